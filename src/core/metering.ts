@@ -1,0 +1,32 @@
+import type {RewardLine} from './protocol/revisions.ts'
+import {AMOUNT_MAX, mulDivFloor} from './units.ts'
+
+const PER_MILLION = 1_000_000
+
+/** Work that is paid: requests served, and memory limit in MiB × running time in ms. */
+export interface MeteredWork {
+  readonly requests: number
+  readonly mibMs: number
+}
+
+/**
+ * Pay of one reward line for one receipt, in the incentive's minor unit: floor((rate × units + carry) / 10^6), the rest carried.
+ * `carry` (0 to 999,999 millionths of a minor unit) belongs to one (node, revision, line).
+ */
+export function rewardFor(line: RewardLine, work: MeteredWork, carry: number): {readonly amountMinor: number; readonly carry: number} {
+  const forRequests = mulDivFloor(line.requestsPerMillionMinor, work.requests, PER_MILLION)
+  const forTime = mulDivFloor(line.mibMsPerMillionMinor, work.mibMs, PER_MILLION)
+  const rest = forRequests.remainder + forTime.remainder + carry
+  const amountMinor = Math.min(AMOUNT_MAX, forRequests.quotient + forTime.quotient + Math.floor(rest / PER_MILLION))
+  return {amountMinor, carry: rest % PER_MILLION}
+}
+
+/** Whole MiB of a memory limit, rounded up: what MiB·ms counts. */
+export function meteredMib(memoryBytes: number): number {
+  return Math.ceil(memoryBytes / 2 ** 20)
+}
+
+/** MiB·ms of an instance with this memory limit that ran for this long. */
+export function instanceMibMs(memoryBytes: number, runningMs: number): number {
+  return meteredMib(memoryBytes) * Math.max(0, Math.round(runningMs))
+}

@@ -1,0 +1,222 @@
+import {z} from 'zod'
+import {keyRoles} from './commands.ts'
+import {revisionSpecSchema} from './revisions.ts'
+import {
+  accountIdSchema,
+  amountSchema,
+  imageDigestSchema,
+  incentiveIdSchema,
+  keyIdSchema,
+  leaseIdSchema,
+  nodeIdSchema,
+  offerIdSchema,
+  orderIdSchema,
+  publicKeySchema,
+  redemptionIdSchema,
+  revisionIdSchema,
+  signatureSchema,
+  signedAmountSchema,
+  timeMsSchema,
+} from './scalars.ts'
+
+/**
+ * What the coordinator's public API answers (docs/PROTOCOL.md). Amounts travel as strings of minor units; a schema decodes
+ * them to safe integers, `z.encode` makes the wire form.
+ */
+
+/** Sent with a read: answer only once the projections have reached this sequence (read your own writes). */
+export const AFTER_SEQUENCE_HEADER = 'creo-after'
+/** Longest time a read waits for that, ms. */
+export const AFTER_SEQUENCE_WAIT_MAX_MS = 5000
+
+/** Asset id of the native currency in balances and entries. Every other asset is an incentive id. */
+export const GUTTA = 'gutta'
+export const balanceKinds = ['available', 'held', 'pool', 'reserved', 'issued', 'fee', 'sink'] as const
+export type BalanceKind = (typeof balanceKinds)[number]
+
+export const networkViewSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  network: z.enum(['production', 'development']),
+  coordinatorKey: publicKeySchema,
+  /** The exact genesis text, so that a client can check the id. */
+  genesis: z.string(),
+  version: z.string(),
+  /** Last committed ledger sequence. */
+  sequence: z.int(),
+  registryPath: z.literal('/v2/'),
+})
+
+/** Signed by the coordinator over `creo-time-v1`, nonce, atMs, one a line: mends clients with a wrong clock. */
+export const signedTimeSchema = z.object({nonce: z.string().max(64), atMs: timeMsSchema, signature: signatureSchema})
+export const CLOCK_SKEW_MAX_MS = 300_000
+
+export const accountViewSchema = z.object({
+  id: accountIdSchema,
+  name: z.string(),
+  createdAtMs: timeMsSchema,
+  keys: z.array(z.object({keyId: keyIdSchema, publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles))})),
+})
+export const balanceViewSchema = z.object({account: z.string(), asset: z.string(), kind: z.enum(balanceKinds), amountMinor: signedAmountSchema})
+export type BalanceView = z.output<typeof balanceViewSchema>
+
+export const incentiveViewSchema = z.object({
+  id: incentiveIdSchema,
+  org: accountIdSchema,
+  name: z.string(),
+  scope: z.object({app: z.string(), function: z.string()}).nullable(),
+  decimals: z.int(),
+  lotMinor: amountSchema,
+  supplyMinor: amountSchema,
+  tradeVolumeLimitMicroGutta: amountSchema,
+  /** Executed notional in the current window. */
+  tradeVolumeUsedMicroGutta: amountSchema,
+  captured: z.enum(['burn', 'return']),
+  transferable: z.boolean(),
+  issuedAtMs: timeMsSchema,
+})
+export type IncentiveView = z.output<typeof incentiveViewSchema>
+
+export const offerViewSchema = z.object({
+  id: offerIdSchema,
+  incentive: incentiveIdSchema,
+  item: z.string(),
+  priceMinor: amountSchema,
+  stock: z.int(),
+  where: z.enum(['in-app', 'in-store']),
+})
+export type OfferView = z.output<typeof offerViewSchema>
+
+export const bookViewSchema = z.object({
+  incentive: incentiveIdSchema,
+  sequence: z.int(),
+  /** Best price first; at most 100 levels a side. Price in micro-gutta per lot. */
+  bids: z.array(z.object({priceMicroGutta: amountSchema, lots: amountSchema})),
+  asks: z.array(z.object({priceMicroGutta: amountSchema, lots: amountSchema})),
+})
+export type BookView = z.output<typeof bookViewSchema>
+
+export const tradeViewSchema = z.object({
+  seq: z.int(),
+  /** Number of the fill within its command, from 0. */
+  index: z.int(),
+  incentive: incentiveIdSchema,
+  priceMicroGutta: amountSchema,
+  lots: amountSchema,
+  takerSide: z.enum(['buy', 'sell']),
+  atMs: timeMsSchema,
+})
+export type TradeView = z.output<typeof tradeViewSchema>
+
+export const orderViewSchema = z.object({
+  id: orderIdSchema,
+  account: accountIdSchema,
+  incentive: incentiveIdSchema,
+  side: z.enum(['buy', 'sell']),
+  priceMicroGutta: amountSchema,
+  lots: amountSchema,
+  remainingLots: amountSchema,
+  status: z.enum(['open', 'filled', 'cancelled', 'expired']),
+  /** Why the rest ended, for cancelled and expired: `by_owner`, `volume_limit`, `immediate`, `time`, `would_self_trade`. */
+  reason: z.string().nullable(),
+  placedAtMs: timeMsSchema,
+})
+export type OrderView = z.output<typeof orderViewSchema>
+
+export const redemptionViewSchema = z.object({
+  id: redemptionIdSchema,
+  offer: offerIdSchema,
+  incentive: incentiveIdSchema,
+  holder: accountIdSchema,
+  quantity: z.int(),
+  amountMinor: amountSchema,
+  status: z.enum(['held', 'captured', 'released']),
+  requestedAtMs: timeMsSchema,
+  endedAtMs: timeMsSchema.nullable(),
+})
+export type RedemptionView = z.output<typeof redemptionViewSchema>
+
+export const revisionViewSchema = z.object({
+  id: revisionIdSchema,
+  org: z.string(),
+  app: z.string(),
+  function: z.string(),
+  imageDigest: imageDigestSchema,
+  spec: revisionSpecSchema,
+  current: z.boolean(),
+  deployedAtMs: timeMsSchema,
+})
+export type RevisionView = z.output<typeof revisionViewSchema>
+
+export const appViewSchema = z.object({
+  org: z.string(),
+  app: z.string(),
+  routes: z.array(z.object({path: z.string(), function: z.string()})),
+  revisions: z.array(revisionViewSchema),
+  /** Addresses at each admitted gateway. */
+  addresses: z.array(z.string()),
+})
+export type AppView = z.output<typeof appViewSchema>
+
+export const leaseViewSchema = z.object({
+  id: leaseIdSchema,
+  node: nodeIdSchema,
+  revision: revisionIdSchema,
+  startsAtMs: timeMsSchema,
+  endsAtMs: timeMsSchema,
+  status: z.enum(['active', 'ended']),
+  budgets: z.array(z.object({incentive: incentiveIdSchema, reservedMinor: amountSchema, paidMinor: amountSchema})),
+})
+export type LeaseView = z.output<typeof leaseViewSchema>
+
+export const nodeViewSchema = z.object({
+  id: nodeIdSchema,
+  name: z.string(),
+  owner: accountIdSchema,
+  architecture: z.enum(['amd64', 'arm64']),
+  publicKey: publicKeySchema,
+  enrolledAtMs: timeMsSchema,
+})
+export type NodeView = z.output<typeof nodeViewSchema>
+
+export const receiptViewSchema = z.object({
+  id: z.string(),
+  lease: leaseIdSchema,
+  requests: z.int(),
+  mibMs: z.int(),
+  paid: z.array(z.object({incentive: incentiveIdSchema, amountMinor: amountSchema})),
+  seq: z.int(),
+  atMs: timeMsSchema,
+})
+export type ReceiptView = z.output<typeof receiptViewSchema>
+
+export const epochViewSchema = z.object({
+  epoch: z.int(),
+  seq: z.int(),
+  mintedMicroGutta: amountSchema,
+  shares: z.array(z.object({account: accountIdSchema, workPoints: z.int(), amountMicroGutta: amountSchema})),
+})
+export type EpochView = z.output<typeof epochViewSchema>
+
+/** What a node tells the coordinator every `HEARTBEAT_MS`; never journaled. */
+export const heartbeatSchema = z.strictObject({
+  node: nodeIdSchema,
+  /** Incentives the owner selected, in order of preference: `gutta`, `org/CODE`, or `org:NAME` for any of an org's. */
+  earn: z.array(z.string().regex(/^(gutta|[a-z][a-z0-9-]{1,19}\/[A-Z][A-Z0-9]{1,9}|org:[a-z][a-z0-9-]{1,19})$/)).max(64),
+  architecture: z.enum(['amd64', 'arm64']),
+  runtime: z.string().max(40),
+  enforcesLimits: z.boolean(),
+  memoryBytes: z.int().min(0),
+  cpuMillis: z.int().min(0),
+  draining: z.boolean(),
+  instances: z.int().min(0),
+  /** Function output since the last heartbeat. */
+  logs: z.array(z.strictObject({revision: revisionIdSchema, instance: z.string().max(60), atMs: timeMsSchema, line: z.string().max(4096)})).max(500),
+})
+export type Heartbeat = z.output<typeof heartbeatSchema>
+export const HEARTBEAT_MS = 5000
+
+export const logLineSchema = z.object({seq: z.int(), node: nodeIdSchema, revision: revisionIdSchema, instance: z.string(), atMs: timeMsSchema, line: z.string()})
+export type LogLine = z.output<typeof logLineSchema>
+
+export const apiErrorSchema = z.object({error: z.object({code: z.string(), message: z.string(), hint: z.string().optional()})})

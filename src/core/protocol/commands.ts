@@ -1,0 +1,216 @@
+import {z} from 'zod'
+import {receiptSchema} from './receipts.ts'
+import {revisionSpecSchema} from './revisions.ts'
+import {
+  accountIdSchema,
+  imageDigestSchema,
+  incentiveCodeSchema,
+  incentiveIdSchema,
+  keyIdSchema,
+  labelSchema,
+  leaseIdSchema,
+  nameSchema,
+  networkIdSchema,
+  nodeIdSchema,
+  offerIdSchema,
+  orderIdSchema,
+  positiveAmountSchema,
+  publicKeySchema,
+  redemptionIdSchema,
+  revisionIdSchema,
+  sha256HexSchema,
+  signatureSchema,
+  timeMsSchema,
+} from './scalars.ts'
+
+/**
+ * Everything that changes the ledger. A body is the JSON text that was signed; these schemas decode it.
+ * `account` in the envelope is an account id, or `new` (account.create, node.enroll: the key is in the body), or
+ * `coordinator` / `operator` (keys of the genesis).
+ */
+
+export const keyRoles = ['owner', 'deployer', 'treasurer', 'viewer', 'recovery'] as const
+export type KeyRole = (typeof keyRoles)[number]
+
+const accountCreate = z.strictObject({
+  type: z.literal('account.create'),
+  /** Unique in the network; the `org` in `org/CODE` and in addresses. */
+  name: nameSchema,
+  keys: z.array(z.strictObject({publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles)).min(1)})).min(1).max(16),
+})
+
+const nodeToken = z.strictObject({
+  type: z.literal('node.token'),
+  /** SHA-256 of the one-use token, hex: the token itself is never journaled. */
+  tokenHash: sha256HexSchema,
+  expiresAtMs: timeMsSchema,
+})
+
+/** Signed by the node's own key. Uses up the token, makes the node the token account's. */
+const nodeEnroll = z.strictObject({
+  type: z.literal('node.enroll'),
+  publicKey: publicKeySchema,
+  /** The one-use token's SHA-256; the edge has checked that the caller knows the token. */
+  tokenHash: sha256HexSchema,
+  name: labelSchema,
+  architecture: z.enum(['amd64', 'arm64']),
+})
+
+const gatewayAdmit = z.strictObject({
+  type: z.literal('gateway.admit'),
+  publicKey: publicKeySchema,
+  name: labelSchema,
+  /** Where miners dial in, e.g. `http://203.0.113.7:7800`. */
+  tunnelUrl: z.url({protocol: /^https?$/}).max(200),
+  /** Where the public asks, with the domain that apps get names under, e.g. `http://localhost:7801`. */
+  publicUrl: z.url({protocol: /^https?$/}).max(200),
+})
+const gatewayRevoke = z.strictObject({type: z.literal('gateway.revoke'), publicKey: publicKeySchema})
+
+const offerSpec = z.strictObject({
+  item: labelSchema,
+  /** What one item costs, in the incentive's minor unit. */
+  priceMinor: positiveAmountSchema,
+  stock: z.int().min(0).max(1e9),
+  where: z.enum(['in-app', 'in-store']),
+})
+
+const incentiveIssue = z.strictObject({
+  type: z.literal('incentive.issue'),
+  code: incentiveCodeSchema,
+  name: labelSchema,
+  /** Absent: all functions of the org. Present: one function `app/function`. Fixed for ever. */
+  scope: z.strictObject({app: nameSchema, function: nameSchema}).optional(),
+  decimals: z.int().min(0).max(6),
+  /** The tradable step, in minor units. */
+  lotMinor: positiveAmountSchema,
+  /** Whole supply, posted from `issued` to the org's `available`. */
+  supplyMinor: positiveAmountSchema,
+  /** Micro-gutta of executed notional per rolling window; any amount above zero. */
+  tradeVolumeLimitMicroGutta: positiveAmountSchema,
+  /** What becomes of captured redemptions. */
+  captured: z.enum(['burn', 'return']),
+  transferable: z.boolean(),
+  firstOffer: offerSpec,
+})
+
+const incentiveLimit = z.strictObject({
+  type: z.literal('incentive.limit'),
+  incentive: incentiveIdSchema,
+  tradeVolumeLimitMicroGutta: positiveAmountSchema,
+})
+
+/** available → pool of the issuer. */
+const poolFund = z.strictObject({type: z.literal('pool.fund'), incentive: incentiveIdSchema, amountMinor: positiveAmountSchema})
+
+const offerAdd = z.strictObject({type: z.literal('offer.add'), incentive: incentiveIdSchema, offer: offerSpec})
+
+const orderPlace = z.strictObject({
+  type: z.literal('order.place'),
+  incentive: incentiveIdSchema,
+  side: z.enum(['buy', 'sell']),
+  /** Micro-gutta per lot; for a market order its protection price. */
+  priceMicroGutta: positiveAmountSchema,
+  lots: positiveAmountSchema,
+  kind: z.enum(['limit', 'market', 'post-only']),
+  timeInForce: z.enum(['GTC', 'GTT', 'IOC', 'FOK']),
+  /** GTT only. */
+  expiresAtMs: timeMsSchema.optional(),
+})
+const orderCancel = z.strictObject({type: z.literal('order.cancel'), order: orderIdSchema})
+
+/** available → held until captured, released or timed out. */
+const redemptionRequest = z.strictObject({type: z.literal('redemption.request'), offer: offerIdSchema, quantity: z.int().min(1).max(1e6)})
+const redemptionCapture = z.strictObject({type: z.literal('redemption.capture'), redemption: redemptionIdSchema})
+const redemptionRelease = z.strictObject({type: z.literal('redemption.release'), redemption: redemptionIdSchema})
+
+/** By the org that owns the app (its name is `org` of the manifest). Makes an immutable revision and sends the function's traffic to it. */
+const revisionDeploy = z.strictObject({
+  type: z.literal('revision.deploy'),
+  app: nameSchema,
+  /** All functions of the app in one command, so that a deploy is one step. */
+  revisions: z.array(z.strictObject({function: nameSchema, imageDigest: imageDigestSchema, spec: revisionSpecSchema})).min(1).max(64),
+  routes: z.array(z.strictObject({path: z.string().regex(/^\/[\x21-\x7e]*$/).max(200), function: nameSchema})).min(1).max(64),
+})
+
+/** Operator of a development network only. Micro-gutta to an account out of nothing. */
+const allot = z.strictObject({type: z.literal('allot'), account: accountIdSchema, amountMicroGutta: positiveAmountSchema})
+
+/** pool → reserved. Terms copied from the revision; the budget is what may be earned before the lease ends. */
+const leaseGrant = z.strictObject({
+  type: z.literal('lease.grant'),
+  node: nodeIdSchema,
+  revision: revisionIdSchema,
+  endsAtMs: timeMsSchema,
+  budgets: z.array(z.strictObject({incentive: incentiveIdSchema, amountMinor: positiveAmountSchema})).max(8),
+})
+/** reserved → pool, for what is left. */
+const leaseEnd = z.strictObject({type: z.literal('lease.end'), lease: leaseIdSchema})
+
+const receiptPay = z.strictObject({type: z.literal('receipt.pay'), receipt: receiptSchema})
+
+/** Mints one epoch's emission by the work verified since the last close. `epoch` counts from 0 without gaps. */
+const epochClose = z.strictObject({type: z.literal('epoch.close'), epoch: z.int().min(0)})
+
+/** Expires orders and redemptions whose time has come, at most 1,000 per command. */
+const timeAdvance = z.strictObject({type: z.literal('time.advance')})
+
+export const commandBodySchema = z.discriminatedUnion('type', [
+  accountCreate,
+  nodeToken,
+  nodeEnroll,
+  gatewayAdmit,
+  gatewayRevoke,
+  incentiveIssue,
+  incentiveLimit,
+  poolFund,
+  offerAdd,
+  orderPlace,
+  orderCancel,
+  redemptionRequest,
+  redemptionCapture,
+  redemptionRelease,
+  revisionDeploy,
+  allot,
+  leaseGrant,
+  leaseEnd,
+  receiptPay,
+  epochClose,
+  timeAdvance,
+])
+export type CommandBody = z.output<typeof commandBodySchema>
+export type CommandType = CommandBody['type']
+export type CommandOf<T extends CommandType> = Extract<CommandBody, {type: T}>
+export type OfferSpec = z.output<typeof offerSpec>
+
+export const commandAccountSchema = z.union([accountIdSchema, z.enum(['new', 'coordinator', 'operator'])])
+
+/** A signed command as it travels and as it is journaled. `body` is the exact JSON text that was signed. */
+export const signedCommandSchema = z.strictObject({
+  v: z.literal('creo-command-v1'),
+  network: networkIdSchema,
+  account: commandAccountSchema,
+  keyId: keyIdSchema,
+  idempotencyKey: z.string().regex(/^[A-Za-z0-9_.:-]{1,80}$/),
+  /** The command is refused from this time on; at most `COMMAND_LIFETIME_MAX_MS` ahead. */
+  notAfterMs: timeMsSchema,
+  body: z.string().min(2).max(65_536),
+  signature: signatureSchema,
+})
+export type SignedCommand = z.output<typeof signedCommandSchema>
+export type UnsignedCommand = Omit<SignedCommand, 'signature'>
+
+export const COMMAND_LIFETIME_MAX_MS = 24 * 3600 * 1000
+export const COMMAND_BATCH_MAX = 1000
+
+/** The text that is signed: the fields in this order, one a line, the body by its SHA-256 in hex. */
+export function commandSigningText(command: UnsignedCommand, bodySha256Hex: string): string {
+  return [command.v, command.network, command.account, command.keyId, command.idempotencyKey, String(command.notAfterMs), bodySha256Hex].join('\n')
+}
+
+/** What the ledger answers. `rejected` is an expected outcome and is journaled like an applied command. */
+export const commandAnswerSchema = z.discriminatedUnion('status', [
+  z.object({status: z.literal('applied'), seq: z.int(), result: z.record(z.string(), z.unknown())}),
+  z.object({status: z.literal('rejected'), seq: z.int(), code: z.string(), message: z.string()}),
+])
+export type CommandAnswer = z.output<typeof commandAnswerSchema>

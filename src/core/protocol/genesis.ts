@@ -1,0 +1,42 @@
+import {z} from 'zod'
+import {nameSchema, positiveAmountSchema, publicKeySchema, timeMsSchema} from './scalars.ts'
+
+/** How Gutta comes into being. Amounts in micro-gutta. */
+export const emissionSchema = z.strictObject({
+  epochMs: z.int().min(1000),
+  /** Minted per epoch before the first halving, if any work was verified. */
+  perEpochMicroGutta: positiveAmountSchema,
+  /** Epochs after which the amount per epoch halves; 0 means never. */
+  halvingEpochs: z.int().min(0),
+  totalMicroGutta: positiveAmountSchema,
+  /** Largest part of one epoch's emission that one owner may receive, per mille. */
+  ownerShareMaxPermille: z.int().min(1).max(1000),
+  /** Work points of one served request and of 10^6 MiB·ms of a running instance. */
+  workPerRequest: z.int().min(0).max(1e6),
+  workPerMillionMibMs: z.int().min(0).max(1e6),
+})
+
+/** The first bytes of a network. Its id is the SHA-256 of the exact file. */
+export const genesisSchema = z.strictObject({
+  format: z.literal('creo-genesis-v1'),
+  network: z.enum(['production', 'development']),
+  name: z.string().min(1).max(60),
+  createdAtMs: timeMsSchema,
+  /** Signs tables, leases, receipts' payments, epochs and expiries. */
+  coordinatorKey: publicKeySchema,
+  /** Admits and revokes gateways; in a development network makes allotments. */
+  operatorKey: publicKeySchema,
+  /** Name of the org that owns the exchange app and whose incentive is Gutta. */
+  exchangeOrg: nameSchema,
+  ruleset: z.literal('1'),
+  emission: emissionSchema,
+  /** Fees on a trade's notional, per million, rounded down. */
+  fees: z.strictObject({makerPpm: z.int().min(0).max(100_000), takerPpm: z.int().min(0).max(100_000)}),
+  /** Time a redemption stays held before it is released, ms. */
+  redemptionTimeoutMs: z.int().min(1000),
+  /** Bucket of the trade volume limit's rolling window, ms, and how many full buckets are kept besides the current one. */
+  volumeBucketMs: z.int().min(1000),
+  volumeBuckets: z.int().min(1).max(96),
+})
+
+export type Genesis = z.output<typeof genesisSchema>

@@ -1,0 +1,76 @@
+import {z} from 'zod'
+
+/** Lower-case names of orgs, apps and functions: parts of a DNS label joined by `--`, so a name never holds `--` itself. */
+export const nameSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'must be lower-case letters, digits and single hyphens, starting with a letter')
+  .min(2)
+  .max(20)
+
+export const incentiveCodeSchema = z.string().regex(/^[A-Z][A-Z0-9]{1,9}$/, 'must be 2 to 10 capital letters and digits')
+/** `org/CODE`. */
+export const incentiveIdSchema = z.string().regex(/^[a-z][a-z0-9-]{1,19}\/[A-Z][A-Z0-9]{1,9}$/, 'must look like org/CODE')
+
+/** The first 16 bytes of a SHA-256, hex. */
+const shortHash = '[0-9a-f]{32}'
+export const keyIdSchema = z.string().regex(new RegExp(`^${shortHash}$`))
+export const accountIdSchema = z.string().regex(new RegExp(`^acc_${shortHash}$`))
+/** `node_` and the id of the node's key. */
+export const nodeIdSchema = z.string().regex(new RegExp(`^node_${shortHash}$`))
+/** `gw_` and the id of the gateway's key. */
+export const gatewayIdSchema = z.string().regex(new RegExp(`^gw_${shortHash}$`))
+/** SHA-256 of the genesis bytes, hex. */
+export const networkIdSchema = z.string().regex(/^[0-9a-f]{64}$/)
+/** A thing made by a command: its prefix and the sequence of that command. */
+export const offerIdSchema = z.string().regex(/^off_\d{1,16}$/)
+export const orderIdSchema = z.string().regex(/^ord_\d{1,16}$/)
+export const redemptionIdSchema = z.string().regex(/^red_\d{1,16}$/)
+export const revisionIdSchema = z.string().regex(/^rev_\d{1,16}$/)
+export const leaseIdSchema = z.string().regex(/^lea_\d{1,16}$/)
+
+/** A raw Ed25519 public key, 32 bytes, base64url without padding. */
+export const publicKeySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
+/** A raw Ed25519 signature, 64 bytes, base64url without padding. */
+export const signatureSchema = z.string().regex(/^[A-Za-z0-9_-]{86}$/)
+export const sha256HexSchema = z.string().regex(/^[0-9a-f]{64}$/)
+/** An OCI digest. */
+export const imageDigestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+
+const safeInteger = (text: string): boolean => Number.isSafeInteger(Number(text))
+
+/** An amount in the minor unit of its asset: a safe integer ≥ 0 inside, a string of decimal digits on the wire. */
+export const amountSchema = z.codec(
+  z
+    .string()
+    .regex(/^(0|[1-9]\d{0,15})$/, 'must be a whole number of minor units as a string')
+    .refine(safeInteger, 'is above 2^53 - 1'),
+  z.int().min(0),
+  {decode: Number, encode: String},
+)
+export const positiveAmountSchema = z.codec(
+  z
+    .string()
+    .regex(/^[1-9]\d{0,15}$/, 'must be a whole number of minor units above 0 as a string')
+    .refine(safeInteger, 'is above 2^53 - 1'),
+  z.int().min(1),
+  {decode: Number, encode: String},
+)
+/** Like `amountSchema`, but may be below zero: what `issued` holds. */
+export const signedAmountSchema = z.codec(
+  z
+    .string()
+    .regex(/^(0|-?[1-9]\d{0,15})$/, 'must be a whole number of minor units as a string')
+    .refine(safeInteger, 'is beyond 2^53 - 1'),
+  z.int(),
+  {decode: Number, encode: String},
+)
+/** Milliseconds since 1970 UTC. */
+export const timeMsSchema = z.int().min(0)
+/** A count of requests, bytes or MiB·ms in one receipt window. */
+export const countSchema = z.int().min(0).max(2 ** 50)
+/** Text that people read: one line, no control or bidirectional override characters. */
+export const labelSchema = z
+  .string()
+  .min(1)
+  .max(120)
+  .regex(/^[^\p{Cc}\u202a-\u202e\u2066-\u2069]*$/u, 'must be one line of plain text')

@@ -1,0 +1,83 @@
+import {z} from 'zod'
+import {RECEIPT_TEXT_MAX, receiptSchema} from './receipts.ts'
+import {gatewayIdSchema, leaseIdSchema, networkIdSchema, nodeIdSchema, revisionIdSchema, signatureSchema, timeMsSchema} from './scalars.ts'
+
+/**
+ * The tunnel between a miner and a gateway (docs/PROTOCOL.md). The miner dials `GET /.creo/tunnel` with
+ * `Upgrade: creo-tunnel-v1` and the header `creo-hello`: base64url of the hello JSON, a dot, the node's signature of it.
+ * The answer 101 carries no body. A `control` connection then carries one JSON object a line in both directions;
+ * a `data` connection stays silent until the gateway writes one line `BIND <instance>\n`, after which it is a byte pipe.
+ */
+export const TUNNEL_PATH = '/.creo/tunnel'
+export const TUNNEL_UPGRADE = 'creo-tunnel-v1'
+export const TUNNEL_HELLO_HEADER = 'creo-hello'
+export const TUNNEL_LINE_MAX = 64 * 1024
+/** Data connections that a miner keeps open and unbound per gateway; home routers have small NAT tables. */
+export const TUNNEL_IDLE_MAX = 4
+/** Data connections per miner and gateway in all. */
+export const TUNNEL_DATA_MAX = 512
+/** A hello is refused when its time is further than this from the gateway's clock. */
+export const TUNNEL_HELLO_SKEW_MAX_MS = 60_000
+/** Each side sends `ping` when it has sent nothing for this long, and gives a silent peer up after three times this. */
+export const TUNNEL_PING_MS = 20_000
+
+export const instanceIdSchema = z.string().regex(/^[a-z0-9-]{1,60}$/)
+export function bindLine(instance: string): string {
+  return `BIND ${instance}\n`
+}
+export const BIND_LINE = /^BIND ([a-z0-9-]{1,60})$/
+export const BIND_LINE_MAX = 80
+
+export const tunnelHelloSchema = z.strictObject({
+  v: z.literal('creo-tunnel-v1'),
+  network: networkIdSchema,
+  node: nodeIdSchema,
+  gateway: gatewayIdSchema,
+  kind: z.enum(['control', 'data']),
+  /** Same for the control connection and its data connections: a new one replaces an older session of the node. */
+  session: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
+  /** Unique per connection; the gateway refuses one it has seen within the skew window. */
+  nonce: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
+  atMs: timeMsSchema,
+  /** Hex of the TLS exporter (label `EXPORTER-creo-tunnel`, 32 bytes) on TLS; empty on plain loopback. */
+  exporter: z.string().regex(/^([0-9a-f]{64})?$/),
+})
+export type TunnelHello = z.output<typeof tunnelHelloSchema>
+
+const instanceTier = z.enum(['running', 'frozen', 'initialised', 'created', 'pulled', 'absent'])
+
+/** gateway → miner */
+export const gatewayMessageSchema = z.discriminatedUnion('type', [
+  /** Open this many further data connections now. */
+  z.strictObject({type: z.literal('dial'), count: z.int().min(1).max(TUNNEL_DATA_MAX)}),
+  /** Start one instance of a leased revision. Answered by `started` or `start_failed` with the same instance. */
+  z.strictObject({type: z.literal('start'), instance: instanceIdSchema, revision: revisionIdSchema, lease: leaseIdSchema}),
+  z.strictObject({type: z.literal('stop'), instance: instanceIdSchema, graceMs: z.int().min(0).max(600_000)}),
+  /** Sign what this window's proposal says, or answer `refuse_receipt`. */
+  z.strictObject({type: z.literal('propose_receipt'), proposal: z.string().max(RECEIPT_TEXT_MAX), gatewaySignature: signatureSchema}),
+  z.strictObject({type: z.literal('ping')}),
+  z.strictObject({type: z.literal('pong')}),
+])
+export type GatewayMessage = z.output<typeof gatewayMessageSchema>
+
+/** miner → gateway */
+export const minerMessageSchema = z.discriminatedUnion('type', [
+  /** First message: instances that run already (adopted after a restart), so that the gateway can use them at once. */
+  z.strictObject({
+    type: z.literal('ready'),
+    instances: z.array(z.strictObject({instance: instanceIdSchema, revision: revisionIdSchema, lease: leaseIdSchema})).max(1000),
+  }),
+  z.strictObject({type: z.literal('started'), instance: instanceIdSchema, tier: instanceTier, startMs: z.number().min(0)}),
+  z.strictObject({type: z.literal('start_failed'), instance: instanceIdSchema, code: z.string().max(40), message: z.string().max(2000)}),
+  /** An instance ended without being asked to. */
+  z.strictObject({type: z.literal('ended'), instance: instanceIdSchema, exitCode: z.int(), oom: z.boolean()}),
+  /** The lease's budget is used up: nothing of it is served until a table says otherwise. */
+  z.strictObject({type: z.literal('budget_empty'), lease: leaseIdSchema}),
+  /** Leave me out of new starts; finish what runs. */
+  z.strictObject({type: z.literal('draining')}),
+  z.strictObject({type: z.literal('receipt'), receipt: receiptSchema}),
+  z.strictObject({type: z.literal('refuse_receipt'), proposalSha256: z.string(), reason: z.string().max(400)}),
+  z.strictObject({type: z.literal('ping')}),
+  z.strictObject({type: z.literal('pong')}),
+])
+export type MinerMessage = z.output<typeof minerMessageSchema>

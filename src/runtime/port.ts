@@ -1,0 +1,129 @@
+import type {Readable} from 'node:stream'
+
+/** The readiness tiers of an instance, warmest first. Each is cheaper to hold and slower to leave than the one before. */
+export type InstanceTier = 'running' | 'frozen' | 'initialised' | 'created'
+
+/** What one instance may use. Every field is enforced by the host, or `probe` says that it cannot be. */
+export interface InstanceLimits {
+  readonly memoryBytes: number
+  /** Thousandths of one CPU. */
+  readonly cpuMillis: number
+  readonly pidsMax: number
+  /** Size of the writable scratch directory `/tmp`, a tmpfs owned by the function's user. */
+  readonly scratchBytes: number
+  /** Log bytes kept on disk per instance before the oldest are dropped. */
+  readonly logBytes: number
+}
+
+export interface InstanceSpec {
+  /** Chosen by the caller, unique per runtime: `[a-z0-9-]{1,60}`. Starting the same id twice is an error (`conflict`). */
+  readonly id: string
+  /** Manifest digest `sha256:…` of an image that `prepare` has accepted. */
+  readonly imageDigest: string
+  /** Command line; empty means the image's own entrypoint and command. */
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** The TCP port inside the container that the function listens on; also given to it as `$PORT`. */
+  readonly port: number
+  readonly limits: InstanceLimits
+  /**
+   * Unix socket on the host where an HTTP CONNECT proxy of the caller's listens, mode 0666. Given, the function reaches it as
+   * `$HTTP_PROXY` (`http://127.0.0.1:<port>`); left out, nothing leaves the container.
+   */
+  readonly egressSocketPath?: string
+  /** Kept with the instance and returned by `list`; at most 16 pairs. */
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** An OCI image layout directory on disk, digests already verified by the caller. */
+export interface ImageLayout {
+  readonly layoutDirectory: string
+  /** Digest of the image manifest (not of an index) for this host's architecture. */
+  readonly manifestDigest: string
+}
+
+export interface RuntimeProbe {
+  readonly name: string
+  readonly version: string
+  readonly architecture: 'amd64' | 'arm64'
+  /** True when memory, cpu and pids limits are really enforced. A host where this is false takes no strangers' work. */
+  readonly enforcesLimits: boolean
+  /** One sentence for each thing that is missing, with what mends it. Empty when all is well. */
+  readonly problems: readonly string[]
+}
+
+export interface InstanceStats {
+  /** CPU time used since start, microseconds. */
+  readonly cpuMicros: number
+  readonly memoryBytes: number
+  readonly pids: number
+}
+
+/** How an instance ended. `oom` when the kernel killed it for memory. */
+export interface InstanceExit {
+  readonly exitCode: number
+  readonly oom: boolean
+}
+
+export interface RuntimeInstance {
+  readonly id: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly tier: InstanceTier
+  /**
+   * Unix socket on the host that reaches the function's `$PORT`. It exists once the function accepts connections.
+   * The function owns the directory, so the caller checks that it is a socket and not a link before it connects.
+   */
+  readonly socketPath: string
+  /** Resolves when the socket accepts connections; rejects with `timeout`, or `failed` with the log's tail if it exits first. */
+  ready(signal: AbortSignal): Promise<void>
+  /** Resolves when the instance's first process has ended, however that came about. */
+  readonly exited: Promise<InstanceExit>
+  freeze(signal: AbortSignal): Promise<void>
+  thaw(signal: AbortSignal): Promise<void>
+  /** SIGTERM, then SIGKILL after `graceMs`, then removal with everything it left. Stopping what is gone does nothing. */
+  stop(options: {readonly graceMs: number}, signal: AbortSignal): Promise<void>
+  stats(signal: AbortSignal): Promise<InstanceStats>
+  /** stdout and stderr as bytes, oldest first; with `follow` until the instance ends or the signal fires. */
+  logs(options: {readonly follow: boolean}, signal: AbortSignal): Readable
+}
+
+/**
+ * Runs containers on this machine. One suite (`test/support/runtime-contract.ts`) passes on every implementation.
+ * All methods reject with a CreoError; `signal` aborts what is under way and leaves nothing half made.
+ */
+export interface ContainerRuntime {
+  readonly name: string
+  probe(signal: AbortSignal): Promise<RuntimeProbe>
+  /** Makes an image startable. Idempotent by digest. */
+  prepare(image: ImageLayout, signal: AbortSignal): Promise<void>
+  /** Starts one instance from nothing up to `running` (its process is started; `ready` says when it answers). */
+  start(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance>
+  /** Every instance that this runtime holds in its storage root, those of an earlier process included, so that a caller can adopt or stop them. */
+  list(signal: AbortSignal): Promise<readonly RuntimeInstance[]>
+  /** Forgets images that are not in `keep` and that no instance uses. */
+  prune(keep: readonly string[], signal: AbortSignal): Promise<void>
+  /** Ends helper processes. Instances keep running: a later process adopts them. */
+  close(): Promise<void>
+}
+
+/** What creo hands to a runtime plugin, so that a plugin needs no dependency of its own on creo's code. */
+export interface RuntimeTools {
+  /** Absolute directory of this runtime alone: storage, sockets, settings. */
+  readonly stateDirectory: string
+  /** Absolute path of the static init for this architecture, see packaging/init. */
+  readonly initPath: string
+  readonly execa: typeof import('execa').execa
+  readonly undici: Pick<typeof import('undici'), 'Client' | 'Pool' | 'Agent' | 'request'>
+  readonly CreoError: typeof import('../core/errors.ts').CreoError
+  /** The environment of this process: `CREO_*` and `CONTAINERS_CONF` overrides are read from here, never from process.env. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string, facts?: Readonly<Record<string, unknown>>): void
+}
+
+export interface RuntimeProvider {
+  readonly name: string
+  create(tools: RuntimeTools): Promise<ContainerRuntime>
+}
+
+/** What an oclif plugin returns from its `runtimes` hook. */
+export type RuntimesHook = (options: Record<string, never>) => Promise<readonly RuntimeProvider[]>
