@@ -1,0 +1,48 @@
+import {existsSync, readdirSync, rmSync, statSync} from 'node:fs'
+import {join} from 'node:path'
+import {run} from './child.mjs'
+import {NODE_MODULES, ROOT, toolEnvironment} from './places.mjs'
+import {say} from './say.mjs'
+
+const MANIFEST = join(ROOT, 'oclif.manifest.json')
+const COMPILE_TIMEOUT_MS = 5 * 60_000
+const MANIFEST_TIMEOUT_MS = 60_000
+
+/** Every TypeScript project here, creo itself first because plugins use its types. */
+export function projects() {
+  const plugins = join(ROOT, 'plugins')
+  const names = existsSync(plugins) ? readdirSync(plugins).sort() : []
+  return ['.', ...names.filter((name) => existsSync(join(plugins, name, 'tsconfig.json'))).map((name) => join('plugins', name))]
+}
+
+/** Compiles what has changed. Answers the exit code of the compiler, whose findings are on stderr. */
+export async function compile(node) {
+  const env = toolEnvironment()
+  const compiler = join(NODE_MODULES, 'typescript', 'bin', 'tsc')
+  const {exitCode} = await run(node, [compiler, '-b', ...projects()], {cwd: ROOT, env, timeoutMs: COMPILE_TIMEOUT_MS})
+  if (exitCode === 0) await writeManifest(node, env)
+  return exitCode
+}
+
+/**
+ * oclif's manifest saves it from loading every command at start. It is made anew when a compiled command is newer than it;
+ * without one creo works the same, only slower, so a failure here is said and survived.
+ */
+async function writeManifest(node, env) {
+  if (existsSync(MANIFEST) && statSync(MANIFEST).mtimeMs >= newestMs(join(ROOT, 'dist', 'commands'))) return
+  rmSync(MANIFEST, {force: true})
+  const oclif = join(NODE_MODULES, 'oclif', 'bin', 'run.js')
+  const {exitCode, output} = await run(node, [oclif, 'manifest', ROOT], {cwd: ROOT, env, quiet: true, timeoutMs: MANIFEST_TIMEOUT_MS})
+  if (exitCode === 0) return
+  rmSync(MANIFEST, {force: true})
+  say(`The command manifest could not be made, so creo starts slower: ${output.trim().split('\n').slice(-3).join(' ')}`)
+}
+
+function newestMs(folder) {
+  if (!existsSync(folder)) return 0
+  const entries = readdirSync(folder, {withFileTypes: true})
+  return Math.max(
+    statSync(folder).mtimeMs,
+    ...entries.map((entry) => (entry.isDirectory() ? newestMs(join(folder, entry.name)) : statSync(join(folder, entry.name)).mtimeMs))
+  )
+}

@@ -1,0 +1,58 @@
+import {readFileSync, rmSync} from 'node:fs'
+import {join} from 'node:path'
+import {run} from './child.mjs'
+import {compile} from './compile.mjs'
+import {NODE_MODULES, ROOT, STATE, toolEnvironment} from './places.mjs'
+
+const BIOME_FINDINGS_MAX = 50
+
+/** The checks of this project in their order. Each `run(node, timeoutMs)` answers how many of its checks passed and failed. */
+export function stages(tier) {
+  return [
+    {
+      name: 'Format and lint',
+      run: (node, timeoutMs) =>
+        tool(
+          node,
+          ['@biomejs', 'biome', 'bin', 'biome'],
+          ['check', '--error-on-warnings', `--max-diagnostics=${BIOME_FINDINGS_MAX}`],
+          timeoutMs
+        )
+    },
+    {name: 'Types', run: types},
+    {name: 'Dead code', run: (node, timeoutMs) => tool(node, ['knip', 'bin', 'knip.js'], ['--no-progress'], timeoutMs)},
+    {name: 'Tests', run: (node, timeoutMs) => tests(node, timeoutMs, tier)}
+  ]
+}
+
+async function tool(node, script, args, timeoutMs) {
+  const {exitCode} = await run(node, [join(NODE_MODULES, ...script), ...args], {cwd: ROOT, env: toolEnvironment(), timeoutMs})
+  return exitCode === 0 ? {passed: 1, failed: 0} : {passed: 0, failed: 1}
+}
+
+async function types(node, timeoutMs) {
+  const compiled = await compile(node)
+  const rest = await tool(node, ['typescript', 'bin', 'tsc'], ['-p', join('test', 'tsconfig.json')], timeoutMs)
+  return compiled === 0 ? rest : {passed: 0, failed: 1}
+}
+
+/** Vitest's own words go to stderr; its counts come from test/support/reporter.ts through a file. No counts means that it crashed. */
+async function tests(node, timeoutMs, tier) {
+  const countsPath = join(STATE, `test-counts-${process.pid}.json`)
+  const env = toolEnvironment({CREO_TEST_TIER: tier, CREO_TEST_COUNTS: countsPath})
+  const {exitCode} = await run(node, [join(NODE_MODULES, 'vitest', 'vitest.mjs'), 'run'], {cwd: ROOT, env, timeoutMs})
+  const counts = takeCounts(countsPath)
+  if (counts === undefined) return {passed: 0, failed: 1}
+  return exitCode !== 0 && counts.failed === 0 ? {...counts, failed: 1} : counts
+}
+
+function takeCounts(path) {
+  try {
+    const {passed, failed} = JSON.parse(readFileSync(path, 'utf8'))
+    return {passed, failed}
+  } catch {
+    return undefined
+  } finally {
+    rmSync(path, {force: true})
+  }
+}
