@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import {existsSync, readFileSync} from 'node:fs'
+import * as module from 'node:module'
+
+/** Keep in step with `engines` in package.json. */
+const NODE_MIN = [22, 19]
+const root = new URL('../', import.meta.url)
+const args = process.argv.slice(2)
+
+/** Refuses before anything else is imported: native modules crash without a word on an old Node. */
+function refuse(code, message, hint) {
+  if (args.includes('--json')) console.log(JSON.stringify({error: {code, message, hint}}, null, 2))
+  else console.error(` ›   Error: ${message}\n ›   Code: ${code}\n ›   Try this: ${hint}`)
+  process.exitCode = code === 'node_too_old' ? 2 : 1
+}
+
+/** `--version` alone answers without loading the command framework; the words are the framework's own. */
+function printVersion() {
+  const {name, version} = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
+  console.log(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}`)
+}
+
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
+  refuse(
+    'node_too_old',
+    `creo needs Node ${NODE_MIN.join('.')} or newer; this is ${process.versions.node}.`,
+    'npm start in a checkout of creo, which brings its own Node.'
+  )
+} else if (args.length === 1 && args[0] === '--version') {
+  printVersion()
+} else if (existsSync(new URL('dist/cli/main.js', root))) {
+  module.enableCompileCache?.()
+  const {runCli} = await import('../dist/cli/main.js')
+  await runCli(root, args)
+} else {
+  refuse('failed', 'creo is not compiled yet.', 'npm run build')
+}

@@ -1,0 +1,58 @@
+import {Command} from '@oclif/core'
+import {CreoError} from '../core/errors.ts'
+import {toCreoError} from './error-words.ts'
+import {createProgress, type Progress} from './progress.ts'
+
+/**
+ * What every command of creo has: `--json`, an abort signal that Ctrl-C fires, progress on stderr, and errors that leave as a
+ * CreoError, which `main.ts` says. Give the result as the value of `run`; print for people with `this.log`.
+ */
+export abstract class CreoCommand extends Command {
+  static override enableJsonFlag = true
+
+  readonly #interruption = new AbortController()
+
+  /** Fires at the first Ctrl-C or SIGTERM. A second one ends the process at once. */
+  get abort(): AbortSignal {
+    return this.#interruption.signal
+  }
+
+  /** The words of a step list on stderr; silent under `--json`. */
+  get progress(): Progress {
+    this.#progress ??= createProgress({stream: process.stderr, silent: this.jsonEnabled()})
+    return this.#progress
+  }
+  #progress: Progress | undefined
+
+  /** One object of a stream under `--json`: one line, at once. Does nothing otherwise. */
+  logJsonLine(value: unknown): void {
+    if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(value)}\n`)
+  }
+
+  protected override async init(): Promise<void> {
+    await super.init()
+    process.on('SIGINT', this.#onSignal)
+    process.on('SIGTERM', this.#onSignal)
+  }
+
+  protected override async catch(error: unknown): Promise<never> {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIT') throw error
+    const commandLine = [this.config.bin, ...(this.id ?? '').split(':')].join(' ')
+    throw toCreoError(error, {commandLine, interrupted: this.abort.aborted})
+  }
+
+  protected override async finally(error: Error | undefined): Promise<void> {
+    process.off('SIGINT', this.#onSignal)
+    process.off('SIGTERM', this.#onSignal)
+    await super.finally(error)
+  }
+
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    if (!this.abort.aborted) {
+      this.#interruption.abort(new CreoError('interrupted', `Interrupted by ${signal}.`))
+      return
+    }
+    process.stderr.write(`Stopped at once by a second ${signal}; what was under way is left as it was.\n`)
+    process.exit(130)
+  }
+}

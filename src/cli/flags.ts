@@ -1,0 +1,21 @@
+import {Flags} from '@oclif/core'
+
+/** For commands that talk to a network: which of the stored contexts. */
+export const networkFlags = {
+  network: Flags.string({
+    char: 'n',
+    env: 'CREO_NETWORK',
+    helpValue: 'CONTEXT',
+    description: 'Stored network to talk to, instead of the current one.'
+  })
+}
+
+/** For commands that sign: in whose name. */
+export const accountFlags = {
+  as: Flags.string({env: 'CREO_ACCOUNT', helpValue: 'ACCOUNT', description: 'Account to act as, instead of the default one.'})
+}
+
+/** For commands that ask before they act. */
+export const confirmFlags = {
+  yes: Flags.boolean({char: 'y', description: 'Answer every question with yes.'})
+}

@@ -1,0 +1,36 @@
+import {CreoError} from '../core/errors.ts'
+import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
+
+const DURATION_UNITS_MS: Readonly<Record<string, number>> = {ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000}
+
+/** Milliseconds as people read them: "40 ms", "1.2 s", "3 min 5 s", "2 h 4 min". */
+export function formatDurationMs(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1000)
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
+}
+
+/**
+ * "90s", "5m", "24h", "7d" or "250ms" → milliseconds.
+ * @throws {CreoError} `invalid_input` for anything else.
+ */
+export function parseDurationMs(text: string): number {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text)
+  const unit = DURATION_UNITS_MS[match?.[2] ?? '']
+  if (!match || unit === undefined) {
+    throw new CreoError('invalid_input', `"${text}" is not a duration.`, {hint: 'Write for example 90s, 5m, 24h or 7d.'})
+  }
+  return Number(match[1]) * unit
+}
+
+/** (12500000, 6, "LEAF") → "12.5 LEAF". */
+export function formatAmount(minor: number, decimals: number, unit: string): string {
+  return `${formatDecimal(minor, decimals)} ${unit}`
+}
+
+/** Micro-gutta as "12.5 Gutta". */
+export function formatGutta(microGutta: number): string {
+  return formatAmount(microGutta, GUTTA_DECIMALS, 'Gutta')
+}
