@@ -1,0 +1,300 @@
+/*
+ * creo-init: the first process in every container of creo.
+ *
+ *   creo-init --port P --listen SOCKET [--egress-port Q --egress SOCKET] -- COMMAND [ARGUMENT...]
+ *
+ * Starts COMMAND in a session of its own, forwards signals to it, reaps every zombie and exits as it exits (128 + signal when
+ * killed). Tries 127.0.0.1:P until something accepts, and only then binds SOCKET, so that the socket's appearance means ready.
+ * Each connection to SOCKET is relayed to 127.0.0.1:P. With --egress, 127.0.0.1:Q is relayed to that socket, from before the
+ * command starts.
+ */
+#include "relay.h"
+
+enum {
+  CONNECTIONS_MAX = 1024,
+  RESERVED_FDS = 32,
+  BACKLOG = 4096,
+  EVENTS_PER_BATCH = 64,
+  PROBE_FIRST_MS = 1,
+  PROBE_LAST_MS = 20,
+  DRAIN_MS = 200,
+  PATH_BYTES = 4096,
+  EXIT_USAGE = 125,
+  EXIT_CANNOT_RUN = 126,
+  EXIT_NOT_FOUND = 127,
+};
+
+enum { TAG_SIGNALS = 1, TAG_PROBE = 2 };
+
+struct options {
+  int port;
+  int egress_port;
+  const char *listen;
+  const char *egress;
+  char **command;
+};
+
+static const int FORWARDED[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+static struct options options;
+static struct sockaddr_in application;
+static struct sockaddr_un egress_target;
+static struct listener ingress = {.fd = -1};
+static struct listener egress = {.fd = -1};
+static int epoll = -1;
+static int probe_fd = -1;
+static int probe_delay_ms = PROBE_FIRST_MS;
+static int64_t probe_at_ms;
+static int64_t drain_until_ms;
+static int child;
+static int child_status = -1;
+
+/* The compiler may call these for structure copies. */
+void *memset(void *to, int byte, size_t count) {
+  for (size_t i = 0; i < count; i++) ((volatile char *)to)[i] = (char)byte;
+  return to;
+}
+void *memcpy(void *to, const void *from, size_t count) {
+  for (size_t i = 0; i < count; i++) ((volatile char *)to)[i] = ((const char *)from)[i];
+  return to;
+}
+
+static size_t length(const char *text) {
+  size_t count = 0;
+  while (text[count]) count++;
+  return count;
+}
+
+static int same(const char *left, const char *right) {
+  while (*left && *left == *right) left++, right++;
+  return *left == *right;
+}
+
+static void say(const char *first, const char *second, const char *third) {
+  const char *parts[] = {"creo-init: ", first, second, third, "\n"};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) sys_write(2, parts[i], length(parts[i]));
+}
+
+static _Noreturn void die(int status, const char *first, const char *second) {
+  say(first, second, "");
+  sys_exit(status);
+}
+
+static int port_of(const char *text) {
+  int value = 0;
+  for (size_t i = 0; text[i]; i++) {
+    if (text[i] < '0' || text[i] > '9' || i == 5) return 0;
+    value = value * 10 + (text[i] - '0');
+  }
+  return value <= 65535 ? value : 0;
+}
+
+static void options_read(char **argv) {
+  char **next = argv + 1;
+  for (; *next && !same(*next, "--"); next += 2) {
+    if (!next[1]) die(EXIT_USAGE, "no value for ", *next);
+    if (same(*next, "--port")) options.port = port_of(next[1]);
+    else if (same(*next, "--listen")) options.listen = next[1];
+    else if (same(*next, "--egress-port")) options.egress_port = port_of(next[1]);
+    else if (same(*next, "--egress")) options.egress = next[1];
+    else die(EXIT_USAGE, "unknown option ", *next);
+  }
+  if (!*next || !next[1]) die(EXIT_USAGE, "no command after --", "");
+  if (!options.port || !options.listen) die(EXIT_USAGE, "--port and --listen are needed", "");
+  if (!options.egress != !options.egress_port) die(EXIT_USAGE, "--egress and --egress-port belong together", "");
+  options.command = next + 1;
+}
+
+static struct sockaddr_in loopback(int port) {
+  uint16_t swapped = (uint16_t)((port & 0xff) << 8 | port >> 8);
+  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = swapped, .sin_addr = {.s_addr = __builtin_bswap32(0x7f000001)}};
+}
+
+/* `path` and then `suffix` as an address; exits when it doesn't fit. */
+static struct sockaddr_un unix_address(const char *path, const char *suffix) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t bytes = length(path);
+  if (bytes + length(suffix) >= sizeof address.sun_path) die(EXIT_USAGE, "the socket's path is too long: ", path);
+  memcpy(address.sun_path, path, bytes);
+  memcpy(address.sun_path + bytes, suffix, length(suffix));
+  return address;
+}
+
+/* PATH's directories in turn, as a shell would. Returns only to say that nothing could be run. */
+static void command_exec(char **command, char **environment) {
+  char candidate[PATH_BYTES];
+  const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  int has_slash = 0;
+  for (size_t i = 0; command[0][i]; i++) has_slash |= command[0][i] == '/';
+  if (has_slash) SYS(execve, command[0], command, environment, 0, 0, 0);
+  for (char **entry = environment; *entry; entry++) {
+    const char *text = *entry;
+    if (text[0] == 'P' && text[1] == 'A' && text[2] == 'T' && text[3] == 'H' && text[4] == '=') path = text + 5;
+  }
+  size_t name_bytes = length(command[0]) + 1;
+  for (const char *at = path; !has_slash && *at;) {
+    size_t bytes = 0;
+    while (at[bytes] && at[bytes] != ':') bytes++;
+    if (bytes > 0 && bytes + 1 + name_bytes <= sizeof candidate) {
+      memcpy(candidate, at, bytes);
+      candidate[bytes] = '/';
+      memcpy(candidate + bytes + 1, command[0], name_bytes);
+      SYS(execve, candidate, command, environment, 0, 0, 0);
+    }
+    at += at[bytes] ? bytes + 1 : bytes;
+  }
+}
+
+static void child_start(char **environment, uint64_t handled) {
+  child = (int)SYS(clone, SIGCHLD, 0, 0, 0, 0, 0);
+  if (child < 0) die(EXIT_CANNOT_RUN, "cannot start a process", "");
+  if (child > 0) return;
+  SYS(setsid, 0, 0, 0, 0, 0, 0);
+  SYS(rt_sigprocmask, SIG_UNBLOCK, &handled, 0, SIGNAL_SET_BYTES, 0, 0);
+  command_exec(options.command, environment);
+  int missing = SYS(faccessat, AT_FDCWD, options.command[0], 0, 0, 0, 0) < 0;
+  say("cannot run ", options.command[0], missing ? ": not found" : ": not a program of this architecture, or not executable");
+  sys_exit(missing ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN);
+}
+
+static int signals_open(uint64_t *handled) {
+  *handled = 1ull << (SIGCHLD - 1);
+  for (size_t i = 0; i < sizeof FORWARDED / sizeof *FORWARDED; i++) *handled |= 1ull << (FORWARDED[i] - 1);
+  SYS(rt_sigprocmask, SIG_BLOCK, handled, 0, SIGNAL_SET_BYTES, 0, 0);
+  return (int)SYS(signalfd4, -1, handled, SIGNAL_SET_BYTES, O_NONBLOCK | O_CLOEXEC, 0, 0);
+}
+
+/* A connection has two sockets, and both listeners may be full at once: a quarter each of the descriptors that may be open. */
+static int connections_most(void) {
+  struct {
+    uint64_t soft, hard;
+  } limit = {0};
+  SYS(prlimit64, 0, RLIMIT_NOFILE, 0, &limit, 0, 0);
+  uint64_t share = limit.soft > RESERVED_FDS + 4 ? (limit.soft - RESERVED_FDS) / 4 : 1;
+  return share < CONNECTIONS_MAX ? (int)share : CONNECTIONS_MAX;
+}
+
+static void egress_open(void) {
+  struct sockaddr_in address = loopback(options.egress_port);
+  egress_target = unix_address(options.egress, "");
+  egress.family = AF_UNIX;
+  egress.target = &egress_target;
+  egress.target_bytes = sizeof egress_target;
+  egress.fd = sys_socket(AF_INET);
+  sys_set_option(egress.fd, SOL_SOCKET, SO_REUSEADDR);
+  if (sys_bind(egress.fd, &address, sizeof address) < 0 || sys_listen(egress.fd, BACKLOG) < 0 || relay_listen(&egress) < 0) {
+    die(EXIT_USAGE, "cannot listen for outgoing connections", "");
+  }
+}
+
+/* Binds beside, listens, then renames: whoever sees the socket can connect to it. */
+static void ingress_open(void) {
+  struct sockaddr_un temporary = unix_address(options.listen, "~");
+  ingress.fd = sys_socket(AF_UNIX);
+  SYS(unlinkat, AT_FDCWD, temporary.sun_path, 0, 0, 0, 0);
+  if (sys_bind(ingress.fd, &temporary, sizeof temporary) < 0) die(EXIT_USAGE, "cannot bind ", options.listen);
+  SYS(fchmodat, AT_FDCWD, temporary.sun_path, 0666, 0, 0, 0);
+  if (sys_listen(ingress.fd, BACKLOG) < 0 || relay_listen(&ingress) < 0) die(EXIT_USAGE, "cannot listen on ", options.listen);
+  if (SYS(renameat2, AT_FDCWD, temporary.sun_path, AT_FDCWD, options.listen, 0, 0) < 0) die(EXIT_USAGE, "cannot name ", options.listen);
+}
+
+static void probe_later(void) {
+  sys_close(probe_fd);
+  probe_fd = -1;
+  probe_at_ms = sys_now_ms() + probe_delay_ms;
+  probe_delay_ms = probe_delay_ms * 3 / 2 + 1;
+  if (probe_delay_ms > PROBE_LAST_MS) probe_delay_ms = PROBE_LAST_MS;
+}
+
+static void probe_start(void) {
+  probe_at_ms = 0;
+  probe_fd = sys_socket(AF_INET);
+  int result = sys_connect(probe_fd, &application, sizeof application);
+  if (result < 0 && result != -EINPROGRESS) return probe_later();
+  if (sys_epoll_set(epoll, EPOLL_CTL_ADD, probe_fd, EPOLLOUT, TAG_PROBE) < 0) probe_later();
+}
+
+static void probe_event(void) {
+  if (sys_socket_error(probe_fd) < 0) return probe_later();
+  sys_close(probe_fd);
+  probe_fd = -1;
+  if (child_status < 0) ingress_open();
+}
+
+/* The command has ended: no new connections, and a moment for what it wrote last to leave. */
+static void child_ended(int status) {
+  int signal = status & 0x7f;
+  child_status = signal ? 128 + signal : (status >> 8) & 0xff;
+  probe_at_ms = 0;
+  drain_until_ms = sys_now_ms() + DRAIN_MS;
+  if (ingress.fd < 0) return;
+  SYS(unlinkat, AT_FDCWD, options.listen, 0, 0, 0, 0);
+  sys_close(ingress.fd);
+  ingress.fd = -1;
+}
+
+static void signals_event(int signals) {
+  struct signalfd_siginfo info;
+  while (sys_read(signals, &info, sizeof info) == (long)sizeof info) {
+    if (info.ssi_signo != SIGCHLD) {
+      if (child_status < 0) SYS(kill, child, info.ssi_signo, 0, 0, 0, 0);
+      continue;
+    }
+    int status = 0;
+    for (int ended; (ended = (int)SYS(wait4, -1, &status, WNOHANG, 0, 0, 0)) > 0;) {
+      if (ended == child) child_ended(status);
+    }
+  }
+}
+
+/* Milliseconds until something must be done without an event; -1 for never. */
+static int wait_ms(void) {
+  int64_t at = child_status >= 0 ? drain_until_ms : probe_at_ms;
+  if (at == 0) return -1;
+  int64_t left = at - sys_now_ms();
+  return left > 0 ? (int)left : 0;
+}
+
+static void events_handle(const struct epoll_event *events, int count, int signals) {
+  for (int i = 0; i < count; i++) {
+    uint64_t tag = events[i].data;
+    if (tag == TAG_SIGNALS) signals_event(signals);
+    else if (tag == TAG_PROBE) probe_event();
+    else if (tag == (uint64_t)(uintptr_t)&ingress) relay_accept(&ingress);
+    else if (tag == (uint64_t)(uintptr_t)&egress) relay_accept(&egress);
+    else relay_event(tag, events[i].events);
+  }
+  relay_sweep();
+}
+
+/* The kernel enters with argc at the stack pointer; the ABI wants calls on a 16-byte boundary. */
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n xor %ebp,%ebp\n mov %rsp,%rdi\n and $-16,%rsp\n call creo_start\n hlt\n");
+#else
+__asm__(".globl _start\n_start:\n mov x29,#0\n mov x30,#0\n mov x0,sp\n and sp,x0,#-16\n bl creo_start\n");
+#endif
+
+__attribute__((used)) _Noreturn void creo_start(long *stack) {
+  static struct epoll_event events[EVENTS_PER_BATCH];
+  char **argv = (char **)(stack + 1);
+  uint64_t handled;
+  options_read(argv);
+  application = loopback(options.port);
+  int signals = signals_open(&handled);
+  epoll = sys_epoll_create();
+  relay_setup(epoll);
+  if (signals < 0 || epoll < 0 || sys_epoll_set(epoll, EPOLL_CTL_ADD, signals, EPOLLIN, TAG_SIGNALS) < 0) die(EXIT_USAGE, "cannot wait for events", "");
+  ingress.family = AF_INET;
+  ingress.target = &application;
+  ingress.target_bytes = sizeof application;
+  ingress.most = egress.most = connections_most();
+  if (options.egress) egress_open();
+  child_start(argv + stack[0] + 1, handled);
+  probe_at_ms = sys_now_ms() + PROBE_FIRST_MS;
+  for (;;) {
+    int count = sys_epoll_wait(epoll, events, EVENTS_PER_BATCH, wait_ms());
+    if (count > 0) events_handle(events, count, signals);
+    if (child_status >= 0 && (ingress.live == 0 || sys_now_ms() >= drain_until_ms)) sys_exit(child_status);
+    if (probe_at_ms != 0 && sys_now_ms() >= probe_at_ms) probe_start();
+  }
+}
