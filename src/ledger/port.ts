@@ -1,0 +1,146 @@
+import type {z} from 'zod'
+import type {
+  accountViewSchema,
+  appViewSchema,
+  BalanceView,
+  BookView,
+  epochViewSchema,
+  IncentiveView,
+  leaseViewSchema,
+  nodeViewSchema,
+  OfferView,
+  OrderView,
+  RedemptionView,
+  receiptViewSchema,
+  revisionViewSchema,
+  TradeView
+} from '../core/protocol/api.ts'
+import type {CommandAnswer, CommandType, KeyRole, SignedCommand} from '../core/protocol/commands.ts'
+
+export type AccountView = z.output<typeof accountViewSchema>
+export type AppView = z.output<typeof appViewSchema>
+export type RevisionView = z.output<typeof revisionViewSchema>
+export type LeaseView = z.output<typeof leaseViewSchema>
+export type NodeView = z.output<typeof nodeViewSchema>
+export type ReceiptView = z.output<typeof receiptViewSchema>
+export type EpochView = z.output<typeof epochViewSchema>
+
+/** A gateway that is admitted now. */
+export interface GatewayView {
+  readonly id: string
+  readonly publicKey: string
+  readonly name: string
+  readonly tunnelUrl: string
+  readonly publicUrl: string
+}
+
+/** Where an app's paths and functions lead: what the routes table says of it. */
+export interface AppRoutes {
+  readonly org: string
+  readonly app: string
+  readonly routes: readonly {readonly path: string; readonly function: string}[]
+  readonly functions: readonly {readonly function: string; readonly revision: string}[]
+}
+
+/** One line of an account's statement: what a command changed in one balance, newest first. */
+export interface EntryView {
+  readonly seq: number
+  readonly atMs: number
+  readonly command: CommandType
+  readonly asset: string
+  readonly kind: BalanceView['kind']
+  readonly deltaMinor: number
+  readonly balanceMinor: number
+}
+
+/** One journaled group as it is on disk; `body` is the exact text that its hash covers. */
+export interface JournalGroupView {
+  readonly number: number
+  readonly firstSeq: number
+  readonly lastSeq: number
+  readonly ruleset: string
+  readonly prevHash: string
+  readonly hash: string
+  readonly body: string
+}
+
+/** Most rows that one read returns, whatever limit it is asked for. */
+export const READ_ROWS_MAX = 1000
+
+/** What people and roles ask: synchronous reads of the projections, which show only what is committed. Newest first unless said otherwise. */
+export interface LedgerReads {
+  account(idOrName: string): AccountView | undefined
+  accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined
+  /** Balances that are not zero, ordered by account, asset and kind; the asset of the native currency is `gutta`. */
+  balances(filter: {readonly account?: string; readonly asset?: string}): BalanceView[]
+  incentives(): IncentiveView[]
+  incentive(id: string): IncentiveView | undefined
+  offers(filter: {readonly incentive?: string}): OfferView[]
+  offer(id: string): OfferView | undefined
+  book(incentive: string): BookView
+  trades(incentive: string, page: {readonly limit: number; readonly beforeSeq?: number}): TradeView[]
+  orders(filter: {
+    readonly account?: string
+    readonly incentive?: string
+    readonly status?: OrderView['status']
+    readonly limit: number
+  }): OrderView[]
+  order(id: string): OrderView | undefined
+  redemptions(filter: {
+    readonly holder?: string
+    readonly incentive?: string
+    readonly status?: RedemptionView['status']
+    readonly limit: number
+  }): RedemptionView[]
+  redemption(id: string): RedemptionView | undefined
+  apps(filter: {readonly org?: string}): AppView[]
+  app(org: string, app: string): AppView | undefined
+  /** Routes and current revisions of every app, ordered by org and app. */
+  appRoutes(): AppRoutes[]
+  revision(id: string): RevisionView | undefined
+  currentRevisions(): RevisionView[]
+  leases(filter: {readonly node?: string; readonly revision?: string; readonly status?: LeaseView['status']}): LeaseView[]
+  lease(id: string): LeaseView | undefined
+  nodes(filter: {readonly owner?: string}): NodeView[]
+  node(id: string): NodeView | undefined
+  nodeByKey(keyId: string): NodeView | undefined
+  gateways(): GatewayView[]
+  receipts(filter: {readonly lease?: string; readonly node?: string; readonly limit: number}): ReceiptView[]
+  /** By its id `gateway/node/revision/window`. */
+  receipt(id: string): ReceiptView | undefined
+  epochs(page: {readonly limit: number}): EpochView[]
+  lastEpoch(): EpochView | undefined
+  entries(filter: {readonly account: string; readonly asset?: string; readonly limit: number}): EntryView[]
+  /** Journaled groups from this number on, oldest first. */
+  journal(page: {readonly from: number; readonly limit: number}): JournalGroupView[]
+}
+
+/** A group that is committed and shown by the projections. */
+export interface CommittedGroup {
+  readonly firstSeq: number
+  readonly lastSeq: number
+  readonly types: ReadonlySet<CommandType>
+}
+
+/** The one writer of the network's money. Everything it answers is on disk; what it can't write, it never answers. */
+export interface Ledger {
+  readonly networkId: string
+  /** Last committed sequence. */
+  readonly sequence: number
+  readonly reads: LedgerReads
+  /**
+   * Checks who signed, applies the command and answers once its group is on disk. The same idempotency key with the same body gets the first answer.
+   * An abort ends the wait, not the command.
+   * @throws {CreoError} `bad_signature`, `unauthorized`, `expired`, `idempotency_conflict` or `invalid_input` with nothing journaled; `overloaded` when
+   * `QUEUE_MAX` commands wait; `unavailable` after a failed write, for ever.
+   */
+  submit(command: SignedCommand, signal: AbortSignal): Promise<CommandAnswer>
+  /** Resolves when the projections have reached this sequence. */
+  projected(sequence: number, signal: AbortSignal): Promise<void>
+  /** Called after the projections have the group. Returns what ends the subscription. */
+  onCommitted(listener: (group: CommittedGroup) => void): () => void
+  /** Called once when the ledger can't go on (a failed write, a broken rule): the process should end, and start again from the journal. */
+  onFailed(listener: (error: Error) => void): () => void
+  /** Commits what was accepted, then closes the files. */
+  close(): Promise<void>
+}
