@@ -1,0 +1,182 @@
+import {open} from 'node:fs/promises'
+import {CreoError} from '../core/errors.ts'
+import type {Digest} from './digest.ts'
+import {layoutBlobPath, readLayoutBlob, readLayoutRoot} from './layout.ts'
+import {type Descriptor, parseManifest} from './oci.ts'
+import {dropBody, expectStatus, type RegistryAddress, send, withRetries} from './registry-http.ts'
+
+/** Bytes held in memory while a blob is sent, and lost when the connection is. */
+const CHUNK_BYTES = 8 * 2 ** 20
+
+export interface TransferProgress {
+  readonly doneBytes: number
+  readonly totalBytes: number
+}
+
+export interface PushImageOptions extends RegistryAddress {
+  readonly layoutDirectory: string
+  /** Left out, the image can be had by its digest alone. */
+  readonly tag?: string
+  readonly onProgress?: (progress: TransferProgress) => void
+  readonly signal: AbortSignal
+}
+
+export interface PushedImage {
+  /** Of the layout's root: what is deployed. */
+  readonly digest: Digest
+  readonly bytesSent: number
+  readonly blobsSent: number
+  readonly blobsPresent: number
+}
+
+interface PushPlan {
+  readonly root: Descriptor
+  readonly blobs: readonly Descriptor[]
+  /** In the order in which the registry takes them: what others name comes first. */
+  readonly manifests: readonly Descriptor[]
+}
+
+/**
+ * Sends an image and nothing that the registry has already: blobs, then manifests, then the tag. Pushing again sends no blob.
+ * A cut connection is taken up where the registry says it stopped.
+ * @throws {CreoError} `unavailable`, `unauthorized`, `forbidden`, `image_missing` when the layout is not whole, or the registry's own refusal.
+ */
+export async function pushImage(options: PushImageOptions): Promise<PushedImage> {
+  const plan = await planPush(options.layoutDirectory)
+  const totalBytes = [...plan.blobs, ...plan.manifests].reduce((sum, part) => sum + part.size, 0)
+  let doneBytes = 0
+  let bytesSent = 0
+  let blobsSent = 0
+  const advance = (bytes: number): void => {
+    doneBytes += bytes
+    options.onProgress?.({doneBytes, totalBytes})
+  }
+  for (const blob of plan.blobs) {
+    if (await isThere(options, `blobs/${blob.digest}`)) {
+      advance(blob.size)
+      continue
+    }
+    await pushBlob(options, blob, advance)
+    bytesSent += blob.size
+    blobsSent += 1
+  }
+  for (const manifest of plan.manifests) {
+    if (!(await isThere(options, `manifests/${manifest.digest}`))) bytesSent += await pushManifest(options, manifest, manifest.digest)
+    advance(manifest.size)
+  }
+  if (options.tag !== undefined) bytesSent += await pushManifest(options, plan.root, options.tag)
+  return {digest: plan.root.digest, bytesSent, blobsSent, blobsPresent: plan.blobs.length - blobsSent}
+}
+
+async function planPush(layoutDirectory: string): Promise<PushPlan> {
+  const root = await readLayoutRoot(layoutDirectory)
+  const parsed = parseManifest(await readLayoutBlob(layoutDirectory, root.digest), root.mediaType)
+  const images = parsed.kind === 'index' ? parsed.index.manifests : [root]
+  const blobs = new Map<Digest, Descriptor>()
+  for (const image of images) {
+    const inner = parseManifest(await readLayoutBlob(layoutDirectory, image.digest), image.mediaType)
+    if (inner.kind === 'index') throw new CreoError('invalid_input', 'An image index that holds an index cannot be pushed.')
+    for (const blob of [...inner.manifest.layers, inner.manifest.config]) blobs.set(blob.digest, blob)
+  }
+  return {root, blobs: [...blobs.values()], manifests: parsed.kind === 'index' ? [...images, root] : [root]}
+}
+
+async function isThere(options: PushImageOptions, target: string): Promise<boolean> {
+  const ask = async (): Promise<boolean> => {
+    const response = await send(options, {method: 'HEAD', target, signal: options.signal})
+    await dropBody(response)
+    if (response.statusCode !== 404) await expectStatus(response, [200], `${target} could not be looked up`)
+    return response.statusCode === 200
+  }
+  return withRetries(ask, () => 0, options.signal)
+}
+
+async function pushManifest(options: PushImageOptions, manifest: Descriptor, reference: string): Promise<number> {
+  const body = await readLayoutBlob(options.layoutDirectory, manifest.digest)
+  const put = async (): Promise<void> => {
+    const headers = {'content-type': manifest.mediaType}
+    const response = await send(options, {method: 'PUT', target: `manifests/${reference}`, headers, body, signal: options.signal})
+    await expectStatus(response, [201], 'The image was not taken')
+    await dropBody(response)
+  }
+  await withRetries(put, () => 0, options.signal)
+  return body.length
+}
+
+/** An upload session of the registry: where it is, and how far it has come. */
+interface Session {
+  location: string
+  offset: number
+}
+
+async function pushBlob(options: PushImageOptions, blob: Descriptor, advance: (bytes: number) => void): Promise<void> {
+  let session: Session | undefined
+  let furthest = 0
+  const attempt = async (): Promise<void> => {
+    session = session ? await resumeSession(options, session) : await openSession(options)
+    while (session.offset < blob.size) {
+      session = await sendChunk(options, blob, session)
+      advance(Math.max(0, session.offset - furthest))
+      furthest = Math.max(furthest, session.offset)
+    }
+    const target = `${session.location}${session.location.includes('?') ? '&' : '?'}digest=${encodeURIComponent(blob.digest)}`
+    const response = await send(options, {method: 'PUT', target, signal: options.signal})
+    await expectStatus(response, [201], `The blob ${blob.digest} was not taken`)
+    await dropBody(response)
+  }
+  await withRetries(attempt, () => furthest, options.signal)
+}
+
+async function openSession(options: PushImageOptions): Promise<Session> {
+  const response = await send(options, {method: 'POST', target: 'blobs/uploads/', signal: options.signal})
+  await expectStatus(response, [202], 'The registry takes no upload')
+  await dropBody(response)
+  return {location: locationOf(response.headers), offset: 0}
+}
+
+/** Asks how far the upload has come; a session that the registry has forgotten is begun again. */
+async function resumeSession(options: PushImageOptions, session: Session): Promise<Session> {
+  const response = await send(options, {method: 'GET', target: session.location, signal: options.signal})
+  await dropBody(response)
+  if (response.statusCode === 404) return openSession(options)
+  await expectStatus(response, [204], 'The upload cannot be taken up again')
+  return {location: locationOf(response.headers, session.location), offset: offsetOf(response.headers)}
+}
+
+async function sendChunk(options: PushImageOptions, blob: Descriptor, session: Session): Promise<Session> {
+  const body = await readChunk(layoutBlobPath(options.layoutDirectory, blob.digest), session.offset, blob)
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'content-range': `${session.offset}-${session.offset + body.length - 1}`
+  }
+  const response = await send(options, {method: 'PATCH', target: session.location, headers, body, signal: options.signal})
+  await expectStatus(response, [202], `The blob ${blob.digest} was not taken`)
+  await dropBody(response)
+  return {location: locationOf(response.headers, session.location), offset: session.offset + body.length}
+}
+
+async function readChunk(path: string, offset: number, blob: Descriptor): Promise<Buffer> {
+  const file = await open(path, 'r').catch((cause: unknown) => {
+    throw new CreoError('image_missing', `The image layout lacks ${blob.digest}.`, {hint: 'Build the image again.', cause})
+  })
+  try {
+    const wanted = Math.min(CHUNK_BYTES, blob.size - offset)
+    const {buffer, bytesRead} = await file.read(Buffer.alloc(wanted), 0, wanted, offset)
+    if (bytesRead === wanted) return buffer
+    throw new CreoError('digest_mismatch', `${blob.digest} in the image layout is too short.`, {hint: 'Build the image again.'})
+  } finally {
+    await file.close()
+  }
+}
+
+function locationOf(headers: NodeJS.Dict<string | string[]>, fallback?: string): string {
+  const location = headers.location ?? fallback
+  if (typeof location === 'string') return location
+  throw new CreoError('rejected', 'The registry did not say where to upload to.')
+}
+
+/** `Range: 0-99` means that 100 bytes have come; `0-0` of an empty upload cannot be told from one byte, so creo's registry leaves it out. */
+function offsetOf(headers: NodeJS.Dict<string | string[]>): number {
+  const match = /^0-(\d{1,15})$/.exec(String(headers.range ?? ''))
+  return match ? Number(match[1]) + 1 : 0
+}

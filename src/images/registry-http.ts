@@ -1,0 +1,152 @@
+import {setTimeout as delay} from 'node:timers/promises'
+import {type Dispatcher, request} from 'undici'
+import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
+
+/** Gives the headers that let a request in, a signature for example. `body` is what will be sent, whole. */
+export type AuthorizeRequest = (request: {
+  readonly method: string
+  readonly url: string
+  readonly body: Buffer | undefined
+}) => Promise<Readonly<Record<string, string>>>
+
+export interface RegistryAddress {
+  /** `http://host:port` of the registry; `/v2/` follows. */
+  readonly registryUrl: string
+  readonly repository: string
+  readonly authorize?: AuthorizeRequest
+  /** Left out, undici's own; given by who pins the server's key. */
+  readonly dispatcher?: Dispatcher
+}
+
+export const ATTEMPTS_MAX = 5
+const HEADERS_TIMEOUT_MS = 30_000
+const BODY_IDLE_TIMEOUT_MS = 60_000
+const ERROR_BODY_BYTES_MAX = 64 * 1024
+const RETRY_FIRST_MS = 100
+
+export interface RegistryRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT'
+  /** After `/v2/<repository>/`, or a whole address of the same registry. */
+  readonly target: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Buffer
+  readonly signal: AbortSignal
+}
+
+/** One request, no redirect followed. @throws {CreoError} `unavailable` when no answer comes. */
+export async function send(address: RegistryAddress, options: RegistryRequest): Promise<Dispatcher.ResponseData> {
+  const url = targetUrl(address, options.target)
+  const authorization = (await address.authorize?.({method: options.method, url, body: options.body})) ?? {}
+  try {
+    return await request(url, {
+      method: options.method,
+      headers: {...options.headers, ...authorization},
+      body: options.body ?? null,
+      signal: options.signal,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      bodyTimeout: BODY_IDLE_TIMEOUT_MS,
+      ...(address.dispatcher ? {dispatcher: address.dispatcher} : {})
+    })
+  } catch (cause) {
+    throw unreachable(address, options.signal, cause)
+  }
+}
+
+/** What `send` answers if its status is one of `accepted`, else the registry's error as a CreoError. */
+export async function expectStatus(response: Dispatcher.ResponseData, accepted: readonly number[], what: string): Promise<void> {
+  if (accepted.includes(response.statusCode)) return
+  throw await errorOf(response, what)
+}
+
+/** The whole body, at most `bytesMax`. @throws {CreoError} `payload_too_large`, or `unavailable` when it is cut. */
+export async function readBody(response: Dispatcher.ResponseData, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of response.body) {
+      bytes += chunk.length
+      if (bytes > bytesMax) break
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    throw new CreoError('unavailable', 'The registry broke off its answer.', {cause})
+  }
+  if (bytes > bytesMax) throw new CreoError('payload_too_large', `The registry sent more than ${bytesMax} bytes.`)
+  return Buffer.concat(chunks)
+}
+
+/** Reads and drops what is left of a body, so that its connection can be used again. */
+export async function dropBody(response: Dispatcher.ResponseData): Promise<void> {
+  await response.body.dump({limit: ERROR_BODY_BYTES_MAX}).catch(() => undefined)
+}
+
+/**
+ * Does `work` again while it fails for want of an answer, at most ATTEMPTS_MAX times in a row without progress; `progress` tells
+ * how far it has come.
+ */
+export async function withRetries<T>(work: () => Promise<T>, progress: () => number, signal: AbortSignal): Promise<T> {
+  let attempts = 0
+  let reached = progress()
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      signal.throwIfAborted()
+      attempts = progress() > reached ? 1 : attempts + 1
+      reached = Math.max(reached, progress())
+      const transient = isCreoError(error) && ['unavailable', 'overloaded', 'rate_limited', 'timeout'].includes(error.code)
+      if (!transient || attempts >= ATTEMPTS_MAX) throw error
+      await delay(RETRY_FIRST_MS * 2 ** (attempts - 1), undefined, {signal})
+    }
+  }
+}
+
+/** A cut connection as the error that `withRetries` takes up again. */
+export function unreachable(address: RegistryAddress, signal: AbortSignal, cause: unknown): unknown {
+  if (signal.aborted || isCreoError(cause)) return cause
+  return new CreoError('unavailable', `The registry at ${address.registryUrl} does not answer.`, {
+    hint: 'Check that the coordinator runs and can be reached.',
+    cause
+  })
+}
+
+/** An upload address is given by the registry: credentials must not follow it to another one. */
+function targetUrl(address: RegistryAddress, target: string): string {
+  const origin = new URL(address.registryUrl)
+  if (!target.startsWith('/') && !/^https?:\/\//.test(target)) return new URL(`/v2/${address.repository}/${target}`, origin).href
+  const url = new URL(target, origin)
+  if (url.origin === origin.origin) return url.href
+  throw new CreoError('rejected', `The registry at ${address.registryUrl} sent us on to ${url.origin}, which is not trusted.`)
+}
+
+async function errorOf(response: Dispatcher.ResponseData, what: string): Promise<CreoError> {
+  const text = (await readBody(response, ERROR_BODY_BYTES_MAX).catch(() => Buffer.alloc(0))).toString('utf8')
+  const first = firstError(text)
+  const code = first.code ?? codeOfStatus(response.statusCode)
+  const message = `${what}: ${first.message ?? `the registry answered ${response.statusCode}`}`
+  return new CreoError(code, message, first.hint === undefined ? {} : {hint: first.hint})
+}
+
+function firstError(text: string): {code?: ErrorCode; message?: string; hint?: string} {
+  try {
+    const error = (JSON.parse(text) as {errors?: {message?: unknown; detail?: {code?: unknown; hint?: unknown}}[]}).errors?.[0]
+    const code = error?.detail?.code
+    return {
+      ...(typeof code === 'string' && code in ERROR_CODES ? {code: code as ErrorCode} : {}),
+      ...(typeof error?.message === 'string' ? {message: error.message.slice(0, 500)} : {}),
+      ...(typeof error?.detail?.hint === 'string' ? {hint: error.detail.hint.slice(0, 500)} : {})
+    }
+  } catch {
+    return {}
+  }
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401) return 'unauthorized'
+  if (status === 403) return 'forbidden'
+  if (status === 404) return 'image_missing'
+  if (status === 413) return 'payload_too_large'
+  if (status === 429) return 'rate_limited'
+  if (status >= 500) return 'unavailable'
+  return 'rejected'
+}
