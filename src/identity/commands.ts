@@ -1,0 +1,53 @@
+import {z} from 'zod'
+import {
+  type CommandBody,
+  commandBodySchema,
+  commandSigningText,
+  type SignedCommand,
+  type UnsignedCommand
+} from '../core/protocol/commands.ts'
+import {type KeyPair, keyIdOf, sha256Hex, signText, verifyText} from './keys.ts'
+
+export interface CommandToSign {
+  readonly network: string
+  /** Account id, or `new`, `coordinator`, `operator`. */
+  readonly account: string
+  readonly key: KeyPair
+  /** The same key with the same body gets the first answer again. */
+  readonly idempotencyKey: string
+  readonly notAfterMs: number
+  readonly body: CommandBody
+}
+
+/** Encodes the body to the exact JSON text that is signed and journaled. */
+export function signCommand({network, account, key, idempotencyKey, notAfterMs, body}: CommandToSign): SignedCommand {
+  const unsigned: UnsignedCommand = {
+    v: 'creo-command-v1',
+    network,
+    account,
+    keyId: key.keyId,
+    idempotencyKey,
+    notAfterMs,
+    body: JSON.stringify(z.encode(commandBodySchema, body))
+  }
+  return {...unsigned, signature: signText(key, signingText(unsigned))}
+}
+
+/** True when exactly this command was signed by this key and names it. */
+export function verifyCommand(command: SignedCommand, publicKey: string): boolean {
+  return command.keyId === keyIdOf(publicKey) && verifyText(publicKey, signingText(command), command.signature)
+}
+
+/** SHA-256 of the signing text, hex. */
+export function commandHash(command: UnsignedCommand): string {
+  return sha256Hex(signingText(command))
+}
+
+/** Id of the account that an `account.create` command makes. */
+export function accountIdOf(command: UnsignedCommand): string {
+  return `acc_${commandHash(command).slice(0, 32)}`
+}
+
+function signingText(command: UnsignedCommand): string {
+  return commandSigningText(command, sha256Hex(command.body))
+}
