@@ -1,0 +1,37 @@
+import {readdirSync} from 'node:fs'
+import {parseArgs} from 'node:util'
+import {type Figure, renderReport, report} from './form.ts'
+
+/** Files of this folder that are no bench. */
+const NOT_BENCHES = new Set(['run', 'form'])
+
+/** What a file `bench/NAME.ts` exports. Talk goes to stderr; the figures are the answer. */
+export interface Bench {
+  measure(options: {readonly signal: AbortSignal; say(text: string): void}): Promise<readonly Figure[]>
+}
+
+const {values, positionals} = parseArgs({allowPositionals: true, options: {json: {type: 'boolean', default: false}}})
+const names = readdirSync(import.meta.dirname)
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => file.slice(0, -'.ts'.length))
+  .filter((name) => !NOT_BENCHES.has(name))
+const [wanted] = positionals
+
+if (positionals.length !== 1 || wanted === undefined || !names.includes(wanted)) {
+  process.stderr.write(` ›   Error: ${wanted === undefined ? 'No bench is named' : `There is no bench "${wanted}"`}.\n`)
+  process.stderr.write(` ›   Code: usage\n ›   Try this: npm run bench -- NAME [--json], NAME one of ${names.join(', ')}\n`)
+  process.exitCode = 2
+} else await runBench(wanted)
+
+async function runBench(name: string): Promise<void> {
+  const interruption = new AbortController()
+  const interrupt = (): void => interruption.abort()
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  const {measure} = (await import(`./${name}.ts`)) as Bench
+  const figures = await measure({signal: interruption.signal, say: (text) => void process.stderr.write(`${text}\n`)})
+  const result = report(name, figures)
+  process.stdout.write(`${values.json ? JSON.stringify(result, null, 2) : renderReport(result)}\n`)
+  process.off('SIGINT', interrupt)
+  process.off('SIGTERM', interrupt)
+}
