@@ -21,8 +21,10 @@ export function signHello(hello: TunnelHello, nodeKey: KeyPair): string {
 /** Parses a header before it is known who sent it. @throws {CreoError} `invalid_input` */
 export function openHello(header: string): OpenedHello {
   const match = header.length <= HELLO_HEADER_MAX ? /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})$/.exec(header) : null
-  const text = Buffer.from(match?.[1] ?? '', 'base64url').toString()
+  const encoded = match?.[1] ?? ''
+  const text = Buffer.from(encoded, 'base64url').toString()
   try {
+    if (Buffer.from(text).toString('base64url') !== encoded) throw new Error('not the canonical base64url')
     return {hello: tunnelHelloSchema.parse(JSON.parse(text)), text, signature: match?.[2] ?? ''}
   } catch (cause) {
     throw new CreoError('invalid_input', 'The tunnel hello cannot be read.', {hint: 'Upgrade the miner or the gateway.', cause})

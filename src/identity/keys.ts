@@ -118,14 +118,13 @@ export async function saveKeyFile(path: string, key: KeyPair): Promise<void> {
   try {
     await mkdir(dirname(path), {recursive: true, mode: KEY_DIRECTORY_MODE})
     await writeSynced(beside, `${JSON.stringify({publicKey: key.publicKey, privateKey})}\n`)
-    await link(beside, path)
+    await link(beside, path).finally(() => rm(beside, {force: true}))
     await syncDirectory(dirname(path))
   } catch (cause) {
-    if (errorCode(cause) === 'EEXIST')
+    if (errorCode(cause) === 'EEXIST') {
       throw new CreoError('conflict', `There is a key at ${path} already.`, {hint: 'Use it, or move it away first.', cause})
+    }
     throw new CreoError('data_dir_unwritable', `The key ${path} cannot be written.`, {hint: `Make ${dirname(path)} writable.`, cause})
-  } finally {
-    await rm(beside, {force: true})
   }
 }
 
