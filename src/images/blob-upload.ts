@@ -4,7 +4,6 @@ import {type FileHandle, mkdir, open, rename, rm} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 import {ByteMeter, type Digest} from './digest.ts'
-import {syncDirectory} from './layout.ts'
 
 interface UploadOptions {
   readonly path: string
@@ -127,5 +126,15 @@ export class BlobUpload {
       await this.#file.truncate(this.offset)
       throw new CreoError('data_dir_unwritable', 'An image could not be written to disk.', {hint: 'Free some disk space.', cause})
     }
+  }
+}
+
+/** Makes a rename in this directory survive a power cut. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
   }
 }

@@ -1,6 +1,7 @@
 import {randomUUID} from 'node:crypto'
 import {copyFile, link, mkdir, open, readFile, rename, rm, stat} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
+import {writeFileDurably} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
 import {ByteMeter, type Digest, digestHex, digestOf, metered} from './digest.ts'
 import {type Descriptor, encodeJson, type ImageIndex, indexSchema, MANIFEST_BYTES_MAX, MEDIA_TYPE} from './oci.ts'
@@ -93,32 +94,7 @@ export async function readLayoutBlob(layoutDirectory: string, digest: Digest): P
   return bytes
 }
 
-/** Write beside, fsync, rename, fsync the directory: a reader sees the old file or the new one, and the new one stays. */
-export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
   await mkdir(dirname(path), {recursive: true})
-  const temporary = `${path}.${randomUUID()}.tmp`
-  try {
-    const file = await open(temporary, 'wx', 0o644)
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, {force: true})
-    throw error
-  }
-  await syncDirectory(dirname(path))
-}
-
-/** Makes a rename in this directory survive a power cut. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
+  await writeFileDurably(path, bytes, {mode: 0o644})
 }

@@ -1,0 +1,57 @@
+import {CreoError} from '../../core/errors.ts'
+import type {BlobStore} from '../../images/blob-store.ts'
+import type {BlobUpload} from '../../images/blob-upload.ts'
+
+const SESSIONS_MAX = 64
+const SESSION_AGE_MAX_MS = 60 * 60 * 1000
+
+interface Session {
+  readonly upload: BlobUpload
+  readonly repository: string
+  readonly startedAtMs: number
+}
+
+/** Uploads under way. They live in this process only: after a restart clients begin again. */
+export class UploadSessions {
+  readonly #store: BlobStore
+  readonly #nowMs: () => number
+  readonly #sessions = new Map<string, Session>()
+
+  constructor(store: BlobStore, nowMs: () => number) {
+    this.#store = store
+    this.#nowMs = nowMs
+  }
+
+  /** @throws {CreoError} `overloaded` while SESSIONS_MAX uploads are under way. */
+  async begin(repository: string): Promise<BlobUpload> {
+    await this.#dropOld()
+    if (this.#sessions.size >= SESSIONS_MAX) {
+      throw new CreoError('overloaded', `${SESSIONS_MAX} uploads are under way.`, {hint: 'Try again in a minute.'})
+    }
+    const upload = await this.#store.upload()
+    this.#sessions.set(upload.id, {upload, repository, startedAtMs: this.#nowMs()})
+    return upload
+  }
+
+  /** @throws {CreoError} `not_found` for an upload that has ended, is too old, or belongs to another repository. */
+  get(repository: string, id: string): BlobUpload {
+    const session = this.#sessions.get(id)
+    if (session?.repository === repository) return session.upload
+    throw new CreoError('not_found', 'There is no such upload.', {hint: 'Begin the upload again.'})
+  }
+
+  async end(id: string): Promise<void> {
+    const session = this.#sessions.get(id)
+    this.#sessions.delete(id)
+    await session?.upload.abort()
+  }
+
+  async close(): Promise<void> {
+    for (const id of [...this.#sessions.keys()]) await this.end(id)
+  }
+
+  async #dropOld(): Promise<void> {
+    const oldest = this.#nowMs() - SESSION_AGE_MAX_MS
+    for (const [id, session] of this.#sessions) if (session.startedAtMs < oldest) await this.end(id)
+  }
+}
