@@ -4,6 +4,12 @@ import {toCreoError} from './error-words.ts'
 import {createProgress, type Progress} from './progress.ts'
 
 /**
+ * Set to 1 by a parent that holds our stdin open for as long as it lives: its end stops us like SIGTERM, so that a killed parent
+ * leaves no process behind.
+ */
+const SUPERVISED_ENV = 'CREO_SUPERVISED'
+
+/**
  * What every command of creo has: `--json`, an abort signal that Ctrl-C fires, progress on stderr, and errors that leave as a
  * CreoError, which `main.ts` says. Give the result as the value of `run`; print for people with `this.log`.
  */
@@ -33,6 +39,7 @@ export abstract class CreoCommand extends Command {
     await super.init()
     process.on('SIGINT', this.#onSignal)
     process.on('SIGTERM', this.#onSignal)
+    if (process.env[SUPERVISED_ENV] === '1') process.stdin.on('end', () => this.#onSignal('SIGTERM')).resume()
   }
 
   protected override async catch(error: unknown): Promise<never> {

@@ -4,6 +4,7 @@ import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/error
 const SYSTEM_CODES: Readonly<Record<string, {readonly code: ErrorCode; readonly hint: string}>> = {
   EADDRINUSE: {code: 'port_taken', hint: 'End what listens there, or choose another port.'},
   EACCES: {code: 'data_dir_unwritable', hint: 'Give this user the right to write there, or choose another folder with CREO_DATA_DIR.'},
+  ENOTDIR: {code: 'data_dir_unwritable', hint: 'Remove the file that stands where a folder should be, or choose another folder.'},
   EROFS: {code: 'data_dir_unwritable', hint: 'Choose a writable folder with CREO_DATA_DIR.'},
   ENOSPC: {code: 'data_dir_unwritable', hint: 'Free some disk space, then run the same command again.'},
   ECONNREFUSED: {code: 'unavailable', hint: 'Check the address, and that the other side is running.'},

@@ -1,3 +1,4 @@
+import {join} from 'node:path'
 import Conf from 'conf'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
@@ -43,13 +44,13 @@ export interface UserConfig {
  * @throws {CreoError} `invalid_input` when the file was edited into something else.
  */
 export function openUserConfig(env: Readonly<Record<string, string | undefined>>): UserConfig {
-  const conf = new Conf<Record<string, unknown>>({
-    cwd: configDirectory(env),
-    configName: 'config',
-    configFileMode: 0o600,
-    accessPropertiesByDotNotation: false
-  })
-  const read = (): UserSettings => parseSettings(readStore(conf), conf.path)
+  const directory = configDirectory(env)
+  const conf = readable(join(directory, 'config.json'), () => openStore(directory))
+  const read = (): UserSettings =>
+    parseSettings(
+      readable(conf.path, () => conf.store),
+      conf.path
+    )
   const write = (settings: UserSettings): void => {
     conf.store = parseSettings(settings, conf.path)
   }
@@ -65,11 +66,20 @@ export function openUserConfig(env: Readonly<Record<string, string | undefined>>
   }
 }
 
-function readStore(conf: Conf<Record<string, unknown>>): unknown {
+function openStore(directory: string): Conf<Record<string, unknown>> {
+  return new Conf({cwd: directory, configName: 'config', configFileMode: 0o600, accessPropertiesByDotNotation: false})
+}
+
+/** Does what reads the file, with its fault named. A fault that the system has (no right, no space) is passed on. */
+function readable<Result>(path: string, read: () => Result): Result {
   try {
-    return conf.store
+    return read()
   } catch (error) {
-    throw new CreoError('invalid_input', `The settings in ${conf.path} can't be read.`, {hint: 'Mend or delete that file.', cause: error})
+    if (!(error instanceof SyntaxError)) throw error
+    throw new CreoError('invalid_input', `The settings in ${path} can't be read: they are no JSON.`, {
+      hint: 'Mend or delete that file.',
+      cause: error
+    })
   }
 }
 

@@ -1,0 +1,91 @@
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {afterEach, beforeEach, expect, test} from 'vitest'
+import {ended, script} from '../support/processes.ts'
+
+const SET_UP = new URL('../../packaging/setup/', import.meta.url)
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'creo-set-up-'))
+})
+afterEach(() => rm(folder, {recursive: true, force: true}))
+
+test('two set-ups at once work one after the other', async () => {
+  const journal = join(folder, 'journal')
+  const work = `
+    import {appendFileSync} from 'node:fs'
+    import {readFile} from 'node:fs/promises'
+    import {withSetUpLock} from '${SET_UP}set-up-lock.mjs'
+    await withSetUpLock('${join(folder, 'lock')}', async () => {
+      appendFileSync('${journal}', 'begin ')
+      await readFile(process.execPath)
+      appendFileSync('${journal}', 'end ')
+    })`
+  const exits = await Promise.all([ended(script(work)), ended(script(work)), ended(script(work))])
+  expect(exits.map(({code}) => code)).toEqual([0, 0, 0])
+  expect(await readFile(journal, 'utf8')).toBe('begin end begin end begin end ')
+})
+
+test('the lock of a set-up that was killed is taken over', async () => {
+  const gone = script('process.exit(0)')
+  await once(gone, 'exit')
+  await writeFile(join(folder, 'lock'), String(gone.pid))
+  const {code, stdout} = await ended(
+    script(`import {withSetUpLock} from '${SET_UP}set-up-lock.mjs'
+      await withSetUpLock('${join(folder, 'lock')}', async () => console.log('mine'))`)
+  )
+  expect({code, stdout}).toEqual({code: 0, stdout: 'mine\n'})
+})
+
+test('a signal sent twice, as a terminal and npm do for one Ctrl-C, reaches the program once, and its exit code is passed on', async () => {
+  const program = join(folder, 'program.mjs')
+  await writeFile(
+    program,
+    `let interrupts = 0
+    process.on('SIGINT', () => console.log('interrupt ' + ++interrupts))
+    process.on('SIGTERM', () => process.exit(7))
+    setInterval(() => {}, 1000)
+    console.log('ready')`
+  )
+  const parent = script(`import {handOver} from '${SET_UP}hand-over.mjs'\nawait handOver(process.execPath, ['${program}'])`)
+  const end = ended(parent)
+  await once(parent.stdout!, 'data')
+  parent.kill('SIGINT')
+  await once(parent.stdout!, 'data')
+  parent.kill('SIGINT')
+  parent.kill('SIGTERM')
+  expect(await end).toMatchObject({code: 7, stdout: 'ready\ninterrupt 1\n'})
+})
+
+test('without a container runtime and without apt one sentence on stderr says what to install, and the set-up goes on', async () => {
+  const {code, stdout, stderr} = await ended(
+    script(`import {ensureContainerRuntime} from '${SET_UP}system-packages.mjs'\nawait ensureContainerRuntime()`, {
+      env: {...process.env, PATH: folder}
+    })
+  )
+  expect({code, stdout}).toEqual({code: 0, stdout: ''})
+  expect(stderr).toMatch(/^No container runtime here\. Install it with: .*podman runc.*\n$/)
+})
+
+test('a test tier that does not exist is refused with the ones that do', async () => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('test.mjs', SET_UP)), 'forever'])
+  expect(await ended(child)).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: 'There is no test tier "forever". Use check, long or soak, or nothing.\n'
+  })
+})
+
+test('a program that runs too long is ended and counts as failed', async () => {
+  const {code} = await ended(
+    script(`import {run} from '${SET_UP}child.mjs'
+      const {exitCode} = await run(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {timeoutMs: 50})
+      process.exitCode = exitCode`)
+  )
+  expect(code).toBe(124)
+})
