@@ -1,0 +1,42 @@
+import {Args, Flags} from '@oclif/core'
+import {CreoCommand} from '../../cli/base-command.ts'
+import {networkFlags} from '../../cli/flags.ts'
+
+export default class GatewayAdmit extends CreoCommand {
+  static override summary = 'Admit a gateway to the network, as its operator.'
+  static override description =
+    'Miners dial admitted gateways, and receipts of others are not paid. Admitting one again changes its addresses.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> kX3…w --tunnel https://gw.example:7800 --public https://apps.example --key /var/lib/creo/coordinator/operator.key'
+  ]
+  static override args = {
+    'public-key': Args.string({required: true, description: 'Public key of the gateway, as `creo gateway serve` shows it.'})
+  }
+  static override flags = {
+    ...networkFlags,
+    key: Flags.file({required: true, exists: true, description: "Key file of the network's operator."}),
+    tunnel: Flags.url({required: true, description: 'Where miners dial in.'}),
+    public: Flags.url({required: true, description: 'Where the public asks.'}),
+    name: Flags.string({default: 'gateway', description: 'What people call it.'})
+  }
+
+  async run(): Promise<{readonly gateway: string; readonly seq: number}> {
+    const {args, flags} = await this.parse(GatewayAdmit)
+    const [{openContext}, {loadKeyFile, gatewayIdOf}] = await Promise.all([
+      import('../../developer/context.ts'),
+      import('../../identity/keys.ts')
+    ])
+    const context = await openContext(flags, this.abort)
+    const key = await loadKeyFile(flags.key)
+    const body = {
+      type: 'gateway.admit',
+      publicKey: args['public-key'],
+      name: flags.name,
+      tunnelUrl: flags.tunnel.href,
+      publicUrl: flags.public.href
+    } as const
+    const answer = await context.client.as('operator', key).submit(body)
+    this.log(`Admitted ${gatewayIdOf(args['public-key'])}.`)
+    return {gateway: gatewayIdOf(args['public-key']), seq: answer.seq}
+  }
+}

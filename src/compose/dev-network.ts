@@ -1,0 +1,185 @@
+import {mkdir} from 'node:fs/promises'
+import {join} from 'node:path'
+import {execa} from 'execa'
+import {z} from 'zod'
+import {CreoError} from '../core/errors.ts'
+import {type RoleProcess, startRole} from './role-process.ts'
+
+export interface DevNetworkOptions {
+  /** Everything the network keeps: one folder a role, `logs/`, and `config/` for the commands that talk to it. */
+  readonly directory: string
+  /** How to run creo: `[node, bin/run.js]`. */
+  readonly creo: readonly string[]
+  /** Ports to listen on; 0 lets the system choose. */
+  readonly ports: {readonly coordinator: number; readonly gateway: number; readonly tunnel: number}
+  /** Length of an emission epoch, such as `5s`. */
+  readonly epoch: string
+  /** Gutta minted per epoch. */
+  readonly emission: string
+}
+
+export interface MinerOptions {
+  readonly name: string
+  readonly earn: readonly string[]
+  /** One-use join token; not needed again once the node is enrolled. */
+  readonly token?: string
+}
+
+const initAnswerSchema = z.object({networkId: z.string()})
+const urlsSchema = z.object({urls: z.record(z.string(), z.string())})
+
+/**
+ * A whole network on this machine: each role is a process of its own with a folder of its own, and they meet on the wire alone,
+ * as they would on separate machines. Roles can be killed and started again at the same addresses.
+ */
+export class DevNetwork {
+  readonly directory: string
+  readonly configDirectory: string
+  readonly #options: DevNetworkOptions
+  readonly #signal: AbortSignal
+  readonly #roles = new Map<string, RoleProcess>()
+  #networkId = ''
+  #coordinatorUrl = ''
+  #gateway: {readonly publicUrl: string; readonly tunnelUrl: string} | undefined
+
+  constructor(options: DevNetworkOptions, signal: AbortSignal) {
+    this.#options = options
+    this.#signal = signal
+    this.directory = options.directory
+    this.configDirectory = join(options.directory, 'config')
+  }
+
+  /** Makes the folders, and the genesis when there is none yet. Nothing runs yet. */
+  async init(): Promise<void> {
+    await mkdir(join(this.directory, 'logs'), {recursive: true, mode: 0o700})
+    await mkdir(this.configDirectory, {recursive: true, mode: 0o700})
+    const {epoch, emission} = this.#options
+    const flags = ['--data', this.coordinatorDirectory, '--development', '--if-missing', '--epoch', epoch, '--emission', emission]
+    this.#networkId = initAnswerSchema.parse(await this.run(['coordinator', 'init', ...flags])).networkId
+  }
+
+  get networkId(): string {
+    return this.#networkId
+  }
+
+  get coordinatorUrl(): string {
+    return this.#coordinatorUrl
+  }
+
+  get gatewayUrl(): string {
+    return this.#started().publicUrl
+  }
+
+  /** Where the gateway's own health, metrics and status are asked. */
+  get gatewayAdminUrl(): string {
+    return this.#started().tunnelUrl
+  }
+
+  get coordinatorDirectory(): string {
+    return join(this.directory, 'coordinator')
+  }
+
+  logPath(role: string): string {
+    return join(this.directory, 'logs', `${role}.log`)
+  }
+
+  role(name: string): RoleProcess {
+    const role = this.#roles.get(name)
+    if (role === undefined) throw new CreoError('not_found', `No ${name} runs in this network.`)
+    return role
+  }
+
+  async startCoordinator(): Promise<RoleProcess> {
+    const listen = this.#coordinatorUrl === '' ? `127.0.0.1:${this.#options.ports.coordinator}` : new URL(this.#coordinatorUrl).host
+    const role = await this.#start('coordinator', ['coordinator', 'serve', '--data', this.coordinatorDirectory, '--listen', listen])
+    this.#coordinatorUrl = urlsSchema.parse(role.ready).urls.api ?? ''
+    return role
+  }
+
+  async startGateway(): Promise<RoleProcess> {
+    const {gateway, tunnel} = this.#options.ports
+    const listen = this.#gateway === undefined ? `127.0.0.1:${gateway}` : new URL(this.#gateway.publicUrl).host
+    const tunnelListen = this.#gateway === undefined ? `127.0.0.1:${tunnel}` : new URL(this.#gateway.tunnelUrl).host
+    const role = await this.#start('gateway', [
+      'gateway',
+      'serve',
+      '--data',
+      join(this.directory, 'gateway'),
+      ...this.#where(),
+      '--listen',
+      listen,
+      '--tunnel',
+      tunnelListen
+    ])
+    const {urls} = urlsSchema.parse(role.ready)
+    this.#gateway = {publicUrl: urls.public ?? '', tunnelUrl: urls.tunnel ?? ''}
+    return role
+  }
+
+  async startMiner(miner: MinerOptions): Promise<RoleProcess> {
+    const earn = miner.earn.flatMap((incentive) => ['--earn', incentive])
+    const token = miner.token === undefined ? [] : ['--token', miner.token]
+    const data = join(this.directory, miner.name)
+    return await this.#start(miner.name, ['mine', 'start', '--data', data, ...this.#where(), '--name', miner.name, ...earn, ...token])
+  }
+
+  /** What the operator does once he trusts a gateway: after it, miners dial it. Admitting it again changes nothing. */
+  admitGatewayArgs(publicKey: string): readonly string[] {
+    const urls = ['--tunnel', this.gatewayAdminUrl, '--public', this.gatewayUrl]
+    return ['gateway', 'admit', publicKey, ...urls, '--key', join(this.coordinatorDirectory, 'operator.key')]
+  }
+
+  /** Runs one command of creo against this network and gives what it printed as JSON. Rejects with its own error. */
+  async run(args: readonly string[]): Promise<unknown> {
+    const [program = '', ...first] = this.#options.creo
+    const result = await execa(program, [...first, ...args, '--json'], {env: this.#env(), reject: false, cancelSignal: this.#signal})
+    const answer: unknown = JSON.parse(result.stdout)
+    if (result.exitCode === 0) return answer
+    const failed = z.object({error: z.object({code: z.string(), message: z.string()})}).safeParse(answer)
+    const why = failed.success ? failed.data.error.message : result.stderr
+    throw new CreoError('failed', `creo ${args.join(' ')}: ${why}`)
+  }
+
+  /** Stops every role, miners first, and says how each ended. */
+  async stop(onStopped: (name: string, how: string) => void): Promise<void> {
+    const order = [...this.#roles.keys()].sort((a, b) => stopRank(a) - stopRank(b))
+    for (const rank of new Set(order.map(stopRank))) {
+      const names = order.filter((name) => stopRank(name) === rank)
+      await Promise.all(
+        names.map(async (name) => {
+          const {stopped} = await this.role(name).stop()
+          this.#roles.delete(name)
+          onStopped(name, stopped)
+        })
+      )
+    }
+  }
+
+  async #start(name: string, args: readonly string[]): Promise<RoleProcess> {
+    const role = await startRole(
+      {name, argv: [...this.#options.creo, ...args, '--json'], env: this.#env(), logPath: this.logPath(name)},
+      this.#signal
+    )
+    this.#roles.set(name, role)
+    return role
+  }
+
+  #started(): {readonly publicUrl: string; readonly tunnelUrl: string} {
+    if (this.#gateway === undefined) throw new CreoError('unavailable', 'The gateway of this network was not started.')
+    return this.#gateway
+  }
+
+  #where(): readonly string[] {
+    return ['--coordinator', this.#coordinatorUrl, '--network-id', this.#networkId]
+  }
+
+  #env(): Readonly<Record<string, string>> {
+    return {CREO_CONFIG_DIR: this.configDirectory}
+  }
+}
+
+/** Miners stop before the gateway, so that their last receipts are signed, and the coordinator last, so that they are paid. */
+function stopRank(role: string): number {
+  if (role === 'coordinator') return 2
+  return role === 'gateway' ? 1 : 0
+}

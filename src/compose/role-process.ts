@@ -1,0 +1,127 @@
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {open, readFile} from 'node:fs/promises'
+import {createInterface} from 'node:readline'
+import {Readable} from 'node:stream'
+import {z} from 'zod'
+import {CreoError} from '../core/errors.ts'
+
+/** A role gets this long to say that it is ready. */
+const READY_TIMEOUT_MS = 60_000
+/** A role gets this long to stop by itself before it is killed. */
+const STOP_TIMEOUT_MS = 30_000
+const LOG_TAIL_BYTES = 4000
+
+const readyLineSchema = z.looseObject({ready: z.literal(true), role: z.string(), pid: z.int()})
+export type ReadyLine = z.output<typeof readyLineSchema>
+
+export interface RoleOptions {
+  /** What people call it: "coordinator", "miner-a". */
+  readonly name: string
+  /** Program and its first arguments, then the command's: `[node, bin/run.js, coordinator, serve, …]`. */
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** Its stderr is appended here. */
+  readonly logPath: string
+}
+
+/** One role of a network as a process of its own, as it would be on a machine of its own. */
+export interface RoleProcess {
+  readonly name: string
+  readonly pid: number
+  readonly ready: ReadyLine
+  /** Resolves when the process has ended, however. */
+  readonly exited: Promise<void>
+  /** SIGKILL: a power cut as far as the process can tell. */
+  kill(): Promise<void>
+  /** SIGTERM, and SIGKILL after 30 s. Resolves when it has ended; says whether it stopped by itself. */
+  stop(): Promise<{readonly stopped: 'by_itself' | 'killed' | 'already_stopped'}>
+}
+
+/**
+ * Starts a role and waits for its ready line. The child is in a process group of its own, so that Ctrl-C reaches only the
+ * parent, and ends when its stdin closes, so that a killed parent leaves nothing behind.
+ * @throws {CreoError} `failed` with the end of its log when it exits first, `timeout` when it never gets ready.
+ */
+export async function startRole(options: RoleOptions, signal: AbortSignal): Promise<RoleProcess> {
+  signal.throwIfAborted()
+  const log = await open(options.logPath, 'a', 0o600)
+  const [program = '', ...args] = options.argv
+  const child = spawn(program, args, {
+    env: {...process.env, ...options.env, CREO_SUPERVISED: '1'},
+    stdio: ['pipe', 'pipe', log.fd],
+    detached: true
+  })
+  const exited = Promise.race([once(child, 'exit'), once(child, 'error')]).then(() => log.close())
+  try {
+    const ready = await readyLine(child.stdout, exited, options, signal)
+    return roleProcess({name: options.name, child, ready, exited})
+  } catch (error) {
+    child.kill('SIGKILL')
+    await exited
+    throw error
+  }
+}
+
+function roleProcess(role: {
+  readonly name: string
+  readonly child: ChildProcess
+  readonly ready: ReadyLine
+  readonly exited: Promise<void>
+}): RoleProcess {
+  const {child, exited} = role
+  const isGone = (): boolean => child.exitCode !== null || child.signalCode !== null
+  return {
+    name: role.name,
+    pid: role.ready.pid,
+    ready: role.ready,
+    exited,
+    kill: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
+    stop: async () => {
+      if (isGone()) return {stopped: 'already_stopped'}
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
+      child.kill('SIGTERM')
+      await exited
+      clearTimeout(timer)
+      return {stopped: child.signalCode === 'SIGKILL' ? 'killed' : 'by_itself'}
+    }
+  }
+}
+
+async function readyLine(stdout: Readable | null, exited: Promise<void>, options: RoleOptions, signal: AbortSignal): Promise<ReadyLine> {
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)])
+  const first = new Promise<ReadyLine>((resolve, reject) => {
+    deadline.addEventListener('abort', () => reject(notReady(options.name, signal, deadline)), {once: true})
+    createInterface({input: stdout ?? Readable.from([])}).on('line', (line) => {
+      const parsed = readyLineSchema.safeParse(parseJson(line))
+      if (parsed.success) resolve(parsed.data)
+    })
+  })
+  const ended = exited.then(async () => {
+    throw new CreoError('failed', `The ${options.name} ended before it was ready.\n${await logTail(options.logPath)}`, {
+      hint: `Read ${options.logPath}`
+    })
+  })
+  return await Promise.race([first, ended])
+}
+
+function notReady(name: string, signal: AbortSignal, deadline: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason
+  return new CreoError('timeout', `The ${name} did not get ready within ${READY_TIMEOUT_MS / 1000} s.`, {cause: deadline.reason})
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+async function logTail(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8')
+  return text.slice(-LOG_TAIL_BYTES).trimEnd()
+}

@@ -1,0 +1,8 @@
+import {appSteps} from './steps-apps.ts'
+import {moneySteps} from './steps-money.ts'
+import {networkSteps} from './steps-network.ts'
+import {recoverySteps} from './steps-recovery.ts'
+import type {TourStep} from './tour.ts'
+
+/** The whole loop, once. */
+export const tourSteps: readonly TourStep[] = [...networkSteps, ...appSteps, ...moneySteps, ...recoverySteps]
