@@ -1,0 +1,136 @@
+import type {IncomingMessage} from 'node:http'
+import {Socket} from 'node:net'
+import type {Duplex} from 'node:stream'
+import {CreoError, ERROR_CODES, isCreoError} from '../core/errors.ts'
+import {
+  gatewayMessageSchema,
+  type MinerMessage,
+  minerMessageSchema,
+  TUNNEL_DATA_MAX,
+  TUNNEL_HELLO_HEADER,
+  TUNNEL_HELLO_SKEW_MAX_MS,
+  TUNNEL_PATH,
+  TUNNEL_UPGRADE,
+  type TunnelHello
+} from '../core/protocol/tunnel.ts'
+import {openHello, verifyHello} from '../identity/hello.ts'
+import {createNonceMemory} from '../identity/nonces.ts'
+import {openControlChannel} from './control-channel.ts'
+import {AcceptedLink, type MinerLink} from './miner-link.ts'
+import {exporterOf} from './tls-binding.ts'
+
+const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${TUNNEL_UPGRADE}\r\n\r\n`
+
+export interface TunnelServerOptions {
+  readonly network: string
+  readonly gatewayId: string
+  /** The key of a node that the signed table knows. */
+  publicKeyOf(node: string): string | undefined
+  readonly now: () => number
+  /** A session stands; it replaces an older one of the same node, which is closed first. */
+  onLink(link: MinerLink): void
+  onMessage(link: MinerLink, message: MinerMessage): void
+  readonly pingMs?: number
+}
+
+export interface TunnelServer {
+  /** For the `upgrade` event of a node:http server. Answers everything itself, also what it refuses. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** By node id. */
+  readonly links: ReadonlyMap<string, MinerLink>
+  close(): void
+}
+
+/** The gateway's end of all tunnels. A hello is believed only if its node, signature, time, nonce, network and gateway are right. */
+export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
+  const links = new Map<string, AcceptedLink>()
+  const nonces = createNonceMemory()
+
+  const acceptControl = (hello: TunnelHello, socket: Duplex, head: Buffer): void => {
+    links.get(hello.node)?.close()
+    socket.write(SWITCHING)
+    const channel = openControlChannel({
+      socket,
+      head,
+      schema: minerMessageSchema,
+      outgoing: gatewayMessageSchema,
+      onMessage: (message) => options.onMessage(link, message),
+      ...(options.pingMs !== undefined && {pingMs: options.pingMs})
+    })
+    const link = new AcceptedLink(hello.node, hello.session, channel)
+    links.set(hello.node, link)
+    void link.closed.then(() => {
+      if (links.get(hello.node) === link) links.delete(hello.node)
+    })
+    options.onLink(link)
+  }
+  const acceptData = (hello: TunnelHello, socket: Duplex, head: Buffer): void => {
+    const link = links.get(hello.node)
+    if (link?.session !== hello.session) throw new CreoError('conflict', 'The session of this data connection has ended.')
+    if (link.openDataSockets >= TUNNEL_DATA_MAX) throw new CreoError('overloaded', `More than ${TUNNEL_DATA_MAX} data connections.`)
+    if (head.length > 0) throw new CreoError('invalid_input', 'A data connection must be silent until it is bound.')
+    socket.write(SWITCHING)
+    link.add(socket)
+  }
+
+  return {
+    links,
+    handleUpgrade: (request, socket, head) => {
+      if (socket instanceof Socket) socket.setNoDelay(true).setTimeout(0)
+      try {
+        const hello = checkHello(request, socket, options, nonces)
+        if (hello.kind === 'control') acceptControl(hello, socket, head)
+        else acceptData(hello, socket, head)
+      } catch (error) {
+        refuse(socket, isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error}))
+      }
+    },
+    close: () => {
+      for (const link of links.values()) link.close()
+    }
+  }
+}
+
+/** @throws {CreoError} with the reason that the miner is told. */
+function checkHello(
+  request: IncomingMessage,
+  socket: Duplex,
+  options: TunnelServerOptions,
+  nonces: ReturnType<typeof createNonceMemory>
+): TunnelHello {
+  if (request.url !== TUNNEL_PATH || request.headers.upgrade !== TUNNEL_UPGRADE) {
+    throw new CreoError('not_found', `Only ${TUNNEL_PATH} with the upgrade ${TUNNEL_UPGRADE} is here.`)
+  }
+  const opened = openHello(String(request.headers[TUNNEL_HELLO_HEADER] ?? ''))
+  const {hello} = opened
+  if (hello.network !== options.network || hello.gateway !== options.gatewayId) {
+    throw new CreoError('bad_signature', 'The hello is for another network or gateway.', {hint: 'Fetch the newest table.'})
+  }
+  const publicKey = options.publicKeyOf(hello.node)
+  if (publicKey === undefined) {
+    throw new CreoError('unauthorized', 'This gateway does not know the node.', {hint: 'Enroll it, or wait for the next table.'})
+  }
+  if (!verifyHello(opened, publicKey) || hello.exporter !== exporterOf(socket)) {
+    throw new CreoError('bad_signature', 'The hello is not signed by the node for this connection.')
+  }
+  const nowMs = options.now()
+  if (Math.abs(nowMs - hello.atMs) > TUNNEL_HELLO_SKEW_MAX_MS) {
+    throw new CreoError('clock_skew', 'The clock of the miner differs too much from the gateway.', {
+      hint: 'Set the clock, or ask the coordinator for the time.'
+    })
+  }
+  const remembered = nonces.remember({keyId: hello.node, nonce: hello.nonce, createdMs: hello.atMs, nowMs})
+  if (remembered === 'seen') throw new CreoError('replayed', 'This hello was used before.')
+  if (remembered === 'full') throw new CreoError('overloaded', 'Too many connections of this node in a short time.')
+  return hello
+}
+
+function refuse(socket: Duplex, error: CreoError): void {
+  const status = ERROR_CODES[error.code].http
+  const body = JSON.stringify({error})
+  socket.on('error', () => socket.destroy())
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    () => socket.destroy()
+  )
+}

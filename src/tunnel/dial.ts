@@ -1,0 +1,104 @@
+import {setTimeout as wait} from 'node:timers/promises'
+import {CreoError, isCreoError} from '../core/errors.ts'
+import {type GatewayMessage, gatewayMessageSchema, type MinerMessage, minerMessageSchema} from '../core/protocol/tunnel.ts'
+import {backoffMs} from './backoff.ts'
+import {openControlChannel} from './control-channel.ts'
+import {DataConnections, type OnBind} from './data-connections.ts'
+import {dialUpgrade, randomToken, type TunnelDial} from './dial-upgrade.ts'
+
+/** A session that lasted this long starts the backoff anew. */
+const SETTLED_MS = 10_000
+
+export interface TunnelSession {
+  send(message: MinerMessage): void
+  close(): void
+  /** Resolves with why it ended; connections that are bound live on until their own end. */
+  readonly closed: Promise<CreoError>
+  /** Idle and bound data connections. */
+  readonly dataConnections: number
+}
+
+export interface ConnectTunnelOptions extends TunnelDial {
+  /** Everything but `dial`, `ping` and `pong`. */
+  onMessage(message: GatewayMessage): void
+  readonly onBind: OnBind
+  readonly pingMs?: number
+}
+
+/**
+ * The miner's end of the tunnel to one gateway: dials the control connection and keeps data connections ready behind it.
+ * @throws {CreoError} what the gateway refused with; `unavailable` or `timeout` when it does not answer.
+ */
+export async function connectTunnel(options: ConnectTunnelOptions): Promise<TunnelSession> {
+  const {socket, head} = await dialUpgrade(options, 'control')
+  const ended = new AbortController()
+  const data = new DataConnections({...options, signal: ended.signal}, options.onBind)
+  const channel = openControlChannel({
+    socket,
+    head,
+    schema: gatewayMessageSchema,
+    outgoing: minerMessageSchema,
+    onMessage: (message) => (message.type === 'dial' ? data.open(message.count) : options.onMessage(message)),
+    ...(options.pingMs !== undefined && {pingMs: options.pingMs})
+  })
+  const close = (): void => channel.close()
+  options.signal.addEventListener('abort', close, {once: true})
+  if (options.signal.aborted) close()
+  const closed = channel.closed.then((reason) => {
+    options.signal.removeEventListener('abort', close)
+    ended.abort()
+    return reason
+  })
+  data.refill()
+  return {
+    send: channel.send,
+    close,
+    closed,
+    get dataConnections() {
+      return data.total
+    }
+  }
+}
+
+export interface KeepTunnelOptions extends Omit<ConnectTunnelOptions, 'session' | 'onMessage'> {
+  /** A new session stands; send `ready` first. */
+  onSession(session: TunnelSession): void
+  onMessage(message: GatewayMessage, session: TunnelSession): void
+  /** Why a session ended or could not be had; it is tried again after `retryMs`. */
+  onLost(reason: CreoError, retryMs: number): void
+}
+
+/** Keeps one session to a gateway until the signal fires, waiting 0.1 s to 30 s longer after each failure. */
+export async function keepTunnel(options: KeepTunnelOptions): Promise<void> {
+  const {signal} = options
+  let failures = 0
+  while (!signal.aborted) {
+    const startedAt = performance.now()
+    const reason = await runSession(options)
+    failures = performance.now() - startedAt >= SETTLED_MS ? 1 : failures + 1
+    if (signal.aborted) return
+    const retryMs = Math.round(backoffMs(failures, Math.random()))
+    options.onLost(reason, retryMs)
+    await wait(retryMs, undefined, {signal}).catch(() => undefined)
+  }
+}
+
+async function runSession(options: KeepTunnelOptions): Promise<CreoError> {
+  try {
+    let session: TunnelSession | undefined
+    const early: GatewayMessage[] = []
+    session = await connectTunnel({
+      ...options,
+      session: randomToken(),
+      onMessage: (message) => {
+        if (session === undefined) early.push(message)
+        else options.onMessage(message, session)
+      }
+    })
+    options.onSession(session)
+    for (const message of early) options.onMessage(message, session)
+    return await session.closed
+  } catch (error) {
+    return isCreoError(error) ? error : new CreoError('internal', 'The tunnel could not be dialled.', {cause: error})
+  }
+}
