@@ -3,7 +3,7 @@ import {CreoError} from '../core/errors.ts'
 import type {Digest} from './digest.ts'
 import {layoutBlobPath, readLayoutBlob, readLayoutRoot} from './layout.ts'
 import {type Descriptor, parseManifest} from './oci.ts'
-import {dropBody, expectStatus, type RegistryAddress, send, withRetries} from './registry-http.ts'
+import {dropBody, errorOf, expectStatus, type RegistryAddress, send, withRetries} from './registry-http.ts'
 
 /** Bytes held in memory while a blob is sent, and lost when the connection is. */
 const CHUNK_BYTES = 8 * 2 ** 20
@@ -85,10 +85,16 @@ async function isThere(options: PushImageOptions, target: string): Promise<boole
   const ask = async (): Promise<boolean> => {
     const response = await send(options, {method: 'HEAD', target, signal: options.signal})
     await dropBody(response)
-    if (response.statusCode !== 404) await expectStatus(response, [200], `${target} could not be looked up`)
-    return response.statusCode === 200
+    if (response.statusCode === 200 || response.statusCode === 404) return response.statusCode === 200
+    throw await refusalOf(options, target)
   }
   return withRetries(ask, () => 0, options.signal)
+}
+
+/** An answer to HEAD has no body that could say why: asks once more, for one byte. */
+async function refusalOf(options: PushImageOptions, target: string): Promise<CreoError> {
+  const response = await send(options, {method: 'GET', target, headers: {range: 'bytes=0-0'}, signal: options.signal})
+  return errorOf(response, `${target} could not be looked up`)
 }
 
 async function pushManifest(options: PushImageOptions, manifest: Descriptor, reference: string): Promise<number> {

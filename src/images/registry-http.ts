@@ -119,7 +119,8 @@ function targetUrl(address: RegistryAddress, target: string): string {
   throw new CreoError('rejected', `The registry at ${address.registryUrl} sent us on to ${url.origin}, which is not trusted.`)
 }
 
-async function errorOf(response: Dispatcher.ResponseData, what: string): Promise<CreoError> {
+/** The registry's refusal, with creo's own code and hint when it is creo's. */
+export async function errorOf(response: Dispatcher.ResponseData, what: string): Promise<CreoError> {
   const text = (await readBody(response, ERROR_BODY_BYTES_MAX).catch(() => Buffer.alloc(0))).toString('utf8')
   const first = firstError(text)
   const code = first.code ?? codeOfStatus(response.statusCode)

@@ -22,7 +22,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'] as const
  * `app.register(registryRoutes, {store, catalog, authorize, nowMs})`. Blobs are shared by all repositories: who may pull from one and knows a
  * digest can have the blob, as when a base image lies under many functions; manifests and tags belong to their repository.
  */
-export async function registryRoutes(app: FastifyInstance, options: RegistryOptions): Promise<void> {
+export function registryRoutes(app: FastifyInstance, options: RegistryOptions, registered: () => void): void {
   const sessions = new UploadSessions(options.store, options.nowMs)
   const tools = {...options, sessions}
   app.addHook('onClose', () => sessions.close())
@@ -47,6 +47,7 @@ export async function registryRoutes(app: FastifyInstance, options: RegistryOpti
       await options.authorize(request, reads ? 'pull' : 'push', path.repository)
     }
   })
+  registered()
 }
 
 type Tools = RegistryOptions & {readonly sessions: UploadSessions}
