@@ -89,3 +89,15 @@ test('a program that runs too long is ended and counts as failed', async () => {
   )
   expect(code).toBe(124)
 })
+
+test('a service that a program leaves behind does not keep the set-up waiting', async () => {
+  const leaver =
+    "const {spawn} = require('node:child_process'); const left = spawn('sleep', ['60'], {detached: true, stdio: 'inherit'}); left.unref(); console.log(left.pid)"
+  const {code, stdout} = await ended(
+    script(`import {run} from '${SET_UP}child.mjs'
+      const {exitCode, output} = await run(process.execPath, ['-e', ${JSON.stringify(leaver)}], {quiet: true})
+      console.log(exitCode, output.trim())`)
+  )
+  expect({code, stdout}).toEqual({code: 0, stdout: expect.stringMatching(/^0 \d+\n$/)})
+  process.kill(Number(stdout.split(' ')[1]), 'SIGKILL')
+})
