@@ -92,7 +92,8 @@ export class BlobUpload {
     try {
       await this.#file.sync()
       await this.#file.chmod(0o644)
-      await mkdir(dirname(target), {recursive: true})
+      const made = await mkdir(dirname(target), {recursive: true})
+      if (made !== undefined) await syncDirectory(dirname(made))
       await rename(this.#options.path, target)
       await syncDirectory(dirname(target))
     } finally {

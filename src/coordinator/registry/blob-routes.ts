@@ -1,13 +1,10 @@
-import type {Readable} from 'node:stream'
 import type {FastifyReply, FastifyRequest} from 'fastify'
-import {CreoError} from '../../core/errors.ts'
 import type {BlobStore} from '../../images/blob-store.ts'
 import type {BlobUpload} from '../../images/blob-upload.ts'
 import {type Digest, isDigest} from '../../images/digest.ts'
 import {OciError} from './oci-error.ts'
+import {requestBody} from './request-body.ts'
 import type {UploadSessions} from './upload-sessions.ts'
-
-const BODY_IDLE_TIMEOUT_MS = 60_000
 
 export interface BlobTools {
   readonly store: BlobStore
@@ -118,18 +115,11 @@ async function finishUpload(
 
 /** Takes the request's body into the upload. What came before a cut stays, so that the client can go on. */
 async function receive(upload: BlobUpload, request: FastifyRequest): Promise<void> {
-  const body = request.body as Readable | null | undefined
-  if (!body) return
   const cut = new AbortController()
-  request.raw.setTimeout(BODY_IDLE_TIMEOUT_MS, () => request.raw.destroy())
   request.raw.once('close', () => {
-    if (!request.raw.complete) cut.abort(new CreoError('timeout', 'The upload was cut.'))
+    if (!request.raw.complete) cut.abort()
   })
-  try {
-    await upload.append(body, cut.signal)
-  } finally {
-    request.raw.setTimeout(0)
-  }
+  await upload.append(requestBody(request), cut.signal)
 }
 
 function uploadState(reply: FastifyReply, repository: string, upload: BlobUpload): FastifyReply {

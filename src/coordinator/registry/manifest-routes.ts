@@ -1,4 +1,3 @@
-import type {Readable} from 'node:stream'
 import type {FastifyReply, FastifyRequest} from 'fastify'
 import {isCreoError} from '../../core/errors.ts'
 import {sha256OfContentDigest} from '../../identity/content-digest.ts'
@@ -7,6 +6,7 @@ import {type Digest, digestHex, digestOf, isDigest} from '../../images/digest.ts
 import {type Descriptor, MANIFEST_BYTES_MAX, type ParsedManifest, parseManifest} from '../../images/oci.ts'
 import type {ManifestCatalog} from './catalog.ts'
 import {OciError} from './oci-error.ts'
+import {requestBody} from './request-body.ts'
 
 const TAGS_PAGE_MAX = 1_000
 
@@ -90,12 +90,12 @@ export async function sendTags(
 async function readManifestBody(request: FastifyRequest): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of (request.body as Readable | null) ?? []) {
-    size += (chunk as Buffer).length
+  for await (const chunk of requestBody(request)) {
+    size += chunk.length
     if (size > MANIFEST_BYTES_MAX) {
       throw new OciError('SIZE_INVALID', 413, 'payload_too_large', `A manifest has at most ${MANIFEST_BYTES_MAX} bytes.`)
     }
-    chunks.push(chunk as Buffer)
+    chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }

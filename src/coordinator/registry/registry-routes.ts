@@ -1,4 +1,5 @@
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
+import {isCreoError} from '../../core/errors.ts'
 import type {BlobStore} from '../../images/blob-store.ts'
 import {appendUpload, beginUpload, cancelUpload, completeUpload, sendBlob, uploadProgress} from './blob-routes.ts'
 import type {ManifestCatalog} from './catalog.ts'
@@ -27,7 +28,7 @@ export function registryRoutes(app: FastifyInstance, options: RegistryOptions, r
   const tools = {...options, sessions}
   app.addHook('onClose', () => sessions.close())
   app.setErrorHandler((error, request, reply) => {
-    request.log.debug({err: error}, 'the registry refused a request')
+    if (!isCreoError(error)) request.log.error({err: error}, 'the registry failed')
     return replyWithError(reply, error)
   })
   app.removeAllContentTypeParsers()

@@ -1,8 +1,12 @@
+import {statfs} from 'node:fs/promises'
 import {CreoError} from '../../core/errors.ts'
 import type {BlobStore} from '../../images/blob-store.ts'
 import type {BlobUpload} from '../../images/blob-upload.ts'
 
 const SESSIONS_MAX = 64
+const UPLOAD_BYTES_MAX = 2 * 2 ** 30
+/** The journal may share this disk: images must not fill it. */
+const DISK_FREE_BYTES_MIN = 512 * 2 ** 20
 const SESSION_AGE_MAX_MS = 60 * 60 * 1000
 
 interface Session {
@@ -22,13 +26,14 @@ export class UploadSessions {
     this.#nowMs = nowMs
   }
 
-  /** @throws {CreoError} `overloaded` while SESSIONS_MAX uploads are under way. */
+  /** @throws {CreoError} `overloaded` while SESSIONS_MAX uploads are under way, `unavailable` when the disk is nearly full. */
   async begin(repository: string): Promise<BlobUpload> {
     await this.#dropOld()
     if (this.#sessions.size >= SESSIONS_MAX) {
       throw new CreoError('overloaded', `${SESSIONS_MAX} uploads are under way.`, {hint: 'Try again in a minute.'})
     }
-    const upload = await this.#store.upload()
+    await this.#assertRoom()
+    const upload = await this.#store.upload({bytesMax: UPLOAD_BYTES_MAX})
     this.#sessions.set(upload.id, {upload, repository, startedAtMs: this.#nowMs()})
     return upload
   }
@@ -48,6 +53,12 @@ export class UploadSessions {
 
   async close(): Promise<void> {
     for (const id of [...this.#sessions.keys()]) await this.end(id)
+  }
+
+  async #assertRoom(): Promise<void> {
+    const disk = await statfs(this.#store.directory)
+    if (disk.bavail * disk.bsize >= DISK_FREE_BYTES_MIN) return
+    throw new CreoError('unavailable', 'The disk of the registry is nearly full.', {hint: 'Free some disk space on the coordinator.'})
   }
 
   async #dropOld(): Promise<void> {
