@@ -42,7 +42,13 @@ export function signRequest({method, url, body, contentDigest, key, nowMs}: Requ
     {
       label: LABEL,
       components: digest === undefined ? COVERED : [...COVERED, 'content-digest'],
-      parameters: {created: Math.floor(nowMs / 1000), nonce: randomBytes(NONCE_BYTES).toString('base64url'), keyid: key.keyId, tag: TAG},
+      parameters: {
+        created: Math.floor(nowMs / 1000),
+        alg: 'ed25519',
+        nonce: randomBytes(NONCE_BYTES).toString('base64url'),
+        keyid: key.keyId,
+        tag: TAG
+      },
       signer: {algorithm: 'ed25519', sign: (data) => sign(null, data, key.privateKey)}
     }
   )

@@ -1,0 +1,74 @@
+import {z} from 'zod'
+import {
+  accountViewSchema,
+  appViewSchema,
+  balanceKinds,
+  balanceViewSchema,
+  epochViewSchema,
+  incentiveViewSchema,
+  leaseViewSchema,
+  logLineSchema,
+  nodeViewSchema,
+  offerViewSchema,
+  orderViewSchema,
+  receiptViewSchema,
+  redemptionViewSchema,
+  tradeViewSchema
+} from '../core/protocol/api.ts'
+import {commandAnswerSchema} from '../core/protocol/commands.ts'
+import {signedAmountSchema, timeMsSchema} from '../core/protocol/scalars.ts'
+
+/** What the coordinator's routes answer around the views of core/protocol/api.ts. */
+
+export const commandErrorSchema = z.object({
+  status: z.literal('error'),
+  error: z.object({code: z.string(), message: z.string(), hint: z.string().optional()})
+})
+export const commandAnswersSchema = z.object({answers: z.array(z.union([commandAnswerSchema, commandErrorSchema]))})
+export type CommandOutcome = z.output<typeof commandAnswersSchema>['answers'][number]
+export const enrollAnswerSchema = z.object({answer: commandAnswerSchema})
+
+export const accountsSchema = z.object({accounts: z.array(accountViewSchema)})
+export const balancesSchema = z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
+export const ordersSchema = z.object({orders: z.array(orderViewSchema)})
+export const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema)})
+export const entriesSchema = z.object({
+  entries: z.array(
+    z.object({
+      seq: z.int(),
+      atMs: timeMsSchema,
+      command: z.string(),
+      asset: z.string(),
+      kind: z.enum(balanceKinds),
+      deltaMinor: signedAmountSchema,
+      balanceMinor: signedAmountSchema
+    })
+  )
+})
+export const incentivesSchema = z.object({incentives: z.array(incentiveViewSchema)})
+export const offersSchema = z.object({offers: z.array(offerViewSchema)})
+export const tradesSchema = z.object({trades: z.array(tradeViewSchema)})
+export const appsSchema = z.object({apps: z.array(appViewSchema)})
+export const logsSchema = z.object({lines: z.array(logLineSchema), next: z.int()})
+export const leasesSchema = z.object({leases: z.array(leaseViewSchema)})
+export const nodesSchema = z.object({nodes: z.array(nodeViewSchema)})
+export const nodeStatusSchema = nodeViewSchema.extend({
+  presence: z.object({lastHeartbeatMs: timeMsSchema, earn: z.array(z.string()), draining: z.boolean(), instances: z.int()}).nullable()
+})
+export const receiptsSchema = z.object({receipts: z.array(receiptViewSchema)})
+export const epochsSchema = z.object({epochs: z.array(epochViewSchema)})
+export const gatewaysSchema = z.object({
+  gateways: z.array(z.object({id: z.string(), publicKey: z.string(), name: z.string(), tunnelUrl: z.string(), publicUrl: z.string()}))
+})
+export const heartbeatAnswerSchema = z.object({ok: z.literal(true), noWorkReason: z.string().nullable()})
+export const receiptAnswersSchema = z.object({
+  answers: z.array(
+    z.object({
+      id: z.string(),
+      status: z.enum(['paid', 'already_paid', 'rejected', 'retry']),
+      code: z.string().optional(),
+      message: z.string().optional()
+    })
+  )
+})
+export type ReceiptAnswer = z.output<typeof receiptAnswersSchema>['answers'][number]

@@ -1,0 +1,170 @@
+import type {z} from 'zod'
+import {CreoError} from '../core/errors.ts'
+import {type Heartbeat, networkViewSchema} from '../core/protocol/api.ts'
+import type {CommandBody} from '../core/protocol/commands.ts'
+import type {Receipt} from '../core/protocol/receipts.ts'
+import {
+  type NodeTable,
+  nodeTableSchema,
+  type RoutesTable,
+  routesTableSchema,
+  type SignedTable,
+  signedTableSchema
+} from '../core/protocol/tables.ts'
+import {signRequest} from '../identity/http-signatures.ts'
+import {type KeyPair, nodeIdOf, sha256Hex} from '../identity/keys.ts'
+import {openTable} from '../identity/tables.ts'
+import {type CommandOutcome, heartbeatAnswerSchema, type ReceiptAnswer, receiptAnswersSchema} from './answers.ts'
+import {
+  type AppliedAnswer,
+  type Enrolment,
+  postCommands,
+  postEnrolment,
+  type Signer,
+  type SubmitOptions,
+  signBody,
+  submitOne
+} from './commands.ts'
+import {Connection, type ConnectionOptions} from './connection.ts'
+import {Reads} from './reads.ts'
+
+export interface ClientOptions extends Omit<ConnectionOptions, 'signal'> {
+  /** Signs commands and requests. Reads need none. */
+  readonly key?: KeyPair
+  /** Id of the account in whose name commands are signed. */
+  readonly account?: string
+  /** Ends everything under way. */
+  readonly signal?: AbortSignal
+}
+
+/** A table as it came, to be kept on disk, and opened. */
+export interface ReceivedTable<T> {
+  readonly signed: SignedTable
+  readonly version: number
+  readonly table: T
+}
+
+/** Talks to the coordinator of one pinned network. Everything read is parsed, everything under way ends with the signal. */
+export function createClient({key, account, signal = new AbortController().signal, ...network}: ClientOptions): Client {
+  return new Client(new Connection({...network, signal}), key, account)
+}
+
+export class Client extends Reads {
+  readonly #connection: Connection
+  readonly #key: KeyPair | undefined
+  readonly #account: string | undefined
+
+  constructor(connection: Connection, key: KeyPair | undefined, account: string | undefined) {
+    super(connection, key)
+    this.#connection = connection
+    this.#key = key
+    this.#account = account
+  }
+
+  /** The same connection in another's name: an account id, `new`, or `operator`. */
+  as(account: string, key: KeyPair): Client {
+    return new Client(this.#connection, key, account)
+  }
+
+  /** Our clock as the coordinator's, once it had to be mended. */
+  nowMs(): number {
+    return this.#connection.nowMs()
+  }
+
+  network(signal?: AbortSignal): Promise<z.output<typeof networkViewSchema>> {
+    return this.#connection.ask(networkViewSchema, {path: '/v1/network', signal})
+  }
+
+  /** Signs one command and has it done. @throws {CreoError} the code with which it was refused. */
+  async submit(body: CommandBody, options: SubmitOptions = {}): Promise<AppliedAnswer> {
+    return submitOne(this.#connection, this.#signer(), body, options)
+  }
+
+  /** Signs and posts up to 1,000 commands; each is answered on its own, in order. */
+  async submitMany(bodies: readonly CommandBody[], signal?: AbortSignal): Promise<CommandOutcome[]> {
+    const signer = this.#signer()
+    const commands = bodies.map((body) => signBody(this.#connection, signer, body))
+    return postCommands(this.#connection, commands, signal)
+  }
+
+  /** Enrols the node of this client's key under the owner of a one-use token. Safe to repeat. */
+  async enroll({token, name, architecture}: Enrolment, signal?: AbortSignal): Promise<AppliedAnswer> {
+    const {key} = this.#signer('new')
+    const tokenHash = sha256Hex(token)
+    const body = {type: 'node.enroll', publicKey: key.publicKey, tokenHash, name, architecture} as const
+    const command = signBody(this.#connection, {account: 'new', key}, body, `enroll-${tokenHash}`)
+    return postEnrolment(this.#connection, command, token, signal)
+  }
+
+  /** Signed by the node's key. Never repeated: its log lines would appear twice. */
+  async heartbeat(heartbeat: Heartbeat, signal?: AbortSignal): Promise<z.output<typeof heartbeatAnswerSchema>> {
+    const {key} = this.#signer('new')
+    return this.#connection.ask(heartbeatAnswerSchema, {
+      method: 'POST',
+      path: '/v1/heartbeats',
+      body: heartbeat,
+      key,
+      idempotent: false,
+      signal
+    })
+  }
+
+  /** Up to 100 receipts; each is paid once however often it is posted. */
+  async postReceipts(receipts: readonly Receipt[], signal?: AbortSignal): Promise<ReceiptAnswer[]> {
+    const {answers} = await this.#connection.ask(receiptAnswersSchema, {method: 'POST', path: '/v1/receipts', body: {receipts}, signal})
+    return answers
+  }
+
+  /** The routes table when it is newer than `after`, waiting up to `waitMs` for one; else undefined. */
+  routesTable(after: number, waitMs: number, signal?: AbortSignal): Promise<ReceivedTable<RoutesTable> | undefined> {
+    return this.#table(routesTableSchema, '/v1/tables/routes', {after, waitMs, signal})
+  }
+
+  /** A node's own table, likewise. Without `node`, of this client's key. */
+  async nodeTable(after: number, waitMs: number, signal?: AbortSignal, node?: string): Promise<ReceivedTable<NodeTable> | undefined> {
+    const id = node ?? nodeIdOf(this.#signer('new').key.publicKey)
+    return this.#table(nodeTableSchema, `/v1/tables/nodes/${id}`, {after, waitMs, signal})
+  }
+
+  /** Signs a request to the registry. */
+  readonly authorizeRegistry = async (asked: {
+    readonly method: string
+    readonly url: string
+    readonly body?: Uint8Array | undefined
+    readonly contentDigest?: string | undefined
+  }): Promise<Record<string, string>> => {
+    const {body, contentDigest} = asked
+    return signRequest({
+      method: asked.method,
+      url: asked.url,
+      ...(body === undefined ? {} : {body}),
+      ...(contentDigest === undefined ? {} : {contentDigest}),
+      key: this.#signer('new').key,
+      nowMs: this.nowMs()
+    })
+  }
+
+  /** Closes the connections, also those of every `as`. */
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  async #table<S extends z.ZodType>(
+    schema: S,
+    path: string,
+    {after, waitMs, signal}: {after: number; waitMs: number; signal: AbortSignal | undefined}
+  ): Promise<ReceivedTable<z.output<S>> | undefined> {
+    const answer = await this.#connection.askRaw({path, query: {after, waitMs}, waitMs, signal})
+    if (answer.status === 204) return undefined
+    const signed = this.#connection.parse(signedTableSchema, answer)
+    const {networkId, coordinatorKey} = this.#connection.options
+    return {signed, version: signed.version, table: openTable(signed, schema, {network: networkId, coordinatorKey})}
+  }
+
+  #signer(account: string | undefined = this.#account): Signer {
+    if (this.#key !== undefined && account !== undefined) return {account, key: this.#key}
+    throw new CreoError('unauthorized', 'This needs an account to sign with.', {
+      hint: 'Choose one with --as, or make one: creo account create NAME'
+    })
+  }
+}

@@ -1,0 +1,88 @@
+import {randomUUID} from 'node:crypto'
+import {CreoError} from '../core/errors.ts'
+import {COMMAND_BATCH_MAX, type CommandAnswer, type CommandBody, type SignedCommand} from '../core/protocol/commands.ts'
+import {signCommand} from '../identity/commands.ts'
+import type {KeyPair} from '../identity/keys.ts'
+import {type CommandOutcome, commandAnswersSchema, enrollAnswerSchema} from './answers.ts'
+import type {Connection} from './connection.ts'
+import {errorOf} from './http.ts'
+
+/** A command is refused this long after it was signed: long enough for every retry, short enough to be forgotten soon. */
+const COMMAND_LIFETIME_MS = 10 * 60_000
+/** A smaller difference can't be why a command was expired. */
+const CLOCK_MENDED_MIN_MS = 1000
+
+/** Who signs. `account` is an id, `new`, or `operator`. */
+export interface Signer {
+  readonly account: string
+  readonly key: KeyPair
+}
+
+export interface SubmitOptions {
+  /** Give the same one to repeat a command whose answer got lost. */
+  readonly idempotencyKey?: string
+  readonly signal?: AbortSignal | undefined
+}
+
+export type AppliedAnswer = Extract<CommandAnswer, {status: 'applied'}>
+
+export function signBody(connection: Connection, signer: Signer, body: CommandBody, idempotencyKey: string = randomUUID()): SignedCommand {
+  const {networkId} = connection.options
+  return signCommand({network: networkId, ...signer, idempotencyKey, notAfterMs: connection.nowMs() + COMMAND_LIFETIME_MS, body})
+}
+
+/**
+ * Signs one command and has it done. An answer that got lost is asked for again by the same idempotency key.
+ * @throws {CreoError} the code with which it was refused or rejected; one that this version does not know becomes `rejected`.
+ */
+export async function submitOne(connection: Connection, signer: Signer, body: CommandBody, options: SubmitOptions): Promise<AppliedAnswer> {
+  const idempotencyKey = options.idempotencyKey ?? randomUUID()
+  const post = (): Promise<CommandOutcome[]> =>
+    postCommands(connection, [signBody(connection, signer, body, idempotencyKey)], options.signal)
+  let [outcome] = await post()
+  if (outcome?.status === 'error' && (outcome.error.code === 'expired' || outcome.error.code === 'clock_skew')) {
+    if ((await connection.mendClock(options.signal)) >= CLOCK_MENDED_MIN_MS) [outcome] = await post()
+  }
+  return applied(outcome)
+}
+
+/** Posts signed commands; each is answered on its own, in order. */
+export async function postCommands(
+  connection: Connection,
+  commands: readonly SignedCommand[],
+  signal?: AbortSignal
+): Promise<CommandOutcome[]> {
+  if (commands.length > COMMAND_BATCH_MAX) {
+    throw new CreoError('invalid_input', `${commands.length} commands are too many at once.`, {hint: `Send at most ${COMMAND_BATCH_MAX}.`})
+  }
+  const {answers} = await connection.ask(commandAnswersSchema, {method: 'POST', path: '/v1/commands', body: {commands}, signal})
+  if (answers.length !== commands.length)
+    throw new CreoError('bad_gateway', 'The coordinator answered another number of commands than it was sent.')
+  for (const answer of answers) if (answer.status !== 'error') connection.sawSequence(answer.seq)
+  return answers
+}
+
+export interface Enrolment {
+  readonly token: string
+  readonly name: string
+  readonly architecture: 'amd64' | 'arm64'
+}
+
+/** Uses up a join token for the node with this key. Repeating it for the same node gets the first answer. */
+export async function postEnrolment(
+  connection: Connection,
+  command: SignedCommand,
+  token: string,
+  signal?: AbortSignal
+): Promise<AppliedAnswer> {
+  const {answer} = await connection.ask(enrollAnswerSchema, {method: 'POST', path: '/v1/nodes/enroll', body: {token, command}, signal})
+  connection.sawSequence(answer.seq)
+  return applied(answer)
+}
+
+function applied(outcome: CommandOutcome | undefined): AppliedAnswer {
+  if (outcome?.status === 'applied') return outcome
+  if (outcome?.status === 'rejected') throw errorOf(outcome, 'rejected')
+  if (outcome?.status === 'error') throw errorOf(outcome.error)
+  throw new CreoError('bad_gateway', 'The coordinator did not answer the command.')
+}

@@ -1,0 +1,119 @@
+import {randomBytes} from 'node:crypto'
+import type {Agent} from 'undici'
+import type {z} from 'zod'
+import {CreoError, isCreoError} from '../core/errors.ts'
+import {AFTER_SEQUENCE_HEADER, AFTER_SEQUENCE_WAIT_MAX_MS, signedTimeSchema} from '../core/protocol/api.ts'
+import {signRequest} from '../identity/http-signatures.ts'
+import type {KeyPair} from '../identity/keys.ts'
+import {verifyTime} from '../identity/time.ts'
+import {ask, createPool, type HttpAnswer, jsonOrUndefined} from './http.ts'
+
+const TIME_NONCE_BYTES = 16
+
+export interface ConnectionOptions {
+  readonly coordinatorUrl: string
+  readonly networkId: string
+  readonly coordinatorKey: string
+  readonly now: () => number
+  readonly signal: AbortSignal
+}
+
+export interface Ask {
+  readonly method?: 'GET' | 'POST'
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | number | undefined>>
+  readonly body?: unknown
+  /** Signs the request by RFC 9421. */
+  readonly key?: KeyPair | undefined
+  readonly waitMs?: number
+  readonly idempotent?: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One coordinator as this process knows it: connections, the highest sequence seen, and how far its clock is from ours. */
+export class Connection {
+  readonly options: ConnectionOptions
+  readonly #pool: Agent = createPool()
+  #sequence = 0
+  #offsetMs = 0
+
+  constructor(options: ConnectionOptions) {
+    this.options = options
+  }
+
+  /** The network's time: ours, mended by what the coordinator said. */
+  nowMs(): number {
+    return this.options.now() + this.#offsetMs
+  }
+
+  /** Later reads show at least this sequence. */
+  sawSequence(sequence: number): void {
+    this.#sequence = Math.max(this.#sequence, sequence)
+  }
+
+  /** @throws {CreoError} what the coordinator answered, or `bad_gateway` when the answer is not understood. */
+  async ask<S extends z.ZodType>(schema: S, asked: Ask): Promise<z.output<S>> {
+    return this.parse(schema, await this.askRaw(asked))
+  }
+
+  parse<S extends z.ZodType>(schema: S, answer: HttpAnswer): z.output<S> {
+    const parsed = schema.safeParse(jsonOrUndefined(answer.body))
+    if (parsed.success) return parsed.data
+    throw new CreoError('bad_gateway', 'The coordinator answered something that this version of creo does not know.', {
+      hint: 'Upgrade creo, or check the URL of the coordinator.',
+      cause: parsed.error
+    })
+  }
+
+  /** A signed request that is refused for its clock is sent once more after the clock is mended. */
+  async askRaw(asked: Ask): Promise<HttpAnswer> {
+    try {
+      return await this.#send(asked)
+    } catch (error) {
+      if (asked.key === undefined || !isCreoError(error) || error.code !== 'clock_skew') throw error
+      await this.mendClock(asked.signal)
+      return await this.#send(asked)
+    }
+  }
+
+  /** Asks the coordinator for its signed time and answers by how many ms the clock moved. @throws {CreoError} `bad_signature` */
+  async mendClock(signal?: AbortSignal): Promise<number> {
+    const nonce = randomBytes(TIME_NONCE_BYTES).toString('base64url')
+    const askedAtMs = this.options.now()
+    const time = this.parse(signedTimeSchema, await this.#send({path: '/v1/time', query: {nonce}, signal}))
+    if (!verifyTime(time, {nonce, coordinatorKey: this.options.coordinatorKey})) {
+      throw new CreoError('bad_signature', "The coordinator's time is not signed by the coordinator of this network.", {
+        hint: 'Check the URL of the coordinator and the network id.'
+      })
+    }
+    const before = this.#offsetMs
+    this.#offsetMs = Math.round(time.atMs - (askedAtMs + this.options.now()) / 2)
+    return Math.abs(this.#offsetMs - before)
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy()
+  }
+
+  async #send({method = 'GET', path, query = {}, body, key, waitMs = 0, idempotent = true, signal}: Ask): Promise<HttpAnswer> {
+    const url = `${this.options.coordinatorUrl.replace(/\/+$/, '')}${path}${queryText(query)}`
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const after: Record<string, string> = method === 'GET' && this.#sequence > 0 ? {[AFTER_SEQUENCE_HEADER]: String(this.#sequence)} : {}
+    const payload = text === undefined ? {} : {body: text}
+    return await ask(this.#pool, {
+      method,
+      url,
+      ...payload,
+      headers: () => ({...after, ...(key === undefined ? {} : signRequest({method, url, ...payload, key, nowMs: this.nowMs()}))}),
+      waitMs: waitMs + AFTER_SEQUENCE_WAIT_MAX_MS,
+      idempotent,
+      signal: signal === undefined ? this.options.signal : AbortSignal.any([this.options.signal, signal])
+    })
+  }
+}
+
+function queryText(query: NonNullable<Ask['query']>): string {
+  const given = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value))
+  return given.size === 0 ? '' : `?${given.toString()}`
+}

@@ -1,0 +1,139 @@
+import {setTimeout as sleep} from 'node:timers/promises'
+import {Agent, type Dispatcher, request} from 'undici'
+import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
+import {apiErrorSchema} from '../core/protocol/api.ts'
+
+const CONNECTIONS_MAX = 16
+const CONNECT_TIMEOUT_MS = 10_000
+const ANSWER_TIMEOUT_MS = 20_000
+/** A table of the largest network that the protocol allows, in its envelope. */
+const ANSWER_BYTES_MAX = 80 * 2 ** 20
+const ATTEMPTS_MAX = 4
+const RETRY_FIRST_MS = 100
+const RETRY_MAX_MS = 2000
+const RETRIED: ReadonlySet<ErrorCode> = new Set(['unavailable', 'timeout', 'overloaded', 'rate_limited', 'bad_gateway'])
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST'
+  readonly url: string
+  /** Made anew for each attempt, since a signature holds once. */
+  readonly headers: () => Record<string, string>
+  readonly body?: string
+  /** How long the server may hold the answer back, besides the usual. */
+  readonly waitMs?: number
+  /** False: sent once, because sending it twice would do it twice. */
+  readonly idempotent: boolean
+  readonly signal: AbortSignal
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly body: string
+}
+
+/** A pool of connections that ends with `close`. */
+export function createPool(): Agent {
+  return new Agent({connections: CONNECTIONS_MAX, connect: {timeout: CONNECT_TIMEOUT_MS}})
+}
+
+/**
+ * Asks until there is an answer or the attempts are used up, with growing pauses that differ between clients.
+ * @throws {CreoError} with the code of the server's error, or `unavailable`, `timeout`, `interrupted`.
+ */
+export async function ask(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer> {
+  const attempts = asked.idempotent ? ATTEMPTS_MAX : 1
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await askOnce(pool, asked)
+    } catch (error) {
+      if (attempt >= attempts || !isCreoError(error) || !RETRIED.has(error.code)) throw error
+      const longestMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (attempt - 1))
+      await sleep(longestMs * (0.5 + Math.random() / 2), undefined, {signal: asked.signal}).catch(() => undefined)
+    }
+  }
+}
+
+async function askOnce(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer> {
+  refuseInterrupted(asked.signal)
+  const deadline = AbortSignal.timeout(ANSWER_TIMEOUT_MS + (asked.waitMs ?? 0))
+  let answer: HttpAnswer
+  try {
+    const response = await request(asked.url, {
+      method: asked.method,
+      headers: {...(asked.body === undefined ? {} : {'content-type': 'application/json'}), ...asked.headers()},
+      body: asked.body ?? null,
+      dispatcher: pool,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      signal: AbortSignal.any([asked.signal, deadline])
+    })
+    answer = {status: response.statusCode, body: await readBounded(response.body)}
+  } catch (cause) {
+    refuseInterrupted(asked.signal)
+    throw isCreoError(cause) ? cause : networkError(asked.url, deadline.aborted, cause)
+  }
+  if (answer.status >= 300) throw serverError(asked.url, answer)
+  return answer
+}
+
+async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > ANSWER_BYTES_MAX) {
+      throw new CreoError('payload_too_large', `The coordinator answered more than ${ANSWER_BYTES_MAX} bytes.`, {
+        hint: 'Ask for less at once.'
+      })
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function refuseInterrupted(signal: AbortSignal): void {
+  if (!signal.aborted) return
+  if (isCreoError(signal.reason)) throw signal.reason
+  throw new CreoError('interrupted', 'Interrupted.', {cause: signal.reason})
+}
+
+function networkError(url: string, timedOut: boolean, cause: unknown): CreoError {
+  const {origin} = new URL(url)
+  if (timedOut) {
+    return new CreoError('timeout', `The coordinator at ${origin} took too long to answer.`, {hint: 'Run the same command again.', cause})
+  }
+  return new CreoError('unavailable', `No coordinator answers at ${origin}.`, {hint: 'creo coordinator serve', cause})
+}
+
+function serverError(url: string, {status, body}: HttpAnswer): CreoError {
+  const parsed = apiErrorSchema.safeParse(jsonOrUndefined(body))
+  if (!parsed.success) {
+    const code = status >= 500 ? 'unavailable' : 'bad_gateway'
+    return new CreoError(code, `${new URL(url).origin} answered ${status}, but not as a coordinator does.`, {
+      hint: 'Check the URL of the coordinator.'
+    })
+  }
+  return errorOf(parsed.data.error)
+}
+
+/** An error as it came over the wire. A code that this version does not know keeps its words and becomes `fallback`. */
+export function errorOf(
+  error: {readonly code: string; readonly message: string; readonly hint?: string | undefined},
+  fallback: ErrorCode = 'failed'
+): CreoError {
+  const code = isErrorCode(error.code) ? error.code : fallback
+  const message = code === error.code ? error.message : `${error.message} (${error.code})`
+  return new CreoError(code, message, error.hint === undefined ? {} : {hint: error.hint})
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code)
+}
+
+export function jsonOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,145 @@
+import type {z} from 'zod'
+import {
+  accountViewSchema,
+  appViewSchema,
+  bookViewSchema,
+  incentiveViewSchema,
+  type OrderView,
+  type RedemptionView
+} from '../core/protocol/api.ts'
+import type {KeyPair} from '../identity/keys.ts'
+import * as answers from './answers.ts'
+import type {Ask, Connection} from './connection.ts'
+
+type Query = NonNullable<Ask['query']>
+type Read<S extends z.ZodType> = Promise<z.output<S>>
+
+/** The coordinator's public reads. Each shows at least what this client has done or seen before. */
+export class Reads {
+  readonly #connection: Connection
+  readonly #key: KeyPair | undefined
+
+  constructor(connection: Connection, key: KeyPair | undefined) {
+    this.#connection = connection
+    this.#key = key
+  }
+
+  accounts(signal?: AbortSignal): Read<typeof answers.accountsSchema> {
+    return this.#get(answers.accountsSchema, '/v1/accounts', {}, signal)
+  }
+
+  account(idOrName: string, signal?: AbortSignal): Read<typeof accountViewSchema> {
+    return this.#get(accountViewSchema, `/v1/accounts/${segment(idOrName)}`, {}, signal)
+  }
+
+  balances(idOrName: string, signal?: AbortSignal): Read<typeof answers.balancesSchema> {
+    return this.#get(answers.balancesSchema, `/v1/accounts/${segment(idOrName)}/balances`, {}, signal)
+  }
+
+  orders(idOrName: string, filter: {readonly status?: OrderView['status']} = {}, signal?: AbortSignal): Read<typeof answers.ordersSchema> {
+    return this.#get(answers.ordersSchema, `/v1/accounts/${segment(idOrName)}/orders`, filter, signal)
+  }
+
+  /** Of one holder. */
+  redemptionsOf(
+    idOrName: string,
+    filter: {readonly status?: RedemptionView['status']} = {},
+    signal?: AbortSignal
+  ): Read<typeof answers.redemptionsSchema> {
+    return this.#get(answers.redemptionsSchema, `/v1/accounts/${segment(idOrName)}/redemptions`, filter, signal)
+  }
+
+  /** The public record. */
+  redemptions(
+    filter: {readonly incentive?: string; readonly status?: RedemptionView['status']},
+    signal?: AbortSignal
+  ): Read<typeof answers.redemptionsSchema> {
+    return this.#get(answers.redemptionsSchema, '/v1/redemptions', filter, signal)
+  }
+
+  entries(
+    idOrName: string,
+    filter: {readonly asset?: string; readonly limit?: number} = {},
+    signal?: AbortSignal
+  ): Read<typeof answers.entriesSchema> {
+    return this.#get(answers.entriesSchema, `/v1/accounts/${segment(idOrName)}/entries`, filter, signal)
+  }
+
+  incentives(signal?: AbortSignal): Read<typeof answers.incentivesSchema> {
+    return this.#get(answers.incentivesSchema, '/v1/incentives', {}, signal)
+  }
+
+  incentive(id: string, signal?: AbortSignal): Read<typeof incentiveViewSchema> {
+    return this.#get(incentiveViewSchema, `/v1/incentives/${path(id)}`, {}, signal)
+  }
+
+  offers(filter: {readonly incentive?: string} = {}, signal?: AbortSignal): Read<typeof answers.offersSchema> {
+    return this.#get(answers.offersSchema, '/v1/offers', filter, signal)
+  }
+
+  book(incentive: string, signal?: AbortSignal): Read<typeof bookViewSchema> {
+    return this.#get(bookViewSchema, `/v1/markets/${path(incentive)}/book`, {}, signal)
+  }
+
+  trades(incentive: string, filter: {readonly limit?: number} = {}, signal?: AbortSignal): Read<typeof answers.tradesSchema> {
+    return this.#get(answers.tradesSchema, `/v1/markets/${path(incentive)}/trades`, filter, signal)
+  }
+
+  apps(filter: {readonly org?: string} = {}, signal?: AbortSignal): Read<typeof answers.appsSchema> {
+    return this.#get(answers.appsSchema, '/v1/apps', filter, signal)
+  }
+
+  app(org: string, app: string, signal?: AbortSignal): Read<typeof appViewSchema> {
+    return this.#get(appViewSchema, `/v1/apps/${segment(org)}/${segment(app)}`, {}, signal)
+  }
+
+  /** Lines after sequence `after`, waiting up to `waitMs` for one. Signed: what an app writes is its org's business. */
+  logs(
+    {org, app}: {readonly org: string; readonly app: string},
+    {after, waitMs}: {readonly after: number; readonly waitMs: number},
+    signal?: AbortSignal
+  ): Read<typeof answers.logsSchema> {
+    const asked = {path: `/v1/apps/${segment(org)}/${segment(app)}/logs`, query: {after, waitMs}, waitMs, key: this.#key, signal}
+    return this.#connection.ask(answers.logsSchema, asked)
+  }
+
+  leases(
+    filter: {readonly node?: string; readonly revision?: string; readonly status?: 'active' | 'ended'} = {},
+    signal?: AbortSignal
+  ): Read<typeof answers.leasesSchema> {
+    return this.#get(answers.leasesSchema, '/v1/leases', filter, signal)
+  }
+
+  nodes(signal?: AbortSignal): Read<typeof answers.nodesSchema> {
+    return this.#get(answers.nodesSchema, '/v1/nodes', {}, signal)
+  }
+
+  node(id: string, signal?: AbortSignal): Read<typeof answers.nodeStatusSchema> {
+    return this.#get(answers.nodeStatusSchema, `/v1/nodes/${segment(id)}`, {}, signal)
+  }
+
+  receipts(filter: {readonly lease?: string; readonly node?: string} = {}, signal?: AbortSignal): Read<typeof answers.receiptsSchema> {
+    return this.#get(answers.receiptsSchema, '/v1/receipts', filter, signal)
+  }
+
+  epochs(signal?: AbortSignal): Read<typeof answers.epochsSchema> {
+    return this.#get(answers.epochsSchema, '/v1/epochs', {}, signal)
+  }
+
+  gateways(signal?: AbortSignal): Read<typeof answers.gatewaysSchema> {
+    return this.#get(answers.gatewaysSchema, '/v1/gateways', {}, signal)
+  }
+
+  #get<S extends z.ZodType>(schema: S, to: string, query: Query, signal: AbortSignal | undefined): Read<S> {
+    return this.#connection.ask(schema, {path: to, query, signal})
+  }
+}
+
+function segment(text: string): string {
+  return encodeURIComponent(text)
+}
+
+/** `org/CODE` as two segments. */
+function path(id: string): string {
+  return id.split('/').map(segment).join('/')
+}

@@ -1,0 +1,274 @@
+import {createServer, type IncomingMessage, type Server} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {afterEach, describe, expect, it} from 'vitest'
+import {createClient} from '../../src/client/client.ts'
+import {joinNetwork} from '../../src/client/join.ts'
+import {CreoError, ERROR_CODES, type ErrorCode} from '../../src/core/errors.ts'
+import type {SignedCommand} from '../../src/core/protocol/commands.ts'
+import {verifyCommand} from '../../src/identity/commands.ts'
+import {verifyRequest} from '../../src/identity/http-signatures.ts'
+import {generateKeyPair, sha256Hex} from '../../src/identity/keys.ts'
+import {createNonceMemory} from '../../src/identity/nonces.ts'
+import {signTable} from '../../src/identity/tables.ts'
+import {signTime} from '../../src/identity/time.ts'
+
+const NETWORK = 'ab'.repeat(32)
+const ACCOUNT = `acc_${'1'.repeat(32)}`
+const coordinatorKey = generateKeyPair()
+const key = generateKeyPair()
+
+interface Asked {
+  readonly method: string
+  readonly url: string
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+type Answer = {status: number; body?: unknown} | 'cut'
+
+const servers: Server[] = []
+const closers: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+})
+
+/** A server on loopback that answers each request by `answer`; what it was asked is kept. */
+async function coordinator(answer: (asked: Asked, count: number) => Answer | Promise<Answer>) {
+  const asked: Asked[] = []
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const one = {method: request.method ?? '', url: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString()}
+    asked.push(one)
+    const answered = await answer(one, asked.length)
+    if (answered === 'cut') request.socket.destroy()
+    else
+      response
+        .writeHead(answered.status, {'content-type': 'application/json'})
+        .end(answered.body === undefined ? '' : JSON.stringify(answered.body))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  servers.push(server)
+  const coordinatorUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {coordinatorUrl, asked}
+}
+
+function client(coordinatorUrl: string, options: {now?: () => number; signal?: AbortSignal} = {}) {
+  const made = createClient({
+    coordinatorUrl,
+    networkId: NETWORK,
+    coordinatorKey: coordinatorKey.publicKey,
+    key,
+    account: ACCOUNT,
+    now: Date.now,
+    ...options
+  })
+  closers.push(() => made.close())
+  return made
+}
+
+function refusal(code: ErrorCode, hint?: string): Answer {
+  return {status: ERROR_CODES[code].http, body: {error: {code, message: 'No.', ...(hint === undefined ? {} : {hint})}}}
+}
+
+const appliedAnswer: Answer = {status: 200, body: {answers: [{status: 'applied', seq: 9, result: {}}]}}
+const fund = {type: 'pool.fund', incentive: 'colibris/LEAF', amountMinor: 5} as const
+
+describe('commands', () => {
+  it('are signed, and later reads ask for at least their sequence', async () => {
+    const {coordinatorUrl, asked} = await coordinator(({url}) =>
+      url === '/v1/commands' ? appliedAnswer : {status: 200, body: {incentives: []}}
+    )
+    const one = client(coordinatorUrl)
+    expect(await one.submit(fund)).toMatchObject({status: 'applied', seq: 9})
+    const {commands} = JSON.parse(asked[0]!.body) as {commands: [SignedCommand]}
+    expect(verifyCommand(commands[0], key.publicKey)).toBe(true)
+    await one.incentives()
+    expect(asked[1]?.headers['creo-after']).toBe('9')
+  })
+
+  it('whose answer got lost are repeated byte for byte', async () => {
+    const {coordinatorUrl, asked} = await coordinator((_, count) => (count < 3 ? 'cut' : appliedAnswer))
+    await client(coordinatorUrl).submit(fund)
+    expect(asked).toHaveLength(3)
+    expect(new Set(asked.map(({body}) => body)).size).toBe(1)
+  })
+
+  it.each([
+    ['insufficient_funds', 'insufficient_funds'],
+    ['a_code_of_tomorrow', 'rejected']
+  ])('rejected as %s throw %s', async (code, expected) => {
+    const {coordinatorUrl} = await coordinator(() => ({status: 200, body: {answers: [{status: 'rejected', seq: 3, code, message: 'No.'}]}}))
+    await expect(client(coordinatorUrl).submit(fund)).rejects.toMatchObject({code: expected})
+  })
+
+  it('that expired by a wrong clock are signed anew with the coordinator’s time', async () => {
+    const {coordinatorUrl, asked} = await coordinator(({url}, count) => {
+      if (count === 1) return {status: 200, body: {answers: [{status: 'error', error: {code: 'expired', message: 'Too late.'}}]}}
+      return url.startsWith('/v1/time') ? {status: 200, body: signedTime(url, coordinatorKey)} : appliedAnswer
+    })
+    await client(coordinatorUrl, {now: () => 1000}).submit(fund)
+    const [first, , last] = asked.map(({body}) => (body === '' ? undefined : (JSON.parse(body) as {commands: [SignedCommand]}).commands[0]))
+    expect(last?.notAfterMs).toBeGreaterThan(Date.now())
+    expect(last?.idempotencyKey).toBe(first?.idempotencyKey)
+  })
+
+  it('need an account', async () => {
+    const {coordinatorUrl, asked} = await coordinator(() => appliedAnswer)
+    const nobody = createClient({coordinatorUrl, networkId: NETWORK, coordinatorKey: coordinatorKey.publicKey, now: Date.now})
+    closers.push(() => nobody.close())
+    await expect(nobody.submit(fund)).rejects.toMatchObject({code: 'unauthorized'})
+    expect(asked).toHaveLength(0)
+  })
+})
+
+function signedTime(url: string, signer: typeof key) {
+  return signTime({nonce: new URL(url, 'http://x').searchParams.get('nonce') ?? '', atMs: Date.now(), key: signer})
+}
+
+describe('signed requests', () => {
+  const beat = {
+    node: `node_${key.keyId}`,
+    earn: [],
+    architecture: 'amd64',
+    runtime: 'podman',
+    enforcesLimits: true,
+    memoryBytes: 1,
+    cpuMillis: 1,
+    draining: false,
+    instances: 0,
+    logs: []
+  } as const
+
+  it('made with a wrong clock mend it once by the signed time', async () => {
+    const nonces = createNonceMemory()
+    const {coordinatorUrl, asked} = await coordinator(async ({method, url, headers, body}) => {
+      if (url.startsWith('/v1/time')) return {status: 200, body: signedTime(url, coordinatorKey)}
+      const request = {method, url: `http://${headers.host}${url}`, headers, body, keyOf: () => key.publicKey, nonces, nowMs: Date.now()}
+      return await verifyRequest(request).then(
+        () => ({status: 200, body: {ok: true, noWorkReason: null}}),
+        (error: CreoError) => refusal(error.code)
+      )
+    })
+    const wrong = client(coordinatorUrl, {now: () => Date.now() - 3_600_000})
+    expect(await wrong.heartbeat(beat)).toEqual({ok: true, noWorkReason: null})
+    expect(Math.abs(wrong.nowMs() - Date.now())).toBeLessThan(5000)
+    await wrong.heartbeat(beat)
+    expect(asked.map(({url}) => url.split('?')[0])).toEqual(['/v1/heartbeats', '/v1/time', '/v1/heartbeats', '/v1/heartbeats'])
+  })
+
+  it('do not believe a time that somebody else signed', async () => {
+    const {coordinatorUrl} = await coordinator(({url}) =>
+      url.startsWith('/v1/time') ? {status: 200, body: signedTime(url, key)} : refusal('clock_skew')
+    )
+    await expect(client(coordinatorUrl).heartbeat(beat)).rejects.toMatchObject({code: 'bad_signature'})
+  })
+})
+
+describe('tables', () => {
+  const body = {kind: 'routes', apps: [], revisions: [], leases: [], nodes: [], gateways: []}
+
+  it('are opened with the pinned key, and none comes when none is newer', async () => {
+    const {coordinatorUrl, asked} = await coordinator(({url}) =>
+      url.includes('after=0') ? {status: 200, body: signTable({network: NETWORK, version: 4, body, key: coordinatorKey})} : {status: 204}
+    )
+    const one = client(coordinatorUrl)
+    expect(await one.routesTable(0, 10)).toMatchObject({version: 4, table: body, signed: {v: 'creo-table-v1'}})
+    expect(await one.routesTable(4, 10)).toBeUndefined()
+    expect(asked[1]?.url).toBe('/v1/tables/routes?after=4&waitMs=10')
+  })
+
+  it('of another signer are refused', async () => {
+    const {coordinatorUrl} = await coordinator(() => ({status: 200, body: signTable({network: NETWORK, version: 4, body, key})}))
+    await expect(client(coordinatorUrl).routesTable(0, 0)).rejects.toMatchObject({code: 'bad_signature'})
+  })
+})
+
+describe('what goes wrong', () => {
+  it('says where no coordinator answers and how to start one', async () => {
+    const {coordinatorUrl} = await coordinator(() => 'cut')
+    const server = servers.pop()!
+    await new Promise((resolve) => server.close(resolve))
+    await expect(client(coordinatorUrl).incentives()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: `No coordinator answers at ${coordinatorUrl}.`,
+      hint: 'creo coordinator serve'
+    })
+  })
+
+  it('repeats what was overloaded and passes on what was refused, with its hint', async () => {
+    const {coordinatorUrl, asked} = await coordinator((_, count) =>
+      count === 1 ? refusal('overloaded') : refusal('not_found', 'creo incentive list')
+    )
+    await expect(client(coordinatorUrl).incentive('colibris/LEAF')).rejects.toMatchObject({code: 'not_found', hint: 'creo incentive list'})
+    expect(asked).toHaveLength(2)
+  })
+
+  it('refuses answers that it does not understand', async () => {
+    const {coordinatorUrl} = await coordinator(() => ({status: 200, body: {surprise: true}}))
+    await expect(client(coordinatorUrl).incentives()).rejects.toMatchObject({code: 'bad_gateway'})
+  })
+
+  it('ends what is under way when its signal fires, with the reason', async () => {
+    const stop = new AbortController()
+    const {coordinatorUrl} = await coordinator(async () => {
+      stop.abort(new CreoError('interrupted', 'Interrupted by SIGINT.'))
+      return await new Promise<never>(() => {})
+    })
+    await expect(client(coordinatorUrl, {signal: stop.signal}).incentives()).rejects.toMatchObject({code: 'interrupted'})
+  })
+})
+
+describe('joining a network', () => {
+  const genesis = JSON.stringify({
+    format: 'creo-genesis-v1',
+    network: 'development',
+    name: 'test',
+    createdAtMs: 1,
+    coordinatorKey: coordinatorKey.publicKey,
+    operatorKey: key.publicKey,
+    exchangeOrg: 'creometry',
+    ruleset: '1',
+    emission: {
+      epochMs: 1000,
+      perEpochMicroGutta: '1',
+      halvingEpochs: 0,
+      totalMicroGutta: '10',
+      ownerShareMaxPermille: 500,
+      workPerRequest: 1,
+      workPerMillionMibMs: 1
+    },
+    fees: {makerPpm: 0, takerPpm: 1000},
+    redemptionTimeoutMs: 1000,
+    volumeBucketMs: 1000,
+    volumeBuckets: 24
+  })
+  const view = {
+    name: 'test',
+    network: 'development',
+    coordinatorKey: coordinatorKey.publicKey,
+    genesis,
+    version: '0',
+    sequence: 0,
+    registryPath: '/v2/'
+  }
+  const id = sha256Hex(genesis)
+  const signal = new AbortController().signal
+
+  it('believes a genesis with the expected hash alone', async () => {
+    const {coordinatorUrl} = await coordinator(() => ({status: 200, body: {id, ...view}}))
+    expect(await joinNetwork({coordinatorUrl, networkId: id, signal})).toMatchObject({
+      networkId: id,
+      coordinatorKey: coordinatorKey.publicKey
+    })
+    await expect(joinNetwork({coordinatorUrl, networkId: NETWORK, signal})).rejects.toMatchObject({code: 'verification_failed'})
+  })
+
+  it('refuses a coordinator key that the genesis does not name', async () => {
+    const {coordinatorUrl} = await coordinator(() => ({status: 200, body: {id, ...view, coordinatorKey: key.publicKey}}))
+    await expect(joinNetwork({coordinatorUrl, networkId: id, signal})).rejects.toMatchObject({code: 'verification_failed'})
+  })
+})
