@@ -9,6 +9,8 @@ import {createProgress, type Progress} from './progress.ts'
  */
 const SUPERVISED_ENV = 'CREO_SUPERVISED'
 
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 /**
  * What every command of creo has: `--json`, an abort signal that Ctrl-C fires, progress on stderr, and errors that leave as a
  * CreoError, which `main.ts` says. Give the result as the value of `run`; print for people with `this.log`.
@@ -18,7 +20,7 @@ export abstract class CreoCommand extends Command {
 
   readonly #interruption = new AbortController()
 
-  /** Fires at the first Ctrl-C or SIGTERM. A second one ends the process at once. */
+  /** Fires at the first Ctrl-C, SIGTERM or closed terminal. A second one ends the process at once. */
   get abort(): AbortSignal {
     return this.#interruption.signal
   }
@@ -37,8 +39,7 @@ export abstract class CreoCommand extends Command {
 
   protected override async init(): Promise<void> {
     await super.init()
-    process.on('SIGINT', this.#onSignal)
-    process.on('SIGTERM', this.#onSignal)
+    for (const signal of STOP_SIGNALS) process.on(signal, this.#onSignal)
     if (process.env[SUPERVISED_ENV] === '1') process.stdin.on('end', () => this.#onSignal('SIGTERM')).resume()
   }
 
@@ -49,8 +50,7 @@ export abstract class CreoCommand extends Command {
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {
-    process.off('SIGINT', this.#onSignal)
-    process.off('SIGTERM', this.#onSignal)
+    for (const signal of STOP_SIGNALS) process.off(signal, this.#onSignal)
     await super.finally(error)
   }
 

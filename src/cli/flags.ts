@@ -14,8 +14,3 @@ export const networkFlags = {
 export const accountFlags = {
   as: Flags.string({env: 'CREO_ACCOUNT', helpValue: 'ACCOUNT', description: 'Account to act as, instead of the default one.'})
 }
-
-/** For commands that ask before they act. */
-export const confirmFlags = {
-  yes: Flags.boolean({char: 'y', description: 'Answer every question with yes.'})
-}
