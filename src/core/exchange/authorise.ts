@@ -1,0 +1,45 @@
+import type {CommandType, KeyRole} from '../protocol/commands.ts'
+import {refuse, type SequencedCommand} from './outcome.ts'
+import type {AccountState, LedgerState} from './state.ts'
+
+/** Who may sign what: the network's own keys, a key that the body brings along, or an account's key in one of these roles (owner: always). */
+export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'operator' | 'new' | readonly KeyRole[]>> = {
+  'account.create': 'new',
+  'node.enroll': 'new',
+  'node.token': [],
+  'gateway.admit': 'operator',
+  'gateway.revoke': 'operator',
+  allot: 'operator',
+  'incentive.issue': [],
+  'incentive.limit': ['treasurer'],
+  'pool.fund': ['treasurer'],
+  'offer.add': ['treasurer'],
+  'order.place': ['treasurer'],
+  'order.cancel': ['treasurer'],
+  'redemption.request': ['treasurer'],
+  'redemption.capture': ['treasurer'],
+  'redemption.release': ['treasurer'],
+  'revision.deploy': ['deployer'],
+  'lease.grant': 'coordinator',
+  'lease.end': 'coordinator',
+  'receipt.pay': 'coordinator',
+  'epoch.close': 'coordinator',
+  'time.advance': 'coordinator'
+}
+
+/** The account that a command is for, if one is; refuses a signer who may not. The edge has checked that the key made the signature. */
+export function authorise(state: LedgerState, command: SequencedCommand): AccountState | undefined {
+  const signers = COMMAND_SIGNERS[command.body.type]
+  if (typeof signers === 'string') {
+    if (command.account !== signers) refuse('forbidden', `${command.body.type} is signed as "${signers}", not as "${command.account}".`)
+    return undefined
+  }
+  const found = state.accountsByKey.get(command.keyId)
+  if (found === undefined || found.account.id !== command.account)
+    refuse('forbidden', `Key ${command.keyId} is not a key of ${command.account}.`)
+  const roles: readonly KeyRole[] = ['owner', ...signers]
+  if (!found.key.roles.some((role) => roles.includes(role))) {
+    refuse('forbidden', `${command.body.type} needs a key with the role ${roles.join(' or ')}.`)
+  }
+  return found.account
+}

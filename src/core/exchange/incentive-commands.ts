@@ -1,0 +1,104 @@
+import type {CommandOf, OfferSpec} from '../protocol/commands.ts'
+import {AMOUNT_MAX} from '../units.ts'
+import {AVAILABLE, ISSUED, POOL} from './balances.ts'
+import {type Effect, refuse} from './outcome.ts'
+import {type AccountState, type CommandContext, GUTTA_ASSET, type IncentiveState, type Result} from './state.ts'
+import {VolumeWindow} from './volume-window.ts'
+
+/** The whole supply: issued → available of the org. */
+export function issueIncentive(context: CommandContext, org: AccountState, body: CommandOf<'incentive.issue'>): Result {
+  const {state} = context
+  const id = `${org.name}/${body.code}`
+  if (state.incentivesById.has(id)) refuse('conflict', `${id} is issued already.`)
+  if (body.supplyMinor % body.lotMinor !== 0) refuse('invalid_input', 'The supply must be a whole number of lots.')
+  const {volumeBucketMs, volumeBuckets} = state.genesis
+  const incentive: IncentiveState = {
+    asset: state.incentives.length,
+    id,
+    org: org.index,
+    scope: body.scope ?? null,
+    lotMinor: body.lotMinor,
+    captured: body.captured,
+    volume: new VolumeWindow({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets}),
+    tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta
+  }
+  state.incentives.push(incentive)
+  state.incentivesById.set(id, incentive)
+  state.balances.move(state.slot(org.index, incentive.asset, ISSUED), state.slot(org.index, incentive.asset, AVAILABLE), body.supplyMinor)
+  context.effects.push(issuedEffect(org, incentive, body))
+  const offer = makeOffer(context, incentive, body.firstOffer)
+  return {incentive: id, offer, supplyMinor: String(body.supplyMinor)}
+}
+
+export function limitTradeVolume(context: CommandContext, org: AccountState, body: CommandOf<'incentive.limit'>): Result {
+  const incentive = ownIncentive(context, org, body.incentive)
+  incentive.tradeVolumeLimitMicroGutta = body.tradeVolumeLimitMicroGutta
+  context.effects.push({type: 'incentive.limit', id: incentive.id, tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta})
+  return {incentive: incentive.id, tradeVolumeLimitMicroGutta: String(body.tradeVolumeLimitMicroGutta)}
+}
+
+export function fundPool(context: CommandContext, org: AccountState, body: CommandOf<'pool.fund'>): Result {
+  const {state} = context
+  const {asset, id} = ownIncentive(context, org, body.incentive)
+  const available = state.slot(org.index, asset, AVAILABLE)
+  const pool = state.slot(org.index, asset, POOL)
+  if (state.balances.at(available) < body.amountMinor) refuse('insufficient_funds', `${org.name} has less than that of ${id} available.`)
+  state.balances.move(available, pool, body.amountMinor)
+  return {incentive: id, poolMinor: String(state.balances.at(pool))}
+}
+
+export function addOffer(context: CommandContext, org: AccountState, body: CommandOf<'offer.add'>): Result {
+  const incentive = ownIncentive(context, org, body.incentive)
+  return {incentive: incentive.id, offer: makeOffer(context, incentive, body.offer)}
+}
+
+/** Micro-gutta out of nothing, on a development network alone: issued of the exchange's org → available. */
+export function allot(context: CommandContext, body: CommandOf<'allot'>): Result {
+  const {state} = context
+  if (state.genesis.network !== 'development') refuse('forbidden', 'Only a development network has allotments.')
+  const account = state.accountsById.get(body.account)
+  if (account === undefined) refuse('not_found', `There is no account ${body.account}.`)
+  const issued = state.slot(state.exchangeOrg().index, GUTTA_ASSET, ISSUED)
+  if (body.amountMicroGutta > AMOUNT_MAX + state.balances.at(issued))
+    refuse('supply_exceeded', 'There can be no more than 2^53 - 1 micro-gutta.')
+  const available = state.slot(account.index, GUTTA_ASSET, AVAILABLE)
+  state.balances.move(issued, available, body.amountMicroGutta)
+  return {account: account.id, availableMicroGutta: String(state.balances.at(available))}
+}
+
+function ownIncentive(context: CommandContext, org: AccountState, id: string): IncentiveState {
+  const incentive = context.state.incentive(id)
+  if (incentive.org !== org.index) refuse('forbidden', `${id} belongs to another org.`)
+  return incentive
+}
+
+function makeOffer(context: CommandContext, incentive: IncentiveState, offer: OfferSpec): string {
+  const id = `off_${context.seq}`
+  context.state.offers.set(id, {id, incentive, priceMinor: offer.priceMinor, stock: offer.stock})
+  context.effects.push({
+    type: 'offer',
+    id,
+    incentive: incentive.id,
+    item: offer.item,
+    priceMinor: offer.priceMinor,
+    stock: offer.stock,
+    where: offer.where
+  })
+  return id
+}
+
+function issuedEffect(org: AccountState, incentive: IncentiveState, body: CommandOf<'incentive.issue'>): Effect {
+  return {
+    type: 'incentive',
+    id: incentive.id,
+    org: org.id,
+    name: body.name,
+    scope: incentive.scope,
+    decimals: body.decimals,
+    lotMinor: body.lotMinor,
+    supplyMinor: body.supplyMinor,
+    tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta,
+    captured: body.captured,
+    transferable: body.transferable
+  }
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert'
+import {balanceKinds} from '../protocol/api.ts'
+import type {LedgerMachine} from './ledger-machine.ts'
+import type {OrderBook} from './order-book.ts'
+import {BUY, SELL, type Side} from './order-pool.ts'
+import {holdOf} from './settlement.ts'
+import type {LedgerState} from './state.ts'
+
+/**
+ * What must hold between any two commands. Walks the whole state: for tests after each command, in production every so many groups.
+ * @throws {AssertionError} naming what is broken.
+ */
+export function assertInvariants({state}: LedgerMachine): void {
+  assertBalances(state)
+  let orders = 0
+  for (const [asset, book] of state.market.books.entries()) {
+    if (book !== undefined) orders += assertBook(state, asset, book)
+  }
+  assert.equal(orders, state.market.pool.count, 'orders in books and in the pool')
+  const openOrders = state.accounts.reduce((sum, account) => sum + account.openOrders, 0)
+  assert.equal(openOrders, orders, 'open orders counted by account')
+  for (const {id, stock} of state.offers.values()) assert(stock >= 0, `stock of ${id} below zero`)
+  assert(state.mintedMicroGutta <= state.genesis.emission.totalMicroGutta, 'more minted than the emission allows')
+}
+
+/** Sums are zero, only `issued` is negative, held is what orders and redemptions hold, reserved is what leases hold. */
+function assertBalances(state: LedgerState): void {
+  const sums = new Map<number, bigint>()
+  const held = heldBySource(state)
+  const reserved = reservedByLeases(state)
+  for (const {account, asset, kind, balance} of state.balances.all()) {
+    const name = `${state.accountName(account)} ${state.assetName(asset)} ${kind}`
+    assert(balanceKinds.includes(kind) && Number.isSafeInteger(balance), `${name} is not a whole amount`)
+    assert(balance > 0 || kind === 'issued', `${name} is below zero`)
+    sums.set(asset, (sums.get(asset) ?? 0n) + BigInt(balance))
+    const source = kind === 'held' ? held : kind === 'reserved' ? reserved : undefined
+    if (source === undefined) continue
+    assert.equal(balance, source.get(`${account}/${asset}`) ?? 0, `${name} and what it is for`)
+    source.delete(`${account}/${asset}`)
+  }
+  for (const [asset, sum] of sums) assert.equal(sum, 0n, `sum over ${state.assetName(asset)}`)
+  for (const [key, amount] of [...held, ...reserved]) assert.equal(amount, 0, `nothing is held or reserved for ${key}`)
+}
+
+function heldBySource(state: LedgerState): Map<string, number> {
+  const held = new Map<string, number>()
+  const {books, pool} = state.market
+  for (const [asset, book] of books.entries()) {
+    for (const side of [BUY, SELL] as const) {
+      for (const slot of book?.orders(side) ?? []) {
+        const order = {
+          asset,
+          side: side === BUY ? 'buy' : 'sell',
+          priceMicroGutta: pool.priceMicroGutta[slot] ?? 0,
+          lots: pool.remaining[slot] ?? 0
+        } as const
+        const {heldAsset, amount} = holdOf(state, order)
+        add(held, `${pool.owner[slot]}/${heldAsset}`, amount)
+      }
+    }
+  }
+  for (const {holder, offer, amountMinor} of state.redemptions.values()) add(held, `${holder}/${offer.incentive.asset}`, amountMinor)
+  return held
+}
+
+function reservedByLeases(state: LedgerState): Map<string, number> {
+  const reserved = new Map<string, number>()
+  for (const {revision, budgets} of state.leases.values()) {
+    const org = state.revisions.get(revision)?.org
+    for (const {asset, reservedMinor, paidMinor} of budgets) add(reserved, `${org}/${asset}`, reservedMinor - paidMinor)
+  }
+  return reserved
+}
+
+/** Sorted levels of one price each, their quantities the sum of their orders, and no bid that meets an ask. Returns its number of orders. */
+function assertBook(state: LedgerState, asset: number, book: OrderBook): number {
+  const bid = book.bids.priceAt(0)
+  const ask = book.asks.priceAt(0)
+  assert(bid === undefined || ask === undefined || bid < ask, `the book of ${state.assetName(asset)} crosses`)
+  return assertSide(state, asset, book, BUY) + assertSide(state, asset, book, SELL)
+}
+
+function assertSide(state: LedgerState, asset: number, book: OrderBook, side: Side): number {
+  const {pool} = state.market
+  const byPrice = new Map<number, number>()
+  let count = 0
+  for (const slot of book.orders(side)) {
+    const remaining = pool.remaining[slot] ?? 0
+    assert(remaining > 0 && remaining <= (pool.lots[slot] ?? 0), 'a resting order without lots')
+    assert.equal(pool.book[slot], asset, 'an order in another book')
+    assert.equal(pool.side[slot], side, 'an order on the other side')
+    assert.equal(state.market.find(pool.seq[slot] ?? 0), slot, 'an order that its number does not lead to')
+    byPrice.set(pool.priceMicroGutta[slot] ?? 0, (byPrice.get(pool.priceMicroGutta[slot] ?? 0) ?? 0) + remaining)
+    count += 1
+  }
+  const levels = book.side(side)
+  assert.equal(levels.count, byPrice.size, 'levels and prices')
+  let rank = 0
+  for (const [price, lots] of byPrice) {
+    assert.equal(levels.priceAt(rank), price, 'a level out of order')
+    assert.equal(levels.lotsAt(rank), lots, 'a level and its orders')
+    const next = levels.priceAt(rank + 1)
+    assert(next === undefined || (side === BUY ? next < price : next > price), 'levels are not sorted')
+    rank += 1
+  }
+  return count
+}
+
+function add(sums: Map<string, number>, key: string, amount: number): void {
+  sums.set(key, (sums.get(key) ?? 0) + amount)
+}

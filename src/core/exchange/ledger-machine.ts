@@ -1,0 +1,139 @@
+import assert from 'node:assert'
+import type {Genesis} from '../protocol/genesis.ts'
+import {admitGateway, createAccount, enrollNode, makeNodeToken, revokeGateway} from './account-commands.ts'
+import {authorise} from './authorise.ts'
+import {closeEpoch} from './epoch-commands.ts'
+import {type FirstAnswer, IdempotencyMemory} from './idempotency.ts'
+import {addOffer, allot, fundPool, issueIncentive, limitTradeVolume} from './incentive-commands.ts'
+import {endLease, grantLease} from './lease-commands.ts'
+import {cancelOrder, placeOrder} from './order-commands.ts'
+import {type Outcome, Refusal, type SequencedCommand} from './outcome.ts'
+import {payReceipt} from './receipt-commands.ts'
+import {captureRedemption, releaseRedemption, requestRedemption} from './redemption-commands.ts'
+import {deployRevisions} from './revision-commands.ts'
+import {type AccountState, type CommandContext, LedgerState, type Result} from './state.ts'
+import {stateLines} from './state-text.ts'
+import {advanceTime} from './time-commands.ts'
+
+/** The rules that this machine runs; each journaled group names them. */
+export const RULESET = '1'
+
+/**
+ * The ledger's rules as a deterministic machine: the same commands in the same order give the same outcomes and the same state everywhere. It has
+ * no clock, no randomness and no I/O. A rejected command changes nothing but the memory of its idempotency key.
+ */
+export class LedgerMachine {
+  readonly state: LedgerState
+  readonly idempotency = new IdempotencyMemory()
+  #seq = 0
+  #atMs = 0
+
+  private constructor(state: LedgerState) {
+    this.state = state
+  }
+
+  static fromGenesis(genesis: Genesis, networkId: string): LedgerMachine {
+    return new LedgerMachine(new LedgerState(genesis, networkId))
+  }
+
+  /** Sequence of the last command applied; 0 before the first. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  /** Time of the last command applied: the next one's is not earlier. */
+  get atMs(): number {
+    return this.#atMs
+  }
+
+  /** The whole state as text, the same for the same commands. Large: for digests and tests. */
+  stateText(): string {
+    return [`${this.#seq}\n`, ...stateLines(this.state)].join('')
+  }
+
+  firstAnswer(command: Pick<SequencedCommand, 'account' | 'keyId' | 'idempotencyKey'>): FirstAnswer | undefined {
+    return this.idempotency.find(command)
+  }
+
+  /**
+   * Applies the next command. The caller has asked `firstAnswer` before, so its idempotency key is new.
+   * @throws {AssertionError} on a broken rule; the machine must not be used any more.
+   */
+  apply(command: SequencedCommand): Outcome {
+    assert(command.seq === this.#seq + 1, `sequence ${command.seq} after ${this.#seq}`)
+    assert(command.atMs >= this.#atMs, 'time runs backwards')
+    this.#seq = command.seq
+    this.#atMs = command.atMs
+    const outcome = this.#decide(command)
+    this.idempotency.add(command, outcome.answer)
+    return outcome
+  }
+
+  #decide(command: SequencedCommand): Outcome {
+    const {state} = this
+    const {seq, atMs, keyId, hash, bodyKeyIds} = command
+    state.balances.begin()
+    try {
+      const signer = authorise(state, command)
+      const context: CommandContext = {state, seq, atMs, keyId, hash, bodyKeyIds, signer, effects: []}
+      const result = carryOut(context, command)
+      return {answer: {status: 'applied', result}, effects: [...context.effects, ...state.entries()]}
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal
+      state.balances.rollback()
+      return {answer: {status: 'rejected', code: refusal.code, message: refusal.message}, effects: []}
+    }
+  }
+}
+
+function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
+  switch (body.type) {
+    case 'account.create':
+      return createAccount(context, body)
+    case 'node.token':
+      return makeNodeToken(context, signerOf(context), body)
+    case 'node.enroll':
+      return enrollNode(context, body)
+    case 'gateway.admit':
+      return admitGateway(context, body)
+    case 'gateway.revoke':
+      return revokeGateway(context)
+    case 'incentive.issue':
+      return issueIncentive(context, signerOf(context), body)
+    case 'incentive.limit':
+      return limitTradeVolume(context, signerOf(context), body)
+    case 'pool.fund':
+      return fundPool(context, signerOf(context), body)
+    case 'offer.add':
+      return addOffer(context, signerOf(context), body)
+    case 'order.place':
+      return placeOrder(context, signerOf(context), body)
+    case 'order.cancel':
+      return cancelOrder(context, signerOf(context), body)
+    case 'redemption.request':
+      return requestRedemption(context, signerOf(context), body)
+    case 'redemption.capture':
+      return captureRedemption(context, signerOf(context), body)
+    case 'redemption.release':
+      return releaseRedemption(context, signerOf(context), body)
+    case 'revision.deploy':
+      return deployRevisions(context, signerOf(context), body)
+    case 'allot':
+      return allot(context, body)
+    case 'lease.grant':
+      return grantLease(context, body)
+    case 'lease.end':
+      return endLease(context, body)
+    case 'receipt.pay':
+      return payReceipt(context, body)
+    case 'epoch.close':
+      return closeEpoch(context, body)
+    case 'time.advance':
+      return advanceTime(context)
+  }
+}
+
+function signerOf(context: CommandContext): AccountState {
+  assert(context.signer !== undefined, 'a command of an account without its account')
+  return context.signer
+}

@@ -1,0 +1,75 @@
+import {bidHold} from './escrow.ts'
+import {OrderBook} from './order-book.ts'
+import {BUY, OrderPool, type Side} from './order-pool.ts'
+
+/** An order to be put into a book. */
+export interface RestingOrder {
+  readonly seq: number
+  readonly owner: number
+  /** Asset number of the incentive. */
+  readonly book: number
+  readonly side: Side
+  readonly priceMicroGutta: number
+  readonly lots: number
+  readonly remaining: number
+  /** 0: none. */
+  readonly expiresAtMs: number
+}
+
+/** All books over one pool of orders, and the way from an order's number to its place. */
+export class Market {
+  readonly pool = new OrderPool()
+  /** By asset number. */
+  readonly books: OrderBook[] = []
+  readonly feePpmMax: number
+  readonly #slots = new Map<number, number>()
+
+  constructor(feePpmMax: number) {
+    this.feePpmMax = feePpmMax
+  }
+
+  book(asset: number): OrderBook {
+    const known = this.books[asset]
+    if (known !== undefined) return known
+    const book = new OrderBook(this.pool)
+    this.books[asset] = book
+    return book
+  }
+
+  /** The slot of a resting order by its command's sequence. */
+  find(seq: number): number | undefined {
+    return this.#slots.get(seq)
+  }
+
+  rest(order: RestingOrder): void {
+    const {pool} = this
+    const slot = pool.take()
+    pool.seq[slot] = order.seq
+    pool.owner[slot] = order.owner
+    pool.book[slot] = order.book
+    pool.side[slot] = order.side
+    pool.priceMicroGutta[slot] = order.priceMicroGutta
+    pool.lots[slot] = order.lots
+    pool.remaining[slot] = order.remaining
+    pool.expiresAtMs[slot] = order.expiresAtMs
+    this.#slots.set(order.seq, slot)
+    this.book(order.book).rest(slot)
+  }
+
+  /** Takes an order out of its book and gives its slot back. */
+  remove(slot: number): void {
+    this.forget(slot)
+    this.book(this.pool.book[slot] ?? 0).remove(slot)
+    this.pool.give(slot)
+  }
+
+  /** Drops the number of an order that its book is about to take out itself. */
+  forget(slot: number): void {
+    this.#slots.delete(this.pool.seq[slot] ?? 0)
+  }
+
+  /** What an order holds: micro-gutta for a bid, minor units of the incentive for an ask. */
+  holdOf(side: Side, priceMicroGutta: number, lots: number, lotMinor: number): number {
+    return side === BUY ? bidHold(priceMicroGutta, lots, this.feePpmMax) : lots * lotMinor
+  }
+}

@@ -1,0 +1,150 @@
+import type {CommandOf} from '../protocol/commands.ts'
+import {AMOUNT_MAX} from '../units.ts'
+import {AVAILABLE, HELD} from './balances.ts'
+import {OPEN_ORDERS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX} from './limits.ts'
+import type {Stop} from './order-book.ts'
+import {BUY, SELL} from './order-pool.ts'
+import {type OrderChanged, refuse} from './outcome.ts'
+import {forgetOrder, freeHold, freeResting, holdOf, orderChanged, orderId, Settlement, type TakingOrder} from './settlement.ts'
+import type {AccountState, CommandContext, IncentiveState, Result} from './state.ts'
+
+type Placing = CommandOf<'order.place'>
+
+/** Holds what the order may cost, meets the book, then rests, fills or ends. */
+export function placeOrder(context: CommandContext, owner: AccountState, body: Placing): Result {
+  const {state, seq, atMs, effects} = context
+  const incentive = state.incentive(body.incentive)
+  state.exchangeOrg()
+  checkShape(body, atMs)
+  checkSize(context, owner, incentive, body)
+  const side = body.side === 'buy' ? BUY : SELL
+  const book = state.market.book(incentive.asset)
+  const volumeLeft = Math.max(0, incentive.tradeVolumeLimitMicroGutta - incentive.volume.used(atMs))
+  const taker = {owner: owner.index, side, priceMicroGutta: body.priceMicroGutta, lots: body.lots} as const
+  if (body.kind === 'post-only' && book.crosses(side, body.priceMicroGutta))
+    refuse('rejected', 'A post-only order at this price would trade at once.')
+  if (body.timeInForce === 'FOK') refuseUnlessFilled(book.foresee(taker, volumeLeft, atMs))
+  hold(context, owner, incentive, body)
+
+  const id = orderId(seq)
+  effects.push({
+    type: 'order',
+    id,
+    account: owner.id,
+    incentive: incentive.id,
+    side: body.side,
+    priceMicroGutta: body.priceMicroGutta,
+    lots: body.lots
+  })
+  const order: TakingOrder = {id, owner: owner.index, side: body.side, priceMicroGutta: body.priceMicroGutta, remaining: body.lots}
+  const settlement = new Settlement(context, incentive, order)
+  const {stop} = book.match(taker, volumeLeft, atMs, settlement)
+  if (stop === 'would_self_trade' && settlement.fills === 0 && settlement.expiries === 0) {
+    refuse('would_self_trade', 'The best order on the other side is your own.')
+  }
+  const ending = endOf(body, order, stop)
+  if (ending.status === 'open') rest(context, owner, incentive, body, order.remaining)
+  else if (order.remaining > 0)
+    freeHold(state, {
+      owner: owner.index,
+      asset: incentive.asset,
+      side: body.side,
+      priceMicroGutta: body.priceMicroGutta,
+      lots: order.remaining
+    })
+  effects.push(ending)
+  return {
+    order: id,
+    incentive: incentive.id,
+    side: body.side,
+    priceMicroGutta: String(body.priceMicroGutta),
+    lots: String(body.lots),
+    filledLots: String(body.lots - order.remaining),
+    remainingLots: String(order.remaining),
+    status: ending.status,
+    reason: ending.reason,
+    notionalMicroGutta: String(settlement.notionalMicroGutta),
+    feeMicroGutta: String(settlement.feeMicroGutta)
+  }
+}
+
+export function cancelOrder(context: CommandContext, owner: AccountState, body: CommandOf<'order.cancel'>): Result {
+  const {state, effects} = context
+  const {market} = state
+  const slot = market.find(Number(body.order.slice('ord_'.length)))
+  if (slot === undefined) refuse('not_found', `There is no open order ${body.order}.`)
+  if (market.pool.owner[slot] !== owner.index) refuse('forbidden', `${body.order} belongs to another account.`)
+  const remaining = market.pool.remaining[slot] ?? 0
+  effects.push(freeResting(state, slot, 'cancelled', 'by_owner'))
+  forgetOrder(state, slot)
+  market.remove(slot)
+  return {order: body.order, status: 'cancelled', remainingLots: String(remaining)}
+}
+
+function checkShape(body: Placing, atMs: number): void {
+  const {kind, timeInForce, expiresAtMs} = body
+  const rests = timeInForce === 'GTC' || timeInForce === 'GTT'
+  if (kind === 'market' && rests) refuse('invalid_input', 'A market order is IOC or FOK: it never rests.')
+  if (kind === 'post-only' && !rests) refuse('invalid_input', 'A post-only order is GTC or GTT: it only rests.')
+  if (timeInForce === 'GTT' && (expiresAtMs === undefined || expiresAtMs <= atMs))
+    refuse('invalid_input', 'A GTT order needs a time to come.')
+  if (timeInForce !== 'GTT' && expiresAtMs !== undefined) refuse('invalid_input', 'Only a GTT order has a time.')
+}
+
+function checkSize(context: CommandContext, owner: AccountState, incentive: IncentiveState, body: Placing): void {
+  const {market} = context.state
+  if (body.lots * incentive.lotMinor > AMOUNT_MAX) refuse('invalid_input', 'So many lots are more than any supply.')
+  const notional = body.priceMicroGutta * body.lots
+  if (notional * (1 + market.feePpmMax / 1e6) >= AMOUNT_MAX) refuse('invalid_input', 'Price times lots is more than any supply of Gutta.')
+  if (owner.openOrders >= OPEN_ORDERS_PER_ACCOUNT_MAX)
+    refuse('rejected', `An account has at most ${OPEN_ORDERS_PER_ACCOUNT_MAX} open orders.`)
+  if (market.pool.count >= OPEN_ORDERS_MAX) refuse('overloaded', 'The market holds as many orders as it can.')
+}
+
+function refuseUnlessFilled(stop: Stop): void {
+  if (stop === 'volume_limit') refuse('volume_limit', 'The trade volume limit leaves too little for the whole order.')
+  if (stop === 'would_self_trade') refuse('would_self_trade', 'One of the orders on the other side is your own.')
+  if (stop !== 'filled') refuse('rejected', 'The book can not fill the whole order at this price.')
+}
+
+function hold(context: CommandContext, owner: AccountState, incentive: IncentiveState, body: Placing): void {
+  const {state} = context
+  const {heldAsset, amount} = holdOf(state, {
+    asset: incentive.asset,
+    side: body.side,
+    priceMicroGutta: body.priceMicroGutta,
+    lots: body.lots
+  })
+  const available = state.slot(owner.index, heldAsset, AVAILABLE)
+  const has = state.balances.at(available)
+  if (has < amount)
+    refuse('insufficient_funds', `The order would hold ${amount} of ${state.assetName(heldAsset)}; ${has} is available (minor units).`)
+  state.balances.move(available, state.slot(owner.index, heldAsset, HELD), amount)
+}
+
+/** What becomes of the order after it met the book. */
+function endOf(body: Placing, order: TakingOrder, stop: Stop): OrderChanged {
+  const {id, remaining} = order
+  if (remaining === 0) return orderChanged(id, 0, 'filled', null)
+  if (stop === 'would_self_trade') return orderChanged(id, remaining, 'cancelled', stop)
+  if (stop === 'volume_limit' || stop === 'crossing_limit') return orderChanged(id, remaining, 'expired', stop)
+  const rests = body.timeInForce === 'GTC' || body.timeInForce === 'GTT'
+  return rests ? orderChanged(id, remaining, 'open', null) : orderChanged(id, remaining, 'expired', 'immediate')
+}
+
+function rest(context: CommandContext, owner: AccountState, incentive: IncentiveState, body: Placing, remaining: number): void {
+  const {state, seq} = context
+  const expiresAtMs = body.expiresAtMs ?? 0
+  state.market.rest({
+    seq,
+    owner: owner.index,
+    book: incentive.asset,
+    side: body.side === 'buy' ? BUY : SELL,
+    priceMicroGutta: body.priceMicroGutta,
+    lots: body.lots,
+    remaining,
+    expiresAtMs
+  })
+  owner.openOrders += 1
+  if (expiresAtMs !== 0) state.expiries.push({atMs: expiresAtMs, seq, what: 'order', id: orderId(seq)})
+}

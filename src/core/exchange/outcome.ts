@@ -1,0 +1,196 @@
+import type {ErrorCode} from '../errors.ts'
+import type {BalanceKind} from '../protocol/api.ts'
+import type {CommandBody, KeyRole} from '../protocol/commands.ts'
+import type {RevisionSpec} from '../protocol/revisions.ts'
+
+/** A command with everything that the machine can't find out itself: its place, its time and its hashes. */
+export interface SequencedCommand {
+  readonly seq: number
+  readonly atMs: number
+  /** Account id, `new`, `coordinator` or `operator`. */
+  readonly account: string
+  readonly keyId: string
+  /** SHA-256 of the signed text, hex. */
+  readonly hash: string
+  readonly idempotencyKey: string
+  readonly notAfterMs: number
+  readonly bodySha256: string
+  /** Ids of the public keys that the body names, in the order of the body. */
+  readonly bodyKeyIds: readonly string[]
+  readonly body: CommandBody
+}
+
+export type Answer =
+  | {readonly status: 'applied'; readonly result: Readonly<Record<string, unknown>>}
+  | {readonly status: 'rejected'; readonly code: ErrorCode; readonly message: string}
+
+export interface Outcome {
+  readonly answer: Answer
+  readonly effects: readonly Effect[]
+}
+
+/** What a command changed in one balance, all its postings summed. */
+export interface EntryEffect {
+  readonly type: 'entry'
+  readonly account: string
+  readonly asset: string
+  readonly kind: BalanceKind
+  readonly deltaMinor: number
+  readonly balanceMinor: number
+}
+
+export interface OrderOpened {
+  readonly type: 'order'
+  readonly id: string
+  readonly account: string
+  readonly incentive: string
+  readonly side: 'buy' | 'sell'
+  readonly priceMicroGutta: number
+  readonly lots: number
+}
+
+/** The last word on an order after a command: its rest, and why it ended if it did. */
+export interface OrderChanged {
+  readonly type: 'order.changed'
+  readonly id: string
+  readonly remainingLots: number
+  readonly status: 'open' | 'filled' | 'cancelled' | 'expired'
+  readonly reason: string | null
+}
+
+export interface Traded {
+  readonly type: 'trade'
+  readonly index: number
+  readonly incentive: string
+  readonly priceMicroGutta: number
+  readonly lots: number
+  readonly takerSide: 'buy' | 'sell'
+  readonly maker: string
+  readonly taker: string
+  readonly makerFeeMicroGutta: number
+  readonly takerFeeMicroGutta: number
+}
+
+export interface RevisionDeployed {
+  readonly id: string
+  readonly function: string
+  readonly imageDigest: string
+  readonly spec: RevisionSpec
+}
+
+export interface Paid {
+  readonly incentive: string
+  readonly amountMinor: number
+}
+
+/** What a command did, in the order it did it. The projections are made of these alone, and a replay must find the same. */
+export type Effect =
+  | EntryEffect
+  | OrderOpened
+  | OrderChanged
+  | Traded
+  | {
+      readonly type: 'account'
+      readonly id: string
+      readonly name: string
+      readonly keys: readonly {readonly keyId: string; readonly publicKey: string; readonly roles: readonly KeyRole[]}[]
+    }
+  | {
+      readonly type: 'node'
+      readonly id: string
+      readonly owner: string
+      readonly name: string
+      readonly architecture: 'amd64' | 'arm64'
+      readonly keyId: string
+      readonly publicKey: string
+    }
+  | {
+      readonly type: 'gateway'
+      readonly id: string
+      readonly publicKey: string
+      readonly name: string
+      readonly tunnelUrl: string
+      readonly publicUrl: string
+    }
+  | {readonly type: 'gateway.revoked'; readonly id: string}
+  | {
+      readonly type: 'incentive'
+      readonly id: string
+      readonly org: string
+      readonly name: string
+      readonly scope: {readonly app: string; readonly function: string} | null
+      readonly decimals: number
+      readonly lotMinor: number
+      readonly supplyMinor: number
+      readonly tradeVolumeLimitMicroGutta: number
+      readonly captured: 'burn' | 'return'
+      readonly transferable: boolean
+    }
+  | {readonly type: 'incentive.limit'; readonly id: string; readonly tradeVolumeLimitMicroGutta: number}
+  | {
+      readonly type: 'offer'
+      readonly id: string
+      readonly incentive: string
+      readonly item: string
+      readonly priceMinor: number
+      readonly stock: number
+      readonly where: 'in-app' | 'in-store'
+    }
+  | {readonly type: 'offer.stock'; readonly id: string; readonly stock: number}
+  | {
+      readonly type: 'redemption'
+      readonly id: string
+      readonly offer: string
+      readonly incentive: string
+      readonly holder: string
+      readonly quantity: number
+      readonly amountMinor: number
+    }
+  | {readonly type: 'redemption.ended'; readonly id: string; readonly status: 'captured' | 'released'}
+  | {
+      readonly type: 'app'
+      readonly org: string
+      readonly app: string
+      readonly routes: readonly {readonly path: string; readonly function: string}[]
+      readonly revisions: readonly RevisionDeployed[]
+    }
+  | {
+      readonly type: 'lease'
+      readonly id: string
+      readonly node: string
+      readonly revision: string
+      readonly endsAtMs: number
+      readonly budgets: readonly {readonly incentive: string; readonly amountMinor: number}[]
+    }
+  | {readonly type: 'lease.ended'; readonly id: string}
+  | {
+      readonly type: 'receipt'
+      readonly id: string
+      readonly lease: string
+      readonly node: string
+      readonly requests: number
+      readonly mibMs: number
+      readonly paid: readonly Paid[]
+    }
+  | {
+      readonly type: 'epoch'
+      readonly epoch: number
+      readonly mintedMicroGutta: number
+      readonly shares: readonly {readonly account: string; readonly workPoints: number; readonly amountMicroGutta: number}[]
+    }
+
+/** Ends a command as rejected; the machine takes back what it had posted. Never leaves the machine. */
+export class Refusal {
+  readonly code: ErrorCode
+  readonly message: string
+
+  constructor(code: ErrorCode, message: string) {
+    this.code = code
+    this.message = message
+  }
+}
+
+/** An expected no, found before the command changed anything but balances. */
+export function refuse(code: ErrorCode, message: string): never {
+  throw new Refusal(code, message)
+}

@@ -1,0 +1,191 @@
+import {GUTTA} from '../protocol/api.ts'
+import type {KeyRole} from '../protocol/commands.ts'
+import type {Genesis} from '../protocol/genesis.ts'
+import type {RevisionSpec} from '../protocol/revisions.ts'
+import {Balances} from './balances.ts'
+import {ExpiryQueue} from './expiry-queue.ts'
+import {Market} from './market.ts'
+import {type Effect, type EntryEffect, refuse} from './outcome.ts'
+import type {PaidWindows} from './paid-windows.ts'
+import type {VolumeWindow} from './volume-window.ts'
+
+/** Number of the native currency among the assets. */
+export const GUTTA_ASSET = 0
+
+export interface AccountState {
+  readonly index: number
+  readonly id: string
+  readonly name: string
+  readonly keys: readonly AccountKey[]
+  openOrders: number
+}
+
+export interface AccountKey {
+  readonly keyId: string
+  readonly publicKey: string
+  readonly roles: readonly KeyRole[]
+}
+
+export interface NodeState {
+  readonly id: string
+  readonly owner: number
+  readonly keyId: string
+  readonly publicKey: string
+}
+
+export interface GatewayState {
+  readonly id: string
+  readonly publicKey: string
+  /** Terms of admission, oldest first; the last is open (`null`) while the gateway is admitted. */
+  readonly terms: {readonly fromMs: number; toMs: number | null}[]
+}
+
+export interface IncentiveState {
+  /** Its number among the assets, which is also its book's. */
+  readonly asset: number
+  readonly id: string
+  readonly org: number
+  readonly scope: {readonly app: string; readonly function: string} | null
+  readonly lotMinor: number
+  readonly captured: 'burn' | 'return'
+  readonly volume: VolumeWindow
+  tradeVolumeLimitMicroGutta: number
+}
+
+export interface OfferState {
+  readonly id: string
+  readonly incentive: IncentiveState
+  readonly priceMinor: number
+  stock: number
+}
+
+export interface RedemptionState {
+  readonly id: string
+  readonly offer: OfferState
+  readonly holder: number
+  readonly quantity: number
+  readonly amountMinor: number
+  readonly timeoutAtMs: number
+}
+
+export interface AppState {
+  readonly org: number
+  readonly name: string
+  /** Current revision of each function. */
+  readonly functions: Map<string, string>
+  routes: readonly {readonly path: string; readonly function: string}[]
+}
+
+export interface RevisionState {
+  readonly id: string
+  readonly org: number
+  readonly app: string
+  readonly function: string
+  readonly imageDigest: string
+  readonly spec: RevisionSpec
+}
+
+export interface LeaseState {
+  readonly id: string
+  readonly node: string
+  readonly revision: string
+  readonly startsAtMs: number
+  readonly endsAtMs: number
+  readonly budgets: {readonly asset: number; readonly incentive: string; readonly reservedMinor: number; paidMinor: number}[]
+}
+
+/** Verified work of one owner since the last epoch was closed. */
+export interface OwnerWork {
+  requests: number
+  mibMs: number
+}
+
+/** Everything the rules remember. Only the machine's commands change it. */
+export class LedgerState {
+  readonly genesis: Genesis
+  readonly networkId: string
+  readonly balances = new Balances()
+  readonly accounts: AccountState[] = []
+  readonly accountsById = new Map<string, AccountState>()
+  readonly accountsByName = new Map<string, AccountState>()
+  readonly accountsByKey = new Map<string, {readonly account: AccountState; readonly key: AccountKey}>()
+  readonly nodeTokens = new Map<string, {readonly account: number; readonly expiresAtMs: number}>()
+  readonly nodes = new Map<string, NodeState>()
+  readonly gateways = new Map<string, GatewayState>()
+  /** By asset number; the native currency has none. */
+  readonly incentives: (IncentiveState | undefined)[] = [undefined]
+  readonly incentivesById = new Map<string, IncentiveState>()
+  readonly offers = new Map<string, OfferState>()
+  readonly market: Market
+  /** Those that are held. */
+  readonly redemptions = new Map<string, RedemptionState>()
+  /** By `org/app`. */
+  readonly apps = new Map<string, AppState>()
+  readonly revisions = new Map<string, RevisionState>()
+  /** Those that have not ended. */
+  readonly leases = new Map<string, LeaseState>()
+  /** By `gateway/node/revision`. */
+  readonly paidWindows = new Map<string, PaidWindows>()
+  /** Millionths of a minor unit by `node/revision/incentive`. */
+  readonly rewardCarries = new Map<string, number>()
+  /** By account number. */
+  readonly work = new Map<number, OwnerWork>()
+  readonly expiries = new ExpiryQueue()
+  nextEpoch = 0
+  mintedMicroGutta = 0
+  /** Emission of closed epochs that no share took: the next epoch's on top. */
+  carriedMicroGutta = 0
+
+  constructor(genesis: Genesis, networkId: string) {
+    this.genesis = genesis
+    this.networkId = networkId
+    this.market = new Market(Math.max(genesis.fees.makerPpm, genesis.fees.takerPpm))
+  }
+
+  assetName(asset: number): string {
+    return asset === GUTTA_ASSET ? GUTTA : (this.incentives[asset]?.id ?? String(asset))
+  }
+
+  accountName(index: number): string {
+    return this.accounts[index]?.id ?? String(index)
+  }
+
+  slot(account: number, asset: number, kind: number): number {
+    return this.balances.slot(account, asset, kind)
+  }
+
+  entries(): EntryEffect[] {
+    return this.balances.changes().map((change) => ({
+      type: 'entry',
+      account: this.accountName(change.account),
+      asset: this.assetName(change.asset),
+      kind: change.kind,
+      deltaMinor: change.delta,
+      balanceMinor: change.balance
+    }))
+  }
+
+  /** The org that owns the exchange app: Gutta is its incentive, fees are its until an epoch shares them. */
+  exchangeOrg(): AccountState {
+    const {exchangeOrg} = this.genesis
+    return this.accountsByName.get(exchangeOrg) ?? refuse('not_found', `The exchange's org "${exchangeOrg}" has no account yet.`)
+  }
+
+  incentive(id: string): IncentiveState {
+    return this.incentivesById.get(id) ?? refuse('not_found', `There is no incentive ${id}.`)
+  }
+}
+
+/** What a command's rule is given: the state, who asked (absent for the coordinator, the operator and new keys), and where effects go. */
+export interface CommandContext {
+  readonly state: LedgerState
+  readonly seq: number
+  readonly atMs: number
+  readonly keyId: string
+  readonly hash: string
+  readonly bodyKeyIds: readonly string[]
+  readonly signer: AccountState | undefined
+  readonly effects: Effect[]
+}
+
+export type Result = Readonly<Record<string, unknown>>
