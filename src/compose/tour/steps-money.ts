@@ -39,20 +39,11 @@ export const moneySteps: readonly TourStep[] = [
       const load = await askForPrimes(shopUrl(world), {count: PRIMES_ASKED, signal: world.signal})
       mustHold(load.answered === PRIMES_ASKED, `every prime is right: ${load.failures.join('; ')}`)
       const {served, paid} = await everythingPaid(world, ORGS.shop)
-      const {receipts} = await world.read('/v1/receipts?limit=1000', z.object({receipts: z.array(receiptViewSchema)}))
-      const earnedMinor = receipts
-        .flatMap((receipt) => receipt.paid)
-        .filter((pay) => pay.incentive === LEAF)
-        .reduce((sum, pay) => sum + pay.amountMinor, 0)
-      const availableMinor = await balanceOf(world, OWNERS.leaf, LEAF)
-      mustHold(
-        earnedMinor > 0 && availableMinor === earnedMinor,
-        `ana has exactly what her receipts pay, ${earnedMinor}; she has ${availableMinor}`
-      )
+      const {receipts, earnedMinor} = await earnedAsReceiptsSay(world)
       mustHold((await balanceOf(world, OWNERS.gutta, LEAF)) === 0, 'ben, who selected Gutta, earned no LEAF')
       const amount = formatDecimal(earnedMinor, LEAF_DECIMALS)
       world.found(`${paid} requests paid, ana has ${amount} LEAF`)
-      return {requestsServed: served, requestsPaid: paid, receipts: receipts.length, earned: {owner: OWNERS.leaf, amount, incentive: LEAF}}
+      return {requestsServed: served, requestsPaid: paid, receipts, earned: {owner: OWNERS.leaf, amount, incentive: LEAF}}
     }
   },
   {
@@ -171,6 +162,17 @@ export const moneySteps: readonly TourStep[] = [
     }
   }
 ]
+
+/** Reads the receipts and ana's balance until both show the same moment: time goes on being paid between two reads. */
+async function earnedAsReceiptsSay(world: TourWorld): Promise<{readonly receipts: number; readonly earnedMinor: number}> {
+  return await eventually('ana has exactly what her receipts pay', world.signal, async () => {
+    const {receipts} = await world.read('/v1/receipts?limit=1000', z.object({receipts: z.array(receiptViewSchema)}))
+    const pays = receipts.flatMap((receipt) => receipt.paid).filter((pay) => pay.incentive === LEAF)
+    const earnedMinor = pays.reduce((sum, pay) => sum + pay.amountMinor, 0)
+    const availableMinor = await balanceOf(world, OWNERS.leaf, LEAF)
+    return earnedMinor > 0 && availableMinor === earnedMinor ? {receipts: receipts.length, earnedMinor} : undefined
+  })
+}
 
 async function lastEpoch(world: TourWorld): Promise<number> {
   const {epochs} = await world.read('/v1/epochs', z.object({epochs: z.array(epochViewSchema)}))
