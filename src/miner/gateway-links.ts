@@ -1,0 +1,103 @@
+import type {Duplex} from 'node:stream'
+import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
+import type {KeyPair} from '../identity/keys.ts'
+import type {Log} from '../telemetry/log.ts'
+import {keepTunnel, type TunnelSession} from '../tunnel/dial.ts'
+import type {GatewayEntry} from './lease-book.ts'
+
+export interface GatewayLinksOptions {
+  readonly network: string
+  readonly nodeKey: KeyPair
+  readonly now: () => number
+  readonly log: Log
+  /** What a gateway is told first on each session. */
+  readonly greet: (gateway: GatewayEntry) => readonly MinerMessage[]
+  readonly onMessage: (gateway: GatewayEntry, message: GatewayMessage) => void
+  readonly onBind: (gateway: GatewayEntry, instance: string, socket: Duplex, head: Buffer) => void
+}
+
+interface Link {
+  readonly entry: GatewayEntry
+  readonly stop: AbortController
+  /** Resolves after the first attempt, however it went. */
+  readonly tried: Promise<void>
+  readonly ended: Promise<void>
+  session: TunnelSession | undefined
+}
+
+/** One tunnel to each gateway of the table, dialled again for as long as the gateway is in it. */
+export class GatewayLinks {
+  readonly #options: GatewayLinksOptions
+  readonly #links = new Map<string, Link>()
+
+  constructor(options: GatewayLinksOptions) {
+    this.#options = options
+  }
+
+  get all(): readonly {readonly id: string; readonly name: string; readonly connected: boolean}[] {
+    return [...this.#links.values()].map(({entry, session}) => ({id: entry.id, name: entry.name, connected: session !== undefined}))
+  }
+
+  /** Dials new gateways, leaves those that are gone, dials anew where the address has changed. Answers who is gone. */
+  sync(gateways: readonly GatewayEntry[]): readonly string[] {
+    const gone: string[] = []
+    for (const [id, link] of this.#links) {
+      const entry = gateways.find((gateway) => gateway.id === id)
+      if (entry?.tunnelUrl === link.entry.tunnelUrl && entry.publicKey === link.entry.publicKey) continue
+      link.stop.abort()
+      this.#links.delete(id)
+      if (entry === undefined) gone.push(id)
+    }
+    for (const entry of gateways) if (!this.#links.has(entry.id)) this.#links.set(entry.id, this.#dial(entry))
+    return gone
+  }
+
+  /** Does nothing when that gateway is not connected: it is greeted with what holds when it comes back. */
+  send(gateway: string, message: MinerMessage): void {
+    this.#links.get(gateway)?.session?.send(message)
+  }
+
+  broadcast(message: MinerMessage): void {
+    for (const link of this.#links.values()) link.session?.send(message)
+  }
+
+  /** Resolves when each gateway was dialled once. */
+  async tried(): Promise<void> {
+    await Promise.all([...this.#links.values()].map((link) => link.tried))
+  }
+
+  async close(): Promise<void> {
+    const links = [...this.#links.values()]
+    for (const link of links) link.stop.abort()
+    await Promise.all(links.map((link) => link.ended))
+    this.#links.clear()
+  }
+
+  #dial(entry: GatewayEntry): Link {
+    const {network, nodeKey, now, log, greet, onMessage, onBind} = this.#options
+    const stop = new AbortController()
+    const first = Promise.withResolvers<void>()
+    const ended = keepTunnel({
+      gateway: entry,
+      network,
+      nodeKey,
+      now,
+      signal: stop.signal,
+      onSession: (session) => {
+        link.session = session
+        for (const message of greet(entry)) session.send(message)
+        log.info({gateway: entry.id}, 'tunnel stands')
+        first.resolve()
+      },
+      onLost: (reason, retryMs) => {
+        link.session = undefined
+        log.info({gateway: entry.id, code: reason.code, retryMs}, 'no tunnel')
+        first.resolve()
+      },
+      onMessage: (message) => onMessage(entry, message),
+      onBind: (instance, socket, head) => onBind(entry, instance, socket, head)
+    })
+    const link: Link = {entry, stop, tried: first.promise, ended, session: undefined}
+    return link
+  }
+}

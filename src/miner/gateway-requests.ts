@@ -1,0 +1,103 @@
+import type {Duplex} from 'node:stream'
+import {isCreoError} from '../core/errors.ts'
+import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
+import type {Log} from '../telemetry/log.ts'
+import {isEmpty} from './budget.ts'
+import type {ImageCache} from './image-cache.ts'
+import type {Instances} from './instances.ts'
+import type {GatewayEntry, LeaseBook} from './lease-book.ts'
+import type {MinerStore} from './miner-store.ts'
+import type {ReceiptSigner} from './receipt-signer.ts'
+
+/** A start waits this long for an image that is not there yet. */
+const IMAGE_WAIT_MAX_MS = 300_000
+const MESSAGE_MAX = 2000
+
+type Start = Extract<GatewayMessage, {type: 'start'}>
+type StartAnswer = Extract<MinerMessage, {type: 'started' | 'start_failed'}>
+
+export interface GatewayRequestsOptions {
+  readonly book: LeaseBook
+  readonly store: MinerStore
+  readonly images: ImageCache
+  readonly instances: Instances
+  readonly signer: ReceiptSigner
+  readonly now: () => number
+  readonly monotonicMs: () => number
+  readonly isDraining: () => boolean
+  readonly send: (gateway: string, message: MinerMessage) => void
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+/** Does what gateways ask, as far as the leases go. */
+export class GatewayRequests {
+  readonly #options: GatewayRequestsOptions
+
+  constructor(options: GatewayRequestsOptions) {
+    this.#options = options
+  }
+
+  handle(gateway: GatewayEntry, message: GatewayMessage): void {
+    const {send, signer, log} = this.#options
+    if (message.type === 'propose_receipt') send(gateway.id, signer.answer(message, gateway))
+    const work = message.type === 'start' ? this.#start(gateway, message) : this.#stop(gateway, message)
+    work.catch((error: unknown) => log.error({gateway: gateway.id, type: message.type, error: String(error)}, 'a request failed'))
+  }
+
+  /** Joins a bound connection to the gateway's own instance, or cuts it. */
+  bind(gateway: GatewayEntry, instance: string, socket: Duplex, head: Buffer): void {
+    const {instances, log} = this.#options
+    const held = instances.get(instance)
+    if (held === undefined || held.gateway !== gateway.id || this.isBudgetEmpty(held.lease)) {
+      socket.on('error', () => socket.destroy())
+      return void socket.destroy()
+    }
+    instances.bind(instance, socket, head).catch((error: unknown) => log.error({instance, error: String(error)}, 'a connection failed'))
+  }
+
+  isBudgetEmpty(lease: string): boolean {
+    return isEmpty(this.#options.store.leaseLines(lease))
+  }
+
+  async #start(gateway: GatewayEntry, message: Start): Promise<void> {
+    const answer = await this.#startAnswer(gateway, message)
+    const {send, log} = this.#options
+    log.info({gateway: gateway.id, ...message, ...answer}, 'start')
+    if (answer.type === 'start_failed' && answer.code === 'reward_pool_empty')
+      send(gateway.id, {type: 'budget_empty', lease: message.lease})
+    send(gateway.id, answer)
+  }
+
+  async #startAnswer(gateway: GatewayEntry, {instance, lease, revision}: Start): Promise<StartAnswer> {
+    const {book, images, instances, now, monotonicMs, isDraining, signal} = this.#options
+    const failed = (code: string, text: string): StartAnswer => ({
+      type: 'start_failed',
+      instance,
+      code,
+      message: text.slice(0, MESSAGE_MAX)
+    })
+    const beganMs = monotonicMs()
+    const work = book.find(lease, now())
+    if (isDraining()) return failed('draining', 'This node is stopping.')
+    if (work === undefined) return failed('expired', 'This node holds no such lease.')
+    if (work.revision.id !== revision) return failed('invalid_input', `The lease is for ${work.revision.id}.`)
+    if (this.isBudgetEmpty(lease)) return failed('reward_pool_empty', 'The budget of this lease is used up.')
+    try {
+      const timely = AbortSignal.any([signal, AbortSignal.timeout(IMAGE_WAIT_MAX_MS)])
+      const manifestDigest = await images.ensure(work.revision, timely, signal)
+      const outcome = await instances.start({instance, gateway: gateway.id, lease, revision}, work.revision, manifestDigest)
+      if (outcome.status === 'failed') return failed(outcome.code, outcome.message)
+      return {type: 'started', instance, tier: 'running', startMs: Math.max(0, monotonicMs() - beganMs)}
+    } catch (error) {
+      if (isCreoError(error)) return failed(error.code, error.message)
+      return failed('timeout', 'The image could not be had in time.')
+    }
+  }
+
+  async #stop(gateway: GatewayEntry, message: GatewayMessage): Promise<void> {
+    const {instances} = this.#options
+    if (message.type !== 'stop') return
+    if (instances.get(message.instance)?.gateway === gateway.id) await instances.stop(message.instance, message.graceMs)
+  }
+}

@@ -1,0 +1,142 @@
+import type {ContainerRuntime, RuntimeInstance} from '../runtime/port.ts'
+import type {Log} from '../telemetry/log.ts'
+import {Backoff, pause} from './backoff.ts'
+import type {ImageCache} from './image-cache.ts'
+import type {Instances} from './instances.ts'
+import type {LeaseBook, LeasedWork} from './lease-book.ts'
+import type {MinerStore} from './miner-store.ts'
+import type {WorkMeter} from './work-meter.ts'
+
+const ROUND_MS = 1000
+const STOP_GRACE_MS = 10_000
+const RUNTIME_CALL_TIMEOUT_MS = 60_000
+const PREFETCH_RETRY_FIRST_MS = 1000
+const PREFETCH_RETRY_MOST_MS = 60_000
+/** Receipts and leases that are over are forgotten this often, and unused images are dropped. */
+const PRUNE_EVERY_ROUNDS = 60
+
+export interface HousekeepingOptions {
+  readonly runtime: ContainerRuntime
+  readonly book: LeaseBook
+  readonly store: MinerStore
+  readonly images: ImageCache
+  readonly instances: Instances
+  readonly meter: WorkMeter
+  readonly isBudgetEmpty: (lease: string) => boolean
+  readonly now: () => number
+  readonly random: () => number
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+/** Keeps what runs, and what lies on disk, to what the leases say. */
+export class Housekeeping {
+  readonly #options: HousekeepingOptions
+  /** Revisions whose image is being fetched ahead of need. */
+  readonly #prefetching = new Set<string>()
+
+  constructor(options: HousekeepingOptions) {
+    this.#options = options
+  }
+
+  /** Takes over instances whose lease still holds, and stops and removes the others. */
+  async adopt(signal: AbortSignal): Promise<void> {
+    const {runtime, log} = this.#options
+    this.#rememberLeases()
+    const timely = AbortSignal.any([signal, AbortSignal.timeout(RUNTIME_CALL_TIMEOUT_MS)])
+    const found = await runtime.list(timely)
+    const adopted = await Promise.all(found.map((instance) => this.#adoptOne(instance, timely)))
+    if (found.length > 0) log.info({found: found.length, adopted: adopted.filter(Boolean).length}, 'instances of an earlier process')
+  }
+
+  async #adoptOne(found: RuntimeInstance, signal: AbortSignal): Promise<boolean> {
+    const {book, instances, isBudgetEmpty, now} = this.#options
+    const {gateway, lease, revision} = found.labels
+    const work = lease === undefined ? undefined : book.find(lease, now())
+    const isKnown = work !== undefined && work.revision.id === revision && book.gateways.some(({id}) => id === gateway)
+    // A way out is a socket of the process that is gone: what had one starts anew.
+    const canGoOn = isKnown && found.tier === 'running' && !isBudgetEmpty(work.lease.id) && work.revision.spec.egress.length === 0
+    if (canGoOn && gateway !== undefined) {
+      const origin = {instance: found.id, gateway, lease: work.lease.id, revision: work.revision.id}
+      return await instances.adopt(found, origin, work.revision)
+    }
+    await found.stop({graceMs: 0}, signal)
+    return false
+  }
+
+  /** A newer table: learn its leases and fetch their images ahead of need. */
+  tableChanged(): void {
+    this.#rememberLeases()
+    const {book, now, images} = this.#options
+    for (const {revision} of book.current(now())) {
+      if (images.isReady(revision) || this.#prefetching.has(revision.id)) continue
+      this.#prefetching.add(revision.id)
+      void this.#prefetch(revision.id).finally(() => this.#prefetching.delete(revision.id))
+    }
+  }
+
+  /** What gateways that left the table had started is stopped. */
+  gatewaysGone(gateways: readonly string[]): void {
+    const {instances} = this.#options
+    for (const held of instances.all) if (gateways.includes(held.gateway)) void instances.stop(held.instance, STOP_GRACE_MS)
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const {log} = this.#options
+    for (let round = 1; !signal.aborted; round += 1) {
+      await pause(ROUND_MS, signal)
+      if (signal.aborted) return
+      this.#stopUnleased()
+      await this.#options.instances.sweep()
+      if (round % PRUNE_EVERY_ROUNDS !== 0) continue
+      await this.#prune(signal).catch((error: unknown) => log.warn({error: String(error)}, 'old images stay for now'))
+    }
+  }
+
+  #stopUnleased(): void {
+    const {book, instances, isBudgetEmpty, now} = this.#options
+    const leases = new Set(book.current(now()).map(({lease}) => lease.id))
+    for (const held of instances.all) {
+      if (!leases.has(held.lease) || isBudgetEmpty(held.lease)) void instances.stop(held.instance, STOP_GRACE_MS)
+    }
+  }
+
+  async #prefetch(revision: string): Promise<void> {
+    const {images, random, log, signal} = this.#options
+    const backoff = new Backoff({firstMs: PREFETCH_RETRY_FIRST_MS, mostMs: PREFETCH_RETRY_MOST_MS, random})
+    for (;;) {
+      const work = this.#workOn(revision)
+      if (work === undefined || signal.aborted) return
+      try {
+        await images.ensure(work.revision, signal, signal)
+        log.info({revision}, 'image ready')
+        return
+      } catch (error) {
+        if (!signal.aborted) log.warn({revision, error: String(error)}, 'the image is not there yet')
+        await backoff.wait(signal)
+      }
+    }
+  }
+
+  #workOn(revision: string): LeasedWork | undefined {
+    const {book, now} = this.#options
+    return book.current(now()).find((work) => work.revision.id === revision)
+  }
+
+  async #prune(signal: AbortSignal): Promise<void> {
+    const {book, images, store, meter, now} = this.#options
+    const nowMs = now()
+    const current = book.current(nowMs)
+    await images.evict(new Set(current.map(({revision}) => revision.imageDigest)), signal)
+    store.prune(nowMs)
+    meter.keepOnly(new Set(current.map(({revision}) => revision.id)))
+  }
+
+  #rememberLeases(): void {
+    const {book, store, now} = this.#options
+    for (const {lease, revision} of book.current(now())) {
+      const terms = {id: lease.id, revision: revision.id, endsAtMs: lease.endsAtMs, memoryBytes: revision.spec.memoryBytes}
+      store.rememberLease({...terms, rewards: revision.spec.rewards}, lease.budgets)
+    }
+  }
+}

@@ -1,0 +1,284 @@
+import {createHash} from 'node:crypto'
+import {join} from 'node:path'
+import type {Duplex} from 'node:stream'
+import {CreoError, isCreoError} from '../core/errors.ts'
+import type {RevisionEntry} from '../core/protocol/tables.ts'
+import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance} from '../runtime/port.ts'
+import type {Log} from '../telemetry/log.ts'
+import {type BoundConnection, bindConnection} from './bound-connection.ts'
+import type {EgressProxy} from './egress-proxy.ts'
+import {connectInstance} from './instance-socket.ts'
+import type {LogRing} from './log-ring.ts'
+import type {WorkMeter} from './work-meter.ts'
+
+const INSTANCES_MAX = 1000
+const START_TIMEOUT_MS = 60_000
+const ADOPT_TIMEOUT_MS = 5000
+const STOP_TIMEOUT_MS = 60_000
+const PIDS_MAX = 256
+const SCRATCH_BYTES = 64 * 2 ** 20
+const LOG_BYTES = 2 ** 20
+
+/** Who asked for an instance, and for what; kept with the container, so that a later process knows it again. */
+export interface InstanceOrigin {
+  readonly instance: string
+  readonly gateway: string
+  readonly lease: string
+  readonly revision: string
+}
+
+export interface HeldInstance extends InstanceOrigin {
+  readonly memoryBytes: number
+  readonly cpuMillis: number
+}
+
+export interface InstanceLimitsOfHost {
+  readonly memoryBytes: number
+  readonly cpuMillis: number
+}
+
+export interface InstancesOptions {
+  readonly runtime: ContainerRuntime
+  readonly meter: WorkMeter
+  readonly logs: LogRing
+  readonly limits: InstanceLimitsOfHost
+  readonly openEgress: (socketPath: string, allowedHosts: readonly string[]) => Promise<EgressProxy>
+  /** Short, since a unix socket's path has 107 bytes at most. */
+  readonly egressDirectory: string
+  readonly now: () => number
+  readonly log: Log
+  /** An instance ended without being asked to. */
+  readonly onEnded: (origin: InstanceOrigin, exit: InstanceExit) => void
+  readonly signal: AbortSignal
+}
+
+export type StartOutcome = {readonly status: 'started'} | {readonly status: 'failed'; readonly code: string; readonly message: string}
+
+interface Held extends HeldInstance {
+  runtime: RuntimeInstance | undefined
+  egress: EgressProxy | undefined
+  isReady: boolean
+  exit: InstanceExit | undefined
+  stopping: boolean
+  /** The removal under way; a removal that failed is tried again by `sweep`. */
+  removal: Promise<void> | undefined
+  readonly connections: Set<BoundConnection>
+  readonly logs: AbortController
+}
+
+/** The instances that run on this node, with what they cost, from `start` or adoption until they are gone. */
+export class Instances {
+  readonly #options: InstancesOptions
+  readonly #held = new Map<string, Held>()
+  #bytesMoved = 0
+
+  constructor(options: InstancesOptions) {
+    this.#options = options
+  }
+
+  get all(): readonly HeldInstance[] {
+    return [...this.#held.values()].filter((held) => held.isReady && !held.stopping)
+  }
+
+  /** Connections on which a gateway waits for an answer. */
+  get waiting(): number {
+    let total = 0
+    for (const held of this.#held.values()) for (const {isWaiting} of held.connections) total += isWaiting ? 1 : 0
+    return total
+  }
+
+  /** Bytes that passed between gateways and instances since the start. */
+  get bytesMoved(): number {
+    return this.#bytesMoved
+  }
+
+  /** Starts one instance of a prepared image and waits until it accepts connections. */
+  async start(origin: InstanceOrigin, revision: RevisionEntry, manifestDigest: string): Promise<StartOutcome> {
+    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(START_TIMEOUT_MS)])
+    let held: Held | undefined
+    try {
+      held = this.#claim(origin, revision)
+      const spec = await this.#spec(held, revision, manifestDigest)
+      held.runtime = await this.#options.runtime.start(spec, signal)
+      this.#watch(held, held.runtime)
+      await held.runtime.ready(signal)
+      if (held.stopping) return {status: 'failed', code: 'stopped', message: 'The instance was stopped while it started.'}
+      held.isReady = true
+      return {status: 'started'}
+    } catch (error) {
+      if (held !== undefined) await this.#remove(held, 0)
+      return startFailure(error, held?.exit, signal)
+    }
+  }
+
+  /** Takes over an instance of an earlier process. False when it does not answer any more. */
+  async adopt(runtime: RuntimeInstance, origin: InstanceOrigin, revision: RevisionEntry): Promise<boolean> {
+    const held = this.#claim(origin, revision)
+    held.runtime = runtime
+    try {
+      if (revision.spec.egress.length > 0) held.egress = await this.#openEgress(held, revision)
+      this.#watch(held, runtime)
+      await runtime.ready(AbortSignal.any([this.#options.signal, AbortSignal.timeout(ADOPT_TIMEOUT_MS)]))
+      held.isReady = true
+      return true
+    } catch (error) {
+      this.#options.log.info({instance: origin.instance, error: String(error)}, 'an instance of an earlier process does not answer')
+      await this.#remove(held, 0)
+      return false
+    }
+  }
+
+  /** Stops one instance; stopping what is gone does nothing. */
+  async stop(instance: string, graceMs: number): Promise<void> {
+    const held = this.#held.get(instance)
+    if (held !== undefined) await this.#remove(held, graceMs)
+  }
+
+  get(instance: string): HeldInstance | undefined {
+    return this.#held.get(instance)
+  }
+
+  /** Joins a gateway's connection to an instance, both ways, and counts what passes. */
+  async bind(instance: string, socket: Duplex, head: Buffer): Promise<void> {
+    const held = this.#held.get(instance)
+    if (held?.runtime === undefined || held.stopping) return void socket.destroy()
+    socket.on('error', () => socket.destroy())
+    try {
+      const inside = await connectInstance(held.runtime.socketPath)
+      if (held.stopping || socket.destroyed) {
+        inside.destroy()
+        return void socket.destroy()
+      }
+      await this.#pipe(held, socket, inside, head)
+    } catch (error) {
+      this.#options.log.debug({instance, error: String(error)}, 'an instance could not be reached')
+      socket.destroy()
+    }
+  }
+
+  async #pipe(held: Held, socket: Duplex, inside: Duplex, head: Buffer): Promise<void> {
+    const connection = bindConnection(socket, inside, {
+      head,
+      onBytes: (bytes) => {
+        this.#bytesMoved += bytes.in + bytes.out
+        this.#options.meter.addBytes(held.instance, bytes)
+      }
+    })
+    held.connections.add(connection)
+    await connection.closed
+    held.connections.delete(connection)
+  }
+
+  #claim(origin: InstanceOrigin, revision: RevisionEntry): Held {
+    const {memoryBytes, cpuMillis} = revision.spec
+    const used = {memoryBytes: 0, cpuMillis: 0}
+    for (const held of this.#held.values()) {
+      used.memoryBytes += held.memoryBytes
+      used.cpuMillis += held.cpuMillis
+    }
+    if (this.#held.has(origin.instance)) throw new CreoError('conflict', `The instance ${origin.instance} is there already.`)
+    const {limits} = this.#options
+    if (
+      this.#held.size >= INSTANCES_MAX ||
+      used.memoryBytes + memoryBytes > limits.memoryBytes ||
+      used.cpuMillis + cpuMillis > limits.cpuMillis
+    ) {
+      throw new CreoError('overloaded', 'This node has no room for another instance.')
+    }
+    const held: Held = {...origin, memoryBytes, cpuMillis, ...unstarted()}
+    this.#held.set(origin.instance, held)
+    return held
+  }
+
+  async #spec(held: Held, revision: RevisionEntry, imageDigest: string): Promise<InstanceSpec> {
+    const {spec} = revision
+    if (spec.egress.length > 0) held.egress = await this.#openEgress(held, revision)
+    const {instance, gateway, lease, memoryBytes, cpuMillis} = held
+    return {
+      id: instance,
+      imageDigest,
+      argv: spec.command,
+      env: spec.env,
+      port: spec.port,
+      limits: {memoryBytes, cpuMillis, pidsMax: PIDS_MAX, scratchBytes: SCRATCH_BYTES, logBytes: LOG_BYTES},
+      ...(held.egress === undefined ? {} : {egressSocketPath: this.#egressPath(instance)}),
+      labels: {gateway, lease, revision: revision.id}
+    }
+  }
+
+  #openEgress(held: Held, revision: RevisionEntry): Promise<EgressProxy> {
+    return this.#options.openEgress(this.#egressPath(held.instance), revision.spec.egress)
+  }
+
+  /** A directory for each instance, so that the directory can be mounted and a later process can put a new socket in it. */
+  #egressPath(instance: string): string {
+    const short = createHash('sha256').update(instance).digest('hex').slice(0, 12)
+    return join(this.#options.egressDirectory, short, 'proxy')
+  }
+
+  #watch(held: Held, runtime: RuntimeInstance): void {
+    const {instance, gateway, revision, memoryBytes} = held
+    const {meter, logs, now, log, onEnded} = this.#options
+    meter.instanceStarted({instance, gateway, revision, memoryBytes})
+    logs.follow(runtime.logs({follow: true}, held.logs.signal), {revision, instance, now})
+    const gone = async (exit: InstanceExit): Promise<void> => {
+      if (held.stopping) return
+      held.exit = exit
+      const wasReady = held.isReady
+      log.info({instance, ...exit}, 'an instance ended by itself')
+      await this.#remove(held, 0)
+      if (wasReady) onEnded(held, exit)
+    }
+    void runtime.exited
+      .then(gone)
+      .catch((error: unknown) => log.warn({instance, error: String(error)}, 'the end of an instance was missed'))
+  }
+
+  /** Tries again to remove what could not be removed. */
+  async sweep(): Promise<void> {
+    for (const held of this.#held.values()) if (held.stopping && held.removal === undefined) await this.#remove(held, 0)
+  }
+
+  async #remove(held: Held, graceMs: number): Promise<void> {
+    held.stopping = true
+    held.removal ??= this.#removeOnce(held, graceMs).catch((error: unknown) => {
+      held.removal = undefined
+      this.#options.log.warn({instance: held.instance, error: String(error)}, 'an instance could not be removed; it is tried again')
+    })
+    await held.removal
+  }
+
+  async #removeOnce(held: Held, graceMs: number): Promise<void> {
+    await held.runtime?.stop({graceMs}, AbortSignal.timeout(STOP_TIMEOUT_MS + graceMs))
+    this.#options.meter.instanceEnded(held.instance)
+    for (const connection of held.connections) connection.cut()
+    held.logs.abort()
+    await held.egress?.close()
+    this.#held.delete(held.instance)
+  }
+}
+
+function unstarted(): Omit<Held, keyof HeldInstance> {
+  return {
+    runtime: undefined,
+    egress: undefined,
+    isReady: false,
+    exit: undefined,
+    stopping: false,
+    removal: undefined,
+    connections: new Set(),
+    logs: new AbortController()
+  }
+}
+
+/** In words that a gateway and the org's owner understand. */
+function startFailure(error: unknown, exit: InstanceExit | undefined, signal: AbortSignal): StartOutcome {
+  const message = error instanceof Error ? error.message : String(error)
+  if (exit?.oom) return {status: 'failed', code: 'oom', message: `It used more than its memory limit. ${message}`}
+  const code = isCreoError(error) ? error.code : 'internal'
+  if (exit !== undefined || code === 'failed') return {status: 'failed', code: 'crash', message}
+  if (signal.aborted || code === 'timeout') {
+    return {status: 'failed', code: 'timeout', message: `It accepted no connection within ${START_TIMEOUT_MS / 1000} s. ${message}`}
+  }
+  return {status: 'failed', code, message}
+}

@@ -1,0 +1,85 @@
+import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
+import {CreoError} from '../core/errors.ts'
+import type {NodeTable, RevisionEntry, SignedTable} from '../core/protocol/tables.ts'
+import {nodeTableSchema, signedTableSchema} from '../core/protocol/tables.ts'
+import {openTable} from '../identity/tables.ts'
+
+export type Lease = NodeTable['leases'][number]
+export type GatewayEntry = NodeTable['gateways'][number]
+export interface LeasedWork {
+  readonly lease: Lease
+  readonly revision: RevisionEntry
+}
+
+const TABLE_BYTES_MAX = 65 * 2 ** 20
+
+export interface LeaseBookOptions {
+  /** Where the newest table is kept. */
+  readonly path: string
+  readonly network: string
+  readonly coordinatorKey: string
+  readonly node: string
+}
+
+/** What this node may run, and for whom: the newest table that the coordinator signed, also when the coordinator is gone. */
+export class LeaseBook {
+  readonly #options: LeaseBookOptions
+  #table: NodeTable = {kind: 'node', node: '', leases: [], revisions: [], gateways: []}
+  #version = -1
+
+  private constructor(options: LeaseBookOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Opens the book with the table on disk, if there is one.
+   * @throws {CreoError} `bad_signature` when the file is not this network's.
+   */
+  static async open(options: LeaseBookOptions): Promise<LeaseBook> {
+    const book = new LeaseBook(options)
+    const bytes = await readFileIfThere(options.path, TABLE_BYTES_MAX)
+    if (bytes !== undefined) book.#take(signedTableSchema.parse(JSON.parse(bytes.toString('utf8'))))
+    return book
+  }
+
+  /** Ledger sequence of the table; -1 when there is none yet. */
+  get version(): number {
+    return this.#version
+  }
+
+  get gateways(): readonly GatewayEntry[] {
+    return this.#table.gateways
+  }
+
+  /** Takes a newer table and keeps it on stable storage. @throws {CreoError} `bad_signature`, `invalid_input`. */
+  async accept(signed: SignedTable): Promise<'newer' | 'old'> {
+    if (signed.version <= this.#version) return 'old'
+    this.#take(signed)
+    await writeFileDurably(this.#options.path, JSON.stringify(signed))
+    return 'newer'
+  }
+
+  /** Every lease that holds now, with what it is for. */
+  current(nowMs: number): readonly LeasedWork[] {
+    return this.#table.leases.flatMap((lease) => {
+      const revision = this.#table.revisions.find(({id}) => id === lease.revision)
+      return revision !== undefined && nowMs < lease.endsAtMs ? [{lease, revision}] : []
+    })
+  }
+
+  find(lease: string, nowMs: number): LeasedWork | undefined {
+    return this.current(nowMs).find((work) => work.lease.id === lease)
+  }
+
+  #take(signed: SignedTable): void {
+    const {network, coordinatorKey, node} = this.#options
+    const table = openTable(signed, nodeTableSchema, {network, coordinatorKey})
+    if (table.node !== node) {
+      throw new CreoError('bad_signature', `The table is for ${table.node}, and this is ${node}.`, {
+        hint: 'Start the miner with the folder that belongs to its key.'
+      })
+    }
+    this.#table = table
+    this.#version = signed.version
+  }
+}

@@ -1,0 +1,290 @@
+import Database from 'better-sqlite3'
+import {z} from 'zod'
+import {CreoError} from '../core/errors.ts'
+import {type Receipt, receiptSchema} from '../core/protocol/receipts.ts'
+import {type RewardLine, rewardLineSchema} from '../core/protocol/revisions.ts'
+
+/** Receipts that may wait for the coordinator; more are not signed. A week offline of one revision at one gateway takes 60,000. */
+export const PENDING_RECEIPTS_MAX = 200_000
+/** Settled receipts that are kept to give the same answer to the same proposal again. */
+const SETTLED_RECEIPTS_MAX = 20_000
+/** Receipts that the coordinator refused, kept for the owner to look at. */
+const REJECTED_RECEIPTS_MAX = 1000
+/** Leases that are over are remembered this long, for windows that are proposed late. */
+export const LEASE_MEMORY_MS = 2 * 24 * 3600 * 1000
+const BUSY_TIMEOUT_MS = 5000
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS leases (
+  id TEXT PRIMARY KEY, revision TEXT NOT NULL, ends_at_ms INTEGER NOT NULL, memory_bytes INTEGER NOT NULL, rewards TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS lease_lines (
+  lease TEXT NOT NULL REFERENCES leases (id) ON DELETE CASCADE, incentive TEXT NOT NULL,
+  capacity_minor INTEGER NOT NULL, attested_minor INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (lease, incentive)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS carries (
+  revision TEXT NOT NULL, incentive TEXT NOT NULL, carry INTEGER NOT NULL, PRIMARY KEY (revision, incentive)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS earnings (incentive TEXT PRIMARY KEY, paid_minor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipts (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, lease TEXT NOT NULL, receipt TEXT NOT NULL, earned TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('pending', 'paid', 'rejected')), code TEXT, message TEXT, at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS receipts_by_status ON receipts (status, number);
+`
+
+/** What a lease promises, as it was when this node first saw it. */
+export interface LeaseTerms {
+  readonly id: string
+  readonly revision: string
+  readonly endsAtMs: number
+  /** Memory limit of one instance. */
+  readonly memoryBytes: number
+  readonly rewards: readonly RewardLine[]
+}
+
+/** What one receipt should pay of one incentive, and the carry of its line after it. */
+export interface EarnedLine {
+  readonly incentive: string
+  readonly amountMinor: number
+  readonly carry: number
+}
+
+export interface StoredReceipt {
+  readonly number: number
+  readonly id: string
+  readonly receipt: Receipt
+  readonly status: 'pending' | 'paid' | 'rejected'
+}
+
+export interface LeaseLine {
+  readonly incentive: string
+  /** The largest rest that a table ever showed: what could be earned when this node began to count. */
+  readonly capacityMinor: number
+  /** What this node has signed for since. */
+  readonly attestedMinor: number
+}
+
+const earnedSchema = z.array(z.object({incentive: z.string(), amountMinor: z.int()}))
+const rewardsSchema = z.array(rewardLineSchema)
+
+interface ReceiptRow {
+  readonly number: number
+  readonly id: string
+  readonly lease: string
+  readonly receipt: string
+  readonly earned: string
+  readonly status: StoredReceipt['status']
+}
+
+/**
+ * What a miner must not forget: receipts it signed, and what it has signed for per lease. Each change is one transaction on stable
+ * storage when the call returns, so a process that is killed at any instant has either signed and counted a window, or neither.
+ */
+export class MinerStore {
+  readonly #db: Database.Database
+  readonly #statements = new Map<string, Database.Statement>()
+
+  private constructor(db: Database.Database) {
+    this.#db = db
+  }
+
+  /** @throws {CreoError} `data_dir_unwritable` when the file cannot be opened or is not such a store. */
+  static open(path: string): MinerStore {
+    try {
+      const db = new Database(path, {timeout: BUSY_TIMEOUT_MS})
+      db.pragma('journal_mode = WAL')
+      db.pragma('synchronous = FULL')
+      db.pragma('foreign_keys = ON')
+      db.exec(SCHEMA)
+      return new MinerStore(db)
+    } catch (cause) {
+      throw new CreoError('data_dir_unwritable', `The miner's store ${path} cannot be opened.`, {
+        hint: 'Check the disk and the rights of this user.',
+        cause
+      })
+    }
+  }
+
+  /** Learns a lease of the table, or how much of it is left. */
+  rememberLease(lease: LeaseTerms, budgets: readonly {readonly incentive: string; readonly amountMinor: number}[]): void {
+    const rewards = JSON.stringify(z.encode(rewardsSchema, [...lease.rewards]))
+    this.#atomically(() => {
+      this.#run(
+        `INSERT INTO leases VALUES (@id, @revision, @endsAtMs, @memoryBytes, @rewards)
+         ON CONFLICT (id) DO UPDATE SET ends_at_ms = excluded.ends_at_ms WHERE ends_at_ms <> excluded.ends_at_ms`,
+        {...lease, rewards}
+      )
+      for (const {incentive, amountMinor} of budgets) {
+        this.#run(
+          `INSERT INTO lease_lines (lease, incentive, capacity_minor) VALUES (@lease, @incentive, @amountMinor)
+           ON CONFLICT DO UPDATE SET capacity_minor = excluded.capacity_minor WHERE capacity_minor < excluded.capacity_minor`,
+          {lease: lease.id, incentive, amountMinor}
+        )
+      }
+    })
+  }
+
+  lease(id: string): LeaseTerms | undefined {
+    const row = this.#prepared(
+      'SELECT id, revision, ends_at_ms AS endsAtMs, memory_bytes AS memoryBytes, rewards FROM leases WHERE id = ?'
+    ).get(id)
+    if (row === undefined) return undefined
+    const {rewards, ...rest} = row as Omit<LeaseTerms, 'rewards'> & {rewards: string}
+    return {...rest, rewards: rewardsSchema.parse(JSON.parse(rewards))}
+  }
+
+  leaseLines(lease: string): readonly LeaseLine[] {
+    const sql = 'SELECT incentive, capacity_minor AS capacityMinor, attested_minor AS attestedMinor FROM lease_lines WHERE lease = ?'
+    return this.#prepared(sql).all(lease) as LeaseLine[]
+  }
+
+  carry(revision: string, incentive: string): number {
+    const row = this.#prepared('SELECT carry FROM carries WHERE revision = ? AND incentive = ?').get(revision, incentive)
+    return row === undefined ? 0 : (row as {carry: number}).carry
+  }
+
+  /** Keeps a signed receipt and counts it against its lease. @throws {CreoError} `overloaded` when too many wait. */
+  add(signed: {
+    readonly id: string
+    readonly lease: LeaseTerms
+    readonly receipt: Receipt
+    readonly earned: readonly EarnedLine[]
+    readonly atMs: number
+  }): void {
+    const {id, lease, receipt, earned, atMs} = signed
+    this.#atomically(() => {
+      if (this.pendingCount() >= PENDING_RECEIPTS_MAX) {
+        throw new CreoError('overloaded', `${PENDING_RECEIPTS_MAX} receipts wait for the coordinator already.`)
+      }
+      const texts = {receipt: JSON.stringify(receipt), earned: JSON.stringify(earned)}
+      this.#run(
+        `INSERT INTO receipts (id, lease, receipt, earned, status, at_ms) VALUES (@id, @lease, @receipt, @earned, 'pending', @atMs)`,
+        {id, lease: lease.id, ...texts, atMs}
+      )
+      for (const {incentive, amountMinor, carry} of earned) {
+        this.#run('UPDATE lease_lines SET attested_minor = attested_minor + @amountMinor WHERE lease = @lease AND incentive = @incentive', {
+          lease: lease.id,
+          incentive,
+          amountMinor
+        })
+        this.#run('INSERT INTO carries VALUES (@revision, @incentive, @carry) ON CONFLICT DO UPDATE SET carry = excluded.carry', {
+          revision: lease.revision,
+          incentive,
+          carry
+        })
+      }
+    })
+  }
+
+  receipt(id: string): StoredReceipt | undefined {
+    const row = this.#prepared('SELECT number, id, receipt, status FROM receipts WHERE id = ?').get(id)
+    return row === undefined ? undefined : storedReceipt(row as ReceiptRow)
+  }
+
+  pendingCount(): number {
+    const row = this.#prepared(`SELECT count(*) AS waiting FROM receipts WHERE status = 'pending'`).get()
+    return (row as {waiting: number}).waiting
+  }
+
+  /** Those that wait, oldest first. */
+  pending(limit: number, afterNumber = 0): readonly StoredReceipt[] {
+    const sql = `SELECT number, id, receipt, status FROM receipts WHERE status = 'pending' AND number > ? ORDER BY number LIMIT ?`
+    return (this.#prepared(sql).all(afterNumber, limit) as ReceiptRow[]).map(storedReceipt)
+  }
+
+  rejected(limit: number): readonly {readonly id: string; readonly code: string; readonly message: string}[] {
+    const sql = `SELECT id, code, message FROM receipts WHERE status = 'rejected' ORDER BY number DESC LIMIT ?`
+    return this.#prepared(sql).all(limit) as {id: string; code: string; message: string}[]
+  }
+
+  markPaid(id: string): void {
+    this.#atomically(() => {
+      const row = this.#pendingRow(id)
+      if (row === undefined) return
+      this.#run(`UPDATE receipts SET status = 'paid' WHERE id = @id`, {id})
+      for (const {incentive, amountMinor} of earnedSchema.parse(JSON.parse(row.earned))) {
+        this.#run(
+          'INSERT INTO earnings VALUES (@incentive, @amountMinor) ON CONFLICT DO UPDATE SET paid_minor = paid_minor + excluded.paid_minor',
+          {incentive, amountMinor}
+        )
+      }
+    })
+  }
+
+  /** Puts a receipt aside and takes back what it would have used of its lease's budget. */
+  markRejected(id: string, reason: {readonly code: string; readonly message: string}): void {
+    this.#atomically(() => {
+      const row = this.#pendingRow(id)
+      if (row === undefined) return
+      this.#run(`UPDATE receipts SET status = 'rejected', code = @code, message = @message WHERE id = @id`, {id, ...reason})
+      for (const {incentive, amountMinor} of earnedSchema.parse(JSON.parse(row.earned))) {
+        this.#run('UPDATE lease_lines SET attested_minor = attested_minor - @amountMinor WHERE lease = @lease AND incentive = @incentive', {
+          lease: row.lease,
+          incentive,
+          amountMinor
+        })
+      }
+    })
+  }
+
+  /** Forgets the oldest settled receipts, and leases whose last receipt is long settled. */
+  prune(nowMs: number): void {
+    this.#atomically(() => {
+      for (const [status, max] of [
+        ['paid', SETTLED_RECEIPTS_MAX],
+        ['rejected', REJECTED_RECEIPTS_MAX]
+      ] as const) {
+        this.#run(
+          `DELETE FROM receipts WHERE status = @status AND number <= (
+             SELECT number FROM receipts WHERE status = @status ORDER BY number DESC LIMIT 1 OFFSET @max)`,
+          {status, max}
+        )
+      }
+      this.#run(`DELETE FROM leases WHERE ends_at_ms < @before AND id NOT IN (SELECT lease FROM receipts WHERE status = 'pending')`, {
+        before: nowMs - LEASE_MEMORY_MS
+      })
+      this.#run('DELETE FROM carries WHERE revision NOT IN (SELECT revision FROM leases)', {})
+    })
+  }
+
+  /** By incentive: what the coordinator has taken for payment, and what is signed and waits. As this node reckons it by its leases' rates. */
+  earnings(): readonly {readonly incentive: string; readonly paidMinor: number; readonly pendingMinor: number}[] {
+    const pending = this.#prepared(`
+      SELECT json_extract(value, '$.incentive') AS incentive, sum(json_extract(value, '$.amountMinor')) AS amountMinor
+      FROM receipts, json_each(earned) WHERE status = 'pending' GROUP BY 1`).all() as {incentive: string; amountMinor: number}[]
+    const paid = this.#prepared('SELECT incentive, paid_minor AS amountMinor FROM earnings').all() as typeof pending
+    const names = [...new Set([...paid, ...pending].map((row) => row.incentive))].sort()
+    const of = (rows: typeof pending, incentive: string): number => rows.find((row) => row.incentive === incentive)?.amountMinor ?? 0
+    return names.map((incentive) => ({incentive, paidMinor: of(paid, incentive), pendingMinor: of(pending, incentive)}))
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  #pendingRow(id: string): Pick<ReceiptRow, 'lease' | 'earned'> | undefined {
+    const row = this.#prepared(`SELECT lease, earned FROM receipts WHERE id = ? AND status = 'pending'`).get(id)
+    return row as ReceiptRow | undefined
+  }
+
+  #run(sql: string, values: object): void {
+    this.#prepared(sql).run(values)
+  }
+
+  #prepared(sql: string): Database.Statement {
+    const known = this.#statements.get(sql)
+    if (known !== undefined) return known
+    const statement = this.#db.prepare(sql)
+    this.#statements.set(sql, statement)
+    return statement
+  }
+
+  #atomically(work: () => void): void {
+    this.#db.transaction(work).immediate()
+  }
+}
+
+function storedReceipt(row: ReceiptRow): StoredReceipt {
+  return {number: row.number, id: row.id, receipt: receiptSchema.parse(JSON.parse(row.receipt)), status: row.status}
+}

@@ -1,0 +1,67 @@
+import {join} from 'node:path'
+import {z} from 'zod'
+import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
+import {CreoError} from '../core/errors.ts'
+import {heartbeatSchema} from '../core/protocol/api.ts'
+import {labelSchema, networkIdSchema} from '../core/protocol/scalars.ts'
+
+const settingsSchema = z.object({
+  format: z.literal('creo-miner-v1'),
+  coordinatorUrl: z.url({protocol: /^https?$/}).max(200),
+  networkId: networkIdSchema,
+  name: labelSchema,
+  earn: heartbeatSchema.shape.earn,
+  memoryBytes: z.int().min(0),
+  cpuMillis: z.int().min(0),
+  runtime: z.string().min(1).max(40),
+  enrolled: z.boolean()
+})
+export type MinerSettings = z.output<typeof settingsSchema>
+/** What the command line said this time. */
+export type GivenSettings = {readonly [Name in keyof Omit<MinerSettings, 'format' | 'enrolled'>]?: MinerSettings[Name] | undefined}
+
+export function settingsPath(dataDirectory: string): string {
+  return join(dataDirectory, 'settings.json')
+}
+
+export async function loadSettings(dataDirectory: string): Promise<MinerSettings | undefined> {
+  const path = settingsPath(dataDirectory)
+  const bytes = await readFileIfThere(path)
+  if (bytes === undefined) return undefined
+  try {
+    return settingsSchema.parse(JSON.parse(bytes.toString('utf8')))
+  } catch (cause) {
+    throw new CreoError('invalid_input', `${path} is not a miner's settings.`, {hint: 'Move it away and give the flags again.', cause})
+  }
+}
+
+export async function saveSettings(dataDirectory: string, settings: MinerSettings): Promise<void> {
+  await writeFileDurably(settingsPath(dataDirectory), `${JSON.stringify(settings, null, 2)}\n`)
+}
+
+/**
+ * What was given now, over what was remembered, over the defaults.
+ * @throws {CreoError} `usage` when something needed was never given or is malformed; `conflict` when the folder belongs to another network.
+ */
+export function mergeSettings(
+  remembered: MinerSettings | undefined,
+  given: GivenSettings,
+  defaults: {readonly name: string; readonly memoryBytes: number; readonly cpuMillis: number; readonly runtime: string}
+): MinerSettings {
+  if (remembered !== undefined && given.networkId !== undefined && given.networkId !== remembered.networkId) {
+    throw new CreoError('conflict', 'This folder belongs to a node of another network.', {hint: 'Use another folder with --data.'})
+  }
+  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  const merged = {format: 'creo-miner-v1', enrolled: false, ...defaults, ...remembered, ...said}
+  for (const [name, flag] of [
+    ['coordinatorUrl', '--coordinator'],
+    ['networkId', '--network-id'],
+    ['earn', '--earn']
+  ] as const) {
+    if (!(name in merged)) throw new CreoError('usage', `${flag} is missing.`, {hint: 'It is needed at the first start, and remembered.'})
+  }
+  const parsed = settingsSchema.safeParse(merged)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new CreoError('usage', `${issue?.path.join('.')}: ${issue?.message}.`, {hint: 'An incentive is org/CODE, org:NAME or gutta.'})
+}

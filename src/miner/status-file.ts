@@ -1,0 +1,48 @@
+import {rename, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {z} from 'zod'
+import {readFileIfThere} from '../config/durable-file.ts'
+import {amountSchema} from '../core/protocol/scalars.ts'
+
+const count = z.int().min(0)
+
+/** What the miner last knew of itself, for `creo mine status`; replaced after every heartbeat. */
+export const minerStatusSchema = z.object({
+  node: z.string(),
+  pid: z.int(),
+  startedAtMs: count,
+  atMs: count,
+  draining: z.boolean(),
+  lastHeartbeatMs: count.nullable(),
+  /** Why the last heartbeat was not accepted, in a code. */
+  heartbeatRefused: z.string().nullable(),
+  noWorkReason: z.string().nullable(),
+  tableVersion: z.int(),
+  gateways: z.array(z.object({id: z.string(), name: z.string(), connected: z.boolean()})),
+  leases: z.array(z.object({id: z.string(), function: z.string(), endsAtMs: count, budgetEmpty: z.boolean(), imageReady: z.boolean()})),
+  instances: z.array(z.object({instance: z.string(), revision: z.string(), gateway: z.string()})),
+  /** As this node reckons it by the rates of its leases; Gutta comes by epochs and is in the owner's balance. */
+  earnings: z.array(z.object({incentive: z.string(), paidMinor: amountSchema, pendingMinor: amountSchema})),
+  pendingReceipts: count,
+  rejectedReceipts: z.array(z.object({id: z.string(), code: z.string(), message: z.string()})),
+  bytesMoved: count,
+  imageBytes: count,
+  logLinesDropped: count
+})
+export type MinerStatus = z.output<typeof minerStatusSchema>
+
+function statusPath(dataDirectory: string): string {
+  return join(dataDirectory, 'status.json')
+}
+
+/** Replaces the file whole; it is not worth a sync of the disk. */
+export async function writeStatus(dataDirectory: string, status: MinerStatus): Promise<void> {
+  const path = statusPath(dataDirectory)
+  await writeFile(`${path}.new`, JSON.stringify(z.encode(minerStatusSchema, status)), {mode: 0o600})
+  await rename(`${path}.new`, path)
+}
+
+export async function readStatus(dataDirectory: string): Promise<MinerStatus | undefined> {
+  const bytes = await readFileIfThere(statusPath(dataDirectory))
+  return bytes === undefined ? undefined : minerStatusSchema.parse(JSON.parse(bytes.toString('utf8')))
+}

@@ -1,0 +1,114 @@
+import {instanceMibMs} from '../core/metering.ts'
+
+/** What this node measured of one revision for one gateway and has not signed for yet. */
+export interface MeasuredWork {
+  readonly mibMs: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+interface Account {
+  mibMs: number
+  bytesIn: number
+  bytesOut: number
+  /** Time of the windows that were signed for, so that windows can't cover more time than has passed. */
+  windowsMs: number
+}
+
+interface RunningInstance {
+  readonly account: Account
+  readonly memoryBytes: number
+  countedUntilMs: number
+}
+
+const ACCOUNTS_MAX = 100_000
+
+/**
+ * Counts instance time and bytes by gateway and revision, by a clock that nobody sets. What is signed for is taken out, so all
+ * windows of a gateway together never claim more than was measured, however late or in whatever bursts they are proposed.
+ */
+export class WorkMeter {
+  readonly #monotonicMs: () => number
+  readonly #sinceMs: number
+  readonly #accounts = new Map<string, Account>()
+  readonly #running = new Map<string, RunningInstance>()
+
+  constructor(monotonicMs: () => number) {
+    this.#monotonicMs = monotonicMs
+    this.#sinceMs = monotonicMs()
+  }
+
+  /** Time that this process has measured for. */
+  get elapsedMs(): number {
+    return this.#monotonicMs() - this.#sinceMs
+  }
+
+  instanceStarted(work: {
+    readonly instance: string
+    readonly gateway: string
+    readonly revision: string
+    readonly memoryBytes: number
+  }): void {
+    const {instance, gateway, revision, memoryBytes} = work
+    this.#running.set(instance, {account: this.#account(gateway, revision), memoryBytes, countedUntilMs: this.#monotonicMs()})
+  }
+
+  instanceEnded(instance: string): void {
+    const running = this.#running.get(instance)
+    if (running === undefined) return
+    this.#count(running)
+    this.#running.delete(instance)
+  }
+
+  addBytes(instance: string, bytes: {readonly in: number; readonly out: number}): void {
+    const running = this.#running.get(instance)
+    if (running === undefined) return
+    running.account.bytesIn += bytes.in
+    running.account.bytesOut += bytes.out
+  }
+
+  measured(gateway: string, revision: string): MeasuredWork {
+    const account = this.#account(gateway, revision)
+    for (const running of this.#running.values()) if (running.account === account) this.#count(running)
+    return {mibMs: account.mibMs, bytesIn: account.bytesIn, bytesOut: account.bytesOut}
+  }
+
+  /** Time that further windows of this gateway and revision can have lasted since the measuring began. */
+  windowsLeftMs(gateway: string, revision: string): number {
+    return this.elapsedMs - this.#account(gateway, revision).windowsMs
+  }
+
+  /** Takes out what was signed for. */
+  take(gateway: string, revision: string, signed: MeasuredWork & {readonly windowMs: number}): void {
+    const account = this.#account(gateway, revision)
+    account.mibMs = Math.max(0, account.mibMs - signed.mibMs)
+    account.bytesIn = Math.max(0, account.bytesIn - signed.bytesIn)
+    account.bytesOut = Math.max(0, account.bytesOut - signed.bytesOut)
+    account.windowsMs += signed.windowMs
+  }
+
+  /** Forgets revisions that are leased no more. */
+  keepOnly(revisions: ReadonlySet<string>): void {
+    for (const key of this.#accounts.keys()) {
+      if (!revisions.has(key.slice(key.indexOf(' ') + 1))) this.#accounts.delete(key)
+    }
+  }
+
+  #count(running: RunningInstance): void {
+    const nowMs = this.#monotonicMs()
+    const mibMs = instanceMibMs(running.memoryBytes, nowMs - running.countedUntilMs)
+    // Counting often must not round time away: what is less than a unit stays for the next time.
+    if (mibMs === 0) return
+    running.account.mibMs += mibMs
+    running.countedUntilMs = nowMs
+  }
+
+  #account(gateway: string, revision: string): Account {
+    const key = `${gateway} ${revision}`
+    const known = this.#accounts.get(key)
+    if (known !== undefined) return known
+    const account = {mibMs: 0, bytesIn: 0, bytesOut: 0, windowsMs: 0}
+    if (this.#accounts.size < ACCOUNTS_MAX) this.#accounts.set(key, account)
+    return account
+  }
+}
