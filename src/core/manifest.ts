@@ -1,0 +1,131 @@
+import {z} from 'zod'
+import {amountText, bytesText, cpuMillis, durationMs, envText, keyed} from './manifest-values.ts'
+import {nearestOf} from './nearest.ts'
+import {type RevisionSpec, revisionSpecSchema} from './protocol/revisions.ts'
+import {incentiveIdSchema, nameSchema} from './protocol/scalars.ts'
+import {parseDecimal} from './units.ts'
+
+/**
+ * `creo.yaml`: an app's functions and where its paths lead. Amounts stay decimal text until the incentive's decimals are known;
+ * sizes, CPU and times are numbers already.
+ */
+
+const FUNCTIONS_MAX = 64
+
+const rewardSchema = keyed({
+  incentive: incentiveIdSchema,
+  /** Pay per 10^6 served requests and per 10^6 MiB·ms. */
+  perMillion: keyed({requests: amountText.default('0'), mibMs: amountText.default('0')}),
+  dailyBudget: amountText
+})
+
+const spec = revisionSpecSchema.shape
+const functionSchema = keyed({
+  /** Folder whose files become the image, beside the manifest. */
+  source: z.string().min(1).max(4096).optional(),
+  /** Instead: the digest of an image in the registry, or the folder of an OCI layout that another tool built. */
+  image: z.string().min(1).max(4096).optional(),
+  base: z.enum(['node', 'scratch'], 'must be node or scratch').default('node'),
+  command: spec.command.default([]),
+  port: spec.port.default(8080),
+  memory: bytesText.pipe(spec.memoryBytes).default(128 * 2 ** 20),
+  cpu: cpuMillis.pipe(spec.cpuMillis).default(500),
+  concurrency: spec.concurrency.default(50),
+  timeout: durationMs.pipe(spec.timeoutMs).default(30_000),
+  scale: keyed({min: spec.scaleMin.default(0), max: spec.scaleMax.default(4)}).default({min: 0, max: 4}),
+  env: z.record(z.string(), envText).pipe(spec.env).default({}),
+  egress: spec.egress.default([]),
+  rewards: z.array(rewardSchema).max(8).default([])
+}).check(({value, issues}) => {
+  const problem = (path: string, message: string): number => issues.push({code: 'custom', input: value, path: [path], message})
+  if ((value.source === undefined) === (value.image === undefined)) problem('source', 'give either source or image')
+  if (value.scale.max < value.scale.min) problem('scale', 'max must not be below min')
+})
+
+const routeSchema = keyed({
+  path: z
+    .string()
+    .max(200)
+    .regex(/^\/[\x21-\x7e]*$/, 'must be a path that starts with /'),
+  function: nameSchema
+})
+
+export const manifestSchema = keyed({
+  app: nameSchema,
+  org: nameSchema,
+  routes: z.array(routeSchema).min(1).max(64),
+  functions: z.record(nameSchema, functionSchema)
+}).check(({value, issues}) => {
+  const names = Object.keys(value.functions)
+  if (names.length === 0 || names.length > FUNCTIONS_MAX) {
+    issues.push({code: 'custom', input: value, path: ['functions'], message: `must be 1 to ${FUNCTIONS_MAX} functions`})
+  }
+  for (const [index, route] of value.routes.entries()) {
+    if (names.includes(route.function)) continue
+    const nearest = nearestOf(route.function, names)
+    const hint = nearest === undefined ? `the functions are ${names.join(', ')}` : `did you mean "${nearest}"?`
+    issues.push({
+      code: 'custom',
+      input: value,
+      path: ['routes', index, 'function'],
+      message: `"${route.function}" is no function here; ${hint}`
+    })
+  }
+})
+
+export type Manifest = z.output<typeof manifestSchema>
+export type ManifestFunction = Manifest['functions'][string]
+
+export interface ManifestProblem {
+  /** Where in the document, for example `['functions', 'api', 'memory']`. */
+  readonly path: readonly (string | number)[]
+  readonly message: string
+}
+
+export type ParsedManifest =
+  | {readonly ok: true; readonly manifest: Manifest}
+  | {readonly ok: false; readonly problems: readonly [ManifestProblem, ...ManifestProblem[]]}
+
+/** Checks a document that was read from YAML. */
+export function parseManifest(document: unknown): ParsedManifest {
+  const parsed = manifestSchema.safeParse(document)
+  if (parsed.success) return {ok: true, manifest: parsed.data}
+  const problems = parsed.error.issues.map(problemOf)
+  return {ok: false, problems: [problems[0] ?? {path: [], message: 'is no manifest'}, ...problems.slice(1)]}
+}
+
+/** An unknown key is where it stands, not in the object around it. */
+function problemOf(issue: z.core.$ZodIssue): ManifestProblem {
+  const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))
+  const missing = issue.code === 'invalid_type' && issue.input === undefined && issue.message.endsWith('received undefined')
+  const message = missing ? `${String(path.at(-1) ?? 'it')} is missing` : issue.message
+  return {path: issue.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path, message}
+}
+
+/**
+ * The settings of a revision, in minor units.
+ * @throws {CreoError} `invalid_input` when an amount has more decimals than its incentive, or what `decimalsOf` throws for an unknown one.
+ */
+export function toRevisionSpec(fn: ManifestFunction, decimalsOf: (incentive: string) => number): RevisionSpec {
+  return {
+    command: fn.command,
+    port: fn.port,
+    memoryBytes: fn.memory,
+    cpuMillis: fn.cpu,
+    concurrency: fn.concurrency,
+    timeoutMs: fn.timeout,
+    scaleMin: fn.scale.min,
+    scaleMax: fn.scale.max,
+    env: fn.env,
+    egress: fn.egress,
+    rewards: fn.rewards.map((reward) => {
+      const decimals = decimalsOf(reward.incentive)
+      return {
+        incentive: reward.incentive,
+        requestsPerMillionMinor: parseDecimal(reward.perMillion.requests, decimals),
+        mibMsPerMillionMinor: parseDecimal(reward.perMillion.mibMs, decimals),
+        dailyBudgetMinor: parseDecimal(reward.dailyBudget, decimals)
+      }
+    })
+  }
+}

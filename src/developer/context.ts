@@ -1,0 +1,79 @@
+import {readdir} from 'node:fs/promises'
+import {join} from 'node:path'
+import {type Client, createClient} from '../client/client.ts'
+import {configDirectory} from '../config/paths.ts'
+import {type NetworkContext, openUserConfig} from '../config/user-config.ts'
+import {CreoError} from '../core/errors.ts'
+import {nearestOf} from '../core/nearest.ts'
+import {nameSchema} from '../core/protocol/scalars.ts'
+import {type KeyPair, loadKeyFile} from '../identity/keys.ts'
+
+/** What the common flags say: which network, in whose name. */
+export interface ContextFlags {
+  readonly network?: string | undefined
+  readonly as?: string | undefined
+}
+
+/** A network that this user joined, ready to be talked to. */
+export interface Context extends NetworkContext {
+  /** What the user calls it. */
+  readonly name: string
+  readonly client: Client
+}
+
+/** The same in the name of one account, whose key is on this machine. */
+export interface AccountContext extends Context {
+  readonly account: {readonly id: string; readonly name: string}
+  readonly key: KeyPair
+}
+
+/** Opens the chosen network for reading. @throws {CreoError} `not_found` when none is joined. */
+export async function openContext({network}: ContextFlags, signal: AbortSignal): Promise<Context> {
+  const context = openUserConfig(process.env).context(network)
+  return {...context, client: createClient({...context, now: Date.now, signal})}
+}
+
+/**
+ * Opens the chosen network in the name of `--as`, or of the default account.
+ * @throws {CreoError} `usage` when no account is chosen; `not_found` when its key is not on this machine or the network does not know it.
+ */
+export async function openAccount(flags: ContextFlags, signal: AbortSignal): Promise<AccountContext> {
+  const config = openUserConfig(process.env)
+  const context = config.context(flags.network)
+  const name = flags.as ?? config.read().defaultAccount
+  if (name === undefined)
+    throw new CreoError('usage', 'No account is chosen.', {hint: 'Choose one with --as, or make one: creo account create NAME'})
+  const key = await loadAccountKey(context.networkId, name)
+  const reader = createClient({...context, key, now: Date.now, signal})
+  const {id} = await reader.account(name)
+  return {...context, client: reader.as(id, key), account: {id, name}, key}
+}
+
+/** Where an account's key is kept. @throws {CreoError} `invalid_input` for what is no account name. */
+export function accountKeyPath(networkId: string, name: string): string {
+  if (!nameSchema.safeParse(name).success) {
+    throw new CreoError('invalid_input', `"${name}" is not an account name.`, {
+      hint: 'Use 2 to 20 lower-case letters, digits and single hyphens, starting with a letter.'
+    })
+  }
+  return join(keyFolder(networkId), `${name}.json`)
+}
+
+async function loadAccountKey(networkId: string, name: string): Promise<KeyPair> {
+  const path = accountKeyPath(networkId, name)
+  try {
+    return await loadKeyFile(path)
+  } catch (error) {
+    if (!(error instanceof CreoError && error.code === 'not_found')) throw error
+    const names = (await readdir(keyFolder(networkId)).catch(() => [])).flatMap((file) =>
+      file.endsWith('.json') ? [file.slice(0, -5)] : []
+    )
+    const nearest = nearestOf(name, names)
+    const hint = nearest === undefined ? `creo account create ${name}` : `Did you mean --as ${nearest}?`
+    throw new CreoError('not_found', `The key of the account "${name}" is not on this machine.`, {hint, cause: error})
+  }
+}
+
+function keyFolder(networkId: string): string {
+  return join(configDirectory(process.env), 'keys', networkId)
+}

@@ -1,0 +1,109 @@
+import {mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {toRevisionSpec} from '../../src/core/manifest.ts'
+import {nearestOf} from '../../src/core/nearest.ts'
+import {readManifest} from '../../src/developer/read-manifest.ts'
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'creo-manifest-'))
+})
+afterAll(() => rm(folder, {recursive: true}))
+
+async function read(text: string) {
+  await writeFile(join(folder, 'creo.yaml'), text)
+  return await readManifest(folder)
+}
+
+const MINIMAL = `app: shop
+org: colibris
+routes:
+  - path: /
+    function: site
+functions:
+  site:
+    source: ./site
+`
+
+describe('the manifest', () => {
+  it('of the example reads as it is written', async () => {
+    const {manifest} = await readManifest(join(import.meta.dirname, '../../examples/colibris'))
+    expect(manifest.routes).toEqual([
+      {path: '/api', function: 'api'},
+      {path: '/', function: 'site'}
+    ])
+    expect(Object.keys(manifest.functions)).toEqual(['site', 'api'])
+  })
+
+  it('becomes settings of a revision with amounts in minor units', async () => {
+    const {manifest} = await read(
+      `${MINIMAL}    command: [node, a.js]\n    env: {N: 1}\n    rewards: [{incentive: colibris/LEAF, perMillion: {requests: "4000", mibMs: 0.5}, dailyBudget: 50}]\n`
+    )
+    expect(toRevisionSpec(manifest.functions.site!, () => 2)).toEqual({
+      command: ['node', 'a.js'],
+      port: 8080,
+      memoryBytes: 128 * 2 ** 20,
+      cpuMillis: 500,
+      concurrency: 50,
+      timeoutMs: 30_000,
+      scaleMin: 0,
+      scaleMax: 4,
+      env: {N: '1'},
+      egress: [],
+      rewards: [{incentive: 'colibris/LEAF', requestsPerMillionMinor: 400_000, mibMsPerMillionMinor: 50, dailyBudgetMinor: 5000}]
+    })
+  })
+  })
+
+  it('needs no more than where the files are', async () => {
+    const {manifest} = await read(MINIMAL)
+    expect(manifest.functions.site).toMatchObject({base: 'node', port: 8080, memory: 128 * 2 ** 20, cpu: 500, timeout: 30_000, rewards: []})
+  })
+
+  it.each([
+    [
+      'an unknown key, with the nearest known one',
+      `${MINIMAL}    memroy: 128MiB\n`,
+      ':9:5: functions.site.memroy: "memroy" is not known here; did you mean "memory"?'
+    ],
+    ['a size that is none', `${MINIMAL}    memory: lots\n`, ':9:5: functions.site.memory: "lots" is not a size.'],
+    ['a duration that is none', `${MINIMAL}    timeout: 5 years\n`, ':9:5: functions.site.timeout: "5 years" is not a duration.'],
+    ['too little memory', `${MINIMAL}    memory: 1MiB\n`, ':9:5: functions.site.memory: Too small'],
+    [
+      'a route to no function',
+      MINIMAL.replace('function: site', 'function: sitte'),
+      ':5:5: routes.0.function: "sitte" is no function here; did you mean "site"?'
+    ],
+    ['a missing key', MINIMAL.replace('org: colibris\n', ''), ':1:1: org: org is missing'],
+    ['both source and image', `${MINIMAL}    image: sha256:00\n`, ':8:5: functions.site.source: give either source or image'],
+    ['a scale upside down', `${MINIMAL}    scale: {min: 3, max: 1}\n`, ':9:5: functions.site.scale: max must not be below min'],
+    ['what is not YAML', `${MINIMAL}  - [\n`, ': is not YAML']
+  ])('says file, line and column of %s', async (_, text, expected) => {
+    await expect(read(text)).rejects.toMatchObject({code: 'invalid_manifest', message: expect.stringContaining(expected)})
+  })
+
+  it('that is missing says how to make one', async () => {
+    await expect(readManifest(join(folder, 'nowhere'))).rejects.toMatchObject({
+      code: 'not_found',
+      hint: expect.stringContaining('creo init')
+    })
+  })
+
+  it('refuses an amount finer than its incentive', async () => {
+    const {manifest} = await read(`${MINIMAL}    rewards: [{incentive: colibris/LEAF, perMillion: {requests: 0.001}, dailyBudget: 5}]\n`)
+    expect(() => toRevisionSpec(manifest.functions.site!, () => 2)).toThrow(expect.objectContaining({code: 'invalid_input'}))
+    expect(toRevisionSpec(manifest.functions.site!, () => 3).rewards[0]?.requestsPerMillionMinor).toBe(1)
+  })
+})
+
+describe('the nearest word', () => {
+  it.each([
+    ['memroy', 'memory'],
+    ['Port', 'port'],
+    ['qqqqqq', undefined]
+  ])('to %s is %s', (word, expected) => {
+    expect(nearestOf(word, ['memory', 'port', 'concurrency'])).toBe(expected)
+  })
+})
