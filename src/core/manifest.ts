@@ -98,7 +98,7 @@ export function parseManifest(document: unknown): ParsedManifest {
 function problemOf(issue: z.core.$ZodIssue): ManifestProblem {
   const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))
   const missing = issue.code === 'invalid_type' && issue.input === undefined && issue.message.endsWith('received undefined')
-  const message = missing ? `${String(path.at(-1) ?? 'it')} is missing` : issue.message
+  const message = missing ? 'is missing' : issue.message
   return {path: issue.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path, message}
 }
 

@@ -55,7 +55,6 @@ describe('the manifest', () => {
       rewards: [{incentive: 'colibris/LEAF', requestsPerMillionMinor: 400_000, mibMsPerMillionMinor: 50, dailyBudgetMinor: 5000}]
     })
   })
-  })
 
   it('needs no more than where the files are', async () => {
     const {manifest} = await read(MINIMAL)
@@ -76,7 +75,7 @@ describe('the manifest', () => {
       MINIMAL.replace('function: site', 'function: sitte'),
       ':5:5: routes.0.function: "sitte" is no function here; did you mean "site"?'
     ],
-    ['a missing key', MINIMAL.replace('org: colibris\n', ''), ':1:1: org: org is missing'],
+    ['a missing key', MINIMAL.replace('org: colibris\n', ''), ':1:1: org: is missing'],
     ['both source and image', `${MINIMAL}    image: sha256:00\n`, ':8:5: functions.site.source: give either source or image'],
     ['a scale upside down', `${MINIMAL}    scale: {min: 3, max: 1}\n`, ':9:5: functions.site.scale: max must not be below min'],
     ['what is not YAML', `${MINIMAL}  - [\n`, ': is not YAML']
