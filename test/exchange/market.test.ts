@@ -1,0 +1,165 @@
+import {describe, expect, it} from 'vitest'
+import {marketWorld, run} from './market-script.ts'
+
+describe('the order book', () => {
+  it('fills the best price first, then the oldest, at the resting price', () => {
+    expect(run(['s1 sell 5 @ 101 by ann', 's2 sell 5 @ 100 by ann', 's3 sell 5 @ 100 by cyd', 'b1 buy 12 @ 101 by bob'])).toEqual([
+      's1 open 5',
+      's2 open 5',
+      's3 open 5',
+      'b1 buys 5 of s2 @ 100',
+      's2 filled 0',
+      'b1 buys 5 of s3 @ 100',
+      's3 filled 0',
+      'b1 buys 2 of s1 @ 101',
+      's1 open 3',
+      'b1 filled 0'
+    ])
+  })
+
+  it('lets what is left of a crossing order rest at its own price', () => {
+    expect(run(['b1 buy 3 @ 90 by ann', 's1 sell 5 @ 80 by bob', 'b2 buy 1 @ 80 by cyd'])).toEqual([
+      'b1 open 3',
+      's1 sells 3 of b1 @ 90',
+      'b1 filled 0',
+      's1 open 2',
+      'b2 buys 1 of s1 @ 80',
+      's1 open 1',
+      'b2 filled 0'
+    ])
+  })
+
+  it('never lets an owner trade with themselves', () => {
+    expect(run(['s1 sell 5 @ 100 by ann', 'b1 buy 5 @ 100 by ann'])).toEqual(['s1 open 5', 'b1 rejected: would_self_trade'])
+    expect(run(['s1 sell 2 @ 99 by bob', 's2 sell 5 @ 100 by ann', 'b1 buy 5 @ 100 by ann'])).toEqual([
+      's1 open 2',
+      's2 open 5',
+      'b1 buys 2 of s1 @ 99',
+      's1 filled 0',
+      'b1 cancelled 3: would_self_trade'
+    ])
+  })
+
+  it.each([
+    ['IOC keeps nothing in the book', ['s1 sell 2 @ 100 by ann', 'b1 buy 5 @ 100 by bob IOC'], 'b1 expired 3: immediate'],
+    [
+      'a market order with a protection price stops at it',
+      ['s1 sell 2 @ 100 by ann', 's2 sell 2 @ 120 by ann', 'b1 buy 5 @ 110 by bob market'],
+      'b1 expired 3: immediate'
+    ],
+    ['FOK fills whole or is refused', ['s1 sell 2 @ 100 by ann', 'b1 buy 5 @ 100 by bob FOK'], 'b1 rejected: rejected'],
+    ['FOK that can be filled is filled', ['s1 sell 2 @ 100 by ann', 's2 sell 3 @ 101 by cyd', 'b1 buy 5 @ 101 by bob FOK'], 'b1 filled 0'],
+    [
+      'FOK looks for own orders first',
+      ['s1 sell 2 @ 100 by ann', 's2 sell 3 @ 101 by bob', 'b1 buy 5 @ 101 by bob FOK'],
+      'b1 rejected: would_self_trade'
+    ],
+    ['post-only that would trade is refused', ['s1 sell 2 @ 100 by ann', 'b1 buy 5 @ 100 by bob post-only'], 'b1 rejected: rejected'],
+    ['post-only that does not cross rests', ['s1 sell 2 @ 100 by ann', 'b1 buy 5 @ 99 by bob post-only'], 'b1 open 5'],
+    [
+      'a cancelled order trades no more',
+      ['s1 sell 2 @ 100 by ann', 'cancel s1 by ann', 'b1 buy 2 @ 100 by bob IOC'],
+      'b1 expired 2: immediate'
+    ],
+    ['nobody cancels the order of another', ['s1 sell 2 @ 100 by ann', 'cancel s1 by bob'], 'cancel s1 rejected: forbidden'],
+    ['an order is cancelled once', ['s1 sell 2 @ 100 by ann', 'cancel s1 by ann', 'cancel s1 by ann'], 'cancel s1 rejected: not_found'],
+    ['an order with a time ends by itself', ['s1 sell 2 @ 100 by ann until 60s', 'after 60s'], 's1 expired 2: time'],
+    ['an order with a time stands until then', ['s1 sell 2 @ 100 by ann until 60s', 'after 59s', 'b1 buy 2 @ 100 by bob'], 'b1 filled 0'],
+    ['a time in the past is refused', ['after 60s', 's1 sell 2 @ 100 by ann until 60s'], 's1 rejected: invalid_input'],
+    ['nobody sells what they do not have', ['s1 sell 100001 @ 100 by ann'], 's1 rejected: insufficient_funds'],
+    ['nobody buys what they can not pay', ['b1 buy 1000001 @ 1000 by ann'], 'b1 rejected: insufficient_funds'],
+    ['price times lots beyond 2^53 is refused', ['b1 buy 9007199254740991 @ 2 by ann'], 'b1 rejected: invalid_input']
+  ])('%s', (_title, script, last) => {
+    expect(run(script).at(-1)).toBe(last)
+  })
+
+  it('passes over a resting order whose time has come, even before time is advanced', () => {
+    const world = marketWorld()
+    run(['s1 sell 2 @ 100 by ann until 60s'], world)
+    world.nowMs += 60_000
+    expect(run(['b1 buy 2 @ 100 by bob'], world).slice(-1)).toEqual(['b1 open 2'])
+    expect(world.balance('ann', 'acme/LEAF', 'held')).toBe(0)
+  })
+
+  it('meets at most 1,000 resting orders with one command', () => {
+    const world = marketWorld()
+    run(
+      Array.from({length: 1001}, (_, index) => `s${index} sell 1 @ 100 by ann`),
+      world
+    )
+    expect(run(['b1 buy 2000 @ 100 by bob'], world).at(-1)).toBe('b1 expired 1000: crossing_limit')
+  }, 120_000)
+})
+
+describe('the trade volume limit', () => {
+  it('fills what it leaves and lets the crossing rest expire, while passive orders go on', () => {
+    expect(run(['limit 550', 's1 sell 10 @ 100 by ann', 'b1 buy 8 @ 100 by bob', 'b2 buy 1 @ 99 by bob', 'b3 buy 1 @ 100 by cyd'])).toEqual(
+      ['s1 open 10', 'b1 buys 5 of s1 @ 100', 's1 open 5', 'b1 expired 3: volume_limit', 'b2 open 1', 'b3 expired 1: volume_limit']
+    )
+  })
+
+  it('is released when the bucket leaves the window of the current and 24 full hours', () => {
+    const world = marketWorld()
+    world.nowMs = Math.ceil(world.nowMs / 3_600_000) * 3_600_000
+    run(['limit 500', 's1 sell 20 @ 100 by ann', 'b1 buy 5 @ 100 by bob'], world)
+    world.nowMs += 25 * 3_600_000 - 1
+    expect(run(['b2 buy 5 @ 100 by bob'], world).at(-1)).toBe('b2 expired 5: volume_limit')
+    world.nowMs += 1
+    expect(run(['b3 buy 5 @ 100 by bob'], world).at(-1)).toBe('b3 filled 0')
+  })
+
+  it('refuses a fill-or-kill order that it would cut', () => {
+    expect(run(['limit 499', 's1 sell 5 @ 100 by ann', 'b1 buy 5 @ 100 by bob FOK', 'b2 buy 4 @ 100 by bob FOK']).slice(1)).toEqual([
+      'b1 rejected: volume_limit',
+      'b2 buys 4 of s1 @ 100',
+      's1 open 1',
+      'b2 filled 0'
+    ])
+  })
+
+  it('leaves nothing when it is lowered below what was used, and counts at once when raised', () => {
+    const script = [
+      's1 sell 9 @ 100 by ann',
+      'b1 buy 5 @ 100 by bob',
+      'limit 100',
+      'b2 buy 1 @ 100 by bob',
+      'limit 600',
+      'b3 buy 1 @ 100 by bob'
+    ]
+    expect(run(script).filter((said) => said.startsWith('b'))).toEqual([
+      'b1 buys 5 of s1 @ 100',
+      'b1 filled 0',
+      'b2 expired 1: volume_limit',
+      'b3 buys 1 of s1 @ 100',
+      'b3 filled 0'
+    ])
+  })
+})
+
+describe('escrow and fees', () => {
+  const fees = {makerPpm: 1000, takerPpm: 2500}
+
+  it('holds price and maximal fee of a bid, frees the improvement, and rounds fees down', () => {
+    const world = marketWorld({fees})
+    const before = {ann: world.balance('ann', 'gutta'), bob: world.balance('bob', 'gutta'), fee: world.balance('creometry', 'gutta', 'fee')}
+    run(['s1 sell 3 @ 1000 by ann'], world)
+    run(['b1 buy 5 @ 1100 by bob'], world)
+    expect(world.balance('bob', 'gutta')).toBe(before.bob - 3000 - 7 - 2200 - 5)
+    expect(world.balance('bob', 'gutta', 'held')).toBe(2200 + 5)
+    expect(world.balance('ann', 'gutta')).toBe(before.ann + 3000 - 3)
+    expect(world.balance('creometry', 'gutta', 'fee')).toBe(before.fee + 7 + 3)
+    run(['s2 sell 2 @ 900 by ann'], world)
+    expect(world.balance('bob', 'gutta', 'held')).toBe(0)
+    expect(world.balance('bob', 'gutta')).toBe(before.bob - 3000 - 7 - 2200 - 2)
+  })
+
+  it('gives everything back when an order is cancelled', () => {
+    const world = marketWorld({fees})
+    const before = world.balance('bob', 'gutta')
+    const [opened] = run(['b1 buy 5 @ 1100 by bob'], world)
+    world.must('bob', {type: 'order.cancel', order: `ord_${world.machine.seq}`})
+    expect(opened).toBe('b1 open 5')
+    expect(world.balance('bob', 'gutta')).toBe(before)
+    expect(world.balance('bob', 'gutta', 'held')).toBe(0)
+  })
+})
