@@ -34,12 +34,12 @@ export interface DrainOptions {
 
 /** Ends work in the order in which nobody loses: finish requests, stop containers, sign and hand in what is left. */
 export async function drain(options: DrainOptions): Promise<DrainReport> {
-  const {instances, store, outbox, sendLastHeartbeat, monotonicMs} = options
+  const {instances, meter, store, outbox, sendLastHeartbeat, monotonicMs} = options
   const told = sendLastHeartbeat(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS)).catch(() => false)
   const inTime = await untilQuiet(instances, monotonicMs)
   const running = instances.all
   await Promise.all(running.map(({instance}) => instances.stop(instance, STOP_GRACE_MS)))
-  if (running.length > 0) await untilSigned(store, monotonicMs)
+  if (meter.hasUnsignedBytes) await untilSigned(store, monotonicMs)
   await told
   await outbox.flush(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS))
   return {stopped: running.length, inTime, receiptsWaiting: store.pendingCount()}

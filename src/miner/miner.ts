@@ -56,6 +56,8 @@ export interface Miner {
   readonly status: MinerStatus
   /** Resolves when the first heartbeat was accepted (or the coordinator is gone and a table is on disk) and each gateway was dialled. */
   start(signal: AbortSignal): Promise<void>
+  /** Resolves with the error when something in here failed that can't be gone on from. */
+  readonly crashed: Promise<unknown>
   /** Takes no new work, lets what is under way finish, stops every container, hands in the last receipts. */
   drain(): Promise<DrainReport>
 }
@@ -100,6 +102,7 @@ class MiningNode implements Miner {
   readonly #housekeeping: Housekeeping
   readonly #loops: Promise<void>[] = []
   readonly #startedAtMs: number
+  readonly #crash = Promise.withResolvers<unknown>()
   readonly #firstTable = Promise.withResolvers<void>()
   #draining = false
 
@@ -197,7 +200,8 @@ class MiningNode implements Miner {
     if (!accepted) log.warn({table: this.#book.version}, 'the coordinator does not answer; going on with the table on disk')
     this.#tableChanged()
     const feed = {client, book: this.#book, random, log, onNewer: () => this.#tableChanged()}
-    this.#loops.push(followTable(feed, life), this.#outbox.run(life), this.#heartbeats.run(life), this.#housekeeping.run(life))
+    const loops = [followTable(feed, life), this.#outbox.run(life), this.#heartbeats.run(life), this.#housekeeping.run(life)]
+    this.#loops.push(...loops.map((loop) => loop.catch((error: unknown) => this.#crash.resolve(error))))
     const enough = AbortSignal.any([signal, AbortSignal.timeout(FIRST_CONTACT_MS)])
     const {promise: timeUp, resolve} = Promise.withResolvers<void>()
     enough.addEventListener('abort', () => resolve(), {once: true})
@@ -224,6 +228,10 @@ class MiningNode implements Miner {
     await this.#options.runtime.close()
     this.#store.close()
     return report
+  }
+
+  get crashed(): Promise<unknown> {
+    return this.#crash.promise
   }
 
   get status(): MinerStatus {

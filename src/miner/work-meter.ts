@@ -11,6 +11,8 @@ interface Account {
   mibMs: number
   bytesIn: number
   bytesOut: number
+  /** What the last window left over: a gateway counts contents, this node also headers. */
+  leftBytes: number
   /** Time of the windows that were signed for, so that windows can't cover more time than has passed. */
   windowsMs: number
 }
@@ -67,6 +69,12 @@ export class WorkMeter {
     running.account.bytesOut += bytes.out
   }
 
+  /** Whether something passed that is not signed for yet. */
+  get hasUnsignedBytes(): boolean {
+    for (const account of this.#accounts.values()) if (account.bytesIn + account.bytesOut > account.leftBytes) return true
+    return false
+  }
+
   measured(gateway: string, revision: string): MeasuredWork {
     const account = this.#account(gateway, revision)
     for (const running of this.#running.values()) if (running.account === account) this.#count(running)
@@ -84,6 +92,7 @@ export class WorkMeter {
     account.mibMs = Math.max(0, account.mibMs - signed.mibMs)
     account.bytesIn = Math.max(0, account.bytesIn - signed.bytesIn)
     account.bytesOut = Math.max(0, account.bytesOut - signed.bytesOut)
+    account.leftBytes = account.bytesIn + account.bytesOut
     account.windowsMs += signed.windowMs
   }
 
@@ -107,7 +116,7 @@ export class WorkMeter {
     const key = `${gateway} ${revision}`
     const known = this.#accounts.get(key)
     if (known !== undefined) return known
-    const account = {mibMs: 0, bytesIn: 0, bytesOut: 0, windowsMs: 0}
+    const account = {mibMs: 0, bytesIn: 0, bytesOut: 0, leftBytes: 0, windowsMs: 0}
     if (this.#accounts.size < ACCOUNTS_MAX) this.#accounts.set(key, account)
     return account
   }

@@ -1,0 +1,72 @@
+import {once} from 'node:events'
+import {createServer} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {expect, onTestFinished} from 'vitest'
+import {bindLine, type MinerMessage} from '../../src/core/protocol/tunnel.ts'
+import {createTunnelServer, type TunnelServer} from '../../src/tunnel/accept.ts'
+import type {MinerLink} from '../../src/tunnel/miner-link.ts'
+import {type GatewaySide, gatewaySide} from './worlds.ts'
+
+type MessageOf<T extends MinerMessage['type']> = Extract<MinerMessage, {type: T}>
+
+/** The gateway's end of real tunnels, worked by hand. */
+export interface FakeGateway extends GatewaySide {
+  readonly entry: {id: string; publicKey: string; name: string; tunnelUrl: string; publicUrl: string}
+  readonly messages: readonly MinerMessage[]
+  link(node: string): Promise<MinerLink>
+  /** The first message of one of these types that no earlier call has taken. */
+  next<T extends MinerMessage['type']>(...types: readonly T[]): Promise<MessageOf<T>>
+  /** One request through a bound connection; the body of the answer, or undefined when the miner cuts it. */
+  ask(node: string, instance: string): Promise<string | undefined>
+}
+
+export async function startFakeGateway(options: {
+  readonly network: string
+  readonly nodes: ReadonlyMap<string, string>
+}): Promise<FakeGateway> {
+  const side = gatewaySide(options.network)
+  const messages: MinerMessage[] = []
+  const taken = new Set<MinerMessage>()
+  const tunnels: TunnelServer = createTunnelServer({
+    network: options.network,
+    gatewayId: side.id,
+    publicKeyOf: (node) => options.nodes.get(node),
+    now: Date.now,
+    onLink: () => undefined,
+    onMessage: (_link, message) => void messages.push(message)
+  })
+  const server = createServer().on('upgrade', tunnels.handleUpgrade)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    tunnels.close()
+    server.close()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const link = (node: string): Promise<MinerLink> =>
+    expect
+      .poll(() => tunnels.links.get(node), {timeout: 10_000})
+      .toBeDefined()
+      .then(() => tunnels.links.get(node) as MinerLink)
+  return {
+    ...side,
+    messages,
+    entry: {id: side.id, publicKey: side.publicKey, name: 'one', tunnelUrl: url, publicUrl: url},
+    link,
+    next: async (...types) => {
+      const find = (): MinerMessage | undefined =>
+        messages.find((message) => types.some((type) => type === message.type) && !taken.has(message))
+      await expect.poll(find, {timeout: 20_000}).toBeDefined()
+      const found = find() as MessageOf<(typeof types)[number]>
+      taken.add(found)
+      return found
+    },
+    ask: async (node, instance) => {
+      const socket = await (await link(node)).takeDataSocket(AbortSignal.timeout(5000))
+      socket.write(`${bindLine(instance)}GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+      let text = ''
+      for await (const chunk of socket) text += chunk
+      return text === '' ? undefined : text.split('\r\n\r\n')[1]
+    }
+  }
+}

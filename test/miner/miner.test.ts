@@ -1,0 +1,316 @@
+import {mkdir, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {expect, onTestFinished, test} from 'vitest'
+import {createClient} from '../../src/client/client.ts'
+import type {Receipt} from '../../src/core/protocol/receipts.ts'
+import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
+import type {NodeTable} from '../../src/core/protocol/tables.ts'
+import {type KeyPair, loadOrCreateKeyFile, nodeIdOf} from '../../src/identity/keys.ts'
+import {openReceipt} from '../../src/identity/receipts.ts'
+import {buildImage} from '../../src/images/build-image.ts'
+import {pushImage} from '../../src/images/registry-client.ts'
+import {createMiner, type Miner, type MinerOptions} from '../../src/miner/miner.ts'
+import {readStatus} from '../../src/miner/status-file.ts'
+import {createMemoryRuntime, type MemoryFunction} from '../../src/runtime/memory-runtime.ts'
+import type {ContainerRuntime} from '../../src/runtime/port.ts'
+import {type FakeCoordinator, startFakeCoordinator} from '../support/fake-coordinator.ts'
+import {type FakeGateway, startFakeGateway} from './fake-gateway.ts'
+import {MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
+
+const signal = new AbortController().signal
+
+interface World {
+  readonly directory: string
+  readonly coordinator: FakeCoordinator
+  readonly gateway: FakeGateway
+  readonly nodeKey: KeyPair
+  readonly node: string
+  readonly runtime: ContainerRuntime
+  /** A table with one lease that ends in an hour, changed as said. */
+  table(changes?: {spec?: Partial<RevisionSpec>; lease?: Partial<NodeTable['leases'][number]>; leases?: []; gateways?: []}): NodeTable
+  miner(changes?: Partial<MinerOptions>): Promise<Miner>
+}
+
+const echo: MemoryFunction = (process) => (_request, response) => {
+  process.log('asked')
+  response.end('from the function')
+}
+
+async function world(body: MemoryFunction = echo): Promise<World> {
+  const directory = await temporaryDirectory()
+  const coordinator = await startFakeCoordinator(join(directory, 'coordinator'))
+  onTestFinished(() => coordinator.stop())
+  const dataDirectory = join(directory, 'm')
+  await mkdir(dataDirectory)
+  const nodeKey = await loadOrCreateKeyFile(join(dataDirectory, 'node.key'))
+  const node = nodeIdOf(nodeKey.publicKey)
+  coordinator.admit(nodeKey.publicKey)
+  const gateway = await startFakeGateway({network: coordinator.network, nodes: new Map([[node, nodeKey.publicKey]])})
+  const image = await pushedImage(directory, coordinator, nodeKey)
+  const runtime = createMemoryRuntime({directory: join(directory, 'r'), images: new Map([[image.manifestDigest, body]])})
+  const table: World['table'] = (changes = {}) => {
+    const revision = revisionEntry(image.indexDigest, changes.spec)
+    const nowMs = Date.now()
+    const times = {startsAtMs: nowMs - 1000, endsAtMs: nowMs + 3_600_000}
+    const budgets = [{incentive: 'colibris/LEAF', amountMinor: 1000}]
+    const lease = {id: 'lea_9', node, revision: revision.id, ...times, budgets, ...changes.lease}
+    return {kind: 'node', node, leases: changes.leases ?? [lease], revisions: [revision], gateways: changes.gateways ?? [gateway.entry]}
+  }
+  return {
+    directory,
+    coordinator,
+    gateway,
+    nodeKey,
+    node,
+    runtime,
+    table,
+    miner: (changes) => openMiner({coordinator, nodeKey, runtime, dataDirectory}, changes)
+  }
+}
+
+async function openMiner(
+  parts: Pick<World, 'coordinator' | 'nodeKey' | 'runtime'> & {readonly dataDirectory: string},
+  changes: Partial<MinerOptions> = {}
+): Promise<Miner> {
+  const {coordinator, nodeKey, runtime, dataDirectory} = parts
+  const network = {id: coordinator.network, coordinatorKey: coordinator.key.publicKey, kind: 'development'} as const
+  const client = createClient({
+    coordinatorUrl: coordinator.url,
+    networkId: network.id,
+    coordinatorKey: network.coordinatorKey,
+    now: Date.now,
+    key: nodeKey,
+    account: 'new'
+  })
+  onTestFinished(() => client.close())
+  const limits = {memoryBytes: 256 * MIB, cpuMillis: 1000}
+  const clocks = {now: () => Date.now(), monotonicMs: () => performance.now(), random: () => 0.5}
+  const self = {dataDirectory, nodeKey, network, coordinatorUrl: coordinator.url, client, runtime, earn: ['colibris/LEAF']}
+  const miner = await createMiner({...self, limits, allowUnlimited: true, ...clocks, log: quietLog, ...changes})
+  await miner.start(signal)
+  return miner
+}
+
+async function pushedImage(directory: string, coordinator: FakeCoordinator, nodeKey: KeyPair) {
+  const folder = join(directory, 'f')
+  await mkdir(folder)
+  await writeFile(join(folder, 'main'), 'a function')
+  const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
+  const layoutDirectory = join(directory, 'layout')
+  const image = await buildImage({base: 'scratch', folder, argv: ['/app/main'], env: {}, architecture, layoutDirectory, signal})
+  const {network, key, url} = coordinator
+  const client = createClient({
+    coordinatorUrl: url,
+    networkId: network,
+    coordinatorKey: key.publicKey,
+    now: Date.now,
+    key: nodeKey,
+    account: 'new'
+  })
+  await pushImage({registryUrl: url, repository: 'colibris/shop/site', authorize: client.authorizeRegistry, layoutDirectory, signal})
+  await client.close()
+  return image
+}
+
+async function started(w: World, instance = 'i-1'): Promise<unknown> {
+  const link = await w.gateway.link(w.node)
+  link.send({type: 'start', instance, revision: 'rev_7', lease: 'lea_9'})
+  return await w.gateway.next('started', 'start_failed')
+}
+
+test('a leased function is fetched, started when a gateway asks, reached through the tunnel, signed for and paid', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  expect(w.coordinator.heartbeats[0]).toMatchObject({node: w.node, earn: ['colibris/LEAF'], runtime: 'memory', memoryBytes: 256 * MIB})
+  expect(await w.gateway.next('ready')).toEqual({type: 'ready', instances: []})
+  await expect.poll(() => miner.status.leases).toMatchObject([{id: 'lea_9', function: 'colibris/shop/site', imageReady: true}])
+  expect(await started(w)).toMatchObject({type: 'started', instance: 'i-1', tier: 'running'})
+  expect(await w.gateway.ask(w.node, 'i-1')).toContain('from the function')
+  ;(await w.gateway.link(w.node)).send(w.gateway.propose(w.nodeKey, {requests: 1, bytesIn: 10, bytesOut: 10, mibMs: 1}))
+  const {receipt} = await w.gateway.next('receipt')
+  expect(openReceipt(receipt).attestation).toMatchObject({mibMs: 1, bytesIn: 10, bytesOut: 10})
+  await expect.poll(() => [...w.coordinator.receipts.values()]).toEqual([receipt])
+  await expect.poll(() => miner.status.earnings).toEqual([{incentive: 'colibris/LEAF', paidMinor: 1, pendingMinor: 0}])
+  ;(await w.gateway.link(w.node)).send({type: 'stop', instance: 'i-1', graceMs: 100})
+  await expect.poll(() => w.runtime.list(signal)).toEqual([])
+  await miner.drain()
+})
+
+test('what the function prints goes to the coordinator with the next heartbeat', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  await started(w)
+  await w.gateway.ask(w.node, 'i-1')
+  await miner.drain()
+  const lines = w.coordinator.heartbeats.flatMap((beat) => beat.logs)
+  expect(lines).toMatchObject([{revision: 'rev_7', instance: 'i-1', line: 'asked'}])
+  expect(w.coordinator.heartbeats.at(-1)?.draining).toBe(true)
+})
+
+test.each([
+  ['a lease of another', {lease: 'lea_8', revision: 'rev_7'}, 'expired'],
+  ['another revision than the lease is for', {lease: 'lea_9', revision: 'rev_6'}, 'invalid_input']
+])('a start for %s fails', async (_what, asked, code) => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  ;(await w.gateway.link(w.node)).send({type: 'start', instance: 'i-1', ...asked})
+  expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-1', code})
+  await miner.drain()
+})
+
+test('a function that crashes while it starts is said with its last words, and nothing of it stays', async () => {
+  const w = await world((process) => {
+    process.log('no such table')
+    throw new Error('boom')
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  expect(await started(w)).toMatchObject({type: 'start_failed', code: 'crash', message: expect.stringContaining('no such table')})
+  expect(await w.runtime.list(signal)).toEqual([])
+  expect(w.gateway.messages.some(({type}) => type === 'ended')).toBe(false)
+  await miner.drain()
+})
+
+test('a function that ends by itself is said, once', async () => {
+  let end: (code: number) => void = () => undefined
+  const w = await world((process) => {
+    end = process.exit
+    return (_request, response) => void response.end('hi')
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  await started(w)
+  end(3)
+  expect(await w.gateway.next('ended')).toEqual({type: 'ended', instance: 'i-1', exitCode: 3, oom: false})
+  expect(await w.gateway.ask(w.node, 'i-1')).toBeUndefined()
+  await miner.drain()
+})
+
+test('a node is full when the limits that its owner set are used up', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner({limits: {memoryBytes: 100 * MIB, cpuMillis: 1000}})
+  expect(await started(w, 'i-1')).toMatchObject({type: 'started'})
+  expect(await started(w, 'i-2')).toMatchObject({type: 'start_failed', code: 'overloaded'})
+  await miner.drain()
+})
+
+test('when the budget of a lease is used up the gateway is told, instances stop, and further starts and connections are refused', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table({lease: {budgets: [{incentive: 'colibris/LEAF', amountMinor: 3}]}}))
+  const miner = await w.miner()
+  await started(w)
+  ;(await w.gateway.link(w.node)).send(w.gateway.propose(w.nodeKey, {requests: 3}))
+  await w.gateway.next('receipt')
+  expect(await w.gateway.next('budget_empty')).toEqual({type: 'budget_empty', lease: 'lea_9'})
+  expect(await w.gateway.ask(w.node, 'i-1')).toBeUndefined()
+  expect(await started(w, 'i-2')).toMatchObject({type: 'start_failed', code: 'reward_pool_empty'})
+  await expect.poll(() => w.runtime.list(signal), {timeout: 5000}).toEqual([])
+  await miner.drain()
+})
+
+test('when a lease is taken away its instances stop', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  await started(w)
+  w.coordinator.setTable(w.table({leases: []}))
+  await expect.poll(() => w.runtime.list(signal), {timeout: 5000}).toEqual([])
+  await miner.drain()
+})
+
+test('with the coordinator gone a miner starts from the table and images on disk, serves, and is paid once when it is back', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const first = await w.miner()
+  await started(w)
+  await first.drain()
+  await w.coordinator.stop()
+  const second = await w.miner()
+  expect(await started(w, 'i-2')).toMatchObject({type: 'started'})
+  expect(await w.gateway.ask(w.node, 'i-2')).toContain('from the function')
+  const proposed = w.gateway.propose(w.nodeKey, {requests: 1})
+  const link = await w.gateway.link(w.node)
+  link.send(proposed)
+  const one = await w.gateway.next('receipt')
+  link.send(proposed)
+  expect(await w.gateway.next('receipt')).toEqual(one)
+  expect(second.status.pendingReceipts).toBe(1)
+  await w.coordinator.start()
+  await expect.poll(() => [...w.coordinator.receipts.values()] as Receipt[], {timeout: 20_000}).toEqual([one.receipt])
+  await second.drain()
+})
+
+test('after a kill the next process adopts what still has a lease, tells the gateway, and stops the rest', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const first = await w.miner()
+  await started(w, 'i-1')
+  await first.drain()
+  const labels = {gateway: w.gateway.id, revision: 'rev_7'}
+  const {manifestDigest} = await prepared(w)
+  const limits = {memoryBytes: 64 * MIB, cpuMillis: 100, pidsMax: 10, scratchBytes: MIB, logBytes: MIB}
+  const left = {imageDigest: manifestDigest, argv: [], env: {}, port: 8080, limits}
+  await w.runtime.start({...left, id: 'good', labels: {...labels, lease: 'lea_9'}}, signal)
+  await w.runtime.start({...left, id: 'bad', labels: {...labels, lease: 'lea_1'}}, signal)
+  const second = await w.miner()
+  expect((await w.runtime.list(signal)).map(({id}) => id)).toEqual(['good'])
+  await expect
+    .poll(() => w.gateway.messages.filter(({type}) => type === 'ready').at(-1))
+    .toEqual({type: 'ready', instances: [{instance: 'good', revision: 'rev_7', lease: 'lea_9'}]})
+  expect(await w.gateway.ask(w.node, 'good')).toContain('from the function')
+  await second.drain()
+  expect(await w.runtime.list(signal)).toEqual([])
+})
+
+async function prepared(w: World): Promise<{manifestDigest: string}> {
+  const {readLayoutRoot} = await import('../../src/images/layout.ts')
+  const {readdir} = await import('node:fs/promises')
+  const layouts = join(w.directory, 'm', 'images', 'layouts')
+  const [name = ''] = await readdir(layouts)
+  return {manifestDigest: (await readLayoutRoot(join(layouts, name))).digest}
+}
+
+test('draining says so, lets a request that is under way finish, and stops every container', async () => {
+  const release = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
+  const w = await world(() => (_request, response) => {
+    asked.resolve()
+    void release.promise.then(() => response.end('late but whole'))
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  await started(w)
+  const answer = w.gateway.ask(w.node, 'i-1')
+  await asked.promise
+  const drained = miner.drain()
+  await w.gateway.next('draining')
+  release.resolve()
+  expect(await answer).toContain('late but whole')
+  expect(await drained).toEqual({stopped: 1, inTime: true, receiptsWaiting: 0})
+  expect(await w.runtime.list(signal)).toEqual([])
+  expect(await readStatus(join(w.directory, 'm'))).toMatchObject({draining: true, instances: []})
+})
+
+test('a host that enforces no limits takes no work of strangers', async () => {
+  const w = await world()
+  await expect(w.miner({allowUnlimited: false})).rejects.toMatchObject({code: 'not_a_host_of_limits'})
+})
+
+test('a node that the network does not know is told so at its first heartbeat', async () => {
+  const w = await world()
+  const stranger = await loadOrCreateKeyFile(join(w.directory, 'm', 'other.key'))
+  const client = createClient({
+    coordinatorUrl: w.coordinator.url,
+    networkId: w.coordinator.network,
+    coordinatorKey: w.coordinator.key.publicKey,
+    now: Date.now,
+    key: stranger,
+    account: 'new'
+  })
+  onTestFinished(() => client.close())
+  await expect(w.miner({nodeKey: stranger, client})).rejects.toMatchObject({code: 'unauthorized'})
+})
