@@ -1,0 +1,103 @@
+import {CreoError} from '../core/errors.ts'
+import type {LedgerMachine} from '../core/exchange/ledger-machine.ts'
+import type {SequencedCommand} from '../core/exchange/outcome.ts'
+import {type CommandBody, commandBodySchema, type SignedCommand} from '../core/protocol/commands.ts'
+import type {Receipt} from '../core/protocol/receipts.ts'
+import {commandHash, verifyCommand} from '../identity/commands.ts'
+import {keyIdOf, sha256Hex} from '../identity/keys.ts'
+import {openReceipt, verifyReceipt} from '../identity/receipts.ts'
+
+/** A command whose signer is known; what is left to say is its place and time. */
+export type AuthenticCommand = Omit<SequencedCommand, 'seq' | 'atMs'>
+
+/**
+ * Decodes a command and checks that its key signed it, and for a receipt that its gateway and node did. Keys are those that the machine knows now.
+ * `signatures: false` leaves the signatures out (a replay of a journal whose hashes hold).
+ * @throws {CreoError} `invalid_input`, `unauthorized`, `bad_signature`
+ */
+export function authenticate(
+  machine: LedgerMachine,
+  command: SignedCommand,
+  {signatures}: {readonly signatures: boolean}
+): AuthenticCommand {
+  if (command.network !== machine.state.networkId) {
+    throw new CreoError('unauthorized', 'The command was signed for another network.', {hint: 'Join this network and sign again.'})
+  }
+  const body = decodeCommandBody(command.body)
+  const publicKey = signingKey(machine, command, body)
+  if (signatures && !verifyCommand(command, publicKey)) {
+    throw new CreoError('bad_signature', `The signature of key ${command.keyId} does not hold.`, {
+      hint: 'Sign the exact body with the key that the command names.'
+    })
+  }
+  if (body.type === 'receipt.pay') checkReceipt(machine, body.receipt, signatures)
+  const {account, keyId, idempotencyKey, notAfterMs} = command
+  return {
+    account,
+    keyId,
+    idempotencyKey,
+    notAfterMs,
+    hash: commandHash(command),
+    bodySha256: sha256Hex(command.body),
+    bodyKeyIds: publicKeysIn(body).map((key) => keyIdOf(key)),
+    body
+  }
+}
+
+function decodeCommandBody(text: string): CommandBody {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new CreoError('invalid_input', 'The body of the command is not JSON.', {cause})
+  }
+  const parsed = commandBodySchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw new CreoError('invalid_input', `The command's ${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'is not valid'}.`, {
+    cause: parsed.error
+  })
+}
+
+function signingKey(machine: LedgerMachine, command: SignedCommand, body: CommandBody): string {
+  const {genesis, accountsByKey} = machine.state
+  if (command.account === 'coordinator') return genesis.coordinatorKey
+  if (command.account === 'operator') return genesis.operatorKey
+  if (command.account === 'new') {
+    const brought = body.type === 'account.create' || body.type === 'node.enroll' ? publicKeysIn(body) : []
+    const key = brought.find((candidate) => keyIdOf(candidate) === command.keyId)
+    if (key !== undefined) return key
+    throw new CreoError('unauthorized', `The body brings no key ${command.keyId}.`, {
+      hint: 'Sign with one of the keys that the command names.'
+    })
+  }
+  const known = accountsByKey.get(command.keyId)
+  if (known !== undefined && known.account.id === command.account) return known.key.publicKey
+  throw new CreoError('unauthorized', `Key ${command.keyId} is not a key of ${command.account}.`, {
+    hint: 'Check the account and the key file.'
+  })
+}
+
+function publicKeysIn(body: CommandBody): string[] {
+  switch (body.type) {
+    case 'account.create':
+      return body.keys.map((key) => key.publicKey)
+    case 'node.enroll':
+    case 'gateway.admit':
+    case 'gateway.revoke':
+      return [body.publicKey]
+    default:
+      return []
+  }
+}
+
+function checkReceipt(machine: LedgerMachine, receipt: Receipt, signatures: boolean): void {
+  const {proposal} = openReceipt(receipt)
+  const gatewayKey = machine.state.gateways.get(proposal.gateway)?.publicKey
+  const nodeKey = machine.state.nodes.get(proposal.node)?.publicKey
+  if (gatewayKey === undefined) throw new CreoError('unauthorized', `${proposal.gateway} was never admitted.`)
+  if (nodeKey === undefined) throw new CreoError('unauthorized', `${proposal.node} is not enrolled.`)
+  if (signatures && !verifyReceipt(receipt, {gatewayKey, nodeKey})) {
+    throw new CreoError('bad_signature', 'A signature of the receipt does not hold.', {hint: 'Gateway and node both sign the exact texts.'})
+  }
+}

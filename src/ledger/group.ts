@@ -1,0 +1,44 @@
+import {createHash} from 'node:crypto'
+import type {Outcome} from '../core/exchange/outcome.ts'
+import type {SignedCommand} from '../core/protocol/commands.ts'
+
+/** Commands that one group holds at most. */
+export const GROUP_COMMANDS_MAX = 1000
+
+/** One command as it is journaled: what was signed, when it was applied, and what it did. */
+export interface JournaledCommand {
+  readonly atMs: number
+  readonly command: SignedCommand
+  readonly outcome: Outcome
+}
+
+/** A group of commands with its place in the chain; `body` is the text that the hash covers. */
+export interface JournalGroup {
+  readonly number: number
+  readonly firstSeq: number
+  readonly lastSeq: number
+  readonly ruleset: string
+  readonly prevHash: string
+  readonly hash: string
+  readonly body: Uint8Array
+}
+
+export function encodeCommand(journaled: JournaledCommand): string {
+  return JSON.stringify({atMs: journaled.atMs, command: journaled.command, outcome: journaled.outcome})
+}
+
+export function encodeBody(commands: readonly string[]): string {
+  return `{"commands":[${commands.join(',')}]}`
+}
+
+/** Only for bodies whose hash has been checked: their form is this program's own. */
+export function decodeBody(body: Uint8Array): readonly JournaledCommand[] {
+  const {commands} = JSON.parse(new TextDecoder().decode(body)) as {commands: readonly JournaledCommand[]}
+  return commands
+}
+
+/** Each group's hash covers its place, its ruleset, the hash before it and every byte of its body. The first is chained to the network's id. */
+export function groupHash(group: Omit<JournalGroup, 'hash'>): string {
+  const head = ['creo-group-v1', group.number, group.firstSeq, group.lastSeq, group.ruleset, group.prevHash, ''].join('\n')
+  return createHash('sha256').update(head).update(group.body).digest('hex')
+}

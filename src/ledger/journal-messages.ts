@@ -1,0 +1,23 @@
+/** What the ledger and its journal worker say to each other. */
+
+export interface WorkerSettings {
+  readonly journalPath: string
+  readonly projectionsPath: string
+  readonly networkId: string
+  readonly volumeBucketMs: number
+}
+
+export type ToWorker =
+  /** The journal has been replayed: bring the projections up to it. */
+  | {readonly type: 'project'}
+  | {readonly type: 'append'; readonly firstSeq: number; readonly lastSeq: number; readonly ruleset: string; readonly body: string}
+  | {readonly type: 'close'}
+
+export type FromWorker =
+  | {readonly type: 'opened'}
+  | {readonly type: 'caught_up'}
+  | {readonly type: 'committed'; readonly lastSeq: number}
+  | {readonly type: 'projected'; readonly lastSeq: number}
+  | {readonly type: 'closed'}
+  /** Nothing more is written after this. */
+  | {readonly type: 'failed'; readonly code: string; readonly message: string}

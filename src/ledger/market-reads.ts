@@ -1,0 +1,116 @@
+import type Database from 'better-sqlite3'
+import type {BookView, IncentiveView, OfferView, OrderView, RedemptionView, TradeView} from '../core/protocol/api.ts'
+import {FilteredRows, rowsOf} from './filtered-rows.ts'
+import type {LedgerReads} from './port.ts'
+
+const BOOK_LEVELS_MAX = 100
+
+const INCENTIVES = `
+SELECT id, org, name, scope, decimals, lot_minor AS lotMinor, supply_minor AS supplyMinor, trade_volume_limit AS tradeVolumeLimitMicroGutta,
+  (SELECT coalesce(sum(notional), 0) FROM volume_buckets WHERE incentive = id AND bucket > @bucket) AS tradeVolumeUsedMicroGutta,
+  captured, transferable, issued_at_ms AS issuedAtMs
+FROM incentives`
+const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, place AS "where" FROM offers'
+const LEVELS = `
+SELECT price AS priceMicroGutta, sum(remaining) AS lots FROM orders
+WHERE status = 'open' AND incentive = @incentive AND side = @side GROUP BY price ORDER BY price * @sign LIMIT ${BOOK_LEVELS_MAX}`
+const TRADES = `
+SELECT seq, position AS "index", incentive, price AS priceMicroGutta, lots, taker_side AS takerSide, at_ms AS atMs FROM trades
+WHERE incentive = @incentive AND seq < @beforeSeq ORDER BY seq DESC, position DESC LIMIT @limit`
+const ORDERS = `
+SELECT id, account, incentive, side, price AS priceMicroGutta, lots, remaining AS remainingLots, status, reason, placed_at_ms AS placedAtMs
+FROM orders`
+const REDEMPTIONS = `
+SELECT id, offer, incentive, holder, quantity, amount_minor AS amountMinor, status, requested_at_ms AS requestedAtMs, ended_at_ms AS endedAtMs
+FROM redemptions`
+
+type IncentiveRow = Omit<IncentiveView, 'scope' | 'transferable'> & {readonly scope: string | null; readonly transferable: number}
+type Named<T> = Database.Statement<[Record<string, unknown>], T>
+
+/** Incentives, offers, books, orders, trades and redemptions. */
+export class MarketReads {
+  readonly #now: () => number
+  readonly #window: {readonly bucketMs: number; readonly buckets: number}
+  readonly #incentives: FilteredRows<IncentiveRow, 'id'>
+  readonly #offers: FilteredRows<OfferView, 'id' | 'incentive'>
+  readonly #levels: Named<BookView['bids'][number]>
+  readonly #sequence: Database.Statement<[], {seq: number}>
+  readonly #trades: Named<TradeView>
+  readonly #orders: FilteredRows<OrderView, 'id' | 'account' | 'incentive' | 'status'>
+  readonly #redemptions: FilteredRows<RedemptionView, 'id' | 'holder' | 'incentive' | 'status'>
+
+  constructor(
+    database: Database.Database,
+    options: {readonly now: () => number; readonly volumeBucketMs: number; readonly volumeBuckets: number}
+  ) {
+    this.#now = options.now
+    this.#window = {bucketMs: options.volumeBucketMs, buckets: options.volumeBuckets}
+    this.#incentives = new FilteredRows(database, INCENTIVES, 'ORDER BY id')
+    this.#offers = new FilteredRows(database, OFFERS, 'ORDER BY seq')
+    this.#levels = database.prepare(LEVELS)
+    this.#sequence = database.prepare('SELECT seq FROM watermark')
+    this.#trades = database.prepare(TRADES)
+    this.#orders = new FilteredRows(database, ORDERS, 'ORDER BY seq DESC')
+    this.#redemptions = new FilteredRows(database, REDEMPTIONS, 'ORDER BY seq DESC')
+  }
+
+  incentives(): IncentiveView[] {
+    return this.#incentives.all({}, {bound: {bucket: this.#oldestBucket()}}).map(incentiveView)
+  }
+
+  incentive(id: string): IncentiveView | undefined {
+    const row = this.#incentives.get({id}, {bucket: this.#oldestBucket()})
+    return row && incentiveView(row)
+  }
+
+  offers({incentive}: {readonly incentive?: string}): OfferView[] {
+    return this.#offers.all({incentive})
+  }
+
+  offer(id: string): OfferView | undefined {
+    return this.#offers.get({id})
+  }
+
+  book(incentive: string): BookView {
+    const sequence = this.#sequence.get()?.seq ?? 0
+    return {
+      incentive,
+      sequence,
+      bids: this.#levels.all({incentive, side: 'buy', sign: -1}),
+      asks: this.#levels.all({incentive, side: 'sell', sign: 1})
+    }
+  }
+
+  trades(incentive: string, {limit, beforeSeq}: {readonly limit: number; readonly beforeSeq?: number}): TradeView[] {
+    return this.#trades.all({incentive, beforeSeq: beforeSeq ?? Number.MAX_SAFE_INTEGER, limit: rowsOf(limit)})
+  }
+
+  orders({account, incentive, status, limit}: Parameters<LedgerReads['orders']>[0]): OrderView[] {
+    return this.#orders.all({account, incentive, status}, {limit})
+  }
+
+  order(id: string): OrderView | undefined {
+    return this.#orders.get({id})
+  }
+
+  redemptions({holder, incentive, status, limit}: Parameters<LedgerReads['redemptions']>[0]): RedemptionView[] {
+    return this.#redemptions.all({holder, incentive, status}, {limit})
+  }
+
+  redemption(id: string): RedemptionView | undefined {
+    return this.#redemptions.get({id})
+  }
+
+  /** The last bucket that the rolling window has left behind. */
+  #oldestBucket(): number {
+    return Math.floor(this.#now() / this.#window.bucketMs) - this.#window.buckets - 1
+  }
+}
+
+function incentiveView(row: IncentiveRow): IncentiveView {
+  return {
+    ...row,
+    scope: row.scope === null ? null : (JSON.parse(row.scope) as IncentiveView['scope']),
+    transferable: row.transferable === 1
+  }
+}

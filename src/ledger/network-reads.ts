@@ -1,0 +1,130 @@
+import {isIP} from 'node:net'
+import type Database from 'better-sqlite3'
+import {FilteredRows, rowsOf} from './filtered-rows.ts'
+import type {AppRoutes, AppView, EpochView, GatewayView, LeaseView, LedgerReads, NodeView, ReceiptView, RevisionView} from './port.ts'
+
+const REVISIONS = 'SELECT id, org, app, function, image_digest AS imageDigest, spec, current, deployed_at_ms AS deployedAtMs FROM revisions'
+const LEASES = 'SELECT id, node, revision, starts_at_ms AS startsAtMs, ends_at_ms AS endsAtMs, status FROM leases'
+const BUDGETS =
+  'SELECT incentive, reserved_minor AS reservedMinor, paid_minor AS paidMinor FROM lease_budgets WHERE lease = ? ORDER BY position'
+const NODES = 'SELECT id, name, owner, architecture, public_key AS publicKey, enrolled_at_ms AS enrolledAtMs FROM nodes'
+const GATEWAYS = `
+SELECT id, public_key AS publicKey, name, tunnel_url AS tunnelUrl, public_url AS publicUrl FROM gateways WHERE admitted = 1 ORDER BY id`
+const RECEIPTS = 'SELECT id, lease, requests, mib_ms AS mibMs, paid, seq, at_ms AS atMs FROM receipts'
+
+type RevisionRow = Omit<RevisionView, 'spec' | 'current'> & {readonly spec: string; readonly current: number}
+type ReceiptRow = Omit<ReceiptView, 'paid'> & {readonly paid: string}
+type LeaseRow = Omit<LeaseView, 'budgets'>
+
+/** Apps, revisions, leases, nodes, gateways, receipts and epochs. */
+export class NetworkReads {
+  readonly #apps: FilteredRows<{org: string; app: string; routes: string}, 'org' | 'app'>
+  readonly #revisions: FilteredRows<RevisionRow, 'id' | 'org' | 'app' | 'current'>
+  readonly #leases: FilteredRows<LeaseRow, 'id' | 'node' | 'revision' | 'status'>
+  readonly #budgets: Database.Statement<[string], LeaseView['budgets'][number]>
+  readonly #nodes: FilteredRows<NodeView, 'id' | 'key_id' | 'owner'>
+  readonly #gateways: Database.Statement<[], GatewayView>
+  readonly #receipts: FilteredRows<ReceiptRow, 'id' | 'lease' | 'node'>
+  readonly #epochs: Database.Statement<[number], Omit<EpochView, 'shares'> & {shares: string}>
+
+  constructor(database: Database.Database) {
+    this.#apps = new FilteredRows(database, 'SELECT org, app, routes FROM apps', 'ORDER BY org, app')
+    this.#revisions = new FilteredRows(database, REVISIONS, 'ORDER BY number')
+    this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq')
+    this.#budgets = database.prepare(BUDGETS)
+    this.#nodes = new FilteredRows(database, NODES, 'ORDER BY seq')
+    this.#gateways = database.prepare(GATEWAYS)
+    this.#receipts = new FilteredRows(database, RECEIPTS, 'ORDER BY seq DESC')
+    this.#epochs = database.prepare('SELECT epoch, seq, minted AS mintedMicroGutta, shares FROM epochs ORDER BY epoch DESC LIMIT ?')
+  }
+
+  apps({org}: {readonly org?: string}): AppView[] {
+    return this.#apps.all({org}).map((row) => this.#appView(row))
+  }
+
+  app(org: string, app: string): AppView | undefined {
+    const row = this.#apps.get({org, app})
+    return row && this.#appView(row)
+  }
+
+  appRoutes(): AppRoutes[] {
+    return this.#apps.all({}).map((row) => ({
+      org: row.org,
+      app: row.app,
+      routes: JSON.parse(row.routes) as AppRoutes['routes'],
+      functions: this.#revisionsOf(row.org, row.app).map((revision) => ({function: revision.function, revision: revision.id}))
+    }))
+  }
+
+  revision(id: string): RevisionView | undefined {
+    const row = this.#revisions.get({id})
+    return row && revisionView(row)
+  }
+
+  currentRevisions(): RevisionView[] {
+    return this.#revisions.all({current: 1}).map(revisionView)
+  }
+
+  leases({node, revision, status}: Parameters<LedgerReads['leases']>[0]): LeaseView[] {
+    const rows = this.#leases.all({node, revision, status})
+    return rows.map((row) => ({...row, budgets: this.#budgets.all(row.id)}))
+  }
+
+  lease(id: string): LeaseView | undefined {
+    const row = this.#leases.get({id})
+    return row && {...row, budgets: this.#budgets.all(row.id)}
+  }
+
+  nodes({owner}: {readonly owner?: string}): NodeView[] {
+    return this.#nodes.all({owner})
+  }
+
+  node(id: string): NodeView | undefined {
+    return this.#nodes.get({id})
+  }
+
+  nodeByKey(keyId: string): NodeView | undefined {
+    return this.#nodes.get({key_id: keyId})
+  }
+
+  gateways(): GatewayView[] {
+    return this.#gateways.all()
+  }
+
+  receipts({lease, node, limit}: Parameters<LedgerReads['receipts']>[0]): ReceiptView[] {
+    return this.#receipts.all({lease, node}, {limit}).map(receiptView)
+  }
+
+  receipt(id: string): ReceiptView | undefined {
+    const row = this.#receipts.get({id})
+    return row && receiptView(row)
+  }
+
+  epochs({limit}: {readonly limit: number}): EpochView[] {
+    return this.#epochs.all(rowsOf(limit)).map((row) => ({...row, shares: JSON.parse(row.shares) as EpochView['shares']}))
+  }
+
+  #appView({org, app, routes}: {readonly org: string; readonly app: string; readonly routes: string}): AppView {
+    const addresses = this.gateways().map((gateway) => addressOf(gateway.publicUrl, org, app))
+    return {org, app, routes: JSON.parse(routes) as AppView['routes'], revisions: this.#revisionsOf(org, app), addresses}
+  }
+
+  #revisionsOf(org: string, app: string): RevisionView[] {
+    return this.#revisions.all({org, app, current: 1}).map(revisionView)
+  }
+}
+
+/** Where an app is reached at a gateway: by name under its domain, by path where the gateway has an IP address alone. */
+function addressOf(publicUrl: string, org: string, app: string): string {
+  const url = new URL(publicUrl)
+  if (isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0) return `${url.origin}/@${app}--${org}/`
+  return `${url.protocol}//${app}--${org}.${url.host}/`
+}
+
+function revisionView(row: RevisionRow): RevisionView {
+  return {...row, spec: JSON.parse(row.spec) as RevisionView['spec'], current: row.current === 1}
+}
+
+function receiptView(row: ReceiptRow): ReceiptView {
+  return {...row, paid: JSON.parse(row.paid) as ReceiptView['paid']}
+}

@@ -1,0 +1,81 @@
+import type Database from 'better-sqlite3'
+
+export const PROJECTIONS_FILE = 'ledger.sqlite'
+
+/** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
+export const PROJECTION_VERSION = 1
+
+const TABLES = `
+CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
+CREATE TABLE accounts (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at_ms INTEGER NOT NULL, keys TEXT NOT NULL) STRICT;
+CREATE TABLE account_keys (key_id TEXT PRIMARY KEY, account TEXT NOT NULL, roles TEXT NOT NULL) STRICT;
+CREATE TABLE balances (
+  account TEXT NOT NULL, asset TEXT NOT NULL, kind TEXT NOT NULL, amount_minor INTEGER NOT NULL, PRIMARY KEY (account, asset, kind)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE entries (
+  number INTEGER PRIMARY KEY, account TEXT NOT NULL, asset TEXT NOT NULL, kind TEXT NOT NULL, delta_minor INTEGER NOT NULL,
+  balance_minor INTEGER NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, command TEXT NOT NULL
+) STRICT;
+CREATE INDEX entries_of_account ON entries (account, number);
+CREATE TABLE nodes (
+  id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, architecture TEXT NOT NULL, key_id TEXT NOT NULL UNIQUE, public_key TEXT NOT NULL,
+  enrolled_at_ms INTEGER NOT NULL, seq INTEGER NOT NULL
+) STRICT;
+CREATE TABLE gateways (
+  id TEXT PRIMARY KEY, public_key TEXT NOT NULL, name TEXT NOT NULL, tunnel_url TEXT NOT NULL, public_url TEXT NOT NULL, admitted INTEGER NOT NULL
+) STRICT;
+CREATE TABLE incentives (
+  id TEXT PRIMARY KEY, org TEXT NOT NULL, name TEXT NOT NULL, scope TEXT, decimals INTEGER NOT NULL, lot_minor INTEGER NOT NULL,
+  supply_minor INTEGER NOT NULL, trade_volume_limit INTEGER NOT NULL, captured TEXT NOT NULL, transferable INTEGER NOT NULL, issued_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE volume_buckets (
+  incentive TEXT NOT NULL, bucket INTEGER NOT NULL, notional INTEGER NOT NULL, PRIMARY KEY (incentive, bucket)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE offers (
+  id TEXT PRIMARY KEY, incentive TEXT NOT NULL, item TEXT NOT NULL, price_minor INTEGER NOT NULL, stock INTEGER NOT NULL, place TEXT NOT NULL, seq INTEGER NOT NULL
+) STRICT;
+CREATE TABLE orders (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, incentive TEXT NOT NULL, side TEXT NOT NULL, price INTEGER NOT NULL,
+  lots INTEGER NOT NULL, remaining INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT, placed_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX orders_open ON orders (incentive, side, price) WHERE status = 'open';
+CREATE INDEX orders_of_account ON orders (account, seq);
+CREATE TABLE trades (
+  incentive TEXT NOT NULL, seq INTEGER NOT NULL, position INTEGER NOT NULL, price INTEGER NOT NULL, lots INTEGER NOT NULL, taker_side TEXT NOT NULL,
+  maker TEXT NOT NULL, taker TEXT NOT NULL, maker_fee INTEGER NOT NULL, taker_fee INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+  PRIMARY KEY (incentive, seq, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE redemptions (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offer TEXT NOT NULL, incentive TEXT NOT NULL, holder TEXT NOT NULL, quantity INTEGER NOT NULL,
+  amount_minor INTEGER NOT NULL, status TEXT NOT NULL, requested_at_ms INTEGER NOT NULL, ended_at_ms INTEGER
+) STRICT;
+CREATE TABLE apps (org TEXT NOT NULL, app TEXT NOT NULL, routes TEXT NOT NULL, PRIMARY KEY (org, app)) STRICT;
+CREATE TABLE revisions (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, org TEXT NOT NULL, app TEXT NOT NULL, function TEXT NOT NULL, image_digest TEXT NOT NULL,
+  spec TEXT NOT NULL, current INTEGER NOT NULL, deployed_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX revisions_of_app ON revisions (org, app, function, current);
+CREATE TABLE leases (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, node TEXT NOT NULL, revision TEXT NOT NULL, starts_at_ms INTEGER NOT NULL, ends_at_ms INTEGER NOT NULL,
+  status TEXT NOT NULL
+) STRICT;
+CREATE INDEX leases_active ON leases (node) WHERE status = 'active';
+CREATE TABLE lease_budgets (
+  lease TEXT NOT NULL, position INTEGER NOT NULL, incentive TEXT NOT NULL, reserved_minor INTEGER NOT NULL, paid_minor INTEGER NOT NULL,
+  PRIMARY KEY (lease, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE receipts (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, lease TEXT NOT NULL, node TEXT NOT NULL, requests INTEGER NOT NULL, mib_ms INTEGER NOT NULL,
+  paid TEXT NOT NULL, at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX receipts_of_lease ON receipts (lease, seq);
+CREATE INDEX receipts_of_node ON receipts (node, seq);
+CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, seq INTEGER NOT NULL, minted INTEGER NOT NULL, shares TEXT NOT NULL) STRICT;
+`
+
+/** Tables of an empty file, with the watermark before the journal's first group. */
+export function createProjectionTables(database: Database.Database, networkId: string): void {
+  database.exec(TABLES)
+  database.prepare('INSERT INTO watermark VALUES (1, 0, 0, ?)').run(networkId)
+  database.pragma(`user_version = ${PROJECTION_VERSION}`)
+}

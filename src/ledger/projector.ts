@@ -1,0 +1,164 @@
+import type Database from 'better-sqlite3'
+import {REVISIONS_PER_DEPLOY_MAX} from '../core/exchange/limits.ts'
+import type {Effect} from '../core/exchange/outcome.ts'
+import {decodeBody, type JournalGroup} from './group.ts'
+
+/** Which command an effect is of. */
+interface Occasion {
+  readonly seq: number
+  readonly atMs: number
+  readonly command: string
+}
+
+type Write = (effect: Effect, occasion: Occasion) => void
+type EffectOf<T extends Effect['type']> = Extract<Effect, {type: T}>
+type Writes = {readonly [T in Effect['type']]: (effect: EffectOf<T>, occasion: Occasion) => void}
+
+/** Writes what journaled groups did into the tables that people query, each group and the new watermark in one transaction. */
+export class Projector {
+  readonly #database: Database.Database
+  readonly #writes: Writes
+  readonly #watermark: Database.Statement
+
+  constructor(database: Database.Database, {volumeBucketMs}: {readonly volumeBucketMs: number}) {
+    this.#database = database
+    this.#watermark = database.prepare('UPDATE watermark SET number = ?, seq = ?, hash = ?')
+    this.#writes = {
+      ...moneyWrites(database),
+      ...marketWrites(database, volumeBucketMs),
+      ...networkWrites(database),
+      ...workWrites(database)
+    }
+  }
+
+  project(group: JournalGroup): void {
+    const commands = decodeBody(group.body)
+    this.#database
+      .transaction(() => {
+        for (const [index, {atMs, command, outcome}] of commands.entries()) {
+          if (outcome.effects.length === 0) continue
+          const {type} = JSON.parse(command.body) as {type: string}
+          const occasion = {seq: group.firstSeq + index, atMs, command: type}
+          for (const effect of outcome.effects) (this.#writes[effect.type] as Write)(effect, occasion)
+        }
+        this.#watermark.run(group.number, group.lastSeq, group.hash)
+      })
+      .immediate()
+  }
+}
+
+function moneyWrites(database: Database.Database): Pick<Writes, 'entry' | 'account'> {
+  const entry = database.prepare(
+    'INSERT INTO entries (account, asset, kind, delta_minor, balance_minor, seq, at_ms, command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
+  )
+  const balance = database.prepare('INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?)')
+  const account = database.prepare('INSERT INTO accounts VALUES (?, ?, ?, ?)')
+  const key = database.prepare('INSERT INTO account_keys VALUES (?, ?, ?)')
+  return {
+    entry: (effect, {seq, atMs, command}) => {
+      entry.run(effect.account, effect.asset, effect.kind, effect.deltaMinor, effect.balanceMinor, seq, atMs, command)
+      balance.run(effect.account, effect.asset, effect.kind, effect.balanceMinor)
+    },
+    account: (effect, {atMs}) => {
+      account.run(effect.id, effect.name, atMs, JSON.stringify(effect.keys))
+      for (const {keyId, roles} of effect.keys) key.run(keyId, effect.id, JSON.stringify(roles))
+    }
+  }
+}
+
+type MarketEffects =
+  | 'incentive'
+  | 'incentive.limit'
+  | 'offer'
+  | 'offer.stock'
+  | 'order'
+  | 'order.changed'
+  | 'trade'
+  | 'redemption'
+  | 'redemption.ended'
+
+function marketWrites(database: Database.Database, volumeBucketMs: number): Pick<Writes, MarketEffects> {
+  const incentive = database.prepare('INSERT INTO incentives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const limit = database.prepare('UPDATE incentives SET trade_volume_limit = ? WHERE id = ?')
+  const offer = database.prepare('INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, ?)')
+  const stock = database.prepare('UPDATE offers SET stock = ? WHERE id = ?')
+  const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL)")
+  const redemptionEnded = database.prepare('UPDATE redemptions SET status = ?, ended_at_ms = ? WHERE id = ?')
+  return {
+    ...tradingWrites(database, volumeBucketMs),
+    incentive: (effect, {atMs}) => {
+      const scope = effect.scope === null ? null : JSON.stringify(effect.scope)
+      const terms = [effect.decimals, effect.lotMinor, effect.supplyMinor, effect.tradeVolumeLimitMicroGutta]
+      incentive.run(effect.id, effect.org, effect.name, scope, ...terms, effect.captured, effect.transferable ? 1 : 0, atMs)
+    },
+    'incentive.limit': (effect) => limit.run(effect.tradeVolumeLimitMicroGutta, effect.id),
+    offer: (effect, {seq}) => offer.run(effect.id, effect.incentive, effect.item, effect.priceMinor, effect.stock, effect.where, seq),
+    'offer.stock': (effect) => stock.run(effect.stock, effect.id),
+    redemption: (effect, {seq, atMs}) =>
+      redemption.run(seq, effect.id, effect.offer, effect.incentive, effect.holder, effect.quantity, effect.amountMinor, atMs),
+    'redemption.ended': (effect, {atMs}) => redemptionEnded.run(effect.status, atMs, effect.id)
+  }
+}
+
+function tradingWrites(database: Database.Database, volumeBucketMs: number): Pick<Writes, 'order' | 'order.changed' | 'trade'> {
+  const order = database.prepare("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', NULL, ?)")
+  const orderChanged = database.prepare('UPDATE orders SET remaining = ?, status = ?, reason = ? WHERE id = ?')
+  const trade = database.prepare('INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const volume = database.prepare(
+    'INSERT INTO volume_buckets VALUES (?, ?, ?) ON CONFLICT (incentive, bucket) DO UPDATE SET notional = notional + excluded.notional'
+  )
+  return {
+    order: (effect, {seq, atMs}) =>
+      order.run(seq, effect.id, effect.account, effect.incentive, effect.side, effect.priceMicroGutta, effect.lots, effect.lots, atMs),
+    'order.changed': (effect) => orderChanged.run(effect.remainingLots, effect.status, effect.reason, effect.id),
+    trade: (effect, {seq, atMs}) => {
+      const terms = [effect.priceMicroGutta, effect.lots, effect.takerSide, effect.maker, effect.taker]
+      trade.run(effect.incentive, seq, effect.index, ...terms, effect.makerFeeMicroGutta, effect.takerFeeMicroGutta, atMs)
+      volume.run(effect.incentive, Math.floor(atMs / volumeBucketMs), effect.priceMicroGutta * effect.lots)
+    }
+  }
+}
+
+function networkWrites(database: Database.Database): Pick<Writes, 'node' | 'gateway' | 'gateway.revoked' | 'app'> {
+  const node = database.prepare('INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+  const gateway = database.prepare('INSERT OR REPLACE INTO gateways VALUES (?, ?, ?, ?, ?, 1)')
+  const revoked = database.prepare('UPDATE gateways SET admitted = 0 WHERE id = ?')
+  const app = database.prepare('INSERT OR REPLACE INTO apps VALUES (?, ?, ?)')
+  const replaced = database.prepare('UPDATE revisions SET current = 0 WHERE org = ? AND app = ? AND function = ? AND current = 1')
+  const revision = database.prepare('INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)')
+  return {
+    node: (effect, {seq, atMs}) =>
+      node.run(effect.id, effect.owner, effect.name, effect.architecture, effect.keyId, effect.publicKey, atMs, seq),
+    gateway: (effect) => gateway.run(effect.id, effect.publicKey, effect.name, effect.tunnelUrl, effect.publicUrl),
+    'gateway.revoked': (effect) => revoked.run(effect.id),
+    app: (effect, {seq, atMs}) => {
+      app.run(effect.org, effect.app, JSON.stringify(effect.routes))
+      for (const [index, made] of effect.revisions.entries()) {
+        replaced.run(effect.org, effect.app, made.function)
+        const number = seq * REVISIONS_PER_DEPLOY_MAX + index
+        revision.run(number, made.id, effect.org, effect.app, made.function, made.imageDigest, JSON.stringify(made.spec), atMs)
+      }
+    }
+  }
+}
+
+function workWrites(database: Database.Database): Pick<Writes, 'lease' | 'lease.ended' | 'receipt' | 'epoch'> {
+  const lease = database.prepare("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, 'active')")
+  const budget = database.prepare('INSERT INTO lease_budgets VALUES (?, ?, ?, ?, 0)')
+  const leaseEnded = database.prepare("UPDATE leases SET status = 'ended' WHERE id = ?")
+  const receipt = database.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+  const paid = database.prepare('UPDATE lease_budgets SET paid_minor = paid_minor + ? WHERE lease = ? AND incentive = ?')
+  const epoch = database.prepare('INSERT INTO epochs VALUES (?, ?, ?, ?)')
+  return {
+    lease: (effect, {seq, atMs}) => {
+      lease.run(seq, effect.id, effect.node, effect.revision, atMs, effect.endsAtMs)
+      for (const [position, {incentive, amountMinor}] of effect.budgets.entries()) budget.run(effect.id, position, incentive, amountMinor)
+    },
+    'lease.ended': (effect) => leaseEnded.run(effect.id),
+    receipt: (effect, {seq, atMs}) => {
+      receipt.run(seq, effect.id, effect.lease, effect.node, effect.requests, effect.mibMs, JSON.stringify(effect.paid), atMs)
+      for (const {incentive, amountMinor} of effect.paid) paid.run(amountMinor, effect.lease, incentive)
+    },
+    epoch: (effect, {seq}) => epoch.run(effect.epoch, seq, effect.mintedMicroGutta, JSON.stringify(effect.shares))
+  }
+}

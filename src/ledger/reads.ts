@@ -1,0 +1,112 @@
+import Database from 'better-sqlite3'
+import type {BalanceView} from '../core/protocol/api.ts'
+import type {KeyRole} from '../core/protocol/commands.ts'
+import {FilteredRows, rowsOf} from './filtered-rows.ts'
+import type {JournalReader} from './journal.ts'
+import {MarketReads} from './market-reads.ts'
+import {NetworkReads} from './network-reads.ts'
+import type {AccountView, EntryView, JournalGroupView, LedgerReads} from './port.ts'
+
+/** Bytes of journal bodies that one page returns at most, beyond its first group. */
+const JOURNAL_PAGE_BYTES_MAX = 16 * 2 ** 20
+
+export interface ReadsOptions {
+  readonly journal: JournalReader
+  readonly now: () => number
+  readonly volumeBucketMs: number
+  readonly volumeBuckets: number
+}
+
+const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM balances'
+const ENTRIES = `
+SELECT seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor FROM entries`
+
+interface AccountRow {
+  readonly id: string
+  readonly name: string
+  readonly createdAtMs: number
+  readonly keys: string
+}
+
+/** All reads over one read-only connection. It sees what the worker has projected, which is committed. */
+export class SqliteReads implements LedgerReads {
+  readonly #database: Database.Database
+  readonly #journal: JournalReader
+  readonly #account: Database.Statement<[string, string], AccountRow>
+  readonly #key: Database.Statement<[string], {account: string; roles: string}>
+  readonly #balances: FilteredRows<BalanceView, 'account' | 'asset'>
+  readonly #entries: FilteredRows<EntryView, 'account' | 'asset'>
+  readonly #market: MarketReads
+  readonly #network: NetworkReads
+
+  constructor(path: string, options: ReadsOptions) {
+    this.#database = new Database(path, {readonly: true, fileMustExist: true})
+    this.#journal = options.journal
+    this.#account = this.#database.prepare('SELECT id, name, created_at_ms AS createdAtMs, keys FROM accounts WHERE id = ? OR name = ?')
+    this.#key = this.#database.prepare('SELECT account, roles FROM account_keys WHERE key_id = ?')
+    this.#balances = new FilteredRows(this.#database, BALANCES, 'ORDER BY account, asset, kind')
+    this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC')
+    this.#market = new MarketReads(this.#database, options)
+    this.#network = new NetworkReads(this.#database)
+  }
+
+  account(idOrName: string): AccountView | undefined {
+    const row = this.#account.get(idOrName, idOrName)
+    return row && {...row, keys: JSON.parse(row.keys) as AccountView['keys']}
+  }
+
+  accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined {
+    const row = this.#key.get(keyId)
+    return row && {account: row.account, roles: JSON.parse(row.roles) as KeyRole[]}
+  }
+
+  balances({account, asset}: {readonly account?: string; readonly asset?: string}): BalanceView[] {
+    return this.#balances.all({account, asset}).filter((balance) => balance.amountMinor !== 0)
+  }
+
+  entries({account, asset, limit}: {readonly account: string; readonly asset?: string; readonly limit: number}): EntryView[] {
+    return this.#entries.all({account, asset}, {limit})
+  }
+
+  journal({from, limit}: {readonly from: number; readonly limit: number}): JournalGroupView[] {
+    const groups: JournalGroupView[] = []
+    let bytes = 0
+    for (const {body, ...place} of this.#journal.groups(from)) {
+      bytes += body.length
+      if (groups.length === rowsOf(limit) || (groups.length > 0 && bytes > JOURNAL_PAGE_BYTES_MAX)) break
+      groups.push({...place, body: new TextDecoder().decode(body)})
+    }
+    return groups
+  }
+
+  incentives: LedgerReads['incentives'] = () => this.#market.incentives()
+  incentive: LedgerReads['incentive'] = (id) => this.#market.incentive(id)
+  offers: LedgerReads['offers'] = (filter) => this.#market.offers(filter)
+  offer: LedgerReads['offer'] = (id) => this.#market.offer(id)
+  book: LedgerReads['book'] = (incentive) => this.#market.book(incentive)
+  trades: LedgerReads['trades'] = (incentive, page) => this.#market.trades(incentive, page)
+  orders: LedgerReads['orders'] = (filter) => this.#market.orders(filter)
+  order: LedgerReads['order'] = (id) => this.#market.order(id)
+  redemptions: LedgerReads['redemptions'] = (filter) => this.#market.redemptions(filter)
+  redemption: LedgerReads['redemption'] = (id) => this.#market.redemption(id)
+  apps: LedgerReads['apps'] = (filter) => this.#network.apps(filter)
+  app: LedgerReads['app'] = (org, app) => this.#network.app(org, app)
+  appRoutes: LedgerReads['appRoutes'] = () => this.#network.appRoutes()
+  revision: LedgerReads['revision'] = (id) => this.#network.revision(id)
+  currentRevisions: LedgerReads['currentRevisions'] = () => this.#network.currentRevisions()
+  leases: LedgerReads['leases'] = (filter) => this.#network.leases(filter)
+  lease: LedgerReads['lease'] = (id) => this.#network.lease(id)
+  nodes: LedgerReads['nodes'] = (filter) => this.#network.nodes(filter)
+  node: LedgerReads['node'] = (id) => this.#network.node(id)
+  nodeByKey: LedgerReads['nodeByKey'] = (keyId) => this.#network.nodeByKey(keyId)
+  gateways: LedgerReads['gateways'] = () => this.#network.gateways()
+  receipts: LedgerReads['receipts'] = (filter) => this.#network.receipts(filter)
+  receipt: LedgerReads['receipt'] = (id) => this.#network.receipt(id)
+  epochs: LedgerReads['epochs'] = (page) => this.#network.epochs(page)
+  lastEpoch: LedgerReads['lastEpoch'] = () => this.#network.epochs({limit: 1})[0]
+
+  close(): void {
+    this.#database.close()
+    this.#journal.close()
+  }
+}

@@ -1,0 +1,66 @@
+import {CreoError} from '../core/errors.ts'
+import {LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
+import {genesisSchema} from '../core/protocol/genesis.ts'
+import {sha256Hex} from '../identity/keys.ts'
+import {authenticate} from './authenticate.ts'
+import {decodeBody, groupHash, type JournaledCommand, type JournalGroup} from './group.ts'
+import type {JournalHead} from './journal.ts'
+
+/** A journal group that is not what its network's rules make of it. */
+export class BadGroup extends Error {
+  readonly group: number
+
+  constructor(group: number, reason: string, cause?: unknown) {
+    super(reason, {cause})
+    this.group = group
+  }
+}
+
+/** @throws {CreoError} `invalid_input` for a text that is no genesis. */
+export function machineOf(genesisText: string): LedgerMachine {
+  try {
+    return LedgerMachine.fromGenesis(genesisSchema.parse(JSON.parse(genesisText)), sha256Hex(genesisText))
+  } catch (cause) {
+    throw new CreoError('invalid_input', 'The genesis file is not of the form creo-genesis-v1.', {cause})
+  }
+}
+
+/**
+ * Takes a machine through one more group: the chain, every hash, every command's authorship (signatures if asked) and every outcome.
+ * @throws {BadGroup} at the first thing that is not as journaled.
+ */
+export function replayGroup(
+  machine: LedgerMachine,
+  before: JournalHead,
+  group: JournalGroup,
+  {signatures}: {readonly signatures: boolean}
+): JournalHead {
+  const {number, firstSeq, lastSeq, hash} = group
+  if (number !== before.number + 1) throw new BadGroup(before.number + 1, 'is missing')
+  if (group.prevHash !== before.hash || groupHash(group) !== hash) throw new BadGroup(number, 'does not match its hash')
+  if (group.ruleset !== RULESET) throw new BadGroup(number, `is of the unknown ruleset "${group.ruleset}"`)
+  const commands = decodeBody(group.body)
+  if (firstSeq !== before.lastSeq + 1 || lastSeq !== firstSeq + commands.length - 1) throw new BadGroup(number, 'has a gap in its sequence')
+  for (const [index, journaled] of commands.entries()) replayCommand(machine, {group: number, seq: firstSeq + index, journaled, signatures})
+  return {number, lastSeq, hash}
+}
+
+interface ReplayedCommand {
+  readonly group: number
+  readonly seq: number
+  readonly journaled: JournaledCommand
+  readonly signatures: boolean
+}
+
+function replayCommand(machine: LedgerMachine, {group, seq, journaled, signatures}: ReplayedCommand): void {
+  let outcome: unknown
+  try {
+    const authentic = authenticate(machine, journaled.command, {signatures})
+    if (machine.firstAnswer(authentic) !== undefined) throw new Error('its idempotency key was used before')
+    outcome = machine.apply({...authentic, seq, atMs: journaled.atMs})
+  } catch (cause) {
+    throw new BadGroup(group, `command ${seq} can't be repeated: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
+  }
+  if (JSON.stringify(outcome) !== JSON.stringify(journaled.outcome))
+    throw new BadGroup(group, `command ${seq} does something else than was journaled`)
+}

@@ -1,0 +1,185 @@
+import {rmSync} from 'node:fs'
+import {join} from 'node:path'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import type {Ledger} from '../../src/ledger/port.ts'
+import {LedgerWorld, orderOf} from './ledger-world.ts'
+
+let world: LedgerWorld
+
+beforeEach(async () => {
+  world = await LedgerWorld.make()
+})
+
+afterEach(async () => {
+  await world.remove()
+})
+
+/** Everything that the reads show, for comparing. */
+function everything({reads}: Ledger): unknown {
+  return {
+    balances: reads.balances({}),
+    incentives: reads.incentives(),
+    offers: reads.offers({}),
+    book: reads.book('acme/LEAF'),
+    trades: reads.trades('acme/LEAF', {limit: 1000}),
+    orders: reads.orders({limit: 1000}),
+    redemptions: reads.redemptions({limit: 1000}),
+    apps: reads.apps({}),
+    routes: reads.appRoutes(),
+    leases: reads.leases({}),
+    nodes: reads.nodes({}),
+    gateways: reads.gateways(),
+    receipts: reads.receipts({limit: 1000}),
+    epochs: reads.epochs({limit: 1000}),
+    accounts: [...new Set(reads.balances({}).map((balance) => balance.account))].map((id) => reads.account(id))
+  }
+}
+
+async function trade(): Promise<void> {
+  await world.must('acme', orderOf('sell', 30, 100))
+  await world.must('bob', orderOf('buy', 50, 110))
+  await world
+    .must('bob', {type: 'redemption.request', offer: world.ledger.reads.offers({})[0]?.id ?? '', quantity: 0 + 1})
+    .catch(() => undefined)
+}
+
+describe('the ledger', () => {
+  it('answers what it has committed, and shows it in every read', async () => {
+    await world.settle()
+    const receipt = await world.serve()
+    await world.must('coordinator', {type: 'receipt.pay', receipt: receipt(1, 10)})
+    await trade()
+    const {reads} = world.ledger
+    expect(reads.balances({account: world.accounts.get('ann') ?? '', asset: 'acme/LEAF'})).toEqual([
+      {account: world.accounts.get('ann'), asset: 'acme/LEAF', kind: 'available', amountMinor: 15}
+    ])
+    expect(reads.book('acme/LEAF')).toMatchObject({bids: [{priceMicroGutta: 110, lots: 20}], asks: []})
+    expect(reads.trades('acme/LEAF', {limit: 5})).toMatchObject([{index: 0, priceMicroGutta: 100, lots: 30, takerSide: 'buy'}])
+    expect(reads.orders({account: world.accounts.get('bob') ?? '', limit: 5})).toMatchObject([
+      {status: 'open', remainingLots: 20, lots: 50}
+    ])
+    expect(reads.redemptions({limit: 5})).toMatchObject([{status: 'held', amountMinor: 250, endedAtMs: null}])
+    expect(reads.incentive('acme/LEAF')).toMatchObject({tradeVolumeUsedMicroGutta: 3000, scope: null, transferable: false})
+    expect(reads.app('acme', 'site')).toMatchObject({
+      addresses: ['http://site--acme.localhost:2/'],
+      revisions: [{function: 'web', current: true}]
+    })
+    expect(reads.leases({status: 'active'})).toMatchObject([{budgets: [{reservedMinor: 1000, paidMinor: 15}]}])
+    expect(reads.receipts({limit: 5})).toMatchObject([{requests: 10, paid: [{incentive: 'acme/LEAF', amountMinor: 15}]}])
+    expect(reads.accountByKey(world.key('ann').keyId)).toEqual({account: world.accounts.get('ann'), roles: ['owner']})
+    expect(reads.nodeByKey(world.key('node').keyId)).toMatchObject({name: 'pi', owner: world.accounts.get('ann')})
+    expect(reads.entries({account: world.accounts.get('ann') ?? '', asset: 'acme/LEAF', limit: 5})).toMatchObject([
+      {command: 'receipt.pay', deltaMinor: 15, balanceMinor: 15}
+    ])
+  })
+
+  it('comes back from the journal exactly as it was', async () => {
+    await world.settle()
+    const receipt = await world.serve()
+    await world.must('coordinator', {type: 'receipt.pay', receipt: receipt(1, 10)})
+    await trade()
+    const before = everything(world.ledger)
+    const {sequence} = world.ledger
+    await world.close()
+    await world.open()
+    expect(world.ledger.sequence).toBe(sequence)
+    expect(everything(world.ledger)).toEqual(before)
+  })
+
+  it('rebuilds projections that were deleted, and none of it differs', async () => {
+    await world.settle()
+    await trade()
+    const before = everything(world.ledger)
+    await world.close()
+    for (const suffix of ['', '-wal', '-shm']) rmSync(join(world.directory, `ledger.sqlite${suffix}`), {force: true})
+    await world.open()
+    expect(everything(world.ledger)).toEqual(before)
+  })
+
+  it('pays a receipt once, however often it comes', async () => {
+    await world.settle()
+    const receipt = (await world.serve())(7, 10)
+    await world.must('coordinator', {type: 'receipt.pay', receipt})
+    const again = await world.submit(world.sign('coordinator', {type: 'receipt.pay', receipt}))
+    expect(again).toMatchObject({status: 'rejected', code: 'replayed'})
+    expect(again).toHaveProperty('message', expect.stringContaining('already'))
+    await world.close()
+    await world.open()
+    expect(await world.submit(world.sign('coordinator', {type: 'receipt.pay', receipt}))).toMatchObject({code: 'replayed'})
+    const [paid] = world.ledger.reads.balances({account: world.accounts.get('ann') ?? '', asset: 'acme/LEAF'})
+    expect(paid?.amountMinor).toBe(15)
+  })
+
+  it('gives the first answer to the same key and body, also after a restart, and refuses another body', async () => {
+    await world.settle()
+    const command = world.sign('ann', orderOf('buy', 1, 100), {idempotencyKey: 'mine'})
+    const [first, second] = await Promise.all([world.submit(command), world.submit(command)])
+    expect(second).toEqual(first)
+    await world.close()
+    await world.open()
+    expect(await world.submit(command)).toEqual(first)
+    expect(world.ledger.sequence).toBe(first.seq)
+    const other = world.sign('ann', orderOf('buy', 2, 100), {idempotencyKey: 'mine'})
+    await expect(world.submit(other)).rejects.toMatchObject({code: 'idempotency_conflict'})
+    const rejected = world.sign('ann', orderOf('sell', 1, 100), {idempotencyKey: 'none'})
+    const refusal = await world.submit(rejected)
+    expect(refusal).toMatchObject({status: 'rejected', code: 'insufficient_funds'})
+    expect(await world.submit(rejected)).toEqual(refusal)
+  })
+
+  it('journals nothing of what is not signed rightly', async () => {
+    await world.settle()
+    const receipt = (await world.serve())(1, 10)
+    const before = world.ledger.sequence
+    const good = world.sign('ann', orderOf('buy', 1, 100))
+    const cases: [string, Parameters<Ledger['submit']>[0]][] = [
+      ['bad_signature', {...good, signature: world.sign('ann', orderOf('buy', 1, 101)).signature}],
+      ['bad_signature', {...good, idempotencyKey: 'changed'}],
+      ['bad_signature', {...good, body: good.body.replace('"100"', '"1"')}],
+      ['unauthorized', {...good, account: world.accounts.get('bob') ?? ''}],
+      ['unauthorized', {...good, network: '0'.repeat(64)}],
+      ['unauthorized', world.sign('ann', orderOf('buy', 1, 100), {as: 'new'})],
+      ['bad_signature', world.sign('ann', {type: 'time.advance'}, {as: 'coordinator'})],
+      ['expired', world.sign('ann', orderOf('buy', 1, 100), {notAfterMs: world.nowMs})],
+      ['invalid_input', world.sign('ann', orderOf('buy', 1, 100), {notAfterMs: world.nowMs + 25 * 3_600_000})],
+      ['invalid_input', {...good, body: '{"type":"order.place"}'}],
+      ['invalid_input', {...good, body: 'nothing'}],
+      ['bad_signature', world.sign('coordinator', {type: 'receipt.pay', receipt: {...receipt, nodeSignature: receipt.gatewaySignature}})],
+      [
+        'invalid_input',
+        world.sign('coordinator', {
+          type: 'receipt.pay',
+          receipt: {...receipt, proposal: receipt.proposal.replace('"requests":10', '"requests":99')}
+        })
+      ]
+    ]
+    for (const [code, command] of cases) await expect(world.submit(command), code).rejects.toMatchObject({code})
+    expect(world.ledger.sequence).toBe(before)
+  })
+
+  it('puts a burst into few groups and tells listeners of each once the reads have it', async () => {
+    await world.settle()
+    const groups: number[] = []
+    const seen: number[] = []
+    world.ledger.onCommitted((group) => {
+      expect([...group.types]).toEqual(['order.place'])
+      groups.push(group.lastSeq - group.firstSeq + 1)
+      seen.push(world.ledger.reads.orders({limit: 1000}).length)
+    })
+    const answers = await Promise.all(
+      Array.from({length: 300}, (_, index) => world.submit(world.sign('ann', orderOf('buy', 1, 1 + index))))
+    )
+    await world.ledger.projected(world.ledger.sequence, world.signal)
+    expect(answers.map((answer) => answer.status)).not.toContain('rejected')
+    expect(groups.reduce((sum, count) => sum + count, 0)).toBe(300)
+    expect(groups.length).toBeLessThan(10)
+    expect(seen.at(-1)).toBe(300)
+  })
+
+  it('answers nothing more after it is closed', async () => {
+    const {ledger} = world
+    await world.close()
+    const command = world.sign('ann', orderOf('buy', 1, 100))
+    await expect(ledger.submit(command, world.signal)).rejects.toMatchObject({code: 'unavailable'})
+  })
+})
