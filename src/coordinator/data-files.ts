@@ -1,0 +1,6 @@
+/** Files of a coordinator's data directory; the ledger's own stand beside them. */
+export const GENESIS_FILE = 'genesis.json'
+export const COORDINATOR_KEY_FILE = 'coordinator.key'
+/** Belongs to the operator: it may be moved to another machine, `serve` never reads it. */
+export const OPERATOR_KEY_FILE = 'operator.key'
+export const REGISTRY_FOLDER = 'registry'

@@ -1,0 +1,49 @@
+import type {FastifyReply, FastifyRequest} from 'fastify'
+import {ZodError} from 'zod'
+import {CreoError, ERROR_CODES, isCreoError} from '../../core/errors.ts'
+import type {Log} from '../../telemetry/log.ts'
+
+const RETRY_AFTER_S = 1
+
+/** The one place that turns an error into HTTP: always `{"error": {code, message, hint}}`. What is our fault is logged and not explained to strangers. */
+export function sendError(error: unknown, reply: FastifyReply, log: Log): FastifyReply {
+  const known = asCreoError(error)
+  const {http} = ERROR_CODES[known.code]
+  if (http >= 500 && known.code === 'internal') log.error({err: error, url: reply.request.url}, 'a request failed')
+  if (http === 503 || http === 429) reply.header('retry-after', String(RETRY_AFTER_S))
+  return reply
+    .code(http)
+    .type('application/json')
+    .send(JSON.stringify({error: known}))
+}
+
+export function unknownAddress(request: FastifyRequest): CreoError {
+  return new CreoError('not_found', `There is nothing at ${request.method} ${request.url.slice(0, 200)}.`, {
+    hint: 'docs/PROTOCOL.md lists every address.'
+  })
+}
+
+export function asCreoError(error: unknown): CreoError {
+  if (isCreoError(error)) return error
+  if (error instanceof ZodError) return fromZod(error)
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+  if (status === 413)
+    return new CreoError('payload_too_large', 'The body of the request is too large.', {hint: 'Send it in several requests.', cause: error})
+  if (status >= 400 && status < 500) {
+    return new CreoError('invalid_input', error instanceof Error ? error.message : 'The request cannot be read.', {cause: error})
+  }
+  return new CreoError('internal', 'The coordinator failed to answer this request.', {
+    hint: "Try again; if it stays, the operator finds the cause in the coordinator's log.",
+    cause: error
+  })
+}
+
+/** Names the first field that is wrong. */
+function fromZod(error: ZodError): CreoError {
+  const [issue] = error.issues
+  const where = issue?.path.join('.') || 'the request'
+  return new CreoError('invalid_input', `${where}: ${issue?.message ?? 'is not right'}.`, {
+    hint: 'docs/PROTOCOL.md says what it takes.',
+    cause: error
+  })
+}

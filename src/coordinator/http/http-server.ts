@@ -1,0 +1,110 @@
+import Fastify, {type FastifyInstance} from 'fastify'
+import {CreoError} from '../../core/errors.ts'
+import type {BlobStore} from '../../images/blob-store.ts'
+import type {Log} from '../../telemetry/log.ts'
+import {createMetrics} from '../../telemetry/metrics.ts'
+import type {ManifestCatalog} from '../registry/catalog.ts'
+import {registryRoutes} from '../registry/registry-routes.ts'
+import type {CoordinatorSettings} from '../settings.ts'
+import {sendError, unknownAddress} from './error-answer.ts'
+import {RateLimit} from './rate-limit.ts'
+import {acceptJsonBytes} from './route.ts'
+import {accountRoutes} from './routes-accounts.ts'
+import {type AppTools, appRoutes} from './routes-apps.ts'
+import {commandRoutes} from './routes-commands.ts'
+import {marketRoutes} from './routes-market.ts'
+import {type NetworkTools, networkRoutes} from './routes-network.ts'
+import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
+
+/** A layer of an image over 1 Mbit/s takes a quarter of an hour. */
+const REQUEST_TIMEOUT_MS = 30 * 60_000
+const PARAM_LENGTH_MAX = 512
+
+export interface HttpTools extends AppTools, NodeTools, NetworkTools {
+  readonly settings: CoordinatorSettings
+  readonly store: BlobStore
+  readonly catalog: ManifestCatalog
+  readonly log: Log
+}
+
+/** The coordinator's whole HTTP surface, ready to listen. */
+export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    routerOptions: {maxParamLength: PARAM_LENGTH_MAX}
+  })
+  acceptJsonBytes(app)
+  app.setErrorHandler((error, _request, reply) => sendError(error, reply, tools.log))
+  app.setNotFoundHandler((request, reply) => sendError(unknownAddress(request), reply, tools.log))
+  limitClients(app, tools)
+  observe(app, tools)
+  for (const routes of [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, nodeRoutes]) routes(app, tools)
+  await app.register(registryRoutes, {
+    store: tools.store,
+    catalog: tools.catalog,
+    nowMs: tools.nowMs,
+    authorize: async (request, action, repository) => {
+      const keyId = await tools.signer.keyOf(request)
+      if (action === 'push') tools.signer.assertOrgKey(keyId, repository.split('/')[0] ?? '', ['deployer'])
+    }
+  })
+  return app
+}
+
+/** Listens and answers the URL. @throws {CreoError} `port_taken`. */
+export async function listenAt(app: FastifyInstance, {host, port}: {readonly host: string; readonly port: number}): Promise<string> {
+  try {
+    return await app.listen({host, port})
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code === 'EADDRINUSE')
+      throw new CreoError('port_taken', `Another program listens on ${host}:${port}.`, {
+        hint: 'End it, or choose another address with --listen.',
+        cause
+      })
+    throw new CreoError('failed', `Cannot listen on ${host}:${port} (${String(code ?? cause)}).`, {
+      hint: 'Choose another address with --listen.',
+      cause
+    })
+  }
+}
+
+function limitClients(app: FastifyInstance, {settings}: HttpTools): void {
+  const limit = new RateLimit({perSecond: settings.requestsPerSecondMax, burst: settings.requestsBurstMax})
+  app.addHook('onRequest', async (request) => {
+    if (limit.take(request.ip, performance.now())) return
+    throw new CreoError('rate_limited', 'Too many requests from this address.', {hint: 'Ask again in a second.'})
+  })
+}
+
+/** Health for supervisors, numbers for Prometheus. */
+function observe(app: FastifyInstance, {ledger, presence, tables, stopping}: HttpTools): void {
+  const metrics = createMetrics()
+  const requests = metrics.counter({name: 'creo_coordinator_requests_total', help: 'Requests answered.', labels: ['route', 'status']})
+  const durations = metrics.histogram({
+    name: 'creo_coordinator_request_seconds',
+    help: 'Time to the answer, long polls included.',
+    labels: ['route']
+  })
+  const sequence = metrics.gauge({name: 'creo_ledger_sequence', help: 'Last committed command.'})
+  const nodes = metrics.gauge({name: 'creo_nodes_known', help: 'Nodes that sent a heartbeat.'})
+  const waiting = metrics.gauge({name: 'creo_table_waiters', help: 'Requests that wait for a newer table.'})
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown'
+    requests.add(1, {route, status: String(reply.statusCode)})
+    durations.observe(reply.elapsedTime / 1000, {route})
+  })
+  app.get('/healthz', () => ({ok: true}))
+  app.get('/readyz', () => {
+    if (stopping.aborted) throw new CreoError('unavailable', 'The coordinator is stopping.')
+    return {ok: true, sequence: ledger.sequence}
+  })
+  app.get('/metrics', (_request, reply) => {
+    sequence.set(ledger.sequence)
+    nodes.set(presence.size)
+    waiting.set(tables.waiting)
+    return reply.type('text/plain; version=0.0.4').send(metrics.text())
+  })
+}

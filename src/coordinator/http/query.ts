@@ -1,0 +1,14 @@
+import {z} from 'zod'
+import {incentiveCodeSchema, nameSchema} from '../../core/protocol/scalars.ts'
+
+const LONG_POLL_MAX_MS = 30_000
+const ROWS_MAX = 1000
+const ROWS_DEFAULT = 100
+
+export const limitSchema = z.coerce.number().int().min(1).max(ROWS_MAX).default(ROWS_DEFAULT)
+/** A place in a stream: what was seen already. */
+export const afterSchema = z.coerce.number().int().min(-1).default(-1)
+export const waitMsSchema = z.coerce.number().int().min(0).max(LONG_POLL_MAX_MS).default(0)
+export const accountParamsSchema = z.object({account: z.string().min(2).max(40)})
+export const incentiveParamsSchema = z.object({org: nameSchema, code: incentiveCodeSchema})
+export const appParamsSchema = z.object({org: nameSchema, app: nameSchema})

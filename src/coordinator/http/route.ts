@@ -1,0 +1,114 @@
+import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
+import {z} from 'zod'
+import {CreoError} from '../../core/errors.ts'
+import {AFTER_SEQUENCE_HEADER, AFTER_SEQUENCE_WAIT_MAX_MS} from '../../core/protocol/api.ts'
+import type {Ledger} from '../../ledger/port.ts'
+import type {RequestSigner} from './request-signer.ts'
+
+const BODY_BYTES_MAX = 64 * 1024
+/** Longest that any request may take, the longest poll included. */
+const REQUEST_TIME_MAX_MS = 60_000
+const sequenceSchema = z.coerce.number().int().min(0)
+
+/** What routes need from their surroundings. */
+export interface RouteTools {
+  readonly ledger: Ledger
+  readonly signer: RequestSigner
+  /** Fires when the server stops. */
+  readonly stopping: AbortSignal
+}
+
+export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType> {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly params?: P
+  readonly query?: Q
+  readonly body?: B
+  readonly answer: A
+  readonly bodyBytesMax?: number
+  /** True: the request is signed by RFC 9421, and the handler learns by which key. */
+  readonly signed?: boolean
+}
+
+export interface RouteRequest<P, Q, B> {
+  readonly params: P
+  readonly query: Q
+  readonly body: B
+  /** Of a signed route. */
+  readonly keyId: string
+  /** Fires when the client has gone, the server stops or the request takes too long. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * One route: everything that comes in is parsed by its schema, what goes out is encoded by one. A handler that gives undefined is answered 204.
+ * A read that names a ledger sequence waits until it is there.
+ */
+export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType>(
+  app: FastifyInstance,
+  tools: RouteTools,
+  spec: RouteSpec<P, Q, B, A>,
+  handler: (request: RouteRequest<z.output<P>, z.output<Q>, z.output<B>>) => Promise<z.output<A> | undefined> | z.output<A> | undefined
+): void {
+  app.route({
+    method: spec.method,
+    url: spec.path,
+    bodyLimit: spec.bodyBytesMax ?? BODY_BYTES_MAX,
+    handler: async (request, reply) => {
+      const bytes = Buffer.isBuffer(request.body) ? request.body : undefined
+      const keyId = spec.signed ? await tools.signer.keyOf(request, bytes) : ''
+      const signal = requestSignal(reply, tools.stopping)
+      const parsed = {
+        params: parsedBy(spec.params, request.params),
+        query: parsedBy(spec.query, request.query),
+        body: spec.body ? spec.body.parse(jsonOf(bytes)) : (undefined as z.output<B>),
+        keyId,
+        signal
+      }
+      if (spec.method === 'GET') await waitForSequence(request, tools.ledger, signal)
+      const answer = await handler(parsed)
+      if (answer === undefined) return reply.code(204).send()
+      return reply.type('application/json').send(JSON.stringify(z.encode(spec.answer, answer)))
+    }
+  })
+}
+
+/** Bodies are kept as the bytes that came, because signatures are over bytes. */
+export function acceptJsonBytes(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', {parseAs: 'buffer'}, (_request, body, done) => done(null, body))
+}
+
+function parsedBy<S extends z.ZodType>(schema: S | undefined, value: unknown): z.output<S> {
+  return schema ? schema.parse(value) : (undefined as z.output<S>)
+}
+
+function jsonOf(bytes: Buffer | undefined): unknown {
+  try {
+    return JSON.parse(String(bytes ?? ''))
+  } catch (cause) {
+    throw new CreoError('invalid_input', 'The body is not JSON.', {hint: 'Send content-type: application/json and a JSON object.', cause})
+  }
+}
+
+function requestSignal(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort(new CreoError('interrupted', 'The client has gone.'))
+  })
+  return AbortSignal.any([gone.signal, stopping, AbortSignal.timeout(REQUEST_TIME_MAX_MS)])
+}
+
+async function waitForSequence(request: FastifyRequest, ledger: Ledger, signal: AbortSignal): Promise<void> {
+  const header = request.headers[AFTER_SEQUENCE_HEADER]
+  if (header === undefined) return
+  const sequence = sequenceSchema.safeParse(header)
+  if (!sequence.success) throw new CreoError('invalid_input', `The header ${AFTER_SEQUENCE_HEADER} is not a ledger sequence.`)
+  const timeout = AbortSignal.timeout(AFTER_SEQUENCE_WAIT_MAX_MS)
+  try {
+    await ledger.projected(sequence.data, AbortSignal.any([signal, timeout]))
+  } catch (cause) {
+    if (!timeout.aborted) throw cause
+    throw new CreoError('timeout', `The ledger did not reach sequence ${sequence.data} in time.`, {hint: 'Ask again.', cause})
+  }
+}

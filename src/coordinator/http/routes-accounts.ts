@@ -1,0 +1,83 @@
+import type {FastifyInstance} from 'fastify'
+import {z} from 'zod'
+import {CreoError} from '../../core/errors.ts'
+import {accountViewSchema, balanceKinds, balanceViewSchema, orderViewSchema, redemptionViewSchema} from '../../core/protocol/api.ts'
+import {incentiveIdSchema, signedAmountSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
+import type {AccountView} from '../../ledger/port.ts'
+import {accountParamsSchema, limitSchema} from './query.ts'
+import {type RouteTools, route} from './route.ts'
+
+export const orderStatusSchema = z.enum(['open', 'filled', 'cancelled', 'expired'])
+export const redemptionStatusSchema = z.enum(['held', 'captured', 'released'])
+const assetSchema = z.union([z.literal('gutta'), incentiveIdSchema])
+const entrySchema = z.object({
+  seq: z.int(),
+  atMs: timeMsSchema,
+  command: z.string(),
+  asset: z.string(),
+  kind: z.enum(balanceKinds),
+  deltaMinor: signedAmountSchema,
+  balanceMinor: signedAmountSchema
+})
+
+/** What an account is, has, wants and did. */
+export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
+  const {ledger} = tools
+  const {reads} = ledger
+  const params = accountParamsSchema
+  const known = (idOrName: string): AccountView => {
+    const account = reads.account(idOrName)
+    if (account) return account
+    throw new CreoError('not_found', `There is no account "${idOrName}".`, {hint: `creo account create ${idOrName}`})
+  }
+  route(app, tools, {method: 'GET', path: '/v1/accounts/:account', params, answer: accountViewSchema}, (request) =>
+    known(request.params.account)
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/accounts/:account/balances',
+      params,
+      answer: z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
+    },
+    (request) => ({sequence: ledger.sequence, balances: reads.balances({account: known(request.params.account).id})})
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/accounts/:account/orders',
+      params,
+      query: z.object({status: orderStatusSchema.optional(), limit: limitSchema}),
+      answer: z.object({orders: z.array(orderViewSchema)})
+    },
+    ({params: {account}, query}) => ({orders: reads.orders({account: known(account).id, ...query})})
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/accounts/:account/redemptions',
+      params,
+      query: z.object({status: redemptionStatusSchema.optional(), limit: limitSchema}),
+      answer: z.object({redemptions: z.array(redemptionViewSchema)})
+    },
+    ({params: {account}, query}) => ({redemptions: reads.redemptions({holder: known(account).id, ...query})})
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/accounts/:account/entries',
+      params,
+      query: z.object({asset: assetSchema.optional(), limit: limitSchema}),
+      answer: z.object({entries: z.array(entrySchema)})
+    },
+    ({params: {account}, query}) => ({entries: reads.entries({account: known(account).id, ...query})})
+  )
+}

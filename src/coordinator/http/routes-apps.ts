@@ -1,0 +1,94 @@
+import type {FastifyInstance} from 'fastify'
+import {z} from 'zod'
+import {CreoError} from '../../core/errors.ts'
+import {appViewSchema, leaseViewSchema, logLineSchema} from '../../core/protocol/api.ts'
+import {leaseIdSchema, nameSchema, nodeIdSchema, revisionIdSchema} from '../../core/protocol/scalars.ts'
+import type {AppView, LeaseView} from '../../ledger/port.ts'
+import type {FunctionLogs} from '../logs.ts'
+import type {Waiters} from '../waiters.ts'
+import {afterSchema, appParamsSchema, waitMsSchema} from './query.ts'
+import {type RouteTools, route} from './route.ts'
+
+export interface AppTools extends RouteTools {
+  readonly logs: FunctionLogs
+  /** Woken by revision when lines arrive. */
+  readonly logWaiters: Waiters
+}
+
+/** Apps, the leases of their revisions, and what their functions wrote. */
+export function appRoutes(app: FastifyInstance, tools: AppTools): void {
+  const {reads} = tools.ledger
+  const params = appParamsSchema
+  const known = ({org, app: name}: z.output<typeof params>): AppView => {
+    const found = reads.app(org, name)
+    if (found) return found
+    throw new CreoError('not_found', `${org} has no app "${name}".`, {hint: 'creo deploy'})
+  }
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/apps',
+      query: z.object({org: nameSchema.optional()}),
+      answer: z.object({apps: z.array(appViewSchema)})
+    },
+    ({query}) => ({apps: reads.apps(query)})
+  )
+  route(app, tools, {method: 'GET', path: '/v1/apps/:org/:app', params, answer: appViewSchema}, (request) => known(request.params))
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/apps/:org/:app/logs',
+      params,
+      query: z.object({after: afterSchema, waitMs: waitMsSchema}),
+      answer: z.object({lines: z.array(logLineSchema), next: z.int()}),
+      signed: true
+    },
+    ({params: {org, app: name}, query, keyId, signal}) => {
+      tools.signer.assertOrgKey(keyId, org, ['deployer', 'viewer'])
+      return readLogs(tools, () => known({org, app: name}), query, signal)
+    }
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/leases',
+      query: z.object({
+        node: nodeIdSchema.optional(),
+        revision: revisionIdSchema.optional(),
+        status: z.enum(['active', 'ended']).optional()
+      }),
+      answer: z.object({leases: z.array(leaseViewSchema)})
+    },
+    ({query}) => ({leases: reads.leases(query)})
+  )
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/leases/:lease', params: z.object({lease: leaseIdSchema}), answer: leaseViewSchema},
+    (request) => knownLease(reads.lease(request.params.lease), request.params.lease)
+  )
+}
+
+function knownLease(lease: LeaseView | undefined, id: string): LeaseView {
+  if (lease) return lease
+  throw new CreoError('not_found', `There is no lease ${id}.`)
+}
+
+/** Answers at once when there are newer lines, otherwise waits for some; a deploy while waiting is noticed at the next call. */
+async function readLogs(tools: AppTools, app: () => AppView, wait: {readonly after: number; readonly waitMs: number}, signal: AbortSignal) {
+  const revisions = app().revisions.map((revision) => revision.id)
+  const found = tools.logs.read(revisions, wait.after)
+  if (found.lines.length > 0 || wait.waitMs === 0) return {lines: [...found.lines], next: found.next}
+  const woken = new AbortController()
+  const either = AbortSignal.any([signal, woken.signal])
+  await Promise.race(revisions.map((revision) => tools.logWaiters.wait(revision, wait.waitMs, either)))
+  woken.abort()
+  const {lines, next} = tools.logs.read(revisions, wait.after)
+  return {lines: [...lines], next}
+}

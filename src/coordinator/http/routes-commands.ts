@@ -1,0 +1,93 @@
+import type {FastifyInstance} from 'fastify'
+import {z} from 'zod'
+import {CreoError, isCreoError} from '../../core/errors.ts'
+import {
+  COMMAND_BATCH_MAX,
+  type CommandAnswer,
+  commandAnswerSchema,
+  type SignedCommand,
+  signedCommandSchema
+} from '../../core/protocol/commands.ts'
+import {sha256Hex} from '../../identity/keys.ts'
+import {asCreoError} from './error-answer.ts'
+import {type RouteTools, route} from './route.ts'
+
+const COMMANDS_BYTES_MAX = 16 * 2 ** 20
+
+const errorAnswerSchema = z.object({
+  status: z.literal('error'),
+  error: z.object({code: z.string(), message: z.string(), hint: z.string().optional()})
+})
+const batchAnswerSchema = z.union([commandAnswerSchema, errorAnswerSchema])
+type BatchAnswer = z.output<typeof batchAnswerSchema>
+
+/** Signed commands in, the ledger's answers out. */
+export function commandRoutes(app: FastifyInstance, tools: RouteTools): void {
+  route(
+    app,
+    tools,
+    {
+      method: 'POST',
+      path: '/v1/commands',
+      body: z.strictObject({commands: z.array(z.unknown()).min(1).max(COMMAND_BATCH_MAX)}),
+      bodyBytesMax: COMMANDS_BYTES_MAX,
+      answer: z.object({answers: z.array(batchAnswerSchema)})
+    },
+    async ({body, signal}) => ({answers: await Promise.all(body.commands.map((command) => answerOne(tools, command, signal)))})
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'POST',
+      path: '/v1/nodes/enroll',
+      body: z.strictObject({token: z.string().min(1).max(200), command: signedCommandSchema}),
+      bodyBytesMax: 2 ** 18,
+      answer: z.object({answer: commandAnswerSchema})
+    },
+    async ({body: {token, command}, signal}) => ({answer: await enroll(tools, {token, command}, signal)})
+  )
+}
+
+async function answerOne(tools: RouteTools, value: unknown, signal: AbortSignal): Promise<BatchAnswer> {
+  try {
+    const command = signedCommandSchema.parse(value)
+    if (typeOf(command) === 'node.enroll') {
+      throw new CreoError('forbidden', 'A node enrolls with its join token.', {
+        hint: 'POST it to /v1/nodes/enroll: creo mine start --token TOKEN'
+      })
+    }
+    return await tools.ledger.submit(command, signal)
+  } catch (error) {
+    const known = asCreoError(error)
+    if (!isCreoError(error) && known.code === 'internal') throw error
+    return {status: 'error', error: known.toJSON()}
+  }
+}
+
+/** The token itself is checked here, because only its hash may be journaled. */
+async function enroll(tools: RouteTools, request: {token: string; command: SignedCommand}, signal: AbortSignal): Promise<CommandAnswer> {
+  const {token, command} = request
+  const body = z.looseObject({type: z.literal('node.enroll'), tokenHash: z.string()}).safeParse(bodyOf(command))
+  if (!body.success) throw new CreoError('invalid_input', 'Only node.enroll is taken here.', {hint: 'POST other commands to /v1/commands.'})
+  if (body.data.tokenHash !== sha256Hex(token)) {
+    throw new CreoError('unauthorized', 'The join token is not the one that the command names.', {
+      hint: 'Ask the owner for a new one: creo node token'
+    })
+  }
+  return tools.ledger.submit(command, signal)
+}
+
+/** Only a command that brings its own key can be one of these two, so that other bodies are parsed once, by the ledger. */
+function typeOf(command: SignedCommand): unknown {
+  const body = command.account === 'new' ? bodyOf(command) : undefined
+  return typeof body === 'object' && body !== null && 'type' in body ? body.type : undefined
+}
+
+function bodyOf(command: SignedCommand): unknown {
+  try {
+    return JSON.parse(command.body)
+  } catch (cause) {
+    throw new CreoError('invalid_input', "The command's body is not JSON.", {cause})
+  }
+}

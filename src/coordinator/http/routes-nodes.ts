@@ -1,0 +1,144 @@
+import type {FastifyInstance} from 'fastify'
+import {z} from 'zod'
+import {CreoError} from '../../core/errors.ts'
+import {heartbeatSchema, nodeViewSchema, receiptViewSchema} from '../../core/protocol/api.ts'
+import {receiptSchema} from '../../core/protocol/receipts.ts'
+import {accountIdSchema, leaseIdSchema, nodeIdSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
+import {signedTableSchema} from '../../core/protocol/tables.ts'
+import type {FunctionLogs} from '../logs.ts'
+import type {OwnCommands} from '../own-commands.ts'
+import type {PresenceBoard} from '../presence.ts'
+import {payReceipts} from '../receipts.ts'
+import type {Scheduler} from '../scheduler.ts'
+import type {SignedTables} from '../tables.ts'
+import type {Waiters} from '../waiters.ts'
+import {afterSchema, limitSchema, waitMsSchema} from './query.ts'
+import {type RouteTools, route} from './route.ts'
+
+const HEARTBEAT_BYTES_MAX = 4 * 2 ** 20
+const RECEIPTS_MAX = 100
+const RECEIPTS_BYTES_MAX = 2 ** 20
+
+export interface NodeTools extends RouteTools {
+  readonly presence: PresenceBoard
+  readonly scheduler: Scheduler
+  readonly tables: SignedTables
+  readonly logs: FunctionLogs
+  readonly logWaiters: Waiters
+  readonly commands: OwnCommands
+  readonly nowMs: () => number
+}
+
+const presenceSchema = z.object({
+  lastHeartbeatMs: timeMsSchema,
+  earn: z.array(z.string()),
+  draining: z.boolean(),
+  instances: z.int(),
+  noWorkReason: z.string().nullable()
+})
+const receiptAnswerSchema = z.object({
+  id: z.string(),
+  status: z.enum(['paid', 'already_paid', 'rejected', 'retry']),
+  code: z.string().optional(),
+  message: z.string().optional()
+})
+
+/** What nodes and gateways say and ask. */
+export function nodeRoutes(app: FastifyInstance, tools: NodeTools): void {
+  nodeReads(app, tools)
+  tableRoutes(app, tools)
+  heartbeatRoute(app, tools)
+  route(
+    app,
+    tools,
+    {
+      method: 'POST',
+      path: '/v1/receipts',
+      body: z.strictObject({receipts: z.array(receiptSchema).min(1).max(RECEIPTS_MAX)}),
+      bodyBytesMax: RECEIPTS_BYTES_MAX,
+      answer: z.object({answers: z.array(receiptAnswerSchema)})
+    },
+    async ({body, signal}) => ({answers: await payReceipts(tools.commands, body.receipts, signal)})
+  )
+}
+
+function nodeReads(app: FastifyInstance, tools: NodeTools): void {
+  const {reads} = tools.ledger
+  const owner = z.object({owner: accountIdSchema.optional()})
+  route(app, tools, {method: 'GET', path: '/v1/nodes', query: owner, answer: z.object({nodes: z.array(nodeViewSchema)})}, ({query}) => ({
+    nodes: reads.nodes(query)
+  }))
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/nodes/:node',
+      params: z.object({node: nodeIdSchema}),
+      answer: nodeViewSchema.extend({presence: presenceSchema.nullable()})
+    },
+    ({params}) => {
+      const node = reads.node(params.node)
+      if (!node)
+        throw new CreoError('not_found', `There is no node ${params.node}.`, {hint: 'Enroll it with a join token: creo node token'})
+      return {...node, presence: presenceOf(tools, params.node)}
+    }
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/receipts',
+      query: z.object({lease: leaseIdSchema.optional(), node: nodeIdSchema.optional(), limit: limitSchema}),
+      answer: z.object({receipts: z.array(receiptViewSchema)})
+    },
+    ({query}) => ({receipts: reads.receipts(query)})
+  )
+}
+
+function presenceOf(tools: NodeTools, node: string): z.output<typeof presenceSchema> | null {
+  const presence = tools.presence.of(node)
+  if (!presence) return null
+  const {earn, draining, instances} = presence.heartbeat
+  return {lastHeartbeatMs: presence.seenAtMs, earn: [...earn], draining, instances, noWorkReason: tools.scheduler.reasonFor(presence)}
+}
+
+function tableRoutes(app: FastifyInstance, tools: NodeTools): void {
+  const query = z.object({after: afterSchema, waitMs: waitMsSchema})
+  route(app, tools, {method: 'GET', path: '/v1/tables/routes', query, answer: signedTableSchema}, (request) =>
+    tools.tables.newer('routes', request.query, request.signal)
+  )
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/tables/nodes/:node', params: z.object({node: nodeIdSchema}), query, answer: signedTableSchema},
+    ({params: {node}, query: wait, signal}) => tools.tables.newer({node}, wait, signal)
+  )
+}
+
+function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
+  route(
+    app,
+    tools,
+    {
+      method: 'POST',
+      path: '/v1/heartbeats',
+      body: heartbeatSchema,
+      bodyBytesMax: HEARTBEAT_BYTES_MAX,
+      answer: z.object({ok: z.literal(true), noWorkReason: z.string().nullable()}),
+      signed: true
+    },
+    ({body, keyId}) => {
+      if (body.node !== `node_${keyId}`)
+        throw new CreoError('forbidden', `${body.node} speaks for itself alone.`, {hint: "Sign with that node's key."})
+      if (tools.presence.record(body, tools.nowMs()) === 'changed') tools.scheduler.poke()
+      const leased = new Set(
+        body.logs.length === 0 ? [] : tools.ledger.reads.leases({node: body.node, status: 'active'}).map((lease) => lease.revision)
+      )
+      for (const revision of tools.logs.append(body.node, body.logs, (id) => leased.has(id))) tools.logWaiters.wake(revision)
+      const presence = tools.presence.of(body.node)
+      return {ok: true as const, noWorkReason: presence ? tools.scheduler.reasonFor(presence) : null}
+    }
+  )
+}

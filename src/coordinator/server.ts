@@ -1,0 +1,149 @@
+import {join} from 'node:path'
+import {type DataDirectory, openDataDirectory} from '../config/data-directory.ts'
+import {readFileIfThere} from '../config/durable-file.ts'
+import {CreoError} from '../core/errors.ts'
+import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
+import type {KeyPair} from '../identity/keys.ts'
+import {loadKeyFile} from '../identity/keys.ts'
+import {openBlobStore} from '../images/blob-store.ts'
+import {openLedger} from '../ledger/open-ledger.ts'
+import type {Ledger} from '../ledger/port.ts'
+import type {Log} from '../telemetry/log.ts'
+import {Calendar} from './calendar.ts'
+import {COORDINATOR_KEY_FILE, GENESIS_FILE, REGISTRY_FOLDER} from './data-files.ts'
+import {buildHttpServer, listenAt} from './http/http-server.ts'
+import {RequestSigner} from './http/request-signer.ts'
+import {FunctionLogs} from './logs.ts'
+import {Loop} from './loop.ts'
+import {createOwnCommands} from './own-commands.ts'
+import {PresenceBoard} from './presence.ts'
+import {openManifestCatalog} from './registry/catalog.ts'
+import {Scheduler} from './scheduler.ts'
+import {coordinatorSettings} from './settings.ts'
+import {SignedTables} from './tables.ts'
+import {Waiters} from './waiters.ts'
+
+export interface CoordinatorOptions {
+  readonly directory: string
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  readonly version: string
+  readonly nowMs: () => number
+  readonly log: Log
+}
+
+export interface Coordinator {
+  readonly url: string
+  readonly networkId: string
+  /** Resolves when the coordinator can't go on, with the reason; the process should end and be started again. */
+  readonly failed: Promise<Error>
+  /** Answers what is under way, commits what was accepted, and leaves the data directory free. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a coordinator on its data directory.
+ * @throws {CreoError} `not_found` without a network there, `conflict` when another process serves it, `port_taken`, `data_dir_unwritable`.
+ */
+export async function startCoordinator(options: CoordinatorOptions, signal: AbortSignal): Promise<Coordinator> {
+  const cleanups: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (let cleanup = cleanups.pop(); cleanup; cleanup = cleanups.pop()) await cleanup()
+  }
+  try {
+    const {genesisText, genesis} = await readGenesis(options.directory)
+    const data = await openDataDirectory(options.directory)
+    cleanups.push(() => data.close())
+    const key = await coordinatorKey(data, genesis)
+    const ledger = await openLedger({directory: data.path, genesisText, now: options.nowMs, signal})
+    cleanups.push(() => ledger.close())
+    const failed = new Promise<Error>((resolve) => ledger.onFailed(resolve))
+    const url = await startRoles({...options, data, genesis, genesisText, key, ledger}, cleanups)
+    return {url, networkId: ledger.networkId, failed, close}
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Runs a coordinator until the signal fires, then stops it cleanly. Rejects when it fails, so that a supervisor starts it again. */
+export async function serveCoordinator(
+  options: CoordinatorOptions,
+  onReady: (coordinator: Coordinator) => void,
+  signal: AbortSignal
+): Promise<void> {
+  const coordinator = await startCoordinator(options, signal)
+  const stopped = Promise.withResolvers<undefined>()
+  const stop = (): void => stopped.resolve(undefined)
+  signal.addEventListener('abort', stop, {once: true})
+  if (signal.aborted) stop()
+  onReady(coordinator)
+  const failure = await Promise.race([stopped.promise, coordinator.failed])
+  await coordinator.close()
+  if (failure) throw failure
+}
+
+interface Opened extends CoordinatorOptions {
+  readonly data: DataDirectory
+  readonly genesis: Genesis
+  readonly genesisText: string
+  readonly key: KeyPair
+  readonly ledger: Ledger
+}
+
+async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Promise<string> {
+  const {ledger, key, genesis, nowMs, log, data} = opened
+  const stopping = new AbortController()
+  const settings = coordinatorSettings(genesis.network)
+  const commands = createOwnCommands({ledger, key, nowMs})
+  const presence = new PresenceBoard()
+  const tables = new SignedTables({ledger, key})
+  const scheduler = new Scheduler(
+    {...settings, settings: settings.scheduling, ledger, commands, presence, exchangeOrg: genesis.exchangeOrg, nowMs, log},
+    stopping.signal
+  )
+  const calendar = new Calendar({ledger, commands, genesis, nowMs})
+  const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
+  const store = await openBlobStore(join(data.path, REGISTRY_FOLDER))
+  const app = await buildHttpServer({
+    ...opened,
+    settings,
+    commands,
+    presence,
+    tables,
+    scheduler,
+    store,
+    catalog: await openManifestCatalog(join(data.path, REGISTRY_FOLDER, 'catalog')),
+    signer: new RequestSigner({reads: ledger.reads, nowMs}),
+    logs: new FunctionLogs(nowMs()),
+    logWaiters: new Waiters(),
+    stopping: stopping.signal
+  })
+  cleanups.push(async () => {
+    stopping.abort(new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a moment.'}))
+    tables.close()
+    await app.close()
+    await Promise.all([scheduler.close(), calendarLoop.close()])
+  })
+  return listenAt(app, opened)
+}
+
+async function readGenesis(directory: string): Promise<{genesisText: string; genesis: Genesis}> {
+  const path = join(directory, GENESIS_FILE)
+  const text = (await readFileIfThere(path))?.toString()
+  if (text === undefined)
+    throw new CreoError('not_found', `There is no network in ${directory}.`, {hint: `creo coordinator init --data ${directory}`})
+  try {
+    return {genesisText: text, genesis: genesisSchema.parse(JSON.parse(text))}
+  } catch (cause) {
+    throw new CreoError('invalid_input', `${path} is not a genesis file.`, {hint: 'Restore it from a backup.', cause})
+  }
+}
+
+async function coordinatorKey(data: DataDirectory, genesis: Genesis): Promise<KeyPair> {
+  const path = data.file(COORDINATOR_KEY_FILE)
+  const key = await loadKeyFile(path)
+  if (key.publicKey === genesis.coordinatorKey) return key
+  throw new CreoError('invalid_input', `${path} is not the key that the genesis names.`, {hint: 'Restore it from a backup.'})
+}

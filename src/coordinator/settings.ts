@@ -1,0 +1,51 @@
+import type {Genesis} from '../core/protocol/genesis.ts'
+import type {SchedulingSettings} from '../core/scheduling.ts'
+
+const SECOND_MS = 1000
+const HOUR_MS = 3600 * SECOND_MS
+
+/** How a coordinator of this kind of network works. None of it is part of the ledger's rules. */
+export interface CoordinatorSettings {
+  readonly scheduling: SchedulingSettings
+  /** How often leases are planned even when nothing happened: ends and renewals come due by time alone. */
+  readonly planEveryMs: number
+  /** How long events are gathered before leases are planned for all of them. */
+  readonly planDelayMs: number
+  /** How often epochs and expiries are looked at. */
+  readonly tickMs: number
+  /** Requests per second that one client address may make for long, and at once. */
+  readonly requestsPerSecondMax: number
+  readonly requestsBurstMax: number
+}
+
+const COMMON = {planDelayMs: 50, tickMs: SECOND_MS, requestsPerSecondMax: 2000, requestsBurstMax: 10_000} as const
+const LEASE_TERM_MS = 7 * 24 * HOUR_MS
+
+export function coordinatorSettings(network: Genesis['network']): CoordinatorSettings {
+  if (network === 'development') {
+    return {
+      ...COMMON,
+      planEveryMs: 2 * SECOND_MS,
+      scheduling: {
+        leaseTermMs: LEASE_TERM_MS,
+        leaseRenewMs: 24 * HOUR_MS,
+        renewEveryMs: 5 * SECOND_MS,
+        drainMs: 15 * SECOND_MS,
+        lostAfterMs: 30 * SECOND_MS,
+        receiptGraceMs: 120 * SECOND_MS
+      }
+    }
+  }
+  return {
+    ...COMMON,
+    planEveryMs: 5 * SECOND_MS,
+    scheduling: {
+      leaseTermMs: LEASE_TERM_MS,
+      leaseRenewMs: 24 * HOUR_MS,
+      renewEveryMs: 60 * SECOND_MS,
+      drainMs: 300 * SECOND_MS,
+      lostAfterMs: 600 * SECOND_MS,
+      receiptGraceMs: 24 * HOUR_MS
+    }
+  }
+}

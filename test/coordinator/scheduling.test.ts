@@ -1,0 +1,278 @@
+import {describe, expect, it} from 'vitest'
+import type {LeaseView, RevisionView} from '../../src/core/protocol/api.ts'
+import {noWorkReason, planLeases, type SchedulingNode, type SchedulingWorld} from '../../src/core/scheduling.ts'
+
+const NOW_MS = 1_790_000_000_000
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
+const SETTINGS = {
+  leaseTermMs: 7 * DAY_MS,
+  leaseRenewMs: DAY_MS,
+  renewEveryMs: MINUTE_MS,
+  drainMs: 2 * MINUTE_MS,
+  lostAfterMs: 10 * MINUTE_MS,
+  receiptGraceMs: 60 * MINUTE_MS
+}
+
+function node(id: string, changes: Partial<SchedulingNode> = {}): SchedulingNode {
+  return {
+    id: `node_${id}`,
+    owner: `owner of ${id}`,
+    earn: ['colibris/LEAF'],
+    memoryBytes: 2 ** 30,
+    cpuMillis: 2000,
+    enforcesLimits: true,
+    draining: false,
+    seenAtMs: NOW_MS,
+    earnSinceMs: NOW_MS - DAY_MS,
+    ...changes
+  }
+}
+
+function revision(id: number, changes: Partial<RevisionView> = {}, pays: number | null = 1000): RevisionView {
+  const line = {incentive: 'colibris/LEAF', requestsPerMillionMinor: 5, mibMsPerMillionMinor: 5, dailyBudgetMinor: pays ?? 1}
+  return {
+    id: `rev_${id}`,
+    org: 'colibris',
+    app: 'garden',
+    function: 'api',
+    imageDigest: `sha256:${'a'.repeat(64)}`,
+    current: true,
+    deployedAtMs: NOW_MS - DAY_MS,
+    spec: {
+      command: [],
+      port: 8080,
+      memoryBytes: 64 * 2 ** 20,
+      cpuMillis: 100,
+      concurrency: 10,
+      timeoutMs: 1000,
+      scaleMin: 0,
+      scaleMax: 2,
+      env: {},
+      egress: [],
+      rewards: pays === null ? [] : [line]
+    },
+    ...changes
+  }
+}
+
+const EXCHANGE = revision(9, {org: 'creometry', app: 'exchange'}, null)
+
+function lease(id: number, of: string, by: string, changes: Partial<LeaseView> & {readonly paid?: number} = {}): LeaseView {
+  const {paid = 0, ...rest} = changes
+  return {
+    id: `lea_${id}`,
+    node: `node_${by}`,
+    revision: of,
+    startsAtMs: NOW_MS - 10 * MINUTE_MS,
+    endsAtMs: NOW_MS + 6 * DAY_MS,
+    status: 'active',
+    budgets: [{incentive: 'colibris/LEAF', reservedMinor: 500, paidMinor: paid}],
+    ...rest
+  }
+}
+
+function world(changes: Partial<SchedulingWorld>): SchedulingWorld {
+  return {
+    nowMs: NOW_MS,
+    startedAtMs: NOW_MS - DAY_MS,
+    exchangeOrg: 'creometry',
+    settings: SETTINGS,
+    nodes: [],
+    revisions: [],
+    leases: [],
+    pools: new Map([['colibris/LEAF', 100_000]]),
+    ...changes
+  }
+}
+
+/** The plan as lines a person can read. */
+function planned(changes: Partial<SchedulingWorld>): string[] {
+  const plan = planLeases(world(changes))
+  return [
+    ...plan.grants.map(
+      ({node: id, revision: of, budgets}) => `${id} gets ${of}${budgets.map((line) => ` with ${line.amountMinor}`).join('')}`
+    ),
+    ...plan.endings.map((ending) => `${ending.lease} ends: ${ending.reason}`),
+    ...[...plan.shortOfPay].map(([id, reason]) => `${id} short: ${reason}`)
+  ]
+}
+
+describe('which leases are granted', () => {
+  it.each<[string, Partial<SchedulingWorld>, string[]]>([
+    [
+      'each node gets only what pays the incentive its owner selected',
+      {nodes: [node('a'), node('b', {earn: ['gutta']})], revisions: [revision(1), EXCHANGE]},
+      ['node_a gets rev_1 with 500', 'node_b gets rev_9']
+    ],
+    [
+      'an org selects all its incentives',
+      {nodes: [node('a', {earn: ['org:colibris']})], revisions: [revision(1)]},
+      ['node_a gets rev_1 with 500']
+    ],
+    ['another org of a similar name is not meant', {nodes: [node('a', {earn: ['org:coli']})], revisions: [revision(1)]}, []],
+    [
+      'a revision goes to two nodes of the three that want it',
+      {nodes: [node('a'), node('b'), node('c')], revisions: [revision(1)]},
+      ['node_a gets rev_1 with 500', 'node_b gets rev_1 with 500']
+    ],
+    [
+      'another owner comes before a second node of the same one',
+      {nodes: [node('a', {owner: 'ann'}), node('b', {owner: 'ann'}), node('c', {owner: 'bob'})], revisions: [revision(1)]},
+      ['node_a gets rev_1 with 500', 'node_c gets rev_1 with 500']
+    ],
+    ['a node that has its lease gets no second one', {nodes: [node('a')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a')]}, []],
+    ['a draining node gets nothing', {nodes: [node('a', {draining: true})], revisions: [revision(1)]}, []],
+    ['a node that cannot enforce limits gets nothing', {nodes: [node('a', {enforcesLimits: false})], revisions: [revision(1)]}, []],
+    ['a node without room for one instance gets nothing', {nodes: [node('a', {memoryBytes: 2 ** 20})], revisions: [revision(1)]}, []],
+    ['a silent node gets nothing', {nodes: [node('a', {seenAtMs: NOW_MS - 10 * MINUTE_MS})], revisions: [revision(1)]}, []],
+    [
+      'a lost node is replaced although its lease still stands',
+      {
+        nodes: [node('a', {seenAtMs: NOW_MS - 10 * MINUTE_MS}), node('b'), node('c')],
+        revisions: [revision(1)],
+        leases: [lease(5, 'rev_1', 'a', {paid: 20}), lease(6, 'rev_1', 'b')]
+      },
+      ['node_c gets rev_1 with 480']
+    ],
+    [
+      'a node without a heartbeat since the restart keeps its place for a while',
+      {startedAtMs: NOW_MS - MINUTE_MS, nodes: [node('b'), node('c')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a')]},
+      ['node_b gets rev_1 with 500']
+    ],
+    ['an empty pool leases nothing', {nodes: [node('a')], revisions: [revision(1)], pools: new Map()}, ['rev_1 short: pool_empty']],
+    [
+      'a small pool gives what it has',
+      {nodes: [node('a')], revisions: [revision(1)], pools: new Map([['colibris/LEAF', 3]])},
+      ['node_a gets rev_1 with 3']
+    ],
+    [
+      'a day that is spent leases nothing more',
+      {
+        nodes: [node('a')],
+        revisions: [revision(1)],
+        leases: [lease(5, 'rev_1', 'x', {status: 'ended', paid: 500}), lease(6, 'rev_1', 'x', {status: 'ended', paid: 500})]
+      },
+      ['rev_1 short: day_spent']
+    ],
+    [
+      'what an ended lease did not pay can be leased again',
+      {nodes: [node('a')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'x', {status: 'ended', paid: 900})]},
+      ['node_a gets rev_1 with 100']
+    ],
+    [
+      'a lease that is almost used up is followed by another',
+      {nodes: [node('a')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a', {paid: 450})]},
+      ['node_a gets rev_1 with 500']
+    ],
+    [
+      'but not within a minute of the last',
+      {nodes: [node('a')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a', {paid: 500, startsAtMs: NOW_MS - MINUTE_MS + 1})]},
+      []
+    ],
+    [
+      'a lease is renewed daily, long before its term ends',
+      {nodes: [node('a')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a', {startsAtMs: NOW_MS - DAY_MS})]},
+      ['node_a gets rev_1 with 500']
+    ]
+  ])('%s', (_title, changes, expected) => {
+    expect(planned(changes)).toEqual(expected)
+  })
+})
+
+describe('which leases are ended', () => {
+  const old = revision(1, {current: false})
+  const next = revision(2, {deployedAtMs: NOW_MS - 5 * MINUTE_MS})
+  it.each<[string, Partial<SchedulingWorld>, string[]]>([
+    [
+      'an expired one, once late receipts had their time',
+      {nodes: [node('a')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a', {endsAtMs: NOW_MS - 60 * MINUTE_MS})]},
+      ['lea_5 ends: expired']
+    ],
+    [
+      'the older of two of a node and revision, after the drain time',
+      {
+        nodes: [node('a')],
+        revisions: [revision(1)],
+        leases: [lease(5, 'rev_1', 'a', {paid: 500}), lease(7, 'rev_1', 'a', {startsAtMs: NOW_MS - 2 * MINUTE_MS})]
+      },
+      ['lea_5 ends: renewed']
+    ],
+    [
+      "an old revision's, when the new one has been leased for the drain time",
+      {
+        nodes: [node('a')],
+        revisions: [next, old],
+        leases: [lease(5, 'rev_1', 'a'), lease(7, 'rev_2', 'a', {startsAtMs: NOW_MS - 2 * MINUTE_MS})]
+      },
+      ['lea_5 ends: superseded']
+    ],
+    [
+      'not while the new one is fresh',
+      {
+        nodes: [node('a')],
+        revisions: [next, old],
+        leases: [lease(5, 'rev_1', 'a'), lease(7, 'rev_2', 'a', {startsAtMs: NOW_MS - 1})]
+      },
+      []
+    ],
+    [
+      'also when the new one cannot be paid before the old one gives its budget back',
+      {nodes: [node('a')], revisions: [next, old], leases: [lease(5, 'rev_1', 'a')], pools: new Map()},
+      ['lea_5 ends: superseded', 'rev_2 short: pool_empty']
+    ],
+    [
+      'of a node that stays away beyond the time for late receipts',
+      {nodes: [node('a', {seenAtMs: NOW_MS - 70 * MINUTE_MS})], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a')]},
+      ['lea_5 ends: node_lost']
+    ],
+    [
+      'of a node whose owner selected something else some time ago',
+      {
+        nodes: [node('a', {earn: ['gutta'], earnSinceMs: NOW_MS - 2 * MINUTE_MS})],
+        revisions: [revision(1)],
+        leases: [lease(5, 'rev_1', 'a')]
+      },
+      ['lea_5 ends: not_selected']
+    ]
+  ])('%s', (_title, changes, expected) => {
+    expect(planned(changes)).toEqual(expected)
+  })
+})
+
+it('names the same need by the same cause, and the next one by another', () => {
+  const once = world({nodes: [node('a')], revisions: [revision(1)]})
+  const renewal = world({nodes: [node('a')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a', {paid: 500})]})
+  expect([once, once, renewal].map((each) => planLeases(each).grants.map((grant) => grant.cause))).toEqual([
+    ['node_a:rev_1:0'],
+    ['node_a:rev_1:0'],
+    ['node_a:rev_1:5']
+  ])
+})
+
+describe('why a node has no work', () => {
+  it.each<[string, SchedulingNode, Partial<SchedulingWorld>, RegExp | null]>([
+    ['it has some', node('a'), {revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a')]}, null],
+    ['it drains', node('a', {draining: true}), {}, /draining/],
+    ['it cannot enforce limits', node('a', {enforcesLimits: false}), {}, /cannot enforce/],
+    ['nothing is deployed', node('a'), {}, /No function is deployed/],
+    [
+      'nothing pays what its owner selected',
+      node('a', {earn: ['gutta']}),
+      {revisions: [revision(1)]},
+      /No deployed function pays what you selected \(gutta\)/
+    ],
+    ['it is too small', node('a', {cpuMillis: 1}), {revisions: [revision(1)]}, /more memory or CPU/],
+    ['others were first', node('a'), {revisions: [revision(1)]}, /enough nodes/]
+  ])('%s', (_title, who, changes, expected) => {
+    const reason = noWorkReason(who, world(changes), new Map())
+    if (expected === null) expect(reason).toBeNull()
+    else expect(reason).toMatch(expected)
+  })
+
+  it('the reward pool is empty', () => {
+    expect(noWorkReason(node('a'), world({revisions: [revision(1)]}), new Map([['rev_1', 'pool_empty']]))).toMatch(
+      /pool of what you selected is empty/
+    )
+  })
+})
