@@ -15,8 +15,7 @@ const LAST_CALLS_TIMEOUT_MS = 5000
 const LOOK_EVERY_MS = 100
 
 export interface DrainReport {
-  /** Instances that were stopped. */
-  readonly stopped: number
+  readonly containersStopped: number
   /** Whether requests were still under way when they were. */
   readonly inTime: boolean
   /** Receipts that stay on disk for the next start. */
@@ -42,7 +41,7 @@ export async function drain(options: DrainOptions): Promise<DrainReport> {
   if (meter.hasUnsignedBytes) await untilSigned(store, monotonicMs)
   await told
   await outbox.flush(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS))
-  return {stopped: running.length, inTime, receiptsWaiting: store.pendingCount()}
+  return {containersStopped: running.length, inTime, receiptsWaiting: store.pendingCount()}
 }
 
 /** No gateway waits for the first byte of an answer, and no answer is being sent. */

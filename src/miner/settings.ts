@@ -3,12 +3,15 @@ import {z} from 'zod'
 import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
 import {heartbeatSchema} from '../core/protocol/api.ts'
-import {labelSchema, networkIdSchema} from '../core/protocol/scalars.ts'
+import {labelSchema, networkIdSchema, publicKeySchema} from '../core/protocol/scalars.ts'
 
 const settingsSchema = z.object({
   format: z.literal('creo-miner-v1'),
   coordinatorUrl: z.url({protocol: /^https?$/}).max(200),
   networkId: networkIdSchema,
+  /** From the genesis, whose hash is the network's id. */
+  coordinatorKey: publicKeySchema.nullable(),
+  network: z.enum(['production', 'development']).nullable(),
   name: labelSchema,
   earn: heartbeatSchema.shape.earn,
   memoryBytes: z.int().min(0),
@@ -18,7 +21,9 @@ const settingsSchema = z.object({
 })
 export type MinerSettings = z.output<typeof settingsSchema>
 /** What the command line said this time. */
-export type GivenSettings = {readonly [Name in keyof Omit<MinerSettings, 'format' | 'enrolled'>]?: MinerSettings[Name] | undefined}
+export type GivenSettings = {
+  readonly [Name in keyof Omit<MinerSettings, 'format' | 'enrolled' | 'coordinatorKey' | 'network'>]?: MinerSettings[Name] | undefined
+}
 
 export function settingsPath(dataDirectory: string): string {
   return join(dataDirectory, 'settings.json')
@@ -39,6 +44,13 @@ export async function saveSettings(dataDirectory: string, settings: MinerSetting
   await writeFileDurably(settingsPath(dataDirectory), `${JSON.stringify(settings, null, 2)}\n`)
 }
 
+/** "1.5" CPUs → 1500. @throws {CreoError} `invalid_input` for anything but a positive decimal. */
+export function parseCpuMillis(text: string): number {
+  const millis = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Math.round(Number(text) * 1000) : 0
+  if (millis > 0) return millis
+  throw new CreoError('invalid_input', `"${text}" is not a number of CPUs.`, {hint: 'Write for example 2 or 0.5.'})
+}
+
 /**
  * What was given now, over what was remembered, over the defaults.
  * @throws {CreoError} `usage` when something needed was never given or is malformed; `conflict` when the folder belongs to another network.
@@ -52,7 +64,7 @@ export function mergeSettings(
     throw new CreoError('conflict', 'This folder belongs to a node of another network.', {hint: 'Use another folder with --data.'})
   }
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  const merged = {format: 'creo-miner-v1', enrolled: false, ...defaults, ...remembered, ...said}
+  const merged = {format: 'creo-miner-v1', enrolled: false, coordinatorKey: null, network: null, ...defaults, ...remembered, ...said}
   for (const [name, flag] of [
     ['coordinatorUrl', '--coordinator'],
     ['networkId', '--network-id'],

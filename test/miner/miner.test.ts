@@ -290,7 +290,7 @@ test('draining says so, lets a request that is under way finish, and stops every
   await w.gateway.next('draining')
   release.resolve()
   expect(await answer).toContain('late but whole')
-  expect(await drained).toEqual({stopped: 1, inTime: true, receiptsWaiting: 0})
+  expect(await drained).toEqual({containersStopped: 1, inTime: true, receiptsWaiting: 0})
   expect(await w.runtime.list(signal)).toEqual([])
   expect(await readStatus(join(w.directory, 'm'))).toMatchObject({draining: true, instances: []})
 })

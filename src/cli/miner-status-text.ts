@@ -1,0 +1,42 @@
+import {formatBytes} from '../core/units.ts'
+import type {StatusReport} from '../miner/status-report.ts'
+import {renderTable} from './table.ts'
+
+/** What a volunteer wants to know, in the order in which they want to know it. */
+export function minerStatusText(report: StatusReport): string {
+  return [
+    `${report.running ? 'Running' : 'Not running'} as ${report.node}. Last heartbeat: ${report.lastHeartbeat ?? 'never'}.`,
+    ...(report.noWork === null ? [] : [`No work: ${report.noWork}`]),
+    ...(report.earnings.length === 0 ? [] : ['', earningsTable(report)]),
+    ...(report.owner === null || report.owner.available.length === 0 ? [] : ['', availableTable(report.owner)]),
+    ...(report.leases.length === 0 ? [] : ['', leaseTable(report)]),
+    '',
+    `${report.instances.length} instances run; ${formatBytes(report.dataMovedBytes)} passed through, ${formatBytes(report.imageBytes)} of images fetched.`,
+    ...(report.receiptsWaiting === 0 ? [] : [`${report.receiptsWaiting} receipts wait for the coordinator.`]),
+    ...report.receiptsRejected.map(({id, code, message}) => `Rejected receipt ${id}: ${message} (${code})`)
+  ].join('\n')
+}
+
+function earningsTable(report: StatusReport): string {
+  return renderTable(report.earnings, [
+    {header: 'EARNED HERE', value: ({incentive}) => incentive},
+    {header: 'PAID', value: ({paid, paidMinor}) => paid ?? `${paidMinor} minor units`, align: 'right'},
+    {header: 'WAITING', value: ({pending, pendingMinor}) => pending ?? `${pendingMinor} minor units`, align: 'right'}
+  ])
+}
+
+function availableTable(owner: NonNullable<StatusReport['owner']>): string {
+  return renderTable(owner.available, [
+    {header: "OWNER'S BALANCE", value: ({asset}) => asset},
+    {header: 'AVAILABLE', value: ({amount}) => amount, align: 'right'}
+  ])
+}
+
+function leaseTable(report: StatusReport): string {
+  return renderTable(report.leases, [
+    {header: 'LEASE', value: ({id}) => id},
+    {header: 'FUNCTION', value: (lease) => lease.function},
+    {header: 'ENDS', value: ({ends}) => ends},
+    {header: 'STATE', value: ({budgetEmpty, imageReady}) => (budgetEmpty ? 'budget used up' : imageReady ? 'ready' : 'fetching image')}
+  ])
+}

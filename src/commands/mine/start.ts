@@ -1,0 +1,73 @@
+import {join} from 'node:path'
+import {Flags} from '@oclif/core'
+import {CreoCommand} from '../../cli/base-command.ts'
+import type {DrainReport} from '../../miner/drain.ts'
+import type {MinerStatus} from '../../miner/status-file.ts'
+
+export default class MineStart extends CreoCommand {
+  static override summary = 'Lend this machine to a network and earn incentives.'
+  static override description = `Runs functions in containers under limits, dials out to the network's gateways and listens nowhere.
+The first start enrolls the machine with a one-use token; what was given is remembered, so later starts need no flags.
+Ctrl-C or SIGTERM lets requests finish, stops every container and hands in the last receipts.
+Your own root user can read what you host; the organizations know that.`
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --coordinator http://127.0.0.1:7700 --network-id HASH --token TOKEN --earn colibris/LEAF --earn gutta',
+    '<%= config.bin %> <%= command.id %>'
+  ]
+  static override flags = {
+    data: Flags.string({
+      helpValue: 'DIR',
+      description: 'Folder of this node: key, receipts, images. Default: miner in the data folder of creo.'
+    }),
+    coordinator: Flags.string({env: 'CREO_COORDINATOR', helpValue: 'URL', description: "Address of the network's coordinator."}),
+    'network-id': Flags.string({env: 'CREO_NETWORK_ID', helpValue: 'HASH', description: 'Id of the network: the hash of its genesis.'}),
+    token: Flags.string({env: 'CREO_TOKEN', helpValue: 'TOKEN', description: 'One-use join token of the owner, for the first start.'}),
+    name: Flags.string({helpValue: 'NAME', description: 'What this node is called. Default: the host name.'}),
+    earn: Flags.string({multiple: true, helpValue: 'INCENTIVE', description: 'What to work for, best first: org/CODE, org:NAME or gutta.'}),
+    cpu: Flags.string({helpValue: 'CPUS', description: 'Most CPUs to lend, such as 1.5. Default: all.'}),
+    memory: Flags.string({helpValue: 'SIZE', description: 'Most memory to lend, such as 2GiB. Default: half.'}),
+    runtime: Flags.string({helpValue: 'NAME', description: 'Container runtime of an installed plugin. Default: podman.'}),
+    'allow-unlimited': Flags.boolean({description: 'Work although limits cannot be enforced here; in a development network alone.'})
+  }
+
+  async run(): Promise<DrainReport & {readonly stopped: true; readonly role: 'miner'}> {
+    const {flags} = await this.parse(MineStart)
+    const [{runMiner}, {createLog}, {dataDirectory}, {parseBytes}, {parseCpuMillis}] = await Promise.all([
+      import('../../compose/miner-role.ts'),
+      import('../../telemetry/log.ts'),
+      import('../../config/paths.ts'),
+      import('../../core/units.ts'),
+      import('../../miner/settings.ts')
+    ])
+    const given = {
+      coordinatorUrl: flags.coordinator,
+      networkId: flags['network-id'],
+      name: flags.name,
+      earn: flags.earn,
+      memoryBytes: flags.memory === undefined ? undefined : parseBytes(flags.memory),
+      cpuMillis: flags.cpu === undefined ? undefined : parseCpuMillis(flags.cpu),
+      runtime: flags.runtime
+    }
+    const directory = flags.data ?? join(dataDirectory(process.env), 'miner')
+    const log = createLog({role: 'miner', env: process.env})
+    const options = {
+      directory,
+      given,
+      token: flags.token,
+      allowUnlimited: flags['allow-unlimited'],
+      config: this.config,
+      env: process.env,
+      log
+    }
+    const report = await runMiner(options, (status) => this.#sayReady(status), this.abort)
+    this.log(`Stopped: ${report.containersStopped} containers ended, ${report.receiptsWaiting} receipts wait for the next start.`)
+    return {stopped: true, role: 'miner', ...report}
+  }
+
+  #sayReady(status: MinerStatus): void {
+    const connected = status.gateways.filter((gateway) => gateway.connected).length
+    this.log(`Mining as ${status.node}, ${connected} of ${status.gateways.length} gateways connected. Ctrl-C stops it.`)
+    if (status.noWorkReason !== null) this.log(`No work yet: ${status.noWorkReason}`)
+    this.logJsonLine({ready: true, role: 'miner', pid: process.pid, node: status.node, urls: {}, gateways: status.gateways})
+  }
+}

@@ -1,0 +1,147 @@
+import {cpus, hostname, totalmem} from 'node:os'
+import type {Interfaces} from '@oclif/core'
+import {type Client, createClient} from '../client/client.ts'
+import {joinNetwork} from '../client/join.ts'
+import {type DataDirectory, openDataDirectory} from '../config/data-directory.ts'
+import {CreoError} from '../core/errors.ts'
+import {type KeyPair, loadOrCreateKeyFile, nodeIdOf} from '../identity/keys.ts'
+import type {DrainReport} from '../miner/drain.ts'
+import {enroll} from '../miner/enrolment.ts'
+import {createMiner, type Miner} from '../miner/miner.ts'
+import {type GivenSettings, loadSettings, type MinerSettings, mergeSettings, saveSettings} from '../miner/settings.ts'
+import type {MinerStatus} from '../miner/status-file.ts'
+import type {ContainerRuntime} from '../runtime/port.ts'
+import type {Log} from '../telemetry/log.ts'
+import {createRuntime, findRuntimes, runtimeTools} from './runtimes.ts'
+
+/** A volunteer keeps at least half of the machine's memory. */
+const MEMORY_SHARE = 0.5
+const MILLIS_PER_CPU = 1000
+
+export interface MinerRoleOptions {
+  readonly directory: string
+  readonly given: GivenSettings
+  readonly token: string | undefined
+  readonly allowUnlimited: boolean
+  readonly config: Pick<Interfaces.Config, 'runHook'>
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly log: Log
+}
+
+/**
+ * Runs one node of a network until the signal fires, then drains it.
+ * @throws {CreoError} `usage` when something needed was never given; `runtime_missing`; `not_a_host_of_limits`; what the network refuses.
+ */
+export async function runMiner(
+  options: MinerRoleOptions,
+  onReady: (status: MinerStatus) => void,
+  signal: AbortSignal
+): Promise<DrainReport> {
+  const data = await openDataDirectory(options.directory)
+  try {
+    const nodeKey = await loadOrCreateKeyFile(data.file('node.key'))
+    const remembered = await loadSettings(data.path)
+    const settings = await pinned(mergeSettings(remembered, options.given, defaults()), signal)
+    await saveSettings(data.path, settings)
+    const client = nodeClient(settings, nodeKey)
+    try {
+      const runtime = await openRuntime(options, settings, data)
+      if (!settings.enrolled) await enrollOnce({options, settings, client, nodeKey, data, runtime}, signal)
+      return await mine({options, settings, client, nodeKey, data, runtime, onReady}, signal)
+    } finally {
+      await client.close()
+    }
+  } finally {
+    await data.close()
+  }
+}
+
+function defaults(): Pick<MinerSettings, 'name' | 'memoryBytes' | 'cpuMillis' | 'runtime'> {
+  const memoryBytes = Math.floor(totalmem() * MEMORY_SHARE)
+  return {name: hostname().slice(0, 60) || 'node', memoryBytes, cpuMillis: cpus().length * MILLIS_PER_CPU, runtime: 'podman'}
+}
+
+/** Asks the coordinator once for the genesis, and believes it by its hash. */
+async function pinned(settings: MinerSettings, signal: AbortSignal): Promise<MinerSettings> {
+  if (settings.coordinatorKey !== null && settings.network !== null) return settings
+  const {coordinatorUrl, networkId} = settings
+  const {coordinatorKey, genesis} = await joinNetwork({coordinatorUrl, networkId, signal})
+  return {...settings, coordinatorKey, network: genesis.network}
+}
+
+function nodeClient(settings: MinerSettings, nodeKey: KeyPair): Client {
+  const {coordinatorUrl, networkId} = settings
+  return createClient({
+    coordinatorUrl,
+    networkId,
+    coordinatorKey: settings.coordinatorKey ?? '',
+    now: Date.now,
+    key: nodeKey,
+    account: 'new'
+  })
+}
+
+async function openRuntime(options: MinerRoleOptions, settings: MinerSettings, data: DataDirectory): Promise<ContainerRuntime> {
+  const {config, env, log} = options
+  const tools = await runtimeTools({
+    stateDirectory: data.file('runtime'),
+    env,
+    log: (level, message, facts) => log[level](facts ?? {}, message)
+  })
+  return await createRuntime({found: await findRuntimes(config), name: settings.runtime, tools})
+}
+
+interface Parts {
+  readonly options: MinerRoleOptions
+  readonly settings: MinerSettings
+  readonly client: Client
+  readonly nodeKey: KeyPair
+  readonly data: DataDirectory
+  readonly runtime: ContainerRuntime
+}
+
+async function enrollOnce({options, settings, client, nodeKey, data, runtime}: Parts, signal: AbortSignal): Promise<void> {
+  const {architecture} = await runtime.probe(signal)
+  const node = nodeIdOf(nodeKey.publicKey)
+  await enroll({client, node, name: settings.name, architecture, token: options.token}, signal)
+  await saveSettings(data.path, {...settings, enrolled: true})
+}
+
+async function mine(parts: Parts & {readonly onReady: (status: MinerStatus) => void}, signal: AbortSignal): Promise<DrainReport> {
+  const {options, settings, client, nodeKey, data, runtime, onReady} = parts
+  const {coordinatorUrl, networkId, coordinatorKey, network, earn, memoryBytes, cpuMillis} = settings
+  const miner = await createMiner({
+    dataDirectory: data.path,
+    nodeKey,
+    network: {id: networkId, coordinatorKey: coordinatorKey ?? '', kind: network ?? 'production'},
+    coordinatorUrl,
+    client,
+    runtime,
+    earn,
+    limits: {memoryBytes, cpuMillis},
+    allowUnlimited: options.allowUnlimited,
+    now: () => client.nowMs(),
+    monotonicMs: () => performance.now(),
+    random: Math.random,
+    log: options.log
+  })
+  const failure = await untilStopped(miner, onReady, signal)
+  const report = await miner.drain()
+  if (failure !== undefined) throw failure
+  return report
+}
+
+/** Answers the error for which the miner can't go on, or undefined when it was asked to stop. */
+async function untilStopped(miner: Miner, onReady: (status: MinerStatus) => void, signal: AbortSignal): Promise<unknown> {
+  try {
+    await miner.start(signal)
+  } catch (error) {
+    return error
+  }
+  onReady(miner.status)
+  const {promise: stopped, resolve} = Promise.withResolvers<undefined>()
+  signal.addEventListener('abort', () => resolve(undefined), {once: true})
+  if (signal.aborted) resolve(undefined)
+  const crashed = miner.crashed.then((cause) => new CreoError('internal', 'The miner failed.', {cause}))
+  return await Promise.race([stopped, crashed])
+}

@@ -1,0 +1,96 @@
+import {formatDecimal} from '../core/units.ts'
+import type {MinerStatus} from './status-file.ts'
+
+/** A miner that has written nothing for this long does not run. */
+const STALE_AFTER_MS = 60_000
+
+/** What the coordinator adds; left out when it can't be asked. */
+export interface NetworkFacts {
+  readonly owner: string
+  readonly decimals: ReadonlyMap<string, number>
+  /** What the owner has available, by asset. */
+  readonly available: readonly {readonly asset: string; readonly amountMinor: number; readonly decimals: number}[]
+}
+
+/** `creo mine status --json`: fields are only added. */
+export interface StatusReport {
+  readonly node: string
+  readonly running: boolean
+  readonly draining: boolean
+  readonly lastHeartbeat: string | null
+  /** One sentence; null when there is work, or nothing stands in its way. */
+  readonly noWork: string | null
+  readonly gateways: MinerStatus['gateways']
+  readonly leases: readonly {
+    readonly id: string
+    readonly function: string
+    readonly ends: string
+    readonly budgetEmpty: boolean
+    readonly imageReady: boolean
+  }[]
+  readonly instances: MinerStatus['instances']
+  /** By incentive; without the coordinator the decimals are not known and amounts are null. */
+  readonly earnings: readonly {
+    readonly incentive: string
+    readonly paid: string | null
+    readonly pending: string | null
+    readonly paidMinor: string
+    readonly pendingMinor: string
+  }[]
+  readonly owner: {readonly account: string; readonly available: readonly {readonly asset: string; readonly amount: string}[]} | null
+  readonly receiptsWaiting: number
+  readonly receiptsRejected: MinerStatus['rejectedReceipts']
+  readonly dataMovedBytes: number
+  readonly imageBytes: number
+}
+
+/** Puts what the node knows of itself and what the network says of it into one answer. */
+export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefined, nowMs: number): StatusReport {
+  const running = nowMs - status.atMs < STALE_AFTER_MS && !(status.draining && status.instances.length === 0)
+  const amount = (incentive: string, minor: number): string | null => {
+    const decimals = facts?.decimals.get(incentive)
+    return decimals === undefined ? null : formatDecimal(minor, decimals)
+  }
+  return {
+    node: status.node,
+    running,
+    draining: status.draining,
+    lastHeartbeat: status.lastHeartbeatMs === null ? null : rfc3339(status.lastHeartbeatMs),
+    noWork: whyNoWork(status, running),
+    gateways: status.gateways,
+    leases: status.leases.map(({endsAtMs, ...lease}) => ({...lease, ends: rfc3339(endsAtMs)})),
+    instances: status.instances,
+    earnings: status.earnings.map(({incentive, paidMinor, pendingMinor}) => ({
+      incentive,
+      paid: amount(incentive, paidMinor),
+      pending: amount(incentive, pendingMinor),
+      paidMinor: String(paidMinor),
+      pendingMinor: String(pendingMinor)
+    })),
+    owner:
+      facts === undefined
+        ? null
+        : {
+            account: facts.owner,
+            available: facts.available.map(({asset, amountMinor, decimals}) => ({asset, amount: formatDecimal(amountMinor, decimals)}))
+          },
+    receiptsWaiting: status.pendingReceipts,
+    receiptsRejected: status.rejectedReceipts,
+    dataMovedBytes: status.bytesMoved,
+    imageBytes: status.imageBytes
+  }
+}
+
+function whyNoWork(status: MinerStatus, running: boolean): string | null {
+  if (!running) return 'The miner does not run.'
+  if (status.draining) return 'The miner is stopping and takes no new work.'
+  if (status.leases.length > 0 && status.leases.every((lease) => lease.budgetEmpty)) return 'The budgets of all leases are used up.'
+  if (status.noWorkReason !== null) return status.noWorkReason
+  if (status.leases.length > 0 && !status.gateways.some((gateway) => gateway.connected)) return 'No gateway can be reached.'
+  if (status.leases.length === 0 && status.heartbeatRefused !== null) return `The coordinator does not answer (${status.heartbeatRefused}).`
+  return status.leases.length === 0 ? 'The coordinator has not leased anything to this node yet.' : null
+}
+
+function rfc3339(ms: number): string {
+  return new Date(ms).toISOString()
+}

@@ -1,0 +1,81 @@
+import {expect, test} from 'vitest'
+import {minerStatusText} from '../../src/cli/miner-status-text.ts'
+import type {MinerStatus} from '../../src/miner/status-file.ts'
+import {readStatus, writeStatus} from '../../src/miner/status-file.ts'
+import {reportStatus} from '../../src/miner/status-report.ts'
+import {temporaryDirectory} from './worlds.ts'
+
+const NOW_MS = Date.UTC(2026, 10, 22)
+const LEASE = {id: 'lea_9', function: 'colibris/shop/site', endsAtMs: NOW_MS + 1000, budgetEmpty: false, imageReady: true}
+const FACTS = {
+  owner: `acc_${'1'.repeat(32)}`,
+  decimals: new Map([['colibris/LEAF', 2]]),
+  available: [{asset: 'gutta', amountMinor: 1_500_000, decimals: 6}]
+}
+
+function status(changes: Partial<MinerStatus> = {}): MinerStatus {
+  return {
+    node: `node_${'0'.repeat(32)}`,
+    pid: 1,
+    startedAtMs: NOW_MS - 60_000,
+    atMs: NOW_MS - 2000,
+    draining: false,
+    lastHeartbeatMs: NOW_MS - 2000,
+    heartbeatRefused: null,
+    noWorkReason: null,
+    tableVersion: 4,
+    gateways: [{id: 'gw_1', name: 'one', connected: true}],
+    leases: [LEASE],
+    instances: [{instance: 'i-1', revision: 'rev_7', gateway: 'gw_1'}],
+    earnings: [{incentive: 'colibris/LEAF', paidMinor: 1250, pendingMinor: 5}],
+    pendingReceipts: 1,
+    rejectedReceipts: [],
+    bytesMoved: 3 * 2 ** 20,
+    imageBytes: 0,
+    logLinesDropped: 0,
+    ...changes
+  }
+}
+
+test.each([
+  ['there is work', {}, null],
+  ['it does not run any more', {atMs: NOW_MS - 120_000}, 'The miner does not run.'],
+  ['it drains', {draining: true}, 'The miner is stopping and takes no new work.'],
+  ['budgets are used up', {leases: [{...LEASE, budgetEmpty: true}]}, 'The budgets of all leases are used up.'],
+  ['the coordinator gives a reason', {leases: [], noWorkReason: 'No app pays gutta.'}, 'No app pays gutta.'],
+  ['no gateway is reached', {gateways: [{id: 'gw_1', name: 'one', connected: false}]}, 'No gateway can be reached.'],
+  ['nobody answers', {leases: [], heartbeatRefused: 'unavailable'}, 'The coordinator does not answer (unavailable).'],
+  ['nothing is leased', {leases: []}, 'The coordinator has not leased anything to this node yet.']
+])('when %s, status says why there is no work', (_when, changes, sentence) => {
+  expect(reportStatus(status(changes), undefined, NOW_MS).noWork).toBe(sentence)
+})
+
+test('amounts are shown with the decimals of the incentive, and as minor units when the coordinator is gone', () => {
+  expect(reportStatus(status(), FACTS, NOW_MS).earnings[0]).toMatchObject({paid: '12.5', pending: '0.05', paidMinor: '1250'})
+  expect(reportStatus(status(), undefined, NOW_MS).earnings[0]).toMatchObject({paid: null, pending: null, paidMinor: '1250'})
+})
+
+test('people see one screen', () => {
+  expect(minerStatusText(reportStatus(status(), FACTS, NOW_MS)).split('\n')).toEqual([
+    'Running as node_00000000000000000000000000000000. Last heartbeat: 2026-11-21T23:59:58.000Z.',
+    '',
+    'EARNED HERE    PAID  WAITING',
+    'colibris/LEAF  12.5     0.05',
+    '',
+    "OWNER'S BALANCE  AVAILABLE",
+    'gutta                  1.5',
+    '',
+    'LEASE  FUNCTION            ENDS                      STATE',
+    'lea_9  colibris/shop/site  2026-11-22T00:00:01.000Z  ready',
+    '',
+    '1 instances run; 3.0 MiB passed through, 0 B of images fetched.',
+    '1 receipts wait for the coordinator.'
+  ])
+})
+
+test('the status file is read as it was written', async () => {
+  const directory = await temporaryDirectory()
+  expect(await readStatus(directory)).toBeUndefined()
+  await writeStatus(directory, status())
+  expect(await readStatus(directory)).toEqual(status())
+})
