@@ -1,0 +1,42 @@
+import {PassThrough} from 'node:stream'
+import {expect, test} from 'vitest'
+import {heartbeatSchema} from '../../src/core/protocol/api.ts'
+import {LogRing} from '../../src/miner/log-ring.ts'
+
+const line = (text: string) => ({revision: 'rev_7', instance: 'i-1', atMs: 1, line: text})
+
+test('lines stay until a heartbeat has brought them to the coordinator', () => {
+  const ring = new LogRing()
+  ring.add(line('a'))
+  const batch = ring.batch()
+  ring.add(line('b'))
+  expect(ring.batch().map((one) => one.line)).toEqual(['a', 'b'])
+  ring.sent(batch)
+  expect(ring.batch().map((one) => one.line)).toEqual(['b'])
+})
+
+test('when they cannot leave, the oldest are dropped and counted', () => {
+  const ring = new LogRing()
+  for (let number = 0; number < 2003; number += 1) ring.add(line(String(number)))
+  expect([ring.batch()[0]?.line, ring.droppedLines]).toEqual(['3', 3])
+})
+
+test('a heartbeat takes only what the protocol lets it', () => {
+  const ring = new LogRing()
+  for (let number = 0; number < 600; number += 1) ring.add(line('x'.repeat(5000)))
+  const {logs} = heartbeatSchema.shape
+  expect(logs.parse(ring.batch()).length).toBe(64)
+  const short = new LogRing()
+  for (let number = 0; number < 600; number += 1) short.add(line('x'))
+  expect(logs.parse(short.batch()).length).toBe(500)
+})
+
+test('what a function prints is cut into lines, whatever its pieces', async () => {
+  const ring = new LogRing()
+  const output = new PassThrough()
+  ring.follow(output, {revision: 'rev_7', instance: 'i-1', now: () => 5})
+  output.write('one\ntw')
+  output.write('o\r\nthree')
+  output.end()
+  await expect.poll(() => ring.batch().map((one) => one.line)).toEqual(['one', 'two', 'three'])
+})
