@@ -1,0 +1,161 @@
+import type {IncomingHttpHeaders, IncomingMessage, ServerResponse} from 'node:http'
+import type {Duplex} from 'node:stream'
+import type {Dispatcher} from 'undici'
+import {CreoError} from '../core/errors.ts'
+import {answeredHeaders} from './headers.ts'
+import type {Instance} from './instance.ts'
+import {RequestBody} from './request-body.ts'
+
+/** How one try on one instance ended. */
+export interface ExchangeOutcome {
+  /** `answered` also when the client left in the middle of an answer. */
+  readonly kind: 'answered' | 'client_gone' | 'failed'
+  readonly error?: CreoError
+  /** Nothing of the request can have reached the function. */
+  readonly nothingSent: boolean
+  /** Nothing of the body was read, so that it can be sent elsewhere. */
+  readonly bodyUntouched: boolean
+  /** The answer's head has gone to the client. */
+  readonly responded: boolean
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+export interface ExchangeRequest {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly target: string
+  readonly headers: string[]
+  readonly timeoutMs: number
+  /** The client waits for a 100 before it sends its body. */
+  readonly expectsContinue: boolean
+  /** Set for a WebSocket: called with the function's 101. */
+  readonly onUpgrade?: (headers: IncomingHttpHeaders, socket: Duplex) => Promise<{readonly bytesIn: number; readonly bytesOut: number}>
+}
+
+/** Sends one request to one instance and its answer to the client, both as they come. Never rejects. */
+export function exchange(instance: Instance, asked: ExchangeRequest): Promise<ExchangeOutcome> {
+  return new Promise((resolve) => new Exchange(asked, resolve).run(instance))
+}
+
+/** One handler object a request: this is the hot path, so it has no streams or promises of its own besides the body's. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #asked: ExchangeRequest
+  readonly #resolve: (outcome: ExchangeOutcome) => void
+  readonly #timer: NodeJS.Timeout
+  #controller: Dispatcher.DispatchController | undefined
+  #aborted: CreoError | undefined
+  #sent = false
+  #bodyUntouched = true
+  #done = false
+  #bytesIn = 0
+  #bytesOut = 0
+
+  constructor(asked: ExchangeRequest, resolve: (outcome: ExchangeOutcome) => void) {
+    this.#asked = asked
+    this.#resolve = resolve
+    this.#timer = setTimeout(() => this.#abort(new CreoError('timeout', 'The function took longer than its timeout.')), asked.timeoutMs)
+  }
+
+  run(instance: Instance): void {
+    const {request, response, target, headers, expectsContinue, onUpgrade} = this.#asked
+    const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+    response.on('close', this.#clientClosed)
+    const body = hasBody
+      ? new RequestBody(request, {
+          firstRead: () => {
+            this.#bodyUntouched = false
+            if (expectsContinue && !response.headersSent) response.writeContinue()
+          },
+          bytes: (bytes) => {
+            this.#bytesIn += bytes
+          }
+        })
+      : null
+    const method = request.method as Dispatcher.HttpMethod
+    try {
+      instance.dispatcher.dispatch({path: target, method, headers, body, ...(onUpgrade !== undefined && {upgrade: 'websocket'})}, this)
+    } catch (cause) {
+      this.#finish('failed', new CreoError('bad_gateway', 'The request cannot be sent on.', {cause}))
+    }
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#aborted !== undefined) controller.abort(this.#aborted)
+    else this.#sent = true
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200) return
+    const {response} = this.#asked
+    response.writeHead(status, answeredHeaders(headers))
+    // With the first bytes of the body where they came together with the head, else at once.
+    queueMicrotask(() => {
+      if (this.#bytesOut === 0 && !response.writableEnded && !response.destroyed) response.flushHeaders()
+    })
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytesOut += chunk.length
+    const {response} = this.#asked
+    if (response.write(chunk)) return
+    controller.pause()
+    response.once('drain', () => controller.resume())
+  }
+
+  onResponseEnd(): void {
+    this.#asked.response.end()
+    this.#finish('answered')
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const {response} = this.#asked
+    if (this.#aborted?.code === 'interrupted') {
+      this.#finish(response.headersSent ? 'answered' : 'client_gone', this.#aborted)
+      return
+    }
+    const reason = this.#aborted ?? new CreoError('bad_gateway', 'The instance broke off.', {cause: error})
+    // The client must not take half an answer for the whole.
+    if (response.headersSent) response.destroy()
+    this.#finish('failed', reason)
+  }
+
+  onRequestUpgrade(_controller: Dispatcher.DispatchController, _status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
+    const {onUpgrade} = this.#asked
+    clearTimeout(this.#timer)
+    this.#asked.response.off('close', this.#clientClosed)
+    void onUpgrade?.(headers, socket).then(({bytesIn, bytesOut}) => {
+      this.#bytesIn = bytesIn
+      this.#bytesOut = bytesOut
+      this.#finish('answered')
+    })
+  }
+
+  readonly #clientClosed = (): void => {
+    if (!this.#asked.response.writableFinished) this.#abort(new CreoError('interrupted', 'The client has gone.'))
+  }
+
+  #abort(reason: CreoError): void {
+    this.#aborted ??= reason
+    if (this.#controller !== undefined) this.#controller.abort(reason)
+    else this.#finish(reason.code === 'interrupted' ? 'client_gone' : 'failed', reason)
+  }
+
+  #finish(kind: ExchangeOutcome['kind'], error?: CreoError): void {
+    if (this.#done) return
+    this.#done = true
+    clearTimeout(this.#timer)
+    const {response} = this.#asked
+    response.off('close', this.#clientClosed)
+    this.#resolve({
+      kind,
+      ...(error !== undefined && {error}),
+      nothingSent: !this.#sent,
+      bodyUntouched: this.#bodyUntouched,
+      responded: response.headersSent,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut
+    })
+  }
+}

@@ -1,0 +1,327 @@
+import {randomBytes} from 'node:crypto'
+import {decideScale, SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '../core/autoscaling.ts'
+import {CreoError} from '../core/errors.ts'
+import type {RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
+import type {MinerMessage} from '../core/protocol/tunnel.ts'
+import type {Log} from '../telemetry/log.ts'
+import type {MinerLink} from '../tunnel/miner-link.ts'
+import {chooseLease, type LeaseCandidate} from './choose-lease.ts'
+import {Instance} from './instance.ts'
+import type {LeaseBudgets} from './lease-budgets.ts'
+import type {Work, WorkOf} from './meter.ts'
+import {noInstance, RevisionPool} from './revision-pool.ts'
+import {type Start, Starts} from './starts.ts'
+
+/** A function gets this long to end after its last request. */
+const STOP_GRACE_MS = 10_000
+/** How long requests wait when no miner can be asked: one may be dialling in again, or a lease be on its way. */
+const STUCK_MAX_MS = 5000
+const STUCK_RETRY_MS = 200
+const INSTANCE_ID_BYTES = 9
+
+export interface FleetOptions {
+  readonly budgets: LeaseBudgets
+  readonly links: ReadonlyMap<string, MinerLink>
+  readonly now: () => number
+  readonly monotonicMs: () => number
+  readonly random: () => number
+  readonly log: Log
+  readonly scale?: ScaleSettings
+  readonly tickMs?: number
+  onWork(of: WorkOf, work: Work): void
+  onColdStart(revision: RevisionEntry, ms: number): void
+  /** The last instance of a miner that is leaving has ended: its work should be signed for while it is still there. */
+  onDrained(): void
+}
+
+/** All instances of this gateway: starts them when requests wait, scales them by load, and ends them. */
+export class Fleet {
+  readonly #options: FleetOptions
+  readonly #scale: ScaleSettings
+  readonly #pools = new Map<string, RevisionPool>()
+  readonly #instances = new Map<string, Instance>()
+  readonly #draining = new WeakSet<MinerLink>()
+  readonly #starts: Starts
+  /** By function: the revision that requests go to until the current one is warm. */
+  readonly #serving = new Map<string, string>()
+  #current = new Set<string>()
+  #table: RoutesTable | undefined
+  readonly #ticker: NodeJS.Timeout
+  #retry: NodeJS.Timeout | undefined
+
+  constructor(options: FleetOptions) {
+    this.#options = options
+    this.#scale = options.scale ?? SCALE_SETTINGS
+    this.#starts = new Starts({monotonicMs: options.monotonicMs, onFailed: (start, reason) => this.#startFailed(start, reason)})
+    this.#ticker = setInterval(() => this.tick(), options.tickMs ?? SCALE_TICK_MS)
+  }
+
+  get pools(): Iterable<RevisionPool> {
+    return this.#pools.values()
+  }
+
+  update(table: RoutesTable): void {
+    this.#table = table
+    this.#current = new Set(table.apps.flatMap((app) => app.functions.map((entry) => entry.revision)))
+    for (const entry of table.revisions) {
+      const pool = this.#pools.get(entry.id)
+      if (pool !== undefined) pool.entry = entry
+      else if (this.#current.has(entry.id)) this.#pools.set(entry.id, this.#newPool(entry))
+    }
+    this.#starts.keepOnly(new Set(table.revisions.map((entry) => entry.id)))
+    this.#settle()
+  }
+
+  /**
+   * Where requests for a function go: to its current revision, or to the one before until an instance of the current one is warm.
+   */
+  poolFor(functionKey: string, revision: string): RevisionPool | undefined {
+    const current = this.#pools.get(revision)
+    const before = this.#serving.get(functionKey)
+    if (before === revision || current === undefined) return current
+    const old = before === undefined ? undefined : this.#pools.get(before)
+    if (old === undefined || old.warmCount === 0 || current.warmCount > 0) {
+      this.#serving.set(functionKey, revision)
+      return current
+    }
+    if (current.starting === 0) this.#startOne(current)
+    return old
+  }
+
+  handleMessage(link: MinerLink, message: MinerMessage): void {
+    if (message.type === 'ready') for (const found of message.instances) this.#adopt(link, found)
+    else if (message.type === 'started') this.#started(link, message.instance)
+    else if (message.type === 'start_failed') {
+      const code = message.code === 'reward_pool_empty' ? 'reward_pool_empty' : 'failed'
+      this.#starts.fail(link, message.instance, new CreoError(code, message.message))
+    } else if (message.type === 'ended') this.#ended(link, message.instance)
+    else if (message.type === 'draining') {
+      this.#draining.add(link)
+      for (const instance of this.#of(link)) this.#drain(instance)
+      if (this.#of(link).length === 0) this.#options.onDrained()
+    } else if (message.type === 'budget_empty') {
+      this.#options.budgets.refuse(message.lease)
+      for (const instance of this.#instances.values()) if (instance.lease === message.lease) this.#drain(instance)
+    }
+  }
+
+  /** The session ended. Requests under way go on over their own connections. */
+  lose(link: MinerLink): void {
+    for (const instance of this.#of(link)) {
+      this.#forget(instance)
+      void instance.leave()
+    }
+    this.#starts.failAll(link)
+  }
+
+  release(pool: RevisionPool, instance: Instance): void {
+    pool.release(instance)
+    if (instance.draining && instance.inFlight === 0 && this.#instances.has(instance.id)) this.#stop(instance)
+  }
+
+  /** Counts running time into the meter. Called before each save and window. */
+  accrue(): void {
+    const monotonicMs = this.#options.monotonicMs()
+    for (const instance of this.#instances.values()) this.#count(instance, monotonicMs)
+  }
+
+  /** Samples the load and decides by it. */
+  tick(): void {
+    for (const pool of this.#pools.values()) pool.sample(this.#scale.stableWindowMs)
+    this.#settle()
+  }
+
+  /** Starts and stops what load and table ask for. */
+  #settle(): void {
+    const leased = new Set(this.#table?.leases.filter((lease) => lease.endsAtMs > this.#options.now()).map((lease) => lease.id))
+    for (const instance of this.#instances.values()) {
+      if (!leased.has(instance.lease) || this.#options.budgets.isEmpty(instance.lease)) this.#drain(instance)
+    }
+    const serving = new Set(this.#serving.values())
+    for (const pool of this.#pools.values()) {
+      if (this.#current.has(pool.entry.id)) this.#scalePool(pool)
+      else if (!serving.has(pool.entry.id) || this.#replaced(pool)) this.#retire(pool)
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#ticker)
+    clearTimeout(this.#retry)
+    this.#starts.close()
+    for (const pool of this.#pools.values()) pool.refuseWaiting(new CreoError('unavailable', 'The gateway is stopping.'))
+    const instances = [...this.#instances.values()]
+    for (const instance of instances) {
+      instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS})
+      this.#forget(instance)
+    }
+    await Promise.all(instances.map((instance) => instance.cut()))
+  }
+
+  #newPool(entry: RevisionEntry): RevisionPool {
+    const {random, monotonicMs} = this.#options
+    return new RevisionPool({entry, random, monotonicMs, onWaiting: (pool) => this.#help(pool)})
+  }
+
+  /** A request waits: the first instance is started at once, further ones are the autoscaler's decision. */
+  #help(pool: RevisionPool): void {
+    if (pool.warmCount + pool.starting > 0 || pool.waiting === 0) return
+    const refused = this.#startOne(pool)
+    if (refused === undefined) return
+    const nowMs = this.#options.monotonicMs()
+    pool.stuckSinceMs ??= nowMs
+    if (refused === 'reward_pool_empty') {
+      pool.refuseWaiting(
+        new CreoError(refused, 'The reward pool of this function is used up.', {hint: 'Its owner can fund it: creo incentive fund'})
+      )
+    } else if (nowMs - pool.stuckSinceMs >= STUCK_MAX_MS) {
+      pool.refuseWaiting(noInstance('No miner can run this function now.'))
+    } else {
+      this.#retry ??= setTimeout(() => {
+        this.#retry = undefined
+        for (const stuck of this.#pools.values()) this.#help(stuck)
+      }, STUCK_RETRY_MS)
+    }
+  }
+
+  #startOne(pool: RevisionPool): 'no_instance' | 'reward_pool_empty' | undefined {
+    const choice = chooseLease(this.#candidates(pool), this.#options.now())
+    if ('refused' in choice) return choice.refused
+    const link = this.#options.links.get(choice.lease.node)
+    if (link === undefined) return 'no_instance'
+    const instance = `${pool.entry.id.replace('_', '-')}-${randomBytes(INSTANCE_ID_BYTES).toString('hex')}`
+    this.#starts.ask({instance, pool, lease: choice.lease, link})
+    return undefined
+  }
+
+  #candidates(pool: RevisionPool): LeaseCandidate[] {
+    const leases = this.#table?.leases.filter((lease) => lease.revision === pool.entry.id) ?? []
+    const all = [...this.#instances.values()]
+    return leases.map((lease) => {
+      const link = this.#options.links.get(lease.node)
+      return {
+        lease,
+        connected: link !== undefined,
+        avoided: (link !== undefined && this.#draining.has(link)) || this.#starts.isCooling(pool.entry.id, lease.node),
+        budgetEmpty: this.#options.budgets.isEmpty(lease.id),
+        instancesHere: all.filter((instance) => instance.node === lease.node && instance.revision.id === pool.entry.id).length,
+        instancesInAll: all.filter((instance) => instance.node === lease.node).length + this.#starts.countOn(lease.node)
+      }
+    })
+  }
+
+  #started(link: MinerLink, id: string): void {
+    const start = this.#starts.done(link, id)
+    if (start === undefined) {
+      if (!this.#instances.has(id)) link.send({type: 'stop', instance: id, graceMs: 0})
+      return
+    }
+    this.#options.onColdStart(start.pool.entry, this.#options.monotonicMs() - start.askedAtMs)
+    this.#add(start.pool, link, id, start.lease.id)
+  }
+
+  #startFailed({pool, lease, instance}: Start, reason: CreoError): void {
+    this.#options.log.warn({instance, revision: pool.entry.id, node: lease.node, code: reason.code, reason: reason.message}, 'start failed')
+    if (reason.code === 'reward_pool_empty') this.#options.budgets.refuse(lease.id)
+    this.#help(pool)
+  }
+
+  /** An instance that ran before this session: used when its lease still stands, else stopped. */
+  #adopt(link: MinerLink, found: {readonly instance: string; readonly revision: string; readonly lease: string}): void {
+    const lease = this.#table?.leases.find((entry) => entry.id === found.lease && entry.node === link.node)
+    const pool = this.#pools.get(found.revision)
+    const known = this.#instances.get(found.instance)
+    if (known?.link === link) return
+    if (known !== undefined) {
+      this.#forget(known)
+      void known.leave()
+    }
+    if (lease === undefined || pool === undefined || lease.revision !== found.revision) {
+      link.send({type: 'stop', instance: found.instance, graceMs: STOP_GRACE_MS})
+      return
+    }
+    this.#add(pool, link, found.instance, lease.id)
+  }
+
+  #add(pool: RevisionPool, link: MinerLink, id: string, lease: string): void {
+    const instance = new Instance({id, revision: pool.entry, lease, link, monotonicMs: this.#options.monotonicMs()})
+    this.#instances.set(id, instance)
+    pool.add(instance)
+  }
+
+  #ended(link: MinerLink, id: string): void {
+    this.#starts.fail(link, id, new CreoError('failed', 'The instance ended before it was ready.'))
+    const instance = this.#instances.get(id)
+    if (instance === undefined || instance.link !== link) return
+    this.#forget(instance)
+    void instance.cut()
+    const pool = this.#pools.get(instance.revision.id)
+    if (pool !== undefined) this.#help(pool)
+  }
+
+  #scalePool(pool: RevisionPool): void {
+    const {concurrency, scaleMin, scaleMax} = pool.entry.spec
+    const {desired, state} = decideScale({
+      samples: pool.samples,
+      nowMs: this.#options.monotonicMs(),
+      ready: pool.warmCount,
+      concurrency,
+      scaleMin,
+      scaleMax,
+      state: pool.scaleState,
+      settings: this.#scale
+    })
+    pool.scaleState = state
+    for (let missing = desired - pool.warmCount - pool.starting; missing > 0; missing -= 1) if (this.#startOne(pool) !== undefined) break
+    const surplus = [...pool.instances].filter((instance) => !instance.draining).sort((a, b) => a.inFlight - b.inFlight)
+    for (const instance of surplus.slice(0, Math.max(0, pool.warmCount - desired))) this.#drain(instance)
+    this.#help(pool)
+  }
+
+  /** True when requests go to a newer revision of the same function already, or the function is gone. */
+  #replaced(pool: RevisionPool): boolean {
+    const {org, app, function: name} = pool.entry
+    const entry = this.#table?.apps
+      .find((other) => other.org === org && other.app === app)
+      ?.functions.find((other) => other.function === name)
+    if (entry === undefined) return true
+    const current = this.#pools.get(entry.revision)
+    if (current === undefined) return false
+    if (current.warmCount === 0 && current.starting === 0) this.#startOne(current)
+    return current.warmCount > 0
+  }
+
+  #retire(pool: RevisionPool): void {
+    for (const instance of pool.instances) this.#drain(instance)
+    pool.refuseWaiting(noInstance('A newer revision has taken over.'))
+    if (pool.instances.size === 0 && pool.starting === 0 && pool.waiting === 0) this.#pools.delete(pool.entry.id)
+  }
+
+  #drain(instance: Instance): void {
+    this.#pools.get(instance.revision.id)?.drain(instance)
+    if (instance.inFlight === 0) this.#stop(instance)
+  }
+
+  #stop(instance: Instance): void {
+    this.#forget(instance)
+    void instance.leave()
+    instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS})
+  }
+
+  /** From here on it is not metered and gets no request. */
+  #forget(instance: Instance): void {
+    this.#count(instance, this.#options.monotonicMs())
+    this.#instances.delete(instance.id)
+    this.#pools.get(instance.revision.id)?.remove(instance)
+    if (this.#draining.has(instance.link) && this.#of(instance.link).length === 0) this.#options.onDrained()
+  }
+
+  #of(link: MinerLink): Instance[] {
+    return [...this.#instances.values()].filter((instance) => instance.link === link)
+  }
+
+  #count(instance: Instance, monotonicMs: number): void {
+    const {node, lease, revision} = instance
+    const mibMs = instance.takeMibMs(monotonicMs)
+    if (mibMs > 0) this.#options.onWork({node, lease, revision: revision.id}, {mibMs})
+  }
+}

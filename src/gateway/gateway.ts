@@ -1,0 +1,249 @@
+import {mkdir} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {ScaleSettings} from '../core/autoscaling.ts'
+import type {RoutesTable} from '../core/protocol/tables.ts'
+import type {MinerMessage} from '../core/protocol/tunnel.ts'
+import {hostName, indexRoutes, type RoutingIndex} from '../core/routing.ts'
+import {gatewayIdOf, type KeyPair} from '../identity/keys.ts'
+import type {Log} from '../telemetry/log.ts'
+import {createTunnelServer, type TunnelServer} from '../tunnel/accept.ts'
+import type {MinerLink} from '../tunnel/miner-link.ts'
+import {createAdminServer, type GatewayStatus} from './admin-server.ts'
+import {Fleet} from './fleet.ts'
+import {LeaseBudgets} from './lease-budgets.ts'
+import {type Listening, listenOn} from './listen.ts'
+import {Meter, type Work, type WorkOf} from './meter.ts'
+import {createPublicServer} from './public-server.ts'
+import {ReceiptDesk} from './receipts.ts'
+import {type RoutesSource, RoutesStore} from './routes-store.ts'
+import {TrafficMetrics} from './traffic-metrics.ts'
+
+/** Length of a receipt's window. */
+export const WINDOW_MS = 10_000
+const SAVE_MS = 1000
+/** Miners get this long to sign the last window of a gateway that stops. */
+const LAST_SIGNATURES_MS = 2000
+
+export interface GatewayOptions {
+  /** Already locked for this process. */
+  readonly dataDirectory: string
+  readonly key: KeyPair
+  readonly network: string
+  readonly coordinatorKey: string
+  readonly source: RoutesSource
+  readonly listen: {readonly host: string; readonly port: number}
+  readonly tunnelListen: {readonly host: string; readonly port: number}
+  readonly log: Log
+  readonly now: () => number
+  readonly monotonicMs: () => number
+  readonly random: () => number
+  readonly windowMs?: number
+  readonly scale?: ScaleSettings
+  /** Told of an error that nothing can be done about: the process should end. */
+  onFatal(error: unknown): void
+}
+
+export interface Gateway {
+  readonly id: string
+  readonly publicUrl: string
+  readonly tunnelUrl: string
+  status(): GatewayStatus
+  close(): Promise<void>
+}
+
+/**
+ * Starts a gateway from what is on its disk. It needs the coordinator only to learn of changes.
+ * @throws {CreoError} `port_taken`, `failed` when its files are damaged.
+ */
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  await mkdir(options.dataDirectory, {recursive: true, mode: 0o700})
+  const running = new RunningGateway(options, await openMeter(options))
+  await running.start()
+  return running
+}
+
+interface OpenedMeter {
+  readonly meter: Meter
+  readonly budgets: LeaseBudgets
+}
+
+async function openMeter({dataDirectory, network, key, now, monotonicMs}: GatewayOptions): Promise<OpenedMeter> {
+  const budgets = new LeaseBudgets()
+  const onWork = (of: WorkOf, work: {requests: number; mibMs: number}): void => budgets.spend(of.lease, of.revision, work)
+  const meter = await Meter.open({directory: join(dataDirectory, 'meter'), network, key, now, monotonicMs, onWork})
+  return {meter, budgets}
+}
+
+class RunningGateway implements Gateway {
+  readonly id: string
+  readonly #options: GatewayOptions
+  readonly #meter: Meter
+  readonly #budgets: LeaseBudgets
+  readonly #fleet: Fleet
+  readonly #tunnel: TunnelServer
+  readonly #routes: RoutesStore
+  readonly #desk: ReceiptDesk
+  readonly #metrics = new TrafficMetrics()
+  readonly #stop = new AbortController()
+  readonly #timers: NodeJS.Timeout[] = []
+  #keys = new Map<string, string>()
+  #routing: RoutingIndex | undefined
+  #following: Promise<void> = Promise.resolve()
+  #public: Listening | undefined
+  #admin: Listening | undefined
+
+  constructor(options: GatewayOptions, {meter, budgets}: OpenedMeter) {
+    const {key, network, log, now, monotonicMs, random, coordinatorKey} = options
+    this.id = gatewayIdOf(key.publicKey)
+    this.#options = options
+    this.#meter = meter
+    this.#budgets = budgets
+    const publicKeyOf = (node: string): string | undefined => this.#keys.get(node)
+    this.#tunnel = createTunnelServer({
+      network,
+      gatewayId: this.id,
+      publicKeyOf,
+      now,
+      onLink: (link) => this.#linked(link),
+      onMessage: (link, message) => this.#message(link, message)
+    })
+    const {links} = this.#tunnel
+    this.#desk = new ReceiptDesk({meter, gatewayKey: key.publicKey, publicKeyOf, links, log})
+    this.#fleet = new Fleet({
+      budgets,
+      links,
+      now,
+      monotonicMs,
+      random,
+      log,
+      ...(options.scale !== undefined && {scale: options.scale}),
+      onWork: this.#onWork,
+      onColdStart: ({org, app, function: name}, ms) => this.#metrics.coldStart(`${org}/${app}/${name}`, ms),
+      onDrained: () => this.#guard(this.#closeWindow())
+    })
+    const path = join(options.dataDirectory, 'routes.json')
+    this.#routes = new RoutesStore({path, network, coordinatorKey, log, onTable: (table) => this.#useTable(table)})
+  }
+
+  get publicUrl(): string {
+    return this.#public?.url ?? ''
+  }
+
+  get tunnelUrl(): string {
+    return this.#admin?.url ?? ''
+  }
+
+  async start(): Promise<void> {
+    const {listen, tunnelListen, source, windowMs, log, monotonicMs} = this.#options
+    try {
+      await this.#routes.load()
+      const admin = createAdminServer({tunnel: this.#tunnel, status: () => this.status(), metrics: () => this.#metricsText()})
+      this.#admin = await listenOn(admin, tunnelListen)
+      const serve = {fleet: this.#fleet, routing: () => this.#routing, onWork: this.#onWork, metrics: this.#metrics, monotonicMs, log}
+      this.#public = await listenOn(createPublicServer(serve), listen)
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+    this.#timers.push(setInterval(() => this.#guard(this.#save()), SAVE_MS))
+    this.#timers.push(setInterval(() => this.#guard(this.#closeWindow()), windowMs ?? WINDOW_MS))
+    this.#following = this.#routes.follow(source, this.#stop.signal)
+    this.#guard(this.#following)
+  }
+
+  status(): GatewayStatus {
+    const pools = [...this.#fleet.pools]
+    return {
+      id: this.id,
+      admitted: this.#routing !== undefined,
+      tableVersion: this.#routes.version,
+      requests: this.#metrics.requestsInAll,
+      unsignedReceipts: this.#meter.pendingCount,
+      revisions: pools.map((pool) => ({
+        revision: pool.entry.id,
+        org: pool.entry.org,
+        app: pool.entry.app,
+        function: pool.entry.function,
+        requests: this.#meter.totalRequests(pool.entry.id),
+        instances: pool.instances.size,
+        starting: pool.starting,
+        inFlight: pool.inFlight,
+        waiting: pool.waiting
+      })),
+      miners: [...this.#tunnel.links.values()].map((link) => ({
+        node: link.node,
+        instances: pools.reduce((sum, pool) => sum + [...pool.instances].filter((instance) => instance.link === link).length, 0),
+        dataConnections: link.openDataSockets
+      }))
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    for (const timer of this.#timers) clearInterval(timer)
+    await this.#public?.close()
+    await this.#fleet.close()
+    await this.#closeWindow()
+    await this.#untilSigned()
+    this.#tunnel.close()
+    await this.#admin?.close()
+    await this.#following
+    await this.#meter.save()
+  }
+
+  readonly #onWork = (of: WorkOf, work: Work): void => {
+    this.#meter.count(of, work)
+    const {bytesIn = 0, bytesOut = 0} = work
+    if (bytesIn + bytesOut > 0) this.#metrics.moved({in: bytesIn, out: bytesOut})
+  }
+
+  #useTable(table: RoutesTable): void {
+    const own = table.gateways.find((gateway) => gateway.id === this.id)
+    this.#keys = new Map(table.nodes.map((node) => [node.id, node.publicKey]))
+    this.#routing = own === undefined ? undefined : indexRoutes(table, [hostName(new URL(own.publicUrl).host)])
+    this.#budgets.update(table)
+    this.#fleet.update(table)
+    for (const link of this.#tunnel.links.values()) if (!this.#keys.has(link.node)) link.close()
+  }
+
+  #linked(link: MinerLink): void {
+    this.#options.log.info({node: link.node}, 'miner connected')
+    this.#desk.proposeAgain(link)
+    void link.closed.then((reason) => {
+      this.#options.log.info({node: link.node, code: reason.code}, 'miner disconnected')
+      this.#fleet.lose(link)
+    })
+  }
+
+  #message(link: MinerLink, message: MinerMessage): void {
+    this.#fleet.handleMessage(link, message)
+    this.#guard(this.#desk.handle(link, message))
+  }
+
+  async #save(): Promise<void> {
+    this.#fleet.accrue()
+    await this.#meter.save()
+  }
+
+  async #closeWindow(): Promise<void> {
+    await this.#save()
+    this.#desk.propose(await this.#meter.closeWindow())
+  }
+
+  /** Waits for the signatures of connected miners, as long as that makes sense. */
+  async #untilSigned(): Promise<void> {
+    const connected = [...this.#tunnel.links.values()]
+    const deadline = AbortSignal.timeout(LAST_SIGNATURES_MS)
+    while (!deadline.aborted && connected.some((link) => this.#meter.pendingOf(link.node).length > 0)) await this.#meter.settled(deadline)
+  }
+
+  #metricsText(): string {
+    const {pendingCount} = this.#meter
+    return this.#metrics.text({pools: this.#fleet.pools, miners: this.#tunnel.links.size, unsigned: pendingCount})
+  }
+
+  /** Work that cannot be counted or stored must not go on unpaid and unnoticed. */
+  #guard(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.#options.onFatal(error))
+  }
+}

@@ -1,0 +1,84 @@
+import {type MeteredWork, rewardFor} from '../core/metering.ts'
+import type {RoutesTable} from '../core/protocol/tables.ts'
+
+interface Line {
+  /** What the newest table says is left. */
+  leftMinor: number
+  /** What was left when this gateway first saw the lease. */
+  readonly firstMinor: number
+  /** Earned through this gateway since then. */
+  spentMinor: number
+  /** Millionths of a minor unit, see `rewardFor`. */
+  carry: number
+}
+
+interface Lease {
+  readonly lines: Map<string, Line>
+  /** What the table had left when the miner said that it had earned everything. */
+  refusedAtMinor?: number
+}
+
+/**
+ * What leases may still earn, as far as this gateway can tell: the table's numbers less what was earned since and is not paid
+ * yet. It stops starting and using a lease in time; the miner's own count is what protects the miner.
+ */
+export class LeaseBudgets {
+  readonly #leases = new Map<string, Lease>()
+  #table: RoutesTable | undefined
+
+  update(table: RoutesTable): void {
+    this.#table = table
+    const known = new Set(table.leases.map((lease) => lease.id))
+    for (const id of this.#leases.keys()) if (!known.has(id)) this.#leases.delete(id)
+    for (const {id, budgets} of table.leases) {
+      const lease = this.#leases.get(id) ?? {lines: new Map<string, Line>()}
+      this.#leases.set(id, lease)
+      for (const line of lease.lines.values()) line.leftMinor = 0
+      for (const {incentive, amountMinor} of budgets) {
+        const line = lease.lines.get(incentive)
+        if (line === undefined) lease.lines.set(incentive, {leftMinor: amountMinor, firstMinor: amountMinor, spentMinor: 0, carry: 0})
+        else line.leftMinor = amountMinor
+      }
+      if (lease.refusedAtMinor !== undefined && sumLeft(lease) > lease.refusedAtMinor) delete lease.refusedAtMinor
+    }
+  }
+
+  spend(leaseId: string, revisionId: string, work: MeteredWork): void {
+    const lease = this.#leases.get(leaseId)
+    const revision = this.#table?.revisions.find((entry) => entry.id === revisionId)
+    if (lease === undefined || revision === undefined) return
+    for (const reward of revision.spec.rewards) {
+      const line = lease.lines.get(reward.incentive)
+      if (line === undefined) continue
+      const {amountMinor, carry} = rewardFor(reward, work, line.carry)
+      line.spentMinor += amountMinor
+      line.carry = carry
+    }
+  }
+
+  /** The miner says that nothing is left; believed until a table has more than now. */
+  refuse(leaseId: string): void {
+    const lease = this.#leases.get(leaseId)
+    if (lease !== undefined) lease.refusedAtMinor = sumLeft(lease)
+  }
+
+  /** A lease that never promised anything is never empty: its work is paid by epochs. */
+  isEmpty(leaseId: string): boolean {
+    const lease = this.#leases.get(leaseId)
+    if (lease === undefined) return false
+    if (lease.refusedAtMinor !== undefined) return true
+    return lease.lines.size > 0 && [...lease.lines.values()].every((line) => remaining(line) <= 0)
+  }
+}
+
+/** What was paid since the first sight is in the table already; the rest of what was spent is not. */
+function remaining({leftMinor, firstMinor, spentMinor}: Line): number {
+  const paidMinor = Math.max(0, firstMinor - leftMinor)
+  return leftMinor - Math.max(0, spentMinor - paidMinor)
+}
+
+function sumLeft(lease: Lease): number {
+  let sum = 0
+  for (const {leftMinor} of lease.lines.values()) sum += leftMinor
+  return sum
+}

@@ -1,0 +1,56 @@
+import {once} from 'node:events'
+import type {Server} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {CreoError} from '../core/errors.ts'
+
+/** Longest wait for requests under way when a server closes. */
+const CLOSE_MAX_MS = 10_000
+
+export interface Listening {
+  readonly port: number
+  /** `http://host:port`. */
+  readonly url: string
+  /** Takes no new connections, waits a while for what runs, then cuts it. */
+  close(): Promise<void>
+}
+
+/** @throws {CreoError} `port_taken`, `invalid_input` for an address that this machine does not have. */
+export async function listenOn(server: Server, address: {readonly host: string; readonly port: number}): Promise<Listening> {
+  const {host, port} = address
+  server.listen({host, port})
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : ''
+    if (code === 'EADDRINUSE' || code === 'EACCES') {
+      throw new CreoError('port_taken', `Port ${port} of ${host} cannot be used: another program has it, or this user may not.`, {
+        hint: 'Choose another port, or stop the other program.',
+        cause: error
+      })
+    }
+    throw new CreoError('invalid_input', `${host}:${port} is not an address to listen on.`, {cause: error})
+  }
+  const bound = (server.address() as AddressInfo).port
+  return {
+    port: bound,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    close: async () => {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeIdleConnections()
+      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MAX_MS)
+      await closed
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** "127.0.0.1:7801" or "[::1]:7801". @throws {CreoError} `usage` */
+export function parseListen(text: string): {readonly host: string; readonly port: number} {
+  const match = /^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[2])
+  if (match?.[1] === undefined || port > 65_535) {
+    throw new CreoError('usage', `"${text}" is not an address to listen on.`, {hint: 'Write host:port, for example 127.0.0.1:7801.'})
+  }
+  return {host: match[1].replace(/^\[|\]$/g, ''), port}
+}

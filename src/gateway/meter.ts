@@ -1,0 +1,247 @@
+import type {MeteredWork} from '../core/metering.ts'
+import type {ReceiptProposal} from '../core/protocol/receipts.ts'
+import type {KeyPair} from '../identity/keys.ts'
+import {gatewayIdOf, sha256Hex} from '../identity/keys.ts'
+import {openProposal, type SignedProposal, signProposal} from '../identity/receipts.ts'
+import {type Counter, type MeterFiles, type OpenWindow, readMeterFiles} from './meter-file.ts'
+
+/** Longest window of a receipt. */
+const WINDOW_MAX_MS = 3_600_000
+/** Proposals that wait for a miner's signature. The oldest is dropped beyond this: its work stays unpaid. */
+const PENDING_MAX = 100_000
+
+/** Whose work it is. */
+export interface WorkOf {
+  readonly node: string
+  readonly revision: string
+  readonly lease: string
+}
+export type Work = Partial<Pick<Counter, 'requests' | 'requestsFailed' | 'mibMs' | 'bytesIn' | 'bytesOut'>>
+
+export interface PendingProposal extends SignedProposal {
+  readonly node: string
+  readonly sha256: string
+}
+
+export interface MeterOptions {
+  readonly directory: string
+  readonly network: string
+  readonly key: KeyPair
+  readonly now: () => number
+  readonly monotonicMs: () => number
+  /** Told about work as it is counted towards a lease, so that a budget can be watched. */
+  onWork(of: WorkOf, work: MeteredWork): void
+}
+
+interface Pending extends PendingProposal {
+  /** Window whose file it is kept in. */
+  readonly file: number
+}
+
+/**
+ * Counts work by lease, and turns it into signed proposals at the end of a window. A crash loses at most what was counted since
+ * the last `save`; a window's number is on disk before anything is proposed under it, so it is never used for other work.
+ */
+export class Meter {
+  readonly #options: MeterOptions
+  readonly #files: MeterFiles
+  readonly #gateway: string
+  readonly #pending = new Map<string, Pending>()
+  readonly #onSettled = new Set<() => void>()
+  readonly #totals: Map<string, number>
+  #counters = new Map<string, Counter>()
+  #unreported = new Map<string, {of: WorkOf; requests: number; mibMs: number}>()
+  #window: number
+  #startMs: number
+  #startMonotonicMs: number
+  #dirty = false
+  #writing: Promise<unknown> = Promise.resolve()
+
+  private constructor(options: MeterOptions, files: MeterFiles, kept: {readonly window: number; readonly totals: OpenWindow['totals']}) {
+    this.#options = options
+    this.#files = files
+    this.#gateway = gatewayIdOf(options.key.publicKey)
+    this.#window = kept.window
+    this.#totals = new Map(Object.entries(kept.totals))
+    this.#startMs = options.now()
+    this.#startMonotonicMs = options.monotonicMs()
+  }
+
+  /** Takes up what an earlier process left: its open counters become proposals at once. */
+  static async open(options: MeterOptions): Promise<Meter> {
+    const {files, open, proposals} = await readMeterFiles(options.directory)
+    const lastProposed = Math.max(-1, ...[...proposals.values()].flat().map((signed) => openProposal(signed.proposal).window))
+    const meter = new Meter(options, files, {window: Math.max(open?.window ?? 0, lastProposed + 1), totals: open?.totals ?? {}})
+    for (const [file, signed] of proposals) meter.#keep(file, signed)
+    if (open !== undefined && proposals.has(open.window)) {
+      // Killed between the two writes of `closeWindow`: these counters are proposed already.
+      for (const counter of open.counters) meter.#addTotal(counter)
+    } else if (open !== undefined && open.counters.length > 0) {
+      meter.#counters = new Map(open.counters.map((counter) => [keyOf(counter), counter]))
+      await meter.#close(open.startMs, open.durationMs)
+    }
+    await files.saveOpen(meter.#openWindow())
+    return meter
+  }
+
+  count(of: WorkOf, work: Work): void {
+    const key = keyOf(of)
+    let counter = this.#counters.get(key)
+    if (counter === undefined) {
+      const {node, revision, lease} = of
+      counter = {node, revision, lease, requests: 0, requestsFailed: 0, mibMs: 0, bytesIn: 0, bytesOut: 0}
+      this.#counters.set(key, counter)
+    }
+    counter.requests += work.requests ?? 0
+    counter.requestsFailed += work.requestsFailed ?? 0
+    counter.mibMs += work.mibMs ?? 0
+    counter.bytesIn += work.bytesIn ?? 0
+    counter.bytesOut += work.bytesOut ?? 0
+    this.#dirty = true
+    this.#report(key, of, work)
+  }
+
+  /** Puts the open counters on stable storage. Called every second. */
+  save(): Promise<void> {
+    return this.#serially(async () => {
+      for (const {of, requests, mibMs} of this.#unreported.values()) this.#options.onWork(of, {requests, mibMs})
+      this.#unreported = new Map()
+      if (!this.#dirty) return
+      this.#dirty = false
+      await this.#files.saveOpen(this.#openWindow())
+    })
+  }
+
+  /** Ends the window and answers the new proposals, which are on disk by then. */
+  closeWindow(): Promise<readonly PendingProposal[]> {
+    return this.#serially(() => this.#close(this.#startMs, this.#elapsedMs()))
+  }
+
+  /** What a node has not signed yet, oldest first. */
+  pendingOf(node: string): readonly PendingProposal[] {
+    return [...this.#pending.values()].filter((pending) => pending.node === node)
+  }
+
+  get pendingCount(): number {
+    return this.#pending.size
+  }
+
+  /** Forgets a proposal that its node has signed or refused. @returns whether it was pending. */
+  settle(node: string, sha256: string): Promise<boolean> {
+    return this.#serially(async () => {
+      const pending = this.#pending.get(sha256)
+      if (pending?.node !== node) return false
+      this.#pending.delete(sha256)
+      for (const done of [...this.#onSettled]) done()
+      const left = [...this.#pending.values()].filter((other) => other.file === pending.file)
+      if (left.length === 0) await this.#files.dropProposals(pending.file)
+      return true
+    })
+  }
+
+  /** Resolves when the next proposal is settled, or when the signal fires. */
+  settled(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        signal.removeEventListener('abort', done)
+        this.#onSettled.delete(done)
+        resolve()
+      }
+      this.#onSettled.add(done)
+      signal.addEventListener('abort', done, {once: true})
+      if (signal.aborted) done()
+    })
+  }
+
+  /** Requests answered by functions, of all windows and of earlier processes. */
+  totalRequests(revision: string): number {
+    let total = this.#totals.get(revision) ?? 0
+    for (const counter of this.#counters.values()) if (counter.revision === revision) total += counter.requests
+    return total
+  }
+
+  async #close(startMs: number, durationMs: number): Promise<readonly PendingProposal[]> {
+    const counters = [...this.#counters.values()]
+    const first = this.#window
+    this.#counters = new Map()
+    this.#startMs = this.#options.now()
+    this.#startMonotonicMs = this.#options.monotonicMs()
+    if (counters.length === 0) return []
+    const signed = this.#sign(counters, {startMs, windowMs: Math.min(WINDOW_MAX_MS, Math.max(1, durationMs))})
+    await this.#files.saveProposals(first, signed)
+    for (const counter of counters) this.#addTotal(counter)
+    await this.#files.saveOpen(this.#openWindow())
+    return this.#keep(first, signed)
+  }
+
+  /** Two leases of one node and revision would share a receipt's id: the second one gets the next number. */
+  #sign(counters: readonly Counter[], {startMs, windowMs}: {startMs: number; windowMs: number}): SignedProposal[] {
+    const used = new Map<string, number>()
+    const first = this.#window
+    const signed = counters.map((counter) => {
+      const pair = `${counter.node} ${counter.revision}`
+      const window = first + (used.get(pair) ?? 0)
+      used.set(pair, window - first + 1)
+      this.#window = Math.max(this.#window, window + 1)
+      const {network, key} = this.#options
+      const head = {v: 'creo-receipt-v1', network, gateway: this.#gateway, window, windowStartMs: startMs, windowMs} as const
+      const proposal: ReceiptProposal = {...head, ...counter}
+      return signProposal(proposal, key)
+    })
+    return signed
+  }
+
+  #keep(file: number, signed: readonly SignedProposal[]): readonly PendingProposal[] {
+    const kept = signed.map(({proposal, gatewaySignature}) => ({
+      proposal,
+      gatewaySignature,
+      node: openProposal(proposal).node,
+      sha256: sha256Hex(proposal),
+      file
+    }))
+    for (const pending of kept) this.#pending.set(pending.sha256, pending)
+    for (const sha256 of this.#pending.keys()) {
+      if (this.#pending.size <= PENDING_MAX) break
+      this.#pending.delete(sha256)
+    }
+    return kept
+  }
+
+  #report(key: string, of: WorkOf, {requests = 0, mibMs = 0}: Work): void {
+    if (requests === 0 && mibMs === 0) return
+    const known = this.#unreported.get(key)
+    if (known === undefined) this.#unreported.set(key, {of, requests, mibMs})
+    else {
+      known.requests += requests
+      known.mibMs += mibMs
+    }
+  }
+
+  #addTotal(counter: Counter): void {
+    this.#totals.set(counter.revision, (this.#totals.get(counter.revision) ?? 0) + counter.requests)
+  }
+
+  #elapsedMs(): number {
+    return Math.round(this.#options.monotonicMs() - this.#startMonotonicMs)
+  }
+
+  #openWindow(): OpenWindow {
+    return {
+      window: this.#window,
+      startMs: this.#startMs,
+      durationMs: this.#elapsedMs(),
+      counters: [...this.#counters.values()],
+      totals: Object.fromEntries(this.#totals)
+    }
+  }
+
+  #serially<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#writing.then(work)
+    this.#writing = done.catch(() => undefined)
+    return done
+  }
+}
+
+function keyOf({node, revision, lease}: WorkOf): string {
+  return `${node} ${revision} ${lease}`
+}

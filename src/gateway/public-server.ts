@@ -1,0 +1,101 @@
+import {createServer, type IncomingMessage, type Server, ServerResponse} from 'node:http'
+import type {Socket} from 'node:net'
+import type {Duplex} from 'node:stream'
+import {CreoError} from '../core/errors.ts'
+import {pipeSockets} from '../tunnel/pipe-sockets.ts'
+import {answerError, rawError} from './answer-error.ts'
+import type {ExchangeRequest} from './exchange.ts'
+import {answeredHeaders} from './headers.ts'
+import {type ServeOptions, serveRequest} from './serve-request.ts'
+
+const HEADERS_BYTES_MAX = 16 * 1024
+const HEADERS_COUNT_MAX = 100
+/** A client gets this long to send its headers. */
+const HEADERS_TIMEOUT_MS = 30_000
+const KEEP_ALIVE_MS = 65_000
+const CONNECTIONS_MAX = 20_000
+const REQUESTS_PER_CONNECTION_MAX = 100_000
+/** Connections of one client address. */
+const CONNECTIONS_PER_CLIENT_MAX = 2000
+
+/** The public HTTP side: parses strictly, and gives each request to `serveRequest`. */
+export function createPublicServer(options: ServeOptions): Server {
+  const server = createServer({
+    maxHeaderSize: HEADERS_BYTES_MAX,
+    insecureHTTPParser: false,
+    requireHostHeader: false,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // A body may take as long as the revision's own timeout.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+    // Any other upgrade that a client offers is left unanswered, as HTTP allows.
+    shouldUpgradeCallback: isWebSocket
+  })
+  server.maxHeadersCount = HEADERS_COUNT_MAX
+  server.maxConnections = CONNECTIONS_MAX
+  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX
+  server.on('request', (request, response) => void serveRequest(options, {request, response, expectsContinue: false}))
+  server.on('checkContinue', (request, response) => void serveRequest(options, {request, response, expectsContinue: true}))
+  server.on('checkExpectation', (_request, response) =>
+    answerError(response, new CreoError('invalid_input', 'Only 100-continue can be expected.'))
+  )
+  server.on('upgrade', (request, socket, head) => serveUpgrade(options, request, socket, head))
+  server.on('clientError', refuseUnparsed)
+  limitClients(server)
+  return server
+}
+
+function isWebSocket(request: IncomingMessage): boolean {
+  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+function serveUpgrade(options: ServeOptions, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  socket.on('error', () => socket.destroy())
+  response.assignSocket(socket as Socket)
+  response.once('finish', () => socket.end())
+  const onUpgrade: ExchangeRequest['onUpgrade'] = async (headers, functionSocket) => {
+    response.detachSocket(socket as Socket)
+    socket.write(switchingHead(headers))
+    const pipe = pipeSockets(socket, functionSocket, {head})
+    await pipe.closed
+    return {bytesIn: pipe.bytesAToB, bytesOut: pipe.bytesBToA}
+  }
+  void serveRequest(options, {request, response, expectsContinue: false, onUpgrade})
+}
+
+function switchingHead(headers: Parameters<typeof answeredHeaders>[0]): string {
+  const lines = ['HTTP/1.1 101 Switching Protocols', 'connection: Upgrade', 'upgrade: websocket']
+  const answered = answeredHeaders(headers)
+  for (let at = 0; at < answered.length; at += 2) lines.push(`${answered[at]}: ${answered[at + 1]}`)
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+function refuseUnparsed(error: Error & {code?: string}, socket: Duplex): void {
+  if (socket.destroyed || !socket.writable) return
+  const [status, message] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'The headers are too large.']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'The request did not arrive in time.']
+        : [400, 'This is not an HTTP/1.1 request.']
+  const code = status === 408 ? 'timeout' : 'invalid_input'
+  socket.end(rawError(new CreoError(code, String(message)), Number(status)), () => socket.destroy())
+}
+
+function limitClients(server: Server): void {
+  const open = new Map<string, number>()
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? ''
+    const count = (open.get(address) ?? 0) + 1
+    open.set(address, count)
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1
+      if (left === 0) open.delete(address)
+      else open.set(address, left)
+    })
+    if (count > CONNECTIONS_PER_CLIENT_MAX) socket.destroy()
+  })
+}

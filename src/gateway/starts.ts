@@ -1,0 +1,106 @@
+import {CreoError} from '../core/errors.ts'
+import type {LeaseEntry} from '../core/protocol/tables.ts'
+import type {MinerLink} from '../tunnel/miner-link.ts'
+import type {RevisionPool} from './revision-pool.ts'
+
+/** An image may have to be fetched first, over a slow line. */
+const START_TIMEOUT_MS = 180_000
+/** A node that failed to start a revision is left out for so long, doubled with each failure in a row. */
+const COOLING_FIRST_MS = 1000
+const COOLING_MAX_MS = 60_000
+const COOLING_DOUBLINGS_MAX = 6
+
+/** One instance that a miner was asked to start. */
+export interface Start {
+  readonly instance: string
+  readonly pool: RevisionPool
+  readonly lease: LeaseEntry
+  readonly link: MinerLink
+  readonly askedAtMs: number
+}
+
+interface Pending extends Start {
+  readonly timer: NodeJS.Timeout
+}
+
+/** Instances that were asked for and are not there yet, and which nodes failed lately. */
+export class Starts {
+  readonly #pending = new Map<string, Pending>()
+  readonly #cooling = new Map<string, {failures: number; untilMs: number}>()
+  readonly #monotonicMs: () => number
+  readonly #onFailed: (start: Start, reason: CreoError) => void
+
+  constructor(options: {readonly monotonicMs: () => number; onFailed(start: Start, reason: CreoError): void}) {
+    this.#monotonicMs = options.monotonicMs
+    this.#onFailed = options.onFailed
+  }
+
+  ask(start: Omit<Start, 'askedAtMs'>): void {
+    const {instance, pool, lease, link} = start
+    const timer = setTimeout(() => {
+      link.send({type: 'stop', instance, graceMs: 0})
+      this.fail(link, instance, new CreoError('timeout', 'The miner did not start the instance in time.'))
+    }, START_TIMEOUT_MS)
+    this.#pending.set(instance, {...start, timer, askedAtMs: this.#monotonicMs()})
+    pool.starting += 1
+    pool.stuckSinceMs = undefined
+    link.send({type: 'start', instance, revision: pool.entry.id, lease: lease.id})
+  }
+
+  /** The start that this answer of a miner ends; undefined when nothing of the kind was asked of it. */
+  done(link: MinerLink, instance: string): Start | undefined {
+    const start = this.#take(link, instance)
+    if (start !== undefined) this.#cooling.delete(coolingKey(start.pool.entry.id, link.node))
+    return start
+  }
+
+  fail(link: MinerLink, instance: string, reason: CreoError): void {
+    const start = this.#take(link, instance)
+    if (start === undefined) return
+    const key = coolingKey(start.pool.entry.id, link.node)
+    const failures = Math.min(COOLING_DOUBLINGS_MAX, (this.#cooling.get(key)?.failures ?? 0) + 1)
+    const coolingMs = Math.min(COOLING_MAX_MS, COOLING_FIRST_MS * 2 ** (failures - 1))
+    this.#cooling.set(key, {failures, untilMs: this.#monotonicMs() + coolingMs})
+    this.#onFailed(start, reason)
+  }
+
+  /** The session ended: whatever was asked in it will not be answered. */
+  failAll(link: MinerLink): void {
+    for (const {instance} of [...this.#pending.values()].filter((start) => start.link === link)) {
+      this.fail(link, instance, new CreoError('unavailable', 'The miner has gone.'))
+    }
+  }
+
+  isCooling(revision: string, node: string): boolean {
+    return (this.#cooling.get(coolingKey(revision, node))?.untilMs ?? 0) > this.#monotonicMs()
+  }
+
+  /** Forgets failures of revisions that are gone. */
+  keepOnly(revisions: ReadonlySet<string>): void {
+    for (const key of this.#cooling.keys()) if (!revisions.has(key.slice(0, key.indexOf(' ')))) this.#cooling.delete(key)
+  }
+
+  countOn(node: string): number {
+    let count = 0
+    for (const start of this.#pending.values()) if (start.link.node === node) count += 1
+    return count
+  }
+
+  close(): void {
+    for (const {timer} of this.#pending.values()) clearTimeout(timer)
+    this.#pending.clear()
+  }
+
+  #take(link: MinerLink, instance: string): Start | undefined {
+    const start = this.#pending.get(instance)
+    if (start === undefined || start.link !== link) return undefined
+    clearTimeout(start.timer)
+    this.#pending.delete(instance)
+    start.pool.starting -= 1
+    return start
+  }
+}
+
+function coolingKey(revision: string, node: string): string {
+  return `${revision} ${node}`
+}

@@ -1,0 +1,149 @@
+import {mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import type {RoutesTable} from '../../src/core/protocol/tables.ts'
+import {LeaseBudgets} from '../../src/gateway/lease-budgets.ts'
+import {Meter, type PendingProposal} from '../../src/gateway/meter.ts'
+import {readMeterFiles} from '../../src/gateway/meter-file.ts'
+import {generateKeyPair} from '../../src/identity/keys.ts'
+import {openProposal} from '../../src/identity/receipts.ts'
+
+const key = generateKeyPair()
+const node = `node_${'a'.repeat(32)}`
+const work = {node, revision: 'rev_1', lease: 'lea_1'}
+let directory: string
+let clock = 0
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'creo-meter-'))
+  clock = 0
+})
+afterEach(() => rm(directory, {recursive: true, force: true}))
+
+/** As after a SIGKILL: nothing but the files is left of an earlier one. */
+function openMeter(onWork: (of: {lease: string}, work: {requests: number; mibMs: number}) => void = () => undefined): Promise<Meter> {
+  return Meter.open({directory, network: 'c'.repeat(64), key, now: () => 1_000_000 + clock, monotonicMs: () => clock, onWork})
+}
+const brief = (proposals: readonly PendingProposal[]) =>
+  proposals.map(({proposal}) => {
+    const {window, lease, requests, windowStartMs, windowMs} = openProposal(proposal)
+    return `${window} ${lease} ${requests} ${windowStartMs - 1_000_000}+${windowMs}`
+  })
+
+describe('the meter', () => {
+  it('proposes what it counted, once, and skips windows without work', async () => {
+    const meter = await openMeter()
+    clock = 500
+    meter.count(work, {requests: 2, bytesIn: 10, bytesOut: 20})
+    meter.count(work, {requestsFailed: 1, mibMs: 640})
+    clock = 1000
+    const proposed = await meter.closeWindow()
+    expect(brief(proposed)).toEqual(['0 lea_1 2 0+1000'])
+    expect(openProposal(proposed[0]!.proposal)).toMatchObject({requestsFailed: 1, mibMs: 640, bytesIn: 10, bytesOut: 20})
+    expect(await meter.closeWindow()).toEqual([])
+    clock = 5000
+    meter.count(work, {requests: 1})
+    expect(brief(await meter.closeWindow())).toEqual(['1 lea_1 1 1000+4000'])
+    expect(meter.totalRequests('rev_1')).toBe(3)
+  })
+
+  it('loses at most what was counted since the last save, and never uses a number twice', async () => {
+    const before = await openMeter()
+    before.count(work, {requests: 5})
+    clock = 700
+    await before.save()
+    before.count(work, {requests: 1})
+
+    const after = await openMeter()
+    expect(brief(after.pendingOf(node))).toEqual(['0 lea_1 5 0+700'])
+    expect(after.totalRequests('rev_1')).toBe(5)
+    after.count(work, {requests: 1})
+    expect(brief(await after.closeWindow())).toEqual(['1 lea_1 1 700+1'])
+  })
+
+  it('does not propose counters again when it was killed between the two writes of a window', async () => {
+    const before = await openMeter()
+    before.count(work, {requests: 5})
+    await before.save()
+    const {files, open} = await readMeterFiles(join(directory))
+    await before.closeWindow()
+    await files.saveOpen(open!)
+
+    const after = await openMeter()
+    expect(brief(after.pendingOf(node))).toEqual(['0 lea_1 5 0+1'])
+    expect(after.totalRequests('rev_1')).toBe(5)
+    after.count(work, {requests: 1})
+    expect(brief(await after.closeWindow())).toEqual(['1 lea_1 1 0+1'])
+  })
+
+  it('gives two leases of one node and revision numbers of their own', async () => {
+    const meter = await openMeter()
+    meter.count(work, {requests: 1})
+    meter.count({...work, lease: 'lea_2'}, {requests: 2})
+    meter.count({...work, revision: 'rev_2', lease: 'lea_3'}, {requests: 3})
+    expect(brief(await meter.closeWindow())).toEqual(['0 lea_1 1 0+1', '1 lea_2 2 0+1', '0 lea_3 3 0+1'])
+    meter.count(work, {requests: 1})
+    expect(brief(await meter.closeWindow())).toEqual(['2 lea_1 1 0+1'])
+  })
+
+  it('keeps proposals over restarts until the node that they are for has answered', async () => {
+    const before = await openMeter()
+    before.count(work, {requests: 1})
+    const [proposal] = await before.closeWindow()
+    const after = await openMeter()
+    expect(after.pendingOf(node).map(({sha256}) => sha256)).toEqual([proposal!.sha256])
+    expect(await after.settle(`node_${'b'.repeat(32)}`, proposal!.sha256)).toBe(false)
+    expect(await after.settle(node, proposal!.sha256)).toBe(true)
+    expect(await after.settle(node, proposal!.sha256)).toBe(false)
+    expect((await openMeter()).pendingOf(node)).toEqual([])
+  })
+
+  it('refuses to start from a damaged file', async () => {
+    await openMeter()
+    await writeFile(join(directory, 'meter.json'), '{"window":')
+    await expect(openMeter()).rejects.toMatchObject({code: 'failed'})
+  })
+})
+
+describe('what a lease may still earn', () => {
+  const table = (leftMinor: number | undefined): RoutesTable =>
+    ({
+      revisions: [
+        {
+          id: 'rev_1',
+          spec: {rewards: [{incentive: 'acme/LEAF', requestsPerMillionMinor: 500_000, mibMsPerMillionMinor: 0, dailyBudgetMinor: 9}]}
+        }
+      ],
+      leases: [{id: 'lea_1', budgets: leftMinor === undefined ? [] : [{incentive: 'acme/LEAF', amountMinor: leftMinor}]}]
+    }) as unknown as RoutesTable
+
+  it('is what the table says, less what was earned since and is not paid yet', () => {
+    const budgets = new LeaseBudgets()
+    budgets.update(table(2))
+    budgets.spend('lea_1', 'rev_1', {requests: 3, mibMs: 0})
+    expect(budgets.isEmpty('lea_1')).toBe(false)
+    budgets.update(table(1))
+    expect(budgets.isEmpty('lea_1')).toBe(false)
+    budgets.spend('lea_1', 'rev_1', {requests: 1, mibMs: 0})
+    expect(budgets.isEmpty('lea_1')).toBe(true)
+    budgets.update(table(5))
+    expect(budgets.isEmpty('lea_1')).toBe(false)
+  })
+
+  it('is nothing once the miner says so, until a table has more', () => {
+    const budgets = new LeaseBudgets()
+    budgets.update(table(10))
+    budgets.refuse('lea_1')
+    budgets.update(table(10))
+    expect(budgets.isEmpty('lea_1')).toBe(true)
+    budgets.update(table(11))
+    expect(budgets.isEmpty('lea_1')).toBe(false)
+  })
+
+  it('never ends where nothing was promised', () => {
+    const budgets = new LeaseBudgets()
+    budgets.update(table(undefined))
+    budgets.spend('lea_1', 'rev_1', {requests: 1000, mibMs: 0})
+    expect(budgets.isEmpty('lea_1')).toBe(false)
+  })
+})

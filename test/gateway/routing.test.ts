@@ -1,0 +1,59 @@
+import {describe, expect, it} from 'vitest'
+import {indexRoutes, routeRequest} from '../../src/core/routing.ts'
+
+const index = indexRoutes(
+  {
+    apps: [
+      {
+        org: 'acme',
+        app: 'shop',
+        routes: [
+          {path: '/', function: 'site'},
+          {path: '/api', function: 'api'},
+          {path: '/api/v2/', function: 'next'},
+          {path: '/lost', function: 'gone'}
+        ],
+        functions: [
+          {function: 'site', revision: 'rev_1'},
+          {function: 'api', revision: 'rev_2'},
+          {function: 'next', revision: 'rev_3'}
+        ]
+      },
+      {org: 'acme', app: 'bare', routes: [{path: '/only', function: 'one'}], functions: [{function: 'one', revision: 'rev_4'}]}
+    ]
+  },
+  ['apps.example']
+)
+
+describe('an address', () => {
+  it.each([
+    ['shop--acme.localhost', '/', 'rev_1 /'],
+    ['shop--acme.localhost:7801', '/x?y=1', 'rev_1 /x?y=1'],
+    ['Shop--Acme.Apps.Example.', '/', 'rev_1 /'],
+    ['shop--acme.localhost', '/api', 'rev_2 /api'],
+    ['shop--acme.localhost', '/api?x', 'rev_2 /api?x'],
+    ['shop--acme.localhost', '/api/x', 'rev_2 /api/x'],
+    ['shop--acme.localhost', '/apiary', 'rev_1 /apiary'],
+    ['shop--acme.localhost', '/api/v2/x', 'rev_3 /api/v2/x'],
+    ['shop--acme.localhost', '/api/v2', 'rev_2 /api/v2'],
+    ['shop--acme.localhost', '/lost', 'nothing'],
+    ['bare--acme.localhost', '/', 'nothing'],
+    ['api--shop--acme.localhost', '/anything', 'rev_2 /anything'],
+    ['none--shop--acme.localhost', '/', 'nothing'],
+    ['tag--api--shop--acme.localhost', '/', 'nothing'],
+    ['shop--acme.other.example', '/', 'nothing'],
+    ['shop--acme', '/', 'nothing'],
+    ['localhost', '/', 'nothing'],
+    ['localhost:7801', '/@shop--acme', 'rev_1 / /@shop--acme'],
+    ['127.0.0.1', '/@shop--acme/api/x?y', 'rev_2 /api/x?y /@shop--acme'],
+    ['[::1]:7801', '/@shop--acme?q', 'rev_1 /?q /@shop--acme'],
+    ['127.0.0.1', '/@api--shop--acme/z', 'rev_2 /z /@api--shop--acme'],
+    ['127.0.0.1', '/@shop--acmeX/', 'nothing'],
+    ['apps.example', '/@shop--acme/', 'nothing'],
+    ['', '/', 'nothing']
+  ])('of %s with %s is %s', (host, target, expected) => {
+    const found = routeRequest(index, host, target)
+    const text = found === undefined ? 'nothing' : [found.revision, found.target, ...(found.prefix === '' ? [] : [found.prefix])].join(' ')
+    expect(text).toBe(expected)
+  })
+})
