@@ -1,4 +1,5 @@
 import {z} from 'zod'
+import {CreoError} from '../core/errors.ts'
 import {
   type CommandBody,
   commandBodySchema,
@@ -19,8 +20,13 @@ export interface CommandToSign {
   readonly body: CommandBody
 }
 
-/** Encodes the body to the exact JSON text that is signed and journaled. */
+/**
+ * Encodes the body to the exact JSON text that is signed and journaled.
+ * @throws {CreoError} `invalid_input` when the body breaks a rule of its schema.
+ */
 export function signCommand({network, account, key, idempotencyKey, notAfterMs, body}: CommandToSign): SignedCommand {
+  const encoded = z.safeEncode(commandBodySchema, body)
+  if (!encoded.success) throw invalidBody(encoded.error)
   const unsigned: UnsignedCommand = {
     v: 'creo-command-v1',
     network,
@@ -28,7 +34,7 @@ export function signCommand({network, account, key, idempotencyKey, notAfterMs, 
     keyId: key.keyId,
     idempotencyKey,
     notAfterMs,
-    body: JSON.stringify(z.encode(commandBodySchema, body))
+    body: JSON.stringify(encoded.data)
   }
   return {...unsigned, signature: signText(key, signingText(unsigned))}
 }
@@ -46,6 +52,15 @@ export function commandHash(command: UnsignedCommand): string {
 /** Id of the account that an `account.create` command makes. */
 export function accountIdOf(command: UnsignedCommand): string {
   return `acc_${commandHash(command).slice(0, 32)}`
+}
+
+function invalidBody(error: z.ZodError): CreoError {
+  const [issue] = error.issues
+  const where = issue === undefined || issue.path.length === 0 ? 'The command' : issue.path.map(String).join('.')
+  return new CreoError('invalid_input', `${where}: ${issue?.message ?? 'is not valid'}.`, {
+    hint: 'Mend that value and run the same command again.',
+    cause: error
+  })
 }
 
 function signingText(command: UnsignedCommand): string {

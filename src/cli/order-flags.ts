@@ -1,0 +1,40 @@
+import {Args, Flags} from '@oclif/core'
+import {accountFlags, networkFlags} from './flags.ts'
+import {parseDurationMs} from './format.ts'
+
+export const orderArgs = {
+  incentive: Args.string({required: true, description: 'ORG/CODE.'}),
+  amount: Args.string({required: true, description: 'How much of it, in whole lots.'})
+}
+
+export const orderFlags = {
+  ...networkFlags,
+  ...accountFlags,
+  price: Flags.string({helpValue: 'GUTTA', description: 'Gutta per 1.00 of the incentive; the worst one accepted when --market.'}),
+  market: Flags.boolean({description: 'Take what there is now, up to 10 % from the best price.', exclusive: ['post-only']}),
+  'post-only': Flags.boolean({description: 'Only wait in the book; never trade at once.'}),
+  tif: Flags.option({
+    options: ['GTC', 'GTT', 'IOC', 'FOK'] as const,
+    description: 'How long it stands: until cancelled (the default), until a time, now or never, all now or nothing.'
+  })(),
+  expires: Flags.string({helpValue: 'DURATION', description: 'With --tif GTT: for how long.'})
+}
+
+/** What the flags of a trade say, as an order. A market order never waits. */
+export function orderChoice(flags: {
+  readonly market: boolean
+  readonly 'post-only': boolean
+  readonly tif: 'GTC' | 'GTT' | 'IOC' | 'FOK' | undefined
+  readonly expires: string | undefined
+}): {
+  readonly kind: 'limit' | 'market' | 'post-only'
+  readonly timeInForce: 'GTC' | 'GTT' | 'IOC' | 'FOK'
+  readonly lifetimeMs: number | undefined
+} {
+  const limitKind = flags['post-only'] ? 'post-only' : 'limit'
+  return {
+    kind: flags.market ? 'market' : limitKind,
+    timeInForce: flags.tif ?? (flags.market ? 'IOC' : 'GTC'),
+    lifetimeMs: flags.expires === undefined ? undefined : parseDurationMs(flags.expires)
+  }
+}

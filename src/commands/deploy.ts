@@ -1,0 +1,36 @@
+import {Args, Flags} from '@oclif/core'
+import {CreoCommand} from '../cli/base-command.ts'
+import {accountFlags, networkFlags} from '../cli/flags.ts'
+import {parseDurationMs} from '../cli/format.ts'
+import type {Deployed} from '../developer/deploy.ts'
+
+export default class Deploy extends CreoCommand {
+  static override summary = "Build an app's functions, push what is missing, and switch to them at once."
+  static override description = `Until the last step nothing that runs changes. Then it waits until every function has answered through a
+gateway. Deploying the same files again pushes nothing.`
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> examples/colibris --as colibris']
+  static override args = {folder: Args.string({default: '.', description: 'Folder with creo.yaml.'})}
+  static override flags = {
+    ...networkFlags,
+    ...accountFlags,
+    wait: Flags.string({default: '60s', helpValue: 'DURATION', description: 'How long to wait for the first answers; 0s does not wait.'})
+  }
+
+  async run(): Promise<Deployed> {
+    const {args, flags} = await this.parse(Deploy)
+    const [{deploy}, {openAccount}, {readManifest}, {dataDirectory}] = await Promise.all([
+      import('../developer/deploy.ts'),
+      import('../developer/context.ts'),
+      import('../developer/read-manifest.ts'),
+      import('../config/paths.ts')
+    ])
+    const waitMs = parseDurationMs(flags.wait)
+    const found = await readManifest(args.folder)
+    const context = await openAccount({...flags, as: flags.as ?? found.manifest.org}, this.abort)
+    const data = dataDirectory(process.env)
+    const deployed = await deploy({context, found, dataDirectory: data, waitMs, steps: this.progress, signal: this.abort})
+    for (const one of deployed.revisions) this.log(`${one.function}  ${one.revision}  ${one.imageDigest}  pushed ${one.bytesPushed} bytes`)
+    for (const address of deployed.addresses) this.log(`It answers at ${address}`)
+    return deployed
+  }
+}

@@ -1,0 +1,56 @@
+import {Args, Flags} from '@oclif/core'
+import {CreoCommand} from '../cli/base-command.ts'
+import {networkFlags} from '../cli/flags.ts'
+import {CreoError} from '../core/errors.ts'
+
+interface Answer {
+  readonly url: string
+  readonly status: number
+  readonly ms: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** As text when it is UTF-8, else in base64. */
+  readonly body: string
+  readonly encoding: 'utf8' | 'base64'
+}
+
+export default class Invoke extends CreoCommand {
+  static override summary = 'Send one request to an app through a gateway.'
+  static override description = 'Prints the body. What the function answers is its own business: the exit code is 0 whatever its status.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> colibris/shop /api/hello',
+    `<%= config.bin %> <%= command.id %> colibris/shop /api/echo --data '{"a":1}' --header 'content-type: application/json'`
+  ]
+  static override args = {
+    app: Args.string({required: true, description: 'ORG/APP.'}),
+    path: Args.string({default: '/', description: 'Path and query.'})
+  }
+  static override flags = {
+    ...networkFlags,
+    method: Flags.string({char: 'X', description: 'GET, or POST when there is --data.'}),
+    data: Flags.string({char: 'd', description: 'Body of the request.'}),
+    header: Flags.string({char: 'H', multiple: true, helpValue: "'NAME: VALUE'", description: 'A header; may be given again.'})
+  }
+
+  async run(): Promise<Answer> {
+    const {args, flags} = await this.parse(Invoke)
+    if (!args.path.startsWith('/')) throw new CreoError('invalid_input', `"${args.path}" is not a path.`, {hint: 'Start it with a slash.'})
+    const [{openContext}, {invoke, headersFrom}, {appNameOf}] = await Promise.all([
+      import('../developer/context.ts'),
+      import('../developer/invoke.ts'),
+      import('../developer/app-name.ts')
+    ])
+    const name = await appNameOf(args.app, '.')
+    const asked = {
+      path: args.path,
+      method: (flags.method ?? (flags.data === undefined ? 'GET' : 'POST')).toUpperCase(),
+      headers: headersFrom(flags.header ?? []),
+      body: flags.data
+    }
+    const {url, status, ms, headers, body} = await invoke(await openContext(flags, this.abort), name, asked, this.abort)
+    const text = body.toString('utf8')
+    const encoding = Buffer.from(text).equals(body) ? 'utf8' : 'base64'
+    if (!this.jsonEnabled()) process.stdout.write(body)
+    this.logToStderr(`${status} in ${ms} ms from ${url}`)
+    return {url, status, ms, headers, body: encoding === 'utf8' ? text : body.toString('base64'), encoding}
+  }
+}

@@ -1,0 +1,27 @@
+import {Args, Flags} from '@oclif/core'
+import {CreoCommand} from '../cli/base-command.ts'
+import {accountFlags, networkFlags} from '../cli/flags.ts'
+import type {ShownRedemption} from '../developer/redemptions.ts'
+
+export default class Redeem extends CreoCommand {
+  static override summary = 'Redeem an incentive for what its issuer offers.'
+  static override description =
+    'The price is held until the issuer captures it, when you have what you asked for, or releases it. After a time it is released by itself.'
+  static override examples = ['<%= config.bin %> <%= command.id %> off_12', '<%= config.bin %> <%= command.id %> off_12 --quantity 3']
+  static override args = {offer: Args.string({required: true, description: 'The offer, as offer list shows it.'})}
+  static override flags = {
+    ...networkFlags,
+    ...accountFlags,
+    quantity: Flags.integer({default: 1, min: 1, max: 1e6, description: 'How many.'})
+  }
+
+  async run(): Promise<ShownRedemption> {
+    const {args, flags} = await this.parse(Redeem)
+    const [{openAccount}, {redeem}] = await Promise.all([import('../developer/context.ts'), import('../developer/redemptions.ts')])
+    const redemption = await redeem(await openAccount(flags, this.abort), args.offer, flags.quantity, this.abort)
+    this.log(
+      `${redemption.redemption}: ${redemption.amount} ${redemption.incentive} are held for ${args.offer}. Show this number to the issuer.`
+    )
+    return redemption
+  }
+}

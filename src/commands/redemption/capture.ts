@@ -1,0 +1,21 @@
+import {Args} from '@oclif/core'
+import {CreoCommand} from '../../cli/base-command.ts'
+import {accountFlags, networkFlags} from '../../cli/flags.ts'
+
+export default class RedemptionCapture extends CreoCommand {
+  static override summary = 'Take what a redemption holds, once the holder has the item.'
+  static override examples = ['<%= config.bin %> <%= command.id %> red_31']
+  static override args = {redemption: Args.string({required: true, description: 'The redemption, as its holder shows it.'})}
+  static override flags = {...networkFlags, ...accountFlags}
+
+  async run(): Promise<{readonly redemption: string; readonly status: 'captured'; readonly seq: number}> {
+    const {args, flags} = await this.parse(RedemptionCapture)
+    const [{openAccount}, {endRedemption}] = await Promise.all([
+      import('../../developer/context.ts'),
+      import('../../developer/redemptions.ts')
+    ])
+    const seq = await endRedemption(await openAccount(flags, this.abort), args.redemption, 'capture')
+    this.log(`${args.redemption} is captured.`)
+    return {redemption: args.redemption, status: 'captured', seq}
+  }
+}

@@ -1,0 +1,27 @@
+import {CreoCommand} from '../../cli/base-command.ts'
+import {orderArgs, orderChoice, orderFlags} from '../../cli/order-flags.ts'
+import type {ShownOrder} from '../../developer/orders.ts'
+
+export default class TradeSell extends CreoCommand {
+  static override summary = 'Sell an incentive for Gutta.'
+  static override description =
+    'What is sold is held until it ends. What crosses the book trades at once at the better price; the rest waits.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> colibris/LEAF 4 --price 0.5',
+    '<%= config.bin %> <%= command.id %> colibris/LEAF 4 --market'
+  ]
+  static override args = orderArgs
+  static override flags = orderFlags
+
+  async run(): Promise<ShownOrder> {
+    const {args, flags} = await this.parse(TradeSell)
+    const [{openAccount}, {orderSentence, placeOrder}] = await Promise.all([
+      import('../../developer/context.ts'),
+      import('../../developer/orders.ts')
+    ])
+    const context = await openAccount(flags, this.abort)
+    const order = await placeOrder(context, {...args, side: 'sell', price: flags.price, ...orderChoice(flags)}, this.abort)
+    this.log(orderSentence(order))
+    return order
+  }
+}

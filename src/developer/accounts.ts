@@ -1,0 +1,52 @@
+import {openUserConfig} from '../config/user-config.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
+import {loadOrCreateKeyFile} from '../identity/keys.ts'
+import {accountKeyPath, type ContextFlags, openContext} from './context.ts'
+
+export interface CreatedAccount {
+  readonly id: string
+  readonly name: string
+  readonly keyPath: string
+  readonly status: 'created' | 'already_exists'
+  /** True when commands without `--as` are signed in its name. */
+  readonly isDefault: boolean
+}
+
+/**
+ * Makes a key on this machine, then the account. A run that was cut in between is completed by the next one with the same key.
+ * @throws {CreoError} `conflict` when the name is another's.
+ */
+export async function createAccount(flags: ContextFlags, name: string, signal: AbortSignal): Promise<CreatedAccount> {
+  const context = await openContext(flags, signal)
+  const keyPath = accountKeyPath(context.networkId, name)
+  const taken = await accountIfThere(context.client.account(name))
+  if (taken === undefined) {
+    const key = await loadOrCreateKeyFile(keyPath)
+    const body = {type: 'account.create', name, keys: [{publicKey: key.publicKey, roles: ['owner']}]} as const
+    await context.client.as('new', key).submit({...body, keys: body.keys.map((one) => ({...one, roles: [...one.roles]}))})
+    const {id} = await context.client.account(name)
+    return {id, name, keyPath, status: 'created', isDefault: makeDefault(name)}
+  }
+  const key = await loadOrCreateKeyFile(keyPath)
+  if (!taken.keys.some(({keyId}) => keyId === key.keyId)) {
+    throw new CreoError('conflict', `The name "${name}" belongs to another account.`, {hint: 'Choose another name.'})
+  }
+  return {id: taken.id, name, keyPath, status: 'already_exists', isDefault: makeDefault(name)}
+}
+
+async function accountIfThere<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked
+  } catch (error) {
+    if (isCreoError(error) && error.code === 'not_found') return undefined
+    throw error
+  }
+}
+
+/** The first account of a user becomes the default one. */
+function makeDefault(name: string): boolean {
+  const config = openUserConfig(process.env)
+  const {defaultAccount} = config.read()
+  if (defaultAccount === undefined) config.setDefaultAccount(name)
+  return (defaultAccount ?? name) === name
+}

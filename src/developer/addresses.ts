@@ -1,0 +1,80 @@
+import {request} from 'undici'
+import {CreoError, ERROR_CODES, type ErrorCode} from '../core/errors.ts'
+import {apiErrorSchema} from '../core/protocol/api.ts'
+
+const ANSWER_TIMEOUT_MS = 60_000
+const ANSWER_BYTES_MAX = 32 * 2 ** 20
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/** Statuses with which a gateway speaks for itself; a function may use them too, but not in creo's form of an error. */
+const GATEWAY_STATUSES: ReadonlySet<number> = new Set([404, 429, 502, 503, 504])
+
+/** Where one app answers at one gateway, without a slash at the end. On loopback by path, which needs no name service. */
+export function appAddress(publicUrl: string, {org, app}: {readonly org: string; readonly app: string}): string {
+  const url = new URL(publicUrl)
+  if (LOOPBACK.test(url.hostname)) return `${url.origin}/@${app}--${org}`
+  return `${url.protocol}//${app}--${org}.${url.host}`
+}
+
+export interface AppRequest {
+  readonly url: string
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | undefined
+  readonly signal: AbortSignal
+}
+
+export interface AppAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: Buffer
+  readonly ms: number
+}
+
+/**
+ * Asks an app as anybody would.
+ * @throws {CreoError} what the gateway says when the function could not answer; `unavailable` when no gateway answers; `timeout`.
+ */
+export async function askApp(asked: AppRequest): Promise<AppAnswer> {
+  const startedAtMs = performance.now()
+  const deadline = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+  const answer = await exchange(asked, AbortSignal.any([asked.signal, deadline])).catch((cause: unknown) => {
+    asked.signal.throwIfAborted()
+    if (cause instanceof CreoError) throw cause
+    if (deadline.aborted)
+      throw new CreoError('timeout', `${asked.url} did not answer in ${ANSWER_TIMEOUT_MS / 1000} s.`, {hint: 'creo logs', cause})
+    throw new CreoError('unavailable', `No gateway answers at ${new URL(asked.url).origin}.`, {hint: 'creo gateway serve', cause})
+  })
+  const refused = gatewayError(answer)
+  if (refused) throw refused
+  return {...answer, ms: Math.round(performance.now() - startedAtMs)}
+}
+
+async function exchange(asked: AppRequest, signal: AbortSignal): Promise<Omit<AppAnswer, 'ms'>> {
+  const response = await request(asked.url, {method: asked.method ?? 'GET', headers: {...asked.headers}, body: asked.body ?? null, signal})
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response.body) {
+    bytes += chunk.length
+    if (bytes > ANSWER_BYTES_MAX)
+      throw new CreoError('payload_too_large', `${asked.url} answers more than ${ANSWER_BYTES_MAX} bytes.`, {hint: 'Ask it with curl.'})
+    chunks.push(chunk)
+  }
+  return {status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks)}
+}
+
+function gatewayError({status, headers, body}: Omit<AppAnswer, 'ms'>): CreoError | undefined {
+  if (!GATEWAY_STATUSES.has(status) || !String(headers['content-type'] ?? '').includes('json')) return undefined
+  const parsed = apiErrorSchema.safeParse(jsonOf(body))
+  if (!parsed.success || !Object.hasOwn(ERROR_CODES, parsed.data.error.code)) return undefined
+  const {code, message, hint} = parsed.data.error
+  return new CreoError(code as ErrorCode, message, hint === undefined ? {} : {hint})
+}
+
+function jsonOf(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,24 @@
+import {CreoError} from '../core/errors.ts'
+import {nameSchema} from '../core/protocol/scalars.ts'
+import {readManifest} from './read-manifest.ts'
+
+export interface AppName {
+  readonly org: string
+  readonly app: string
+}
+
+/**
+ * `org/app` as typed, or the app of the manifest in this folder when nothing was typed.
+ * @throws {CreoError} `invalid_input` for what is no `org/app`; `not_found` without a manifest.
+ */
+export async function appNameOf(typed: string | undefined, folder: string): Promise<AppName> {
+  if (typed === undefined) {
+    const {manifest} = await readManifest(folder)
+    return {org: manifest.org, app: manifest.app}
+  }
+  const [org = '', app = '', ...rest] = typed.split('/')
+  if (rest.length > 0 || !nameSchema.safeParse(org).success || !nameSchema.safeParse(app).success) {
+    throw new CreoError('invalid_input', `"${typed}" is not an app.`, {hint: 'Write ORG/APP, for example colibris/shop.'})
+  }
+  return {org, app}
+}

@@ -1,0 +1,121 @@
+import {CreoError, isCreoError} from '../core/errors.ts'
+import {positiveAmount} from '../core/market-units.ts'
+import {nearestOf} from '../core/nearest.ts'
+import type {IncentiveView, OfferView} from '../core/protocol/api.ts'
+import type {OfferSpec} from '../core/protocol/commands.ts'
+import {incentiveCodeSchema, incentiveIdSchema, nameSchema} from '../core/protocol/scalars.ts'
+import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
+import type {AccountContext, Context} from './context.ts'
+
+export interface OfferInput {
+  readonly item: string
+  readonly price: string
+  readonly stock: number
+  readonly where: 'in-app' | 'in-store'
+}
+
+/** What an owner types to issue an incentive; amounts in whole units, the limit in Gutta. */
+export interface IssueInput {
+  readonly code: string
+  readonly name: string
+  readonly decimals: number
+  readonly supply: string
+  readonly lot: string
+  readonly limit: string
+  /** `app/function`, or undefined for all functions of the org. */
+  readonly scope: string | undefined
+  readonly captured: 'burn' | 'return'
+  readonly transferable: boolean
+  readonly offer: OfferInput
+}
+
+/** Issues an incentive with its first offer. @throws {CreoError} `invalid_input` for what can't be before anything is sent. */
+export async function issueIncentive(context: AccountContext, input: IssueInput): Promise<{incentive: string; offer: string; seq: number}> {
+  if (!incentiveCodeSchema.safeParse(input.code).success) {
+    throw new CreoError('invalid_input', `"${input.code}" is not a code.`, {
+      hint: 'Use 2 to 10 capital letters and digits, for example LEAF.'
+    })
+  }
+  const {decimals} = input
+  const scope = input.scope === undefined ? {} : {scope: scopeFrom(input.scope)}
+  const {seq} = await context.client.submit({
+    type: 'incentive.issue',
+    code: input.code,
+    name: input.name,
+    ...scope,
+    decimals,
+    lotMinor: positiveAmount(input.lot, decimals, 'lot'),
+    supplyMinor: positiveAmount(input.supply, decimals, 'supply'),
+    tradeVolumeLimitMicroGutta: positiveAmount(input.limit, GUTTA_DECIMALS, 'trade volume limit'),
+    captured: input.captured,
+    transferable: input.transferable,
+    firstOffer: offerFrom(input.offer, decimals)
+  })
+  return {incentive: `${context.account.name}/${input.code}`, offer: `off_${seq}`, seq}
+}
+
+/** One incentive by its id. @throws {CreoError} `not_found` with the nearest one that exists. */
+export async function findIncentive({client}: Context, id: string, signal: AbortSignal): Promise<IncentiveView> {
+  if (!incentiveIdSchema.safeParse(id).success) {
+    throw new CreoError('invalid_input', `"${id}" is not an incentive.`, {hint: 'Write ORG/CODE, for example colibris/LEAF.'})
+  }
+  try {
+    return await client.incentive(id, signal)
+  } catch (cause) {
+    if (!isCreoError(cause) || cause.code !== 'not_found') throw cause
+    const {incentives} = await client.incentives(signal)
+    const nearest = nearestOf(
+      id,
+      incentives.map((incentive) => incentive.id)
+    )
+    const hint = nearest === undefined ? 'creo incentive list' : `Did you mean ${nearest}?`
+    throw new CreoError('not_found', `There is no incentive ${id}.`, {hint, cause})
+  }
+}
+
+export function offerFrom(input: OfferInput, decimals: number): OfferSpec {
+  return {item: input.item, priceMinor: positiveAmount(input.price, decimals, 'price of the offer'), stock: input.stock, where: input.where}
+}
+
+export interface ShownOffer {
+  readonly offer: string
+  readonly incentive: string
+  readonly item: string
+  readonly price: string
+  readonly stock: number
+  readonly where: string
+}
+
+export function shownOffer(offer: OfferView, incentives: readonly IncentiveView[]): ShownOffer {
+  const decimals = incentives.find(({id}) => id === offer.incentive)?.decimals ?? 0
+  const {id, incentive, item, stock, where} = offer
+  return {offer: id, incentive, item, price: formatDecimal(offer.priceMinor, decimals), stock, where}
+}
+
+export interface ShownIncentive {
+  readonly incentive: string
+  readonly name: string
+  readonly scope: string
+  readonly supply: string
+  readonly lot: string
+  readonly limitGutta: string
+  readonly usedGutta: string
+}
+
+export function shownIncentive(view: IncentiveView): ShownIncentive {
+  return {
+    incentive: view.id,
+    name: view.name,
+    scope: view.scope === null ? 'all functions' : `${view.scope.app}/${view.scope.function}`,
+    supply: formatDecimal(view.supplyMinor, view.decimals),
+    lot: formatDecimal(view.lotMinor, view.decimals),
+    limitGutta: formatDecimal(view.tradeVolumeLimitMicroGutta, GUTTA_DECIMALS),
+    usedGutta: formatDecimal(view.tradeVolumeUsedMicroGutta, GUTTA_DECIMALS)
+  }
+}
+
+function scopeFrom(text: string): {app: string; function: string} {
+  const [app = '', name = '', ...rest] = text.split('/')
+  if (rest.length === 0 && nameSchema.safeParse(app).success && nameSchema.safeParse(name).success) return {app, function: name}
+  throw new CreoError('invalid_input', `"${text}" is not a function.`, {hint: 'Write APP/FUNCTION, for example shop/api.'})
+}

@@ -1,0 +1,130 @@
+import {CreoError} from '../core/errors.ts'
+import {amountOfLots, lotsFrom, priceFrom, priceText} from '../core/market-units.ts'
+import type {BookView, IncentiveView, OrderView} from '../core/protocol/api.ts'
+import type {AccountContext, Context} from './context.ts'
+import {findIncentive} from './incentives.ts'
+
+/** A market order without a price of its own may pay this much more, or get this much less, than the best price now. */
+const PROTECTION_PERCENT = 10
+
+export interface OrderInput {
+  readonly incentive: string
+  readonly side: 'buy' | 'sell'
+  /** In whole units of the incentive. */
+  readonly amount: string
+  /** Gutta per 1.00; may be left out of a market order. */
+  readonly price: string | undefined
+  readonly kind: 'limit' | 'market' | 'post-only'
+  readonly timeInForce: 'GTC' | 'GTT' | 'IOC' | 'FOK'
+  /** GTT only. */
+  readonly lifetimeMs: number | undefined
+}
+
+/** Amounts in whole units, the price in Gutta per 1.00. */
+export interface ShownOrder {
+  readonly order: string
+  readonly incentive: string
+  readonly side: 'buy' | 'sell'
+  readonly price: string
+  readonly amount: string
+  readonly filled: string
+  readonly remaining: string
+  readonly status: OrderView['status']
+  /** Why the rest ended, if it did. */
+  readonly reason: string | null
+}
+
+/** Places an order and says what became of it at once. @throws {CreoError} `invalid_input`, or why the ledger rejected it. */
+export async function placeOrder(context: AccountContext, input: OrderInput, signal: AbortSignal): Promise<ShownOrder> {
+  const units = await findIncentive(context, input.incentive, signal)
+  const lots = lotsFrom(input.amount, units)
+  const priceMicroGutta = input.price === undefined ? await protectionPrice(context, input, signal) : priceFrom(input.price, units)
+  const expiry = expiryOf(context, input)
+  const {side, kind, timeInForce} = input
+  const {seq} = await context.client.submit({
+    type: 'order.place',
+    incentive: units.id,
+    side,
+    priceMicroGutta,
+    lots,
+    kind,
+    timeInForce,
+    ...expiry
+  })
+  const {orders} = await context.client.orders(context.account.id, {}, signal)
+  const placed = orders.find(({id}) => id === `ord_${seq}`)
+  if (placed === undefined)
+    throw new CreoError('failed', `The order ord_${seq} was placed, but is not shown yet.`, {hint: 'creo trade orders'})
+  return shownOrder(placed, units)
+}
+
+export function shownOrder(view: OrderView, units: IncentiveView): ShownOrder {
+  const {id, incentive, side, status, reason} = view
+  return {
+    order: id,
+    incentive,
+    side,
+    price: priceText(view.priceMicroGutta, units),
+    amount: amountOfLots(view.lots, units),
+    filled: amountOfLots(view.lots - view.remainingLots, units),
+    remaining: amountOfLots(view.remainingLots, units),
+    status,
+    reason
+  }
+}
+
+/** One sentence: what happened, and what can be done next. */
+export function orderSentence(order: ShownOrder): string {
+  const verb = order.side === 'buy' ? 'bought' : 'sold'
+  const done = `${order.order}: ${order.filled} of ${order.amount} ${order.incentive} ${verb}`
+  if (order.status === 'open') return `${done}, the rest waits at ${order.price} Gutta. To take it back: creo trade cancel ${order.order}`
+  if (order.status === 'filled') return `${done}.`
+  return `${done}; the rest ended (${order.reason ?? order.status}).`
+}
+
+/** Cancels one order, or all open ones of the account. */
+export async function cancelOrders(context: AccountContext, order: string | undefined, signal: AbortSignal): Promise<readonly string[]> {
+  if (order !== undefined) {
+    if (!/^ord_\d{1,16}$/.test(order)) throw new CreoError('invalid_input', `"${order}" is not an order.`, {hint: 'creo trade orders'})
+    await context.client.submit({type: 'order.cancel', order})
+    return [order]
+  }
+  const {orders} = await context.client.orders(context.account.id, {status: 'open'}, signal)
+  const outcomes = await context.client.submitMany(orders.map(({id}) => ({type: 'order.cancel', order: id})))
+  return orders.flatMap(({id}, index) => (outcomes[index]?.status === 'applied' ? [id] : []))
+}
+
+export interface ShownBook {
+  readonly incentive: string
+  readonly bids: readonly {readonly price: string; readonly amount: string}[]
+  readonly asks: readonly {readonly price: string; readonly amount: string}[]
+}
+
+export async function readBook(context: Context, incentive: string, signal: AbortSignal): Promise<ShownBook> {
+  const units = await findIncentive(context, incentive, signal)
+  const book = await context.client.book(units.id, signal)
+  const shown = (levels: BookView['bids']): ShownBook['bids'] =>
+    levels.map((level) => ({price: priceText(level.priceMicroGutta, units), amount: amountOfLots(level.lots, units)}))
+  return {incentive: units.id, bids: shown(book.bids), asks: shown(book.asks)}
+}
+
+async function protectionPrice(context: AccountContext, input: OrderInput, signal: AbortSignal): Promise<number> {
+  if (input.kind !== 'market')
+    throw new CreoError('usage', 'The order has no price.', {hint: 'Give --price, or --market to take what there is.'})
+  const book = await context.client.book(input.incentive, signal)
+  const [best] = input.side === 'buy' ? book.asks : book.bids
+  if (best === undefined) {
+    throw new CreoError('rejected', `Nobody ${input.side === 'buy' ? 'sells' : 'buys'} ${input.incentive} now.`, {
+      hint: 'Place a limit order with --price.'
+    })
+  }
+  const percent = input.side === 'buy' ? 100 + PROTECTION_PERCENT : 100 - PROTECTION_PERCENT
+  return Math.max(1, Math.floor((best.priceMicroGutta / 100) * percent))
+}
+
+function expiryOf({client}: AccountContext, {timeInForce, lifetimeMs}: OrderInput): {expiresAtMs?: number} {
+  if ((timeInForce === 'GTT') !== (lifetimeMs !== undefined)) {
+    throw new CreoError('usage', '--tif GTT and --expires belong together.', {hint: 'For example --tif GTT --expires 1h.'})
+  }
+  return lifetimeMs === undefined ? {} : {expiresAtMs: client.nowMs() + lifetimeMs}
+}
