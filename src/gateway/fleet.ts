@@ -131,12 +131,17 @@ export class Fleet {
     this.#settle()
   }
 
-  /** Starts and stops what load and table ask for. */
-  #settle(): void {
+  /** Ends what no lease covers any more, or what has earned its lease's budget. */
+  endUnleased(): void {
     const leased = new Set(this.#table?.leases.filter((lease) => lease.endsAtMs > this.#options.now()).map((lease) => lease.id))
     for (const instance of this.#instances.values()) {
       if (!leased.has(instance.lease) || this.#options.budgets.isEmpty(instance.lease)) this.#drain(instance)
     }
+  }
+
+  /** Starts and stops what load and table ask for. */
+  #settle(): void {
+    this.endUnleased()
     const serving = new Set(this.#serving.values())
     for (const pool of this.#pools.values()) {
       if (this.#current.has(pool.entry.id)) this.#scalePool(pool)
@@ -217,6 +222,7 @@ export class Fleet {
     }
     this.#options.onColdStart(start.pool.entry, this.#options.monotonicMs() - start.askedAtMs)
     this.#add(start.pool, link, id, start.lease.id)
+    this.#settle()
   }
 
   #startFailed({pool, lease, instance}: Start, reason: CreoError): void {

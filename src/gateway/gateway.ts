@@ -39,6 +39,7 @@ export interface GatewayOptions {
   readonly random: () => number
   readonly windowMs?: number
   readonly scale?: ScaleSettings
+  readonly tickMs?: number
   /** Told of an error that nothing can be done about: the process should end. */
   onFatal(error: unknown): void
 }
@@ -117,6 +118,7 @@ class RunningGateway implements Gateway {
       random,
       log,
       ...(options.scale !== undefined && {scale: options.scale}),
+      ...(options.tickMs !== undefined && {tickMs: options.tickMs}),
       onWork: this.#onWork,
       onColdStart: ({org, app, function: name}, ms) => this.#metrics.coldStart(`${org}/${app}/${name}`, ms),
       onDrained: () => this.#guard(this.#closeWindow())
@@ -223,6 +225,7 @@ class RunningGateway implements Gateway {
   async #save(): Promise<void> {
     this.#fleet.accrue()
     await this.#meter.save()
+    this.#fleet.endUnleased()
   }
 
   async #closeWindow(): Promise<void> {

@@ -83,8 +83,9 @@ export async function startFakeMiner(options: FakeMinerOptions): Promise<FakeMin
     if (message.type === 'start') void start(message, on)
     if (message.type === 'stop') end(message.instance)
     if (message.type === 'propose_receipt' && options.signs !== false) {
-      const {mibMs, bytesIn, bytesOut} = openProposal(message.proposal)
-      const receipt = attest(message, {mibMs, bytesIn, bytesOut}, key)
+      const {proposal, gatewaySignature} = message
+      const {mibMs, bytesIn, bytesOut} = openProposal(proposal)
+      const receipt = attest({proposal, gatewaySignature}, {mibMs, bytesIn, bytesOut}, key)
       receipts.push(receipt)
       on.send({type: 'receipt', receipt})
     }

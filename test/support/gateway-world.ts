@@ -59,7 +59,12 @@ const spec: RevisionSpec = {
 
 /** A gateway on free ports with a coordinator that is only a signed table. */
 export async function openGatewayWorld(
-  options: {readonly spec?: Partial<RevisionSpec>; readonly windowMs?: number; readonly scale?: ScaleSettings} = {}
+  options: {
+    readonly spec?: Partial<RevisionSpec>
+    readonly windowMs?: number
+    readonly scale?: ScaleSettings
+    readonly tickMs?: number
+  } = {}
 ): Promise<GatewayWorld> {
   const coordinator = generateKeyPair()
   const key = generateKeyPair()
@@ -98,6 +103,7 @@ export async function openGatewayWorld(
       random: Math.random,
       windowMs: options.windowMs ?? 60_000,
       ...(options.scale !== undefined && {scale: options.scale}),
+      ...(options.tickMs !== undefined && {tickMs: options.tickMs}),
       onFatal: (error) => fatal.push(error)
     })
 
@@ -197,5 +203,7 @@ export async function openGatewayWorld(
     }
   }
   world.gateway = await start()
+  // The first table comes over the source, as it would from a coordinator.
+  while (world.gateway.status().tableVersion < version) await new Promise((resolve) => setImmediate(resolve))
   return world
 }

@@ -1,0 +1,228 @@
+import type {IncomingMessage, ServerResponse} from 'node:http'
+import {afterEach, describe, expect, it} from 'vitest'
+import {SCALE_SETTINGS} from '../../src/core/autoscaling.ts'
+import {openProposal} from '../../src/identity/receipts.ts'
+import {type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
+
+let world: GatewayWorld
+afterEach(async () => {
+  await world.close()
+  expect(world.fatal).toEqual([])
+})
+
+const hello = (_request: IncomingMessage, response: ServerResponse): void => void response.end('hello')
+const codeOf = (body: string): string => JSON.parse(body).error.code
+const admin = async (path: string): Promise<{status: number; text: string}> => {
+  const response = await fetch(`${world.gateway.tunnelUrl}${path}`)
+  return {status: response.status, text: await response.text()}
+}
+
+describe('instances', () => {
+  it('are started once for requests that come together', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    const answers = await Promise.all(Array.from({length: 20}, () => world.ask('/')))
+    expect(answers.map(({status}) => status)).toEqual(new Array(20).fill(200))
+    expect(miner.messages.filter(({type}) => type === 'start')).toHaveLength(1)
+  })
+
+  it('are asked of another miner when one cannot start them', async () => {
+    world = await openGatewayWorld()
+    const broken = await world.addMiner({serve: hello, refuseStart: () => ({code: 'image_missing', message: 'No such image.'})})
+    await world.addMiner({serve: hello})
+    expect((await world.ask('/')).status).toBe(200)
+    expect((await world.ask('/api')).status).toBe(200)
+    expect(broken.running.size).toBe(0)
+  })
+
+  it('are missing: no_instance after a while, with Retry-After', async () => {
+    world = await openGatewayWorld({spec: {timeoutMs: 300}})
+    const answer = await world.ask('/')
+    expect([answer.status, codeOf(answer.body), answer.headers['retry-after']]).toEqual([503, 'no_instance', '2'])
+  })
+
+  it('are not started on an empty budget', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({serve: hello}, {budgetMinor: 0})
+    const answer = await world.ask('/')
+    expect([answer.status, codeOf(answer.body)]).toEqual([503, 'reward_pool_empty'])
+  })
+
+  it('are ended when the budget is earned', async () => {
+    world = await openGatewayWorld({windowMs: 50})
+    const miner = await world.addMiner({serve: hello}, {budgetMinor: 3})
+    const stopped = miner.next('stop')
+    for (let count = 0; count < 3; count += 1) expect((await world.ask('/')).status).toBe(200)
+    // One minor unit a request: the third one earns the last of it.
+    await stopped
+    const answer = await world.ask('/')
+    expect([answer.status, codeOf(answer.body)]).toEqual([503, 'reward_pool_empty'])
+  })
+
+  it('are ended when the miner says that the budget is earned', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    await world.ask('/')
+    const stopped = miner.next('stop')
+    miner.send({type: 'budget_empty', lease: 'lea_1'})
+    await stopped
+    expect(codeOf((await world.ask('/')).body)).toBe('reward_pool_empty')
+    expect((await world.ask('/api')).status).toBe(200)
+  })
+
+  it('are started anew when one has crashed', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    const [first] = [(await world.ask('/')).headers['x-instance'] as string]
+    miner.crash(first)
+    const again = await world.ask('/')
+    expect(again.status).toBe(200)
+    expect(again.headers['x-instance']).not.toBe(first)
+  })
+
+  it('serve on after the line to their miner broke, without being started anew', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    const first = (await world.ask('/')).headers['x-instance']
+    miner.drop()
+    const again = await world.ask('/')
+    expect([again.status, again.headers['x-instance']]).toEqual([200, first])
+    expect(miner.messages.filter(({type}) => type === 'start')).toHaveLength(1)
+  })
+
+  it('of the new revision take over once one is warm, and those of the old one are ended', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    expect((await world.ask('/')).headers['x-revision']).toBe('rev_1')
+    const stopped = miner.next('stop')
+    const [site] = world.table.revisions
+    world.table.revisions.push({...site!, id: 'rev_9'})
+    world.table.apps[0]!.functions[0]!.revision = 'rev_9'
+    world.table.leases.push({...world.table.leases[0]!, id: 'lea_9', revision: 'rev_9'})
+    world.publish()
+    await stopped
+    const answers = await Promise.all(Array.from({length: 5}, () => world.ask('/')))
+    expect(answers.map(({headers}) => headers['x-revision'])).toEqual(new Array(5).fill('rev_9'))
+  })
+
+  it('of the old revision serve as long as the new one has no lease', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({serve: hello})
+    await world.ask('/')
+    const [site] = world.table.revisions
+    world.table.revisions.push({...site!, id: 'rev_9'})
+    world.table.apps[0]!.functions[0]!.revision = 'rev_9'
+    world.publish()
+    expect((await world.ask('/')).headers['x-revision']).toBe('rev_1')
+  })
+
+  it('are kept at the least number, and all ended when nobody asks', async () => {
+    const scale = {...SCALE_SETTINGS, stableWindowMs: 100, panicWindowMs: 50, zeroGraceMs: 50}
+    world = await openGatewayWorld({scale, tickMs: 20})
+    const miner = await world.addMiner({serve: hello})
+    const stopped = miner.next('stop')
+    const {headers} = await world.ask('/')
+    expect((await stopped).instance).toBe(headers['x-instance'])
+    const started = miner.next('start')
+    world.table.revisions[1] = {...world.table.revisions[1]!, spec: {...world.table.revisions[1]!.spec, scaleMin: 1}}
+    world.publish()
+    expect((await started).revision).toBe('rev_2')
+  })
+
+  it('of a miner that leaves get no new requests, and its last work is proposed at once', async () => {
+    world = await openGatewayWorld()
+    const leaving = await world.addMiner({serve: hello})
+    await world.ask('/')
+    const staying = await world.addMiner({serve: hello})
+    const proposed = leaving.next('propose_receipt')
+    leaving.send({type: 'draining'})
+    expect(openProposal((await proposed).proposal)).toMatchObject({node: leaving.node, requests: 1})
+    expect((await world.ask('/')).status).toBe(200)
+    expect(staying.running.size).toBe(1)
+  })
+})
+
+describe('receipts', () => {
+  it('are proposed for what was served, signed by the miner, and then forgotten', async () => {
+    world = await openGatewayWorld({windowMs: 50})
+    const miner = await world.addMiner({serve: hello})
+    for (let count = 0; count < 3; count += 1) await world.ask('/')
+    let requests = 0
+    while (requests < 3) {
+      await miner.next('propose_receipt')
+      requests = miner.receipts.reduce((sum, receipt) => sum + openProposal(receipt.proposal).requests, 0)
+    }
+    expect(requests).toBe(3)
+    const ids = miner.receipts.map((receipt) => openProposal(receipt.proposal).window)
+    expect(new Set(ids).size).toBe(ids.length)
+    const work = miner.receipts.map((receipt) => openProposal(receipt.proposal)).find((proposal) => proposal.mibMs > 0)
+    expect(work!.mibMs).toBeLessThanOrEqual(64 * work!.windowMs)
+  })
+
+  it('wait over a restart of the gateway for a miner that did not sign', async () => {
+    world = await openGatewayWorld({windowMs: 50})
+    const silent = await world.addMiner({serve: hello, signs: false})
+    await world.ask('/')
+    await silent.next('propose_receipt')
+    await silent.close()
+    await world.restart()
+    expect(world.gateway.status().unsignedReceipts).toBeGreaterThan(0)
+    const {promise: signed, resolve} = Promise.withResolvers<void>()
+    const back = await world.addMiner({serve: hello, key: silent.key})
+    const requests = () => back.receipts.reduce((sum, receipt) => sum + openProposal(receipt.proposal).requests, 0)
+    const wait = async (): Promise<void> => {
+      while (requests() < 1) await back.next('propose_receipt')
+      resolve()
+    }
+    if (requests() < 1) void wait()
+    else resolve()
+    await signed
+    expect(requests()).toBe(1)
+  })
+})
+
+describe('a gateway', () => {
+  it('serves from the table on its disk while the coordinator is gone', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    await world.ask('/')
+    world.coordinatorDown = true
+    await world.restart()
+    expect((await admin('/.creo/readyz')).status).toBe(200)
+    await world.addMiner({serve: hello, key: miner.key})
+    expect((await world.ask('/')).status).toBe(200)
+  })
+
+  it('says that it is not ready while it is not admitted', async () => {
+    world = await openGatewayWorld()
+    world.table.gateways.splice(0)
+    await world.addMiner({serve: hello})
+    await expect.poll(async () => (await admin('/.creo/readyz')).text).toContain('has not admitted')
+    expect((await world.ask('/')).status).toBe(503)
+    expect((await admin('/.creo/healthz')).status).toBe(200)
+  })
+
+  it('tells its operator how it does', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    await world.ask('/')
+    const status = JSON.parse((await admin('/.creo/status')).text)
+    expect(status).toMatchObject({admitted: true, miners: [{node: miner.node, instances: 1}]})
+    expect(status.revisions.find(({revision}: {revision: string}) => revision === 'rev_1')).toMatchObject({
+      requests: 1,
+      instances: 1,
+      function: 'site'
+    })
+    const metrics = (await admin('/.creo/metrics')).text
+    expect(metrics).toContain('creo_gateway_requests_total{function="acme/shop/site",class="2xx"} 1')
+    expect(metrics).toContain('creo_gateway_cold_start_seconds_count{function="acme/shop/site"} 1')
+  })
+
+  it('cuts off a miner whose node is no longer in the table', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({serve: hello})
+    world.table.nodes.splice(0)
+    world.publish()
+    await expect.poll(() => world.gateway.status().miners).toEqual([])
+  })
+})
