@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
@@ -68,7 +69,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
       if (spec.method === 'GET') await waitForSequence(request, tools.ledger, signal)
       const answer = await handler(parsed)
       if (answer === undefined) return reply.code(204).send()
-      return reply.type('application/json').send(JSON.stringify(z.encode(spec.answer, answer)))
+      return reply.type('application/json').send(encoded(spec.answer, answer))
     }
   })
 }
@@ -81,6 +82,13 @@ export function acceptJsonBytes(app: FastifyInstance): void {
 
 function parsedBy<S extends z.ZodType>(schema: S | undefined, value: unknown): z.output<S> {
   return schema ? schema.parse(value) : (undefined as z.output<S>)
+}
+
+/** An answer that its own schema refuses is a fault of ours, not of who asked. */
+function encoded<A extends z.ZodType>(schema: A, answer: z.output<A>): string {
+  const wire = z.safeEncode(schema, answer)
+  assert(wire.success, `an answer is not of its form: ${wire.error?.message}`)
+  return JSON.stringify(wire.data)
 }
 
 function jsonOf(bytes: Buffer | undefined): unknown {

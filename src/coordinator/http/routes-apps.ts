@@ -11,7 +11,7 @@ import {type RouteTools, route} from './route.ts'
 
 export interface AppTools extends RouteTools {
   readonly logs: FunctionLogs
-  /** Woken by revision when lines arrive. */
+  /** Woken by `org/app` when lines arrive. */
   readonly logWaiters: Waiters
 }
 
@@ -80,15 +80,16 @@ function knownLease(lease: LeaseView | undefined, id: string): LeaseView {
   throw new CreoError('not_found', `There is no lease ${id}.`)
 }
 
-/** Answers at once when there are newer lines, otherwise waits for some; a deploy while waiting is noticed at the next call. */
+/** Answers at once when there are newer lines, otherwise waits for some. */
 async function readLogs(tools: AppTools, app: () => AppView, wait: {readonly after: number; readonly waitMs: number}, signal: AbortSignal) {
-  const revisions = app().revisions.map((revision) => revision.id)
-  const found = tools.logs.read(revisions, wait.after)
-  if (found.lines.length > 0 || wait.waitMs === 0) return {lines: [...found.lines], next: found.next}
-  const woken = new AbortController()
-  const either = AbortSignal.any([signal, woken.signal])
-  await Promise.race(revisions.map((revision) => tools.logWaiters.wait(revision, wait.waitMs, either)))
-  woken.abort()
-  const {lines, next} = tools.logs.read(revisions, wait.after)
-  return {lines: [...lines], next}
+  const read = () => {
+    const revisions = app().revisions.map((revision) => revision.id)
+    const {lines, next} = tools.logs.read(revisions, wait.after)
+    return {lines: [...lines], next}
+  }
+  const found = read()
+  if (found.lines.length > 0 || wait.waitMs === 0) return found
+  const {org, app: name} = app()
+  await tools.logWaiters.wait(`${org}/${name}`, wait.waitMs, signal)
+  return read()
 }

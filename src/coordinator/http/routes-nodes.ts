@@ -1,7 +1,7 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
-import {heartbeatSchema, nodeViewSchema, receiptViewSchema} from '../../core/protocol/api.ts'
+import {type Heartbeat, heartbeatSchema, nodeViewSchema, receiptViewSchema} from '../../core/protocol/api.ts'
 import {receiptSchema} from '../../core/protocol/receipts.ts'
 import {accountIdSchema, leaseIdSchema, nodeIdSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
 import {signedTableSchema} from '../../core/protocol/tables.ts'
@@ -133,12 +133,19 @@ function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
       if (body.node !== `node_${keyId}`)
         throw new CreoError('forbidden', `${body.node} speaks for itself alone.`, {hint: "Sign with that node's key."})
       if (tools.presence.record(body, tools.nowMs()) === 'changed') tools.scheduler.poke()
-      const leased = new Set(
-        body.logs.length === 0 ? [] : tools.ledger.reads.leases({node: body.node, status: 'active'}).map((lease) => lease.revision)
-      )
-      for (const revision of tools.logs.append(body.node, body.logs, (id) => leased.has(id))) tools.logWaiters.wake(revision)
+      keepLogs(tools, body)
       const presence = tools.presence.of(body.node)
       return {ok: true as const, noWorkReason: presence ? tools.scheduler.reasonFor(presence) : null}
     }
   )
+}
+
+/** A node speaks only for what it is leased. */
+function keepLogs({ledger: {reads}, logs, logWaiters}: NodeTools, {node, logs: lines}: Heartbeat): void {
+  if (lines.length === 0) return
+  const leased = new Set(reads.leases({node, status: 'active'}).map((lease) => lease.revision))
+  for (const id of logs.append(node, lines, (revision) => leased.has(revision))) {
+    const revision = reads.revision(id)
+    if (revision) logWaiters.wake(`${revision.org}/${revision.app}`)
+  }
 }

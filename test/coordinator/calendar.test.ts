@@ -1,0 +1,97 @@
+import {readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {Calendar} from '../../src/coordinator/calendar.ts'
+import {RateLimit} from '../../src/coordinator/http/rate-limit.ts'
+import {FunctionLogs} from '../../src/coordinator/logs.ts'
+import {createOwnCommands} from '../../src/coordinator/own-commands.ts'
+import {Waiters} from '../../src/coordinator/waiters.ts'
+import {genesisSchema} from '../../src/core/protocol/genesis.ts'
+import {loadKeyFile} from '../../src/identity/keys.ts'
+import {openLedger} from '../../src/ledger/open-ledger.ts'
+import type {Ledger} from '../../src/ledger/port.ts'
+import {makeNetwork, temporaryFolder} from './coordinator-world.ts'
+
+const EPOCH_MS = 60_000
+
+describe('the calendar', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let ledger: Ledger
+  let calendar: Calendar
+  let nowMs: number
+  const {signal} = new AbortController()
+
+  beforeEach(async () => {
+    folder = await temporaryFolder()
+    await makeNetwork(folder.path, EPOCH_MS)
+    const genesisText = await readFile(join(folder.path, 'genesis.json'), 'utf8')
+    const genesis = genesisSchema.parse(JSON.parse(genesisText))
+    nowMs = genesis.createdAtMs
+    ledger = await openLedger({directory: folder.path, genesisText, now: () => nowMs, signal})
+    const key = await loadKeyFile(join(folder.path, 'coordinator.key'))
+    const commands = createOwnCommands({ledger, key, nowMs: () => nowMs})
+    calendar = new Calendar({ledger, commands, genesis, nowMs: () => nowMs})
+  })
+  afterEach(async () => {
+    await ledger.close()
+    await folder.remove()
+  })
+
+  it('journals nothing while nothing is due', async () => {
+    nowMs += EPOCH_MS - 1
+    await calendar.tick(signal)
+    expect(ledger.sequence).toBe(0)
+  })
+
+  it('closes an epoch at its end, once', async () => {
+    nowMs += EPOCH_MS
+    await calendar.tick(signal)
+    await calendar.tick(signal)
+    expect([ledger.reads.lastEpoch()?.epoch, ledger.sequence]).toEqual([0, 1])
+  })
+
+  it('closes the epochs of a long stop one after the other, a bounded number at a time', async () => {
+    nowMs += 1005 * EPOCH_MS
+    await calendar.tick(signal)
+    expect(ledger.reads.lastEpoch()?.epoch).toBe(999)
+    await calendar.tick(signal)
+    expect(ledger.reads.lastEpoch()?.epoch).toBe(1004)
+  })
+})
+
+describe('bounded things', () => {
+  it('lets an address that used up its requests ask again after a while, and others meanwhile', () => {
+    const limit = new RateLimit({perSecond: 10, burst: 2})
+    const takes = [
+      limit.take('a', 0),
+      limit.take('a', 0),
+      limit.take('a', 0),
+      limit.take('b', 0),
+      limit.take('a', 99),
+      limit.take('a', 100)
+    ]
+    expect(takes).toEqual([true, true, false, true, false, true])
+  })
+
+  it('lets only so many wait, and forgets who gave up', async () => {
+    const waiters = new Waiters(1)
+    const gone = new AbortController()
+    const first = waiters.wait('topic', 60_000, gone.signal)
+    expect(() => waiters.wait('topic', 60_000, gone.signal)).toThrow(expect.objectContaining({code: 'overloaded'}))
+    gone.abort()
+    await first
+    expect(waiters.count).toBe(0)
+    const second = waiters.wait('topic', 60_000, new AbortController().signal)
+    waiters.wake('topic')
+    await second
+  })
+
+  it('keeps the newest lines of a function, numbered above those of an earlier process', () => {
+    const logs = new FunctionLogs(1_790_000_000_000)
+    const lines = Array.from({length: 1500}, (_, index) => ({revision: 'rev_1', instance: 'i', atMs: index, line: String(index)}))
+    logs.append('node', lines, () => true)
+    const read = logs.read(['rev_1'], -1)
+    expect([read.lines.length, read.lines[0]?.line, read.next]).toEqual([1000, '500', 1_790_000_000_001_499])
+    expect(logs.read(['rev_1'], read.next)).toEqual({lines: [], next: read.next})
+  })
+})
