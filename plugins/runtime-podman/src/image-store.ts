@@ -1,0 +1,196 @@
+import {randomUUID} from 'node:crypto'
+import {mkdir, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises'
+import {join, resolve} from 'node:path'
+import type {ImageLayout, RuntimeTools} from 'creo/runtime'
+import {FUNCTION_USER} from './container-spec.ts'
+import type {Host} from './host.ts'
+import type {Places} from './places.ts'
+import type {PodmanService} from './podman-service.ts'
+
+/** What starting an image needs, kept on disk under the manifest's digest. */
+export interface PreparedImage {
+  readonly manifestDigest: string
+  /** podman's id of it: the digest of the image's configuration. */
+  readonly imageId: string
+  /** The image's entrypoint and command, one after the other. */
+  readonly command: readonly string[]
+}
+
+interface Manifest {
+  readonly mediaType?: string
+  readonly config: {readonly digest: string}
+}
+
+const DIGEST = /^sha256:([0-9a-f]{64})$/
+const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+const REFERENCE_ANNOTATION = 'org.opencontainers.image.ref.name'
+/** A manifest or configuration larger than this is no image of ours. */
+const DOCUMENT_BYTES_MAX = 4 * 2 ** 20
+const REMEMBERED_MAX = 10_000
+
+/** Hands OCI layouts to podman and remembers which digest became which image. */
+export class ImageStore {
+  readonly #tools: RuntimeTools
+  readonly #places: Places
+  readonly #service: PodmanService
+  readonly #host: Host
+  readonly #known = new Map<string, PreparedImage>()
+  readonly #underWay = new Map<string, Promise<void>>()
+
+  constructor(tools: RuntimeTools, places: Places, service: PodmanService, host: Host) {
+    this.#tools = tools
+    this.#places = places
+    this.#service = service
+    this.#host = host
+  }
+
+  /** @throws {CreoError} `image_missing` when it was not prepared. */
+  async find(manifestDigest: string): Promise<PreparedImage> {
+    const known = this.#known.get(manifestDigest)
+    if (known) return known
+    const text = await readFile(this.#file(manifestDigest), 'utf8').catch(() => undefined)
+    if (text === undefined) {
+      throw new this.#tools.CreoError('image_missing', `The image ${manifestDigest} was not prepared on this machine.`, {
+        hint: 'Pull it again.'
+      })
+    }
+    const image = JSON.parse(text) as PreparedImage
+    if (this.#known.size < REMEMBERED_MAX) this.#known.set(manifestDigest, image)
+    return image
+  }
+
+  /** Two callers who want the same image share one import. */
+  prepare(layout: ImageLayout, signal: AbortSignal): Promise<void> {
+    const digest = layout.manifestDigest
+    const already = this.#underWay.get(digest)
+    if (already !== undefined) return already
+    const started = this.#prepare(layout, signal).finally(() => this.#underWay.delete(digest))
+    this.#underWay.set(digest, started)
+    return started
+  }
+
+  async prune(keep: readonly string[], signal: AbortSignal): Promise<void> {
+    const kept = new Set(keep)
+    const images: PreparedImage[] = []
+    for (const name of await readdir(this.#places.images)) {
+      if (name.endsWith('.json')) images.push(await this.find(`sha256:${name.slice(0, -'.json'.length)}`))
+    }
+    const needed = new Set(images.filter((image) => kept.has(image.manifestDigest)).map((image) => image.imageId))
+    for (const image of images) {
+      if (kept.has(image.manifestDigest)) continue
+      if (!needed.has(image.imageId)) {
+        const path = `/images/${image.imageId}?force=false`
+        const answer = await this.#service.expect({method: 'DELETE', path, signal}, `Removing image ${image.manifestDigest}`, [404, 409])
+        if (answer.status === 409) continue
+      }
+      this.#known.delete(image.manifestDigest)
+      await rm(this.#file(image.manifestDigest), {force: true})
+    }
+  }
+
+  async #prepare(layout: ImageLayout, signal: AbortSignal): Promise<void> {
+    const there = await this.find(layout.manifestDigest).catch(() => undefined)
+    if (there && (await this.#exists(there.imageId, signal))) return
+    const {manifest, bytes} = await this.#manifest(layout)
+    const imageId = await this.#import(layout, manifest, bytes, signal)
+    const config = JSON.parse((await this.#blob(layout, manifest.config.digest)).toString()) as {
+      config?: {Entrypoint?: string[]; Cmd?: string[]}
+    }
+    const command = [...(config.config?.Entrypoint ?? []), ...(config.config?.Cmd ?? [])]
+    const image: PreparedImage = {manifestDigest: layout.manifestDigest, imageId, command}
+    await this.#mapOwners(image, signal)
+    const file = this.#file(image.manifestDigest)
+    await writeFile(`${file}.${process.pid}`, JSON.stringify(image))
+    await rename(`${file}.${process.pid}`, file)
+    this.#known.delete(image.manifestDigest)
+  }
+
+  async #exists(imageId: string, signal: AbortSignal): Promise<boolean> {
+    const answer = await this.#service.expect({method: 'GET', path: `/images/${imageId}/exists`, signal}, 'Looking for an image', [404])
+    return answer.status !== 404
+  }
+
+  async #manifest(layout: ImageLayout): Promise<{manifest: Manifest; bytes: number}> {
+    const blob = await this.#blob(layout, layout.manifestDigest)
+    const manifest = JSON.parse(blob.toString()) as Manifest
+    if (!DIGEST.test(manifest.config?.digest ?? '')) {
+      throw new this.#tools.CreoError('invalid_input', `${layout.manifestDigest} is not the manifest of an image.`, {
+        hint: 'Give the manifest of one architecture, not an index.'
+      })
+    }
+    return {manifest, bytes: blob.length}
+  }
+
+  async #blob(layout: ImageLayout, digest: string): Promise<Buffer> {
+    const hex = DIGEST.exec(digest)?.[1]
+    if (!hex) throw new this.#tools.CreoError('invalid_input', `"${digest}" is not a sha256 digest.`)
+    const blob = await readFile(join(layout.layoutDirectory, 'blobs/sha256', hex)).catch((cause: unknown) => {
+      throw new this.#tools.CreoError('image_missing', `The layout lacks the blob ${digest}.`, {hint: 'Pull the image again.', cause})
+    })
+    if (blob.length > DOCUMENT_BYTES_MAX)
+      throw new this.#tools.CreoError('payload_too_large', `${digest} is larger than ${DOCUMENT_BYTES_MAX} bytes.`)
+    return blob
+  }
+
+  /** Through a layout that names this manifest alone, so that podman has no choice to make, whatever the real index says. */
+  async #import(layout: ImageLayout, manifest: Manifest, bytes: number, signal: AbortSignal): Promise<string> {
+    // Not below the state directory, whose path may hold what a reference to an image may not: a colon, a space.
+    const view = join(this.#places.run, `view-${randomUUID()}`)
+    await mkdir(view, {mode: 0o700})
+    try {
+      await symlink(resolve(layout.layoutDirectory, 'blobs'), join(view, 'blobs'))
+      await writeFile(join(view, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
+      const descriptor = {
+        mediaType: manifest.mediaType ?? OCI_MANIFEST,
+        digest: layout.manifestDigest,
+        size: bytes,
+        annotations: {[REFERENCE_ANNOTATION]: referenceOf(layout.manifestDigest)}
+      }
+      await writeFile(join(view, 'index.json'), JSON.stringify({schemaVersion: 2, manifests: [descriptor]}))
+      const printed = await this.#service.run(['pull', '--quiet', '--signature-policy', this.#places.policy, `oci:${view}`], signal)
+      const imageId = printed.trim().split('\n').at(-1) ?? ''
+      if (`sha256:${imageId}` !== manifest.config.digest) {
+        throw new this.#tools.CreoError('digest_mismatch', `podman imported ${imageId} for ${layout.manifestDigest}.`, {
+          hint: 'Pull the image again.'
+        })
+      }
+      return imageId
+    } finally {
+      await rm(view, {recursive: true, force: true})
+    }
+  }
+
+  /** podman makes one copy of an image for each id map, when its first container is created: now, and not when a request waits. */
+  async #mapOwners(image: PreparedImage, signal: AbortSignal): Promise<void> {
+    const range = this.#host.idRange
+    if (!range) return
+    const ids = [{container_id: 0, host_id: range.base, size: range.size}]
+    const body = {
+      image: image.imageId,
+      command: ['unused'],
+      user: String(FUNCTION_USER),
+      netns: {nsmode: 'none'},
+      userns: {nsmode: 'private'},
+      idmappings: {UIDMap: ids, GIDMap: ids, HostUIDMapping: false, HostGIDMapping: false},
+      labels: {'creo.throwaway': 'true'}
+    }
+    const created = await this.#service.expect({method: 'POST', path: '/containers/create', body, signal}, 'Mapping the owners of an image')
+    const id = (created.body as {Id: string}).Id
+    await this.#service.expect(
+      {method: 'DELETE', path: `/containers/${id}?force=true&v=true`, signal},
+      'Mapping the owners of an image',
+      [404]
+    )
+  }
+
+  #file(manifestDigest: string): string {
+    const hex = DIGEST.exec(manifestDigest)?.[1]
+    if (!hex) throw new this.#tools.CreoError('invalid_input', `"${manifestDigest}" is not a sha256 digest.`)
+    return join(this.#places.images, `${hex}.json`)
+  }
+}
+
+/** The name under which podman lists the image; nothing depends on it. */
+function referenceOf(manifestDigest: string): string {
+  return `localhost/creo:${manifestDigest.slice('sha256:'.length)}`
+}

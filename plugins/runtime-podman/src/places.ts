@@ -1,0 +1,124 @@
+import {createHash} from 'node:crypto'
+import {chmod, copyFile, lstat, mkdir, readFile, rename, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {RuntimeTools} from 'creo/runtime'
+import type {Host} from './host.ts'
+
+/** Where everything of one runtime lies. */
+export interface Places {
+  /** Images and containers: survives a reboot. */
+  readonly storage: string
+  /** One JSON file for each image that was prepared. */
+  readonly images: string
+  readonly policy: string
+  readonly initPath: string
+  /** Sockets and mounts; short, since a unix socket's path has at most 107 bytes. */
+  readonly run: string
+  readonly instances: string
+  /** Environment for podman: its settings are ours and not the machine's. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+const KEY_CHARACTERS = 8
+const KEPT_VARIABLES = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'TMPDIR', 'LANG']
+
+/** Makes the directories and settings files. Doing it again changes nothing. */
+export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
+  const state = tools.stateDirectory
+  const run = await makeRunDirectory(tools, host)
+  const places = {
+    storage: join(state, 'storage'),
+    images: join(state, 'images'),
+    instances: join(run, 'i'),
+    policy: join(state, 'policy.json')
+  }
+  for (const directory of [places.storage, places.images, places.instances, join(state, 'network')])
+    await mkdir(directory, {recursive: true, mode: 0o711})
+  const containersConf = tools.env.CONTAINERS_CONF ?? join(state, 'containers.conf')
+  if (!tools.env.CONTAINERS_CONF) await replaceFile(containersConf, containersSettings(host, join(state, 'network')))
+  await replaceFile(join(state, 'storage.conf'), storageSettings(host, places.storage, join(run, 'run')))
+  await replaceFile(join(state, 'registries.conf'), 'unqualified-search-registries = []\n')
+  await replaceFile(places.policy, JSON.stringify({default: [{type: 'insecureAcceptAnything'}]}))
+  const kept = KEPT_VARIABLES.flatMap((name) => (tools.env[name] === undefined ? [] : [[name, tools.env[name]] as const]))
+  return {
+    ...places,
+    run,
+    initPath: await copyInit(tools),
+    env: {
+      ...Object.fromEntries(kept),
+      CONTAINERS_CONF: containersConf,
+      CONTAINERS_STORAGE_CONF: join(state, 'storage.conf'),
+      CONTAINERS_REGISTRIES_CONF: join(state, 'registries.conf')
+    }
+  }
+}
+
+/**
+ * A private directory whose name follows from the state directory, so that a later process finds it again.
+ * Only a directory that is ours is taken: /tmp is everybody's.
+ */
+async function makeRunDirectory(tools: RuntimeTools, host: Host): Promise<string> {
+  const key = createHash('sha256').update(tools.stateDirectory).digest('hex').slice(0, KEY_CHARACTERS)
+  const bases = host.rootful ? ['/run', '/tmp'] : [tools.env.XDG_RUNTIME_DIR, '/tmp']
+  let cause: unknown
+  for (const base of bases) {
+    if (base === undefined) continue
+    const directory = join(base, `creo-${key}`)
+    try {
+      await mkdir(directory, {recursive: true, mode: host.rootful ? 0o711 : 0o700})
+      const status = await lstat(directory)
+      if (status.isDirectory() && status.uid === process.getuid?.()) return directory
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw new tools.CreoError('data_dir_unwritable', 'There is no writable directory for sockets.', {
+    hint: `Make one of ${bases.join(', ')} writable.`,
+    cause
+  })
+}
+
+/** A copy with a name of its own: an upgrade of creo doesn't change the init under running containers, and it is on a disk that allows programs. */
+async function copyInit(tools: RuntimeTools): Promise<string> {
+  const bytes = await readFile(tools.initPath)
+  const path = join(tools.stateDirectory, `init-${createHash('sha256').update(bytes).digest('hex').slice(0, KEY_CHARACTERS)}`)
+  const there = await lstat(path).catch(() => undefined)
+  if (there?.size === bytes.length) return path
+  const temporary = `${path}.${process.pid}`
+  await copyFile(tools.initPath, temporary)
+  await chmod(temporary, 0o755)
+  await rename(temporary, path)
+  return path
+}
+
+/** Locks in files of our own: podman's default is a segment that all storage roots of the machine share. */
+function containersSettings(host: Host, networkDirectory: string): string {
+  return [
+    '[containers]',
+    'http_proxy = false',
+    '[engine]',
+    `runtime = ${JSON.stringify(host.ociRuntime)}`,
+    `cgroup_manager = "${host.cgroupManager}"`,
+    'events_logger = "file"',
+    'lock_type = "file"',
+    '[network]',
+    `network_config_dir = ${JSON.stringify(networkDirectory)}`,
+    ''
+  ].join('\n')
+}
+
+function storageSettings(host: Host, graphRoot: string, runRoot: string): string {
+  return [
+    '[storage]',
+    `driver = "${host.storageDriver}"`,
+    `graphroot = ${JSON.stringify(graphRoot)}`,
+    `runroot = ${JSON.stringify(runRoot)}`,
+    ''
+  ].join('\n')
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}`
+  await writeFile(temporary, text, {mode: 0o600})
+  await rename(temporary, path)
+}

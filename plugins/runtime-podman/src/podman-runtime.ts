@@ -1,0 +1,155 @@
+import {mkdir} from 'node:fs/promises'
+import {fileURLToPath} from 'node:url'
+import type {ContainerRuntime, ImageLayout, InstanceSpec, InstanceTier, RuntimeInstance, RuntimeProbe, RuntimeTools} from 'creo/runtime'
+import {containerSpec, ID_LABEL, LABELS_LABEL} from './container-spec.ts'
+import {detectHost, type Host} from './host.ts'
+import {ImageStore} from './image-store.ts'
+import {layOut, type Places} from './places.ts'
+import {PodmanInstance} from './podman-instance.ts'
+import {PodmanService} from './podman-service.ts'
+import {SocketDirectories} from './socket-directory.ts'
+
+const SECCOMP_PATH = fileURLToPath(new URL('../assets/seccomp.json', import.meta.url))
+const INSTANCE_ID = /^[a-z0-9-]{1,60}$/
+const LABELS_MAX = 16
+const MAJOR_MIN = 4
+/** A create or start that was begun is waited for, so that it can be undone. */
+const COMMAND_TIMEOUT_MS = 60_000
+
+/** @throws {CreoError} `runtime_missing` when podman or what it needs is not installed. */
+export async function createPodmanRuntime(tools: RuntimeTools): Promise<ContainerRuntime> {
+  await mkdir(tools.stateDirectory, {recursive: true, mode: 0o711})
+  const host = await detectHost(tools)
+  return new PodmanRuntime(tools, host, await layOut(tools, host))
+}
+
+/** Containers by podman: its REST API carries everything but the import of images. */
+class PodmanRuntime implements ContainerRuntime {
+  readonly name = 'podman'
+  readonly #tools: RuntimeTools
+  readonly #host: Host
+  readonly #places: Places
+  readonly #service: PodmanService
+  readonly #images: ImageStore
+  readonly #directories: SocketDirectories
+  readonly #instances = new Map<string, PodmanInstance>()
+  /** Ids between their claim and their first moment in `#instances`: not leftovers. */
+  readonly #starting = new Set<string>()
+
+  constructor(tools: RuntimeTools, host: Host, places: Places) {
+    this.#tools = tools
+    this.#host = host
+    this.#places = places
+    this.#service = new PodmanService(tools, host, places)
+    this.#images = new ImageStore(tools, places, this.#service, host)
+    this.#directories = new SocketDirectories(tools, host, places, this.#service)
+  }
+
+  async probe(signal: AbortSignal): Promise<RuntimeProbe> {
+    const answer = await this.#service.expect({method: 'GET', path: '/version', signal}, 'Asking podman for its version')
+    const {Version: version} = answer.body as {Version: string}
+    const tooOld = Number(version.split('.')[0]) < MAJOR_MIN ? [`podman ${version} is too old: install version ${MAJOR_MIN} or later.`] : []
+    return {
+      name: this.name,
+      version,
+      architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+      enforcesLimits: this.#host.enforcesLimits && tooOld.length === 0,
+      problems: [...this.#host.problems, ...tooOld]
+    }
+  }
+
+  prepare(image: ImageLayout, signal: AbortSignal): Promise<void> {
+    return this.#images.prepare(image, signal)
+  }
+
+  prune(keep: readonly string[], signal: AbortSignal): Promise<void> {
+    return this.#images.prune(keep, signal)
+  }
+
+  async start(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance> {
+    this.#check(spec)
+    const image = await this.#images.find(spec.imageDigest)
+    const limits = await this.#service.limits()
+    if (signal.aborted) throw this.#service.aborted(signal)
+    await this.#directories.claim(spec.id)
+    this.#starting.add(spec.id)
+    try {
+      await this.#create(
+        spec,
+        containerSpec({
+          spec,
+          image,
+          host: this.#host,
+          limits,
+          initPath: this.#places.initPath,
+          socketDirectory: this.#directories.path(spec.id),
+          logPath: this.#directories.logPath(spec.id),
+          seccompPath: SECCOMP_PATH
+        }),
+        signal
+      )
+      return this.#adopt(spec.id, spec.labels, 'running')
+    } catch (error) {
+      await this.#adopt(spec.id, spec.labels, 'created').remove()
+      throw error
+    } finally {
+      this.#starting.delete(spec.id)
+    }
+  }
+
+  async list(signal: AbortSignal): Promise<readonly RuntimeInstance[]> {
+    const answer = await this.#service.expect({method: 'GET', path: '/containers/json?all=true', signal}, 'Listing containers')
+    const found = new Map<string, RuntimeInstance>()
+    for (const container of answer.body as {Labels?: Record<string, string> | null; State: string}[]) {
+      const id = container.Labels?.[ID_LABEL]
+      if (id === undefined || this.#starting.has(id)) continue
+      const labels = JSON.parse(container.Labels?.[LABELS_LABEL] ?? '{}') as Record<string, string>
+      found.set(id, this.#adopt(id, labels, tierOf(container.State)))
+    }
+    for (const id of await this.#directories.ids()) {
+      if (!found.has(id) && !this.#starting.has(id)) found.set(id, this.#adopt(id, {}, 'created'))
+    }
+    return [...found.values()]
+  }
+
+  close(): Promise<void> {
+    return this.#service.close()
+  }
+
+  /** Both halves are waited for also when one fails or the caller gives up: what was made can then be undone for certain. */
+  async #create(spec: InstanceSpec, body: Record<string, unknown>, signal: AbortSignal): Promise<void> {
+    const patience = AbortSignal.timeout(COMMAND_TIMEOUT_MS)
+    const outcomes = await Promise.allSettled([
+      this.#service.expect({method: 'POST', path: '/containers/create', body, signal: patience}, `Creating ${spec.id}`),
+      this.#directories.mount(spec.id, patience)
+    ])
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    if (signal.aborted) throw this.#service.aborted(signal)
+    await this.#service.expect({method: 'POST', path: `/containers/creo-${spec.id}/start`, signal: patience}, `Starting ${spec.id}`)
+    if (signal.aborted) throw this.#service.aborted(signal)
+  }
+
+  #adopt(id: string, labels: Readonly<Record<string, string>>, tier: InstanceTier): PodmanInstance {
+    const known = this.#instances.get(id)
+    if (known) return known
+    const parts = {id, labels, tier, tools: this.#tools, service: this.#service, directories: this.#directories}
+    const instance = new PodmanInstance({...parts, onRemoved: () => this.#instances.delete(id)})
+    this.#instances.set(id, instance)
+    return instance
+  }
+
+  #check(spec: InstanceSpec): void {
+    const refuse = (message: string, hint: string) => new this.#tools.CreoError('invalid_input', message, {hint})
+    if (!INSTANCE_ID.test(spec.id)) throw refuse(`"${spec.id}" is not an instance id.`, 'Use 1 to 60 of a-z, 0-9 and -.')
+    if (!Number.isInteger(spec.port) || spec.port < 1 || spec.port > 65_535) throw refuse(`${spec.port} is not a port.`, 'Use 1 to 65535.')
+    if (Object.keys(spec.labels).length > LABELS_MAX) throw refuse(`More than ${LABELS_MAX} labels.`, 'Use fewer labels.')
+    if (this.#host.rootful && !this.#host.idRange)
+      throw refuse('This machine has no ids free for containers.', this.#host.problems[0] ?? '')
+  }
+}
+
+function tierOf(state: string): InstanceTier {
+  if (state === 'running') return 'running'
+  if (state === 'paused') return 'frozen'
+  return state === 'initialized' ? 'initialised' : 'created'
+}

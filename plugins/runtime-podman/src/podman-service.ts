@@ -1,0 +1,223 @@
+import {join} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
+import type {RuntimeTools} from 'creo/runtime'
+import type {Dispatcher, Pool} from 'undici'
+import type {Host} from './host.ts'
+import type {Places} from './places.ts'
+import {limitsBelow, type ProcessLimits} from './process-limits.ts'
+import {type ServiceProcess, startService} from './service-process.ts'
+
+export interface ApiAnswer {
+  readonly status: number
+  readonly body: unknown
+}
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Below `/libpod`, with its query. */
+  readonly path: string
+  readonly body?: unknown
+  readonly signal: AbortSignal
+}
+
+/** The oldest API that every podman ≥ 4 still answers. */
+const API_PREFIX = '/v4.0.0/libpod'
+const START_TIMEOUT_MS = 30_000
+const CONNECT_ATTEMPTS = 100
+const CONNECT_RETRY_MS = 5
+const COMMANDS_AT_ONCE = 32
+/** Waits and log followers: one connection each. */
+const STREAMS_AT_ONCE = 8192
+const UNREACHABLE = ['ECONNREFUSED', 'ENOENT']
+
+interface Running {
+  readonly process: ServiceProcess
+  readonly commands: Pool
+  readonly streams: Pool
+  limits: ProcessLimits | undefined
+}
+
+/**
+ * One `podman system service` of our own, started when first needed and again when it has died. Containers don't depend on
+ * it: each has a monitor process of its own. Two services over one storage root are fine, so none is ever taken over.
+ */
+export class PodmanService {
+  readonly #tools: RuntimeTools
+  readonly #host: Host
+  readonly #places: Places
+  #running: Promise<Running> | undefined
+  #closed = false
+  #starts = 0
+
+  constructor(tools: RuntimeTools, host: Host, places: Places) {
+    this.#tools = tools
+    this.#host = host
+    this.#places = places
+  }
+
+  /** Arguments that every podman command line of ours begins with. */
+  get globalArguments(): readonly string[] {
+    return ['--root', this.#places.storage, '--runroot', join(this.#places.run, 'run'), '--tmpdir', join(this.#places.run, 'tmp')]
+  }
+
+  /**
+   * One command line of podman, for what its REST API can't do.
+   * @throws {CreoError} `failed` with what podman said.
+   */
+  async run(args: readonly string[], signal: AbortSignal): Promise<string> {
+    const result = await this.#tools.execa(this.#host.podmanPath, [...this.globalArguments, ...args], {
+      env: this.#places.env,
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      cancelSignal: signal
+    })
+    if (result.isCanceled) throw this.aborted(signal)
+    if (result.failed) throw this.failure(`podman ${args[0]} failed: ${String(result.stderr).trim() || result.shortMessage}`)
+    return String(result.stdout)
+  }
+
+  /** One request, its answer read as JSON. Refusals are answers; only a service that can't be reached throws. */
+  async call(request: ApiRequest): Promise<ApiAnswer> {
+    const answer = await this.#send(request, 'commands')
+    const text = await answer.body.text()
+    return {status: answer.statusCode, body: parseJson(text)}
+  }
+
+  /** Like `call`, and throws for any status that isn't 2xx or named in `also`. */
+  async expect(request: ApiRequest, what: string, also: readonly number[] = []): Promise<ApiAnswer> {
+    const answer = await this.call(request)
+    if ((answer.status >= 200 && answer.status < 300) || also.includes(answer.status)) return answer
+    const code = answer.status === 404 ? 'not_found' : answer.status === 409 ? 'conflict' : 'failed'
+    throw new this.#tools.CreoError(code, `${what}: ${describe(answer)}`, {hint: 'creo doctor looks at the container runtime.'})
+  }
+
+  /** An answer of any length on a connection of its own, with no time limit but the signal. */
+  stream(request: ApiRequest): Promise<Dispatcher.ResponseData> {
+    return this.#send(request, 'streams')
+  }
+
+  /** What the service, and so a container that it starts, may be given. */
+  async limits(): Promise<ProcessLimits> {
+    const running = await this.#ensure()
+    running.limits ??= await limitsBelow(running.process.pid)
+    return running.limits
+  }
+
+  failure(message: string, cause?: unknown): Error {
+    return new this.#tools.CreoError('failed', message, {hint: 'creo doctor looks at the container runtime.', cause})
+  }
+
+  aborted(signal: AbortSignal): Error {
+    return new this.#tools.CreoError('interrupted', 'The container runtime was told to stop waiting.', {cause: signal.reason})
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Ends the service. Containers go on. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const running = await this.#running?.catch(() => undefined)
+    if (!running) return
+    await Promise.all([running.commands.destroy(), running.streams.destroy()])
+    await running.process.end()
+  }
+
+  async #send(request: ApiRequest, pool: 'commands' | 'streams'): Promise<Dispatcher.ResponseData> {
+    if (this.#closed) throw new this.#tools.CreoError('unavailable', 'The container runtime was closed.')
+    const running = await this.#ensure()
+    try {
+      return await this.#sendTo(running[pool], request)
+    } catch (cause) {
+      if (request.signal.aborted) throw this.aborted(request.signal)
+      // Nothing was sent to a service that died between two requests: a new one gets it.
+      if (UNREACHABLE.includes(String((cause as NodeJS.ErrnoException).code)) && !this.#closed) {
+        await running.process.ended
+        return this.#sendTo((await this.#ensure())[pool], request)
+      }
+      throw new this.#tools.CreoError('unavailable', `podman's service did not answer ${request.method} ${request.path}.`, {
+        hint: 'Try again.',
+        cause
+      })
+    }
+  }
+
+  #sendTo(pool: Pool, request: ApiRequest): Promise<Dispatcher.ResponseData> {
+    return pool.request({
+      path: API_PREFIX + request.path,
+      method: request.method,
+      headers: request.body === undefined ? {} : {'content-type': 'application/json'},
+      body: request.body === undefined ? null : JSON.stringify(request.body),
+      signal: request.signal
+    })
+  }
+
+  #ensure(): Promise<Running> {
+    this.#running ??= this.#start().catch((error: unknown) => {
+      this.#running = undefined
+      throw error
+    })
+    return this.#running
+  }
+
+  async #start(): Promise<Running> {
+    this.#starts += 1
+    const socketPath = join(this.#places.run, `api-${process.pid}-${this.#starts}.sock`)
+    const signal = AbortSignal.timeout(START_TIMEOUT_MS)
+    const connections = (most: number) =>
+      new this.#tools.undici.Pool('http://podman', {socketPath, connections: most, headersTimeout: 0, bodyTimeout: 0})
+    try {
+      const command = [this.#host.podmanPath, ...this.globalArguments, 'system', 'service', '--time', '0', `unix://${socketPath}`]
+      const service = await startService({tools: this.#tools, command, env: this.#places.env, socketPath, signal})
+      const [commands, streams] = [connections(COMMANDS_AT_ONCE), connections(STREAMS_AT_ONCE)]
+      const running: Running = {process: service, commands, streams, limits: undefined}
+      this.#forgetWhenEnded(running)
+      await this.#untilAnswering(running, signal)
+      return running
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new this.#tools.CreoError('runtime_missing', `podman's service does not start: ${why}`, {
+        hint: 'Run podman info and mend what it reports.',
+        cause
+      })
+    }
+  }
+
+  #forgetWhenEnded(running: Running): void {
+    running.process.ended
+      .then((words) => {
+        this.#running = undefined
+        if (!this.#closed) this.#tools.log('warn', "podman's service ended; the next request starts another", {stderr: words})
+      })
+      .catch((error: unknown) => this.#tools.log('error', "podman's service ended", {error: String(error)}))
+  }
+
+  /** Its socket is there a moment before it listens. */
+  async #untilAnswering(running: Running, signal: AbortSignal): Promise<void> {
+    for (let attempt = 0; attempt < CONNECT_ATTEMPTS; attempt++) {
+      const answer = await running.commands.request({path: '/_ping', method: 'GET', signal}).catch(() => undefined)
+      await answer?.body.dump()
+      if (answer?.statusCode === 200) return
+      await delay(CONNECT_RETRY_MS, undefined, {signal})
+    }
+    await running.process.end()
+    throw new Error('it does not answer')
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** podman's own words for a refusal. */
+function describe(answer: ApiAnswer): string {
+  const body = answer.body
+  if (typeof body === 'object' && body !== null && 'message' in body) return String(body.message)
+  return `status ${answer.status}`
+}

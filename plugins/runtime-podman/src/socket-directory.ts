@@ -1,0 +1,90 @@
+import {lstat, mkdir, readdir, rm} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {RuntimeTools} from 'creo/runtime'
+import {FUNCTION_USER, INGRESS_SOCKET_NAME} from './container-spec.ts'
+import type {Host} from './host.ts'
+import type {Places} from './places.ts'
+import type {PodmanService} from './podman-service.ts'
+
+/** Room for a few sockets and nothing else: the function owns the directory. */
+const TMPFS_BYTES = 16_384
+const TMPFS_INODES = 8
+
+/** The directories through which functions are reached, one for each instance. */
+export class SocketDirectories {
+  readonly #tools: RuntimeTools
+  readonly #host: Host
+  readonly #places: Places
+  readonly #service: PodmanService
+
+  constructor(tools: RuntimeTools, host: Host, places: Places, service: PodmanService) {
+    this.#tools = tools
+    this.#host = host
+    this.#places = places
+    this.#service = service
+  }
+
+  path(id: string): string {
+    return join(this.#places.instances, id)
+  }
+
+  /** The host's end of the function's socket. */
+  socketPath(id: string): string {
+    return join(this.path(id), INGRESS_SOCKET_NAME)
+  }
+
+  logPath(id: string): string {
+    return join(this.#places.instances, `${id}.log`)
+  }
+
+  /** Ids of all directories, also of those whose container was never made. */
+  async ids(): Promise<string[]> {
+    const entries = await readdir(this.#places.instances, {withFileTypes: true})
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  }
+
+  /** @throws {CreoError} `conflict` when an instance of this id is there. */
+  async claim(id: string): Promise<void> {
+    await mkdir(this.path(id), {mode: this.#host.rootful ? 0o700 : 0o777}).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'EEXIST') throw this.#service.failure(`The directory ${this.path(id)} can't be made.`, cause)
+      throw new this.#tools.CreoError('conflict', `An instance "${id}" is already there.`, {hint: 'Stop it, or choose another id.', cause})
+    })
+  }
+
+  /** With root: a file system of its own, owned by the function's user, so that filling it fills nothing else. */
+  async mount(id: string, signal: AbortSignal): Promise<void> {
+    const range = this.#host.idRange
+    if (!range) return
+    const owner = range.base + FUNCTION_USER
+    const options = `size=${TMPFS_BYTES},nr_inodes=${TMPFS_INODES},mode=0700,uid=${owner},gid=${owner},nosuid,nodev,noexec`
+    const result = await this.#tools.execa('mount', ['-t', 'tmpfs', '-o', options, 'creo', this.path(id)], {
+      reject: false,
+      stdin: 'ignore',
+      cancelSignal: signal
+    })
+    if (result.isCanceled) throw this.#service.aborted(signal)
+    if (result.failed) throw this.#service.failure(`A tmpfs can't be mounted at ${this.path(id)}: ${String(result.stderr).trim()}`)
+  }
+
+  /** Idempotent. What the function left in it is never followed. */
+  async release(id: string, signal: AbortSignal): Promise<void> {
+    const path = this.path(id)
+    if (await this.#isMounted(path)) {
+      const result = await this.#tools.execa('umount', ['--lazy', path], {reject: false, stdin: 'ignore', cancelSignal: signal})
+      if (result.failed && (await this.#isMounted(path)))
+        throw this.#service.failure(`${path} can't be unmounted: ${String(result.stderr).trim()}`)
+    }
+    await rm(this.logPath(id), {force: true})
+    await rm(path, {recursive: true, force: true}).catch(async (error: NodeJS.ErrnoException) => {
+      if (this.#host.rootful || (error.code !== 'EACCES' && error.code !== 'EPERM'))
+        throw this.#service.failure(`${path} can't be removed.`, error)
+      // Without root, directories made by the function belong to ids that only podman's own namespace may touch.
+      await this.#service.run(['unshare', 'rm', '-rf', path], signal)
+    })
+  }
+
+  async #isMounted(path: string): Promise<boolean> {
+    const [own, parent] = await Promise.all([lstat(path).catch(() => undefined), lstat(this.#places.instances)])
+    return own !== undefined && own.dev !== parent.dev
+  }
+}

@@ -1,0 +1,262 @@
+import {once} from 'node:events'
+import {chmod, mkdtemp, rm} from 'node:fs/promises'
+import {createServer, type Server} from 'node:net'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {text} from 'node:stream/consumers'
+import {Client, request} from 'undici'
+import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import type {ContainerRuntime, ImageLayout, InstanceSpec, RuntimeInstance} from '../../src/runtime/port.ts'
+
+export interface ContractWorld {
+  readonly runtime: ContainerRuntime
+  readonly echoImage: ImageLayout
+  /** Another runtime object over the same state, as a later process would make it. */
+  reopen(): Promise<ContainerRuntime>
+  close(): Promise<void>
+}
+
+const PATIENCE_MS = 30_000
+const MIB = 2 ** 20
+const PORT = 8080
+const LIMITS = {memoryBytes: 256 * MIB, cpuMillis: 1000, pidsMax: 64, scratchBytes: 4 * MIB, logBytes: MIB}
+
+/** A signal that ends what hangs: no test waits longer. */
+const patience = () => AbortSignal.timeout(PATIENCE_MS)
+
+/**
+ * What every container runtime promises. `skip` maps a title to the reason why this implementation can't keep it.
+ */
+export function runtimeContract(name: string, open: () => Promise<ContractWorld>, skip: Readonly<Record<string, string>> = {}): void {
+  describe(`the runtime "${name}"`, () => {
+    let world: ContractWorld
+    let started = 0
+    const instances: RuntimeInstance[] = []
+    const promise = (title: string, body: () => Promise<void>) => test.skipIf(title in skip)(title, body)
+
+    beforeAll(async () => {
+      world = await open()
+      await world.runtime.prepare(world.echoImage, patience())
+    })
+    afterAll(async () => {
+      for (const instance of instances) await instance.stop({graceMs: 0}, patience())
+      await world.close()
+    })
+
+    const specOf = (overrides: Partial<InstanceSpec> = {}): InstanceSpec => {
+      started += 1
+      const {manifestDigest: imageDigest} = world.echoImage
+      return {id: `echo-${started}`, imageDigest, argv: [], env: {}, port: PORT, limits: LIMITS, labels: {}, ...overrides}
+    }
+    const start = async (overrides: Partial<InstanceSpec> = {}) => {
+      const instance = await world.runtime.start(specOf(overrides), patience())
+      instances.push(instance)
+      return instance
+    }
+    const running = async (overrides: Partial<InstanceSpec> = {}) => {
+      const instance = await start(overrides)
+      await instance.ready(patience())
+      return instance
+    }
+    const context: Contract = {promise, start, running, specOf, world: () => world}
+    lifecyclePromises(context)
+    observationPromises(context)
+    limitPromises(context)
+    sandboxPromises(context)
+  })
+}
+
+interface Contract {
+  promise(title: string, body: () => Promise<void>): void
+  start(overrides?: Partial<InstanceSpec>): Promise<RuntimeInstance>
+  running(overrides?: Partial<InstanceSpec>): Promise<RuntimeInstance>
+  specOf(overrides?: Partial<InstanceSpec>): InstanceSpec
+  world(): ContractWorld
+}
+
+function lifecyclePromises({promise, start, running, specOf, world}: Contract): void {
+  promise('serves HTTP on its socket, with the environment, port and body it was given', async () => {
+    const instance = await running({env: {GREETING: 'hello'}})
+    const said = await ask(instance, '/', {method: 'POST', body: 'a body'})
+    expect(said).toMatchObject({method: 'POST', body: 'a body', env: {GREETING: 'hello', PORT: String(PORT)}})
+  })
+
+  promise('refuses to start the same id twice', async () => {
+    const instance = await start()
+    await expect(world().runtime.start(specOf({id: instance.id}), patience())).rejects.toMatchObject({code: 'conflict'})
+  })
+
+  promise('refuses an image that was not prepared', async () => {
+    const imageDigest = `sha256:${'0'.repeat(64)}`
+    await expect(world().runtime.start(specOf({imageDigest}), patience())).rejects.toMatchObject({code: 'image_missing'})
+  })
+
+  promise('says how a function ended that never became ready, with its last words', async () => {
+    const instance = await start({env: {ECHO_CRASH: 'no database'}})
+    const failure = {code: 'failed', message: expect.stringContaining('no database')}
+    await expect(instance.ready(patience())).rejects.toMatchObject(failure)
+    expect(await instance.exited).toEqual({exitCode: 3, oom: false})
+  })
+
+  promise('gives up waiting when told to', async () => {
+    const instance = await start({env: {ECHO_SILENT: 'yes'}})
+    await expect(instance.ready(AbortSignal.abort())).rejects.toMatchObject({code: 'timeout'})
+  })
+
+  promise('leaves nothing of a start that was called off', async () => {
+    const spec = specOf()
+    await expect(world().runtime.start(spec, AbortSignal.abort())).rejects.toMatchObject({code: 'interrupted'})
+    expect((await world().runtime.list(patience())).map(({id}) => id)).not.toContain(spec.id)
+  })
+
+  promise('lets a function end by itself on stop, and reports its exit code', async () => {
+    const instance = await running({env: {ECHO_POLITE: 'yes'}})
+    await instance.stop({graceMs: PATIENCE_MS}, patience())
+    expect(await instance.exited).toEqual({exitCode: 9, oom: false})
+  })
+
+  promise('kills a function that does not end, and stopping again does nothing', async () => {
+    const instance = await running({env: {ECHO_STUBBORN: 'yes'}})
+    await instance.stop({graceMs: 50}, patience())
+    await instance.stop({graceMs: 50}, patience())
+    expect((await instance.exited).exitCode).toBe(137)
+    expect((await world().runtime.list(patience())).map(({id}) => id)).not.toContain(instance.id)
+  })
+
+  promise('holds requests while frozen and answers them when thawed', async () => {
+    const instance = await running()
+    await instance.freeze(patience())
+    expect(instance.tier).toBe('frozen')
+    const answer = ask(instance, '/')
+    await instance.thaw(patience())
+    expect(instance.tier).toBe('running')
+    expect(await answer).toMatchObject({method: 'GET'})
+  })
+
+  promise('stops a frozen function', async () => {
+    const instance = await running()
+    await instance.freeze(patience())
+    await instance.stop({graceMs: PATIENCE_MS}, patience())
+    expect((await instance.exited).exitCode).toBe(143)
+  })
+
+  promise('hands its instances to a later process', async () => {
+    const instance = await running({labels: {revision: 'r1'}})
+    const later = await world().reopen()
+    try {
+      const adopted = (await later.list(patience())).find(({id}) => id === instance.id)
+      expect(adopted).toMatchObject({labels: {revision: 'r1'}, tier: 'running', socketPath: instance.socketPath})
+      await adopted?.ready(patience())
+      await adopted?.stop({graceMs: PATIENCE_MS}, patience())
+      expect((await adopted?.exited)?.exitCode).toBe(143)
+    } finally {
+      await later.close()
+    }
+  })
+}
+
+function observationPromises({promise, running}: Contract): void {
+  promise('keeps what a function wrote, and follows it to its end', async () => {
+    const instance = await running()
+    const followed = text(instance.logs({follow: true}, patience()))
+    await ask(instance, '/log?text=one')
+    await ask(instance, '/log?text=two')
+    await ask(instance, '/crash?code=4').catch(() => undefined)
+    expect(await instance.exited).toEqual({exitCode: 4, oom: false})
+    expect(await followed).toContain('one\ntwo\n')
+    expect(await text(instance.logs({follow: false}, patience()))).toContain('one\ntwo\n')
+  })
+
+  promise('measures what an instance uses', async () => {
+    const instance = await running()
+    const stats = await instance.stats(patience())
+    expect(stats.cpuMicros).toBeGreaterThan(0)
+    expect(stats.memoryBytes).toBeGreaterThan(0)
+    expect(stats.pids).toBeGreaterThan(0)
+  })
+}
+
+function limitPromises({promise, running, world}: Contract): void {
+  promise('enforces limits and says so', async () => {
+    expect(await world().runtime.probe(patience())).toMatchObject({enforcesLimits: true, problems: []})
+  })
+
+  promise('ends a function that takes more memory than it may, and says that this was why', async () => {
+    const instance = await running({limits: {...LIMITS, memoryBytes: 128 * MIB}})
+    await expect(ask(instance, '/memory?mib=512')).rejects.toThrow()
+    expect(await instance.exited).toEqual({exitCode: 137, oom: true})
+  })
+
+  promise('lets a function start no more processes than it may', async () => {
+    const instance = await running({limits: {...LIMITS, pidsMax: 32}})
+    expect(await ask(instance, '/processes?count=40')).toContain('EAGAIN')
+  })
+
+  promise('gives a function scratch space of the size it may use, and nothing else to write to', async () => {
+    const instance = await running()
+    const writes = ['/tmp/x', '/x', '/app/x', '/run/creo/x', '/dev/x'].map((path) => ask(instance, `/write?path=${path}`))
+    const [scratch, ...elsewhere] = await Promise.all(writes)
+    expect(scratch).toBe('done')
+    for (const code of elsewhere) expect(code).toMatch(/^(EROFS|EACCES)$/)
+  })
+}
+
+function sandboxPromises({promise, running}: Contract): void {
+  promise('runs a function as nobody of the host', async () => {
+    expect(await ask(await running(), '/')).toMatchObject({uid: 65532})
+  })
+
+  promise('gives a function no network but its own loopback', async () => {
+    const listener = createServer().listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    const {port} = listener.address() as {port: number}
+    const instance = await running()
+    expect(await ask(instance, `/connect?port=${port}`)).toBe('ECONNREFUSED')
+    expect(await ask(instance, '/interfaces')).not.toContain('eth0')
+    listener.close()
+  })
+
+  promise('refuses new user namespaces', async () => {
+    expect(await ask(await running(), '/unshare')).toMatch(/Operation not permitted/)
+  })
+
+  promise('connects a function to the proxy it was given, and to none otherwise', async () => {
+    const proxy = await listenAsProxy()
+    try {
+      const instance = await running({egressSocketPath: proxy.path})
+      expect(await ask(instance, '/proxy?to=example.org:443')).toBe('HTTP/1.1 200 CONNECT example.org:443\r\n\r\n')
+      const closed = (await ask(await running(), '/')) as {env: Record<string, string>}
+      expect(closed.env).not.toHaveProperty('HTTP_PROXY')
+    } finally {
+      await proxy.close()
+    }
+  })
+}
+
+/** Says back the line that it was sent. */
+async function listenAsProxy(): Promise<{path: string; close(): Promise<void>}> {
+  const directory = await mkdtemp(join(tmpdir(), 'creo-proxy-'))
+  const path = join(directory, 'proxy.sock')
+  const server: Server = createServer((socket) => {
+    socket.once('data', (bytes) => socket.end(`HTTP/1.1 200 ${String(bytes).split(' HTTP')[0]}\r\n\r\n`))
+  }).listen(path)
+  await once(server, 'listening')
+  await chmod(path, 0o666)
+  return {
+    path,
+    close: async () => {
+      server.close()
+      await rm(directory, {recursive: true})
+    }
+  }
+}
+
+async function ask(instance: RuntimeInstance, path: string, options: {method?: 'GET' | 'POST'; body?: string} = {}): Promise<unknown> {
+  const dispatcher = new Client('http://function', {socketPath: instance.socketPath})
+  try {
+    const answer = await request(`http://function${path}`, {...options, dispatcher, signal: patience()})
+    return await answer.body.json()
+  } finally {
+    await dispatcher.destroy()
+  }
+}
