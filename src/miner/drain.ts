@@ -37,7 +37,7 @@ export async function drain(options: DrainOptions): Promise<DrainReport> {
   const told = sendLastHeartbeat(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS)).catch(() => false)
   const inTime = await untilQuiet(instances, monotonicMs)
   const running = instances.all
-  await Promise.all(running.map(({instance}) => instances.stop(instance, STOP_GRACE_MS)))
+  await Promise.all(running.map(({instance}) => instances.end(instance, STOP_GRACE_MS)))
   if (meter.hasUnsignedBytes) await untilSigned(store, monotonicMs)
   await told
   await outbox.flush(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS))
@@ -50,6 +50,7 @@ async function untilQuiet(instances: Instances, monotonicMs: () => number): Prom
   let bytes = instances.bytesMoved
   let movedAtMs = beganMs
   while (monotonicMs() - beganMs < FINISH_MAX_MS) {
+    if (instances.all.length === 0) return true
     if (instances.waiting === 0 && monotonicMs() - movedAtMs >= QUIET_MS) return true
     await delay(LOOK_EVERY_MS)
     if (instances.bytesMoved !== bytes) movedAtMs = monotonicMs()

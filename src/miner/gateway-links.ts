@@ -9,6 +9,7 @@ export interface GatewayLinksOptions {
   readonly network: string
   readonly nodeKey: KeyPair
   readonly now: () => number
+  readonly monotonicMs: () => number
   readonly log: Log
   /** What a gateway is told first on each session. */
   readonly greet: (gateway: GatewayEntry) => readonly MinerMessage[]
@@ -23,6 +24,7 @@ interface Link {
   readonly tried: Promise<void>
   readonly ended: Promise<void>
   session: TunnelSession | undefined
+  lostSinceMs: number | undefined
 }
 
 /** One tunnel to each gateway of the table, dialled again for as long as the gateway is in it. */
@@ -61,6 +63,11 @@ export class GatewayLinks {
     for (const link of this.#links.values()) link.session?.send(message)
   }
 
+  /** Since when this gateway can't be reached, by the monotonic clock. */
+  lostSinceMs(gateway: string): number | undefined {
+    return this.#links.get(gateway)?.lostSinceMs
+  }
+
   /** Resolves when each gateway was dialled once. */
   async tried(): Promise<void> {
     await Promise.all([...this.#links.values()].map((link) => link.tried))
@@ -74,7 +81,7 @@ export class GatewayLinks {
   }
 
   #dial(entry: GatewayEntry): Link {
-    const {network, nodeKey, now, log, greet, onMessage, onBind} = this.#options
+    const {network, nodeKey, now, monotonicMs, log, greet, onMessage, onBind} = this.#options
     const stop = new AbortController()
     const first = Promise.withResolvers<void>()
     const ended = keepTunnel({
@@ -85,19 +92,21 @@ export class GatewayLinks {
       signal: stop.signal,
       onSession: (session) => {
         link.session = session
+        link.lostSinceMs = undefined
         for (const message of greet(entry)) session.send(message)
         log.info({gateway: entry.id}, 'tunnel stands')
         first.resolve()
       },
       onLost: (reason, retryMs) => {
         link.session = undefined
+        link.lostSinceMs ??= monotonicMs()
         log.info({gateway: entry.id, code: reason.code, retryMs}, 'no tunnel')
         first.resolve()
       },
       onMessage: (message) => onMessage(entry, message),
       onBind: (instance, socket, head) => onBind(entry, instance, socket, head)
     })
-    const link: Link = {entry, stop, tried: first.promise, ended, session: undefined}
+    const link: Link = {entry, stop, tried: first.promise, ended, session: undefined, lostSinceMs: undefined}
     return link
   }
 }

@@ -1,5 +1,6 @@
 import type {Duplex} from 'node:stream'
-import {isCreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
+import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Log} from '../telemetry/log.ts'
 import {isEmpty} from './budget.ts'
@@ -10,7 +11,7 @@ import type {MinerStore} from './miner-store.ts'
 import type {ReceiptSigner} from './receipt-signer.ts'
 
 /** A start waits this long for an image that is not there yet. */
-const IMAGE_WAIT_MAX_MS = 300_000
+const IMAGE_WAIT_MAX_MS = 170_000
 const MESSAGE_MAX = 2000
 
 type Start = Extract<GatewayMessage, {type: 'start'}>
@@ -33,6 +34,8 @@ export interface GatewayRequestsOptions {
 /** Does what gateways ask, as far as the leases go. */
 export class GatewayRequests {
   readonly #options: GatewayRequestsOptions
+  /** Starts that wait for their image; a `stop` calls them off. */
+  readonly #waiting = new Map<string, AbortController>()
 
   constructor(options: GatewayRequestsOptions) {
     this.#options = options
@@ -70,7 +73,7 @@ export class GatewayRequests {
   }
 
   async #startAnswer(gateway: GatewayEntry, {instance, lease, revision}: Start): Promise<StartAnswer> {
-    const {book, images, instances, now, monotonicMs, isDraining, signal} = this.#options
+    const {book, instances, now, monotonicMs, isDraining} = this.#options
     const failed = (code: string, text: string): StartAnswer => ({
       type: 'start_failed',
       instance,
@@ -84,8 +87,7 @@ export class GatewayRequests {
     if (work.revision.id !== revision) return failed('invalid_input', `The lease is for ${work.revision.id}.`)
     if (this.isBudgetEmpty(lease)) return failed('reward_pool_empty', 'The budget of this lease is used up.')
     try {
-      const timely = AbortSignal.any([signal, AbortSignal.timeout(IMAGE_WAIT_MAX_MS)])
-      const manifestDigest = await images.ensure(work.revision, timely, signal)
+      const manifestDigest = await this.#imageFor(instance, work.revision)
       const outcome = await instances.start({instance, gateway: gateway.id, lease, revision}, work.revision, manifestDigest)
       if (outcome.status === 'failed') return failed(outcome.code, outcome.message)
       return {type: 'started', instance, tier: 'running', startMs: Math.max(0, monotonicMs() - beganMs)}
@@ -95,9 +97,21 @@ export class GatewayRequests {
     }
   }
 
+  async #imageFor(instance: string, revision: RevisionEntry): Promise<string> {
+    const {images, signal} = this.#options
+    const calledOff = new AbortController()
+    this.#waiting.set(instance, calledOff)
+    try {
+      return await images.ensure(revision, AbortSignal.any([signal, calledOff.signal, AbortSignal.timeout(IMAGE_WAIT_MAX_MS)]), signal)
+    } finally {
+      this.#waiting.delete(instance)
+    }
+  }
+
   async #stop(gateway: GatewayEntry, message: GatewayMessage): Promise<void> {
     const {instances} = this.#options
     if (message.type !== 'stop') return
+    this.#waiting.get(message.instance)?.abort(new CreoError('interrupted', 'The start was called off.'))
     if (instances.get(message.instance)?.gateway === gateway.id) await instances.stop(message.instance, message.graceMs)
   }
 }

@@ -9,6 +9,8 @@ const HEARTBEAT_TIMEOUT_MS = 15_000
 /** Refusals that waiting does not mend. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['unauthorized', 'forbidden', 'bad_signature'])
 
+const INDIGESTIBLE_CODES: ReadonlySet<string> = new Set(['payload_too_large', 'invalid_input'])
+
 export interface HeartbeatsOptions {
   readonly client: Pick<Client, 'heartbeat'>
   readonly describe: () => Omit<Heartbeat, 'logs'>
@@ -49,6 +51,8 @@ export class Heartbeats {
       return true
     } catch (error) {
       this.refusedCode = isCreoError(error) ? error.code : 'unavailable'
+      // Lines that the coordinator can't take must not keep every later heartbeat from arriving.
+      if (INDIGESTIBLE_CODES.has(this.refusedCode)) logs.sent(batch)
       if (FATAL_CODES.has(this.refusedCode)) throw error
       if (!signal.aborted) log.info({code: this.refusedCode}, 'heartbeat not accepted')
       return false

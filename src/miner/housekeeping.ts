@@ -12,6 +12,8 @@ const STOP_GRACE_MS = 10_000
 const RUNTIME_CALL_TIMEOUT_MS = 60_000
 const PREFETCH_RETRY_FIRST_MS = 1000
 const PREFETCH_RETRY_MOST_MS = 60_000
+/** Instances of a gateway that is gone for so long are nobody's any more. */
+const GATEWAY_LOST_MAX_MS = 600_000
 /** Receipts and leases that are over are forgotten this often, and unused images are dropped. */
 const PRUNE_EVERY_ROUNDS = 60
 
@@ -23,7 +25,10 @@ export interface HousekeepingOptions {
   readonly instances: Instances
   readonly meter: WorkMeter
   readonly isBudgetEmpty: (lease: string) => boolean
+  /** Since when a gateway can't be reached, by the monotonic clock; undefined when it is connected. */
+  readonly lostSinceMs: (gateway: string) => number | undefined
   readonly now: () => number
+  readonly monotonicMs: () => number
   readonly random: () => number
   readonly log: Log
   readonly signal: AbortSignal
@@ -78,7 +83,7 @@ export class Housekeeping {
   /** What gateways that left the table had started is stopped. */
   gatewaysGone(gateways: readonly string[]): void {
     const {instances} = this.#options
-    for (const held of instances.all) if (gateways.includes(held.gateway)) void instances.stop(held.instance, STOP_GRACE_MS)
+    for (const held of instances.all) if (gateways.includes(held.gateway)) void instances.end(held.instance, STOP_GRACE_MS)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -94,10 +99,12 @@ export class Housekeeping {
   }
 
   #stopUnleased(): void {
-    const {book, instances, isBudgetEmpty, now} = this.#options
+    const {book, instances, isBudgetEmpty, lostSinceMs, now, monotonicMs} = this.#options
+    const nowMs = monotonicMs()
     const leases = new Set(book.current(now()).map(({lease}) => lease.id))
     for (const held of instances.all) {
-      if (!leases.has(held.lease) || isBudgetEmpty(held.lease)) void instances.stop(held.instance, STOP_GRACE_MS)
+      const isLeft = (lostSinceMs(held.gateway) ?? nowMs) < nowMs - GATEWAY_LOST_MAX_MS
+      if (isLeft || !leases.has(held.lease) || isBudgetEmpty(held.lease)) void instances.end(held.instance, STOP_GRACE_MS)
     }
   }
 

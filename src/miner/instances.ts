@@ -18,6 +18,7 @@ const STOP_TIMEOUT_MS = 60_000
 const PIDS_MAX = 256
 const SCRATCH_BYTES = 64 * 2 ** 20
 const LOG_BYTES = 2 ** 20
+const EXIT_TERMINATED: InstanceExit = {exitCode: 143, oom: false}
 
 /** Who asked for an instance, and for what; kept with the container, so that a later process knows it again. */
 export interface InstanceOrigin {
@@ -47,7 +48,7 @@ export interface InstancesOptions {
   readonly egressDirectory: string
   readonly now: () => number
   readonly log: Log
-  /** An instance ended without being asked to. */
+  /** An instance ended, and its gateway did not ask for that. */
   readonly onEnded: (origin: InstanceOrigin, exit: InstanceExit) => void
   readonly signal: AbortSignal
 }
@@ -128,7 +129,15 @@ export class Instances {
     }
   }
 
-  /** Stops one instance; stopping what is gone does nothing. */
+  /** Ends one instance for a reason of this node's own. */
+  async end(instance: string, graceMs: number): Promise<void> {
+    const held = this.#held.get(instance)
+    if (held === undefined || held.stopping) return
+    await this.#remove(held, graceMs)
+    this.#options.onEnded(held, held.exit ?? EXIT_TERMINATED)
+  }
+
+  /** Stops one instance because its gateway says so; stopping what is gone does nothing. */
   async stop(instance: string, graceMs: number): Promise<void> {
     const held = this.#held.get(instance)
     if (held !== undefined) await this.#remove(held, graceMs)

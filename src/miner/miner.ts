@@ -7,6 +7,7 @@ import type {Heartbeat} from '../core/protocol/api.ts'
 import {type KeyPair, nodeIdOf} from '../identity/keys.ts'
 import type {ContainerRuntime, RuntimeProbe} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
+import {describeStatus} from './describe-status.ts'
 import {type DrainReport, drain} from './drain.ts'
 import {openEgressProxy} from './egress-proxy.ts'
 import {GatewayLinks} from './gateway-links.ts'
@@ -164,12 +165,13 @@ class MiningNode implements Miner {
       onSigned: (lease) => this.#signed(lease.id)
     })
     const send = (gateway: string, message: Parameters<GatewayLinks['send']>[1]): void => this.#links.send(gateway, message)
-    const shared = {book, store, images, instances: this.#instances, now, log, signal}
-    this.#requests = new GatewayRequests({...shared, signer, monotonicMs, isDraining: () => this.#draining, send})
+    const shared = {book, store, images, instances: this.#instances, now, monotonicMs, log, signal}
+    this.#requests = new GatewayRequests({...shared, signer, isDraining: () => this.#draining, send})
     this.#links = new GatewayLinks({
       network: options.network.id,
       nodeKey,
       now,
+      monotonicMs,
       log,
       greet: (gateway) => this.#greeting(gateway),
       onMessage: (gateway, message) => this.#requests.handle(gateway, message),
@@ -180,6 +182,7 @@ class MiningNode implements Miner {
       runtime,
       meter,
       random,
+      lostSinceMs: (gateway) => this.#links.lostSinceMs(gateway),
       isBudgetEmpty: (lease) => this.#requests.isBudgetEmpty(lease)
     })
     this.#heartbeats = new Heartbeats({
@@ -235,34 +238,19 @@ class MiningNode implements Miner {
   }
 
   get status(): MinerStatus {
-    const {now} = this.#options
-    const atMs = now()
-    return {
+    return describeStatus({
       node: this.node,
-      pid: process.pid,
+      nowMs: this.#options.now(),
       startedAtMs: this.#startedAtMs,
-      atMs,
-      draining: this.#draining,
-      lastHeartbeatMs: this.#heartbeats.lastAcceptedMs,
-      heartbeatRefused: this.#heartbeats.refusedCode,
-      noWorkReason: this.#heartbeats.noWorkReason,
-      tableVersion: this.#book.version,
-      gateways: [...this.#links.all],
-      leases: this.#book.current(atMs).map(({lease, revision}) => ({
-        id: lease.id,
-        function: `${revision.org}/${revision.app}/${revision.function}`,
-        endsAtMs: lease.endsAtMs,
-        budgetEmpty: this.#requests.isBudgetEmpty(lease.id),
-        imageReady: this.#images.isReady(revision)
-      })),
-      instances: this.#instances.all.map(({instance, revision, gateway}) => ({instance, revision, gateway})),
-      earnings: [...this.#store.earnings()],
-      pendingReceipts: this.#store.pendingCount(),
-      rejectedReceipts: [...this.#store.rejected(10)],
-      bytesMoved: this.#instances.bytesMoved,
-      imageBytes: this.#images.bytesFetched,
-      logLinesDropped: this.#logs.droppedLines
-    }
+      isDraining: this.#draining,
+      heartbeats: this.#heartbeats,
+      book: this.#book,
+      links: this.#links,
+      images: this.#images,
+      instances: this.#instances,
+      store: this.#store,
+      logs: this.#logs
+    })
   }
 
   #createInstances(): Instances {

@@ -1,122 +1,12 @@
-import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
 import type {Receipt} from '../../src/core/protocol/receipts.ts'
-import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
-import type {NodeTable} from '../../src/core/protocol/tables.ts'
-import {type KeyPair, loadOrCreateKeyFile, nodeIdOf} from '../../src/identity/keys.ts'
+import {loadOrCreateKeyFile} from '../../src/identity/keys.ts'
 import {openReceipt} from '../../src/identity/receipts.ts'
-import {buildImage} from '../../src/images/build-image.ts'
-import {pushImage} from '../../src/images/registry-client.ts'
-import {createMiner, type Miner, type MinerOptions} from '../../src/miner/miner.ts'
 import {readStatus} from '../../src/miner/status-file.ts'
-import {createMemoryRuntime, type MemoryFunction} from '../../src/runtime/memory-runtime.ts'
-import type {ContainerRuntime} from '../../src/runtime/port.ts'
-import {type FakeCoordinator, startFakeCoordinator} from '../support/fake-coordinator.ts'
-import {type FakeGateway, startFakeGateway} from './fake-gateway.ts'
-import {MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
-
-const signal = new AbortController().signal
-
-interface World {
-  readonly directory: string
-  readonly coordinator: FakeCoordinator
-  readonly gateway: FakeGateway
-  readonly nodeKey: KeyPair
-  readonly node: string
-  readonly runtime: ContainerRuntime
-  /** A table with one lease that ends in an hour, changed as said. */
-  table(changes?: {spec?: Partial<RevisionSpec>; lease?: Partial<NodeTable['leases'][number]>; leases?: []; gateways?: []}): NodeTable
-  miner(changes?: Partial<MinerOptions>): Promise<Miner>
-}
-
-const echo: MemoryFunction = (process) => (_request, response) => {
-  process.log('asked')
-  response.end('from the function')
-}
-
-async function world(body: MemoryFunction = echo): Promise<World> {
-  const directory = await temporaryDirectory()
-  const coordinator = await startFakeCoordinator(join(directory, 'coordinator'))
-  onTestFinished(() => coordinator.stop())
-  const dataDirectory = join(directory, 'm')
-  await mkdir(dataDirectory)
-  const nodeKey = await loadOrCreateKeyFile(join(dataDirectory, 'node.key'))
-  const node = nodeIdOf(nodeKey.publicKey)
-  coordinator.admit(nodeKey.publicKey)
-  const gateway = await startFakeGateway({network: coordinator.network, nodes: new Map([[node, nodeKey.publicKey]])})
-  const image = await pushedImage(directory, coordinator, nodeKey)
-  const runtime = createMemoryRuntime({directory: join(directory, 'r'), images: new Map([[image.manifestDigest, body]])})
-  const table: World['table'] = (changes = {}) => {
-    const revision = revisionEntry(image.indexDigest, changes.spec)
-    const nowMs = Date.now()
-    const times = {startsAtMs: nowMs - 1000, endsAtMs: nowMs + 3_600_000}
-    const budgets = [{incentive: 'colibris/LEAF', amountMinor: 1000}]
-    const lease = {id: 'lea_9', node, revision: revision.id, ...times, budgets, ...changes.lease}
-    return {kind: 'node', node, leases: changes.leases ?? [lease], revisions: [revision], gateways: changes.gateways ?? [gateway.entry]}
-  }
-  return {
-    directory,
-    coordinator,
-    gateway,
-    nodeKey,
-    node,
-    runtime,
-    table,
-    miner: (changes) => openMiner({coordinator, nodeKey, runtime, dataDirectory}, changes)
-  }
-}
-
-async function openMiner(
-  parts: Pick<World, 'coordinator' | 'nodeKey' | 'runtime'> & {readonly dataDirectory: string},
-  changes: Partial<MinerOptions> = {}
-): Promise<Miner> {
-  const {coordinator, nodeKey, runtime, dataDirectory} = parts
-  const network = {id: coordinator.network, coordinatorKey: coordinator.key.publicKey, kind: 'development'} as const
-  const client = createClient({
-    coordinatorUrl: coordinator.url,
-    networkId: network.id,
-    coordinatorKey: network.coordinatorKey,
-    now: Date.now,
-    key: nodeKey,
-    account: 'new'
-  })
-  onTestFinished(() => client.close())
-  const limits = {memoryBytes: 256 * MIB, cpuMillis: 1000}
-  const clocks = {now: () => Date.now(), monotonicMs: () => performance.now(), random: () => 0.5}
-  const self = {dataDirectory, nodeKey, network, coordinatorUrl: coordinator.url, client, runtime, earn: ['colibris/LEAF']}
-  const miner = await createMiner({...self, limits, allowUnlimited: true, ...clocks, log: quietLog, ...changes})
-  await miner.start(signal)
-  return miner
-}
-
-async function pushedImage(directory: string, coordinator: FakeCoordinator, nodeKey: KeyPair) {
-  const folder = join(directory, 'f')
-  await mkdir(folder)
-  await writeFile(join(folder, 'main'), 'a function')
-  const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
-  const layoutDirectory = join(directory, 'layout')
-  const image = await buildImage({base: 'scratch', folder, argv: ['/app/main'], env: {}, architecture, layoutDirectory, signal})
-  const {network, key, url} = coordinator
-  const client = createClient({
-    coordinatorUrl: url,
-    networkId: network,
-    coordinatorKey: key.publicKey,
-    now: Date.now,
-    key: nodeKey,
-    account: 'new'
-  })
-  await pushImage({registryUrl: url, repository: 'colibris/shop/site', authorize: client.authorizeRegistry, layoutDirectory, signal})
-  await client.close()
-  return image
-}
-
-async function started(w: World, instance = 'i-1'): Promise<unknown> {
-  const link = await w.gateway.link(w.node)
-  link.send({type: 'start', instance, revision: 'rev_7', lease: 'lea_9'})
-  return await w.gateway.next('started', 'start_failed')
-}
+import {prepared, signal, stalledRegistry, started, world} from './miner-world.ts'
+import {MIB} from './worlds.ts'
 
 test('a leased function is fetched, started when a gateway asks, reached through the tunnel, signed for and paid', async () => {
   const w = await world()
@@ -212,13 +102,29 @@ test('when the budget of a lease is used up the gateway is told, instances stop,
   await miner.drain()
 })
 
-test('when a lease is taken away its instances stop', async () => {
+test('a start that waits for its image is called off by a stop', async () => {
+  const w = await world()
+  const absent = `sha256:${'5'.repeat(64)}`
+  const table = w.table()
+  w.coordinator.setTable({...table, revisions: table.revisions.map((revision) => ({...revision, imageDigest: absent}))})
+  const registry = await stalledRegistry()
+  const miner = await w.miner({coordinatorUrl: registry.url})
+  const link = await w.gateway.link(w.node)
+  link.send({type: 'start', instance: 'i-1', revision: 'rev_7', lease: 'lea_9'})
+  await registry.asked
+  link.send({type: 'stop', instance: 'i-1', graceMs: 0})
+  expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-1', code: 'interrupted'})
+  await miner.drain()
+})
+
+test('when a lease is taken away its instances stop and the gateway is told', async () => {
   const w = await world()
   w.coordinator.setTable(w.table())
   const miner = await w.miner()
   await started(w)
   w.coordinator.setTable(w.table({leases: []}))
-  await expect.poll(() => w.runtime.list(signal), {timeout: 5000}).toEqual([])
+  expect(await w.gateway.next('ended')).toMatchObject({instance: 'i-1'})
+  expect(await w.runtime.list(signal)).toEqual([])
   await miner.drain()
 })
 
@@ -265,14 +171,6 @@ test('after a kill the next process adopts what still has a lease, tells the gat
   await second.drain()
   expect(await w.runtime.list(signal)).toEqual([])
 })
-
-async function prepared(w: World): Promise<{manifestDigest: string}> {
-  const {readLayoutRoot} = await import('../../src/images/layout.ts')
-  const {readdir} = await import('node:fs/promises')
-  const layouts = join(w.directory, 'm', 'images', 'layouts')
-  const [name = ''] = await readdir(layouts)
-  return {manifestDigest: (await readLayoutRoot(join(layouts, name))).digest}
-}
 
 test('draining says so, lets a request that is under way finish, and stops every container', async () => {
   const release = Promise.withResolvers<void>()

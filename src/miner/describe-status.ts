@@ -1,0 +1,56 @@
+import {isEmpty} from './budget.ts'
+import type {GatewayLinks} from './gateway-links.ts'
+import type {Heartbeats} from './heartbeats.ts'
+import type {ImageCache} from './image-cache.ts'
+import type {Instances} from './instances.ts'
+import type {LeaseBook} from './lease-book.ts'
+import type {LogRing} from './log-ring.ts'
+import type {MinerStore} from './miner-store.ts'
+import type {MinerStatus} from './status-file.ts'
+
+const REJECTED_SHOWN_MAX = 10
+
+export interface StatusParts {
+  readonly node: string
+  readonly nowMs: number
+  readonly startedAtMs: number
+  readonly isDraining: boolean
+  readonly heartbeats: Heartbeats
+  readonly book: LeaseBook
+  readonly links: GatewayLinks
+  readonly images: ImageCache
+  readonly instances: Instances
+  readonly store: MinerStore
+  readonly logs: LogRing
+}
+
+/** What a node knows of itself, in one object. */
+export function describeStatus(parts: StatusParts): MinerStatus {
+  const {node, nowMs, startedAtMs, isDraining, heartbeats, book, links, images, instances, store, logs} = parts
+  return {
+    node,
+    pid: process.pid,
+    startedAtMs,
+    atMs: nowMs,
+    draining: isDraining,
+    lastHeartbeatMs: heartbeats.lastAcceptedMs,
+    heartbeatRefused: heartbeats.refusedCode,
+    noWorkReason: heartbeats.noWorkReason,
+    tableVersion: book.version,
+    gateways: [...links.all],
+    leases: book.current(nowMs).map(({lease, revision}) => ({
+      id: lease.id,
+      function: `${revision.org}/${revision.app}/${revision.function}`,
+      endsAtMs: lease.endsAtMs,
+      budgetEmpty: isEmpty(store.leaseLines(lease.id)),
+      imageReady: images.isReady(revision)
+    })),
+    instances: instances.all.map(({instance, revision, gateway}) => ({instance, revision, gateway})),
+    earnings: [...store.earnings()],
+    pendingReceipts: store.pendingCount(),
+    rejectedReceipts: [...store.rejected(REJECTED_SHOWN_MAX)],
+    bytesMoved: instances.bytesMoved,
+    imageBytes: images.bytesFetched,
+    logLinesDropped: logs.droppedLines
+  }
+}
