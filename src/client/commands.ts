@@ -12,6 +12,20 @@ const COMMAND_LIFETIME_MS = 10 * 60_000
 /** A smaller difference can't be why a command was expired. */
 const CLOCK_MENDED_MIN_MS = 1000
 
+/** A rejection is journaled without advice; this is the one thing to do about each. */
+const REJECTION_HINTS: Readonly<Record<string, string>> = {
+  insufficient_funds: 'creo account balance',
+  supply_exceeded: 'creo incentive list',
+  volume_limit: 'creo incentive list shows what is left; some is free again within the hour.',
+  sold_out: 'creo offer list',
+  would_self_trade: 'creo trade orders, and cancel the one that stands against it.',
+  forbidden: 'Choose the account that may do this with --as.',
+  unauthorized: 'Choose the account that may do this with --as.',
+  not_found: 'Check the name; the list commands show what there is.',
+  conflict: 'Look at its state with the show and list commands.',
+  expired: 'Run the same command again.'
+}
+
 /** Who signs. `account` is an id, `new`, or `operator`. */
 export interface Signer {
   readonly account: string
@@ -82,7 +96,7 @@ export async function postEnrolment(
 
 function applied(outcome: CommandOutcome | undefined): AppliedAnswer {
   if (outcome?.status === 'applied') return outcome
-  if (outcome?.status === 'rejected') throw errorOf(outcome, 'rejected')
+  if (outcome?.status === 'rejected') throw errorOf({...outcome, hint: REJECTION_HINTS[outcome.code]}, 'rejected')
   if (outcome?.status === 'error') throw errorOf(outcome.error)
   throw new CreoError('bad_gateway', 'The coordinator did not answer the command.')
 }

@@ -1,0 +1,87 @@
+import {join} from 'node:path'
+import {afterAll, beforeAll, expect, it} from 'vitest'
+import {createClient} from '../../src/client/client.ts'
+import {openUserConfig} from '../../src/config/user-config.ts'
+import {loadKeyFile} from '../../src/identity/keys.ts'
+import {CliWorld} from './cli-world.ts'
+
+let world: CliWorld
+beforeAll(async () => {
+  world = await CliWorld.make()
+  await world.startCoordinator()
+  await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId)
+  for (const name of ['creometry', 'colibris', 'ana']) await world.must('account', 'create', name)
+}, 60_000)
+afterAll(() => world.close())
+
+async function allot(account: string, amountMicroGutta: number): Promise<void> {
+  const {coordinatorKey} = openUserConfig(world.env).context()
+  const key = await loadKeyFile(join(world.folder, 'coordinator', 'operator.key'))
+  const client = createClient({
+    coordinatorUrl: world.coordinatorUrl,
+    networkId: world.networkId,
+    coordinatorKey,
+    now: Date.now,
+    key,
+    account: 'operator'
+  })
+  const {id} = await client.account(account)
+  await client.submit({type: 'allot', account: id, amountMicroGutta})
+  await client.close()
+}
+
+const LEAF = 'colibris/LEAF'
+const OFFER = ['--offer', 'Delivery', '--offer-price', '2', '--offer-stock', '5']
+
+it('goes from an account to an issued, traded and redeemed incentive, and the ledger holds', async () => {
+  expect(await world.must('account', 'create', 'ana')).toMatchObject({name: 'ana', status: 'already_exists'})
+  const issued = await world.must('incentive', 'issue', 'LEAF', '--supply', '1000', '--limit', '100', ...OFFER, '--as', 'colibris')
+  expect(issued).toMatchObject({incentive: LEAF, offer: expect.stringMatching(/^off_\d+$/)})
+  await world.must('incentive', 'fund', LEAF, '200.5', '--as', 'colibris')
+  expect((await world.must('incentive', 'list')).incentives).toMatchObject([{incentive: LEAF, supply: '1000', lot: '1', limitGutta: '100'}])
+  await allot('ana', 10_000_000)
+
+  const sold = await world.must('trade', 'sell', LEAF, '10', '--price', '0.5', '--as', 'colibris')
+  expect(sold).toMatchObject({status: 'open', filled: '0', remaining: '10', price: '0.5', reason: null})
+  expect(await world.must('trade', 'book', LEAF)).toMatchObject({asks: [{price: '0.5', amount: '10'}], bids: []})
+  expect(await world.must('trade', 'buy', LEAF, '4', '--market', '--as', 'ana')).toMatchObject({status: 'filled', filled: '4'})
+  expect(await world.must('trade', 'cancel', '--all', '--as', 'colibris')).toEqual({cancelled: [sold.order]})
+  expect((await world.must('trade', 'orders', '--as', 'colibris')).orders).toMatchObject([
+    {order: sold.order, status: 'cancelled', filled: '4'}
+  ])
+
+  const {redemption} = await world.must('redeem', String(issued.offer), '--as', 'ana')
+  expect((await world.must('redemption', 'list', '--status', 'held')).redemptions).toMatchObject([{redemption, amount: '2', quantity: 1}])
+  expect(await world.must('redemption', 'capture', String(redemption), '--as', 'colibris')).toMatchObject({status: 'captured'})
+  expect((await world.must('account', 'balance', 'ana')).balances).toContainEqual({asset: LEAF, kind: 'available', amount: '2'})
+  expect((await world.must('offer', 'list', LEAF)).offers).toMatchObject([{item: 'Delivery', price: '2', stock: 4}])
+
+  const token = await world.must('node', 'token', '--as', 'ana')
+  expect(token).toMatchObject({owner: 'ana', token: expect.stringMatching(/^[\w-]{43}$/)})
+  expect(await world.must('ledger', 'verify', '--data', join(world.folder, 'coordinator'))).toMatchObject({holds: true})
+})
+
+it.each([
+  ['an unknown incentive, with the nearest one', ['trade', 'book', 'colibris/LEEF'], 'not_found', 4, 'Did you mean colibris/LEAF?'],
+  ['what is no incentive', ['trade', 'book', 'LEAF'], 'invalid_input', 2, 'Write ORG/CODE, for example colibris/LEAF.'],
+  ['a limit of zero', ['incentive', 'limit', LEAF, '0', '--as', 'colibris'], 'invalid_input', 2, expect.any(String)],
+  [
+    'a limit below zero',
+    ['incentive', 'issue', 'ROOT', '--supply', '1', '--limit=-1', ...OFFER, '--as', 'colibris'],
+    'invalid_input',
+    2,
+    expect.any(String)
+  ],
+  ['more than one has', ['trade', 'buy', LEAF, '100000', '--price', '1', '--as', 'ana'], 'insufficient_funds', 3, expect.anything()],
+  ['a fraction of a lot', ['trade', 'buy', LEAF, '0.5', '--price', '1', '--as', 'ana'], 'invalid_input', 2, 'Give a multiple of 1.'],
+  ['an order without a price', ['trade', 'buy', LEAF, '1', '--as', 'ana'], 'usage', 2, 'Give --price, or --market to take what there is.'],
+  ['funding what is not theirs', ['incentive', 'fund', LEAF, '1', '--as', 'ana'], 'forbidden', 3, expect.anything()],
+  ['an account whose key is elsewhere', ['trade', 'orders', '--as', 'anna'], 'not_found', 4, 'Did you mean --as ana?'],
+  ['an unknown offer', ['redeem', 'off_999', '--as', 'ana'], 'not_found', 4, expect.anything()],
+  ['a wrong flag', ['trade', 'buy', LEAF, '1', '--prize', '1'], 'usage', 2, expect.any(String)],
+  ['a network of another id', ['network', 'join', 'SELF', '--id', 'ab'.repeat(32)], 'verification_failed', 1, expect.any(String)]
+])('refuses %s', async (_, args, code, exit, hint) => {
+  const said = await world.json(...args.map((arg) => (arg === 'SELF' ? world.coordinatorUrl : arg)))
+  expect(said).toMatchObject({code: exit, json: {error: {code}}})
+  expect((said.json.error as {hint?: string}).hint).toEqual(hint)
+})
