@@ -11,6 +11,7 @@ import {
   routesTableSchema,
   type SignedTable
 } from '../core/protocol/tables.ts'
+import {newestPerNode} from '../core/scheduling.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {signTable} from '../identity/tables.ts'
 import type {LeaseView, Ledger, LedgerReads, RevisionView} from '../ledger/port.ts'
@@ -125,7 +126,7 @@ function encoded<S extends z.ZodType>(schema: S, table: z.output<S> & {readonly 
 }
 
 export function buildRoutesTable(reads: LedgerReads): RoutesTable {
-  const leases = reads.leases({status: 'active'})
+  const leases = newestLeases(reads.leases({status: 'active'}))
   const nodes = [...new Set(leases.map((lease) => lease.node))].flatMap((id) => reads.node(id) ?? [])
   return {
     kind: 'routes',
@@ -148,6 +149,15 @@ export function buildNodeTable(reads: LedgerReads, node: string): NodeTable {
     revisions: revisionEntries(reads, [], leases),
     gateways: reads.gateways().map((gateway) => ({...gateway}))
   }
+}
+
+/**
+ * A lease that was followed by another of the same node and revision is not shown to gateways any more: they move over while it still stands, so
+ * that its last receipts are paid before it ends.
+ */
+function newestLeases(leases: readonly LeaseView[]): LeaseView[] {
+  const newest = new Set([...Map.groupBy(leases, (lease) => lease.revision).values()].flatMap((of) => [...newestPerNode(of).values()]))
+  return leases.filter((lease) => newest.has(lease))
 }
 
 function revisionEntries(reads: LedgerReads, current: readonly RevisionView[], leases: readonly LeaseView[]): RevisionEntry[] {

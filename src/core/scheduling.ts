@@ -284,7 +284,8 @@ function leaseNumber(id: string): number {
   return Number(id.slice(id.indexOf('_') + 1))
 }
 
-function newestPerNode(leases: readonly LeaseView[]): Map<string, LeaseView> {
+/** Of the leases of one revision, the one of each node that was granted last: it is the one to serve by. */
+export function newestPerNode(leases: readonly LeaseView[]): Map<string, LeaseView> {
   const newest = new Map<string, LeaseView>()
   for (const lease of leases) {
     const other = newest.get(lease.node)

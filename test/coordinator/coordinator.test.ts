@@ -239,12 +239,14 @@ describe('leases, tables and receipts', () => {
     ])
   })
 
-  it('follows a lease that is used up with another', async () => {
+  it('follows a lease that is used up with another, to which gateways move over while the old one still pays', async () => {
     const {lease, version} = await actors.leased(node)
     await actors.ask('POST', '/v1/receipts', {body: {receipts: [actors.receipt({gateway, node, lease, window: 3, requests: 96})]}})
     const {status, json} = await actors.ask('GET', `/v1/tables/nodes/${node.id}?after=${version}&waitMs=15000`)
     const table = JSON.parse(String(json.body)) as {leases: {id: string}[]}
     expect([status, table.leases.length, table.leases.some((other) => other.id === lease.id)]).toEqual([200, 2, true])
+    const routes = JSON.parse(String((await actors.ask('GET', '/v1/tables/routes')).json.body)) as {leases: {id: string}[]}
+    expect(routes.leases.map((other) => other.id)).toEqual(table.leases.map((other) => other.id).filter((id) => id !== lease.id))
   })
 
   it('keeps the lines of functions that the node runs, and wakes their reader', async () => {
