@@ -1,0 +1,40 @@
+import {fileURLToPath} from 'node:url'
+import {Config} from '@oclif/core'
+import {expect, it} from 'vitest'
+import {creo} from '../support/processes.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const TOPICS = new Set('account build deploy incentive init invoke ledger logs network node offer redeem redemption trade'.split(' '))
+const COMMON = new Set(['json', 'network', 'as'])
+
+/** One line a command: what it takes. `[x]` may be left out. */
+async function surface(): Promise<string[]> {
+  const config = await Config.load(ROOT)
+  const own = config.commands.filter(({id, pluginName}) => pluginName === 'creo' && TOPICS.has(id.split(':')[0] ?? ''))
+  return own
+    .map(({id, args, flags}) => {
+      const taken = Object.values(args).map((arg) => (arg.required ? arg.name.toUpperCase() : `[${arg.name.toUpperCase()}]`))
+      const named = Object.values(flags).map((flag) => {
+        const name = `${COMMON.has(flag.name) ? '' : '--'}${flag.name}${flag.type === 'option' && flag.options ? `=${flag.options.join('|')}` : ''}`
+        return flag.required === true ? name : `[${name}]`
+      })
+      return [id.replaceAll(':', ' '), ...taken, ...named.sort()].join(' ')
+    })
+    .sort()
+}
+
+it('is what it was: changing a command, an argument or a flag is a decision', async () => {
+  expect((await surface()).join('\n')).toMatchSnapshot()
+})
+
+it('has a summary and examples for every command', async () => {
+  const config = await Config.load(ROOT)
+  const own = config.commands.filter(({id, pluginName}) => pluginName === 'creo' && TOPICS.has(id.split(':')[0] ?? ''))
+  expect(own.filter(({summary, examples}) => !summary?.endsWith('.') || !examples?.length).map(({id}) => id)).toEqual([])
+})
+
+it('shows help for a command', async () => {
+  const {code, stdout} = await creo(['trade', 'buy', '--help'])
+  expect(code).toBe(0)
+  expect(stdout).toMatchSnapshot()
+})
