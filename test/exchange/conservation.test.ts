@@ -1,0 +1,196 @@
+import fc from 'fast-check'
+import {describe, expect, it} from 'vitest'
+import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {deployOf, HOUR_MS, receiptOf, START_MS, World} from './world.ts'
+
+const IS_LONG = process.env.CREO_TEST_TIER === 'long'
+const RUNS = IS_LONG ? 500 : 50
+const STEPS = IS_LONG ? 2000 : 200
+
+const ORGS = ['creometry', 'acme', 'bolt'] as const
+const PEOPLE = [...ORGS, 'ann', 'bob'] as const
+const ASSETS = ['acme/LEAF', 'bolt/NUT', 'bolt/NONE'] as const
+const LINES = ASSETS.slice(0, 2).map((incentive) => ({
+  incentive,
+  requestsPerMillionMinor: 700_000,
+  mibMsPerMillionMinor: 333_333,
+  dailyBudgetMinor: 1000
+}))
+
+/** Numbers that one random command is made of. */
+const numbers = fc.record({
+  kind: fc.nat(14),
+  who: fc.nat(4),
+  asset: fc.nat(2),
+  amount: fc.integer({min: 1, max: 3000}),
+  pick: fc.nat(30),
+  flag: fc.boolean()
+})
+type Numbers = typeof numbers extends fc.Arbitrary<infer T> ? T : never
+
+/** A network of everything, and random commands in it: many fail, which is the point. */
+class Everything {
+  readonly world = new World({fees: {makerPpm: 700, takerPpm: 1900}, redemptionTimeoutMs: 2_400_000})
+  readonly gateway: string
+  #window = 0
+
+  constructor() {
+    const {world} = this
+    for (const name of PEOPLE) world.account(name)
+    const firstOffer = {item: 'tea', priceMinor: 25, stock: 1000, where: 'in-app'} as const
+    world.issue('acme', {captured: 'burn', firstOffer})
+    world.issue('bolt', {code: 'NUT', captured: 'return', lotMinor: 1, firstOffer})
+    for (const name of PEOPLE) world.allot(name, 100_000)
+    for (const [issuer, incentive] of [
+      ['acme', 'acme/LEAF'],
+      ['bolt', 'bolt/NUT']
+    ] as const) {
+      const trade = {type: 'order.place', incentive, priceMicroGutta: 1, lots: 300, kind: 'limit', timeInForce: 'GTC'} as const
+      for (const name of PEOPLE.filter((person) => person !== issuer)) {
+        world.must(issuer, {...trade, side: 'sell'})
+        world.must(name, {...trade, side: 'buy'})
+      }
+    }
+    this.gateway = world.gateway('gate')
+    for (const name of ['ann', 'bob']) world.node(`node of ${name}`, name)
+    world.deploy('creometry')
+    world.deploy('acme', [LINES[0] ?? never()])
+    world.deploy('bolt', [LINES[1] ?? never()])
+  }
+
+  command(n: Numbers): {who: string; body: CommandBody} {
+    const {state} = this.world.machine
+    const who = PEOPLE[n.who] ?? 'ann'
+    const incentive = ASSETS[n.asset] ?? ASSETS[0]
+    const any = <T>(things: Iterable<T>): T => [...things].at(-1 - (n.pick % 5)) ?? ([...things][0] as T)
+    const trade = {incentive, side: n.flag ? 'buy' : 'sell', priceMicroGutta: 1 + (n.pick % 7), lots: n.amount % 90, kind: 'limit'} as const
+    const lease = any(state.leases.values())
+    const [network, own] = ['coordinator', ORGS[n.who % 3] ?? 'acme']
+    switch (n.kind) {
+      case 0:
+        return {who: own, body: {type: 'pool.fund', incentive, amountMinor: n.amount}}
+      case 1:
+      case 2:
+      case 3:
+        return {who, body: {type: 'order.place', ...trade, lots: trade.lots + 1, timeInForce: 'GTC'}}
+      case 4:
+        return {who, body: {type: 'order.place', ...trade, lots: 1, timeInForce: 'GTT', expiresAtMs: this.world.nowMs + n.amount * 1000}}
+      case 5:
+        return this.#cancelling(n, who)
+      case 6:
+        return {who, body: {type: 'redemption.request', offer: any(state.offers.keys()), quantity: 1 + (n.pick % 2)}}
+      case 7: {
+        const redemption = any(state.redemptions.values())
+        const org = n.pick === 0 ? own : (redemption?.offer.incentive.id.split('/')[0] ?? own)
+        return {who: org, body: {type: n.flag ? 'redemption.capture' : 'redemption.release', redemption: redemption?.id ?? 'red_0'}}
+      }
+      case 8: {
+        const budgets = n.flag ? [{incentive, amountMinor: n.amount}] : []
+        return {
+          who: network,
+          body: {
+            type: 'lease.grant',
+            node: any(state.nodes.keys()),
+            revision: any(state.revisions.keys()),
+            endsAtMs: this.world.nowMs + HOUR_MS,
+            budgets
+          }
+        }
+      }
+      case 9:
+        return {who: network, body: {type: 'lease.end', lease: n.flag ? (lease?.id ?? 'lea_0') : 'lea_0'}}
+      case 10:
+      case 11:
+        this.#window += n.flag ? 1 : 0
+        return {who: network, body: this.#receipt(n, lease)}
+      case 12:
+        return {who: network, body: {type: 'epoch.close', epoch: state.nextEpoch}}
+      case 13:
+        return {who: own, body: deployOf(n.flag ? LINES.slice(0, 1) : [], {image: String(n.pick % 3)})}
+      default:
+        return {who: network, body: {type: 'time.advance'}}
+    }
+  }
+
+  #cancelling(n: Numbers, who: string): {who: string; body: CommandBody} {
+    const {market, accounts} = this.world.machine.state
+    const open = market.books.flatMap((book) => [...(book?.orders(0) ?? []), ...(book?.orders(1) ?? [])])
+    const slot = open[n.pick % Math.max(1, open.length)] ?? -1
+    const owner = n.flag ? (accounts[market.pool.owner[slot] ?? -1]?.name ?? who) : who
+    return {who: owner, body: {type: 'order.cancel', order: `ord_${market.pool.seq[slot] ?? 0}`}}
+  }
+
+  #receipt(n: Numbers, lease: {id: string; node: string; revision: string} | undefined): CommandBody {
+    const {id = 'lea_0', node = `node_${'0'.repeat(32)}`, revision = 'rev_0'} = lease ?? {}
+    const counts = {requests: n.amount, mibMs: n.amount, nodeMibMs: n.pick}
+    return receiptOf({
+      gateway: this.gateway,
+      node,
+      revision,
+      lease: id,
+      window: this.#window,
+      windowStartMs: Math.max(START_MS, this.world.nowMs - 1000),
+      ...counts
+    })
+  }
+}
+
+function never(): never {
+  throw new Error('A test names something that is not there.')
+}
+
+/** Balances as an accountant would have them: every entry added up. */
+function sumOf(world: World): Map<string, number> {
+  const sums = new Map<string, number>()
+  for (const effect of world.effects) {
+    if (effect.type !== 'entry') continue
+    const key = `${effect.account} ${effect.asset} ${effect.kind}`
+    const sum = (sums.get(key) ?? 0) + effect.deltaMinor
+    expect(effect.balanceMinor).toBe(sum)
+    if (sum === 0) sums.delete(key)
+    else sums.set(key, sum)
+  }
+  return sums
+}
+
+describe('any commands in any order', () => {
+  it('keep every invariant, conserve every asset, and change nothing when refused', () => {
+    const applied = new Map<string, number>()
+    fc.assert(
+      fc.property(fc.array(fc.tuple(numbers, fc.nat(90_000)), {minLength: STEPS, maxLength: STEPS}), (steps) => {
+        const everything = new Everything()
+        const {world} = everything
+        for (const [chosen, waitMs] of steps) {
+          world.nowMs += chosen.flag ? waitMs : 0
+          const {who, body} = everything.command(chosen)
+          const before = world.effects.length
+          const said = world.try(who, body)
+          applied.set(body.type, (applied.get(body.type) ?? 0) + (said === 'applied' ? 1 : 0))
+          if (said !== 'applied') expect(world.effects.length).toBe(before)
+        }
+        const {state} = world.machine
+        const balances = [...state.balances.all()].map(
+          (row) => [`${state.accountName(row.account)} ${state.assetName(row.asset)} ${row.kind}`, row.balance] as const
+        )
+        expect(sumOf(world)).toEqual(new Map(balances))
+      }),
+      {numRuns: RUNS}
+    )
+    expect([...applied].filter(([, count]) => count === 0)).toEqual([])
+  })
+
+  it('leave the state exactly as it was when they are refused', () => {
+    fc.assert(
+      fc.property(fc.array(numbers, {minLength: 60, maxLength: 60}), (steps) => {
+        const everything = new Everything()
+        const {world} = everything
+        for (const chosen of steps) {
+          const {who, body} = everything.command(chosen)
+          const before = world.machine.stateText().split('\n').slice(1)
+          if (world.try(who, body) !== 'applied') expect(world.machine.stateText().split('\n').slice(1)).toEqual(before)
+        }
+      }),
+      {numRuns: Math.ceil(RUNS / 5)}
+    )
+  })
+})

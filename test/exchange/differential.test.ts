@@ -1,0 +1,151 @@
+import fc from 'fast-check'
+import {describe, expect, it} from 'vitest'
+import {assertInvariants} from '../../src/core/exchange/invariants.ts'
+import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {marketWorld} from './market-script.ts'
+import {NaiveMarket} from './naive-market.ts'
+import {HOUR_MS, type World} from './world.ts'
+
+const OWNERS = ['ann', 'bob', 'cyd'] as const
+const RULES = {makerPpm: 1500, takerPpm: 3100, lotMinor: 10, bucketMs: HOUR_MS, fullBuckets: 24}
+const IS_LONG = process.env.CREO_TEST_TIER === 'long'
+const RUNS = IS_LONG ? 2000 : 60
+const STEPS_MAX = IS_LONG ? 500 : 150
+
+const KINDS = [
+  ['limit', 'GTC'],
+  ['limit', 'GTC'],
+  ['limit', 'GTC'],
+  ['limit', 'GTT'],
+  ['limit', 'IOC'],
+  ['limit', 'FOK'],
+  ['market', 'IOC'],
+  ['market', 'FOK'],
+  ['post-only', 'GTC'],
+  ['post-only', 'GTT']
+] as const
+
+const owner = fc.constantFrom(...OWNERS)
+const step = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant('place' as const),
+      owner,
+      side: fc.constantFrom('buy' as const, 'sell' as const),
+      price: fc.integer({min: 990, max: 1010}),
+      lots: fc.integer({min: 1, max: 30}),
+      kind: fc.constantFrom(...KINDS),
+      lifeMs: fc.integer({min: 1, max: 2 * HOUR_MS})
+    })
+  },
+  {weight: 3, arbitrary: fc.record({do: fc.constant('cancel' as const), owner, pick: fc.nat(50)})},
+  {weight: 1, arbitrary: fc.record({do: fc.constant('wait' as const), ms: fc.integer({min: 1, max: 3 * HOUR_MS}), advance: fc.boolean()})},
+  {weight: 1, arbitrary: fc.record({do: fc.constant('limit' as const), limit: fc.integer({min: 1, max: 400_000})})}
+)
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+/** The machine and the naive market beside each other, with the same owners having the same. */
+class Pair {
+  readonly world: World = marketWorld({fees: {makerPpm: RULES.makerPpm, takerPpm: RULES.takerPpm}})
+  readonly naive = new NaiveMarket(RULES)
+  readonly #placed: string[] = ['ord_1']
+
+  constructor() {
+    for (const name of OWNERS) {
+      this.naive.add(name, 'gutta', this.world.balance(name, 'gutta'))
+      this.naive.add(name, 'leaf', this.world.balance(name, 'acme/LEAF'))
+    }
+    this.naive.add('fees', 'gutta', this.world.balance('creometry', 'gutta', 'fee'))
+    this.naive.limit = 1_000_000_000
+  }
+
+  take(next: Step): void {
+    const {world, naive} = this
+    if (next.do === 'wait') {
+      world.nowMs += next.ms
+      if (!next.advance) return
+      world.must('coordinator', {type: 'time.advance'})
+      naive.advance(world.nowMs)
+    } else if (next.do === 'limit') {
+      world.must('acme', {type: 'incentive.limit', incentive: 'acme/LEAF', tradeVolumeLimitMicroGutta: next.limit})
+      naive.limit = next.limit
+    } else if (next.do === 'cancel') {
+      const order = this.#placed[next.pick % this.#placed.length] ?? ''
+      expect(sayOf(world, next.owner, {type: 'order.cancel', order}).at(-1)?.split(' ')[0]).toBe(
+        naive.cancel(order, next.owner).split(' ')[0]
+      )
+    } else this.#place(next)
+  }
+
+  #place(next: Extract<Step, {do: 'place'}>): void {
+    const {world, naive} = this
+    const [kind, tif] = next.kind
+    const expiresAtMs = tif === 'GTT' ? world.nowMs + next.lifeMs : undefined
+    const id = `ord_${world.machine.seq + 1}`
+    const said = sayOf(world, next.owner, {
+      type: 'order.place',
+      incentive: 'acme/LEAF',
+      side: next.side,
+      priceMicroGutta: next.price,
+      lots: next.lots,
+      kind,
+      timeInForce: tif,
+      ...(expiresAtMs === undefined ? {} : {expiresAtMs})
+    })
+    this.#placed.push(id)
+    expect(said).toEqual(
+      naive.place({id, owner: next.owner, side: next.side, price: next.price, lots: next.lots, kind, tif, expiresAtMs}, world.nowMs)
+    )
+  }
+
+  compare(): void {
+    for (const name of OWNERS) {
+      for (const [asset, id] of [
+        ['gutta', 'gutta'],
+        ['leaf', 'acme/LEAF']
+      ] as const) {
+        expect(this.world.balance(name, id)).toBe(this.naive.available(name, asset))
+        expect(this.world.balance(name, id, 'held')).toBe(this.naive.held(name, asset))
+      }
+    }
+    expect(this.world.balance('creometry', 'gutta', 'fee')).toBe(this.naive.totals.get('fees gutta'))
+  }
+}
+
+function sayOf(world: World, who: string, body: CommandBody): string[] {
+  world.effects.length = 0
+  const answer = world.do(who, body)
+  if (answer.status === 'rejected') return [`rejected ${answer.code}`]
+  const trades = world.effects.flatMap((effect) =>
+    effect.type === 'trade' ? [`${effect.lots} of ${effect.maker} @ ${effect.priceMicroGutta}`] : []
+  )
+  const last = world.effects.findLast((effect) => effect.type === 'order.changed')
+  return [...trades, `${last?.status} ${last?.remainingLots}${last?.reason == null ? '' : `: ${last.reason}`}`]
+}
+
+describe('the market beside a naive one', () => {
+  it('says and does the same for any sequence of orders, cancels, waits and limits', () => {
+    fc.assert(
+      fc.property(fc.array(step, {minLength: 20, maxLength: STEPS_MAX}), (steps) => {
+        const pair = new Pair()
+        for (const next of steps) pair.take(next)
+        pair.compare()
+        assertInvariants(pair.world.machine)
+      }),
+      {numRuns: RUNS}
+    )
+  })
+
+  it('comes to the same state, byte for byte, when the same commands are applied again', () => {
+    fc.assert(
+      fc.property(fc.array(step, {minLength: 50, maxLength: STEPS_MAX}), (steps) => {
+        const [first, second] = [new Pair(), new Pair()]
+        for (const next of steps) first.take(next)
+        for (const next of steps) second.take(next)
+        expect(second.world.machine.stateText()).toBe(first.world.machine.stateText())
+      }),
+      {numRuns: Math.ceil(RUNS / 10)}
+    )
+  })
+})

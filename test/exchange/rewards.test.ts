@@ -1,0 +1,209 @@
+import {describe, expect, it} from 'vitest'
+import {type ReceiptParts, receiptOf, START_MS, World} from './world.ts'
+
+const DAY_MS = 24 * 3_600_000
+const line = {incentive: 'acme/LEAF', requestsPerMillionMinor: 1_500_000, mibMsPerMillionMinor: 2_000_000, dailyBudgetMinor: 1_000_000}
+
+interface Serving {
+  readonly world: World
+  readonly revision: string
+  readonly lease: string
+  pay(parts: Partial<ReceiptParts>): string
+}
+
+/** Ann's node serves `acme` under a lease with a budget of 100. */
+function serving(): Serving {
+  const world = new World()
+  for (const name of ['creometry', 'acme', 'ann', 'bob']) world.account(name)
+  world.issue('acme')
+  world.must('acme', {type: 'pool.fund', incentive: 'acme/LEAF', amountMinor: 1000})
+  const revision = world.deploy('acme', [line])
+  const node = world.node('pi', 'ann')
+  world.node('other', 'bob')
+  const gateway = world.gateway('gate')
+  const budgets = [{incentive: 'acme/LEAF', amountMinor: 100}]
+  const lease = String(world.must('coordinator', {type: 'lease.grant', node, revision, endsAtMs: START_MS + DAY_MS, budgets}).lease)
+  let window = 0
+  const pay = (parts: Partial<ReceiptParts>): string => {
+    window += 1
+    return world.try('coordinator', receiptOf({gateway, node, revision, lease, window, ...parts}))
+  }
+  return {world, revision, lease, pay}
+}
+
+describe('leases and receipts', () => {
+  it('pays the owner from what the lease reserved, and carries what is less than a minor unit', () => {
+    const {world, pay} = serving()
+    expect([world.balance('acme', 'acme/LEAF', 'pool'), world.balance('acme', 'acme/LEAF', 'reserved')]).toEqual([900, 100])
+    expect(pay({requests: 3, mibMs: 2})).toBe('applied')
+    expect(world.balance('ann', 'acme/LEAF')).toBe(8)
+    expect(pay({requests: 1})).toBe('applied')
+    expect(world.balance('ann', 'acme/LEAF')).toBe(10)
+    expect(world.balance('acme', 'acme/LEAF', 'reserved')).toBe(90)
+  })
+
+  it('pays running time by what both attest', () => {
+    const {world, pay} = serving()
+    pay({mibMs: 10, nodeMibMs: 4})
+    pay({mibMs: 3, nodeMibMs: 40})
+    expect(world.balance('ann', 'acme/LEAF')).toBe(2 * 4 + 2 * 3)
+  })
+
+  it('pays a window once', () => {
+    const {world, pay} = serving()
+    for (const window of [3, 1, 2, 5, 4]) expect(pay({window, requests: 2})).toBe('applied')
+    for (const window of [1, 2, 3, 4, 5]) expect(pay({window, requests: 2})).toBe('replayed')
+    expect(world.balance('ann', 'acme/LEAF')).toBe(15)
+    expect([...world.machine.state.paidWindows.values()][0]?.bounds()).toEqual([1, 5])
+  })
+
+  it('never pays above the budget, and counts such a receipt as paid', () => {
+    const {world, pay} = serving()
+    expect(pay({window: 9, requests: 1_000_000})).toBe('applied')
+    expect(world.balance('ann', 'acme/LEAF')).toBe(100)
+    expect(pay({window: 9, requests: 1})).toBe('replayed')
+    expect(pay({requests: 1})).toBe('applied')
+    expect(world.balance('ann', 'acme/LEAF')).toBe(100)
+  })
+
+  it.each([
+    ['another node', {node: `node_${'0'.repeat(32)}`}, 'not_found'],
+    ['an unknown gateway', {gateway: `gw_${'0'.repeat(32)}`}, 'forbidden'],
+    ['a window before the gateway was admitted', {windowStartMs: START_MS - DAY_MS}, 'forbidden'],
+    ['a window after the lease', {windowStartMs: START_MS + 2 * DAY_MS}, 'expired'],
+    ['a lease that never was', {lease: 'lea_9999'}, 'expired'],
+    ['counts that no supply could pay', {requests: 2 ** 50, mibMs: 2 ** 50}, 'applied'],
+    ['counts beyond the schema', {requests: 2 ** 51}, 'invalid_input']
+  ] as const)('answers a receipt of %s as it should', (_title, parts, expected) => {
+    expect(serving().pay(parts)).toBe(expected)
+  })
+
+  it('refuses counts times rates that can not be counted exactly, instead of stopping', () => {
+    const {world, lease} = serving()
+    const revision = world.deploy('acme', [{...line, requestsPerMillionMinor: Number.MAX_SAFE_INTEGER}], {fn: 'rich'})
+    const node = [...world.machine.state.nodes.keys()][0] ?? ''
+    const gateway = [...world.machine.state.gateways.keys()][0] ?? ''
+    const budgets = [{incentive: 'acme/LEAF', amountMinor: 100}]
+    const rich = String(world.must('coordinator', {type: 'lease.grant', node, revision, endsAtMs: START_MS + DAY_MS, budgets}).lease)
+    expect(rich).not.toBe(lease)
+    expect(world.try('coordinator', receiptOf({gateway, node, revision, lease: rich, window: 1, requests: 2 ** 50}))).toBe('invalid_input')
+  })
+
+  it('still pays a gateway that was revoked for the time before', () => {
+    const {world, pay} = serving()
+    world.nowMs += 3_600_000
+    world.must(
+      'operator',
+      {type: 'gateway.revoke', publicKey: 'A'.repeat(43)},
+      {bodyKeyIds: [[...world.machine.state.gateways.keys()][0]?.slice(3) ?? '']}
+    )
+    expect(pay({requests: 2})).toBe('applied')
+    expect(pay({requests: 2, windowStartMs: START_MS + 2 * 3_600_000})).toBe('forbidden')
+  })
+
+  it('gives the rest back to the pool when a lease ends, by command or by time and grace', () => {
+    const {world, lease, pay} = serving()
+    pay({requests: 20})
+    expect(world.must('coordinator', {type: 'lease.end', lease})).toEqual({lease, returned: [{incentive: 'acme/LEAF', amountMinor: '70'}]})
+    expect(world.balance('acme', 'acme/LEAF', 'pool')).toBe(970)
+    expect(pay({requests: 2})).toBe('expired')
+    expect(world.try('coordinator', {type: 'lease.end', lease})).toBe('not_found')
+
+    const other = serving()
+    other.world.nowMs = START_MS + 2 * DAY_MS - 1
+    expect(other.world.must('coordinator', {type: 'time.advance'})).toMatchObject({more: false})
+    expect(other.pay({requests: 2})).toBe('applied')
+    other.world.nowMs += 1
+    other.world.must('coordinator', {type: 'time.advance'})
+    expect(other.world.balance('acme', 'acme/LEAF', 'pool')).toBe(997)
+    expect(other.pay({requests: 2})).toBe('expired')
+  })
+
+  it('refuses a lease that the pool is too short for, and one of nothing', () => {
+    const {world, revision} = serving()
+    const [node = ''] = world.machine.state.nodes.keys()
+    const grant = {
+      type: 'lease.grant',
+      node,
+      revision,
+      endsAtMs: START_MS + DAY_MS,
+      budgets: [{incentive: 'acme/LEAF', amountMinor: 901}]
+    } as const
+    const grantOf = (changes: object): string => world.try('coordinator', {...grant, budgets: [...grant.budgets], ...changes})
+    expect(grantOf({})).toBe('reward_pool_empty')
+    expect(grantOf({node: `node_${'0'.repeat(32)}`})).toBe('not_found')
+    expect(grantOf({revision: 'rev_1'})).toBe('not_found')
+    expect(grantOf({endsAtMs: START_MS})).toBe('invalid_input')
+    expect(grantOf({budgets: [{incentive: 'acme/NONE', amountMinor: 1}]})).toBe('invalid_input')
+    expect(grantOf({budgets: []})).toBe('applied')
+  })
+})
+
+describe('epochs', () => {
+  /** Ann and Bob host the exchange app: work by their requests. */
+  function hosting(): {world: World; work(owner: 'ann' | 'bob', requests: number): void; close(epoch: number): Record<string, unknown>} {
+    const world = new World()
+    for (const name of ['creometry', 'ann', 'bob']) world.account(name)
+    const revision = world.deploy('creometry')
+    const gateway = world.gateway('gate')
+    const leases = new Map<string, {node: string; lease: string}>()
+    for (const owner of ['ann', 'bob']) {
+      const node = world.node(`node of ${owner}`, owner)
+      const lease = String(world.must('coordinator', {type: 'lease.grant', node, revision, endsAtMs: START_MS + DAY_MS, budgets: []}).lease)
+      leases.set(owner, {node, lease})
+    }
+    let window = 0
+    return {
+      world,
+      work: (owner, requests) => {
+        window += 1
+        const {node = '', lease = ''} = leases.get(owner) ?? {}
+        world.must('coordinator', receiptOf({gateway, node, revision, lease, window, requests}))
+      },
+      close: (epoch) => {
+        world.nowMs = Math.max(world.nowMs, START_MS + (epoch + 1) * 60_000)
+        return world.must('coordinator', {type: 'epoch.close', epoch})
+      }
+    }
+  }
+
+  it('shares the emission by verified work, capped per owner, and carries the rest', () => {
+    const {world, work, close} = hosting()
+    work('ann', 90)
+    work('bob', 10)
+    expect(close(0)).toEqual({epoch: 0, mintedMicroGutta: '700000', shares: 2})
+    expect([world.balance('ann', 'gutta'), world.balance('bob', 'gutta')]).toEqual([600_000, 100_000])
+    expect(world.balance('creometry', 'gutta', 'issued')).toBe(-700_000)
+    work('ann', 1)
+    work('bob', 2)
+    expect(close(1)).toMatchObject({mintedMicroGutta: String(433_333 + 780_000)})
+  })
+
+  it('mints nothing without work, and that epoch lapses', () => {
+    const {world, work, close} = hosting()
+    expect(close(0)).toEqual({epoch: 0, mintedMicroGutta: '0', shares: 0})
+    work('ann', 1)
+    expect(close(1)).toMatchObject({mintedMicroGutta: '600000'})
+    expect(world.machine.state.carriedMicroGutta).toBe(400_000)
+  })
+
+  it('halves as written and never mints more than the total', () => {
+    const {world, work, close} = hosting()
+    const minted: number[] = []
+    for (let epoch = 0; epoch < 12; epoch += 1) {
+      work('ann', 1)
+      work('bob', 1)
+      minted.push(Number(close(epoch).mintedMicroGutta))
+    }
+    expect(minted).toEqual([1_000_000, 1_000_000, 1_000_000, 1_000_000, 0, 0, 0, 0, 0, 0, 0, 0])
+    expect(world.machine.state.mintedMicroGutta).toBe(4_000_000)
+  })
+
+  it('closes epochs in order, once, and not before their time', () => {
+    const {world, close} = hosting()
+    expect(world.try('coordinator', {type: 'epoch.close', epoch: 0})).toBe('rejected')
+    expect(world.try('coordinator', {type: 'epoch.close', epoch: 1})).toBe('conflict')
+    close(0)
+    expect(world.try('coordinator', {type: 'epoch.close', epoch: 0})).toBe('conflict')
+  })
+})

@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import {describe, expect, it} from 'vitest'
+import {bidHold, feeOf} from '../../src/core/exchange/escrow.ts'
+import {ExpiryQueue} from '../../src/core/exchange/expiry-queue.ts'
+import {PaidWindows} from '../../src/core/exchange/paid-windows.ts'
+import {VolumeWindow} from '../../src/core/exchange/volume-window.ts'
+
+describe('paid windows', () => {
+  it('remember exactly what was added, in as few ranges as there are', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(60)), (numbers) => {
+        const windows = new PaidWindows()
+        for (const number of numbers) windows.add(number)
+        const expected = new Set(numbers)
+        for (let number = 0; number <= 61; number += 1) expect(windows.has(number)).toBe(expected.has(number))
+        const ranges = [...expected].filter((number) => !expected.has(number - 1)).length
+        expect(windows.bounds()).toHaveLength(2 * ranges)
+      })
+    )
+  })
+})
+
+describe('the expiry queue', () => {
+  it('gives the earliest first, and of one time the oldest', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(20)), (times) => {
+        const queue = new ExpiryQueue()
+        for (const [seq, atMs] of times.entries()) queue.push({atMs, seq, what: 'order', id: String(seq)})
+        const popped = times.map(() => queue.pop())
+        const sorted = times
+          .map((atMs, seq) => ({atMs, seq, what: 'order', id: String(seq)}))
+          .sort((a, b) => a.atMs - b.atMs || a.seq - b.seq)
+        expect(popped).toEqual(sorted)
+        expect(queue.pop()).toBeUndefined()
+      })
+    )
+  })
+})
+
+describe('the volume window', () => {
+  it('counts the current bucket and the full ones before it', () => {
+    const moment = fc.record({afterMs: fc.nat(25), notional: fc.nat(1000)})
+    fc.assert(
+      fc.property(fc.array(moment, {minLength: 1}), (moments) => {
+        const window = new VolumeWindow({bucketMs: 10, fullBuckets: 3})
+        const traded: {atMs: number; notional: number}[] = []
+        let nowMs = 0
+        for (const {afterMs, notional} of moments) {
+          nowMs += afterMs
+          window.add(nowMs, notional)
+          traded.push({atMs: nowMs, notional})
+          const inside = traded.filter(({atMs}) => Math.floor(atMs / 10) >= Math.floor(nowMs / 10) - 3)
+          expect(window.used(nowMs)).toBe(inside.reduce((sum, trade) => sum + trade.notional, 0))
+        }
+      })
+    )
+  })
+})
+
+describe('escrow', () => {
+  it('always covers what the rest of a bid can still cost, however it is filled', () => {
+    const terms = fc.record({
+      limit: fc.integer({min: 1, max: 1e6}),
+      ppm: fc.nat(100_000),
+      fills: fc.array(fc.record({lots: fc.integer({min: 1, max: 1e6}), better: fc.nat(1e6)}))
+    })
+    fc.assert(
+      fc.property(terms, ({limit, ppm, fills}) => {
+        let left = fills.reduce((sum, fill) => sum + fill.lots, 0)
+        for (const {lots, better} of fills) {
+          const freed = bidHold(limit, left, ppm) - bidHold(limit, left - lots, ppm)
+          const notional = Math.max(1, limit - better) * lots
+          expect(freed).toBeGreaterThanOrEqual(notional + feeOf(notional, ppm))
+          left -= lots
+        }
+      })
+    )
+  })
+})
