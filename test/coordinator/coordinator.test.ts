@@ -181,6 +181,11 @@ describe('what it answers', () => {
     expect(await (await fetch(`${actors.url}/metrics`)).text()).toContain('creo_ledger_sequence')
   })
 
+  it('who has something', async () => {
+    const {json} = await actors.ask('GET', '/v1/accounts')
+    expect((json as unknown as {accounts: {name: string}[]}).accounts.map((account) => account.name)).toContain('colibris')
+  })
+
   it('why a node has no work', async () => {
     const idle = await actors.node(ann)
     const {json} = await actors.heartbeat(idle, {earn: ['gutta']})

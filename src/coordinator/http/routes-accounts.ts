@@ -3,7 +3,7 @@ import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import {accountViewSchema, balanceKinds, balanceViewSchema, orderViewSchema, redemptionViewSchema} from '../../core/protocol/api.ts'
 import {incentiveIdSchema, signedAmountSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
-import type {AccountView} from '../../ledger/port.ts'
+import type {AccountView, Ledger} from '../../ledger/port.ts'
 import {accountParamsSchema, limitSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
@@ -30,6 +30,7 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
     if (account) return account
     throw new CreoError('not_found', `There is no account "${idOrName}".`, {hint: `creo account create ${idOrName}`})
   }
+  accountList(app, tools)
   route(app, tools, {method: 'GET', path: '/v1/accounts/:account', params, answer: accountViewSchema}, (request) =>
     known(request.params.account)
   )
@@ -42,7 +43,10 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
       params,
       answer: z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
     },
-    (request) => ({sequence: ledger.sequence, balances: reads.balances({account: known(request.params.account).id})})
+    async (request) => {
+      const sequence = await shownSequence(ledger, request.signal)
+      return {sequence, balances: reads.balances({account: known(request.params.account).id})}
+    }
   )
   route(
     app,
@@ -80,4 +84,31 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
     },
     ({params: {account}, query}) => ({entries: reads.entries({account: known(account).id, ...query})})
   )
+}
+
+/** Accounts that have something, by name. Looking through every balance is done once for a state of the ledger, however many ask. */
+function accountList(app: FastifyInstance, tools: RouteTools): void {
+  const {ledger} = tools
+  let known: {readonly sequence: number; readonly accounts: readonly AccountView[]} | undefined
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/accounts', query: z.object({limit: limitSchema}), answer: z.object({accounts: z.array(accountViewSchema)})},
+    async ({query, signal}) => {
+      const sequence = await shownSequence(ledger, signal)
+      if (known === undefined || known.sequence < sequence) {
+        const ids = new Set(ledger.reads.balances({}).map((balance) => balance.account))
+        const accounts = [...ids].flatMap((id) => ledger.reads.account(id) ?? []).sort((a, b) => (a.name < b.name ? -1 : 1))
+        known = {sequence, accounts}
+      }
+      return {accounts: known.accounts.slice(0, query.limit)}
+    }
+  )
+}
+
+/** Last committed sequence, once reads show it. */
+async function shownSequence(ledger: Ledger, signal: AbortSignal): Promise<number> {
+  const {sequence} = ledger
+  await ledger.projected(sequence, signal)
+  return sequence
 }
