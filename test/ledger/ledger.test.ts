@@ -2,7 +2,8 @@ import {rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import type {Ledger} from '../../src/ledger/port.ts'
-import {LedgerWorld, orderOf} from './ledger-world.ts'
+import {LedgerWorld} from './ledger-world.ts'
+import {orderOf} from './orders.ts'
 
 let world: LedgerWorld
 

@@ -5,7 +5,8 @@ import Database from 'better-sqlite3'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
 import {verifyLedger} from '../../src/ledger/verify.ts'
-import {LedgerWorld, orderOf} from './ledger-world.ts'
+import {LedgerWorld} from './ledger-world.ts'
+import {orderOf} from './orders.ts'
 
 const {signal} = new AbortController()
 let world: LedgerWorld
