@@ -1,0 +1,33 @@
+import {connect} from 'node:net'
+import {gatewayIdOf} from '../../src/identity/keys.ts'
+import {attest, openProposal} from '../../src/identity/receipts.ts'
+import {keepTunnel} from '../../src/tunnel/dial.ts'
+import {pipeSockets} from '../../src/tunnel/pipe-sockets.ts'
+import {keyOf, setupSchema} from './roles.ts'
+
+/** A miner's end of the tunnel whose one function is a server on a unix socket, as a container's is. */
+const setup = setupSchema.parse(JSON.parse(process.argv[2] ?? ''))
+const nodeKey = keyOf(setup.node)
+const stop = new AbortController()
+process.on('message', () => stop.abort())
+await keepTunnel({
+  gateway: {id: gatewayIdOf(keyOf(setup.gateway).publicKey), tunnelUrl: setup.tunnelUrl},
+  network: setup.network,
+  nodeKey,
+  now: Date.now,
+  signal: stop.signal,
+  onSession: (session) => {
+    session.send({type: 'ready', instances: []})
+    process.send?.({connected: true})
+  },
+  onMessage: (message, session) => {
+    if (message.type === 'start') session.send({type: 'started', instance: message.instance, tier: 'running', startMs: 0})
+    if (message.type !== 'propose_receipt') return
+    const {proposal, gatewaySignature} = message
+    const {mibMs, bytesIn, bytesOut} = openProposal(proposal)
+    session.send({type: 'receipt', receipt: attest({proposal, gatewaySignature}, {mibMs, bytesIn, bytesOut}, nodeKey)})
+  },
+  onLost: () => undefined,
+  onBind: (_instance, socket, head) => void pipeSockets(socket, connect({path: setup.functionSocket, allowHalfOpen: true}), {head})
+})
+process.disconnect()
