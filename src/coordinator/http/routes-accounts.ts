@@ -22,31 +22,12 @@ const entrySchema = z.object({
 
 /** What an account is, has, wants and did. */
 export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
-  const {ledger} = tools
-  const {reads} = ledger
+  const {reads} = tools.ledger
   const params = accountParamsSchema
-  const known = (idOrName: string): AccountView => {
-    const account = reads.account(idOrName)
-    if (account) return account
-    throw new CreoError('not_found', `There is no account "${idOrName}".`, {hint: `creo account create ${idOrName}`})
-  }
   accountList(app, tools)
+  holdingRoutes(app, tools)
   route(app, tools, {method: 'GET', path: '/v1/accounts/:account', params, answer: accountViewSchema}, (request) =>
-    known(request.params.account)
-  )
-  route(
-    app,
-    tools,
-    {
-      method: 'GET',
-      path: '/v1/accounts/:account/balances',
-      params,
-      answer: z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
-    },
-    async (request) => {
-      const sequence = await shownSequence(ledger, request.signal)
-      return {sequence, balances: reads.balances({account: known(request.params.account).id})}
-    }
+    knownAccount(tools, request.params.account)
   )
   route(
     app,
@@ -58,7 +39,7 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
       query: z.object({status: orderStatusSchema.optional(), limit: limitSchema}),
       answer: z.object({orders: z.array(orderViewSchema)})
     },
-    ({params: {account}, query}) => ({orders: reads.orders({account: known(account).id, ...query})})
+    ({params: {account}, query}) => ({orders: reads.orders({account: knownAccount(tools, account).id, ...query})})
   )
   route(
     app,
@@ -70,7 +51,27 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
       query: z.object({status: redemptionStatusSchema.optional(), limit: limitSchema}),
       answer: z.object({redemptions: z.array(redemptionViewSchema)})
     },
-    ({params: {account}, query}) => ({redemptions: reads.redemptions({holder: known(account).id, ...query})})
+    ({params: {account}, query}) => ({redemptions: reads.redemptions({holder: knownAccount(tools, account).id, ...query})})
+  )
+}
+
+/** What an account has, and how it came to it. */
+function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
+  const {ledger} = tools
+  const params = accountParamsSchema
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/accounts/:account/balances',
+      params,
+      answer: z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
+    },
+    async (request) => {
+      const sequence = await shownSequence(ledger, request.signal)
+      return {sequence, balances: ledger.reads.balances({account: knownAccount(tools, request.params.account).id})}
+    }
   )
   route(
     app,
@@ -82,8 +83,14 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
       query: z.object({asset: assetSchema.optional(), limit: limitSchema}),
       answer: z.object({entries: z.array(entrySchema)})
     },
-    ({params: {account}, query}) => ({entries: reads.entries({account: known(account).id, ...query})})
+    ({params: {account}, query}) => ({entries: ledger.reads.entries({account: knownAccount(tools, account).id, ...query})})
   )
+}
+
+function knownAccount({ledger}: RouteTools, idOrName: string): AccountView {
+  const account = ledger.reads.account(idOrName)
+  if (account) return account
+  throw new CreoError('not_found', `There is no account "${idOrName}".`, {hint: `creo account create ${idOrName}`})
 }
 
 /** Accounts that have something, by name. Looking through every balance is done once for a state of the ledger, however many ask. */
