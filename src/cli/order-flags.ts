@@ -11,8 +11,8 @@ export const orderFlags = {
   ...networkFlags,
   ...accountFlags,
   price: Flags.string({helpValue: 'GUTTA', description: 'Gutta per 1.00 of the incentive; the worst one accepted when --market.'}),
-  market: Flags.boolean({description: 'Take what there is now, up to 10 % from the best price.', exclusive: ['post-only']}),
-  'post-only': Flags.boolean({description: 'Only wait in the book; never trade at once.'}),
+  market: Flags.boolean({default: false, description: 'Take what there is now, up to 10 % from the best price.', exclusive: ['post-only']}),
+  'post-only': Flags.boolean({default: false, description: 'Only wait in the book; never trade at once.'}),
   tif: Flags.option({
     options: ['GTC', 'GTT', 'IOC', 'FOK'] as const,
     description: 'How long it stands: until cancelled (the default), until a time, now or never, all now or nothing.'

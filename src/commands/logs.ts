@@ -14,7 +14,11 @@ export default class Logs extends CreoCommand {
   static override description = 'With --follow it goes on until Ctrl-C; under --json then one object a line.'
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop --follow']
   static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
-  static override flags = {...networkFlags, ...accountFlags, follow: Flags.boolean({char: 'f', description: 'Wait for more.'})}
+  static override flags = {
+    ...networkFlags,
+    ...accountFlags,
+    follow: Flags.boolean({char: 'f', default: false, description: 'Wait for more.'})
+  }
 
   async run(): Promise<{readonly app: string; readonly lines: readonly ShownLine[]}> {
     const {args, flags} = await this.parse(Logs)

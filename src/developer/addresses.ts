@@ -6,8 +6,8 @@ const ANSWER_TIMEOUT_MS = 60_000
 const ANSWER_BYTES_MAX = 32 * 2 ** 20
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
-/** Statuses with which a gateway speaks for itself; a function may use them too, but not in creo's form of an error. */
-const GATEWAY_STATUSES: ReadonlySet<number> = new Set([404, 429, 502, 503, 504])
+/** With it a gateway marks an answer as its own: the function was not asked, or could not answer. */
+const GATEWAY_ERROR_HEADER = 'creo-error'
 
 /** Where one app answers at one gateway, without a slash at the end. On loopback by path, which needs no name service. */
 export function appAddress(publicUrl: string, {org, app}: {readonly org: string; readonly app: string}): string {
@@ -64,11 +64,17 @@ async function exchange(asked: AppRequest, signal: AbortSignal): Promise<Omit<Ap
 }
 
 function gatewayError({status, headers, body}: Omit<AppAnswer, 'ms'>): CreoError | undefined {
-  if (!GATEWAY_STATUSES.has(status) || !String(headers['content-type'] ?? '').includes('json')) return undefined
+  const code = headers[GATEWAY_ERROR_HEADER]
+  if (code === undefined) return undefined
   const parsed = apiErrorSchema.safeParse(jsonOf(body))
-  if (!parsed.success || !Object.hasOwn(ERROR_CODES, parsed.data.error.code)) return undefined
-  const {code, message, hint} = parsed.data.error
-  return new CreoError(code as ErrorCode, message, hint === undefined ? {} : {hint})
+  const {message, hint} = parsed.success
+    ? parsed.data.error
+    : {message: `The gateway answered ${status} (${String(code)}).`, hint: undefined}
+  return new CreoError(isErrorCode(code) ? code : 'bad_gateway', message, hint === undefined ? {} : {hint})
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERROR_CODES, code)
 }
 
 function jsonOf(body: Buffer): unknown {

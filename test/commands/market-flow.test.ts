@@ -45,6 +45,8 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   expect(sold).toMatchObject({status: 'open', filled: '0', remaining: '10', price: '0.5', reason: null})
   expect(await world.must('trade', 'book', LEAF)).toMatchObject({asks: [{price: '0.5', amount: '10'}], bids: []})
   expect(await world.must('trade', 'buy', LEAF, '4', '--market', '--as', 'ana')).toMatchObject({status: 'filled', filled: '4'})
+  const bid = await world.must('trade', 'buy', LEAF, '1', '--price', '0.25', '--post-only', '--as', 'ana')
+  expect(await world.must('trade', 'cancel', String(bid.order), '--as', 'ana')).toEqual({cancelled: [bid.order]})
   expect(await world.must('trade', 'cancel', '--all', '--as', 'colibris')).toEqual({cancelled: [sold.order]})
   expect((await world.must('trade', 'orders', '--as', 'colibris')).orders).toMatchObject([
     {order: sold.order, status: 'cancelled', filled: '4'}
@@ -78,6 +80,8 @@ it.each([
   ['funding what is not theirs', ['incentive', 'fund', LEAF, '1', '--as', 'ana'], 'forbidden', 3, expect.anything()],
   ['an account whose key is elsewhere', ['trade', 'orders', '--as', 'anna'], 'not_found', 4, 'Did you mean --as ana?'],
   ['an unknown offer', ['redeem', 'off_999', '--as', 'ana'], 'not_found', 4, expect.anything()],
+  ['both an order and all of them', ['trade', 'cancel', 'ord_1', '--all', '--as', 'ana'], 'usage', 2, 'creo trade orders'],
+  ['a time that never comes', ['trade', 'buy', LEAF, '1', '--price', '1', '--tif', 'GTT', '--as', 'ana'], 'usage', 2, expect.any(String)],
   ['a wrong flag', ['trade', 'buy', LEAF, '1', '--prize', '1'], 'usage', 2, expect.any(String)],
   ['a network of another id', ['network', 'join', 'SELF', '--id', 'ab'.repeat(32)], 'verification_failed', 1, expect.any(String)]
 ])('refuses %s', async (_, args, code, exit, hint) => {

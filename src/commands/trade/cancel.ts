@@ -7,7 +7,11 @@ export default class TradeCancel extends CreoCommand {
   static override summary = 'Take back an order, or all of them.'
   static override examples = ['<%= config.bin %> <%= command.id %> ord_17', '<%= config.bin %> <%= command.id %> --all']
   static override args = {order: Args.string({description: 'The order, as trade orders shows it.'})}
-  static override flags = {...networkFlags, ...accountFlags, all: Flags.boolean({description: 'Every open order of the account.'})}
+  static override flags = {
+    ...networkFlags,
+    ...accountFlags,
+    all: Flags.boolean({default: false, description: 'Every open order of the account.'})
+  }
 
   async run(): Promise<{readonly cancelled: readonly string[]}> {
     const {args, flags} = await this.parse(TradeCancel)
