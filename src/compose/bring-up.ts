@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {dataDirectory} from '../config/paths.ts'
 import {CreoError} from '../core/errors.ts'
 import {DevNetwork} from './dev-network.ts'
-import {processesNaming} from './leftover-processes.ts'
+import {leftBehind} from './leftover-processes.ts'
 import {glanceAt, type NetworkGlance} from './network-glance.ts'
 import {startPlainNetwork} from './plain-network.ts'
 import type {Progress} from './progress-port.ts'
@@ -83,7 +83,7 @@ async function stayUp(network: DevNetwork, options: BringUpOptions): Promise<voi
 async function stopAll(network: DevNetwork, progress: Progress): Promise<BroughtUp['stopped']> {
   const stopped: {readonly name: string; readonly how: string}[] = []
   await progress.step('Stopping every process and container', () => network.stop((name, how) => stopped.push({name, how})))
-  const left = await processesNaming(network.directory)
+  const left = await leftBehind(network.directory)
   if (left.length > 0) {
     throw new CreoError('failed', `Still running: ${left.map(({pid, command}) => `${command} (pid ${pid})`).join(', ')}.`, {
       hint: `kill ${left.map(({pid}) => pid).join(' ')}`

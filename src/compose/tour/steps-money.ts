@@ -78,7 +78,9 @@ export const moneySteps: readonly TourStep[] = [
     title: "ana sells LEAF for ben's Gutta through the order book",
     run: async (world) => {
       const enough = LOTS_THAT_FIT + LOTS_BEYOND
-      mustHold((await balanceOf(world, OWNERS.leaf, LEAF)) >= enough * LEAF_LOT_MINOR, `ana has earned ${enough} LEAF to sell`)
+      await eventually(`ana has earned the ${enough} LEAF she wants to sell`, world.signal, async () =>
+        (await balanceOf(world, OWNERS.leaf, LEAF)) >= enough * LEAF_LOT_MINOR ? true : undefined
+      )
       const guttaBefore = await balanceOf(world, OWNERS.leaf, GUTTA)
       const leafBefore = await balanceOf(world, OWNERS.gutta, LEAF)
       const sell = await world.creo(
