@@ -104,6 +104,8 @@ class Coordinator implements FakeCoordinator {
     app.get('/v1/nodes/:node', (request) => this.#node(String((request.params as {node: string}).node)))
     app.get('/v1/tables/nodes/:node', async (request, reply) => {
       const {after, waitMs} = request.query as {after: string; waitMs: string}
+      const {node} = request.params as {node: string}
+      if (this.#table === undefined) this.setTable({kind: 'node', node, leases: [], revisions: [], gateways: []})
       const table = await this.#newer(Number(after), Number(waitMs))
       return table ?? reply.status(204).send()
     })

@@ -1,0 +1,148 @@
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdir, readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {createInterface} from 'node:readline'
+import {fileURLToPath} from 'node:url'
+import {execa} from 'execa'
+import {expect, onTestFinished, test} from 'vitest'
+import {createClient} from '../../src/client/client.ts'
+import {generateKeyPair, loadKeyFile, nodeIdOf} from '../../src/identity/keys.ts'
+import {readLayoutRoot} from '../../src/images/layout.ts'
+import {pushImage} from '../../src/images/registry-client.ts'
+import {buildEchoImage} from '../support/echo-image.ts'
+import {type FakeCoordinator, startFakeCoordinator} from '../support/fake-coordinator.ts'
+import {creo} from '../support/processes.ts'
+import {startFakeGateway} from './fake-gateway.ts'
+import {MIB, revisionEntry, temporaryDirectory} from './worlds.ts'
+
+const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
+const {signal} = new AbortController()
+
+interface Mining {
+  readonly child: ChildProcess
+  readonly exited: Promise<number | null>
+  readonly ready: {readonly pid: number; readonly node: string}
+  /** Everything on stdout after the ready line. */
+  readonly rest: () => string
+}
+
+async function mine(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Mining> {
+  const child = spawn(process.execPath, [CREO, 'mine', 'start', ...args, '--json'], {env, stdio: ['ignore', 'pipe', 'pipe']})
+  const exited = once(child, 'exit').then(([code]) => code as number | null)
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  let talk = ''
+  child.stderr?.on('data', (chunk) => {
+    talk += chunk
+  })
+  const first = Promise.withResolvers<string>()
+  let rest = ''
+  createInterface({input: child.stdout as NodeJS.ReadableStream}).on('line', (line) => {
+    if (line.startsWith('{"ready"')) first.resolve(line)
+    else rest += `${line}\n`
+  })
+  void exited.then((code) => first.reject(new Error(`it ended with ${code}: ${rest}${talk}`)))
+  return {child, exited, ready: JSON.parse(await first.promise), rest: () => rest}
+}
+
+/** Where something is mounted below a directory. */
+async function mountsBelow(directory: string): Promise<readonly string[]> {
+  const lines = (await readFile('/proc/self/mounts', 'utf8')).split('\n')
+  return lines.map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(directory))
+}
+
+/** podman keeps its storage folder mounted on itself. */
+async function unmountBelow(directory: string): Promise<void> {
+  for (const path of await mountsBelow(directory)) await execa('umount', ['--lazy', path])
+}
+
+async function pushEcho(directory: string, coordinator: FakeCoordinator): Promise<string> {
+  const key = generateKeyPair()
+  coordinator.admit(key.publicKey)
+  const layoutDirectory = join(directory, 'layout')
+  await buildEchoImage(layoutDirectory, signal)
+  const {url, network: networkId} = coordinator
+  const client = createClient({
+    coordinatorUrl: url,
+    networkId,
+    coordinatorKey: coordinator.key.publicKey,
+    now: Date.now,
+    key,
+    account: 'new'
+  })
+  await pushImage({registryUrl: url, repository: 'colibris/shop/site', authorize: client.authorizeRegistry, layoutDirectory, signal})
+  await client.close()
+  return (await readLayoutRoot(layoutDirectory)).digest
+}
+
+test('creo mine start enrolls once, runs real containers, survives a kill without leaving one behind, and drains at SIGTERM', async () => {
+  const directory = await temporaryDirectory()
+  onTestFinished(() => unmountBelow(directory))
+  const coordinator = await startFakeCoordinator(join(directory, 'c'))
+  onTestFinished(() => coordinator.stop())
+  const imageDigest = await pushEcho(directory, coordinator)
+  const data = join(directory, 'm')
+  await mkdir(join(directory, 'config'))
+  const env = {...process.env, CREO_CONFIG_DIR: join(directory, 'config'), CREO_LOG_LEVEL: 'warn'}
+  const nodes = new Map<string, string>()
+  const gateway = await startFakeGateway({network: coordinator.network, nodes})
+  coordinator.allowToken('t0ken')
+  const where = ['--data', data, '--coordinator', coordinator.url, '--network-id', coordinator.network]
+
+  const first = await mine([...where, '--token', 't0ken', '--name', 'a', '--earn', 'colibris/LEAF', '--cpu', '2', '--memory', '1GiB'], env)
+  const {publicKey} = await loadKeyFile(join(data, 'node.key'))
+  const node = nodeIdOf(publicKey)
+  expect(first.ready).toMatchObject({pid: first.child.pid, node})
+  expect(coordinator.enrolled.has(node)).toBe(true)
+  expect(coordinator.heartbeats.at(-1)).toMatchObject({
+    node,
+    runtime: 'podman',
+    memoryBytes: 1024 * MIB,
+    cpuMillis: 2000,
+    enforcesLimits: true
+  })
+
+  nodes.set(node, publicKey)
+  const nowMs = Date.now()
+  const lease = {id: 'lea_9', node, revision: 'rev_7', startsAtMs: nowMs, endsAtMs: nowMs + 3_600_000, budgets: []}
+  coordinator.setTable({kind: 'node', node, leases: [lease], revisions: [revisionEntry(imageDigest)], gateways: [gateway.entry]})
+  ;(await gateway.link(node)).send({type: 'start', instance: 'one', revision: 'rev_7', lease: 'lea_9'})
+  expect(await gateway.next('started', 'start_failed')).toMatchObject({type: 'started', instance: 'one'})
+  expect(await gateway.ask(node, 'one')).toBeDefined()
+
+  first.child.kill('SIGKILL')
+  await first.exited
+  const second = await mine(['--data', data], env)
+  expect(second.ready.node).toBe(node)
+  await expect
+    .poll(() => gateway.messages.filter(({type}) => type === 'ready').at(-1), {timeout: 20_000})
+    .toMatchObject({
+      instances: [{instance: 'one', revision: 'rev_7', lease: 'lea_9'}]
+    })
+  expect(await gateway.ask(node, 'one')).toBeDefined()
+
+  const status = await creo(['mine', 'status', '--data', data, '--json'], {env})
+  expect(JSON.parse(status.stdout)).toMatchObject({node, running: true, noWork: null, instances: [{instance: 'one'}]})
+
+  second.child.kill('SIGTERM')
+  expect(await second.exited).toBe(0)
+  expect(JSON.parse(second.rest())).toEqual({stopped: true, role: 'miner', containersStopped: 1, inTime: true, receiptsWaiting: 0})
+  expect((await mountsBelow(data)).filter((path) => path.endsWith('/merged'))).toEqual([])
+  const after = await creo(['mine', 'status', '--data', data], {env})
+  expect(after.stdout).toContain(`Not running as ${node}.`)
+}, 120_000)
+
+test('creo mine start says what is missing, and status says when nothing was ever started', async () => {
+  const directory = await temporaryDirectory()
+  const env = {...process.env, CREO_CONFIG_DIR: directory}
+  const start = await creo(['mine', 'start', '--data', join(directory, 'm'), '--json'], {env})
+  expect([start.code, JSON.parse(start.stdout)]).toMatchObject([2, {error: {code: 'usage', message: '--coordinator is missing.'}}])
+  const flags = ['--coordinator', 'http://127.0.0.1:1', '--network-id', 'ab'.repeat(32), '--earn', 'gutta']
+  const alone = await creo(['mine', 'start', '--data', join(directory, 'm'), ...flags, '--json'], {env})
+  expect([alone.code, JSON.parse(alone.stdout)]).toMatchObject([5, {error: {code: 'unavailable'}}])
+  const status = await creo(['mine', 'status', '--data', join(directory, 'm'), '--json'], {env})
+  expect([status.code, JSON.parse(status.stdout)]).toMatchObject([4, {error: {code: 'not_found'}}])
+})
