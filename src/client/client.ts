@@ -131,14 +131,12 @@ export class Client extends Reads {
     readonly method: string
     readonly url: string
     readonly body?: Uint8Array | undefined
-    readonly contentDigest?: string | undefined
   }): Promise<Record<string, string>> => {
-    const {body, contentDigest} = asked
+    const {method, url, body} = asked
     return signRequest({
-      method: asked.method,
-      url: asked.url,
+      method,
+      url,
       ...(body === undefined ? {} : {body}),
-      ...(contentDigest === undefined ? {} : {contentDigest}),
       key: this.#signer('new').key,
       nowMs: this.nowMs()
     })

@@ -9,7 +9,9 @@ import {errorOf} from './http.ts'
 
 /** A command is refused this long after it was signed: long enough for every retry, short enough to be forgotten soon. */
 const COMMAND_LIFETIME_MS = 10 * 60_000
-/** A smaller difference can't be why a command was expired. */
+/** What a ledger says of a not-after that has passed, or that lies too far ahead: perhaps our clock is wrong. */
+const CLOCK_CODES: ReadonlySet<string> = new Set(['expired', 'clock_skew', 'invalid_input'])
+/** A smaller difference can't be why a command was refused. */
 const CLOCK_MENDED_MIN_MS = 1000
 
 /** A rejection is journaled without advice; this is the one thing to do about each. */
@@ -54,7 +56,7 @@ export async function submitOne(connection: Connection, signer: Signer, body: Co
   const post = (): Promise<CommandOutcome[]> =>
     postCommands(connection, [signBody(connection, signer, body, idempotencyKey)], options.signal)
   let [outcome] = await post()
-  if (outcome?.status === 'error' && (outcome.error.code === 'expired' || outcome.error.code === 'clock_skew')) {
+  if (outcome?.status === 'error' && CLOCK_CODES.has(outcome.error.code)) {
     if ((await connection.mendClock(options.signal)) >= CLOCK_MENDED_MIN_MS) [outcome] = await post()
   }
   return applied(outcome)

@@ -5,11 +5,6 @@ export function contentDigestOf(body: Uint8Array | string): string {
   return `sha-256=:${createHash('sha256').update(body).digest('base64')}:`
 }
 
-/** The same from a SHA-256 in hex that is known already, for bodies that are streamed. */
-export function contentDigestFromHex(sha256: string): string {
-  return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
-}
-
 /** The SHA-256 that a `content-digest` header names, hex; undefined when it names none. */
 export function sha256OfContentDigest(header: string): string | undefined {
   const match = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):\s*(?:,|$)/.exec(header)

@@ -27,15 +27,13 @@ export interface RequestToSign {
   /** Absolute, with the authority that the receiver will see in Host. */
   readonly url: string
   readonly body?: Uint8Array | string
-  /** Instead of `body` when it is streamed: the `content-digest` header (`contentDigestFromHex`). */
-  readonly contentDigest?: string
   readonly key: KeyPair
   readonly nowMs: number
 }
 
 /** The headers that sign a request by RFC 9421, with RFC 9530's digest when it has a body. Add all of them. */
-export function signRequest({method, url, body, contentDigest, key, nowMs}: RequestToSign): Record<string, string> {
-  const digest = contentDigest ?? (body === undefined ? undefined : contentDigestOf(body))
+export function signRequest({method, url, body, key, nowMs}: RequestToSign): Record<string, string> {
+  const digest = body === undefined ? undefined : contentDigestOf(body)
   const fields = digest === undefined ? [] : [{name: 'content-digest', value: digest}]
   const signed = createSignatureSync(
     {kind: 'request', method, targetUri: url, fields},
