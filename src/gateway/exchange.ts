@@ -6,6 +6,9 @@ import {answeredHeaders} from './headers.ts'
 import type {Instance} from './instance.ts'
 import {RequestBody} from './request-body.ts'
 
+/** Only a small answer is held until it is known to be whole. */
+const HELD_BYTES_MAX = 8192
+
 /** How one try on one instance ended. */
 export interface ExchangeOutcome {
   /** `answered` also when the client left in the middle of an answer. */
@@ -50,6 +53,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #done = false
   #bytesIn = 0
   #bytesOut = 0
+  /** The first bytes of an answer, until the rest of the piece that they came in is read. */
+  #held: Buffer | undefined
 
   constructor(asked: ExchangeRequest, resolve: (outcome: ExchangeOutcome) => void) {
     this.#asked = asked
@@ -88,16 +93,18 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200) return
-    const {response} = this.#asked
-    response.writeHead(status, answeredHeaders(headers))
-    // With the first bytes of the body where they came together with the head, else at once.
-    queueMicrotask(() => {
-      if (this.#bytesOut === 0 && !response.writableEnded && !response.destroyed) response.flushHeaders()
-    })
+    this.#asked.response.writeHead(status, answeredHeaders(headers))
+    queueMicrotask(this.#flush)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const first = this.#bytesOut === 0
     this.#bytesOut += chunk.length
+    if (first && chunk.length <= HELD_BYTES_MAX) {
+      this.#held = chunk
+      return
+    }
+    this.#flush()
     const {response} = this.#asked
     if (response.write(chunk)) return
     controller.pause()
@@ -105,7 +112,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#asked.response.end()
+    const {response} = this.#asked
+    // A small answer leaves in one piece with its head: half the system time of two.
+    if (this.#held === undefined) response.end()
+    else response.end(this.#held.toString('latin1'), 'latin1')
+    this.#held = undefined
     this.#finish('answered')
   }
 
@@ -130,6 +141,15 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#bytesOut = bytesOut
       this.#finish('answered')
     })
+  }
+
+  /** Sends what has come when no more comes in the same piece: streams are never held back. */
+  readonly #flush = (): void => {
+    const {response} = this.#asked
+    if (response.writableEnded || response.destroyed) return
+    if (this.#held === undefined) response.flushHeaders()
+    else response.write(this.#held)
+    this.#held = undefined
   }
 
   readonly #clientClosed = (): void => {
