@@ -55,11 +55,14 @@ CREATE TABLE revisions (
   spec TEXT NOT NULL, current INTEGER NOT NULL, deployed_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX revisions_of_app ON revisions (org, app, function, current);
+CREATE INDEX revisions_current ON revisions (current);
 CREATE TABLE leases (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, node TEXT NOT NULL, revision TEXT NOT NULL, starts_at_ms INTEGER NOT NULL, ends_at_ms INTEGER NOT NULL,
   status TEXT NOT NULL
 ) STRICT;
-CREATE INDEX leases_active ON leases (node) WHERE status = 'active';
+CREATE INDEX leases_of_node ON leases (node, status);
+CREATE INDEX leases_of_revision ON leases (revision, status);
+CREATE INDEX leases_by_status ON leases (status);
 CREATE TABLE lease_budgets (
   lease TEXT NOT NULL, position INTEGER NOT NULL, incentive TEXT NOT NULL, reserved_minor INTEGER NOT NULL, paid_minor INTEGER NOT NULL,
   PRIMARY KEY (lease, position)

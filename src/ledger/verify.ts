@@ -3,7 +3,7 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 import type {LedgerMachine} from '../core/exchange/ledger-machine.ts'
-import type {JournalGroup} from './group.ts'
+import {decodeBody, type JournalGroup} from './group.ts'
 import {JOURNAL_FILE, type JournalHead, JournalReader} from './journal.ts'
 import {ProjectionCheck} from './projection-check.ts'
 import {PROJECTIONS_FILE} from './projection-schema.ts'
@@ -92,10 +92,10 @@ function openProjections(directory: string, machine: LedgerMachine): ProjectionC
   return existsSync(path) ? ProjectionCheck.open(path, machine.state) : undefined
 }
 
-/** Signatures that a replay of this group has checked: one a command, three where it carries a receipt. */
+/** Signatures that a replay of this group has checked: one a command, two more where it carries a receipt. */
 function signaturesIn(group: JournalGroup): number {
-  const text = new TextDecoder().decode(group.body)
-  return group.lastSeq - group.firstSeq + 1 + 2 * (text.split('\\"gatewaySignature\\"').length - 1)
+  const types = decodeBody(group.body).map(({command}) => (JSON.parse(command.body) as {type: string}).type)
+  return types.reduce((sum, type) => sum + (type === 'receipt.pay' ? 3 : 1), 0)
 }
 
 async function nextTurn(signal: AbortSignal): Promise<void> {
