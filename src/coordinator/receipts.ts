@@ -2,6 +2,7 @@ import {isCreoError} from '../core/errors.ts'
 import {type Receipt, receiptId} from '../core/protocol/receipts.ts'
 import {sha256Hex} from '../identity/keys.ts'
 import {openReceipt} from '../identity/receipts.ts'
+import type {LedgerReads} from '../ledger/port.ts'
 import type {OwnCommands} from './own-commands.ts'
 
 export interface ReceiptAnswer {
@@ -15,16 +16,24 @@ export interface ReceiptAnswer {
 /** Errors of the moment: the same receipt may be paid later. */
 const TEMPORARY: ReadonlySet<string> = new Set(['overloaded', 'unavailable', 'timeout', 'interrupted', 'internal'])
 
+export interface ReceiptTools {
+  readonly commands: OwnCommands
+  readonly reads: Pick<LedgerReads, 'receipt' | 'lease'>
+}
+
 /** Pays receipts side by side, so that they share a group of the journal. Each is answered on its own. */
-export function payReceipts(commands: OwnCommands, receipts: readonly Receipt[], signal: AbortSignal): Promise<ReceiptAnswer[]> {
-  return Promise.all(receipts.map((receipt) => payReceipt(commands, receipt, signal)))
+export function payReceipts(tools: ReceiptTools, receipts: readonly Receipt[], signal: AbortSignal): Promise<ReceiptAnswer[]> {
+  return Promise.all(receipts.map((receipt) => payReceipt(tools, receipt, signal)))
 }
 
 /** The ledger checks both signatures, also those of a gateway that was revoked since, and that the receipt was not paid before. */
-async function payReceipt(commands: OwnCommands, receipt: Receipt, signal: AbortSignal): Promise<ReceiptAnswer> {
+async function payReceipt({commands, reads}: ReceiptTools, receipt: Receipt, signal: AbortSignal): Promise<ReceiptAnswer> {
   let id = ''
   try {
-    id = receiptId(openReceipt(receipt).proposal)
+    const {proposal} = openReceipt(receipt)
+    id = receiptId(proposal)
+    const known = knownAnswer(reads, id, proposal.lease)
+    if (known) return known
     const cause = `receipt:${sha256Hex([receipt.proposal, receipt.attestation].join('\n'))}`
     const answer = await commands.submit({type: 'receipt.pay', receipt}, cause, signal)
     if (answer.status === 'applied') return {id, status: 'paid'}
@@ -34,4 +43,11 @@ async function payReceipt(commands: OwnCommands, receipt: Receipt, signal: Abort
     if (!isCreoError(error)) throw error
     return {id, status: TEMPORARY.has(error.code) ? 'retry' : 'rejected', code: error.code, message: error.message}
   }
+}
+
+/** Receipts are public: what is settled already is answered without a line in the journal, or anyone could fill it by sending them again. */
+function knownAnswer(reads: ReceiptTools['reads'], id: string, lease: string): ReceiptAnswer | undefined {
+  if (reads.receipt(id)) return {id, status: 'already_paid'}
+  if (reads.lease(lease)?.status === 'active') return undefined
+  return {id, status: 'rejected', code: 'expired', message: `${lease} has ended and its budget is returned, or it never was.`}
 }

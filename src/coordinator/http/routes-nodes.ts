@@ -58,7 +58,7 @@ export function nodeRoutes(app: FastifyInstance, tools: NodeTools): void {
       bodyBytesMax: RECEIPTS_BYTES_MAX,
       answer: z.object({answers: z.array(receiptAnswerSchema)})
     },
-    async ({body, signal}) => ({answers: await payReceipts(tools.commands, body.receipts, signal)})
+    async ({body, signal}) => ({answers: await payReceipts({commands: tools.commands, reads: tools.ledger.reads}, body.receipts, signal)})
   )
 }
 
