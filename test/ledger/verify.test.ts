@@ -80,7 +80,7 @@ describe('verifying a ledger', () => {
       'UPDATE groups SET body = CAST(replace(CAST(body AS TEXT), \'"lots":2\', \'"lots":3\') AS BLOB) WHERE number = 17',
       17
     ],
-    ['a changed hash', "UPDATE groups SET hash = 'f' || substr(hash, 2) WHERE number = 5", 5],
+    ['a changed hash', "UPDATE groups SET hash = 'x' || substr(hash, 2) WHERE number = 5", 5],
     ['a group that is gone', 'DELETE FROM groups WHERE number = 9', 9],
     ['groups cut off at the end', 'DELETE FROM groups WHERE number > 12', 13],
     ['a changed ruleset', "UPDATE groups SET ruleset = '2' WHERE number = 3", 3]
