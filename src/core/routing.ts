@@ -1,3 +1,4 @@
+import {isLoopback} from './loopback.ts'
 import type {RoutesTable} from './protocol/tables.ts'
 
 /** What a request is for, once its address is understood (DESIGN.md §4). */
@@ -30,7 +31,6 @@ export interface RoutingIndex {
 }
 
 const LOCAL_DOMAIN = 'localhost'
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 const PATH_FORM = /^\/@([a-z0-9-]{1,63})(?=[/?]|$)/
 
 /** `domains` are those of the gateway besides `localhost`. */
@@ -50,7 +50,7 @@ export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly 
 /** Where a request goes, by its Host header and its target (path and query); undefined when nothing has that address. */
 export function routeRequest(index: RoutingIndex, host: string, target: string): Destination | undefined {
   const name = hostName(host)
-  if (LOOPBACK.test(name)) {
+  if (isLoopback(name)) {
     const match = PATH_FORM.exec(target)
     if (match?.[1] === undefined) return undefined
     const rest = target.slice(match[0].length)

@@ -1,4 +1,5 @@
 import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
+import {createServer as createTlsServer} from 'node:https'
 import {CreoError} from '../core/errors.ts'
 import type {TunnelServer} from '../tunnel/accept.ts'
 import {answerError} from './answer-error.ts'
@@ -32,6 +33,8 @@ export interface GatewayStatus {
 
 export interface AdminServerOptions {
   readonly tunnel: TunnelServer
+  /** Certificate and private key; left out on loopback, where nobody listens in. */
+  readonly tls?: {readonly cert: string; readonly key: string}
   status(): GatewayStatus
   /** Prometheus text. */
   metrics(): string
@@ -39,12 +42,9 @@ export interface AdminServerOptions {
 
 /** The listener that miners dial; it also tells the operator how the gateway does. */
 export function createAdminServer(options: AdminServerOptions): Server {
-  const server = createServer({
-    maxHeaderSize: HEADERS_BYTES_MAX,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: HEADERS_TIMEOUT_MS,
-    noDelay: true
-  })
+  const limits = {maxHeaderSize: HEADERS_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS, noDelay: true}
+  const {tls} = options
+  const server = tls === undefined ? createServer(limits) : createTlsServer({...limits, ...tls, minVersion: 'TLSv1.3', allowHalfOpen: true})
   server.maxConnections = CONNECTIONS_MAX
   server.on('request', (request, response) => answer(options, request, response))
   server.on('upgrade', options.tunnel.handleUpgrade)

@@ -1,6 +1,7 @@
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {ScaleSettings} from '../core/autoscaling.ts'
+import {isLoopback} from '../core/loopback.ts'
 import type {RoutesTable} from '../core/protocol/tables.ts'
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
 import {hostName, indexRoutes, type RoutingIndex} from '../core/routing.ts'
@@ -8,6 +9,7 @@ import {gatewayIdOf, type KeyPair} from '../identity/keys.ts'
 import type {Log} from '../telemetry/log.ts'
 import {createTunnelServer, type TunnelServer} from '../tunnel/accept.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
+import {selfSignedCertificate} from '../tunnel/self-signed.ts'
 import {createAdminServer, type GatewayStatus} from './admin-server.ts'
 import {Fleet} from './fleet.ts'
 import {LeaseBudgets} from './lease-budgets.ts'
@@ -136,10 +138,15 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    const {listen, tunnelListen, source, windowMs, log, monotonicMs} = this.#options
+    const {listen, tunnelListen, source, windowMs, log, monotonicMs, key} = this.#options
     try {
       await this.#routes.load()
-      const admin = createAdminServer({tunnel: this.#tunnel, status: () => this.status(), metrics: () => this.#metricsText()})
+      const admin = createAdminServer({
+        tunnel: this.#tunnel,
+        ...(!isLoopback(tunnelListen.host) && {tls: selfSignedCertificate(key, this.id)}),
+        status: () => this.status(),
+        metrics: () => this.#metricsText()
+      })
       this.#admin = await listenOn(admin, tunnelListen)
       const serve = {fleet: this.#fleet, routing: () => this.#routing, onWork: this.#onWork, metrics: this.#metrics, monotonicMs, log}
       this.#public = await listenOn(createPublicServer(serve), listen)

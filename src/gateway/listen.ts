@@ -1,6 +1,7 @@
 import {once} from 'node:events'
 import type {Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
+import {Server as TlsServer} from 'node:tls'
 import {CreoError} from '../core/errors.ts'
 
 /** Longest wait for requests under way when a server closes. */
@@ -8,7 +9,7 @@ const CLOSE_MAX_MS = 10_000
 
 export interface Listening {
   readonly port: number
-  /** `http://host:port`. */
+  /** `http://host:port`, or `https:` for a TLS server. */
   readonly url: string
   /** Takes no new connections, waits a while for what runs, then cuts it. */
   close(): Promise<void>
@@ -33,7 +34,7 @@ export async function listenOn(server: Server, address: {readonly host: string; 
   const bound = (server.address() as AddressInfo).port
   return {
     port: bound,
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    url: `${server instanceof TlsServer ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     close: async () => {
       const closed = once(server, 'close')
       server.close()

@@ -3,6 +3,7 @@ import {type IncomingMessage, request} from 'node:http'
 import {connect as connectTcp, isIP, type Socket} from 'node:net'
 import {type ConnectionOptions, connect as connectTls} from 'node:tls'
 import {CreoError, ERROR_CODES, type ErrorCode} from '../core/errors.ts'
+import {isLoopback} from '../core/loopback.ts'
 import {apiErrorSchema} from '../core/protocol/api.ts'
 import {TUNNEL_HELLO_HEADER, TUNNEL_PATH, TUNNEL_UPGRADE, type TunnelHello} from '../core/protocol/tunnel.ts'
 import {signHello} from '../identity/hello.ts'
@@ -58,6 +59,12 @@ export async function dialUpgrade(dial: TunnelDial, kind: TunnelHello['kind']): 
 function connectTo(url: URL, gatewayId: string, signal: AbortSignal): Promise<Socket> {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const secure = url.protocol === 'https:'
+  if (!secure && !isLoopback(host)) {
+    const message = `The tunnel address ${url.origin} is neither https nor on this machine.`
+    return Promise.reject(
+      new CreoError('invalid_input', message, {hint: 'Ask the operator of the gateway to admit it with its https address.'})
+    )
+  }
   const port = Number(url.port) || (secure ? 443 : 80)
   return new Promise((resolve, reject) => {
     const socket = secure ? connectTls(tlsOptions(host, port)) : connectTcp({host, port, allowHalfOpen: true})
@@ -103,9 +110,11 @@ function upgrade(socket: Socket, dial: TunnelDial, kind: TunnelHello['kind'], si
     atMs: dial.now(),
     exporter: exporterOf(socket)
   }
-  const headers = {connection: 'Upgrade', upgrade: TUNNEL_UPGRADE, [TUNNEL_HELLO_HEADER]: signHello(hello, nodeKey)}
+  // The connection stands, with or without TLS: what node:http is told of it is the Host alone.
+  const {host} = new URL(gateway.tunnelUrl)
+  const headers = {host, connection: 'Upgrade', upgrade: TUNNEL_UPGRADE, [TUNNEL_HELLO_HEADER]: signHello(hello, nodeKey)}
   return new Promise((resolve, reject) => {
-    const asked = request(new URL(TUNNEL_PATH, gateway.tunnelUrl), {headers, signal, createConnection: () => socket})
+    const asked = request({path: TUNNEL_PATH, headers, signal, createConnection: () => socket})
     asked.once('upgrade', (_response, _socket, head) => {
       socket.pause()
       resolve({socket, head})

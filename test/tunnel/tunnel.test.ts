@@ -1,16 +1,18 @@
 import {once} from 'node:events'
 import {createServer, request, type Server} from 'node:http'
+import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {afterEach, describe, expect, it} from 'vitest'
 import type {GatewayMessage, MinerMessage} from '../../src/core/protocol/tunnel.ts'
 import {bindLine} from '../../src/core/protocol/tunnel.ts'
 import {signHello} from '../../src/identity/hello.ts'
-import {gatewayIdOf, generateKeyPair, nodeIdOf} from '../../src/identity/keys.ts'
+import {gatewayIdOf, generateKeyPair, type KeyPair, nodeIdOf} from '../../src/identity/keys.ts'
 import {createTunnelServer, type TunnelServer} from '../../src/tunnel/accept.ts'
 import {type ConnectTunnelOptions, connectTunnel, keepTunnel, type TunnelSession} from '../../src/tunnel/dial.ts'
 import {randomToken} from '../../src/tunnel/dial-upgrade.ts'
 import type {MinerLink} from '../../src/tunnel/miner-link.ts'
+import {selfSignedCertificate} from '../../src/tunnel/self-signed.ts'
 
 const NETWORK = 'a'.repeat(64)
 const NOW_MS = 1_800_000_000_000
@@ -33,8 +35,9 @@ interface Gateway {
 const nodeKey = generateKeyPair()
 const node = nodeIdOf(nodeKey.publicKey)
 
-async function openGateway({pingMs}: {pingMs?: number} = {}): Promise<Gateway> {
-  const id = gatewayIdOf(generateKeyPair().publicKey)
+async function openGateway({pingMs, certificateOf}: {pingMs?: number; certificateOf?: (own: KeyPair) => KeyPair} = {}): Promise<Gateway> {
+  const key = generateKeyPair()
+  const id = gatewayIdOf(key.publicKey)
   const events = new EventTarget()
   const messages: MinerMessage[] = []
   const next = <T>(type: string): Promise<T> =>
@@ -51,7 +54,8 @@ async function openGateway({pingMs}: {pingMs?: number} = {}): Promise<Gateway> {
     },
     ...(pingMs !== undefined && {pingMs})
   })
-  const server = createServer().listen(0, '127.0.0.1')
+  const tls = certificateOf === undefined ? undefined : {...selfSignedCertificate(certificateOf(key), id), allowHalfOpen: true}
+  const server = (tls === undefined ? createServer() : createTlsServer(tls)).listen(0, '127.0.0.1')
   server.on('upgrade', tunnel.handleUpgrade)
   await once(server, 'listening')
   closers.push(() => {
@@ -59,7 +63,7 @@ async function openGateway({pingMs}: {pingMs?: number} = {}): Promise<Gateway> {
     server.close()
     server.closeAllConnections()
   })
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {tunnel, server, url, id, messages, nextLink: () => next('link'), nextMessage: () => next('message')}
 }
 
@@ -220,6 +224,28 @@ describe('the tunnel', () => {
     expect(lost).toEqual(['unavailable'])
     stop.abort()
     await kept
+  })
+})
+
+describe('the tunnel over TLS', () => {
+  it('stands when the certificate is made with the key of the gateway, half-closes included', async () => {
+    const gateway = await openGateway({certificateOf: (own) => own})
+    const linked = gateway.nextLink()
+    await connectTunnel(dialOptions(gateway, {onBind: echo}))
+    const socket = await (await linked).takeDataSocket(never)
+    socket.end(`${bindLine('one')}hello`)
+    expect(await textOf(socket)).toBe('one:hello')
+  })
+
+  it('is refused by the miner when the certificate is made with another key', async () => {
+    const gateway = await openGateway({certificateOf: () => generateKeyPair()})
+    await expect(connectTunnel(dialOptions(gateway))).rejects.toMatchObject({code: 'bad_signature'})
+    expect(gateway.tunnel.links.size).toBe(0)
+  })
+
+  it('is what an address outside this machine must be', async () => {
+    const gateway = {...(await openGateway()), url: 'http://gateway.example:7800'}
+    await expect(connectTunnel(dialOptions(gateway))).rejects.toMatchObject({code: 'invalid_input'})
   })
 })
 
