@@ -129,18 +129,18 @@ async function startGateway(directory: string, functionSocket: string, stops: ((
     functionSocket,
     tunnelUrl: ''
   }
-  const gateway = startProcess('gateway-process.ts', setup)
+  const gateway = startProcess(new URL('./gateway/gateway-process.ts', import.meta.url), setup)
   stops.push(() => stopProcess(gateway))
   const [ready] = await once(gateway, 'message')
   const {publicUrl, tunnelUrl} = z.object({publicUrl: z.string(), tunnelUrl: z.string()}).parse(ready)
-  const miner = startProcess('miner-process.ts', {...setup, tunnelUrl})
+  const miner = startProcess(new URL('./gateway/miner-process.ts', import.meta.url), {...setup, tunnelUrl})
   stops.push(() => stopProcess(miner))
   await once(miner, 'message')
   return {pid: gateway.pid ?? 0, url: publicUrl}
 }
 
-function startProcess(file: string, setup: Setup): ChildProcess {
-  return fork(new URL(`./gateway/${file}`, import.meta.url), [JSON.stringify(setup)], {stdio: ['ignore', 'inherit', 'inherit', 'ipc']})
+function startProcess(file: URL, setup: Setup): ChildProcess {
+  return fork(file, [JSON.stringify(setup)], {stdio: ['ignore', 'inherit', 'inherit', 'ipc']})
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {
