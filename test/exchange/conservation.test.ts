@@ -4,8 +4,8 @@ import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {deployOf, HOUR_MS, receiptOf, START_MS, World} from './world.ts'
 
 const IS_LONG = process.env.CREO_TEST_TIER === 'long'
-const RUNS = IS_LONG ? 500 : 50
-const STEPS = IS_LONG ? 2000 : 200
+const RUNS = IS_LONG ? 200 : 50
+const STEPS = IS_LONG ? 1000 : 200
 
 const ORGS = ['creometry', 'acme', 'bolt'] as const
 const PEOPLE = [...ORGS, 'ann', 'bob'] as const

@@ -1,0 +1,89 @@
+import {join} from 'node:path'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {accountIdOf} from '../../src/identity/commands.ts'
+import {JournalReader} from '../../src/ledger/journal.ts'
+import {JournalThread} from '../../src/ledger/journal-thread.ts'
+import {SqliteReads} from '../../src/ledger/reads.ts'
+import {machineOf} from '../../src/ledger/replay.ts'
+import {QUEUE_MAX, SqliteLedger} from '../../src/ledger/sqlite-ledger.ts'
+import {LedgerWorld} from './ledger-world.ts'
+
+let world: LedgerWorld
+
+beforeEach(async () => {
+  world = await LedgerWorld.make()
+})
+
+afterEach(async () => {
+  await world.remove()
+})
+
+/** The ledger's parts put together around a machine that a test can get at. */
+async function openParts(): Promise<{ledger: SqliteLedger; machine: ReturnType<typeof machineOf>; journal: JournalReader}> {
+  const machine = machineOf(world.genesisText)
+  const {networkId, genesis} = machine.state
+  const [journalPath, projectionsPath] = ['journal.sqlite', 'ledger.sqlite'].map((file) => join(world.directory, file)) as [string, string]
+  const {volumeBucketMs, volumeBuckets} = genesis
+  const thread = await JournalThread.start({journalPath, projectionsPath, networkId, volumeBucketMs})
+  await thread.project()
+  const now = (): number => world.nowMs
+  const reads = new SqliteReads(projectionsPath, {journal: new JournalReader(journalPath, networkId), now, volumeBucketMs, volumeBuckets})
+  return {ledger: new SqliteLedger({machine, thread, reads, now}), machine, journal: new JournalReader(journalPath, networkId)}
+}
+
+function createAccount(name: string): CommandBody {
+  return {type: 'account.create', name, keys: [{publicKey: world.key(name).publicKey, roles: ['owner']}]}
+}
+
+describe('a ledger that can not go on', () => {
+  it('stops before it writes a group when a rule is broken, says so once, and refuses everything after', async () => {
+    await world.close()
+    const {ledger, machine, journal} = await openParts()
+    const failures: string[] = []
+    ledger.onFailed((error) => failures.push(error.message))
+    machine.state.mintedMicroGutta = machine.state.genesis.emission.totalMicroGutta + 1
+    const command = world.sign('ann', createAccount('ann'), {as: 'new'})
+    await expect(ledger.submit(command, world.signal)).rejects.toMatchObject({code: 'unavailable'})
+    await expect(ledger.submit(command, world.signal)).rejects.toMatchObject({code: 'unavailable'})
+    await expect(ledger.projected(1, world.signal)).rejects.toMatchObject({code: 'unavailable'})
+    expect(failures).toEqual(['more minted than the emission allows'])
+    expect(journal.head()).toEqual({number: 0, lastSeq: 0, hash: world.network})
+    journal.close()
+    await ledger.close()
+  })
+
+  it('stops when a command breaks a rule while it is applied', async () => {
+    await world.close()
+    const {ledger, machine, journal} = await openParts()
+    const command = world.sign('ann', createAccount('ann'), {as: 'new'})
+    const taken = {index: 0, id: accountIdOf(command), name: 'other', keys: [], openOrders: 0}
+    machine.state.accountsById.set(taken.id, taken)
+    await expect(ledger.submit(command, world.signal)).rejects.toMatchObject({code: 'internal'})
+    await expect(ledger.submit(command, world.signal)).rejects.toMatchObject({code: 'unavailable'})
+    expect(journal.head().number).toBe(0)
+    journal.close()
+    await ledger.close()
+  })
+})
+
+describe('waiting for the ledger', () => {
+  it('ends at the signal, while the command goes its way', async () => {
+    const stop = new AbortController()
+    const command = world.sign('ann', createAccount('ann'), {as: 'new'})
+    const answer = world.ledger.submit(command, stop.signal)
+    stop.abort()
+    await expect(answer).rejects.toMatchObject({code: 'interrupted'})
+    expect(await world.submit(command)).toMatchObject({status: 'applied', seq: 1})
+    await expect(world.ledger.projected(99, stop.signal)).rejects.toMatchObject({code: 'interrupted'})
+    await expect(world.ledger.submit(command, stop.signal)).rejects.toMatchObject({code: 'interrupted'})
+  })
+
+  it.runIf(process.env.CREO_TEST_TIER === 'long')('is refused when too many commands wait for the disk', async () => {
+    await world.settle()
+    const commands = Array.from({length: QUEUE_MAX + 1}, () => world.sign('ann', {type: 'order.cancel', order: 'ord_1'}))
+    const answers = await Promise.allSettled(commands.map((command) => world.submit(command)))
+    expect(answers.at(-1)).toMatchObject({status: 'rejected', reason: {code: 'overloaded'}})
+    expect(answers.slice(0, -1).filter((answer) => answer.status === 'rejected')).toEqual([])
+  })
+})
