@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto'
 import {decideScale, SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
-import type {RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
+import type {LeaseEntry, RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
@@ -101,7 +101,7 @@ export class Fleet {
       if (this.#of(link).length === 0) this.#options.onDrained()
     } else if (message.type === 'budget_empty') {
       this.#options.budgets.refuse(message.lease)
-      for (const instance of this.#instances.values()) if (instance.lease === message.lease) this.#drain(instance)
+      for (const instance of this.#instances.values()) if (instance.lease.id === message.lease) this.#drain(instance)
     }
   }
 
@@ -133,10 +133,26 @@ export class Fleet {
 
   /** Ends what no lease covers any more, or what has earned its lease's budget. */
   endUnleased(): void {
-    const leased = new Set(this.#table?.leases.filter((lease) => lease.endsAtMs > this.#options.now()).map((lease) => lease.id))
+    const nowMs = this.#options.now()
+    const standing = (lease: LeaseEntry): boolean => lease.endsAtMs > nowMs && !this.#options.budgets.isEmpty(lease.id)
+    const leases = this.#table?.leases ?? []
     for (const instance of this.#instances.values()) {
-      if (!leased.has(instance.lease) || this.#options.budgets.isEmpty(instance.lease)) this.#drain(instance)
+      const listed = leases.find((lease) => lease.id === instance.lease.id)
+      const pool = this.#pools.get(instance.revision.id)
+      const goesOn = listed === undefined ? standing(instance.lease) && this.#awaitsSuccessor(instance, pool, standing) : standing(listed)
+      if (!goesOn) this.#drain(instance)
     }
+  }
+
+  /** A lease that a newer one of its revision has followed is served by until an instance under the newer one is warm. */
+  #awaitsSuccessor(instance: Instance, pool: RevisionPool | undefined, standing: (lease: LeaseEntry) => boolean): boolean {
+    const successors = new Set(
+      this.#table?.leases.filter((lease) => lease.revision === instance.revision.id && standing(lease)).map(({id}) => id)
+    )
+    if (pool === undefined || successors.size === 0) return false
+    if ([...pool.instances].some((other) => !other.draining && successors.has(other.lease.id))) return false
+    if (pool.starting === 0) this.#startOne(pool)
+    return true
   }
 
   /** Starts and stops what load and table ask for. */
@@ -221,7 +237,7 @@ export class Fleet {
       return
     }
     this.#options.onColdStart(start.pool.entry, this.#options.monotonicMs() - start.askedAtMs)
-    this.#add(start.pool, link, id, start.lease.id)
+    this.#add(start.pool, link, id, start.lease)
     this.#settle()
   }
 
@@ -245,10 +261,10 @@ export class Fleet {
       link.send({type: 'stop', instance: found.instance, graceMs: STOP_GRACE_MS})
       return
     }
-    this.#add(pool, link, found.instance, lease.id)
+    this.#add(pool, link, found.instance, lease)
   }
 
-  #add(pool: RevisionPool, link: MinerLink, id: string, lease: string): void {
+  #add(pool: RevisionPool, link: MinerLink, id: string, lease: LeaseEntry): void {
     const instance = new Instance({id, revision: pool.entry, lease, link, monotonicMs: this.#options.monotonicMs()})
     this.#instances.set(id, instance)
     pool.add(instance)
@@ -328,6 +344,6 @@ export class Fleet {
   #count(instance: Instance, monotonicMs: number): void {
     const {node, lease, revision} = instance
     const mibMs = instance.takeMibMs(monotonicMs)
-    if (mibMs > 0) this.#options.onWork({node, lease, revision: revision.id}, {mibMs})
+    if (mibMs > 0) this.#options.onWork({node, lease: lease.id, revision: revision.id}, {mibMs})
   }
 }

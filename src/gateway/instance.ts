@@ -2,7 +2,7 @@ import type {Socket} from 'node:net'
 import {Pool} from 'undici'
 import {CreoError} from '../core/errors.ts'
 import {instanceMibMs} from '../core/metering.ts'
-import type {RevisionEntry} from '../core/protocol/tables.ts'
+import type {LeaseEntry, RevisionEntry} from '../core/protocol/tables.ts'
 import {bindLine} from '../core/protocol/tunnel.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 
@@ -16,7 +16,7 @@ export const RESPONSE_HEADERS_MAX = 64 * 1024
 export class Instance {
   readonly id: string
   readonly revision: RevisionEntry
-  readonly lease: string
+  readonly lease: LeaseEntry
   readonly link: MinerLink
   /** Speaks HTTP to the function through the tunnel, one request at a time on each connection. */
   readonly dispatcher: Pool
@@ -29,7 +29,7 @@ export class Instance {
   constructor(options: {
     readonly id: string
     readonly revision: RevisionEntry
-    readonly lease: string
+    readonly lease: LeaseEntry
     readonly link: MinerLink
     readonly monotonicMs: number
   }) {

@@ -112,7 +112,7 @@ async function acquire(
 
 function count({onWork}: ServeOptions, instance: Instance, outcome: ExchangeOutcome): void {
   const {bytesIn, bytesOut, kind} = outcome
-  const of = {node: instance.node, revision: instance.revision.id, lease: instance.lease}
+  const of = {node: instance.node, revision: instance.revision.id, lease: instance.lease.id}
   // A timeout is the function's own doing: it is neither paid nor held against the node.
   const failed = kind === 'failed' && outcome.error?.code !== 'timeout' ? 1 : 0
   onWork(of, {requests: kind === 'answered' ? 1 : 0, requestsFailed: failed, bytesIn, bytesOut})

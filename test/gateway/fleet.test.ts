@@ -116,6 +116,30 @@ describe('instances', () => {
     expect((await world.ask('/')).headers['x-revision']).toBe('rev_1')
   })
 
+  it('under a lease that was followed by another serve until one under the new lease is warm', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    const before = (await world.ask('/')).headers['x-instance'] as string
+    const stopped = miner.next('stop')
+    const started = miner.next('start')
+    world.table.leases[0] = {...world.table.leases[0]!, id: 'lea_7'}
+    world.publish()
+    expect((await started).lease).toBe('lea_7')
+    expect((await stopped).instance).toBe(before)
+    const after = await world.ask('/')
+    expect([after.status, after.headers['x-instance']]).toEqual([200, (await started).instance])
+  })
+
+  it('are ended when their lease ends without another', async () => {
+    world = await openGatewayWorld()
+    const miner = await world.addMiner({serve: hello})
+    await world.ask('/')
+    const stopped = miner.next('stop')
+    world.table.leases.splice(0, 1)
+    world.publish()
+    await stopped
+  })
+
   it('are kept at the least number, and all ended when nobody asks', async () => {
     const scale = {...SCALE_SETTINGS, stableWindowMs: 100, panicWindowMs: 50, zeroGraceMs: 50}
     world = await openGatewayWorld({scale, tickMs: 20})
