@@ -35,13 +35,14 @@ export interface DrainOptions {
 export async function drain(options: DrainOptions): Promise<DrainReport> {
   const {instances, meter, store, outbox, sendLastHeartbeat, monotonicMs} = options
   const told = sendLastHeartbeat(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS)).catch(() => false)
+  // Gateways stop what is idle as soon as they hear of the draining: it counts as ours.
+  const containersStopped = instances.count
   const inTime = await untilQuiet(instances, monotonicMs)
-  const running = instances.all
-  await Promise.all(running.map(({instance}) => instances.end(instance, STOP_GRACE_MS)))
+  await instances.endAll(STOP_GRACE_MS)
   if (meter.hasUnsignedBytes) await untilSigned(store, monotonicMs)
   await told
   await outbox.flush(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS))
-  return {containersStopped: running.length, inTime, receiptsWaiting: store.pendingCount()}
+  return {containersStopped, inTime, receiptsWaiting: store.pendingCount()}
 }
 
 /** No gateway waits for the first byte of an answer, and no answer is being sent. */
@@ -50,7 +51,7 @@ async function untilQuiet(instances: Instances, monotonicMs: () => number): Prom
   let bytes = instances.bytesMoved
   let movedAtMs = beganMs
   while (monotonicMs() - beganMs < FINISH_MAX_MS) {
-    if (instances.all.length === 0) return true
+    if (instances.count === 0) return true
     if (instances.waiting === 0 && monotonicMs() - movedAtMs >= QUIET_MS) return true
     await delay(LOOK_EVERY_MS)
     if (instances.bytesMoved !== bytes) movedAtMs = monotonicMs()

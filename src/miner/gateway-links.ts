@@ -40,17 +40,22 @@ export class GatewayLinks {
     return [...this.#links.values()].map(({entry, session}) => ({id: entry.id, name: entry.name, connected: session !== undefined}))
   }
 
-  /** Dials new gateways, leaves those that are gone, dials anew where the address has changed. Answers who is gone. */
+  /**
+   * Dials new gateways, leaves those that are gone, dials anew where the address has changed. A gateway that could not be reached or did not
+   * know this node is dialled at once: a newer table is why it may now. Answers who is gone.
+   */
   sync(gateways: readonly GatewayEntry[]): readonly string[] {
     const gone: string[] = []
+    const lost = new Map([...this.#links].map(([id, link]) => [id, link.lostSinceMs]))
     for (const [id, link] of this.#links) {
       const entry = gateways.find((gateway) => gateway.id === id)
-      if (entry?.tunnelUrl === link.entry.tunnelUrl && entry.publicKey === link.entry.publicKey) continue
+      const isSame = entry?.tunnelUrl === link.entry.tunnelUrl && entry.publicKey === link.entry.publicKey
+      if (isSame && link.lostSinceMs === undefined) continue
       link.stop.abort()
       this.#links.delete(id)
       if (entry === undefined) gone.push(id)
     }
-    for (const entry of gateways) if (!this.#links.has(entry.id)) this.#links.set(entry.id, this.#dial(entry))
+    for (const entry of gateways) if (!this.#links.has(entry.id)) this.#links.set(entry.id, this.#dial(entry, lost.get(entry.id)))
     return gone
   }
 
@@ -80,7 +85,7 @@ export class GatewayLinks {
     this.#links.clear()
   }
 
-  #dial(entry: GatewayEntry): Link {
+  #dial(entry: GatewayEntry, lostSinceMs: number | undefined): Link {
     const {network, nodeKey, now, monotonicMs, log, greet, onMessage, onBind} = this.#options
     const stop = new AbortController()
     const first = Promise.withResolvers<void>()
@@ -106,7 +111,8 @@ export class GatewayLinks {
       onMessage: (message) => onMessage(entry, message),
       onBind: (instance, socket, head) => onBind(entry, instance, socket, head)
     })
-    const link: Link = {entry, stop, tried: first.promise, ended, session: undefined, lostSinceMs: undefined}
+    void ended.then(() => first.resolve())
+    const link: Link = {entry, stop, tried: first.promise, ended, session: undefined, lostSinceMs}
     return link
   }
 }

@@ -77,8 +77,14 @@ export class Instances {
     this.#options = options
   }
 
+  /** Those that are started and not asked to stop. */
   get all(): readonly HeldInstance[] {
     return [...this.#held.values()].filter((held) => held.isReady && !held.stopping)
+  }
+
+  /** How many there are, in whatever state. */
+  get count(): number {
+    return this.#held.size
   }
 
   /** Connections on which a gateway waits for an answer. */
@@ -135,6 +141,12 @@ export class Instances {
     if (held === undefined || held.stopping) return
     await this.#remove(held, graceMs)
     this.#options.onEnded(held, held.exit ?? EXIT_TERMINATED)
+  }
+
+  /** Ends all, those included that are starting or being stopped already, and resolves when nothing is left. */
+  async endAll(graceMs: number): Promise<void> {
+    const held = [...this.#held.values()]
+    await Promise.all(held.map((one) => (one.stopping ? this.#remove(one, graceMs) : this.end(one.instance, graceMs))))
   }
 
   /** Stops one instance because its gateway says so; stopping what is gone does nothing. */

@@ -29,8 +29,9 @@ export class LogRing {
   /** Follows one instance's output until it ends. */
   follow(output: Readable, origin: {readonly revision: string; readonly instance: string; readonly now: () => number}): void {
     const {revision, instance, now} = origin
-    output.on('error', () => output.destroy())
     const lines = createInterface({input: output, crlfDelay: Number.POSITIVE_INFINITY})
+    // An output that breaks off has ended: readline passes its error on, and nobody waits for more lines.
+    lines.on('error', () => lines.close())
     lines.on('line', (line) => this.add({revision, instance, atMs: now(), line}))
   }
 

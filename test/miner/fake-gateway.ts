@@ -13,6 +13,8 @@ type MessageOf<T extends MinerMessage['type']> = Extract<MinerMessage, {type: T}
 export interface FakeGateway extends GatewaySide {
   readonly entry: {id: string; publicKey: string; name: string; tunnelUrl: string; publicUrl: string}
   readonly messages: readonly MinerMessage[]
+  /** Hellos of nodes that it does not know. */
+  readonly refused: number
   link(node: string): Promise<MinerLink>
   /** The first message of one of these types that no earlier call has taken. */
   next<T extends MinerMessage['type']>(...types: readonly T[]): Promise<MessageOf<T>>
@@ -27,10 +29,14 @@ export async function startFakeGateway(options: {
   const side = gatewaySide(options.network)
   const messages: MinerMessage[] = []
   const taken = new Set<MinerMessage>()
+  let refused = 0
   const tunnels: TunnelServer = createTunnelServer({
     network: options.network,
     gatewayId: side.id,
-    publicKeyOf: (node) => options.nodes.get(node),
+    publicKeyOf: (node) => {
+      if (!options.nodes.has(node)) refused += 1
+      return options.nodes.get(node)
+    },
     now: Date.now,
     onLink: () => undefined,
     onMessage: (_link, message) => void messages.push(message)
@@ -51,6 +57,9 @@ export async function startFakeGateway(options: {
   return {
     ...side,
     messages,
+    get refused() {
+      return refused
+    },
     entry: {id: side.id, publicKey: side.publicKey, name: 'one', tunnelUrl: url, publicUrl: url},
     link,
     next: async (...types) => {

@@ -1,3 +1,4 @@
+import {once} from 'node:events'
 import {PassThrough} from 'node:stream'
 import {expect, test} from 'vitest'
 import {heartbeatSchema} from '../../src/core/protocol/api.ts'
@@ -29,6 +30,18 @@ test('a heartbeat takes only what the protocol lets it', () => {
   const short = new LogRing()
   for (let number = 0; number < 600; number += 1) short.add(line('x'))
   expect(logs.parse(short.batch()).length).toBe(500)
+})
+
+test('an output that breaks off ends quietly, with the lines that came before', async () => {
+  const ring = new LogRing()
+  const output = new PassThrough()
+  ring.follow(output, {revision: 'rev_7', instance: 'i-1', now: () => 5})
+  output.write('one\n')
+  await expect.poll(() => ring.batch().length).toBe(1)
+  const closed = once(output, 'close')
+  output.destroy(new Error('the runtime has gone'))
+  await expect(closed).rejects.toThrow('the runtime has gone')
+  expect(ring.batch().map((one) => one.line)).toEqual(['one'])
 })
 
 test('what a function prints is cut into lines, whatever its pieces', async () => {

@@ -25,6 +25,10 @@ export interface World {
   readonly gateway: FakeGateway
   readonly nodeKey: KeyPair
   readonly node: string
+  /** The nodes that the gateway knows. */
+  readonly nodes: Map<string, string>
+  /** How often the gateway was asked for a node that it does not know. */
+  refused(): number
   readonly runtime: ContainerRuntime
   /** A table with one lease that ends in an hour, changed as said. */
   table(changes?: {spec?: Partial<RevisionSpec>; lease?: Partial<NodeTable['leases'][number]>; leases?: []; gateways?: []}): NodeTable
@@ -45,7 +49,8 @@ export async function world(body: MemoryFunction = echo): Promise<World> {
   const nodeKey = await loadOrCreateKeyFile(join(dataDirectory, 'node.key'))
   const node = nodeIdOf(nodeKey.publicKey)
   coordinator.admit(nodeKey.publicKey)
-  const gateway = await startFakeGateway({network: coordinator.network, nodes: new Map([[node, nodeKey.publicKey]])})
+  const nodes = new Map([[node, nodeKey.publicKey]])
+  const gateway = await startFakeGateway({network: coordinator.network, nodes})
   const image = await pushedImage(directory, coordinator, nodeKey)
   const runtime = createMemoryRuntime({directory: join(directory, 'r'), images: new Map([[image.manifestDigest, body]])})
   const table: World['table'] = (changes = {}) => {
@@ -62,6 +67,8 @@ export async function world(body: MemoryFunction = echo): Promise<World> {
     gateway,
     nodeKey,
     node,
+    nodes,
+    refused: () => gateway.refused,
     runtime,
     table,
     miner: (changes) => openMiner({coordinator, nodeKey, runtime, dataDirectory}, changes)

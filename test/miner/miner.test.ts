@@ -193,6 +193,39 @@ test('draining says so, lets a request that is under way finish, and stops every
   expect(await readStatus(join(w.directory, 'm'))).toMatchObject({draining: true, instances: []})
 })
 
+test('a gateway that does not know the node yet is dialled again as soon as a newer table comes', async () => {
+  const w = await world()
+  w.nodes.delete(w.node)
+  w.coordinator.setTable(w.table({leases: []}))
+  const miner = await w.miner()
+  expect(miner.status.gateways).toMatchObject([{connected: false}])
+  // Long enough failures for the tunnel's own backoff to be far from its next try.
+  await expect.poll(() => w.refused(), {timeout: 20_000}).toBeGreaterThan(5)
+  w.nodes.set(w.node, w.nodeKey.publicKey)
+  w.coordinator.setTable(w.table())
+  await expect.poll(() => miner.status.gateways, {timeout: 900}).toMatchObject([{connected: true}])
+  await miner.drain()
+})
+
+test('draining waits for containers that the gateway is stopping at the same time', async () => {
+  const terminated = Promise.withResolvers<() => void>()
+  const w = await world((process) => {
+    process.onTerminate(() => terminated.resolve(() => process.exit(0)))
+    return (_request, response) => void response.end('hi')
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  await started(w)
+  const drained = miner.drain()
+  await w.gateway.next('draining')
+  ;(await w.gateway.link(w.node)).send({type: 'stop', instance: 'i-1', graceMs: 60_000})
+  const end = await terminated.promise
+  expect((await w.runtime.list(signal)).length).toBe(1)
+  end()
+  expect(await drained).toMatchObject({containersStopped: 1})
+  expect(await w.runtime.list(signal)).toEqual([])
+})
+
 test('a host that enforces no limits takes no work of strangers', async () => {
   const w = await world()
   await expect(w.miner({allowUnlimited: false})).rejects.toMatchObject({code: 'not_a_host_of_limits'})
