@@ -10,6 +10,8 @@ export interface Places {
   readonly storage: string
   /** One JSON file for each image that was prepared. */
   readonly images: string
+  /** One directory for each instance, on disk and not in memory as `/run` is. */
+  readonly logs: string
   readonly policy: string
   readonly initPath: string
   /** Sockets and mounts; short, since a unix socket's path has at most 107 bytes. */
@@ -30,9 +32,10 @@ export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
     storage: join(state, 'storage'),
     images: join(state, 'images'),
     instances: join(run, 'i'),
+    logs: join(state, 'logs'),
     policy: join(state, 'policy.json')
   }
-  for (const directory of [places.storage, places.images, places.instances, join(state, 'network')])
+  for (const directory of [places.storage, places.images, places.logs, places.instances, join(state, 'network')])
     await mkdir(directory, {recursive: true, mode: 0o711})
   const containersConf = tools.env.CONTAINERS_CONF ?? join(state, 'containers.conf')
   if (!tools.env.CONTAINERS_CONF) await replaceFile(containersConf, containersSettings(host, join(state, 'network')))

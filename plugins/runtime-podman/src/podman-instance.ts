@@ -1,11 +1,10 @@
 import {watch} from 'node:fs'
 import {lstat} from 'node:fs/promises'
-import {PassThrough, type Readable} from 'node:stream'
-import {pipeline} from 'node:stream/promises'
+import {Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {InstanceExit, InstanceStats, InstanceTier, RuntimeInstance, RuntimeTools} from 'creo/runtime'
 import {containerName, INGRESS_SOCKET_NAME} from './container-spec.ts'
-import {unframe} from './log-frames.ts'
+import {readLog} from './log-file.ts'
 import type {PodmanService} from './podman-service.ts'
 import type {SocketDirectories} from './socket-directory.ts'
 
@@ -26,6 +25,8 @@ const WAIT_INTERVAL = '100ms'
 /** The service may die under a wait and is started again; between two attempts it gets this long. */
 const WAIT_RETRY_MS = 1000
 const WAIT_RETRIES_MAX = 1000
+const REMOVE_ATTEMPTS = 40
+const REMOVE_RETRY_MS = 50
 const CLEANUP_TIMEOUT_MS = 30_000
 /** What is told of a container that was removed before anyone could ask how it ended. */
 const EXIT_UNKNOWN: InstanceExit = {exitCode: 137, oom: false}
@@ -98,7 +99,7 @@ export class PodmanInstance implements RuntimeInstance {
     const {service, directories, onRemoved} = this.#parts
     // A paused process takes no signal, not even the last one.
     if (this.#tier === 'frozen') await service.call({method: 'POST', path: `${this.#path}/unpause`, signal})
-    await service.expect({method: 'DELETE', path: `${this.#path}?force=true&v=true&timeout=0`, signal}, `Removing ${this.id}`, [404])
+    await this.#delete(signal)
     await directories.release(this.id, signal)
     this.#removed = true
     onRemoved()
@@ -117,13 +118,20 @@ export class PodmanInstance implements RuntimeInstance {
   }
 
   logs(options: {readonly follow: boolean}, signal: AbortSignal): Readable {
-    const out = new PassThrough()
-    const path = `${this.#path}/logs?stdout=true&stderr=true&follow=${options.follow}`
-    this.#copyLog(path, out, signal).catch((error: unknown) => {
-      if (signal.aborted) out.end()
-      else out.destroy(error as Error)
-    })
-    return out
+    const path = this.#parts.directories.logPath(this.id)
+    return Readable.from(readLog({path, follow: options.follow, ended: this.exited, signal}), {objectMode: false})
+  }
+
+  /** podman's own clean-up after an exit and this removal may meet at a mount; the one that comes second then finds it busy. */
+  async #delete(signal: AbortSignal): Promise<void> {
+    const {service} = this.#parts
+    const request = {method: 'DELETE', path: `${this.#path}?force=true&v=true&timeout=0`, signal} as const
+    for (let attempt = 1; attempt < REMOVE_ATTEMPTS; attempt++) {
+      const {status} = await service.call(request)
+      if (status < 300 || status === 404) return
+      await delay(REMOVE_RETRY_MS, undefined, {signal})
+    }
+    await service.expect(request, `Removing ${this.id}`, [404])
   }
 
   get #path(): string {
@@ -202,15 +210,6 @@ export class PodmanInstance implements RuntimeInstance {
     if (answer.status !== 200) return {exitCode: waited < 0 ? EXIT_KILLED : waited, oom: false}
     const {ExitCode: exitCode, OOMKilled: oom} = (answer.body as {State: {ExitCode: number; OOMKilled: boolean}}).State
     return {exitCode, oom: oom && exitCode === EXIT_KILLED}
-  }
-
-  async #copyLog(path: string, out: PassThrough, signal: AbortSignal): Promise<void> {
-    const answer = await this.#parts.service.stream({method: 'GET', path, signal})
-    if (answer.statusCode !== 200) {
-      await answer.body.dump()
-      throw new this.#parts.tools.CreoError('not_found', `There is no log of ${this.id}.`)
-    }
-    await pipeline(answer.body, unframe(), out, {signal})
   }
 
   async #logTail(): Promise<string> {

@@ -1,5 +1,5 @@
 import {lstat, mkdir, readdir, rm} from 'node:fs/promises'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import {FUNCTION_USER, INGRESS_SOCKET_NAME} from './container-spec.ts'
 import type {Host} from './host.ts'
@@ -34,7 +34,7 @@ export class SocketDirectories {
   }
 
   logPath(id: string): string {
-    return join(this.#places.instances, `${id}.log`)
+    return join(this.#places.logs, id, 'log')
   }
 
   /** Ids of all directories, also of those whose container was never made. */
@@ -49,6 +49,7 @@ export class SocketDirectories {
       if (cause.code !== 'EEXIST') throw this.#service.failure(`The directory ${this.path(id)} can't be made.`, cause)
       throw new this.#tools.CreoError('conflict', `An instance "${id}" is already there.`, {hint: 'Stop it, or choose another id.', cause})
     })
+    await mkdir(dirname(this.logPath(id)), {recursive: true, mode: 0o700})
   }
 
   /** With root: a file system of its own, owned by the function's user, so that filling it fills nothing else. */
@@ -74,7 +75,7 @@ export class SocketDirectories {
       if (result.failed && (await this.#isMounted(path)))
         throw this.#service.failure(`${path} can't be unmounted: ${String(result.stderr).trim()}`)
     }
-    await rm(this.logPath(id), {force: true})
+    await rm(dirname(this.logPath(id)), {recursive: true, force: true})
     await rm(path, {recursive: true, force: true}).catch(async (error: NodeJS.ErrnoException) => {
       if (this.#host.rootful || (error.code !== 'EACCES' && error.code !== 'EPERM'))
         throw this.#service.failure(`${path} can't be removed.`, error)
