@@ -212,6 +212,7 @@ class RunningGateway implements Gateway {
     this.#routing = own === undefined ? undefined : indexRoutes(table, [hostName(new URL(own.publicUrl).host)])
     this.#budgets.update(table)
     this.#fleet.update(table)
+    this.#tunnel.nodesChanged()
     for (const link of this.#tunnel.links.values()) if (!this.#keys.has(link.node)) link.close()
   }
 

@@ -13,11 +13,12 @@ import {
   TUNNEL_UPGRADE,
   type TunnelHello
 } from '../core/protocol/tunnel.ts'
-import {openHello, verifyHello} from '../identity/hello.ts'
-import {createNonceMemory} from '../identity/nonces.ts'
+import {type OpenedHello, openHello, verifyHello} from '../identity/hello.ts'
+import {createNonceMemory, type NonceMemory} from '../identity/nonces.ts'
 import {openControlChannel} from './control-channel.ts'
 import {AcceptedLink, type MinerLink} from './miner-link.ts'
 import {exporterOf} from './tls-binding.ts'
+import {WaitingHellos} from './waiting-hellos.ts'
 
 const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${TUNNEL_UPGRADE}\r\n\r\n`
 
@@ -38,13 +39,24 @@ export interface TunnelServer {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /** By node id. */
   readonly links: ReadonlyMap<string, MinerLink>
+  /** Answers those who dialled before their node was known. */
+  nodesChanged(): void
   close(): void
+}
+
+interface Asked {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
+  /** A node that is not known yet may become so in a moment. */
+  readonly mayWait: boolean
 }
 
 /** The gateway's end of all tunnels. A hello is believed only if its node, signature, time, nonce, network and gateway are right. */
 export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
   const links = new Map<string, AcceptedLink>()
   const nonces = createNonceMemory()
+  const waiting = new WaitingHellos()
 
   const acceptControl = (hello: TunnelHello, socket: Duplex, head: Buffer): void => {
     links.get(hello.node)?.close()
@@ -73,35 +85,45 @@ export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
     link.add(socket)
   }
 
+  const judge = ({request, socket, head, mayWait}: Asked): void => {
+    try {
+      const opened = openAsked(request)
+      const {hello} = opened
+      const again = (): void => judge({request, socket, head, mayWait: false})
+      const unknown = mayWait && hello.kind === 'control' && options.publicKeyOf(hello.node) === undefined
+      if (unknown && waiting.hold(hello.node, socket, again)) return
+      checkHello(opened, socket, options, nonces)
+      if (hello.kind === 'control') acceptControl(hello, socket, head)
+      else acceptData(hello, socket, head)
+    } catch (error) {
+      refuse(socket, isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error}))
+    }
+  }
+
   return {
     links,
     handleUpgrade: (request, socket, head) => {
       if (socket instanceof Socket) socket.setNoDelay(true).setTimeout(0)
-      try {
-        const hello = checkHello(request, socket, options, nonces)
-        if (hello.kind === 'control') acceptControl(hello, socket, head)
-        else acceptData(hello, socket, head)
-      } catch (error) {
-        refuse(socket, isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error}))
-      }
+      judge({request, socket, head, mayWait: true})
     },
+    nodesChanged: () => waiting.wake((node) => options.publicKeyOf(node) !== undefined),
     close: () => {
+      waiting.close()
       for (const link of links.values()) link.close()
     }
   }
 }
 
-/** @throws {CreoError} with the reason that the miner is told. */
-function checkHello(
-  request: IncomingMessage,
-  socket: Duplex,
-  options: TunnelServerOptions,
-  nonces: ReturnType<typeof createNonceMemory>
-): TunnelHello {
+/** @throws {CreoError} `not_found`, `invalid_input` */
+function openAsked(request: IncomingMessage): OpenedHello {
   if (request.url !== TUNNEL_PATH || request.headers.upgrade !== TUNNEL_UPGRADE) {
     throw new CreoError('not_found', `Only ${TUNNEL_PATH} with the upgrade ${TUNNEL_UPGRADE} is here.`)
   }
-  const opened = openHello(String(request.headers[TUNNEL_HELLO_HEADER] ?? ''))
+  return openHello(String(request.headers[TUNNEL_HELLO_HEADER] ?? ''))
+}
+
+/** @throws {CreoError} with the reason that the miner is told. */
+function checkHello(opened: OpenedHello, socket: Duplex, options: TunnelServerOptions, nonces: NonceMemory): void {
   const {hello} = opened
   if (hello.network !== options.network || hello.gateway !== options.gatewayId) {
     throw new CreoError('bad_signature', 'The hello is for another network or gateway.', {hint: 'Fetch the newest table.'})
@@ -122,7 +144,6 @@ function checkHello(
   const remembered = nonces.remember({keyId: hello.node, nonce: hello.nonce, createdMs: hello.atMs, nowMs})
   if (remembered === 'seen') throw new CreoError('replayed', 'This hello was used before.')
   if (remembered === 'full') throw new CreoError('overloaded', 'Too many connections of this node in a short time.')
-  return hello
 }
 
 function refuse(socket: Duplex, error: CreoError): void {

@@ -25,6 +25,8 @@ export interface TunnelDial {
   /** Wall clock, corrected by what the coordinator says. */
   readonly now: () => number
   readonly signal: AbortSignal
+  /** The gateway keeps us waiting, because it does not know this node yet. */
+  readonly onHeld?: () => void
 }
 
 export interface UpgradedSocket {
@@ -119,6 +121,7 @@ function upgrade(socket: Socket, dial: TunnelDial, kind: TunnelHello['kind'], si
       socket.pause()
       resolve({socket, head})
     })
+    asked.once('information', () => dial.onHeld?.())
     asked.once('response', (response) => {
       readRefusal(response).then(reject, reject)
     })

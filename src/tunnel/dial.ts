@@ -60,11 +60,11 @@ export async function connectTunnel(options: ConnectTunnelOptions): Promise<Tunn
   }
 }
 
-export interface KeepTunnelOptions extends Omit<ConnectTunnelOptions, 'session' | 'onMessage'> {
+export interface KeepTunnelOptions extends Omit<ConnectTunnelOptions, 'session' | 'onMessage' | 'onHeld'> {
   /** A new session stands; send `ready` first. */
   onSession(session: TunnelSession): void
   onMessage(message: GatewayMessage, session: TunnelSession): void
-  /** Why a session ended or could not be had; it is tried again after `retryMs`. */
+  /** Why a session ended or could not be had; it is tried again after `retryMs`, or being waited for where that is 0. */
   onLost(reason: CreoError, retryMs: number): void
 }
 
@@ -90,6 +90,7 @@ async function runSession(options: KeepTunnelOptions): Promise<CreoError> {
     session = await connectTunnel({
       ...options,
       session: randomToken(),
+      onHeld: () => options.onLost(new CreoError('unauthorized', 'The gateway does not know this node yet; it answers when it does.'), 0),
       onMessage: (message) => {
         if (session === undefined) early.push(message)
         else options.onMessage(message, session)
