@@ -1,6 +1,7 @@
 import {cpus, hostname, totalmem} from 'node:os'
 import type {Interfaces} from '@oclif/core'
-import {type Client, createClient} from '../client/client.ts'
+import {Client} from '../client/client.ts'
+import {Connection} from '../client/connection.ts'
 import {joinNetwork} from '../client/join.ts'
 import {type DataDirectory, openDataDirectory} from '../config/data-directory.ts'
 import {CreoError} from '../core/errors.ts'
@@ -43,11 +44,17 @@ export async function runMiner(
     const remembered = await loadSettings(data.path)
     const settings = await pinned(mergeSettings(remembered, options.given, defaults()), signal)
     await saveSettings(data.path, settings)
-    const client = nodeClient(settings, nodeKey)
+    const connection = connectionTo(settings)
+    const client = new Client(connection, nodeKey, 'new')
     try {
       const runtime = await openRuntime(options, settings, data)
-      if (!settings.enrolled) await enrollOnce({options, settings, client, nodeKey, data, runtime}, signal)
-      return await mine({options, settings, client, nodeKey, data, runtime, onReady}, signal)
+      try {
+        const parts = {options, settings, connection, client, nodeKey, data, runtime, onReady}
+        if (!settings.enrolled) await enrollOnce(parts, signal)
+        return await mine(parts, signal)
+      } finally {
+        await runtime.close()
+      }
     } finally {
       await client.close()
     }
@@ -69,16 +76,9 @@ async function pinned(settings: MinerSettings, signal: AbortSignal): Promise<Min
   return {...settings, coordinatorKey, network: genesis.network}
 }
 
-function nodeClient(settings: MinerSettings, nodeKey: KeyPair): Client {
-  const {coordinatorUrl, networkId} = settings
-  return createClient({
-    coordinatorUrl,
-    networkId,
-    coordinatorKey: settings.coordinatorKey ?? '',
-    now: Date.now,
-    key: nodeKey,
-    account: 'new'
-  })
+function connectionTo({coordinatorUrl, networkId, coordinatorKey}: MinerSettings): Connection {
+  const {signal} = new AbortController()
+  return new Connection({coordinatorUrl, networkId, coordinatorKey: coordinatorKey ?? '', now: Date.now, signal})
 }
 
 async function openRuntime(options: MinerRoleOptions, settings: MinerSettings, data: DataDirectory): Promise<ContainerRuntime> {
@@ -94,6 +94,7 @@ async function openRuntime(options: MinerRoleOptions, settings: MinerSettings, d
 interface Parts {
   readonly options: MinerRoleOptions
   readonly settings: MinerSettings
+  readonly connection: Connection
   readonly client: Client
   readonly nodeKey: KeyPair
   readonly data: DataDirectory
@@ -108,7 +109,7 @@ async function enrollOnce({options, settings, client, nodeKey, data, runtime}: P
 }
 
 async function mine(parts: Parts & {readonly onReady: (status: MinerStatus) => void}, signal: AbortSignal): Promise<DrainReport> {
-  const {options, settings, client, nodeKey, data, runtime, onReady} = parts
+  const {options, settings, connection, client, nodeKey, data, runtime, onReady} = parts
   const {coordinatorUrl, networkId, coordinatorKey, network, earn, memoryBytes, cpuMillis} = settings
   const miner = await createMiner({
     dataDirectory: data.path,
@@ -121,6 +122,7 @@ async function mine(parts: Parts & {readonly onReady: (status: MinerStatus) => v
     limits: {memoryBytes, cpuMillis},
     allowUnlimited: options.allowUnlimited,
     now: () => client.nowMs(),
+    mendClock: (ended) => connection.mendClock(ended),
     monotonicMs: () => performance.now(),
     random: Math.random,
     log: options.log

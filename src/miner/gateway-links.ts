@@ -11,6 +11,8 @@ export interface GatewayLinksOptions {
   readonly now: () => number
   readonly monotonicMs: () => number
   readonly log: Log
+  /** A gateway says that this machine's clock is wrong. */
+  readonly onClockSkew: () => void
   /** What a gateway is told first on each session. */
   readonly greet: (gateway: GatewayEntry) => readonly MinerMessage[]
   readonly onMessage: (gateway: GatewayEntry, message: GatewayMessage) => void
@@ -86,7 +88,7 @@ export class GatewayLinks {
   }
 
   #dial(entry: GatewayEntry, lostSinceMs: number | undefined): Link {
-    const {network, nodeKey, now, monotonicMs, log, greet, onMessage, onBind} = this.#options
+    const {network, nodeKey, now, monotonicMs, log, onClockSkew, greet, onMessage, onBind} = this.#options
     const stop = new AbortController()
     const first = Promise.withResolvers<void>()
     const ended = keepTunnel({
@@ -105,6 +107,7 @@ export class GatewayLinks {
       onLost: (reason, retryMs) => {
         link.session = undefined
         link.lostSinceMs ??= monotonicMs()
+        if (reason.code === 'clock_skew') onClockSkew()
         log.info({gateway: entry.id, code: reason.code, retryMs}, 'no tunnel')
         first.resolve()
       },

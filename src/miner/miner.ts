@@ -28,6 +28,7 @@ import {WorkMeter} from './work-meter.ts'
 /** Blobs of images that no lease needs are kept up to this much. */
 const IMAGE_BYTES_MAX = 10 * 2 ** 30
 const PROBE_TIMEOUT_MS = 60_000
+const CLOCK_TIMEOUT_MS = 10_000
 /** How long `start` waits for the first table and the first tunnels before it calls the miner ready anyway. */
 const FIRST_CONTACT_MS = 15_000
 
@@ -39,6 +40,7 @@ export interface MinerOptions {
   readonly coordinatorUrl: string
   /** Signs with the node's key. */
   readonly client: Client
+  /** The caller's to close, after `drain`. */
   readonly runtime: ContainerRuntime
   readonly earn: Heartbeat['earn']
   readonly limits: InstanceLimitsOfHost
@@ -46,6 +48,8 @@ export interface MinerOptions {
   readonly allowUnlimited: boolean
   /** Wall clock, corrected by what the coordinator says. */
   readonly now: () => number
+  /** Asks the coordinator for the time, so that `now` is right. */
+  readonly mendClock: (signal: AbortSignal) => Promise<unknown>
   /** A clock that nobody sets. */
   readonly monotonicMs: () => number
   readonly random: () => number
@@ -142,7 +146,6 @@ class MiningNode implements Miner {
   }) {
     const {options, probe, lifetime, node, book, images, store} = parts
     const {now, random, log, client, nodeKey, monotonicMs, runtime} = options
-    const {signal} = lifetime
     this.node = node
     this.#options = options
     this.#probe = probe
@@ -151,8 +154,8 @@ class MiningNode implements Miner {
     this.#images = images
     this.#store = store
     this.#startedAtMs = now()
-    const meter = new WorkMeter(monotonicMs)
-    this.#meter = meter
+    this.#meter = new WorkMeter(monotonicMs)
+    const meter = this.#meter
     this.#outbox = new ReceiptOutbox({store, client, random, log})
     this.#instances = this.#createInstances()
     const signer = new ReceiptSigner({
@@ -165,7 +168,7 @@ class MiningNode implements Miner {
       onSigned: (lease) => this.#signed(lease.id)
     })
     const send = (gateway: string, message: Parameters<GatewayLinks['send']>[1]): void => this.#links.send(gateway, message)
-    const shared = {book, store, images, instances: this.#instances, now, monotonicMs, log, signal}
+    const shared = {book, store, images, instances: this.#instances, now, monotonicMs, log, signal: lifetime.signal}
     this.#requests = new GatewayRequests({...shared, signer, isDraining: () => this.#draining, send})
     this.#links = new GatewayLinks({
       network: options.network.id,
@@ -173,6 +176,7 @@ class MiningNode implements Miner {
       now,
       monotonicMs,
       log,
+      onClockSkew: () => void this.#mendClock(),
       greet: (gateway) => this.#greeting(gateway),
       onMessage: (gateway, message) => this.#requests.handle(gateway, message),
       onBind: (gateway, instance, socket, head) => this.#requests.bind(gateway, instance, socket, head)
@@ -208,9 +212,14 @@ class MiningNode implements Miner {
     const enough = AbortSignal.any([signal, AbortSignal.timeout(FIRST_CONTACT_MS)])
     const {promise: timeUp, resolve} = Promise.withResolvers<void>()
     enough.addEventListener('abort', () => resolve(), {once: true})
-    await Promise.race([timeUp, this.#firstTable.promise.then(() => this.#links.tried())])
+    await Promise.race([timeUp, this.#firstTable.promise.then(() => this.#firstTunnels())])
     signal.throwIfAborted()
     await this.#saveStatus()
+  }
+
+  /** Gateways know a node by its leases: without one there is no tunnel to wait for. */
+  async #firstTunnels(): Promise<void> {
+    if (this.#book.current(this.#options.now()).length > 0) await this.#links.tried()
   }
 
   async drain(): Promise<DrainReport> {
@@ -228,7 +237,6 @@ class MiningNode implements Miner {
     await this.#links.close()
     await Promise.all(this.#loops)
     await this.#saveStatus()
-    await this.#options.runtime.close()
     this.#store.close()
     return report
   }
@@ -290,6 +298,16 @@ class MiningNode implements Miner {
   #signed(lease: string): void {
     this.#outbox.added()
     if (this.#requests.isBudgetEmpty(lease)) this.#links.broadcast({type: 'budget_empty', lease})
+  }
+
+  /** Boards without a battery wake in the wrong year: the tunnel's clock must be nearer than what the coordinator lets pass. */
+  async #mendClock(): Promise<void> {
+    const {mendClock, log} = this.#options
+    try {
+      await mendClock(AbortSignal.any([this.#lifetime.signal, AbortSignal.timeout(CLOCK_TIMEOUT_MS)]))
+    } catch (error) {
+      log.warn({error: String(error)}, "this machine's clock is wrong, and the coordinator does not tell the time")
+    }
   }
 
   #tableChanged(): void {

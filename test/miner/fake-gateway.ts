@@ -13,8 +13,8 @@ type MessageOf<T extends MinerMessage['type']> = Extract<MinerMessage, {type: T}
 export interface FakeGateway extends GatewaySide {
   readonly entry: {id: string; publicKey: string; name: string; tunnelUrl: string; publicUrl: string}
   readonly messages: readonly MinerMessage[]
-  /** Hellos of nodes that it does not know. */
-  readonly refused: number
+  /** How wrong the gateway's clock is, and how many hellos it refused while it was. */
+  readonly clock: {skewMs: number; readonly refused: number}
   link(node: string): Promise<MinerLink>
   /** The first message of one of these types that no earlier call has taken. */
   next<T extends MinerMessage['type']>(...types: readonly T[]): Promise<MessageOf<T>>
@@ -29,15 +29,15 @@ export async function startFakeGateway(options: {
   const side = gatewaySide(options.network)
   const messages: MinerMessage[] = []
   const taken = new Set<MinerMessage>()
-  let refused = 0
+  const clock = {skewMs: 0, refused: 0}
   const tunnels: TunnelServer = createTunnelServer({
     network: options.network,
     gatewayId: side.id,
-    publicKeyOf: (node) => {
-      if (!options.nodes.has(node)) refused += 1
-      return options.nodes.get(node)
+    publicKeyOf: (node) => options.nodes.get(node),
+    now: () => {
+      if (clock.skewMs !== 0) clock.refused += 1
+      return Date.now() + clock.skewMs
     },
-    now: Date.now,
     onLink: () => undefined,
     onMessage: (_link, message) => void messages.push(message)
   })
@@ -57,9 +57,7 @@ export async function startFakeGateway(options: {
   return {
     ...side,
     messages,
-    get refused() {
-      return refused
-    },
+    clock,
     entry: {id: side.id, publicKey: side.publicKey, name: 'one', tunnelUrl: url, publicUrl: url},
     link,
     next: async (...types) => {

@@ -4,7 +4,8 @@ import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {onTestFinished} from 'vitest'
-import {createClient} from '../../src/client/client.ts'
+import {Client, createClient} from '../../src/client/client.ts'
+import {Connection} from '../../src/client/connection.ts'
 import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import type {NodeTable} from '../../src/core/protocol/tables.ts'
 import {type KeyPair, loadOrCreateKeyFile, nodeIdOf} from '../../src/identity/keys.ts'
@@ -25,10 +26,6 @@ export interface World {
   readonly gateway: FakeGateway
   readonly nodeKey: KeyPair
   readonly node: string
-  /** The nodes that the gateway knows. */
-  readonly nodes: Map<string, string>
-  /** How often the gateway was asked for a node that it does not know. */
-  refused(): number
   readonly runtime: ContainerRuntime
   /** A table with one lease that ends in an hour, changed as said. */
   table(changes?: {spec?: Partial<RevisionSpec>; lease?: Partial<NodeTable['leases'][number]>; leases?: []; gateways?: []}): NodeTable
@@ -49,8 +46,7 @@ export async function world(body: MemoryFunction = echo): Promise<World> {
   const nodeKey = await loadOrCreateKeyFile(join(dataDirectory, 'node.key'))
   const node = nodeIdOf(nodeKey.publicKey)
   coordinator.admit(nodeKey.publicKey)
-  const nodes = new Map([[node, nodeKey.publicKey]])
-  const gateway = await startFakeGateway({network: coordinator.network, nodes})
+  const gateway = await startFakeGateway({network: coordinator.network, nodes: new Map([[node, nodeKey.publicKey]])})
   const image = await pushedImage(directory, coordinator, nodeKey)
   const runtime = createMemoryRuntime({directory: join(directory, 'r'), images: new Map([[image.manifestDigest, body]])})
   const table: World['table'] = (changes = {}) => {
@@ -67,8 +63,6 @@ export async function world(body: MemoryFunction = echo): Promise<World> {
     gateway,
     nodeKey,
     node,
-    nodes,
-    refused: () => gateway.refused,
     runtime,
     table,
     miner: (changes) => openMiner({coordinator, nodeKey, runtime, dataDirectory}, changes)
@@ -81,19 +75,29 @@ async function openMiner(
 ): Promise<Miner> {
   const {coordinator, nodeKey, runtime, dataDirectory} = parts
   const network = {id: coordinator.network, coordinatorKey: coordinator.key.publicKey, kind: 'development'} as const
-  const client = createClient({
+  const connection = new Connection({
     coordinatorUrl: coordinator.url,
     networkId: network.id,
     coordinatorKey: network.coordinatorKey,
-    now: Date.now,
-    key: nodeKey,
-    account: 'new'
+    now: changes.now ?? Date.now,
+    signal
   })
+  const client = new Client(connection, nodeKey, 'new')
   onTestFinished(() => client.close())
   const limits = {memoryBytes: 256 * MIB, cpuMillis: 1000}
-  const clocks = {now: () => Date.now(), monotonicMs: () => performance.now(), random: () => 0.5}
+  const mendClock = (ended: AbortSignal): Promise<number> => connection.mendClock(ended)
+  const clocks = {monotonicMs: () => performance.now(), random: () => 0.5}
   const self = {dataDirectory, nodeKey, network, coordinatorUrl: coordinator.url, client, runtime, earn: ['colibris/LEAF']}
-  const miner = await createMiner({...self, limits, allowUnlimited: true, ...clocks, log: quietLog, ...changes})
+  const miner = await createMiner({
+    ...self,
+    limits,
+    allowUnlimited: true,
+    ...clocks,
+    log: quietLog,
+    ...changes,
+    now: () => client.nowMs(),
+    mendClock
+  })
   await miner.start(signal)
   return miner
 }

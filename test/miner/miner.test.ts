@@ -193,17 +193,25 @@ test('draining says so, lets a request that is under way finish, and stops every
   expect(await readStatus(join(w.directory, 'm'))).toMatchObject({draining: true, instances: []})
 })
 
-test('a gateway that does not know the node yet is dialled again as soon as a newer table comes', async () => {
+test('a gateway that refused the node is dialled again as soon as a newer table comes', async () => {
   const w = await world()
-  w.nodes.delete(w.node)
-  w.coordinator.setTable(w.table({leases: []}))
+  w.gateway.clock.skewMs = 120_000
+  w.coordinator.setTable(w.table())
   const miner = await w.miner()
   expect(miner.status.gateways).toMatchObject([{connected: false}])
-  // Long enough failures for the tunnel's own backoff to be far from its next try.
-  await expect.poll(() => w.refused(), {timeout: 20_000}).toBeGreaterThan(5)
-  w.nodes.set(w.node, w.nodeKey.publicKey)
+  // Failures enough for the tunnel's own next try to be more than a second away.
+  await expect.poll(() => w.gateway.clock.refused, {timeout: 20_000}).toBeGreaterThan(5)
+  w.gateway.clock.skewMs = 0
   w.coordinator.setTable(w.table())
   await expect.poll(() => miner.status.gateways, {timeout: 900}).toMatchObject([{connected: true}])
+  await miner.drain()
+})
+
+test('a clock that is too wrong for the tunnel, and not for the coordinator, is mended by the time that the coordinator signs', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner({now: () => Date.now() - 120_000})
+  expect(await w.gateway.next('ready')).toEqual({type: 'ready', instances: []})
   await miner.drain()
 })
 

@@ -13,6 +13,7 @@ import {generateKeyPair, type KeyPair, keyIdOf, nodeIdOf, sha256Hex} from '../..
 import {createNonceMemory} from '../../src/identity/nonces.ts'
 import {openReceipt} from '../../src/identity/receipts.ts'
 import {signTable} from '../../src/identity/tables.ts'
+import {signTime} from '../../src/identity/time.ts'
 import {openBlobStore} from '../../src/images/blob-store.ts'
 
 export interface FakeCoordinator {
@@ -101,6 +102,10 @@ class Coordinator implements FakeCoordinator {
     app.addContentTypeParser('application/json', {parseAs: 'string'}, (_request, body, done) => done(null, body))
     const view = {id: this.network, name: 'test', network: 'development', coordinatorKey: this.key.publicKey, genesis: this.genesis}
     app.get('/v1/network', () => ({...view, version: '0', sequence: 1, registryPath: '/v2/'}))
+    app.get('/v1/time', (request) => {
+      const {nonce} = request.query as {nonce: string}
+      return signTime({nonce, atMs: Date.now(), key: this.key})
+    })
     app.get('/v1/nodes/:node', (request) => this.#node(String((request.params as {node: string}).node)))
     app.get('/v1/tables/nodes/:node', async (request, reply) => {
       const {after, waitMs} = request.query as {after: string; waitMs: string}
