@@ -25,10 +25,18 @@ export class WaitingHellos {
   hold(node: string, socket: Duplex, judge: () => void): boolean {
     if (this.#waiting.size >= WAITING_MAX) return false
     socket.write(STILL_WAITING)
-    const timer = setTimeout(() => this.#end(waiting, judge), WAIT_MAX_MS)
-    const waiting: Waiting = {node, judge, timer}
+    const gone = (): void => {
+      socket.destroy()
+    }
+    const timer = setTimeout(() => this.#end(waiting, judgeAlone), WAIT_MAX_MS)
+    const judgeAlone = (): void => {
+      socket.off('end', gone).off('data', gone)
+      judge()
+    }
+    const waiting: Waiting = {node, judge: judgeAlone, timer}
     this.#waiting.add(waiting)
-    socket.on('error', () => socket.destroy())
+    // Whoever waits is silent; one that ends has given up and must not be taken for a session later.
+    socket.on('error', gone).on('end', gone).on('data', gone)
     socket.once('close', () => this.#end(waiting, () => undefined))
     return true
   }

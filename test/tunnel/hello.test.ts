@@ -78,6 +78,21 @@ describe('a hello', () => {
     expect((await linked).node).toBe(node)
   })
 
+  it('is forgotten when the miner gives up waiting', async () => {
+    const gateway = await openGateway()
+    const known = gateway.known.splice(0)
+    const {promise: held, resolve: onHeld} = Promise.withResolvers<void>()
+    const stop = new AbortController()
+    const [, waiting] = await Promise.all([
+      held.then(() => stop.abort()),
+      once(gateway.server, 'upgrade').then(([, socket]) => once(socket, 'close')),
+      connectTunnel(dialOptions(gateway, {onHeld, signal: stop.signal})).catch(() => undefined)
+    ])
+    gateway.known.push(...known)
+    gateway.tunnel.nodesChanged()
+    expect([waiting.length, gateway.tunnel.links.size]).toEqual([1, 0])
+  })
+
   it('is refused when its node is still unknown at the end of the wait', async () => {
     const gateway = await openGateway()
     const stranger = generateKeyPair()
