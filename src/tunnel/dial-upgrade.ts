@@ -48,7 +48,13 @@ export async function dialUpgrade(dial: TunnelDial, kind: TunnelHello['kind']): 
   const signal = AbortSignal.any([dial.signal, AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS)])
   try {
     const socket = await connectTo(new URL(dial.gateway.tunnelUrl), dial.gateway.id, signal)
-    return await upgrade(socket, dial, kind, signal)
+    try {
+      return await upgrade(socket, dial, kind, signal)
+    } catch (error) {
+      // A gateway is dialled for as long as the miner runs: what one failed dial leaves open would add up.
+      socket.destroy()
+      throw error
+    }
   } catch (error) {
     if (error instanceof CreoError) throw error
     const {tunnelUrl} = dial.gateway
@@ -98,7 +104,7 @@ function tlsOptions(host: string, port: number): ConnectionOptions & {readonly a
   return {host, port, ...name, allowHalfOpen: true, rejectUnauthorized: false, minVersion: 'TLSv1.3'}
 }
 
-function upgrade(socket: Socket, dial: TunnelDial, kind: TunnelHello['kind'], signal: AbortSignal): Promise<UpgradedSocket> {
+async function upgrade(socket: Socket, dial: TunnelDial, kind: TunnelHello['kind'], signal: AbortSignal): Promise<UpgradedSocket> {
   const {gateway, network, nodeKey, session} = dial
   const node = nodeIdOf(nodeKey.publicKey)
   const hello: TunnelHello = {
@@ -115,7 +121,7 @@ function upgrade(socket: Socket, dial: TunnelDial, kind: TunnelHello['kind'], si
   // The connection stands, with or without TLS: what node:http is told of it is the Host alone.
   const {host} = new URL(gateway.tunnelUrl)
   const headers = {host, connection: 'Upgrade', upgrade: TUNNEL_UPGRADE, [TUNNEL_HELLO_HEADER]: signHello(hello, nodeKey)}
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     const asked = request({path: TUNNEL_PATH, headers, signal, createConnection: () => socket})
     asked.once('upgrade', (_response, _socket, head) => {
       socket.pause()

@@ -1,6 +1,6 @@
 import {once} from 'node:events'
 import {createServer} from 'node:http'
-import type {AddressInfo} from 'node:net'
+import type {AddressInfo, Socket} from 'node:net'
 import {afterEach, describe, expect, it} from 'vitest'
 import {bindLine, type GatewayMessage} from '../../src/core/protocol/tunnel.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
@@ -113,6 +113,18 @@ describe('the tunnel', () => {
     })
     const session = await connectTunnel(dialOptions(gateway, {pingMs: 20}))
     expect(await Promise.race([session.closed, manyHeard])).toBe('alive')
+  })
+
+  it('leaves no socket behind when a hello cannot be made', async () => {
+    const gateway = await openGateway()
+    const accepted = once(gateway.server, 'connection') as Promise<[Socket]>
+    const now = (): number => {
+      throw new Error('No clock.')
+    }
+    await expect(connectTunnel(dialOptions(gateway, {now}))).rejects.toMatchObject({code: 'unavailable'})
+    const [socket] = await accepted
+    if (!socket.closed) await once(socket, 'close')
+    expect(socket.destroyed).toBe(true)
   })
 
   it('comes back by itself after the gateway was gone', async () => {
