@@ -12,7 +12,7 @@ const SILENT_PINGS_MAX = 3
 const CHECKS_PER_PING = 4
 
 export interface ControlChannel<Out> {
-  /** Queues one message. Does nothing once the channel is closed. */
+  /** Queues one message. Does nothing once the channel is closed. @throws {CreoError} `payload_too_large` for what no line can hold. */
   send(message: Out): void
   close(): void
   /** Resolves with why the channel ended, when it has; never rejects. */
@@ -42,8 +42,13 @@ export function openControlChannel<In extends Typed, Out extends Typed>(options:
 
   const write = (message: object): void => {
     if (socket.destroyed || socket.writableEnded) return
+    const line = JSON.stringify(message)
+    // The other end would break the session off, and the next one would send the same again.
+    if (Buffer.byteLength(line) > TUNNEL_LINE_MAX) {
+      throw new CreoError('payload_too_large', `A message of the tunnel has at most ${TUNNEL_LINE_MAX} bytes.`)
+    }
     sentAt = performance.now()
-    socket.write(`${JSON.stringify(message)}\n`)
+    socket.write(`${line}\n`)
     if (socket.writableLength > UNSENT_BYTES_MAX) end(new CreoError('overloaded', 'The other end of the tunnel reads too slowly.'))
   }
   const end = (why: CreoError): void => {

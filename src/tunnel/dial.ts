@@ -8,6 +8,8 @@ import {dialUpgrade, randomToken, type TunnelDial} from './dial-upgrade.ts'
 
 /** A session that lasted this long starts the backoff anew. */
 const SETTLED_MS = 10_000
+/** Instances that one line of `ready` tells, with the longest ids within TUNNEL_LINE_MAX. */
+const READY_INSTANCES_PER_LINE = 400
 
 export interface TunnelSession {
   send(message: MinerMessage): void
@@ -51,13 +53,25 @@ export async function connectTunnel(options: ConnectTunnelOptions): Promise<Tunn
   })
   data.refill()
   return {
-    send: channel.send,
+    send: (message) => {
+      for (const line of linesOf(message)) channel.send(line)
+    },
     close,
     closed,
     get dataConnections() {
       return data.total
     }
   }
+}
+
+/** A gateway adds up what several `ready` tell. */
+function linesOf(message: MinerMessage): readonly MinerMessage[] {
+  if (message.type !== 'ready' || message.instances.length <= READY_INSTANCES_PER_LINE) return [message]
+  const lines: MinerMessage[] = []
+  for (let from = 0; from < message.instances.length; from += READY_INSTANCES_PER_LINE) {
+    lines.push({...message, instances: message.instances.slice(from, from + READY_INSTANCES_PER_LINE)})
+  }
+  return lines
 }
 
 export interface KeepTunnelOptions extends Omit<ConnectTunnelOptions, 'session' | 'onMessage' | 'onHeld'> {

@@ -115,6 +115,26 @@ describe('the tunnel', () => {
     expect(await Promise.race([session.closed, manyHeard])).toBe('alive')
   })
 
+  it('tells an overlong list of instances in several lines, each of which the gateway takes', async () => {
+    const gateway = await openGateway()
+    const linked = gateway.nextLink()
+    const session = await connectTunnel(dialOptions(gateway))
+    await linked
+    const instances = Array.from({length: 1000}, (_, at) => ({
+      instance: `${at}-`.padEnd(60, 'x'),
+      revision: `rev_${String(at).padStart(16, '9')}`,
+      lease: `lea_${String(at).padStart(16, '9')}`
+    }))
+    const failing = session.closed.then((reason) => {
+      throw reason
+    })
+    failing.catch(() => undefined)
+    session.send({type: 'ready', instances})
+    session.send({type: 'draining'})
+    while (!gateway.messages.some(({type}) => type === 'draining')) await Promise.race([gateway.nextMessage(), failing])
+    expect(gateway.messages.flatMap((message) => (message.type === 'ready' ? message.instances : []))).toEqual(instances)
+  })
+
   it('leaves no socket behind when a hello cannot be made', async () => {
     const gateway = await openGateway()
     const accepted = once(gateway.server, 'connection') as Promise<[Socket]>
