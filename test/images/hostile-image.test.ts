@@ -51,6 +51,51 @@ describe('a layer', () => {
     await expect(inspect(zstdCompressSync(zeros), MEDIA_TYPE.layerZstd)).rejects.toMatchObject({code: 'rejected'})
   })
 
+  const fourInside = Buffer.concat([header({path: 'inner', size: 4 * 512}), Buffer.alloc(4 * 512)])
+  const odd: Readonly<Record<string, Buffer>> = {
+    'a global header, which hides what follows from readers that obey it': extended('g', record('size', '2048')),
+    'a size in an extended header': extended('x', record('size', '2048')),
+    'a sparse file that unpacks to more than it holds': extended(
+      'x',
+      record('GNU.sparse.major', '1'),
+      record('GNU.sparse.realsize', '2147483648')
+    ),
+    'a record whose value holds another record': extended('x', record('uname', 'me\n16 size=2048\n')),
+    'a record that is cut': extended('x', '99 path=x\n'),
+    'a record of no known key': extended('x', record('hdrcharset', 'BINARY')),
+    'notes for the runtime’s own storage': extended('x', record('SCHILY.xattr.trusted.overlay.redirect', '/etc')),
+    'a path in an extended header that climbs out': extended('x', record('path', '../../etc/passwd')),
+    'two extended headers for one file': Buffer.concat([extended('x', record('path', 'a')), extended('x', record('path', 'b'))]),
+    'an old extended header': extended('X', record('path', 'b')),
+    'a link that brings bytes along': Buffer.concat([typed('2', {path: 'l', linkpath: 'x', size: 2048})]),
+    'a folder that brings bytes along': typed('5', {path: 'folder/', size: 2048}),
+    'a file with the name of a folder': typed('0', {path: 'folder/', size: 2048}),
+    'something behind its end': Buffer.alloc(1024)
+  }
+  test.each(Object.entries(odd))('with %s is refused', async (_what, bytes) => {
+    const whole = Buffer.concat([header({path: 'fine'}), bytes, fourInside, Buffer.alloc(1024)])
+    await expect(inspect(gzipSync(whole))).rejects.toMatchObject({code: 'rejected'})
+  })
+
+  test('with long names, times and attributes in extended headers is accepted', async () => {
+    const long = `${'folder/'.repeat(40)}file`
+    const pax = extended('x', record('path', long), record('mtime', '1.5'), record('SCHILY.xattr.user.note', 'a\nb'))
+    const gnu = Buffer.concat([typed('L', {path: '././@LongLink', size: long.length + 1}), padded(`${long}\0`)])
+    const whole = Buffer.concat([pax, header({path: 'short'}), gnu, header({path: 'short'}), Buffer.alloc(1024)])
+    expect(await inspect(gzipSync(whole))).toMatchObject({files: 42})
+  })
+
+  test('with another archive behind the first is refused, for the runtime would unpack both', async () => {
+    const plain = archive({path: 'x'})
+    const behind = Buffer.concat([zstdCompressSync(plain), zstdCompressSync(archive({path: 'sda', type: 'BlockDevice'}))])
+    await expect(inspect(behind, MEDIA_TYPE.layerZstd)).rejects.toMatchObject({code: 'rejected'})
+  })
+
+  test('counts the folders that a path makes on its way', async () => {
+    const deep = gzipSync(Buffer.concat([extended('x', record('path', `${'d/'.repeat(500)}f`)), archive({path: 'f'})]))
+    await expect(inspect(deep, MEDIA_TYPE.layerGzip, {filesMax: 100})).rejects.toMatchObject({code: 'rejected'})
+  })
+
   test('with too many files or too many bytes is refused', async () => {
     const many = gzipSync(archive(...Array.from({length: 11}, (_, i) => ({path: `f${i}`}))))
     await expect(inspect(many, MEDIA_TYPE.layerGzip, {filesMax: 10})).rejects.toMatchObject({code: 'rejected'})
@@ -119,4 +164,32 @@ function header(fields: Fields): Buffer {
 
 function archive(...entries: Fields[]): Buffer {
   return Buffer.concat([...entries.map(header), Buffer.alloc(1024)])
+}
+
+/** A header of this very type, whatever it may mean. */
+function typed(type: string, fields: Fields): Buffer {
+  const block = header({...fields, type: 'File'})
+  block.write(type, 156, 'latin1')
+  block.write('        ', 148, 'latin1')
+  const sum = block.reduce((total, byte) => total + byte, 0)
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+  return block
+}
+
+function extended(type: string, ...records: string[]): Buffer {
+  const body = records.join('')
+  return Buffer.concat([typed(type, {path: 'PaxHeader/x', size: body.length}), padded(body)])
+}
+
+/** A record as PAX has it: its own length in front. */
+function record(key: string, value: string): string {
+  const rest = ` ${key}=${value}\n`
+  const digits = String(rest.length + String(rest.length + 2).length)
+  return `${digits}${rest}`
+}
+
+function padded(text: string): Buffer {
+  const bytes = Buffer.alloc(Math.ceil(text.length / 512) * 512)
+  bytes.write(text)
+  return bytes
 }

@@ -40,7 +40,7 @@ test('uploads under way are limited in number, and those of an hour ago make roo
 
 test('an image with a device in it is fetched but never becomes a layout', async () => {
   const tar = Buffer.alloc(1536)
-  new Header({path: 'dev/null', type: 'CharacterDevice', devmaj: 1, devmin: 3, mode: 0o666, size: 0}).encode(tar)
+  new Header({path: 'dev/null', type: 'a character device', devmaj: 1, devmin: 3, mode: 0o666, size: 0}).encode(tar)
   const layoutDirectory = join(scratch.path, 'hostile')
   const layer = await writeLayoutBlob(layoutDirectory, MEDIA_TYPE.layerGzip, gzipSync(tar))
   const image = await writeImage({
@@ -55,7 +55,7 @@ test('an image with a device in it is fetched but never becomes a layout', async
     const store = await openBlobStore(join(scratch.path, 'store'))
     const target = join(scratch.path, 'layout')
     const fetching = fetchImage({...address, digest: image.indexDigest, architecture: 'amd64', store, layoutDirectory: target})
-    await expect(fetching).rejects.toMatchObject({code: 'rejected', message: expect.stringContaining('CharacterDevice')})
+    await expect(fetching).rejects.toMatchObject({code: 'rejected', message: expect.stringContaining('a character device')})
     await expect(stat(join(target, 'index.json'))).rejects.toMatchObject({code: 'ENOENT'})
   } finally {
     await registry.close()
