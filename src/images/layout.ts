@@ -32,6 +32,8 @@ export async function streamLayoutBlob(
     const file = await open(temporary, 'wx', 0o644)
     try {
       await file.writeFile(metered(source, meter), {signal})
+      // The index that names it is durable, so it must be too: before, or a power cut leaves an index of empty layers.
+      await file.sync()
     } finally {
       await file.close()
     }
@@ -55,8 +57,14 @@ export async function linkLayoutBlob(layoutDirectory: string, digest: Digest, so
     if (code === 'EEXIST') return
     if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK' && code !== 'EOPNOTSUPP') throw error
     const temporary = `${target}.${randomUUID()}.tmp`
-    await copyFile(sourcePath, temporary)
-    await rename(temporary, target)
+    try {
+      await copyFile(sourcePath, temporary)
+      await syncFile(temporary)
+      await rename(temporary, target)
+    } catch (failure) {
+      await rm(temporary, {force: true})
+      throw failure
+    }
   }
 }
 
@@ -92,6 +100,15 @@ export async function readLayoutBlob(layoutDirectory: string, digest: Digest): P
   if (digestOf(bytes) !== digest)
     throw new CreoError('digest_mismatch', `${digest} in "${layoutDirectory}" has other bytes.`, {hint: 'Build it again.'})
   return bytes
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
 }
 
 async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
