@@ -1,3 +1,4 @@
+import {randomUUID} from 'node:crypto'
 import type {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {type Heartbeat, networkViewSchema} from '../core/protocol/api.ts'
@@ -12,19 +13,10 @@ import {
   signedTableSchema
 } from '../core/protocol/tables.ts'
 import {signRequest} from '../identity/http-signatures.ts'
-import {type KeyPair, nodeIdOf, sha256Hex} from '../identity/keys.ts'
+import {type KeyPair, nodeIdOf} from '../identity/keys.ts'
 import {openTable} from '../identity/tables.ts'
 import {type CommandOutcome, heartbeatAnswerSchema, type ReceiptAnswer, receiptAnswersSchema} from './answers.ts'
-import {
-  type AppliedAnswer,
-  type Enrolment,
-  postCommands,
-  postEnrolment,
-  type Signer,
-  type SubmitOptions,
-  signBody,
-  submitOne
-} from './commands.ts'
+import {type AppliedAnswer, type Enrolment, enrolNode, type Signer, type SubmitOptions, submitAll, submitOne} from './commands.ts'
 import {Connection, type ConnectionOptions} from './connection.ts'
 import {Reads} from './reads.ts'
 
@@ -83,17 +75,13 @@ export class Client extends Reads {
   /** Signs and posts up to 1,000 commands; each is answered on its own, in order. */
   async submitMany(bodies: readonly CommandBody[], signal?: AbortSignal): Promise<CommandOutcome[]> {
     const signer = this.#signer()
-    const commands = bodies.map((body) => signBody(this.#connection, signer, body))
-    return postCommands(this.#connection, commands, signal)
+    const named = bodies.map((body) => ({body, idempotencyKey: randomUUID()}))
+    return submitAll(this.#connection, signer, named, signal)
   }
 
   /** Enrols the node of this client's key under the owner of a one-use token. Safe to repeat. */
-  async enroll({token, name, architecture}: Enrolment, signal?: AbortSignal): Promise<AppliedAnswer> {
-    const {key} = this.#signer('new')
-    const tokenHash = sha256Hex(token)
-    const body = {type: 'node.enroll', publicKey: key.publicKey, tokenHash, name, architecture} as const
-    const command = signBody(this.#connection, {account: 'new', key}, body, `enroll-${tokenHash}`)
-    return postEnrolment(this.#connection, command, token, signal)
+  async enroll(enrolment: Enrolment, signal?: AbortSignal): Promise<AppliedAnswer> {
+    return enrolNode(this.#connection, this.#signer('new').key, enrolment, signal)
   }
 
   /** Signed by the node's key. Never repeated: its log lines would appear twice. */

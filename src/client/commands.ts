@@ -1,8 +1,8 @@
 import {randomUUID} from 'node:crypto'
-import {CreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import {COMMAND_BATCH_MAX, type CommandAnswer, type CommandBody, type SignedCommand} from '../core/protocol/commands.ts'
 import {signCommand} from '../identity/commands.ts'
-import type {KeyPair} from '../identity/keys.ts'
+import {type KeyPair, sha256Hex} from '../identity/keys.ts'
 import {type CommandOutcome, commandAnswersSchema, enrollAnswerSchema} from './answers.ts'
 import type {Connection} from './connection.ts'
 import {errorOf} from './http.ts'
@@ -42,7 +42,7 @@ export interface SubmitOptions {
 
 export type AppliedAnswer = Extract<CommandAnswer, {status: 'applied'}>
 
-export function signBody(connection: Connection, signer: Signer, body: CommandBody, idempotencyKey: string = randomUUID()): SignedCommand {
+function signBody(connection: Connection, signer: Signer, body: CommandBody, idempotencyKey: string): SignedCommand {
   const {networkId} = connection.options
   return signCommand({network: networkId, ...signer, idempotencyKey, notAfterMs: connection.nowMs() + COMMAND_LIFETIME_MS, body})
 }
@@ -52,22 +52,45 @@ export function signBody(connection: Connection, signer: Signer, body: CommandBo
  * @throws {CreoError} the code with which it was refused or rejected; one that this version does not know becomes `rejected`.
  */
 export async function submitOne(connection: Connection, signer: Signer, body: CommandBody, options: SubmitOptions): Promise<AppliedAnswer> {
-  const idempotencyKey = options.idempotencyKey ?? randomUUID()
-  const post = (): Promise<CommandOutcome[]> =>
-    postCommands(connection, [signBody(connection, signer, body, idempotencyKey)], options.signal)
-  let [outcome] = await post()
-  if (outcome?.status === 'error' && CLOCK_CODES.has(outcome.error.code)) {
-    if ((await connection.mendClock(options.signal)) >= CLOCK_MENDED_MIN_MS) [outcome] = await post()
-  }
+  const [outcome] = await submitAll(connection, signer, [{body, idempotencyKey: options.idempotencyKey ?? randomUUID()}], options.signal)
   return applied(outcome)
 }
 
-/** Posts signed commands; each is answered on its own, in order. */
-export async function postCommands(
+interface Named {
+  readonly body: CommandBody
+  readonly idempotencyKey: string
+}
+
+/** Signs and posts commands; those that are refused for our clock are signed anew, once, after the clock is mended. */
+export async function submitAll(
   connection: Connection,
-  commands: readonly SignedCommand[],
+  signer: Signer,
+  named: readonly Named[],
   signal?: AbortSignal
 ): Promise<CommandOutcome[]> {
+  const post = (some: readonly Named[]): Promise<CommandOutcome[]> =>
+    postCommands(
+      connection,
+      some.map(({body, idempotencyKey}) => signBody(connection, signer, body, idempotencyKey)),
+      signal
+    )
+  const outcomes = await post(named)
+  const refused = new Set([...outcomes.keys()].filter((at) => isClockRefusal(outcomes[at])))
+  if (refused.size === 0 || !(await clockWasWrong(connection, signal))) return outcomes
+  const again = (await post(named.filter((_, at) => refused.has(at)))).values()
+  return outcomes.map((outcome, at) => (refused.has(at) ? (again.next().value ?? outcome) : outcome))
+}
+
+function isClockRefusal(outcome: CommandOutcome | undefined): boolean {
+  return outcome?.status === 'error' && CLOCK_CODES.has(outcome.error.code)
+}
+
+async function clockWasWrong(connection: Connection, signal?: AbortSignal): Promise<boolean> {
+  return (await connection.mendClock(signal)) >= CLOCK_MENDED_MIN_MS
+}
+
+/** Posts signed commands; each is answered on its own, in order. */
+async function postCommands(connection: Connection, commands: readonly SignedCommand[], signal?: AbortSignal): Promise<CommandOutcome[]> {
   if (commands.length > COMMAND_BATCH_MAX) {
     throw new CreoError('invalid_input', `${commands.length} commands are too many at once.`, {hint: `Send at most ${COMMAND_BATCH_MAX}.`})
   }
@@ -84,16 +107,26 @@ export interface Enrolment {
   readonly architecture: 'amd64' | 'arm64'
 }
 
-/** Uses up a join token for the node with this key. Repeating it for the same node gets the first answer. */
-export async function postEnrolment(
-  connection: Connection,
-  command: SignedCommand,
-  token: string,
-  signal?: AbortSignal
-): Promise<AppliedAnswer> {
-  const {answer} = await connection.ask(enrollAnswerSchema, {method: 'POST', path: '/v1/nodes/enroll', body: {token, command}, signal})
-  connection.sawSequence(answer.seq)
-  return applied(answer)
+/**
+ * Uses up a join token for the node with this key. Repeating it for the same node gets the first answer. A board that has just woken may be
+ * years behind: what is refused for its clock is signed anew, once, after the clock is mended.
+ */
+export async function enrolNode(connection: Connection, key: KeyPair, enrolment: Enrolment, signal?: AbortSignal): Promise<AppliedAnswer> {
+  const {token, name, architecture} = enrolment
+  const tokenHash = sha256Hex(token)
+  const body = {type: 'node.enroll', publicKey: key.publicKey, tokenHash, name, architecture} as const
+  const post = async (): Promise<AppliedAnswer> => {
+    const command = signBody(connection, {account: 'new', key}, body, `enroll-${tokenHash}`)
+    const {answer} = await connection.ask(enrollAnswerSchema, {method: 'POST', path: '/v1/nodes/enroll', body: {token, command}, signal})
+    connection.sawSequence(answer.seq)
+    return applied(answer)
+  }
+  try {
+    return await post()
+  } catch (error) {
+    if (!isCreoError(error) || !CLOCK_CODES.has(error.code) || !(await clockWasWrong(connection, signal))) throw error
+    return await post()
+  }
 }
 
 function applied(outcome: CommandOutcome | undefined): AppliedAnswer {

@@ -27,6 +27,8 @@ export interface Ask {
   readonly key?: KeyPair | undefined
   readonly waitMs?: number
   readonly idempotent?: boolean
+  /** Called before each attempt. */
+  readonly onAttempt?: () => void
   readonly signal?: AbortSignal | undefined
 }
 
@@ -79,8 +81,12 @@ export class Connection {
   /** Asks the coordinator for its signed time and answers by how many ms the clock moved. @throws {CreoError} `bad_signature` */
   async mendClock(signal?: AbortSignal): Promise<number> {
     const nonce = randomBytes(TIME_NONCE_BYTES).toString('base64url')
-    const askedAtMs = this.options.now()
-    const time = this.parse(signedTimeSchema, await this.#send({path: '/v1/time', query: {nonce}, signal}))
+    let askedAtMs = this.options.now()
+    // What got lost before the attempt that is answered is no part of the way there and back.
+    const onAttempt = (): void => {
+      askedAtMs = this.options.now()
+    }
+    const time = this.parse(signedTimeSchema, await this.#send({path: '/v1/time', query: {nonce}, onAttempt, signal}))
     if (!verifyTime(time, {nonce, coordinatorKey: this.options.coordinatorKey})) {
       throw new CreoError('bad_signature', "The coordinator's time is not signed by the coordinator of this network.", {
         hint: 'Check the URL of the coordinator and the network id.'
@@ -95,7 +101,7 @@ export class Connection {
     await this.#pool.destroy()
   }
 
-  async #send({method = 'GET', path, query = {}, body, key, waitMs = 0, idempotent = true, signal}: Ask): Promise<HttpAnswer> {
+  async #send({method = 'GET', path, query = {}, body, key, waitMs = 0, idempotent = true, onAttempt, signal}: Ask): Promise<HttpAnswer> {
     const url = `${this.options.coordinatorUrl.replace(/\/+$/, '')}${path}${queryText(query)}`
     const text = body === undefined ? undefined : JSON.stringify(body)
     const after: Record<string, string> = method === 'GET' && this.#sequence > 0 ? {[AFTER_SEQUENCE_HEADER]: String(this.#sequence)} : {}
@@ -104,7 +110,10 @@ export class Connection {
       method,
       url,
       ...payload,
-      headers: () => ({...after, ...(key === undefined ? {} : signRequest({method, url, ...payload, key, nowMs: this.nowMs()}))}),
+      headers: () => {
+        onAttempt?.()
+        return {...after, ...(key === undefined ? {} : signRequest({method, url, ...payload, key, nowMs: this.nowMs()}))}
+      },
       waitMs: waitMs + AFTER_SEQUENCE_WAIT_MAX_MS,
       idempotent,
       signal: signal === undefined ? this.options.signal : AbortSignal.any([this.options.signal, signal])

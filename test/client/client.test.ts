@@ -119,6 +119,42 @@ describe('commands', () => {
     expect(last?.idempotencyKey).toBe(first?.idempotencyKey)
   })
 
+  it('posted together are signed anew with the coordinator’s time, and only those that its clock refused', async () => {
+    const late = {status: 'error', error: {code: 'expired', message: 'No.'}}
+    const {coordinatorUrl, asked} = await coordinator(({url}, count) => {
+      if (count === 1) return {status: 200, body: {answers: [late, {status: 'rejected', seq: 3, code: 'sold_out', message: 'No.'}, late]}}
+      if (url.startsWith('/v1/time')) return {status: 200, body: signedTime(url, coordinatorKey)}
+      const applied = {status: 'applied', result: {}}
+      return {
+        status: 200,
+        body: {
+          answers: [
+            {...applied, seq: 4},
+            {...applied, seq: 5}
+          ]
+        }
+      }
+    })
+    const outcomes = await client(coordinatorUrl, {now: () => Date.now() - 3_600_000}).submitMany([fund, fund, fund])
+    expect(outcomes).toMatchObject([{seq: 4}, {status: 'rejected', seq: 3}, {seq: 5}])
+    const [first, , last] = asked.map(({body}) => (body === '' ? [] : (JSON.parse(body) as {commands: SignedCommand[]}).commands))
+    expect(last?.map((command) => command.idempotencyKey)).toEqual([first?.[0]?.idempotencyKey, first?.[2]?.idempotencyKey])
+    expect(Math.abs((last?.[0]?.notAfterMs ?? 0) - Date.now())).toBeLessThan(3_600_000)
+  })
+
+  it('that enrol a node whose clock is late are signed anew with the coordinator’s time', async () => {
+    const {coordinatorUrl, asked} = await coordinator(({url}, count) => {
+      if (count === 1) return refusal('expired')
+      if (url.startsWith('/v1/time')) return {status: 200, body: signedTime(url, coordinatorKey)}
+      return {status: 200, body: {answer: {status: 'applied', seq: 7, result: {}}}}
+    })
+    const board = client(coordinatorUrl, {now: () => Date.now() - 3_600_000})
+    expect(await board.enroll({token: 'token', name: 'board', architecture: 'arm64'})).toMatchObject({status: 'applied', seq: 7})
+    const [first, , last] = asked.map(({body}) => (body === '' ? undefined : (JSON.parse(body) as {command: SignedCommand}).command))
+    expect(Math.abs((last?.notAfterMs ?? 0) - Date.now())).toBeLessThan(3_600_000)
+    expect(last?.idempotencyKey).toBe(first?.idempotencyKey)
+  })
+
   it('need an account', async () => {
     const {coordinatorUrl, asked} = await coordinator(() => appliedAnswer)
     const nobody = createClient({coordinatorUrl, networkId: NETWORK, coordinatorKey: coordinatorKey.publicKey, now: Date.now})
@@ -128,8 +164,12 @@ describe('commands', () => {
   })
 })
 
+function nonceOf(url: string): string {
+  return new URL(url, 'http://x').searchParams.get('nonce') ?? ''
+}
+
 function signedTime(url: string, signer: typeof key) {
-  return signTime({nonce: new URL(url, 'http://x').searchParams.get('nonce') ?? '', atMs: Date.now(), key: signer})
+  return signTime({nonce: nonceOf(url), atMs: Date.now(), key: signer})
 }
 
 describe('signed requests', () => {
@@ -161,6 +201,19 @@ describe('signed requests', () => {
     expect(Math.abs(wrong.nowMs() - Date.now())).toBeLessThan(5000)
     await wrong.heartbeat(beat)
     expect(asked.map(({url}) => url.split('?')[0])).toEqual(['/v1/heartbeats', '/v1/time', '/v1/heartbeats', '/v1/heartbeats'])
+  })
+
+  it('mend the clock by the attempt that was answered, not by those that got lost', async () => {
+    let nowMs = 0
+    const {coordinatorUrl} = await coordinator(({url}, count) => {
+      if (!url.startsWith('/v1/time')) return count === 1 ? refusal('clock_skew') : {status: 200, body: {ok: true, noWorkReason: null}}
+      nowMs += 20_000
+      if (count < 4) return 'cut'
+      return {status: 200, body: signTime({nonce: nonceOf(url), atMs: 1_000_000, key: coordinatorKey})}
+    })
+    const mended = client(coordinatorUrl, {now: () => nowMs})
+    await mended.heartbeat(beat)
+    expect(mended.nowMs()).toBe(1_000_000 + 10_000)
   })
 
   it('do not believe a time that somebody else signed', async () => {
