@@ -10,6 +10,8 @@ export type AddressClass =
   | 'shared'
   | 'multicast'
   | 'reserved'
+  /** Public by its number, and yet the network that this machine is in. */
+  | 'own'
   | 'not_an_address'
 
 /** Ports of mail submission and relay: a volunteer's address must not end on a blocklist. */
@@ -17,6 +19,8 @@ export const MAIL_PORTS: ReadonlySet<number> = new Set([24, 25, 465, 587, 2525])
 /** The only port that `coordinator.internal` answers on. */
 export const EGRESS_COORDINATOR_PORT = 80
 const HOST_MAX = 253
+/** A household is given a whole /56 or /48 of IPv6, of which a machine sees only its own /64. */
+const OWN_IPV6_BITS_MAX = 48
 
 export type EgressDecision =
   | {readonly to: 'coordinator'}
@@ -43,13 +47,39 @@ export function decideEgress(target: {readonly host: string; readonly port: numb
   return {to: 'resolved', host, port: target.port}
 }
 
-/** The first address that is not public, or `undefined` when all are. One bad address refuses the whole name. */
-export function firstForbiddenAddress(addresses: readonly string[]): {readonly address: string; readonly kind: AddressClass} | undefined {
+/**
+ * The first address that is not public, or `undefined` when all are. One bad address refuses the whole name. `ownNetworks` are those of this
+ * machine's interfaces as ADDRESS/BITS: behind a public address may stand the volunteer's own printer.
+ */
+export function firstForbiddenAddress(
+  addresses: readonly string[],
+  ownNetworks: readonly string[] = []
+): {readonly address: string; readonly kind: AddressClass} | undefined {
   for (const address of addresses) {
     const kind = classifyAddress(address)
     if (kind !== 'public') return {address, kind}
+    if (ownNetworks.some((network) => isInside(address, network))) return {address, kind: 'own'}
   }
   return undefined
+}
+
+/** A network that can't be understood contains everything. */
+function isInside(address: string, network: string): boolean {
+  const [base = '', bitsText = ''] = network.split('/')
+  const bits = /^\d{1,3}$/.test(bitsText) ? Number(bitsText) : Number.NaN
+  const baseFour = parseIpv4(base)
+  const groups = parseIpv6(address)
+  const four = parseIpv4(address) ?? (groups && carriedIpv4(groups))
+  if (baseFour !== undefined && bits <= 32)
+    return four !== undefined && Math.floor(four / 2 ** (32 - bits)) === Math.floor(baseFour / 2 ** (32 - bits))
+  const baseGroups = parseIpv6(base)
+  if (baseGroups === undefined || !(bits <= 128)) return true
+  if (groups === undefined || four !== undefined) return false
+  const shared = Math.min(bits, OWN_IPV6_BITS_MAX)
+  return groups.every((group, index) => {
+    const ignored = 16 - Math.max(0, Math.min(16, shared - 16 * index))
+    return group >> ignored === (baseGroups[index] ?? 0) >> ignored
+  })
 }
 
 /**
@@ -90,13 +120,11 @@ function classifyIpv4(address: number): AddressClass {
 }
 
 function classifyIpv6(groups: readonly number[]): AddressClass {
-  const [g0 = 0, g1 = 0, g2 = 0, g3 = 0, g4 = 0, g5 = 0, g6 = 0, g7 = 0] = groups
-  const low = g6 * 65_536 + g7
-  const upperZero = g0 === 0 && g1 === 0 && g2 === 0 && g3 === 0
-  if (upperZero && g4 === 0 && g5 === 0 && low <= 1) return low === 0 ? 'unspecified' : 'loopback'
-  if (upperZero && ((g4 === 0 && g5 === 0) || (g4 === 0 && g5 === 0xff_ff) || (g4 === 0xff_ff && g5 === 0))) return classifyIpv4(low)
-  if (g0 === 0x64 && g1 === 0xff_9b) return g2 === 0 && g3 === 0 && g4 === 0 && g5 === 0 ? classifyIpv4(low) : 'private'
-  if (g0 === 0x20_02) return classifyIpv4(g1 * 65_536 + g2)
+  const [g0 = 0, g1 = 0, , , , , g6 = 0, g7 = 0] = groups
+  if (groups.slice(0, 6).every((group) => group === 0) && g6 === 0 && g7 <= 1) return g7 === 0 ? 'unspecified' : 'loopback'
+  const four = carriedIpv4(groups)
+  if (four !== undefined) return classifyIpv4(four)
+  if (g0 === 0x64 && g1 === 0xff_9b) return 'private'
   if (g0 >= 0xff_00) return 'multicast'
   if ((g0 & 0xfe_00) === 0xfc_00 || (g0 & 0xff_c0) === 0xfe_c0) return 'private'
   if ((g0 & 0xff_c0) === 0xfe_80) return 'link-local'
@@ -104,6 +132,16 @@ function classifyIpv6(groups: readonly number[]): AddressClass {
   if ((g0 & 0xe0_00) !== 0x20_00) return 'reserved'
   if ((g0 === 0x20_01 && g1 < 0x02_00) || (g0 === 0x20_01 && g1 === 0x0d_b8) || (g0 === 0x3f_ff && g1 < 0x10_00)) return 'reserved'
   return 'public'
+}
+
+/** The IPv4 address inside an IPv6 address that is compatible, mapped (both ways), NAT64 or 6to4. */
+function carriedIpv4(groups: readonly number[]): number | undefined {
+  const [g0 = 0, g1 = 0, g2 = 0, g3 = 0, g4 = 0, g5 = 0, g6 = 0, g7 = 0] = groups
+  const low = g6 * 65_536 + g7
+  const upperZero = g0 === 0 && g1 === 0 && g2 === 0 && g3 === 0
+  if (upperZero && ((g4 === 0 && g5 === 0) || (g4 === 0 && g5 === 0xff_ff) || (g4 === 0xff_ff && g5 === 0))) return low
+  if (g0 === 0x64 && g1 === 0xff_9b && g2 === 0 && g3 === 0 && g4 === 0 && g5 === 0) return low
+  return g0 === 0x20_02 ? g1 * 65_536 + g2 : undefined
 }
 
 /** Four decimal parts exactly: the short, octal and hexadecimal forms that some resolvers take are no addresses here. */

@@ -85,3 +85,21 @@ describe('what a function may ask for', () => {
     expect(firstForbiddenAddress(['93.184.216.34', '::ffff:192.168.0.1'])).toEqual({address: '::ffff:192.168.0.1', kind: 'private'})
   })
 })
+
+describe('a public address', () => {
+  test.each([
+    ['203.0.114.7', '203.0.114.200/24'],
+    ['203.0.114.200', '203.0.114.200/32'],
+    ['64:ff9b::cb00:7207', '203.0.114.200/24'],
+    ['2a02:8070:1:2::5', '2a02:8070:1:2:aaaa::1/64'],
+    ['2a02:8070:1:9::5', '2a02:8070:1:2:aaaa::1/64'],
+    ['2a02:8070:1:9::5', '2a02:8070:1:2:aaaa::1/128']
+  ])('%s in the network %s of this machine is forbidden', (address, network) => {
+    expect(firstForbiddenAddress([address], ['127.0.0.1/8', network])).toEqual({address, kind: 'own'})
+  })
+
+  test('in another network is not', () => {
+    const networks = ['203.0.114.200/24', '2a02:8070:1:2:aaaa::1/64', '::1/128', 'fe80::1/64']
+    expect(firstForbiddenAddress(['203.0.115.7', '2a02:8070:2::5', '93.184.216.34'], networks)).toBeUndefined()
+  })
+})
