@@ -1,6 +1,15 @@
 import {chmod, mkdir, rm} from 'node:fs/promises'
-import {createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
+import {
+  type ClientRequest,
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse
+} from 'node:http'
 import {connect as connectTcp, type Socket} from 'node:net'
+import {networkInterfaces} from 'node:os'
 import {dirname} from 'node:path'
 import type {Duplex} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
@@ -13,6 +22,7 @@ const CONNECTIONS_MAX = 64
 const IDLE_TIMEOUT_MS = 120_000
 const CONNECT_TIMEOUT_MS = 10_000
 const HEADERS_TIMEOUT_MS = 10_000
+const RESOLVE_TIMEOUT_MS = 10_000
 /** Headers that speak of one hop and are not passed on. */
 const HOP_HEADERS = ['connection', 'proxy-connection', 'proxy-authorization', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']
 
@@ -25,6 +35,8 @@ export interface EgressOptions {
   /** Every address of a name; asked once for each connection, and only what it answered is connected to. */
   readonly resolve: (host: string) => Promise<readonly string[]>
   readonly connect?: (address: string, port: number) => Socket
+  /** Networks of this machine as ADDRESS/BITS, asked for each connection; without it what the interfaces have. */
+  readonly ownNetworks?: () => readonly string[]
 }
 
 export interface EgressProxy {
@@ -44,18 +56,32 @@ export async function openEgressProxy(options: EgressOptions): Promise<EgressPro
 }
 
 class EgressServer implements EgressProxy {
-  bytesOut = 0
-  bytesIn = 0
   readonly #options: EgressOptions
   readonly #server: Server
+  readonly #closing = new AbortController()
+  readonly #clients = new Set<Socket>()
+  readonly #upstreams = new Set<Socket>()
+  #closedBytesOut = 0
+  #closedBytesIn = 0
 
   constructor(options: EgressOptions) {
     this.#options = options
     this.#server = createServer({requestTimeout: IDLE_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16_384})
     this.#server.maxConnections = CONNECTIONS_MAX
-    this.#server.on('connection', (socket: Socket) => socket.on('error', () => socket.destroy()))
+    this.#server.on('connection', (socket: Socket) => {
+      this.#clients.add(socket)
+      socket.on('error', () => socket.destroy()).once('close', () => this.#clients.delete(socket))
+    })
     this.#server.on('connect', (request, socket: Duplex, head: Buffer) => void this.#connect(request, socket, head))
     this.#server.on('request', (request, response) => void this.#forward(request, response))
+  }
+
+  get bytesOut(): number {
+    return [...this.#upstreams].reduce((sum, socket) => sum + socket.bytesWritten, this.#closedBytesOut)
+  }
+
+  get bytesIn(): number {
+    return [...this.#upstreams].reduce((sum, socket) => sum + socket.bytesRead, this.#closedBytesIn)
   }
 
   async listen(): Promise<void> {
@@ -70,7 +96,8 @@ class EgressServer implements EgressProxy {
   }
 
   async close(): Promise<void> {
-    this.#server.closeAllConnections()
+    this.#closing.abort(new CreoError('unavailable', 'The way out of this function is closed.'))
+    for (const socket of [...this.#clients, ...this.#upstreams]) socket.destroy()
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
     await rm(this.#options.socketPath, {force: true})
   }
@@ -82,10 +109,7 @@ class EgressServer implements EgressProxy {
       const upstream = await this.#open(host, port)
       upstream.setTimeout(IDLE_TIMEOUT_MS, () => upstream.destroy())
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
-      const pipe = pipeSockets(socket, upstream, {head})
-      await pipe.closed
-      this.bytesOut += pipe.bytesAToB
-      this.bytesIn += pipe.bytesBToA
+      await pipeSockets(socket, upstream, {head}).closed
     } catch (error) {
       const {status, body} = refusal(error)
       socket.end(
@@ -98,24 +122,19 @@ class EgressServer implements EgressProxy {
     try {
       const url = absoluteUrl(request.url ?? '')
       const upstream = await this.#open(url.hostname, Number(url.port || 80))
-      const headers = {...request.headers, host: url.host, connection: 'close'}
-      for (const name of HOP_HEADERS.slice(1)) delete (headers as Record<string, unknown>)[name]
       const outgoing = httpRequest({
         createConnection: () => upstream,
         method: request.method ?? 'GET',
         path: url.pathname + url.search,
-        headers,
+        headers: passedHeaders(request, url.host),
         timeout: IDLE_TIMEOUT_MS
       })
       outgoing.on('timeout', () => outgoing.destroy(new CreoError('timeout', `${url.host} is silent.`)))
-      const answered = new Promise<IncomingMessage>((resolve, reject) => outgoing.once('response', resolve).once('error', reject))
       response.once('close', () => outgoing.destroy())
-      const [answer] = await Promise.all([answered, pipeline(request, outgoing)])
+      const [answer] = await Promise.all([answerTo(outgoing, url.host), pipeline(request, outgoing)])
       const passed = Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !HOP_HEADERS.includes(name)))
       response.writeHead(answer.statusCode ?? 502, passed)
       await pipeline(answer, response)
-      this.bytesOut += upstream.bytesWritten
-      this.bytesIn += upstream.bytesRead
     } catch (error) {
       if (response.headersSent) return void response.destroy()
       const {status, body} = refusal(error)
@@ -126,17 +145,71 @@ class EgressServer implements EgressProxy {
   async #open(host: string, port: number): Promise<Socket> {
     const decision = decideEgress({host, port}, this.#options.allowedHosts)
     if (decision.to === 'nowhere') throw new CreoError('forbidden', `This function may not reach ${host}:${port}: ${decision.reason}.`)
-    if (decision.to === 'coordinator') return await connected(dialUrl(new URL(this.#options.coordinatorUrl)), host)
-    const addresses = await this.#options.resolve(decision.host)
-    const forbidden = firstForbiddenAddress(addresses)
+    if (decision.to === 'coordinator') return await this.#dial(() => dialUrl(new URL(this.#options.coordinatorUrl)), host)
+    const address = await this.#publicAddress(decision.host)
+    const connect = this.#options.connect ?? ((to: string, at: number) => connectTcp({host: to, port: at, allowHalfOpen: true}))
+    return await this.#dial(() => connect(address, decision.port), host)
+  }
+
+  /** @throws {CreoError} `forbidden` when one of the name's addresses is not public or is in this machine's own networks. */
+  async #publicAddress(host: string): Promise<string> {
+    const addresses = await this.#inTime(this.#options.resolve(host), `The name ${host} is not resolved in time.`)
+    const forbidden = firstForbiddenAddress(addresses, (this.#options.ownNetworks ?? ownNetworks)())
     if (forbidden !== undefined) {
       throw new CreoError('forbidden', `${host} has the ${forbidden.kind} address ${forbidden.address}; only public addresses are reached.`)
     }
     const [address] = addresses
     if (address === undefined) throw new CreoError('not_found', `${host} has no address.`)
-    const connect = this.#options.connect ?? ((to: string, at: number) => connectTcp({host: to, port: at, allowHalfOpen: true}))
-    return await connected(connect(address, decision.port), host)
+    return address
   }
+
+  async #inTime<T>(work: Promise<T>, late: string): Promise<T> {
+    const patience = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)])
+    const stopped = Promise.withResolvers<never>()
+    const stop = (): void => stopped.reject(new CreoError('timeout', late, {cause: patience.reason}))
+    patience.addEventListener('abort', stop, {once: true})
+    try {
+      return await Promise.race([work, stopped.promise])
+    } finally {
+      patience.removeEventListener('abort', stop)
+    }
+  }
+
+  async #dial(open: () => Socket, host: string): Promise<Socket> {
+    this.#closing.signal.throwIfAborted()
+    const socket = open()
+    this.#upstreams.add(socket)
+    socket.once('close', () => {
+      this.#upstreams.delete(socket)
+      this.#closedBytesOut += socket.bytesWritten
+      this.#closedBytesIn += socket.bytesRead
+    })
+    return await connected(socket, host)
+  }
+}
+
+function ownNetworks(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).flatMap(({cidr}) => cidr ?? []))
+}
+
+/** What goes on to the next hop. A body that comes in chunks leaves in chunks, also with methods that seldom have one. */
+function passedHeaders(request: IncomingMessage, host: string): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {...request.headers, host, connection: 'close'}
+  for (const name of HOP_HEADERS.slice(1)) delete headers[name]
+  if (request.headers['transfer-encoding'] !== undefined) headers['transfer-encoding'] = 'chunked'
+  return headers
+}
+
+/** An answer that changes the protocol is none: nobody asked for it. */
+function answerTo(outgoing: ClientRequest, host: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    outgoing.once('response', resolve).once('error', reject)
+    outgoing.once('close', () => reject(new CreoError('bad_gateway', `${host} closed the connection without an answer.`)))
+    outgoing.once('upgrade', (_answer, socket) => {
+      socket.destroy()
+      reject(new CreoError('bad_gateway', `${host} changed the protocol, which nobody asked for.`))
+    })
+  })
 }
 
 function dialUrl(url: URL): Socket {
@@ -151,6 +224,7 @@ async function connected(socket: Socket, host: string): Promise<Socket> {
     await new Promise<void>((resolve, reject) => {
       const ready = 'encrypted' in socket ? 'secureConnect' : 'connect'
       socket.once(ready, () => resolve()).once('error', reject)
+      socket.once('close', () => reject(new CreoError('bad_gateway', `${host} closed the connection.`)))
     })
     return socket
   } catch (cause) {

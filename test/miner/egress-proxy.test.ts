@@ -133,3 +133,69 @@ test('a name without an address, and a coordinator that is gone, are said in wor
   expect(await askThrough(socketPath, 'api.example.org:443')).toMatchObject({status: 404})
   expect(await askThrough(socketPath, 'coordinator.internal:80')).toMatchObject({status: 502})
 })
+
+test('a name in the network of this machine is refused, public as its address may be', async () => {
+  const connect = (): Socket => {
+    throw new Error('it connected')
+  }
+  const resolve = async (): Promise<readonly string[]> => ['2a02:8070:1:2::5']
+  const ownNetworks = (): readonly string[] => ['2a02:8070:1:2:aaaa::1/64']
+  const {socketPath} = await proxyWith({allowedHosts: ['printer.example.org'], resolve, connect, ownNetworks})
+  const answer = await askThrough(socketPath, 'printer.example.org:443')
+  expect(answer).toMatchObject({status: 403, text: expect.stringContaining('the own address')})
+})
+
+test('a body in chunks keeps its frame with a method that seldom has a body', async () => {
+  const {socketPath} = await proxyWith()
+  const asked = request({
+    socketPath,
+    method: 'DELETE',
+    path: 'http://coordinator.internal/v1/thing',
+    headers: {'transfer-encoding': 'chunked'}
+  })
+  asked.write('one ')
+  asked.end('two')
+  const [answer] = (await once(asked, 'response')) as [AsyncIterable<Buffer> & {statusCode: number}]
+  let text = ''
+  for await (const chunk of answer) text += chunk
+  expect([answer.statusCode, text]).toEqual([200, 'DELETE /v1/thing for coordinator.internal one two'])
+})
+
+test('an answer that changes the protocol is a bad gateway', async () => {
+  const peer = createTcpServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'))
+  })
+  peer.listen(0, '127.0.0.1')
+  await once(peer, 'listening')
+  onTestFinished(() => void peer.close())
+  const {socketPath} = await proxyWith({coordinatorUrl: `http://127.0.0.1:${(peer.address() as AddressInfo).port}`})
+  const asked = request({socketPath, path: 'http://coordinator.internal/'})
+  asked.end()
+  const [answer] = (await once(asked, 'response')) as [{statusCode: number; resume(): void}]
+  answer.resume()
+  expect(answer.statusCode).toBe(502)
+})
+
+test('closing cuts a tunnel that is open and a name that is being resolved', async () => {
+  const {proxy, socketPath} = await proxyWith()
+  const asked = request({socketPath, method: 'CONNECT', path: 'coordinator.internal:80'})
+  asked.end()
+  const [, socket] = (await once(asked, 'connect')) as [unknown, Socket]
+  const closed = once(socket, 'close')
+  socket.on('error', () => undefined).resume()
+  await proxy.close()
+  await closed
+  const asking = Promise.withResolvers<void>()
+  const resolve = (): Promise<readonly string[]> => {
+    asking.resolve()
+    return new Promise(() => undefined)
+  }
+  const waiting = await proxyWith({allowedHosts: ['slow.example.org'], resolve})
+  const late = request({socketPath: waiting.socketPath, method: 'CONNECT', path: 'slow.example.org:443'})
+  late.end()
+  const ended = once(late, 'error')
+  await asking.promise
+  await waiting.proxy.close()
+  await ended
+})
