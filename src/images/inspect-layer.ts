@@ -1,4 +1,5 @@
 import {createReadStream} from 'node:fs'
+import {open} from 'node:fs/promises'
 import {pipeline} from 'node:stream/promises'
 import {createGunzip, createZstdDecompress, constants as zlibConstants} from 'node:zlib'
 import {CreoError} from '../core/errors.ts'
@@ -25,6 +26,8 @@ export interface LayerFacts {
 const RATIO_FREE_BYTES = 16 * 2 ** 20
 /** 32 MiB: what a decompressor may keep in memory. */
 const ZSTD_WINDOW_LOG_MAX = 25
+/** What Node's own compressor writes behind the frame of its input: an empty one, in which nothing can hide. */
+const EMPTY_ZSTD_FRAME = Buffer.from('28b52ffd2000010000', 'hex')
 
 /**
  * Reads a layer once, without unpacking it, before any other program may touch it.
@@ -55,7 +58,10 @@ export async function inspectLayer(options: {
     else {
       await pipeline(source, decompressor, consume, {signal: options.signal})
       // A runtime goes on where this decompressor stops: a second frame behind the first would be unpacked and never have been looked at.
-      if (decompressor.bytesWritten !== compressed.bytes) throw new CreoError('rejected', 'A layer of the image goes on after its end.')
+      const rest = compressed.bytes - decompressor.bytesWritten
+      if (rest > 0 && !(await endsInEmptyFrame(options.path, rest))) {
+        throw new CreoError('rejected', 'A layer of the image goes on after its end.')
+      }
     }
   } catch (cause) {
     options.signal.throwIfAborted()
@@ -66,6 +72,15 @@ export async function inspectLayer(options: {
     })
   }
   return {diffId: plain.digest(), decompressedBytes: plain.bytes, files: scan.files}
+}
+
+/** Whether the last `rest` bytes are one zstd frame of nothing. */
+async function endsInEmptyFrame(path: string, rest: number): Promise<boolean> {
+  if (rest !== EMPTY_ZSTD_FRAME.length) return false
+  await using file = await open(path)
+  const {size} = await file.stat()
+  const {buffer} = await file.read({buffer: Buffer.alloc(rest), position: size - rest})
+  return buffer.equals(EMPTY_ZSTD_FRAME)
 }
 
 function decompressorFor(mediaType: string): ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress> | undefined {

@@ -1,6 +1,6 @@
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {gzipSync, zstdCompressSync} from 'node:zlib'
+import {createZstdCompress, gzipSync, zstdCompressSync} from 'node:zlib'
 import {Header} from 'tar'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {openBlobStore} from '../../src/images/blob-store.ts'
@@ -28,6 +28,15 @@ describe('a layer', () => {
     expect(await inspect(gzipSync(plain))).toEqual({diffId: digestOf(plain), decompressedBytes: plain.length, files: 3})
     expect(await inspect(zstdCompressSync(plain), MEDIA_TYPE.layerZstd)).toMatchObject({files: 3})
     expect(await inspect(plain, MEDIA_TYPE.layerTar)).toMatchObject({files: 3})
+  })
+
+  test('packed as a stream by Node, which puts an empty frame behind it, is accepted', async () => {
+    const plain = archive({path: 'x'})
+    const stream = createZstdCompress()
+    stream.write(plain)
+    const streamed = Buffer.concat(await Array.fromAsync(stream.end() as AsyncIterable<Buffer>))
+    expect(await inspect(streamed, MEDIA_TYPE.layerZstd)).toMatchObject({files: 1})
+    expect(await inspect(Buffer.concat([zstdCompressSync(plain), zstdCompressSync('')]), MEDIA_TYPE.layerZstd)).toMatchObject({files: 1})
   })
 
   const hostile: Readonly<Record<string, Fields>> = {
