@@ -14,7 +14,7 @@ build() {
     -ffreestanding -fno-builtin -fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-ident -fno-pic -fno-pie \
     -fno-tree-loop-distribute-patterns -fno-strict-aliasing -ffile-prefix-map="$here"=. \
     -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,noseparate-code -s \
-    creo-init.c relay.c -o "$out/$target.new")
+    creo-init.c command.c memory.c relay.c -o "$out/$target.new")
   mv "$out/$target.new" "$out/$target"
 }
 

@@ -4,10 +4,12 @@
  *   creo-init --port P --listen SOCKET [--egress-port Q --egress SOCKET] -- COMMAND [ARGUMENT...]
  *
  * Starts COMMAND in a session of its own, forwards signals to it, reaps every zombie and exits as it exits (128 + signal when
- * killed). Tries 127.0.0.1:P until something accepts, and only then binds SOCKET, so that the socket's appearance means ready.
+ * killed; when that was for want of memory, SOCKET.oom is left behind). Tries 127.0.0.1:P until something accepts, and only then binds SOCKET, so that the socket's appearance means ready.
  * Each connection to SOCKET is relayed to 127.0.0.1:P. With --egress, 127.0.0.1:Q is relayed to that socket, from before the
  * command starts.
  */
+#include "command.h"
+#include "memory.h"
 #include "relay.h"
 
 enum {
@@ -18,7 +20,6 @@ enum {
   PROBE_FIRST_MS = 1,
   PROBE_LAST_MS = 20,
   DRAIN_MS = 200,
-  PATH_BYTES = 4096,
   EXIT_USAGE = 125,
   EXIT_CANNOT_RUN = 126,
   EXIT_NOT_FOUND = 127,
@@ -49,7 +50,6 @@ static int64_t drain_until_ms;
 static int child;
 static int child_status = -1;
 
-/* The compiler may call these for structure copies. */
 void *memset(void *to, int byte, size_t count) {
   for (size_t i = 0; i < count; i++) ((volatile char *)to)[i] = (char)byte;
   return to;
@@ -59,12 +59,6 @@ void *memcpy(void *to, const void *from, size_t count) {
   return to;
 }
 
-static size_t length(const char *text) {
-  size_t count = 0;
-  while (text[count]) count++;
-  return count;
-}
-
 static int same(const char *left, const char *right) {
   while (*left && *left == *right) left++, right++;
   return *left == *right;
@@ -72,7 +66,7 @@ static int same(const char *left, const char *right) {
 
 static void say(const char *first, const char *second, const char *third) {
   const char *parts[] = {"creo-init: ", first, second, third, "\n"};
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) sys_write(2, parts[i], length(parts[i]));
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) sys_write(2, parts[i], text_length(parts[i]));
 }
 
 static _Noreturn void die(int status, const char *first, const char *second) {
@@ -113,36 +107,11 @@ static struct sockaddr_in loopback(int port) {
 /* `path` and then `suffix` as an address; exits when it doesn't fit. */
 static struct sockaddr_un unix_address(const char *path, const char *suffix) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  size_t bytes = length(path);
-  if (bytes + length(suffix) >= sizeof address.sun_path) die(EXIT_USAGE, "the socket's path is too long: ", path);
+  size_t bytes = text_length(path);
+  if (bytes + text_length(suffix) >= sizeof address.sun_path) die(EXIT_USAGE, "the socket's path is too long: ", path);
   memcpy(address.sun_path, path, bytes);
-  memcpy(address.sun_path + bytes, suffix, length(suffix));
+  memcpy(address.sun_path + bytes, suffix, text_length(suffix));
   return address;
-}
-
-/* PATH's directories in turn, as a shell would. Returns only to say that nothing could be run. */
-static void command_exec(char **command, char **environment) {
-  char candidate[PATH_BYTES];
-  const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  int has_slash = 0;
-  for (size_t i = 0; command[0][i]; i++) has_slash |= command[0][i] == '/';
-  if (has_slash) SYS(execve, command[0], command, environment, 0, 0, 0);
-  for (char **entry = environment; *entry; entry++) {
-    const char *text = *entry;
-    if (text[0] == 'P' && text[1] == 'A' && text[2] == 'T' && text[3] == 'H' && text[4] == '=') path = text + 5;
-  }
-  size_t name_bytes = length(command[0]) + 1;
-  for (const char *at = path; !has_slash && *at;) {
-    size_t bytes = 0;
-    while (at[bytes] && at[bytes] != ':') bytes++;
-    if (bytes > 0 && bytes + 1 + name_bytes <= sizeof candidate) {
-      memcpy(candidate, at, bytes);
-      candidate[bytes] = '/';
-      memcpy(candidate + bytes + 1, command[0], name_bytes);
-      SYS(execve, candidate, command, environment, 0, 0, 0);
-    }
-    at += at[bytes] ? bytes + 1 : bytes;
-  }
 }
 
 static void child_start(char **environment, uint64_t handled) {
@@ -221,10 +190,18 @@ static void probe_event(void) {
   if (child_status < 0) ingress_open();
 }
 
+/* Leaves an empty file beside the socket, for whoever asks later why the command was killed. */
+static void oom_report(void) {
+  if (!ran_out_of_memory()) return;
+  struct sockaddr_un marker = unix_address(options.listen, ".oom");
+  sys_close((int)SYS(openat, AT_FDCWD, marker.sun_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644, 0, 0));
+}
+
 /* The command has ended: no new connections, and a moment for what it wrote last to leave. */
 static void child_ended(int status) {
   int signal = status & 0x7f;
   child_status = signal ? 128 + signal : (status >> 8) & 0xff;
+  if (signal == SIGKILL) oom_report();
   probe_at_ms = 0;
   drain_until_ms = sys_now_ms() + DRAIN_MS;
   if (ingress.fd < 0) return;

@@ -58,6 +58,10 @@ static inline long sys6(long number, long a, long b, long c, long d, long e, lon
 #error "creo-init is written for x86-64 and aarch64"
 #endif
 
+/* The compiler may also call these on its own, for copies of structures. */
+void *memcpy(void *to, const void *from, size_t count);
+void *memset(void *to, int byte, size_t count);
+
 #define SYS(name, a, b, c, d, e, f) sys6(__NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static inline _Noreturn void sys_exit(int status) {

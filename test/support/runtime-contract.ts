@@ -1,10 +1,10 @@
 import {once} from 'node:events'
 import {chmod, mkdtemp, rm} from 'node:fs/promises'
+import {type IncomingMessage, request} from 'node:http'
 import {createServer, type Server} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {text} from 'node:stream/consumers'
-import {Client, request} from 'undici'
+import {json, text} from 'node:stream/consumers'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {ContainerRuntime, ImageLayout, InstanceSpec, RuntimeInstance} from '../../src/runtime/port.ts'
 
@@ -252,11 +252,8 @@ async function listenAsProxy(): Promise<{path: string; close(): Promise<void>}> 
 }
 
 async function ask(instance: RuntimeInstance, path: string, options: {method?: 'GET' | 'POST'; body?: string} = {}): Promise<unknown> {
-  const dispatcher = new Client('http://function', {socketPath: instance.socketPath})
-  try {
-    const answer = await request(`http://function${path}`, {...options, dispatcher, signal: patience()})
-    return await answer.body.json()
-  } finally {
-    await dispatcher.destroy()
-  }
+  const {method = 'GET', body} = options
+  const sent = request({socketPath: instance.socketPath, path, method, agent: false, signal: patience()}).end(body)
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  return json(answer)
 }

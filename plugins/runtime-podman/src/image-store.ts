@@ -23,7 +23,6 @@ interface Manifest {
 
 const DIGEST = /^sha256:([0-9a-f]{64})$/
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
-const REFERENCE_ANNOTATION = 'org.opencontainers.image.ref.name'
 /** A manifest or configuration larger than this is no image of ours. */
 const DOCUMENT_BYTES_MAX = 4 * 2 ** 20
 const REMEMBERED_MAX = 10_000
@@ -143,8 +142,7 @@ export class ImageStore {
       const descriptor = {
         mediaType: manifest.mediaType ?? OCI_MANIFEST,
         digest: layout.manifestDigest,
-        size: bytes,
-        annotations: {[REFERENCE_ANNOTATION]: referenceOf(layout.manifestDigest)}
+        size: bytes
       }
       await writeFile(join(view, 'index.json'), JSON.stringify({schemaVersion: 2, manifests: [descriptor]}))
       const printed = await this.#service.run(['pull', '--quiet', '--signature-policy', this.#places.policy, `oci:${view}`], signal)
@@ -188,9 +186,4 @@ export class ImageStore {
     if (!hex) throw new this.#tools.CreoError('invalid_input', `"${manifestDigest}" is not a sha256 digest.`)
     return join(this.#places.images, `${hex}.json`)
   }
-}
-
-/** The name under which podman lists the image; nothing depends on it. */
-function referenceOf(manifestDigest: string): string {
-  return `localhost/creo:${manifestDigest.slice('sha256:'.length)}`
 }

@@ -23,8 +23,8 @@ const LOG_TAIL_BYTES = 4096
 /** How often podman's service looks whether a container has ended. */
 const WAIT_INTERVAL = '100ms'
 /** The service may die under a wait and is started again; between two attempts it gets this long. */
-const WAIT_RETRY_MS = 1000
-const WAIT_RETRIES_MAX = 1000
+const WAIT_RETRY_MS = 200
+const WAIT_RETRIES_MAX = 100_000
 const REMOVE_ATTEMPTS = 40
 const REMOVE_RETRY_MS = 50
 const CLEANUP_TIMEOUT_MS = 30_000
@@ -189,27 +189,28 @@ export class PodmanInstance implements RuntimeInstance {
     const path = `${this.#path}/wait?condition=stopped&condition=exited&interval=${WAIT_INTERVAL}`
     for (let attempt = 0; attempt < WAIT_RETRIES_MAX && !this.#removed && !service.closed; attempt++) {
       try {
-        const answer = await service.stream({method: 'POST', path, signal})
-        const text = await answer.body.text()
-        if (answer.statusCode === 404) return EXIT_UNKNOWN
-        if (answer.statusCode === 200) return await this.#exitOf(Number(text), signal)
-        throw service.failure(`Waiting for ${this.id}: ${text}`)
+        // podman sometimes knows that a container ended and not how; then this answer is an error, and looking at it helps.
+        await service.wait({method: 'POST', path, signal})
+        const exit = await this.#exit(signal)
+        if (exit) return exit
       } catch (error) {
         if (service.closed) break
         tools.log('debug', 'waiting for an instance was interrupted', {instance: this.id, error: String(error)})
-        await delay(WAIT_RETRY_MS, undefined, {ref: false})
       }
+      await delay(WAIT_RETRY_MS, undefined, {ref: false})
     }
     if (this.#removed) return EXIT_UNKNOWN
     // Nobody will hear of it here any more: the instance outlives this runtime, and another one adopts it.
     return new Promise(() => undefined)
   }
 
-  async #exitOf(waited: number, signal: AbortSignal): Promise<InstanceExit> {
-    const answer = await this.#parts.service.call({method: 'GET', path: `${this.#path}/json`, signal})
-    if (answer.status !== 200) return {exitCode: waited < 0 ? EXIT_KILLED : waited, oom: false}
-    const {ExitCode: exitCode, OOMKilled: oom} = (answer.body as {State: {ExitCode: number; OOMKilled: boolean}}).State
-    return {exitCode, oom: oom && exitCode === EXIT_KILLED}
+  /** How it ended; undefined while it runs. */
+  async #exit(signal: AbortSignal): Promise<InstanceExit | undefined> {
+    const answer = await this.#parts.service.expect({method: 'GET', path: `${this.#path}/json`, signal}, `Looking at ${this.id}`, [404])
+    if (answer.status === 404) return EXIT_UNKNOWN
+    const {Status: status, ExitCode: exitCode} = (answer.body as {State: {Status: string; ExitCode: number}}).State
+    if (status !== 'exited' && status !== 'stopped') return undefined
+    return {exitCode, oom: exitCode === EXIT_KILLED && (await this.#parts.directories.ranOutOfMemory(this.id))}
   }
 
   async #logTail(): Promise<string> {

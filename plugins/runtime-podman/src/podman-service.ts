@@ -1,3 +1,4 @@
+import {randomBytes} from 'node:crypto'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {RuntimeTools} from 'creo/runtime'
@@ -26,14 +27,15 @@ const START_TIMEOUT_MS = 30_000
 const CONNECT_ATTEMPTS = 100
 const CONNECT_RETRY_MS = 5
 const COMMANDS_AT_ONCE = 32
-/** Waits and log followers: one connection each. */
-const STREAMS_AT_ONCE = 8192
+/** One for each instance. */
+const WAITS_AT_ONCE = 8192
+const SOCKET_NAME_BYTES = 4
 const UNREACHABLE = ['ECONNREFUSED', 'ENOENT']
 
 interface Running {
   readonly process: ServiceProcess
   readonly commands: Pool
-  readonly streams: Pool
+  readonly waits: Pool
   limits: ProcessLimits | undefined
 }
 
@@ -47,7 +49,6 @@ export class PodmanService {
   readonly #places: Places
   #running: Promise<Running> | undefined
   #closed = false
-  #starts = 0
 
   constructor(tools: RuntimeTools, host: Host, places: Places) {
     this.#tools = tools
@@ -92,9 +93,11 @@ export class PodmanService {
     throw new this.#tools.CreoError(code, `${what}: ${describe(answer)}`, {hint: 'creo doctor looks at the container runtime.'})
   }
 
-  /** An answer of any length on a connection of its own, with no time limit but the signal. */
-  stream(request: ApiRequest): Promise<Dispatcher.ResponseData> {
-    return this.#send(request, 'streams')
+  /** A request that may take days, on a connection of its own. */
+  async wait(request: ApiRequest): Promise<number> {
+    const answer = await this.#send(request, 'waits')
+    await answer.body.dump()
+    return answer.statusCode
   }
 
   /** What the service, and so a container that it starts, may be given. */
@@ -121,20 +124,20 @@ export class PodmanService {
     this.#closed = true
     const running = await this.#running?.catch(() => undefined)
     if (!running) return
-    await Promise.all([running.commands.destroy(), running.streams.destroy()])
+    await Promise.all([running.commands.destroy(), running.waits.destroy()])
     await running.process.end()
   }
 
-  async #send(request: ApiRequest, pool: 'commands' | 'streams'): Promise<Dispatcher.ResponseData> {
+  async #send(request: ApiRequest, pool: 'commands' | 'waits'): Promise<Dispatcher.ResponseData> {
     if (this.#closed) throw new this.#tools.CreoError('unavailable', 'The container runtime was closed.')
     const running = await this.#ensure()
     try {
       return await this.#sendTo(running[pool], request)
     } catch (cause) {
       if (request.signal.aborted) throw this.aborted(request.signal)
-      // Nothing was sent to a service that died between two requests: a new one gets it.
+      // Nothing was sent to a service that died, or lost its socket, between two requests: a new one gets it.
       if (UNREACHABLE.includes(String((cause as NodeJS.ErrnoException).code)) && !this.#closed) {
-        await running.process.ended
+        await running.process.end()
         return this.#sendTo((await this.#ensure())[pool], request)
       }
       throw new this.#tools.CreoError('unavailable', `podman's service did not answer ${request.method} ${request.path}.`, {
@@ -163,16 +166,15 @@ export class PodmanService {
   }
 
   async #start(): Promise<Running> {
-    this.#starts += 1
-    const socketPath = join(this.#places.run, `api-${process.pid}-${this.#starts}.sock`)
+    const socketPath = join(this.#places.run, `api-${randomBytes(SOCKET_NAME_BYTES).toString('hex')}.sock`)
     const signal = AbortSignal.timeout(START_TIMEOUT_MS)
     const connections = (most: number) =>
       new this.#tools.undici.Pool('http://podman', {socketPath, connections: most, headersTimeout: 0, bodyTimeout: 0})
     try {
       const command = [this.#host.podmanPath, ...this.globalArguments, 'system', 'service', '--time', '0', `unix://${socketPath}`]
       const service = await startService({tools: this.#tools, command, env: this.#places.env, socketPath, signal})
-      const [commands, streams] = [connections(COMMANDS_AT_ONCE), connections(STREAMS_AT_ONCE)]
-      const running: Running = {process: service, commands, streams, limits: undefined}
+      const [commands, waits] = [connections(COMMANDS_AT_ONCE), connections(WAITS_AT_ONCE)]
+      const running: Running = {process: service, commands, waits, limits: undefined}
       this.#forgetWhenEnded(running)
       await this.#untilAnswering(running, signal)
       return running

@@ -33,6 +33,11 @@ export class SocketDirectories {
     return join(this.path(id), INGRESS_SOCKET_NAME)
   }
 
+  /** True when the init left word that the function was killed for want of memory. Only the function could forge that, about itself. */
+  async ranOutOfMemory(id: string): Promise<boolean> {
+    return (await lstat(`${this.socketPath(id)}.oom`).catch(() => undefined)) !== undefined
+  }
+
   logPath(id: string): string {
     return join(this.#places.logs, id, 'log')
   }

@@ -1,0 +1,103 @@
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {existsSync, watch} from 'node:fs'
+import {mkdtemp, readFile, rm} from 'node:fs/promises'
+import {type AddressInfo, connect, createServer} from 'node:net'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {buffer} from 'node:stream/consumers'
+import {fileURLToPath} from 'node:url'
+import {execa} from 'execa'
+import {afterEach, beforeEach, describe, expect, test} from 'vitest'
+
+const SOURCE = fileURLToPath(new URL('../../packaging/init', import.meta.url))
+const INIT = join(SOURCE, `creo-init-${process.arch === 'arm64' ? 'arm64' : 'amd64'}`)
+const COMPILER_VERSION = '12.2.0'
+const BODY_BYTES = 8 * 2 ** 20
+
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'creo-init-'))
+})
+afterEach(() => rm(directory, {recursive: true}))
+
+const compilers = await Promise.all(['x86_64-linux-gnu-gcc', 'aarch64-linux-gnu-gcc'].map(versionOf))
+const samePins = compilers.every((version) => version === COMPILER_VERSION)
+
+test.skipIf(!samePins)('the committed init is what its source compiles to, byte for byte', async () => {
+  await execa(join(SOURCE, 'build.sh'), [directory])
+  for (const name of ['creo-init-amd64', 'creo-init-arm64']) {
+    const [rebuilt, committed] = await Promise.all([readFile(join(directory, name)), readFile(join(SOURCE, name))])
+    expect(rebuilt.equals(committed), name).toBe(true)
+  }
+})
+
+describe('the init', () => {
+  test('makes its socket appear when the function listens, and passes bytes and half-closes both ways', async () => {
+    const init = await start(`require('net').createServer({allowHalfOpen: true}, (s) => s.pipe(s)).listen(process.env.PORT)`)
+    await socketAppears()
+    const sent = Buffer.alloc(BODY_BYTES, 'creo')
+    const client = connect({path: socketPath(), allowHalfOpen: true})
+    client.end(sent)
+    expect((await buffer(client)).equals(sent)).toBe(true)
+    init.kill('SIGTERM')
+    expect(await once(init, 'exit')).toEqual([143, null])
+    expect(existsSync(socketPath())).toBe(false)
+  })
+
+  test('exits as its command does, and hands it signals', async () => {
+    const polite = await start(`process.on('SIGUSR1', () => process.exit(5)); process.stdout.write('ready'); setInterval(() => 0, 1000)`)
+    await once(polite.stdout as NodeJS.ReadableStream, 'data')
+    polite.kill('SIGUSR1')
+    expect(await once(polite, 'exit')).toEqual([5, null])
+  })
+
+  test('says in words that there is nothing to run', async () => {
+    const init = spawn(INIT, ['--port', '1', '--listen', socketPath(), '--', 'no-such-program'])
+    const words = buffer(init.stderr)
+    expect(await once(init, 'exit')).toEqual([127, null])
+    expect(String(await words)).toBe('creo-init: cannot run no-such-program: not found\n')
+  })
+
+  test('refuses wrong usage', async () => {
+    const init = spawn(INIT, ['--port', '70000', '--listen', socketPath(), '--', 'true'])
+    expect(await once(init, 'exit')).toEqual([125, null])
+  })
+
+  test('reaps the orphans of its command when it is the first process of its namespace', async () => {
+    const orphans = 'for i in 1 2 3 4 5; do (sh -c "exit 0" &); done'
+    const shell = `${orphans} | cat; for try in $(seq 1000); do grep -qs zombie /proc/[0-9]*/status || exit 0; done; exit 1`
+    const args = ['--pid', '--fork', '--mount-proc', INIT, '--port', '1', '--listen', socketPath(), '--', 'sh', '-c', shell]
+    expect((await execa('unshare', args, {reject: false})).exitCode).toBe(0)
+  })
+})
+
+function socketPath(): string {
+  return join(directory, 'http.sock')
+}
+
+async function start(script: string): Promise<ChildProcess> {
+  const port = await freePort()
+  const args = ['--port', String(port), '--listen', socketPath(), '--', process.execPath, '-e', script]
+  return spawn(INIT, args, {env: {...process.env, PORT: String(port)}, stdio: ['ignore', 'pipe', 'inherit']})
+}
+
+async function socketAppears(): Promise<void> {
+  const watcher = watch(directory)
+  while (!existsSync(socketPath())) await once(watcher, 'change')
+  watcher.close()
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const {port} = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function versionOf(compiler: string): Promise<string | undefined> {
+  const {stdout} = await execa(compiler, ['-dumpfullversion'], {reject: false})
+  return stdout
+}
