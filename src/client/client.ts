@@ -114,13 +114,14 @@ export class Client extends Reads {
     return this.#table(nodeTableSchema, `/v1/tables/nodes/${id}`, {after, waitMs, signal})
   }
 
-  /** Signs a request to the registry. */
+  /** Signs a request to the registry, whose refusal of a wrong clock would end the transfer: so the clock is compared before the first. */
   readonly authorizeRegistry = async (asked: {
     readonly method: string
     readonly url: string
     readonly body?: Uint8Array | undefined
   }): Promise<Record<string, string>> => {
     const {method, url, body} = asked
+    await this.#connection.compareClock()
     return signRequest({
       method,
       url,

@@ -38,6 +38,7 @@ export class Connection {
   readonly #pool: Agent = createPool()
   #sequence = 0
   #offsetMs = 0
+  #compared: Promise<unknown> | undefined
 
   constructor(options: ConnectionOptions) {
     this.options = options
@@ -95,6 +96,17 @@ export class Connection {
     const before = this.#offsetMs
     this.#offsetMs = Math.round(time.atMs - (askedAtMs + this.options.now()) / 2)
     return Math.abs(this.#offsetMs - before)
+  }
+
+  /** Mends the clock unless that was done before. */
+  async compareClock(): Promise<void> {
+    this.#compared ??= this.mendClock()
+    try {
+      await this.#compared
+    } catch (error) {
+      this.#compared = undefined
+      throw error
+    }
   }
 
   async close(): Promise<void> {

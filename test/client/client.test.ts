@@ -1,78 +1,14 @@
-import {createServer, type IncomingMessage, type Server} from 'node:http'
-import type {AddressInfo} from 'node:net'
 import {afterEach, describe, expect, it} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
 import {joinNetwork} from '../../src/client/join.ts'
-import {CreoError, ERROR_CODES, type ErrorCode} from '../../src/core/errors.ts'
+import {CreoError} from '../../src/core/errors.ts'
 import type {SignedCommand} from '../../src/core/protocol/commands.ts'
 import {verifyCommand} from '../../src/identity/commands.ts'
-import {verifyRequest} from '../../src/identity/http-signatures.ts'
-import {generateKeyPair, sha256Hex} from '../../src/identity/keys.ts'
-import {createNonceMemory} from '../../src/identity/nonces.ts'
+import {sha256Hex} from '../../src/identity/keys.ts'
 import {signTable} from '../../src/identity/tables.ts'
-import {signTime} from '../../src/identity/time.ts'
+import {type Answer, client, closeAll, coordinator, coordinatorKey, key, NETWORK, refusal, signedTime} from './client-world.ts'
 
-const NETWORK = 'ab'.repeat(32)
-const ACCOUNT = `acc_${'1'.repeat(32)}`
-const coordinatorKey = generateKeyPair()
-const key = generateKeyPair()
-
-interface Asked {
-  readonly method: string
-  readonly url: string
-  readonly headers: IncomingMessage['headers']
-  readonly body: string
-}
-type Answer = {status: number; body?: unknown} | 'cut'
-
-const servers: Server[] = []
-const closers: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close()
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
-})
-
-/** A server on loopback that answers each request by `answer`; what it was asked is kept. */
-async function coordinator(answer: (asked: Asked, count: number) => Answer | Promise<Answer>) {
-  const asked: Asked[] = []
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk)
-    const one = {method: request.method ?? '', url: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString()}
-    asked.push(one)
-    const answered = await answer(one, asked.length)
-    if (answered === 'cut') request.socket.destroy()
-    else
-      response
-        .writeHead(answered.status, {'content-type': 'application/json'})
-        .end(answered.body === undefined ? '' : JSON.stringify(answered.body))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  servers.push(server)
-  const coordinatorUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return {coordinatorUrl, asked}
-}
-
-function client(coordinatorUrl: string, options: {now?: () => number; signal?: AbortSignal} = {}) {
-  const made = createClient({
-    coordinatorUrl,
-    networkId: NETWORK,
-    coordinatorKey: coordinatorKey.publicKey,
-    key,
-    account: ACCOUNT,
-    now: Date.now,
-    ...options
-  })
-  closers.push(() => made.close())
-  return made
-}
-
-function refusal(code: ErrorCode, hint?: string): Answer {
-  return {status: ERROR_CODES[code].http, body: {error: {code, message: 'No.', ...(hint === undefined ? {} : {hint})}}}
-}
+afterEach(closeAll)
 
 const appliedAnswer: Answer = {status: 200, body: {answers: [{status: 'applied', seq: 9, result: {}}]}}
 const fund = {type: 'pool.fund', incentive: 'colibris/LEAF', amountMinor: 5} as const
@@ -158,69 +94,9 @@ describe('commands', () => {
   it('need an account', async () => {
     const {coordinatorUrl, asked} = await coordinator(() => appliedAnswer)
     const nobody = createClient({coordinatorUrl, networkId: NETWORK, coordinatorKey: coordinatorKey.publicKey, now: Date.now})
-    closers.push(() => nobody.close())
     await expect(nobody.submit(fund)).rejects.toMatchObject({code: 'unauthorized'})
+    await nobody.close()
     expect(asked).toHaveLength(0)
-  })
-})
-
-function nonceOf(url: string): string {
-  return new URL(url, 'http://x').searchParams.get('nonce') ?? ''
-}
-
-function signedTime(url: string, signer: typeof key) {
-  return signTime({nonce: nonceOf(url), atMs: Date.now(), key: signer})
-}
-
-describe('signed requests', () => {
-  const beat = {
-    node: `node_${key.keyId}`,
-    earn: [],
-    architecture: 'amd64',
-    runtime: 'podman',
-    enforcesLimits: true,
-    memoryBytes: 1,
-    cpuMillis: 1,
-    draining: false,
-    instances: 0,
-    logs: []
-  } as const
-
-  it('made with a wrong clock mend it once by the signed time', async () => {
-    const nonces = createNonceMemory()
-    const {coordinatorUrl, asked} = await coordinator(async ({method, url, headers, body}) => {
-      if (url.startsWith('/v1/time')) return {status: 200, body: signedTime(url, coordinatorKey)}
-      const request = {method, url: `http://${headers.host}${url}`, headers, body, keyOf: () => key.publicKey, nonces, nowMs: Date.now()}
-      return await verifyRequest(request).then(
-        () => ({status: 200, body: {ok: true, noWorkReason: null}}),
-        (error: CreoError) => refusal(error.code)
-      )
-    })
-    const wrong = client(coordinatorUrl, {now: () => Date.now() - 3_600_000})
-    expect(await wrong.heartbeat(beat)).toEqual({ok: true, noWorkReason: null})
-    expect(Math.abs(wrong.nowMs() - Date.now())).toBeLessThan(5000)
-    await wrong.heartbeat(beat)
-    expect(asked.map(({url}) => url.split('?')[0])).toEqual(['/v1/heartbeats', '/v1/time', '/v1/heartbeats', '/v1/heartbeats'])
-  })
-
-  it('mend the clock by the attempt that was answered, not by those that got lost', async () => {
-    let nowMs = 0
-    const {coordinatorUrl} = await coordinator(({url}, count) => {
-      if (!url.startsWith('/v1/time')) return count === 1 ? refusal('clock_skew') : {status: 200, body: {ok: true, noWorkReason: null}}
-      nowMs += 20_000
-      if (count < 4) return 'cut'
-      return {status: 200, body: signTime({nonce: nonceOf(url), atMs: 1_000_000, key: coordinatorKey})}
-    })
-    const mended = client(coordinatorUrl, {now: () => nowMs})
-    await mended.heartbeat(beat)
-    expect(mended.nowMs()).toBe(1_000_000 + 10_000)
-  })
-
-  it('do not believe a time that somebody else signed', async () => {
-    const {coordinatorUrl} = await coordinator(({url}) =>
-      url.startsWith('/v1/time') ? {status: 200, body: signedTime(url, key)} : refusal('clock_skew')
-    )
-    await expect(client(coordinatorUrl).heartbeat(beat)).rejects.toMatchObject({code: 'bad_signature'})
   })
 })
 
@@ -245,9 +121,8 @@ describe('tables', () => {
 
 describe('what goes wrong', () => {
   it('says where no coordinator answers and how to start one', async () => {
-    const {coordinatorUrl} = await coordinator(() => 'cut')
-    const server = servers.pop()!
-    await new Promise((resolve) => server.close(resolve))
+    const {coordinatorUrl, close} = await coordinator(() => 'cut')
+    await close()
     await expect(client(coordinatorUrl).incentives()).rejects.toMatchObject({
       code: 'unavailable',
       message: `No coordinator answers at ${coordinatorUrl}.`,
