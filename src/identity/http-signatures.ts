@@ -11,7 +11,7 @@ import {CreoError, isCreoError} from '../core/errors.ts'
 import {CLOCK_SKEW_MAX_MS} from '../core/protocol/api.ts'
 import {contentDigestOf, sha256OfContentDigest} from './content-digest.ts'
 import {type KeyPair, keyIdOf, sha256Hex, verifyBytes} from './keys.ts'
-import type {NonceMemory} from './nonces.ts'
+import {CLOCK_AHEAD_MAX_MS, type NonceMemory} from './nonces.ts'
 
 /** Separates these signatures from any other use of RFC 9421 with the same key. */
 const TAG = 'creo'
@@ -79,7 +79,7 @@ export interface VerifiedRequest {
 /**
  * Says who signed a request, once.
  * @throws {CreoError} `unauthorized` without a signature or with an unknown key; `bad_signature`; `clock_skew` when it was made more
- * than `CLOCK_SKEW_MAX_MS` from now; `replayed`; `digest_mismatch` when the body is another; `overloaded` when no more can be remembered.
+ * than `CLOCK_SKEW_MAX_MS` ago or `CLOCK_AHEAD_MAX_MS` from now; `replayed`; `digest_mismatch` when the body is another; `overloaded` when no more can be remembered.
  */
 export async function verifyRequest(request: RequestToVerify): Promise<VerifiedRequest> {
   const fields = fieldsOf(request.headers)
@@ -149,13 +149,13 @@ function hasBody({body, headers}: RequestToVerify): boolean {
 }
 
 function checkFresh({parameters}: VerifiedSignature, {nonces, nowMs}: RequestToVerify): void {
-  const createdMs = Number(parameters.created) * 1000
-  if (Math.abs(createdMs - nowMs) > CLOCK_SKEW_MAX_MS) {
+  const aheadMs = Number(parameters.created) * 1000 - nowMs
+  if (!(aheadMs <= CLOCK_AHEAD_MAX_MS && aheadMs >= -CLOCK_SKEW_MAX_MS)) {
     throw new CreoError('clock_skew', "The clocks of this request's sender and receiver differ too much.", {
       hint: 'Set the clock; creo asks GET /v1/time and corrects itself.'
     })
   }
-  const known = nonces.remember({keyId: String(parameters.keyid), nonce: String(parameters.nonce), createdMs, nowMs})
+  const known = nonces.remember({keyId: String(parameters.keyid), nonce: String(parameters.nonce), nowMs})
   if (known === 'seen') throw new CreoError('replayed', 'This very request was received before.', {hint: 'Sign every request anew.'})
   if (known === 'full') throw new CreoError('overloaded', 'Too many signed requests at once.', {hint: 'Try again in a few minutes.'})
 }

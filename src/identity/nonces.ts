@@ -1,20 +1,30 @@
+import {hash} from 'node:crypto'
 import {CLOCK_SKEW_MAX_MS} from '../core/protocol/api.ts'
 
-/** Nonces remembered over all keys, and of one key. Beyond that a request is refused: forgetting early would let one be replayed. */
-const NONCES_MAX = 1_000_000
-const NONCES_PER_KEY_MAX = 50_000
+/** A request may be this far from the future: a clock that is early by more would keep its nonces worth stealing for longer. */
+export const CLOCK_AHEAD_MAX_MS = 30_000
+/** From here on a key that has used more than its fair share must wait; the others go on. */
+const NONCES_MAX = 500_000
+/** Of one key within one to two generations: some thirty a second. Beyond that it must wait: forgetting early would let one be replayed. */
+const NONCES_PER_KEY_MAX = 20_000
+/** For this long a request could be replayed. */
+const GENERATION_MS = CLOCK_SKEW_MAX_MS + CLOCK_AHEAD_MAX_MS
+/** Kept of a nonce's hash: 72 bits, and a copy so short that no longer string stays in memory behind it. */
+const KEPT_CHARACTERS = 12
 
 /** Remembers nonces for as long as their request could be replayed. */
 export interface NonceMemory {
   /** `seen` when this key used this nonce before; `full` when it can't be remembered now. */
-  remember(entry: {
-    readonly keyId: string
-    readonly nonce: string
-    readonly createdMs: number
-    readonly nowMs: number
-  }): 'new' | 'seen' | 'full'
+  remember(entry: {readonly keyId: string; readonly nonce: string; readonly nowMs: number}): 'new' | 'seen' | 'full'
 }
 
+/** Per key what it has used, and how much that is over all keys. */
+interface Generation {
+  readonly byKey: Map<string, Set<string>>
+  total: number
+}
+
+/** Two generations: the older one is dropped whole when each nonce in it is too old to be replayed. */
 export function createNonceMemory({
   max = NONCES_MAX,
   perKeyMax = NONCES_PER_KEY_MAX
@@ -22,31 +32,35 @@ export function createNonceMemory({
   max?: number
   perKeyMax?: number
 } = {}): NonceMemory {
-  /** Per key: nonce → time from which a replay is refused for its age alone. */
-  const byKey = new Map<string, Map<string, number>>()
-  let total = 0
+  let older = emptyGeneration()
+  let newer = emptyGeneration()
+  let newerSinceMs = Number.NEGATIVE_INFINITY
 
-  const forgetOld = (keyId: string, nonces: Map<string, number>, nowMs: number): void => {
-    for (const [nonce, until] of nonces) {
-      if (until >= nowMs) continue
-      nonces.delete(nonce)
-      total -= 1
-    }
-    if (nonces.size === 0) byKey.delete(keyId)
+  const age = (nowMs: number): void => {
+    const ageMs = nowMs - newerSinceMs
+    if (ageMs <= GENERATION_MS) return
+    older = ageMs > 2 * GENERATION_MS ? emptyGeneration() : newer
+    newer = emptyGeneration()
+    newerSinceMs = nowMs
   }
 
   return {
-    remember({keyId, nonce, createdMs, nowMs}) {
-      const known = byKey.get(keyId)
-      if (known?.has(nonce)) return 'seen'
-      if (known && known.size >= perKeyMax) forgetOld(keyId, known, nowMs)
-      if (total >= max) for (const [key, nonces] of byKey) forgetOld(key, nonces, nowMs)
-      if (total >= max || (known?.size ?? 0) >= perKeyMax) return 'full'
-      const nonces = byKey.get(keyId) ?? new Map<string, number>()
-      nonces.set(nonce, createdMs + CLOCK_SKEW_MAX_MS)
-      byKey.set(keyId, nonces)
-      total += 1
+    remember({keyId, nonce, nowMs}) {
+      age(nowMs)
+      const kept = hash('sha256', nonce, 'base64url').slice(0, KEPT_CHARACTERS)
+      const [before, now] = [older.byKey.get(keyId), newer.byKey.get(keyId)]
+      if (before?.has(kept) || now?.has(kept)) return 'seen'
+      const used = (before?.size ?? 0) + (now?.size ?? 0)
+      const fairShare = max / Math.max(1, older.byKey.size + newer.byKey.size)
+      if (used >= perKeyMax || (older.total + newer.total >= max && used >= fairShare)) return 'full'
+      if (now === undefined) newer.byKey.set(keyId, new Set([kept]))
+      else now.add(kept)
+      newer.total += 1
       return 'new'
     }
   }
+}
+
+function emptyGeneration(): Generation {
+  return {byKey: new Map(), total: 0}
 }

@@ -141,7 +141,7 @@ function checkHello(opened: OpenedHello, socket: Duplex, options: TunnelServerOp
       hint: 'Set the clock, or ask the coordinator for the time.'
     })
   }
-  const remembered = nonces.remember({keyId: hello.node, nonce: hello.nonce, createdMs: hello.atMs, nowMs})
+  const remembered = nonces.remember({keyId: hello.node, nonce: hello.nonce, nowMs})
   if (remembered === 'seen') throw new CreoError('replayed', 'This hello was used before.')
   if (remembered === 'full') throw new CreoError('overloaded', 'Too many connections of this node in a short time.')
 }

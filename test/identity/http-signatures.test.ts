@@ -78,7 +78,7 @@ describe('signed HTTP requests', () => {
     await expect(verifyRequest(once)).rejects.toMatchObject({code: 'replayed'})
   })
 
-  it.each([-301_000, 301_000])('refuses a request made %i ms from now as clock_skew', async (offsetMs) => {
+  it.each([-301_000, 31_000])('refuses a request made %i ms from now as clock_skew', async (offsetMs) => {
     await expect(verifyRequest(received({headers: signRequest({...post, nowMs: NOW_MS + offsetMs})}))).rejects.toMatchObject({
       code: 'clock_skew'
     })
@@ -117,14 +117,30 @@ describe('signed HTTP requests', () => {
 })
 
 describe('the memory for nonces', () => {
-  const entry = (nonce: string, nowMs = NOW_MS, keyId = 'k') => ({keyId, nonce, createdMs: nowMs, nowMs})
+  const entry = (nonce: string, nowMs = NOW_MS, keyId = 'k') => ({keyId, nonce, nowMs})
 
-  it('refuses more than its bound and takes new ones once old ones could no longer be replayed', () => {
-    const memory = createNonceMemory({max: 3, perKeyMax: 2})
+  it('takes no more of one key than its bound, and more of it when the first could no longer be replayed', () => {
+    const memory = createNonceMemory({perKeyMax: 2})
     expect([memory.remember(entry('a')), memory.remember(entry('b')), memory.remember(entry('c'))]).toEqual(['new', 'new', 'full'])
     expect(memory.remember(entry('d', NOW_MS, 'other'))).toBe('new')
-    expect(memory.remember(entry('e', NOW_MS, 'third'))).toBe('full')
-    expect(memory.remember(entry('c', NOW_MS + 300_001))).toBe('new')
-    expect(memory.remember(entry('e', NOW_MS + 300_001, 'third'))).toBe('new')
+    expect(memory.remember(entry('c', NOW_MS + 700_000))).toBe('new')
+  })
+
+  it.each([0, 200_000, 330_000])('knows a nonce for as long as its request could be replayed, %i ms after its beginning', (sinceMs) => {
+    const memory = createNonceMemory()
+    memory.remember(entry('first'))
+    memory.remember(entry('a', NOW_MS + sinceMs))
+    for (let afterMs = 0; afterMs < 330_000; afterMs += 10_000) {
+      memory.remember(entry(`at ${afterMs}`, NOW_MS + sinceMs + afterMs, 'other'))
+      expect(memory.remember(entry('a', NOW_MS + sinceMs + afterMs))).toBe('seen')
+    }
+  })
+
+  it('never locks out a key that signs little because of keys that sign much', () => {
+    const memory = createNonceMemory({max: 100})
+    const outcomes = Array.from({length: 300}, (_, at) => memory.remember(entry(String(at), NOW_MS, `flood ${at % 2}`)))
+    expect(outcomes.filter((outcome) => outcome === 'new')).toHaveLength(100)
+    for (let at = 0; at < 20; at += 1) expect(memory.remember(entry(String(at), NOW_MS, 'quiet'))).toBe('new')
+    expect(memory.remember(entry('more', NOW_MS, 'flood 0'))).toBe('full')
   })
 })
