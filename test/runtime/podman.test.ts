@@ -1,6 +1,7 @@
+import {existsSync} from 'node:fs'
 import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import {execa} from 'execa'
 import {expect} from 'vitest'
 import {createPodmanRuntime} from '../../plugins/runtime-podman/src/podman-runtime.ts'
@@ -15,6 +16,8 @@ runtimeContract('podman', async () => {
   const echoImage = await buildEchoImage(join(directory, 'layout'), AbortSignal.timeout(REMOVAL_MS))
   const tools = await runtimeTools({stateDirectory: join(directory, 'state'), env: process.env, log: () => undefined})
   const runtime = await createPodmanRuntime(tools)
+  const settings = await readFile(join(directory, 'state/storage.conf'), 'utf8')
+  const run = dirname(/runroot = "(.*)"/.exec(settings)?.[1] ?? '')
   return {
     runtime,
     echoImage,
@@ -24,17 +27,15 @@ runtimeContract('podman', async () => {
       expect(await runtime.list(signal)).toEqual([])
       await runtime.prune([], signal)
       await runtime.close()
-      await removeState(directory)
+      await removeState(directory, run)
     }
   }
 })
 
-/** podman keeps its storage directory mounted on itself; after that nothing of the test may be left on the machine. */
-async function removeState(directory: string): Promise<void> {
-  const mounts = async () => (await readFile('/proc/self/mounts', 'utf8')).split('\n').filter((line) => line.includes(directory))
-  for (const line of await mounts()) await execa('umount', ['--lazy', line.split(' ')[1] ?? ''])
-  expect(await mounts()).toEqual([])
+/** Removes the state and checks that nothing of the test is left on the machine: no mount, no process, no file. */
+async function removeState(directory: string, run: string): Promise<void> {
+  expect(await readFile('/proc/self/mounts', 'utf8')).not.toContain(directory)
+  expect((await execa('ps', ['-eo', 'args'])).stdout).not.toContain(directory)
+  expect(existsSync(run)).toBe(false)
   await rm(directory, {recursive: true})
-  const {stdout} = await execa('ps', ['-eo', 'args'])
-  expect(stdout.split('\n').filter((line) => line.includes(directory))).toEqual([])
 }

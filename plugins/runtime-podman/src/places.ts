@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto'
-import {chmod, copyFile, lstat, mkdir, readFile, rename, writeFile} from 'node:fs/promises'
+import {chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
@@ -22,6 +22,8 @@ export interface Places {
 }
 
 const KEY_CHARACTERS = 8
+/** Each process's podman service has a socket of this name and a random end. */
+export const SERVICE_SOCKET_PREFIX = 'api-'
 const KEPT_VARIABLES = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'TMPDIR', 'LANG']
 
 /** Makes the directories and settings files. Doing it again changes nothing. */
@@ -54,6 +56,21 @@ export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
       CONTAINERS_REGISTRIES_CONF: join(state, 'registries.conf')
     }
   }
+}
+
+/**
+ * Removes what lies outside the state directory, when neither an instance nor another process needs it: a later start makes it
+ * anew, as after a reboot.
+ */
+export async function clearAway(tools: RuntimeTools, places: Places): Promise<void> {
+  const names = await readdir(places.run).catch(() => [])
+  const instances = await readdir(places.instances).catch(() => [])
+  if (instances.length > 0 || names.some((name) => name.startsWith(SERVICE_SOCKET_PREFIX))) return
+  const overlay = join(places.storage, 'overlay')
+  // podman mounts its storage on itself and leaves it so.
+  if ((await readFile('/proc/self/mounts', 'utf8')).includes(` ${overlay} `))
+    await tools.execa('umount', ['--lazy', overlay], {reject: false, stdin: 'ignore'})
+  await rm(places.run, {recursive: true, force: true})
 }
 
 /**

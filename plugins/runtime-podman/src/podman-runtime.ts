@@ -4,7 +4,7 @@ import type {ContainerRuntime, ImageLayout, InstanceSpec, InstanceTier, RuntimeI
 import {containerSpec, ID_LABEL, LABELS_LABEL} from './container-spec.ts'
 import {detectHost, type Host} from './host.ts'
 import {ImageStore} from './image-store.ts'
-import {layOut, type Places} from './places.ts'
+import {clearAway, layOut, type Places} from './places.ts'
 import {PodmanInstance} from './podman-instance.ts'
 import {PodmanService} from './podman-service.ts'
 import {SocketDirectories} from './socket-directory.ts'
@@ -112,8 +112,9 @@ class PodmanRuntime implements ContainerRuntime {
     return [...found.values()]
   }
 
-  close(): Promise<void> {
-    return this.#service.close()
+  async close(): Promise<void> {
+    await this.#service.close()
+    await clearAway(this.#tools, this.#places)
   }
 
   /** Both halves are waited for also when one fails or the caller gives up: what was made can then be undone for certain. */

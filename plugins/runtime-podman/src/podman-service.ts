@@ -1,10 +1,11 @@
 import {randomBytes} from 'node:crypto'
+import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Dispatcher, Pool} from 'undici'
 import type {Host} from './host.ts'
-import type {Places} from './places.ts'
+import {type Places, SERVICE_SOCKET_PREFIX} from './places.ts'
 import {limitsBelow, type ProcessLimits} from './process-limits.ts'
 import {type ServiceProcess, startService} from './service-process.ts'
 
@@ -166,8 +167,10 @@ export class PodmanService {
   }
 
   async #start(): Promise<Running> {
-    const socketPath = join(this.#places.run, `api-${randomBytes(SOCKET_NAME_BYTES).toString('hex')}.sock`)
+    const socketPath = join(this.#places.run, `${SERVICE_SOCKET_PREFIX}${randomBytes(SOCKET_NAME_BYTES).toString('hex')}.sock`)
     const signal = AbortSignal.timeout(START_TIMEOUT_MS)
+    // Another process over the same state may have cleared it away.
+    await mkdir(this.#places.instances, {recursive: true, mode: 0o711})
     const connections = (most: number) =>
       new this.#tools.undici.Pool('http://podman', {socketPath, connections: most, headersTimeout: 0, bodyTimeout: 0})
     try {
