@@ -6,10 +6,11 @@ import {CreoError} from '../core/errors.ts'
 import {DevNetwork} from './dev-network.ts'
 import {leftBehind} from './leftover-processes.ts'
 import {glanceAt, type NetworkGlance} from './network-glance.ts'
-import {startPlainNetwork} from './plain-network.ts'
+import {PLAIN_ACCOUNT, startPlainNetwork} from './plain-network.ts'
 import type {Progress} from './progress-port.ts'
 import {pause} from './tour/must-hold.ts'
 import {tourSteps} from './tour/steps.ts'
+import {ORGS} from './tour/steps-network.ts'
 import {runTour, type StepReport} from './tour/tour.ts'
 
 const REDRAW_MS = 1000
@@ -46,7 +47,8 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
     options.dataDirectory ?? (options.tour ? await mkdtemp(join(tmpdir(), 'creo-')) : join(dataDirectory(process.env), 'dev'))
   await mkdir(directory, {recursive: true, mode: 0o700})
   const creo = [process.execPath, join(options.root, 'bin', 'run.js')]
-  const network = new DevNetwork({directory, creo, ports: options.ports, epoch: '5s', emission: '10'}, options.signal)
+  const exchangeOrg = options.tour ? ORGS.exchange : PLAIN_ACCOUNT
+  const network = new DevNetwork({directory, creo, ports: options.ports, epoch: '5s', emission: '10', exchangeOrg}, options.signal)
   let holds = false
   let stopped: BroughtUp['stopped'] = []
   let steps: readonly StepReport[] = []
@@ -89,6 +91,7 @@ async function stopAll(network: DevNetwork, progress: Progress): Promise<Brought
       hint: `kill ${left.map(({pid}) => pid).join(' ')}`
     })
   }
-  progress.say(`Stopped ${stopped.map(({name}) => name).join(', ')}; no process and no container is left.`)
+  const names = stopped.length === 0 ? 'what was started' : stopped.map(({name}) => name).join(', ')
+  progress.say(`Stopped ${names}; no process and no container is left.`)
   return stopped
 }

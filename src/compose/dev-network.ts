@@ -4,6 +4,7 @@ import {execa} from 'execa'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {type RoleProcess, startRole} from './role-process.ts'
+import {saidError} from './said-error.ts'
 
 export interface DevNetworkOptions {
   /** Everything the network keeps: one folder a role, `logs/`, and `config/` for the commands that talk to it. */
@@ -16,6 +17,8 @@ export interface DevNetworkOptions {
   readonly epoch: string
   /** Gutta minted per epoch. */
   readonly emission: string
+  /** Name of the org whose functions are paid in Gutta. */
+  readonly exchangeOrg: string
 }
 
 export interface MinerOptions {
@@ -53,9 +56,10 @@ export class DevNetwork {
   async init(): Promise<void> {
     await mkdir(join(this.directory, 'logs'), {recursive: true, mode: 0o700})
     await mkdir(this.configDirectory, {recursive: true, mode: 0o700})
-    const {epoch, emission} = this.#options
-    const flags = ['--data', this.coordinatorDirectory, '--development', '--if-missing', '--epoch', epoch, '--emission', emission]
-    this.#networkId = initAnswerSchema.parse(await this.run(['coordinator', 'init', ...flags])).networkId
+    const {epoch, emission, exchangeOrg} = this.#options
+    const flags = ['--development', '--if-missing', '--epoch', epoch, '--emission', emission, '--exchange-org', exchangeOrg]
+    const made = await this.run(['coordinator', 'init', '--data', this.coordinatorDirectory, ...flags])
+    this.#networkId = initAnswerSchema.parse(made).networkId
   }
 
   get networkId(): string {
@@ -77,6 +81,10 @@ export class DevNetwork {
 
   get coordinatorDirectory(): string {
     return join(this.directory, 'coordinator')
+  }
+
+  get operatorKeyPath(): string {
+    return join(this.coordinatorDirectory, 'operator.key')
   }
 
   logPath(role: string): string {
@@ -126,18 +134,20 @@ export class DevNetwork {
   /** What the operator does once he trusts a gateway: after it, miners dial it. Admitting it again changes nothing. */
   admitGatewayArgs(publicKey: string): readonly string[] {
     const urls = ['--tunnel', this.gatewayAdminUrl, '--public', this.gatewayUrl]
-    return ['gateway', 'admit', publicKey, ...urls, '--key', join(this.coordinatorDirectory, 'operator.key')]
+    return ['gateway', 'admit', publicKey, ...urls, '--key', this.operatorKeyPath]
   }
 
-  /** Runs one command of creo against this network and gives what it printed as JSON. Rejects with its own error. */
+  /**
+   * Runs one command of creo against this network and gives what it printed as JSON.
+   * @throws {CreoError} the command's own error, which names it.
+   */
   async run(args: readonly string[]): Promise<unknown> {
     const [program = '', ...first] = this.#options.creo
     const result = await execa(program, [...first, ...args, '--json'], {env: this.#env(), reject: false, cancelSignal: this.#signal})
-    const answer: unknown = JSON.parse(result.stdout)
-    if (result.exitCode === 0) return answer
-    const failed = z.object({error: z.object({code: z.string(), message: z.string()})}).safeParse(answer)
-    const why = failed.success ? failed.data.error.message : result.stderr
-    throw new CreoError('failed', `creo ${args.join(' ')}: ${why}`)
+    this.#signal.throwIfAborted()
+    if (result.exitCode === 0) return JSON.parse(result.stdout)
+    const said = `creo ${args.join(' ')}`
+    throw saidError(result.stdout, said) ?? new CreoError('failed', `${said} ended with ${result.exitCode}: ${result.stderr}`)
   }
 
   /** Stops every role, miners first, and says how each ended. */

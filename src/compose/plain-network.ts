@@ -4,8 +4,11 @@ import {z} from 'zod'
 import type {DevNetwork} from './dev-network.ts'
 import type {Progress} from './progress-port.ts'
 
-/** The account that owns the apps and the one miner of a plain development network. */
-const ACCOUNT = 'dev'
+/**
+ * The account that owns the apps and the one miner of a plain development network. It is the network's exchange org, so that the
+ * miner serves whatever it deploys and is paid in Gutta, without an incentive having to be issued first.
+ */
+export const PLAIN_ACCOUNT = 'dev'
 const MINER = 'miner'
 
 /** Starts or resumes a network with one gateway and one miner, both the developer's own. */
@@ -13,16 +16,17 @@ export async function startPlainNetwork(network: DevNetwork, progress: Progress,
   await progress.step('Genesis', () => network.init())
   await progress.step('Coordinator', () => network.startCoordinator())
   const isNew = !existsSync(join(network.directory, MINER))
-  if (isNew) {
-    await network.run(['network', 'join', network.coordinatorUrl, '--id', network.networkId])
-    await network.run(['account', 'create', ACCOUNT])
-  }
+  // Also when it resumes: its address may be another one now.
+  await network.run(['network', 'join', network.coordinatorUrl, '--id', network.networkId])
+  if (isNew) await network.run(['account', 'create', PLAIN_ACCOUNT, '--operator-key', network.operatorKeyPath])
   const gateway = await progress.step('Gateway', () => network.startGateway())
   const {publicKey} = z.looseObject({publicKey: z.string()}).parse(gateway.ready)
   await network.run(network.admitGatewayArgs(publicKey))
   signal.throwIfAborted()
-  const token = isNew ? z.looseObject({token: z.string()}).parse(await network.run(['node', 'token', '--as', ACCOUNT])).token : undefined
+  const token = isNew
+    ? z.looseObject({token: z.string()}).parse(await network.run(['node', 'token', '--as', PLAIN_ACCOUNT])).token
+    : undefined
   await progress.step('Miner', () =>
-    network.startMiner({name: MINER, earn: [`org:${ACCOUNT}`, 'gutta'], ...(token === undefined ? {} : {token})})
+    network.startMiner({name: MINER, earn: [`org:${PLAIN_ACCOUNT}`, 'gutta'], ...(token === undefined ? {} : {token})})
   )
 }

@@ -4,13 +4,17 @@ import {open, readFile} from 'node:fs/promises'
 import {createInterface} from 'node:readline'
 import {Readable} from 'node:stream'
 import {z} from 'zod'
+import {jsonOrUndefined} from '../client/http.ts'
 import {CreoError} from '../core/errors.ts'
+import {saidError} from './said-error.ts'
 
 /** A role gets this long to say that it is ready. */
 const READY_TIMEOUT_MS = 60_000
 /** A role gets this long to stop by itself before it is killed. */
 const STOP_TIMEOUT_MS = 30_000
 const LOG_TAIL_BYTES = 4000
+/** What it printed last is kept, for its error. */
+const SAID_CHARACTERS = 4000
 
 const readyLineSchema = z.looseObject({ready: z.literal(true), role: z.string(), pid: z.int()})
 export type ReadyLine = z.output<typeof readyLineSchema>
@@ -41,7 +45,7 @@ export interface RoleProcess {
 /**
  * Starts a role and waits for its ready line. The child is in a process group of its own, so that Ctrl-C reaches only the
  * parent, and ends when its stdin closes, so that a killed parent leaves nothing behind.
- * @throws {CreoError} `failed` with the end of its log when it exits first, `timeout` when it never gets ready.
+ * @throws {CreoError} its own error when it exits first, or `failed` with the end of its log; `timeout` when it never gets ready.
  */
 export async function startRole(options: RoleOptions, signal: AbortSignal): Promise<RoleProcess> {
   signal.throwIfAborted()
@@ -93,14 +97,21 @@ function roleProcess(role: {
 
 async function readyLine(stdout: Readable | null, exited: Promise<void>, options: RoleOptions, signal: AbortSignal): Promise<ReadyLine> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)])
+  const lines = createInterface({input: stdout ?? Readable.from([])})
+  const saidAll = once(lines, 'close')
+  let said = ''
   const first = new Promise<ReadyLine>((resolve, reject) => {
     deadline.addEventListener('abort', () => reject(notReady(options.name, signal, deadline)), {once: true})
-    createInterface({input: stdout ?? Readable.from([])}).on('line', (line) => {
-      const parsed = readyLineSchema.safeParse(parseJson(line))
+    lines.on('line', (line) => {
+      said = `${said}${line}\n`.slice(-SAID_CHARACTERS)
+      const parsed = readyLineSchema.safeParse(jsonOrUndefined(line))
       if (parsed.success) resolve(parsed.data)
     })
   })
   const ended = exited.then(async () => {
+    await saidAll
+    const error = saidError(said, `The ${options.name}`)
+    if (error !== undefined) throw error
     throw new CreoError('failed', `The ${options.name} ended before it was ready.\n${await logTail(options.logPath)}`, {
       hint: `Read ${options.logPath}`
     })
@@ -111,14 +122,6 @@ async function readyLine(stdout: Readable | null, exited: Promise<void>, options
 function notReady(name: string, signal: AbortSignal, deadline: AbortSignal): unknown {
   if (signal.aborted) return signal.reason
   return new CreoError('timeout', `The ${name} did not get ready within ${READY_TIMEOUT_MS / 1000} s.`, {cause: deadline.reason})
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return undefined
-  }
 }
 
 async function logTail(path: string): Promise<string> {

@@ -16,11 +16,11 @@ export interface LoadReport {
 
 /**
  * Asks the example API for primes through the gateway, eight requests at a time, and checks each answer against its own arithmetic,
- * until `count` were sent or `until` fires.
+ * until `count` were sent or `until` fires. `onAnswer` is told of each that was answered rightly.
  */
 export async function askForPrimes(
   appUrl: string,
-  options: {readonly count: number; readonly until?: AbortSignal; readonly signal: AbortSignal}
+  options: {readonly count: number; readonly until?: AbortSignal; readonly onAnswer?: () => void; readonly signal: AbortSignal}
 ): Promise<LoadReport> {
   const agent = new Agent({connections: CONNECTIONS})
   let sent = 0
@@ -34,8 +34,11 @@ export async function askForPrimes(
       const startedAtMs = performance.now()
       const wrong = await askOne(`${appUrl}/api/prime?n=${n}`, n, {agent, signal: options.signal})
       slowestMs = Math.max(slowestMs, performance.now() - startedAtMs)
-      if (wrong === undefined) answered += 1
-      else failures.push(wrong)
+      if (wrong !== undefined) failures.push(wrong)
+      else {
+        answered += 1
+        options.onAnswer?.()
+      }
     }
   }
   await Promise.all(Array.from({length: CONNECTIONS}, worker))
