@@ -32,18 +32,19 @@ export interface ExchangeRequest {
   readonly timeoutMs: number
   /** The client waits for a 100 before it sends its body. */
   readonly expectsContinue: boolean
-  /** Set for a WebSocket: called with the function's 101. */
-  readonly onUpgrade?: (headers: IncomingHttpHeaders, socket: Duplex) => Promise<{readonly bytesIn: number; readonly bytesOut: number}>
+  /** Set for a WebSocket: called with what the client is told of the function's 101 (name, value, …). */
+  readonly onUpgrade?: (headers: readonly string[], socket: Duplex) => Promise<{readonly bytesIn: number; readonly bytesOut: number}>
 }
 
 /** Sends one request to one instance and its answer to the client, both as they come. Never rejects. */
 export function exchange(instance: Instance, asked: ExchangeRequest): Promise<ExchangeOutcome> {
-  return new Promise((resolve) => new Exchange(asked, resolve).run(instance))
+  return new Promise((resolve) => new Exchange(asked, instance, resolve).run())
 }
 
 /** One handler object a request: this is the hot path, so it has no streams or promises of its own besides the body's. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #asked: ExchangeRequest
+  readonly #instance: Instance
   readonly #resolve: (outcome: ExchangeOutcome) => void
   readonly #timer: NodeJS.Timeout
   #controller: Dispatcher.DispatchController | undefined
@@ -56,13 +57,14 @@ class Exchange implements Dispatcher.DispatchHandler {
   /** The first bytes of an answer, until the rest of the piece that they came in is read. */
   #held: Buffer | undefined
 
-  constructor(asked: ExchangeRequest, resolve: (outcome: ExchangeOutcome) => void) {
+  constructor(asked: ExchangeRequest, instance: Instance, resolve: (outcome: ExchangeOutcome) => void) {
     this.#asked = asked
+    this.#instance = instance
     this.#resolve = resolve
     this.#timer = setTimeout(() => this.#abort(new CreoError('timeout', 'The function took longer than its timeout.')), asked.timeoutMs)
   }
 
-  run(instance: Instance): void {
+  run(): void {
     const {request, response, target, headers, expectsContinue, onUpgrade} = this.#asked
     const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
     response.on('close', this.#clientClosed)
@@ -79,7 +81,8 @@ class Exchange implements Dispatcher.DispatchHandler {
       : null
     const method = request.method as Dispatcher.HttpMethod
     try {
-      instance.dispatcher.dispatch({path: target, method, headers, body, ...(onUpgrade !== undefined && {upgrade: 'websocket'})}, this)
+      const upgrade = onUpgrade === undefined ? {} : {upgrade: 'websocket'}
+      this.#instance.dispatcher.dispatch({path: target, method, headers, body, ...upgrade}, this)
     } catch (cause) {
       this.#finish('failed', new CreoError('bad_gateway', 'The request cannot be sent on.', {cause}))
     }
@@ -93,7 +96,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200) return
-    this.#asked.response.writeHead(status, answeredHeaders(headers))
+    this.#asked.response.writeHead(status, answeredHeaders(headers, this.#instance.revision.id))
     queueMicrotask(this.#flush)
   }
 
@@ -136,7 +139,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const {onUpgrade} = this.#asked
     clearTimeout(this.#timer)
     this.#asked.response.off('close', this.#clientClosed)
-    void onUpgrade?.(headers, socket).then(({bytesIn, bytesOut}) => {
+    void onUpgrade?.(answeredHeaders(headers, this.#instance.revision.id), socket).then(({bytesIn, bytesOut}) => {
       this.#bytesIn = bytesIn
       this.#bytesOut = bytesOut
       this.#finish('answered')

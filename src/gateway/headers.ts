@@ -29,6 +29,9 @@ const NOT_ANSWERED = new Set([
   'transfer-encoding',
   'upgrade'
 ])
+/** Headers with which the gateway itself speaks: a function's own would be taken for its. */
+const OWN_PREFIX = 'creo-'
+const REVISION_HEADER = 'creo-revision'
 const COOKIE_DOMAIN = /;\s*domain=[^;]*/gi
 const METHOD_REFUSED = /^(TRACE|CONNECT)$/
 
@@ -82,14 +85,14 @@ export function forwardedHeaders(
   return headers
 }
 
-/** What the client is told: cookies stay with this host, whatever domain the function wished for. */
-export function answeredHeaders(headers: Readonly<Record<string, string | readonly string[] | undefined>>): string[] {
+/** What the client is told: which revision answers; cookies stay with this host, whatever domain the function wished for. */
+export function answeredHeaders(headers: Readonly<Record<string, string | readonly string[] | undefined>>, revision: string): string[] {
   const connection = headers.connection
   const named = typeof connection === 'string' && connection !== 'keep-alive' && connection !== 'close' ? tokensOf(connection) : undefined
-  const answered: string[] = []
+  const answered: string[] = [REVISION_HEADER, revision]
   for (const name in headers) {
     const value = headers[name]
-    if (value === undefined || NOT_ANSWERED.has(name) || named?.has(name)) continue
+    if (value === undefined || NOT_ANSWERED.has(name) || name.startsWith(OWN_PREFIX) || named?.has(name)) continue
     if (typeof value === 'string') answered.push(name, name === 'set-cookie' ? value.replace(COOKIE_DOMAIN, '') : value)
     else for (const one of value) answered.push(name, name === 'set-cookie' ? one.replace(COOKIE_DOMAIN, '') : one)
   }

@@ -5,7 +5,6 @@ import {CreoError} from '../core/errors.ts'
 import {pipeSockets} from '../tunnel/pipe-sockets.ts'
 import {answerError, rawError} from './answer-error.ts'
 import type {ExchangeRequest} from './exchange.ts'
-import {answeredHeaders} from './headers.ts'
 import {type ServeOptions, serveRequest} from './serve-request.ts'
 
 const HEADERS_BYTES_MAX = 16 * 1024
@@ -66,9 +65,8 @@ function serveUpgrade(options: ServeOptions, request: IncomingMessage, socket: D
   void serveRequest(options, {request, response, expectsContinue: false, onUpgrade})
 }
 
-function switchingHead(headers: Parameters<typeof answeredHeaders>[0]): string {
+function switchingHead(answered: readonly string[]): string {
   const lines = ['HTTP/1.1 101 Switching Protocols', 'connection: Upgrade', 'upgrade: websocket']
-  const answered = answeredHeaders(headers)
   for (let at = 0; at < answered.length; at += 2) lines.push(`${answered[at]}: ${answered[at + 1]}`)
   return `${lines.join('\r\n')}\r\n\r\n`
 }

@@ -65,6 +65,16 @@ describe('a request through gateway and tunnel', () => {
     expect(seen.headers).not.toHaveProperty('x-secret')
   })
 
+  it('says which revision answered, and lets no function speak as the gateway', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({
+      serve: (_request, response) =>
+        void response.writeHead(200, {'creo-error': 'no_instance', 'Creo-Revision': 'rev_9', 'creo-x': '1'}).end()
+    })
+    const {headers} = await world.ask('/api')
+    expect(Object.entries(headers).filter(([name]) => name.startsWith('creo-'))).toEqual([['creo-revision', 'rev_2']])
+  })
+
   it('takes the path form on loopback, the function form, and the domain of the gateway', async () => {
     world = await openGatewayWorld()
     await world.addMiner({serve: (request, response) => void response.end(`${request.url} ${request.headers['x-forwarded-prefix'] ?? ''}`)})
