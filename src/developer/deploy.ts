@@ -70,7 +70,7 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
     imageDigest: image.digest,
     ...facts
   }))
-  const firstAnswers = options.waitMs === 0 ? [] : await steps.step('First answers', () => firstAnswersOf(options, manifest))
+  const firstAnswers = options.waitMs === 0 ? [] : await steps.step('First answers', () => firstAnswersOf(options, manifest, revisions))
   return {org: manifest.org, app: manifest.app, seq, revisions, addresses: view.addresses, firstAnswers, steps: times}
 }
 
@@ -129,7 +129,11 @@ function currentRevision(revisions: readonly RevisionView[], name: string): stri
   })
 }
 
-async function firstAnswersOf({context, waitMs, signal}: DeployOptions, manifest: Manifest): Promise<readonly FirstAnswer[]> {
+async function firstAnswersOf(
+  {context, waitMs, signal}: DeployOptions,
+  manifest: Manifest,
+  deployed: readonly DeployedFunction[]
+): Promise<readonly FirstAnswer[]> {
   const {gateways} = await context.client.gateways()
   const [gateway] = gateways
   if (gateway === undefined) {
@@ -137,5 +141,6 @@ async function firstAnswersOf({context, waitMs, signal}: DeployOptions, manifest
       hint: 'creo gateway serve'
     })
   }
-  return await awaitFirstAnswers({manifest, address: appAddress(gateway.publicUrl, manifest), waitMs, signal})
+  const revisions = new Map(deployed.map((one) => [one.function, one.revision]))
+  return await awaitFirstAnswers({manifest, revisions, address: appAddress(gateway.publicUrl, manifest), waitMs, signal})
 }
