@@ -12,7 +12,7 @@ export interface OwnCommands {
   submit(body: CommandBody, cause: string, signal: AbortSignal): Promise<CommandAnswer>
 }
 
-export function createOwnCommands(tools: {readonly ledger: Ledger; readonly key: KeyPair; readonly nowMs: () => number}): OwnCommands {
+export function createOwnCommands(tools: {readonly ledger: Ledger; readonly key: KeyPair}): OwnCommands {
   return {
     submit: (body, cause, signal) => {
       const command = signCommand({
@@ -20,7 +20,7 @@ export function createOwnCommands(tools: {readonly ledger: Ledger; readonly key:
         account: 'coordinator',
         key: tools.key,
         idempotencyKey: cause,
-        notAfterMs: tools.nowMs() + COMMAND_LIFETIME_MS,
+        notAfterMs: tools.ledger.nowMs() + COMMAND_LIFETIME_MS,
         body
       })
       return tools.ledger.submit(command, signal)

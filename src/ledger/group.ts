@@ -5,6 +5,9 @@ import type {SignedCommand} from '../core/protocol/commands.ts'
 /** Commands that one group holds at most. */
 export const GROUP_COMMANDS_MAX = 1000
 
+/** Bytes of commands and outcomes at which a group closes; one command alone may be larger. */
+export const GROUP_BYTES_MAX = 8 * 2 ** 20
+
 /** One command as it is journaled: what was signed, when it was applied, and what it did. */
 export interface JournaledCommand {
   readonly atMs: number

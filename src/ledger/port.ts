@@ -69,6 +69,8 @@ export const READ_ROWS_MAX = 1000
 
 /** What people and roles ask: synchronous reads of the projections, which show only what is committed. Newest first unless said otherwise. */
 export interface LedgerReads {
+  /** By name. */
+  accounts(page: {readonly limit: number}): AccountView[]
   account(idOrName: string): AccountView | undefined
   accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined
   /** Balances that are not zero, ordered by account, asset and kind; the asset of the native currency is `gutta`. */
@@ -128,11 +130,15 @@ export interface Ledger {
   /** Last committed sequence. */
   readonly sequence: number
   readonly reads: LedgerReads
+  /** The ledger's time: the clock's, and never before the last command. */
+  nowMs(): number
+  /** When the next order, redemption, lease or join token comes due for `time.advance`; undefined when nothing will. */
+  nextExpiryMs(): number | undefined
   /**
-   * Checks who signed, applies the command and answers once its group is on disk. The same idempotency key with the same body gets the first answer.
-   * An abort ends the wait, not the command.
+   * Checks who signed, applies the command and answers once its group is on disk. The same idempotency key with the same body gets the first answer,
+   * also a while after its last not-after. An abort ends the wait, not the command.
    * @throws {CreoError} `bad_signature`, `unauthorized`, `expired`, `idempotency_conflict` or `invalid_input` with nothing journaled; `overloaded` when
-   * `QUEUE_MAX` commands wait; `unavailable` after a failed write, for ever.
+   * too many commands wait or are remembered; `unavailable` after a failed write, for ever.
    */
   submit(command: SignedCommand, signal: AbortSignal): Promise<CommandAnswer>
   /** Resolves when the projections have reached this sequence. */

@@ -1,18 +1,21 @@
 import {CreoError} from '../core/errors.ts'
 import {assertInvariants} from '../core/exchange/invariants.ts'
 import {type LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
-import {IDEMPOTENCY_KEYS_MAX} from '../core/exchange/limits.ts'
-import type {Answer} from '../core/exchange/outcome.ts'
+import type {Answer, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
 import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type SignedCommand} from '../core/protocol/commands.ts'
 import {type AuthenticCommand, authenticate} from './authenticate.ts'
-import {encodeBody, encodeCommand, GROUP_COMMANDS_MAX} from './group.ts'
+import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
 import type {JournalThread} from './journal-thread.ts'
 import type {CommittedGroup, Ledger} from './port.ts'
 import type {SqliteReads} from './reads.ts'
 import {SequenceWaiters} from './sequence-waiters.ts'
 
-/** Commands that wait for their commit at a time. */
+/** Commands that wait for their commit at a time, and their bytes with what they did. */
 export const QUEUE_MAX = 10_000
+export const QUEUE_BYTES_MAX = 64 * 2 ** 20
+/** What the network's own commands may wait with beyond that, so that a rush of others never keeps leases, epochs and expiries out. */
+const QUEUE_RESERVED = 1000
+const QUEUE_BYTES_RESERVED = 16 * 2 ** 20
 /** Groups between two walks over the whole state. */
 export const INVARIANTS_EVERY_GROUPS = 1000
 
@@ -20,6 +23,13 @@ interface WaitingCommand {
   readonly seq: number
   readonly type: CommandType
   readonly text: string
+  readonly bytes: number
+}
+
+/** An answer and the sequence that must be committed before it is given. */
+interface Answered {
+  readonly answer: CommandAnswer
+  readonly seq: number
 }
 
 export interface LedgerParts {
@@ -44,6 +54,9 @@ export class SqliteLedger implements Ledger {
   readonly #failureListeners = new Set<(error: Error) => void>()
   /** Applied, not yet sent to the journal. */
   #waiting: WaitingCommand[] = []
+  /** Bytes of what is not committed, and of the part of it that is being written. */
+  #queuedBytes = 0
+  #writingBytes = 0
   /** Sent, oldest first: at most one that is not committed, and those that are not projected. */
   readonly #sent: CommittedGroup[] = []
   #isWriting = false
@@ -74,15 +87,24 @@ export class SqliteLedger implements Ledger {
     return this.#committed.reached
   }
 
+  nowMs(): number {
+    return Math.max(this.#now(), this.#machine.atMs)
+  }
+
   async submit(command: SignedCommand, signal: AbortSignal): Promise<CommandAnswer> {
     if (signal.aborted) throw new CreoError('interrupted', 'The command was given up before it was applied.', {cause: signal.reason})
     this.#refuseWhenDown()
-    const nowMs = this.#now()
+    this.#refuseWhenFull(command.account)
+    const nowMs = this.nowMs()
     this.#refuseByTime(command, nowMs)
     const authentic = authenticate(this.#machine, command, {signatures: true})
-    const answer = this.#answerAgain(authentic) ?? this.#apply(command, authentic, nowMs)
-    await this.#committed.wait(answer.seq, signal)
+    const {answer, seq} = this.#answerAgain(authentic) ?? this.#apply(command, authentic, nowMs)
+    await this.#committed.wait(seq, signal)
     return answer
+  }
+
+  nextExpiryMs(): number | undefined {
+    return this.#machine.state.expiries.next?.atMs
   }
 
   projected(sequence: number, signal: AbortSignal): Promise<void> {
@@ -115,13 +137,16 @@ export class SqliteLedger implements Ledger {
       })
     }
     if (this.#isClosed) throw new CreoError('unavailable', 'The ledger is closed.')
-    if (this.#machine.seq - this.sequence >= QUEUE_MAX)
-      throw new CreoError('overloaded', `${QUEUE_MAX} commands wait for the disk.`, {hint: 'Try again in a second.'})
-    if (this.#machine.idempotency.size >= IDEMPOTENCY_KEYS_MAX) {
-      throw new CreoError('overloaded', 'Too many commands are remembered by their idempotency keys.', {
-        hint: 'Sign commands with a nearer not-after.'
-      })
-    }
+  }
+
+  #refuseWhenFull(account: string): void {
+    const isNetworks = account === 'coordinator' || account === 'operator'
+    const commands = this.#machine.seq - this.sequence
+    const [commandsMax, bytesMax] = isNetworks
+      ? [QUEUE_MAX + QUEUE_RESERVED, QUEUE_BYTES_MAX + QUEUE_BYTES_RESERVED]
+      : [QUEUE_MAX, QUEUE_BYTES_MAX]
+    if (commands < commandsMax && this.#queuedBytes < bytesMax) return
+    throw new CreoError('overloaded', `${commands} commands wait for the disk.`, {hint: 'Try again in a second.'})
   }
 
   #refuseByTime(command: SignedCommand, nowMs: number): void {
@@ -134,23 +159,42 @@ export class SqliteLedger implements Ledger {
     }
   }
 
-  /** The first answer to the same key and body, if there was one. */
-  #answerAgain(command: AuthenticCommand): CommandAnswer | undefined {
+  /**
+   * The first answer to the same key and body, if there was one. A repeat under a later not-after is journaled, so that it is remembered until then;
+   * the coordinator's own are not, since each of them can be carried out only once by what it is about.
+   */
+  #answerAgain(command: AuthenticCommand): Answered | undefined {
     const first = this.#machine.firstAnswer(command)
-    if (first === undefined) return undefined
-    if (first.bodySha256 === command.bodySha256) return answerOf(first.answer, first.seq)
-    throw new CreoError('idempotency_conflict', `The idempotency key "${command.idempotencyKey}" was used for another command.`, {
-      hint: 'Choose a new key.'
-    })
+    if (first === undefined) {
+      if (this.#machine.idempotency.hasRoom(command.account)) return undefined
+      throw new CreoError('overloaded', 'Too many commands are remembered by their idempotency keys.', {
+        hint: 'Sign commands with a nearer not-after.'
+      })
+    }
+    if (first.bodySha256 !== command.bodySha256) {
+      throw new CreoError('idempotency_conflict', `The idempotency key "${command.idempotencyKey}" was used for another command.`, {
+        hint: 'Choose a new key.'
+      })
+    }
+    const isLonger = command.notAfterMs > first.notAfterMs && command.account !== 'coordinator'
+    return isLonger ? undefined : {answer: answerOf(first.answer, first.seq), seq: first.seq}
   }
 
-  #apply(command: SignedCommand, authentic: AuthenticCommand, nowMs: number): CommandAnswer {
+  #apply(command: SignedCommand, authentic: AuthenticCommand, atMs: number): Answered {
     const seq = this.#machine.seq + 1
-    const atMs = Math.max(nowMs, this.#machine.atMs)
-    const outcome = this.#orFail(() => this.#machine.apply({...authentic, seq, atMs}))
-    this.#waiting.push({seq, type: authentic.body.type, text: encodeCommand({atMs, command, outcome})})
+    const outcome = this.#orFail(() => this.#applied(command, {...authentic, seq, atMs}))
     this.#schedule()
-    return answerOf(outcome.answer, seq)
+    return {answer: answerOf(outcome.answer, outcome.repeats ?? seq), seq}
+  }
+
+  #applied(command: SignedCommand, sequenced: SequencedCommand): Outcome {
+    const {seq, atMs, body} = sequenced
+    const outcome = this.#machine.apply(sequenced)
+    const text = encodeCommand({atMs, command, outcome})
+    const bytes = Buffer.byteLength(text)
+    this.#waiting.push({seq, type: body.type, text, bytes})
+    this.#queuedBytes += bytes
+    return outcome
   }
 
   /** Runs a rule; what breaks it stops the ledger before anything of it is written. */
@@ -158,7 +202,7 @@ export class SqliteLedger implements Ledger {
     try {
       return rule()
     } catch (error) {
-      const failure = error instanceof Error ? error : new Error(String(error))
+      const failure = errorOf(error)
       this.#fail(failure)
       throw new CreoError('internal', `A rule of the ledger is broken: ${failure.message}`, {cause: failure})
     }
@@ -176,28 +220,30 @@ export class SqliteLedger implements Ledger {
 
   #writeGroup(): void {
     if (this.#isWriting || this.#failure !== undefined || this.#waiting.length === 0) return
-    const commands = this.#waiting.slice(0, GROUP_COMMANDS_MAX)
-    const firstSeq = commands[0]?.seq ?? 0
-    const lastSeq = firstSeq + commands.length - 1
-    if (this.#groups % INVARIANTS_EVERY_GROUPS === 0 && !this.#invariantsHold()) return
-    this.#groups += 1
-    this.#waiting = this.#waiting.slice(GROUP_COMMANDS_MAX)
-    this.#isWriting = true
-    this.#sent.push({firstSeq, lastSeq, types: new Set(commands.map((command) => command.type))})
-    this.#thread.append({firstSeq, lastSeq, ruleset: RULESET, body: encodeBody(commands.map((command) => command.text))})
+    try {
+      this.#appendGroup()
+    } catch (error) {
+      this.#fail(errorOf(error))
+    }
   }
 
-  #invariantsHold(): boolean {
-    try {
-      this.#orFail(() => assertInvariants(this.#machine))
-    } catch {
-      return false
-    }
-    return true
+  #appendGroup(): void {
+    const {count, bytes} = nextGroup(this.#waiting)
+    const commands = this.#waiting.slice(0, count)
+    const firstSeq = commands[0]?.seq ?? 0
+    const lastSeq = firstSeq + commands.length - 1
+    if (this.#groups % INVARIANTS_EVERY_GROUPS === 0) assertInvariants(this.#machine)
+    this.#groups += 1
+    this.#thread.append({firstSeq, lastSeq, ruleset: RULESET, body: encodeBody(commands.map((command) => command.text))})
+    this.#waiting = this.#waiting.slice(count)
+    this.#isWriting = true
+    this.#writingBytes = bytes
+    this.#sent.push({firstSeq, lastSeq, types: new Set(commands.map((command) => command.type))})
   }
 
   #whenCommitted(lastSeq: number): void {
     this.#isWriting = false
+    this.#queuedBytes -= this.#writingBytes
     this.#committed.reach(lastSeq)
     this.#writeGroup()
   }
@@ -221,6 +267,22 @@ export class SqliteLedger implements Ledger {
     this.#projected.fail(unavailable)
     for (const listener of this.#failureListeners) listener(error)
   }
+}
+
+/** Commands of the next group: as many as fit both bounds, and at least one. */
+function nextGroup(waiting: readonly WaitingCommand[]): {readonly count: number; readonly bytes: number} {
+  let count = 0
+  let bytes = 0
+  for (const command of waiting) {
+    if (count === GROUP_COMMANDS_MAX || (count > 0 && bytes + command.bytes > GROUP_BYTES_MAX)) break
+    count += 1
+    bytes += command.bytes
+  }
+  return {count, bytes}
+}
+
+function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 function answerOf(answer: Answer, seq: number): CommandAnswer {

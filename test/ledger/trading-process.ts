@@ -1,4 +1,4 @@
-import {readFileSync, writeSync} from 'node:fs'
+import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {signCommand} from '../../src/identity/commands.ts'
 import {loadKeyFile, sha256Hex} from '../../src/identity/keys.ts'
@@ -28,7 +28,7 @@ async function trade(): Promise<void> {
   const idempotencyKey = `r${round}-${number}`
   const command = signCommand({network: sha256Hex(genesisText), account, key, idempotencyKey, notAfterMs: Number(nowMs) + 60_000, body})
   const answer = await ledger.submit(command, signal)
-  writeSync(1, `${JSON.stringify({command, answer})}\n`)
+  process.stdout.write(`${JSON.stringify({command, answer})}\n`)
 }
 
 async function keepTrading(): Promise<void> {
@@ -42,5 +42,5 @@ async function keepTrading(): Promise<void> {
 await Promise.all(Array.from({length: IN_FLIGHT}, keepTrading))
 const refusals = await Promise.allSettled([trade(), trade(), trade()])
 const codes = refusals.map((refusal) => (refusal.status === 'rejected' ? (refusal.reason as {code: string}).code : 'answered'))
-writeSync(1, `${JSON.stringify({failed: codes})}\n`)
+process.stdout.write(`${JSON.stringify({failed: codes})}\n`)
 await ledger.close()

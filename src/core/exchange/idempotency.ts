@@ -1,37 +1,73 @@
+import {IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_KEYS_PER_ACCOUNT_MAX, IDEMPOTENCY_KEYS_RESERVED} from './limits.ts'
 import type {Answer, SequencedCommand} from './outcome.ts'
 
 const PERIOD_MS = 60_000
+/**
+ * Whole periods that a key is remembered beyond its not-after: longer than a client tries, so that one that mends its clock after its answer got lost,
+ * and signs again, gets the first answer.
+ */
+const PERIODS_AFTER = 2
 
 /** The first answer to an idempotency key. */
 export interface FirstAnswer {
   readonly seq: number
   readonly bodySha256: string
   readonly answer: Answer
+  /** The latest of the first command and its repeats. */
+  readonly notAfterMs: number
 }
 
-/** First answers by idempotency key until their command's not-after (and at most `PERIOD_MS` longer). */
+type Keyed = Pick<SequencedCommand, 'account' | 'keyId' | 'idempotencyKey'>
+
+/**
+ * First answers by idempotency key, a while longer than the last not-after under which it was signed. A rejected command of a new key is not
+ * remembered: it changed nothing, and anyone can make as many as they like.
+ */
 export class IdempotencyMemory {
   readonly #answers = new Map<string, FirstAnswer>()
-  /** Keys by the period in which they end. */
+  /** Keys by the period of a not-after; one that was extended is in several, and the last one counts. */
   readonly #endings = new Map<number, string[]>()
+  /** Keys remembered by account. */
+  readonly #sizes = new Map<string, number>()
   #period = 0
 
   get size(): number {
     return this.#answers.size
   }
 
-  find(command: Pick<SequencedCommand, 'account' | 'keyId' | 'idempotencyKey'>): FirstAnswer | undefined {
+  find(command: Keyed): FirstAnswer | undefined {
     return this.#answers.get(scopedKey(command))
   }
 
+  /** True while one more key of this account can be remembered. The network's own commands have room that nobody else can fill. */
+  hasRoom(account: string): boolean {
+    if (isNetworks(account)) return this.size < IDEMPOTENCY_KEYS_MAX
+    const ofNetwork = (this.#sizes.get('coordinator') ?? 0) + (this.#sizes.get('operator') ?? 0)
+    const ofOthers = this.size - ofNetwork
+    const ofAccount = this.#sizes.get(account) ?? 0
+    return ofOthers < IDEMPOTENCY_KEYS_MAX - IDEMPOTENCY_KEYS_RESERVED && ofAccount < IDEMPOTENCY_KEYS_PER_ACCOUNT_MAX
+  }
+
   add(command: SequencedCommand, answer: Answer): void {
-    this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS))
+    this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
+    if (command.account === 'new' && answer.status === 'rejected') return
+    this.#remember(command, {seq: command.seq, bodySha256: command.bodySha256, answer, notAfterMs: command.notAfterMs})
+  }
+
+  /** The same command came again under a later not-after: it is remembered until that. */
+  extend(command: SequencedCommand, first: FirstAnswer): void {
+    this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
+    this.#remember(command, {...first, notAfterMs: command.notAfterMs})
+  }
+
+  #remember(command: SequencedCommand, answer: FirstAnswer): void {
     const key = scopedKey(command)
-    const ending = Math.floor(command.notAfterMs / PERIOD_MS)
+    const ending = Math.floor(answer.notAfterMs / PERIOD_MS)
     const keys = this.#endings.get(ending)
     if (keys === undefined) this.#endings.set(ending, [key])
     else keys.push(key)
-    this.#answers.set(key, {seq: command.seq, bodySha256: command.bodySha256, answer})
+    if (!this.#answers.has(key)) this.#count(command.account, 1)
+    this.#answers.set(key, answer)
   }
 
   #forgetBefore(period: number): void {
@@ -39,13 +75,30 @@ export class IdempotencyMemory {
     this.#period = period
     for (const [ending, keys] of this.#endings) {
       if (ending >= period) continue
-      for (const key of keys) this.#answers.delete(key)
+      for (const key of keys) this.#forget(key, ending)
       this.#endings.delete(ending)
     }
   }
+
+  #forget(key: string, ending: number): void {
+    const answer = this.#answers.get(key)
+    if (answer === undefined || Math.floor(answer.notAfterMs / PERIOD_MS) > ending) return
+    this.#answers.delete(key)
+    this.#count(key.slice(0, key.indexOf('/')), -1)
+  }
+
+  #count(account: string, change: 1 | -1): void {
+    const size = (this.#sizes.get(account) ?? 0) + change
+    if (size === 0) this.#sizes.delete(account)
+    else this.#sizes.set(account, size)
+  }
 }
 
-/** Whose keys these are: an account's, or for `new` the signing key's. */
-function scopedKey(command: Pick<SequencedCommand, 'account' | 'keyId' | 'idempotencyKey'>): string {
-  return `${command.account === 'new' ? command.keyId : command.account}/${command.idempotencyKey}`
+function isNetworks(account: string): boolean {
+  return account === 'coordinator' || account === 'operator'
+}
+
+/** Keys are a signing key's own: what one key of an account was refused says nothing about another's. */
+function scopedKey({account, keyId, idempotencyKey}: Keyed): string {
+  return `${account}/${keyId}/${idempotencyKey}`
 }

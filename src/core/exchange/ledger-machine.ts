@@ -13,7 +13,7 @@ import {captureRedemption, releaseRedemption, requestRedemption} from './redempt
 import {deployRevisions} from './revision-commands.ts'
 import {type AccountState, type CommandContext, LedgerState, type Result} from './state.ts'
 import {stateLines} from './state-text.ts'
-import {advanceTime} from './time-commands.ts'
+import {advanceTime, clearEnded} from './time-commands.ts'
 
 /** The rules that this machine runs; each journaled group names them. */
 export const RULESET = '1'
@@ -56,17 +56,28 @@ export class LedgerMachine {
   }
 
   /**
-   * Applies the next command. The caller has asked `firstAnswer` before, so its idempotency key is new.
+   * Applies the next command. A repeat (same key, same body) under a later not-after does nothing but lengthen the memory of its key; the caller has
+   * asked `firstAnswer` and hands in no other command whose key is known.
    * @throws {AssertionError} on a broken rule; the machine must not be used any more.
    */
   apply(command: SequencedCommand): Outcome {
     assert(command.seq === this.#seq + 1, `sequence ${command.seq} after ${this.#seq}`)
     assert(command.atMs >= this.#atMs, 'time runs backwards')
+    assert(command.notAfterMs > command.atMs, 'a command after its not-after')
     this.#seq = command.seq
     this.#atMs = command.atMs
+    const first = this.idempotency.find(command)
+    if (first !== undefined) return this.#repeat(command, first)
     const outcome = this.#decide(command)
     this.idempotency.add(command, outcome.answer)
     return outcome
+  }
+
+  #repeat(command: SequencedCommand, first: FirstAnswer): Outcome {
+    const isLonger = command.bodySha256 === first.bodySha256 && command.notAfterMs > first.notAfterMs
+    assert(isLonger, `the idempotency key of command ${first.seq} is used again`)
+    this.idempotency.extend(command, first)
+    return {answer: first.answer, effects: [], repeats: first.seq}
   }
 
   #decide(command: SequencedCommand): Outcome {
@@ -77,6 +88,7 @@ export class LedgerMachine {
       const signer = authorise(state, command)
       const context: CommandContext = {state, seq, atMs, keyId, hash, bodyKeyIds, signer, effects: []}
       const result = carryOut(context, command)
+      clearEnded(state)
       return {answer: {status: 'applied', result}, effects: [...context.effects, ...state.entries()]}
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal

@@ -27,6 +27,8 @@ export type Answer =
 export interface Outcome {
   readonly answer: Answer
   readonly effects: readonly Effect[]
+  /** Sequence of the command that this one only repeats, under a later not-after. It did nothing else. */
+  readonly repeats?: number
 }
 
 /** What a command changed in one balance, all its postings summed. */
@@ -162,7 +164,7 @@ export type Effect =
       readonly endsAtMs: number
       readonly budgets: readonly {readonly incentive: string; readonly amountMinor: number}[]
     }
-  | {readonly type: 'lease.ended'; readonly id: string}
+  | {readonly type: 'lease.ended'; readonly id: string; readonly endsAtMs: number}
   | {
       readonly type: 'receipt'
       readonly id: string
