@@ -1,5 +1,5 @@
 import {isCreoError} from '../core/errors.ts'
-import {type Receipt, receiptId} from '../core/protocol/receipts.ts'
+import {type Receipt, type ReceiptProposal, receiptId} from '../core/protocol/receipts.ts'
 import {sha256Hex} from '../identity/keys.ts'
 import {openReceipt} from '../identity/receipts.ts'
 import type {LedgerReads} from '../ledger/port.ts'
@@ -18,7 +18,9 @@ const TEMPORARY: ReadonlySet<string> = new Set(['overloaded', 'unavailable', 'ti
 
 export interface ReceiptTools {
   readonly commands: OwnCommands
-  readonly reads: Pick<LedgerReads, 'receipt' | 'lease'>
+  readonly ledger: {readonly reads: Pick<LedgerReads, 'receipt' | 'lease'>; nowMs(): number}
+  /** How long after its end a lease's receipts are still paid. */
+  readonly receiptGraceMs: number
 }
 
 /** Pays receipts side by side, so that they share a group of the journal. Each is answered on its own. */
@@ -27,15 +29,15 @@ export function payReceipts(tools: ReceiptTools, receipts: readonly Receipt[], s
 }
 
 /** The ledger checks both signatures, also those of a gateway that was revoked since, and that the receipt was not paid before. */
-async function payReceipt({commands, reads}: ReceiptTools, receipt: Receipt, signal: AbortSignal): Promise<ReceiptAnswer> {
+async function payReceipt(tools: ReceiptTools, receipt: Receipt, signal: AbortSignal): Promise<ReceiptAnswer> {
   let id = ''
   try {
     const {proposal} = openReceipt(receipt)
     id = receiptId(proposal)
-    const known = knownAnswer(reads, id, proposal.lease)
+    const known = knownAnswer(tools, id, proposal)
     if (known) return known
     const cause = `receipt:${sha256Hex([receipt.proposal, receipt.attestation].join('\n'))}`
-    const answer = await commands.submit({type: 'receipt.pay', receipt}, cause, signal)
+    const answer = await tools.commands.submit({type: 'receipt.pay', receipt}, cause, signal)
     if (answer.status === 'applied') return {id, status: 'paid'}
     if (answer.code === 'replayed') return {id, status: 'already_paid'}
     return {id, status: 'rejected', code: answer.code, message: answer.message}
@@ -46,8 +48,16 @@ async function payReceipt({commands, reads}: ReceiptTools, receipt: Receipt, sig
 }
 
 /** Receipts are public: what is settled already is answered without a line in the journal, or anyone could fill it by sending them again. */
-function knownAnswer(reads: ReceiptTools['reads'], id: string, lease: string): ReceiptAnswer | undefined {
+function knownAnswer({ledger, receiptGraceMs}: ReceiptTools, id: string, proposal: ReceiptProposal): ReceiptAnswer | undefined {
+  const {reads} = ledger
   if (reads.receipt(id)) return {id, status: 'already_paid'}
-  if (reads.lease(lease)?.status === 'active') return undefined
-  return {id, status: 'rejected', code: 'expired', message: `${lease} has ended and its budget is returned, or it never was.`}
+  const lease = reads.lease(proposal.lease)
+  const isPaying = lease?.status === 'active' || (lease !== undefined && ledger.nowMs() < lease.endsAtMs + receiptGraceMs)
+  if (isPaying && proposal.windowStartMs < lease.endsAtMs) return undefined
+  return {
+    id,
+    status: 'rejected',
+    code: 'expired',
+    message: `${proposal.lease} had ended before, or its budget is returned, or it never was.`
+  }
 }

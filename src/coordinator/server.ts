@@ -96,14 +96,14 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const {ledger, key, genesis, nowMs, log, data} = opened
   const stopping = new AbortController()
   const settings = coordinatorSettings(genesis.network)
-  const commands = createOwnCommands({ledger, key, nowMs})
+  const commands = createOwnCommands({ledger, key})
   const presence = new PresenceBoard()
   const tables = new SignedTables({ledger, key})
   const scheduler = new Scheduler(
     {...settings, settings: settings.scheduling, ledger, commands, presence, exchangeOrg: genesis.exchangeOrg, nowMs, log},
     stopping.signal
   )
-  const calendar = new Calendar({ledger, commands, genesis, nowMs})
+  const calendar = new Calendar({ledger, commands, genesis})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
   const store = await openBlobStore(join(data.path, REGISTRY_FOLDER))
   const app = await buildHttpServer({
@@ -115,9 +115,10 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     scheduler,
     store,
     catalog: await openManifestCatalog(join(data.path, REGISTRY_FOLDER, 'catalog')),
-    signer: new RequestSigner({reads: ledger.reads, nowMs}),
+    signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs()}),
     logs: new FunctionLogs(nowMs()),
     logWaiters: new Waiters(),
+    receiptGraceMs: genesis.receiptGraceMs,
     stopping: stopping.signal
   })
   cleanups.push(async () => {

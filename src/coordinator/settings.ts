@@ -32,7 +32,7 @@ export function coordinatorSettings(network: Genesis['network']): CoordinatorSet
         renewEveryMs: 5 * SECOND_MS,
         drainMs: 15 * SECOND_MS,
         lostAfterMs: 30 * SECOND_MS,
-        receiptGraceMs: 120 * SECOND_MS
+        endLostAfterMs: 150 * SECOND_MS
       }
     }
   }
@@ -45,7 +45,7 @@ export function coordinatorSettings(network: Genesis['network']): CoordinatorSet
       renewEveryMs: 60 * SECOND_MS,
       drainMs: 300 * SECOND_MS,
       lostAfterMs: 600 * SECOND_MS,
-      receiptGraceMs: 24 * HOUR_MS
+      endLostAfterMs: 24 * HOUR_MS
     }
   }
 }

@@ -1,7 +1,9 @@
-import type {RewardLine} from './protocol/revisions.ts'
+import type {RevisionSpec, RewardLine} from './protocol/revisions.ts'
 import {AMOUNT_MAX, mulDivFloor} from './units.ts'
 
 const PER_MILLION = 1_000_000
+/** More requests than one node can answer in a millisecond, whatever it is. */
+const REQUESTS_PER_MS_MAX = 20
 
 /** Work that is paid: requests served, and memory limit in MiB × running time in ms. */
 export interface MeteredWork {
@@ -19,6 +21,18 @@ export function rewardFor(line: RewardLine, work: MeteredWork, carry: number): {
   const rest = forRequests.remainder + forTime.remainder + carry
   const amountMinor = Math.min(AMOUNT_MAX, forRequests.quotient + forTime.quotient + Math.floor(rest / PER_MILLION))
   return {amountMinor, carry: rest % PER_MILLION}
+}
+
+/** What of the counted work one node can have done in a window, with every instance that the revision allows running all the time. */
+export function plausibleWork(
+  spec: Pick<RevisionSpec, 'memoryBytes' | 'scaleMax'>,
+  windowMs: number,
+  {requests, mibMs}: MeteredWork
+): MeteredWork {
+  return {
+    requests: Math.min(requests, REQUESTS_PER_MS_MAX * windowMs),
+    mibMs: Math.min(mibMs, meteredMib(spec.memoryBytes) * windowMs * spec.scaleMax)
+  }
 }
 
 /** Whole MiB of a memory limit, rounded up: what MiB·ms counts. */

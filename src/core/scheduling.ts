@@ -25,8 +25,8 @@ export interface SchedulingSettings {
   readonly drainMs: number
   /** Silence after which a node's leases count no more and others get theirs. */
   readonly lostAfterMs: number
-  /** How long after its end a lease still pays receipts. */
-  readonly receiptGraceMs: number
+  /** Silence after which a node's leases end: it may have served on without the coordinator until then. */
+  readonly endLostAfterMs: number
 }
 
 export interface SchedulingNode {
@@ -70,7 +70,7 @@ export interface LeaseGrant {
   /** Node, revision and the number of the lease that it follows: the same need has the same cause. */
   readonly cause: string
 }
-export type LeaseEndReason = 'expired' | 'superseded' | 'renewed' | 'not_selected' | 'node_lost'
+export type LeaseEndReason = 'superseded' | 'renewed' | 'not_selected' | 'node_lost'
 export interface LeaseEnding {
   readonly lease: string
   readonly reason: LeaseEndReason
@@ -165,10 +165,9 @@ class Planner {
 
   #endReason(lease: LeaseView, newestOfPair: LeaseView): LeaseEndReason | undefined {
     const {nowMs, settings, exchangeOrg} = this.#world
-    if (nowMs >= lease.endsAtMs + settings.receiptGraceMs) return 'expired'
     if (newestOfPair.id !== lease.id && nowMs >= newestOfPair.startsAtMs + settings.drainMs) return 'renewed'
     if (nowMs >= this.#replacedAtMs(lease) + settings.drainMs) return 'superseded'
-    if (nowMs >= this.#seenAtMs(lease.node) + settings.lostAfterMs + settings.receiptGraceMs) return 'node_lost'
+    if (nowMs >= this.#seenAtMs(lease.node) + settings.endLostAfterMs) return 'node_lost'
     const node = this.#nodes.get(lease.node)
     const revision = this.#revisions.get(lease.revision)
     const unselected = node && revision && selectionRank(node.earn, revision, exchangeOrg) === undefined

@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 1
+export const PROJECTION_VERSION = 2
 
 const TABLES = `
 CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;

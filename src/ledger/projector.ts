@@ -145,7 +145,7 @@ function networkWrites(database: Database.Database): Pick<Writes, 'node' | 'gate
 function workWrites(database: Database.Database): Pick<Writes, 'lease' | 'lease.ended' | 'receipt' | 'epoch'> {
   const lease = database.prepare("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, 'active')")
   const budget = database.prepare('INSERT INTO lease_budgets VALUES (?, ?, ?, ?, 0)')
-  const leaseEnded = database.prepare("UPDATE leases SET status = 'ended' WHERE id = ?")
+  const leaseEnded = database.prepare("UPDATE leases SET status = 'ended', ends_at_ms = ? WHERE id = ?")
   const receipt = database.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
   const paid = database.prepare('UPDATE lease_budgets SET paid_minor = paid_minor + ? WHERE lease = ? AND incentive = ?')
   const epoch = database.prepare('INSERT INTO epochs VALUES (?, ?, ?, ?)')
@@ -154,7 +154,7 @@ function workWrites(database: Database.Database): Pick<Writes, 'lease' | 'lease.
       lease.run(seq, effect.id, effect.node, effect.revision, atMs, effect.endsAtMs)
       for (const [position, {incentive, amountMinor}] of effect.budgets.entries()) budget.run(effect.id, position, incentive, amountMinor)
     },
-    'lease.ended': (effect) => leaseEnded.run(effect.id),
+    'lease.ended': (effect) => leaseEnded.run(effect.endsAtMs, effect.id),
     receipt: (effect, {seq, atMs}) => {
       receipt.run(seq, effect.id, effect.lease, effect.node, effect.requests, effect.mibMs, JSON.stringify(effect.paid), atMs)
       for (const {incentive, amountMinor} of effect.paid) paid.run(amountMinor, effect.lease, incentive)

@@ -17,6 +17,7 @@ export interface ReadsOptions {
   readonly volumeBuckets: number
 }
 
+const ACCOUNTS = 'SELECT id, name, created_at_ms AS createdAtMs, keys FROM accounts'
 const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM balances'
 const ENTRIES = `
 SELECT seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor FROM entries`
@@ -32,6 +33,7 @@ interface AccountRow {
 export class SqliteReads implements LedgerReads {
   readonly #database: Database.Database
   readonly #journal: JournalReader
+  readonly #accounts: Database.Statement<[number], AccountRow>
   readonly #account: Database.Statement<[string, string], AccountRow>
   readonly #key: Database.Statement<[string], {account: string; roles: string}>
   readonly #balances: FilteredRows<BalanceView, 'account' | 'asset'>
@@ -42,7 +44,8 @@ export class SqliteReads implements LedgerReads {
   constructor(path: string, options: ReadsOptions) {
     this.#database = new Database(path, {readonly: true, fileMustExist: true})
     this.#journal = options.journal
-    this.#account = this.#database.prepare('SELECT id, name, created_at_ms AS createdAtMs, keys FROM accounts WHERE id = ? OR name = ?')
+    this.#accounts = this.#database.prepare(`${ACCOUNTS} ORDER BY name LIMIT ?`)
+    this.#account = this.#database.prepare(`${ACCOUNTS} WHERE id = ? OR name = ?`)
     this.#key = this.#database.prepare('SELECT account, roles FROM account_keys WHERE key_id = ?')
     this.#balances = new FilteredRows(this.#database, BALANCES, 'ORDER BY account, asset, kind')
     this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC')
@@ -50,9 +53,13 @@ export class SqliteReads implements LedgerReads {
     this.#network = new NetworkReads(this.#database)
   }
 
+  accounts({limit}: {readonly limit: number}): AccountView[] {
+    return this.#accounts.all(rowsOf(limit)).map(accountView)
+  }
+
   account(idOrName: string): AccountView | undefined {
     const row = this.#account.get(idOrName, idOrName)
-    return row && {...row, keys: JSON.parse(row.keys) as AccountView['keys']}
+    return row && accountView(row)
   }
 
   accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined {
@@ -109,4 +116,8 @@ export class SqliteReads implements LedgerReads {
     this.#database.close()
     this.#journal.close()
   }
+}
+
+function accountView(row: AccountRow): AccountView {
+  return {...row, keys: JSON.parse(row.keys) as AccountView['keys']}
 }

@@ -29,8 +29,8 @@ describe('the calendar', () => {
     nowMs = genesis.createdAtMs
     ledger = await openLedger({directory: folder.path, genesisText, now: () => nowMs, signal})
     const key = await loadKeyFile(join(folder.path, 'coordinator.key'))
-    const commands = createOwnCommands({ledger, key, nowMs: () => nowMs})
-    calendar = new Calendar({ledger, commands, genesis, nowMs: () => nowMs})
+    const commands = createOwnCommands({ledger, key})
+    calendar = new Calendar({ledger, commands, genesis})
   })
   afterEach(async () => {
     await ledger.close()

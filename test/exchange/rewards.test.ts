@@ -1,7 +1,13 @@
 import {describe, expect, it} from 'vitest'
+import type {PaidWindows} from '../../src/core/exchange/paid-windows.ts'
 import {type ReceiptParts, receiptOf, START_MS, World} from './world.ts'
 
 const DAY_MS = 24 * 3_600_000
+
+function paidWindows(world: World): PaidWindows | undefined {
+  const pairs = [...world.machine.state.revisions.values()].flatMap((revision) => [...revision.work.values()])
+  return pairs.flatMap((pair) => [...pair.paid.values()])[0]
+}
 const line = {incentive: 'acme/LEAF', requestsPerMillionMinor: 1_500_000, mibMsPerMillionMinor: 2_000_000, dailyBudgetMinor: 1_000_000}
 
 interface Serving {
@@ -54,7 +60,7 @@ describe('leases and receipts', () => {
     for (const window of [3, 1, 2, 5, 4]) expect(pay({window, requests: 2})).toBe('applied')
     for (const window of [1, 2, 3, 4, 5]) expect(pay({window, requests: 2})).toBe('replayed')
     expect(world.balance('ann', 'acme/LEAF')).toBe(15)
-    expect([...world.machine.state.paidWindows.values()][0]?.bounds()).toEqual([1, 5])
+    expect(paidWindows(world)?.bounds()).toEqual({floor: 0, ranges: [[1, 5]]})
   })
 
   it('never pays above the budget, and counts such a receipt as paid', () => {
@@ -67,10 +73,10 @@ describe('leases and receipts', () => {
   })
 
   it.each([
-    ['another node', {node: `node_${'0'.repeat(32)}`}, 'not_found'],
+    ['another node', {node: `node_${'0'.repeat(32)}`}, 'forbidden'],
     ['an unknown gateway', {gateway: `gw_${'0'.repeat(32)}`}, 'forbidden'],
-    ['a window before the gateway was admitted', {windowStartMs: START_MS - DAY_MS}, 'forbidden'],
-    ['a window after the lease', {windowStartMs: START_MS + 2 * DAY_MS}, 'expired'],
+    ['a window before the lease', {windowStartMs: START_MS - DAY_MS}, 'expired'],
+    ['a window that has not ended yet', {windowStartMs: START_MS + 300_000}, 'clock_skew'],
     ['a lease that never was', {lease: 'lea_9999'}, 'expired'],
     ['counts that no supply could pay', {requests: 2 ** 50, mibMs: 2 ** 50}, 'applied'],
     ['counts beyond the schema', {requests: 2 ** 51}, 'invalid_input']
@@ -86,7 +92,10 @@ describe('leases and receipts', () => {
     const budgets = [{incentive: 'acme/LEAF', amountMinor: 100}]
     const rich = String(world.must('coordinator', {type: 'lease.grant', node, revision, endsAtMs: START_MS + DAY_MS, budgets}).lease)
     expect(rich).not.toBe(lease)
-    expect(world.try('coordinator', receiptOf({gateway, node, revision, lease: rich, window: 1, requests: 2 ** 50}))).toBe('invalid_input')
+    world.nowMs += 3_600_000
+    expect(
+      world.try('coordinator', receiptOf({gateway, node, revision, lease: rich, window: 1, requests: 2 ** 50, windowMs: 3_600_000}))
+    ).toBe('invalid_input')
   })
 
   it('still pays a gateway that was revoked for the time before', () => {
@@ -98,25 +107,74 @@ describe('leases and receipts', () => {
       {bodyKeyIds: [[...world.machine.state.gateways.keys()][0]?.slice(3) ?? '']}
     )
     expect(pay({requests: 2})).toBe('applied')
-    expect(pay({requests: 2, windowStartMs: START_MS + 2 * 3_600_000})).toBe('forbidden')
+    world.nowMs += 3_600_000
+    expect(pay({requests: 2, windowStartMs: START_MS + 3_600_000 + 300_000})).toBe('forbidden')
   })
 
-  it('gives the rest back to the pool when a lease ends, by command or by time and grace', () => {
+  it('pays what was served before a command ended the lease, then gives the rest back after the grace', () => {
     const {world, lease, pay} = serving()
-    pay({requests: 20})
-    expect(world.must('coordinator', {type: 'lease.end', lease})).toEqual({lease, returned: [{incentive: 'acme/LEAF', amountMinor: '70'}]})
-    expect(world.balance('acme', 'acme/LEAF', 'pool')).toBe(970)
-    expect(pay({requests: 2})).toBe('expired')
+    world.nowMs += 60_000
+    const endsAtMs = world.nowMs
+    expect(world.must('coordinator', {type: 'lease.end', lease})).toEqual({lease, endsAtMs, settlesAtMs: endsAtMs + DAY_MS})
+    expect(world.effects.at(-1)).toEqual({type: 'lease.ended', id: lease, endsAtMs})
     expect(world.try('coordinator', {type: 'lease.end', lease})).toBe('not_found')
+    expect(world.balance('acme', 'acme/LEAF', 'reserved')).toBe(100)
+    world.nowMs += DAY_MS - 1
+    world.must('coordinator', {type: 'time.advance'})
+    expect(pay({requests: 20, windowStartMs: endsAtMs - 1})).toBe('applied')
+    expect(pay({requests: 20, windowStartMs: endsAtMs})).toBe('expired')
+    world.nowMs += 1
+    expect(world.must('coordinator', {type: 'time.advance'})).toEqual({expired: 1, more: false})
+    expect([world.balance('acme', 'acme/LEAF', 'pool'), world.balance('acme', 'acme/LEAF', 'reserved')]).toEqual([970, 0])
+    expect(pay({requests: 2})).toBe('expired')
+    world.nowMs = START_MS + 3 * DAY_MS
+    expect(world.must('coordinator', {type: 'time.advance'})).toEqual({expired: 0, more: false})
+  })
 
-    const other = serving()
-    other.world.nowMs = START_MS + 2 * DAY_MS - 1
-    expect(other.world.must('coordinator', {type: 'time.advance'})).toMatchObject({more: false})
-    expect(other.pay({requests: 2})).toBe('applied')
-    other.world.nowMs += 1
-    other.world.must('coordinator', {type: 'time.advance'})
-    expect(other.world.balance('acme', 'acme/LEAF', 'pool')).toBe(997)
-    expect(other.pay({requests: 2})).toBe('expired')
+  it('gives the rest back by time alone when a lease reaches its end', () => {
+    const {world, lease, pay} = serving()
+    world.nowMs = START_MS + 2 * DAY_MS - 1
+    world.must('coordinator', {type: 'time.advance'})
+    expect(pay({requests: 2})).toBe('applied')
+    world.nowMs += 1
+    world.must('coordinator', {type: 'time.advance'})
+    expect(world.balance('acme', 'acme/LEAF', 'pool')).toBe(997)
+    expect(world.effects.findLast((effect) => effect.type === 'lease.ended')).toMatchObject({id: lease, endsAtMs: START_MS + DAY_MS})
+    expect(pay({requests: 2})).toBe('expired')
+  })
+
+  it('counts no more work than one node can do in the window', () => {
+    const {world, pay} = serving()
+    expect(pay({requests: 2 ** 50, mibMs: 2 ** 50})).toBe('applied')
+    expect(world.effects.findLast((effect) => effect.type === 'receipt')).toMatchObject({requests: 200_000, mibMs: 64 * 10_000 * 2})
+  })
+
+  it('forgets paid windows once every lease they can be of is settled, and takes none of that age again', () => {
+    const {world, revision, lease, pay} = serving()
+    const [node = ''] = world.machine.state.nodes.keys()
+    for (const window of [1, 3, 5]) pay({window, requests: 2})
+    world.nowMs += 600_000
+    const grant = {type: 'lease.grant', node, revision, endsAtMs: START_MS + 9 * DAY_MS, budgets: []} as const
+    const next = String(world.must('coordinator', {...grant, budgets: []}).lease)
+    world.must('coordinator', {type: 'lease.end', lease})
+    pay({window: 9, lease: next, windowStartMs: world.nowMs})
+    world.nowMs += DAY_MS
+    world.must('coordinator', {type: 'time.advance'})
+    expect(paidWindows(world)?.bounds()).toEqual({floor: 6, ranges: [[9, 9]]})
+    const later = {lease: next, windowStartMs: START_MS + 600_000}
+    expect([pay({window: 5, ...later}), pay({window: 9, ...later}), pay({window: 8, ...later})]).toEqual(['expired', 'replayed', 'applied'])
+  })
+
+  it('forgets a revision that was replaced once no lease refers to it', () => {
+    const {world, revision, lease} = serving()
+    const newer = world.deploy('acme', [line], {image: 'b'})
+    const newest = world.deploy('acme', [line], {image: 'c'})
+    expect([...world.machine.state.revisions.keys()]).toEqual([revision, newest])
+    expect(newer).not.toBe(newest)
+    world.must('coordinator', {type: 'lease.end', lease})
+    world.nowMs += DAY_MS
+    world.must('coordinator', {type: 'time.advance'})
+    expect([...world.machine.state.revisions.keys()]).toEqual([newest])
   })
 
   it('refuses a lease that the pool is too short for, and one of nothing', () => {

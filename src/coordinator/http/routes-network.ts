@@ -54,7 +54,7 @@ export function networkRoutes(app: FastifyInstance, tools: NetworkTools): void {
     app,
     tools,
     {method: 'GET', path: '/v1/time', query: z.object({nonce: z.string().min(1).max(64)}), answer: signedTimeSchema},
-    ({query}) => signTime({nonce: query.nonce, atMs: tools.nowMs(), key: tools.key})
+    ({query}) => signTime({nonce: query.nonce, atMs: ledger.nowMs(), key: tools.key})
   )
   route(app, tools, {method: 'GET', path: '/v1/gateways', answer: z.object({gateways: z.array(gatewayViewSchema)})}, () => ({
     gateways: ledger.reads.gateways().map((gateway) => ({...gateway}))

@@ -26,6 +26,7 @@ export interface NodeTools extends RouteTools {
   readonly logs: FunctionLogs
   readonly logWaiters: Waiters
   readonly commands: OwnCommands
+  readonly receiptGraceMs: number
   readonly nowMs: () => number
 }
 
@@ -58,7 +59,7 @@ export function nodeRoutes(app: FastifyInstance, tools: NodeTools): void {
       bodyBytesMax: RECEIPTS_BYTES_MAX,
       answer: z.object({answers: z.array(receiptAnswerSchema)})
     },
-    async ({body, signal}) => ({answers: await payReceipts({commands: tools.commands, reads: tools.ledger.reads}, body.receipts, signal)})
+    async ({body, signal}) => ({answers: await payReceipts(tools, body.receipts, signal)})
   )
 }
 

@@ -30,10 +30,22 @@ export class ExpiryQueue {
     heap[index] = expiry
   }
 
+  /** What comes first. */
+  get next(): Expiry | undefined {
+    return this.#heap[0]
+  }
+
   /** True if something's time has come. */
   isDue(atMs: number): boolean {
     const first = this.#heap[0]
     return first !== undefined && first.atMs <= atMs
+  }
+
+  /** Keeps what this says yes to. */
+  keep(isOpen: (expiry: Expiry) => boolean): void {
+    const kept = this.#heap.filter(isOpen).sort((a, b) => (isBefore(a, b) ? -1 : 1))
+    this.#heap.length = 0
+    for (const expiry of kept) this.#heap.push(expiry)
   }
 
   pop(): Expiry | undefined {

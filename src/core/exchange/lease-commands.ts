@@ -1,7 +1,7 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {POOL, RESERVED} from './balances.ts'
-import {LEASE_RECEIPT_GRACE_MS} from './limits.ts'
 import {type Effect, refuse} from './outcome.ts'
+import {forgetSuperseded, pairOf} from './revision-work.ts'
 import type {CommandContext, LeaseState, LedgerState, Result} from './state.ts'
 
 /** Sets the lease's budget aside: pool → reserved of the org, so that what a node earns is there already. */
@@ -26,29 +26,51 @@ export function grantLease(context: CommandContext, body: CommandOf<'lease.grant
     state.balances.move(state.slot(revision.org, asset, POOL), state.slot(revision.org, asset, RESERVED), reservedMinor)
   }
   const id = `lea_${seq}`
-  state.leases.set(id, {id, node: body.node, revision: body.revision, startsAtMs: atMs, endsAtMs: body.endsAtMs, budgets})
-  state.expiries.push({atMs: body.endsAtMs + LEASE_RECEIPT_GRACE_MS, seq, what: 'lease', id})
+  const lease: LeaseState = {
+    id,
+    node: body.node,
+    revision: body.revision,
+    startsAtMs: atMs,
+    endsAtMs: body.endsAtMs,
+    isEnded: false,
+    budgets
+  }
+  state.leases.set(id, lease)
+  pairOf(revision, body.node).leases.add(lease)
+  state.expiries.push({atMs: settlesAtMs(state, lease), seq, what: 'lease', id})
   context.effects.push({type: 'lease', id, node: body.node, revision: body.revision, endsAtMs: body.endsAtMs, budgets: body.budgets})
   return {lease: id, startsAtMs: atMs, endsAtMs: body.endsAtMs}
 }
 
+/** Ends the lease's term now. What was served until then is still paid; what is left after the receipts' grace returns to the pool by itself. */
 export function endLease(context: CommandContext, body: CommandOf<'lease.end'>): Result {
-  const lease = context.state.leases.get(body.lease)
-  if (lease === undefined) refuse('not_found', `There is no lease ${body.lease} that has not ended.`)
-  const returned = lease.budgets.map((budget) => ({
-    incentive: budget.incentive,
-    amountMinor: String(budget.reservedMinor - budget.paidMinor)
-  }))
-  context.effects.push(returnRest(context.state, lease))
-  return {lease: lease.id, returned}
+  const {state, seq, atMs} = context
+  const lease = state.leases.get(body.lease)
+  if (lease === undefined || lease.isEnded) refuse('not_found', `There is no lease ${body.lease} that has not ended.`)
+  lease.endsAtMs = Math.min(lease.endsAtMs, atMs)
+  lease.isEnded = true
+  const settlesMs = settlesAtMs(state, lease)
+  state.expiries.push({atMs: settlesMs, seq, what: 'lease', id: lease.id})
+  context.effects.push({type: 'lease.ended', id: lease.id, endsAtMs: lease.endsAtMs})
+  return {lease: lease.id, endsAtMs: lease.endsAtMs, settlesAtMs: settlesMs}
+}
+
+/** When the last receipt of the lease may come: then what is left returns to the pool. */
+export function settlesAtMs(state: LedgerState, lease: Pick<LeaseState, 'endsAtMs'>): number {
+  return lease.endsAtMs + state.genesis.receiptGraceMs
 }
 
 /** reserved → pool for what was not earned; no receipt of the lease is paid from then on. */
-export function returnRest(state: LedgerState, lease: LeaseState): Effect {
-  const org = state.revisions.get(lease.revision)?.org ?? 0
+export function settleLease(state: LedgerState, lease: LeaseState): Effect[] {
+  const revision = state.revisions.get(lease.revision)
   for (const {asset, reservedMinor, paidMinor} of lease.budgets) {
+    const org = revision?.org ?? 0
     state.balances.move(state.slot(org, asset, RESERVED), state.slot(org, asset, POOL), reservedMinor - paidMinor)
   }
   state.leases.delete(lease.id)
-  return {type: 'lease.ended', id: lease.id}
+  if (revision !== undefined) {
+    pairOf(revision, lease.node).leases.delete(lease)
+    forgetSuperseded(state, revision, lease.node)
+  }
+  return lease.isEnded ? [] : [{type: 'lease.ended', id: lease.id, endsAtMs: lease.endsAtMs}]
 }

@@ -1,38 +1,66 @@
-/** Numbers of receipt windows that were paid, as ranges: windows mostly come in order, so this stays small for ever. */
+/** Consecutive windows, and when the latest of them began. */
+interface Range {
+  readonly first: number
+  readonly last: number
+  readonly latestMs: number
+}
+
+/** Numbers of receipt windows that were paid, as ranges: windows mostly come in order, so this stays small. */
 export class PaidWindows {
-  /** Alternating first and last of each range, rising, never touching. */
-  readonly #bounds: number[] = []
+  /** Rising, never touching. */
+  readonly #ranges: Range[] = []
+  /** Nothing below is remembered or taken any more. */
+  #floor = 0
+
+  /** True for a window that is too old to be told from those that were paid. */
+  isForgotten(window: number): boolean {
+    return window < this.#floor
+  }
 
   has(window: number): boolean {
-    const index = this.#rangeAtOrAfter(window)
-    return index < this.#bounds.length && (this.#bounds[index] ?? 0) <= window
+    const range = this.#ranges[this.#rangeAtOrAfter(window)]
+    return range !== undefined && range.first <= window
   }
 
-  add(window: number): void {
-    const bounds = this.#bounds
+  /** `startMs` is when the window began. */
+  add(window: number, startMs: number): void {
     const index = this.#rangeAtOrAfter(window)
-    if (index < bounds.length && (bounds[index] ?? 0) <= window) return
-    const joinsBefore = index > 0 && bounds[index - 1] === window - 1
-    const joinsAfter = bounds[index] === window + 1
-    if (joinsBefore && joinsAfter) bounds.splice(index - 1, 2)
-    else if (joinsBefore) bounds[index - 1] = window
-    else if (joinsAfter) bounds[index] = window
-    else bounds.splice(index, 0, window, window)
+    if (this.has(window) || this.isForgotten(window)) return
+    const before = this.#ranges[index - 1]
+    const after = this.#ranges[index]
+    const joinsBefore = before?.last === window - 1 ? before : undefined
+    const joinsAfter = after?.first === window + 1 ? after : undefined
+    const joined: Range = {
+      first: joinsBefore?.first ?? window,
+      last: joinsAfter?.last ?? window,
+      latestMs: Math.max(startMs, joinsBefore?.latestMs ?? 0, joinsAfter?.latestMs ?? 0)
+    }
+    const from = joinsBefore === undefined ? index : index - 1
+    const to = joinsAfter === undefined ? index : index + 1
+    this.#ranges.splice(from, to - from, joined)
   }
 
-  bounds(): readonly number[] {
-    return this.#bounds
+  /** Forgets the oldest ranges that began before this time, and takes nothing below them any more. */
+  forgetBefore(ms: number): void {
+    const kept = this.#ranges.findIndex((range) => range.latestMs >= ms)
+    const forgotten = this.#ranges.splice(0, kept === -1 ? this.#ranges.length : kept)
+    this.#floor = Math.max(this.#floor, (forgotten.at(-1)?.last ?? -1) + 1)
+  }
+
+  /** The floor, then first and last of each range. */
+  bounds(): {readonly floor: number; readonly ranges: readonly (readonly [number, number])[]} {
+    return {floor: this.#floor, ranges: this.#ranges.map(({first, last}) => [first, last] as const)}
   }
 
   /** Index of the first range whose last is at least this window. */
   #rangeAtOrAfter(window: number): number {
     let low = 0
-    let high = this.#bounds.length / 2
+    let high = this.#ranges.length
     while (low < high) {
       const middle = (low + high) >> 1
-      if ((this.#bounds[2 * middle + 1] ?? 0) < window) low = middle + 1
+      if ((this.#ranges[middle]?.last ?? 0) < window) low = middle + 1
       else high = middle
     }
-    return 2 * low
+    return low
   }
 }

@@ -1,5 +1,5 @@
 import {isCreoError} from '../errors.ts'
-import {type MeteredWork, rewardFor} from '../metering.ts'
+import {type MeteredWork, plausibleWork, rewardFor} from '../metering.ts'
 import type {CommandOf} from '../protocol/commands.ts'
 import {
   type ReceiptAttestation,
@@ -11,9 +11,10 @@ import {
 import type {RewardLine} from '../protocol/revisions.ts'
 import {AMOUNT_MAX} from '../units.ts'
 import {AVAILABLE, RESERVED} from './balances.ts'
-import {RECEIPT_WINDOW_SKEW_MAX_MS} from './limits.ts'
+import {CLOCK_SKEW_MAX_MS} from './limits.ts'
 import {type Paid, refuse} from './outcome.ts'
 import {PaidWindows} from './paid-windows.ts'
+import {pairOf} from './revision-work.ts'
 import type {CommandContext, LeaseState, LedgerState, NodeState, Result, RevisionState} from './state.ts'
 
 /**
@@ -25,14 +26,17 @@ export function payReceipt(context: CommandContext, body: CommandOf<'receipt.pay
   const {proposal, attestation} = readReceipt(body)
   const id = receiptId(proposal)
   if (proposal.network !== state.networkId) refuse('forbidden', 'The receipt is of another network.')
+  const lease = leaseOf(context, proposal)
   const {node, revision} = parties(state, proposal)
-  const windows = state.paidWindows.get(windowsKey(proposal)) ?? new PaidWindows()
+  const pair = pairOf(revision, node.id)
+  const windows = pair.paid.get(proposal.gateway) ?? new PaidWindows()
+  if (windows.isForgotten(proposal.window)) refuse('expired', `Receipt ${id} is older than any lease of its node and revision.`)
   if (windows.has(proposal.window)) refuse('replayed', `Receipt ${id} was paid already.`)
-  const lease = leaseOf(state, proposal)
-  const work = {requests: proposal.requests, mibMs: Math.min(proposal.mibMs, attestation.mibMs)}
-  const paid = payLines(state, {lease, node, revision, work})
-  windows.add(proposal.window)
-  state.paidWindows.set(windowsKey(proposal), windows)
+  const counted = {requests: proposal.requests, mibMs: Math.min(proposal.mibMs, attestation.mibMs)}
+  const work = plausibleWork(revision.spec, proposal.windowMs, counted)
+  const paid = payLines(state, {lease, node, revision, work, carries: pair.carries})
+  windows.add(proposal.window, proposal.windowStartMs)
+  pair.paid.set(proposal.gateway, windows)
   countWork(state, node, revision, work)
   context.effects.push({type: 'receipt', id, lease: lease.id, node: node.id, ...work, paid})
   return {receipt: id, paid: paid.map(({incentive, amountMinor}) => ({incentive, amountMinor: String(amountMinor)}))}
@@ -57,8 +61,8 @@ function parties(state: LedgerState, proposal: ReceiptProposal): {node: NodeStat
   const gateway = state.gateways.get(proposal.gateway)
   const endsMs = proposal.windowStartMs + proposal.windowMs
   const admitted = gateway?.terms.some((term) => {
-    const from = term.fromMs - RECEIPT_WINDOW_SKEW_MAX_MS
-    return proposal.windowStartMs >= from && (term.toMs === null || endsMs <= term.toMs + RECEIPT_WINDOW_SKEW_MAX_MS)
+    const from = term.fromMs - CLOCK_SKEW_MAX_MS
+    return proposal.windowStartMs >= from && (term.toMs === null || endsMs <= term.toMs + CLOCK_SKEW_MAX_MS)
   })
   if (!admitted) refuse('forbidden', `${proposal.gateway} was not admitted at the time of the receipt.`)
   const node = state.nodes.get(proposal.node)
@@ -67,13 +71,14 @@ function parties(state: LedgerState, proposal: ReceiptProposal): {node: NodeStat
   return {node, revision}
 }
 
-function leaseOf(state: LedgerState, proposal: ReceiptProposal): LeaseState {
+function leaseOf({state, atMs}: CommandContext, proposal: ReceiptProposal): LeaseState {
   const lease = state.leases.get(proposal.lease)
   if (lease === undefined) refuse('expired', `${proposal.lease} has ended and its budget is returned, or it never was.`)
   if (lease.node !== proposal.node || lease.revision !== proposal.revision)
     refuse('forbidden', `${lease.id} is of another node or revision.`)
   const endsMs = proposal.windowStartMs + proposal.windowMs
-  if (endsMs + RECEIPT_WINDOW_SKEW_MAX_MS < lease.startsAtMs || proposal.windowStartMs - RECEIPT_WINDOW_SKEW_MAX_MS > lease.endsAtMs) {
+  if (endsMs > atMs + CLOCK_SKEW_MAX_MS) refuse('clock_skew', 'The window of the receipt has not ended yet.')
+  if (endsMs + CLOCK_SKEW_MAX_MS < lease.startsAtMs || proposal.windowStartMs >= lease.endsAtMs) {
     refuse('expired', `The receipt's window is outside the term of ${lease.id}.`)
   }
   return lease
@@ -84,18 +89,19 @@ interface Paying {
   readonly node: NodeState
   readonly revision: RevisionState
   readonly work: MeteredWork
+  /** Millionths of a minor unit by incentive. */
+  readonly carries: Map<string, number>
 }
 
 /** Every line of the revision that the lease has a budget for, never above what is left of it. */
-function payLines(state: LedgerState, {lease, node, revision, work}: Paying): Paid[] {
+function payLines(state: LedgerState, {lease, node, revision, work, carries}: Paying): Paid[] {
   const rewards = revision.spec.rewards.flatMap((line) => {
     const budget = lease.budgets.find((candidate) => candidate.incentive === line.incentive)
-    const carryKey = `${node.id}/${revision.id}/${line.incentive}`
-    return budget === undefined ? [] : [{budget, carryKey, ...reward(line, work, state.rewardCarries.get(carryKey) ?? 0)}]
+    return budget === undefined ? [] : [{budget, ...reward(line, work, carries.get(line.incentive) ?? 0)}]
   })
-  return rewards.map(({budget, carryKey, carry, amountMinor}) => {
+  return rewards.map(({budget, carry, amountMinor}) => {
     const paidMinor = Math.min(amountMinor, budget.reservedMinor - budget.paidMinor)
-    state.rewardCarries.set(carryKey, carry)
+    carries.set(budget.incentive, carry)
     state.balances.move(state.slot(revision.org, budget.asset, RESERVED), state.slot(node.owner, budget.asset, AVAILABLE), paidMinor)
     budget.paidMinor += paidMinor
     return {incentive: budget.incentive, amountMinor: paidMinor}
@@ -118,8 +124,4 @@ function countWork(state: LedgerState, node: NodeState, revision: RevisionState,
   sum.requests = Math.min(AMOUNT_MAX, sum.requests + work.requests)
   sum.mibMs = Math.min(AMOUNT_MAX, sum.mibMs + work.mibMs)
   state.work.set(node.owner, sum)
-}
-
-function windowsKey(proposal: ReceiptProposal): string {
-  return `${proposal.gateway}/${proposal.node}/${proposal.revision}`
 }

@@ -2,6 +2,7 @@ import type {CommandOf} from '../protocol/commands.ts'
 import type {RevisionSpec} from '../protocol/revisions.ts'
 import {DNS_LABEL_MAX, FUNCTIONS_PER_APP_MAX, REVISIONS_PER_DEPLOY_MAX} from './limits.ts'
 import {type RevisionDeployed, refuse} from './outcome.ts'
+import {forgetIfSuperseded} from './revision-work.ts'
 import type {AccountState, AppState, CommandContext, LedgerState, Result} from './state.ts'
 
 /**
@@ -20,7 +21,11 @@ export function deployRevisions(context: CommandContext, org: AccountState, body
     if (current?.imageDigest === revision.imageDigest && JSON.stringify(current.spec) === JSON.stringify(revision.spec)) continue
     const id = `rev_${context.seq * REVISIONS_PER_DEPLOY_MAX + index}`
     deployed.push({id, ...revision})
-    state.revisions.set(id, {id, org: org.index, app: body.app, ...revision})
+    state.revisions.set(id, {id, org: org.index, app: body.app, ...revision, isCurrent: true, work: new Map()})
+    if (current !== undefined) {
+      current.isCurrent = false
+      forgetIfSuperseded(state, current)
+    }
     app.functions.set(revision.function, id)
   }
   app.routes = body.routes

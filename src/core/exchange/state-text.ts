@@ -7,11 +7,12 @@ import type {LedgerState} from './state.ts'
  */
 export function* stateLines(state: LedgerState): Generator<string> {
   yield line('network', state.networkId, state.nextEpoch, state.mintedMicroGutta, state.carriedMicroGutta)
-  for (const {id, name, keys, openOrders} of state.accounts) yield line('account', id, name, keys, openOrders)
+  for (const {index, ...account} of state.accounts) yield line('account', index, account)
   for (const {account, asset, kind, balance} of state.balances.all()) {
     yield line('balance', state.accountName(account), state.assetName(asset), kind, balance)
   }
   for (const [hash, token] of state.nodeTokens) yield line('token', hash, token)
+  for (const hash of state.usedTokens) yield line('used', hash)
   for (const node of state.nodes.values()) yield line('node', node)
   for (const gateway of state.gateways.values()) yield line('gateway', gateway)
   for (const incentive of state.incentivesById.values()) {
@@ -21,10 +22,21 @@ export function* stateLines(state: LedgerState): Generator<string> {
   for (const {id, incentive, priceMinor, stock} of state.offers.values()) yield line('offer', id, incentive.id, priceMinor, stock)
   for (const redemption of state.redemptions.values()) yield line('redemption', {...redemption, offer: redemption.offer.id})
   for (const app of state.apps.values()) yield line('app', app.org, app.name, [...app.functions], app.routes)
-  for (const revision of state.revisions.values()) yield line('revision', revision)
+  for (const {work, ...revision} of state.revisions.values()) {
+    yield line('revision', revision)
+    for (const [node, {leases, carries, paid}] of work) {
+      const windows = [...paid].map(([gateway, of]) => [gateway, of.bounds()])
+      yield line(
+        'pair',
+        revision.id,
+        node,
+        [...leases].map(({id}) => id),
+        [...carries],
+        windows
+      )
+    }
+  }
   for (const lease of state.leases.values()) yield line('lease', lease)
-  for (const [key, windows] of state.paidWindows) yield line('paid', key, windows.bounds())
-  for (const [key, carry] of state.rewardCarries) yield line('carry', key, carry)
   for (const [account, work] of state.work) yield line('work', state.accountName(account), work)
   yield* orderLines(state)
 }

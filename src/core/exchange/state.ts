@@ -18,6 +18,9 @@ export interface AccountState {
   readonly name: string
   readonly keys: readonly AccountKey[]
   openOrders: number
+  /** Join tokens that wait to be used. */
+  openTokens: number
+  incentives: number
 }
 
 export interface AccountKey {
@@ -50,6 +53,7 @@ export interface IncentiveState {
   readonly captured: 'burn' | 'return'
   readonly volume: VolumeWindow
   tradeVolumeLimitMicroGutta: number
+  openOrders: number
 }
 
 export interface OfferState {
@@ -83,6 +87,20 @@ export interface RevisionState {
   readonly function: string
   readonly imageDigest: string
   readonly spec: RevisionSpec
+  /** True while its function's traffic goes to it. */
+  isCurrent: boolean
+  /** By node. */
+  readonly work: Map<string, NodeWork>
+}
+
+/** One node's work for one revision. */
+export interface NodeWork {
+  /** Those that are not settled. */
+  readonly leases: Set<LeaseState>
+  /** Millionths of a minor unit by incentive. */
+  readonly carries: Map<string, number>
+  /** By gateway. */
+  readonly paid: Map<string, PaidWindows>
 }
 
 export interface LeaseState {
@@ -90,7 +108,9 @@ export interface LeaseState {
   readonly node: string
   readonly revision: string
   readonly startsAtMs: number
-  readonly endsAtMs: number
+  endsAtMs: number
+  /** True when a command ended it before its time: it waits for its last receipts. */
+  isEnded: boolean
   readonly budgets: {readonly asset: number; readonly incentive: string; readonly reservedMinor: number; paidMinor: number}[]
 }
 
@@ -109,6 +129,9 @@ export class LedgerState {
   readonly accountsById = new Map<string, AccountState>()
   readonly accountsByName = new Map<string, AccountState>()
   readonly accountsByKey = new Map<string, {readonly account: AccountState; readonly key: AccountKey}>()
+  /** Hashes of the join tokens that were used: one a node. */
+  readonly usedTokens = new Set<string>()
+  /** Those that wait to be used. */
   readonly nodeTokens = new Map<string, {readonly account: number; readonly expiresAtMs: number}>()
   readonly nodes = new Map<string, NodeState>()
   readonly gateways = new Map<string, GatewayState>()
@@ -121,13 +144,10 @@ export class LedgerState {
   readonly redemptions = new Map<string, RedemptionState>()
   /** By `org/app`. */
   readonly apps = new Map<string, AppState>()
+  /** Those that get traffic or that a lease refers to. */
   readonly revisions = new Map<string, RevisionState>()
-  /** Those that have not ended. */
+  /** Those whose receipts are still paid. */
   readonly leases = new Map<string, LeaseState>()
-  /** By `gateway/node/revision`. */
-  readonly paidWindows = new Map<string, PaidWindows>()
-  /** Millionths of a minor unit by `node/revision/incentive`. */
-  readonly rewardCarries = new Map<string, number>()
   /** By account number. */
   readonly work = new Map<number, OwnerWork>()
   readonly expiries = new ExpiryQueue()

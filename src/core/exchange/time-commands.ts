@@ -1,9 +1,10 @@
 import type {Expiry} from './expiry-queue.ts'
-import {returnRest} from './lease-commands.ts'
-import {EXPIRIES_MAX} from './limits.ts'
+import {settleLease, settlesAtMs} from './lease-commands.ts'
+import {EXPIRIES_ENDED_MAX, EXPIRIES_MAX} from './limits.ts'
+import type {Effect} from './outcome.ts'
 import {giveBack} from './redemption-commands.ts'
 import {forgetOrder, freeResting} from './settlement.ts'
-import type {CommandContext, Result} from './state.ts'
+import type {CommandContext, LedgerState, Result} from './state.ts'
 
 /** Ends what is due, earliest first. What ended before its time is passed over but counts towards the command's bound. */
 export function advanceTime(context: CommandContext): Result {
@@ -11,28 +12,74 @@ export function advanceTime(context: CommandContext): Result {
   let expired = 0
   for (let count = 0; count < EXPIRIES_MAX && state.expiries.isDue(atMs); count += 1) {
     const expiry = state.expiries.pop()
-    if (expiry !== undefined && expire(context, expiry)) expired += 1
+    if (expiry === undefined || !isOpen(state, expiry)) continue
+    context.effects.push(...expire(state, expiry))
+    expired += 1
   }
   return {expired, more: state.expiries.isDue(atMs)}
 }
 
-function expire(context: CommandContext, {what, id}: Expiry): boolean {
-  const {state, atMs, effects} = context
-  if (what === 'token') return (state.nodeTokens.get(id)?.expiresAtMs ?? Infinity) <= atMs && state.nodeTokens.delete(id)
-  if (what === 'order') {
-    const slot = state.market.find(Number(id.slice('ord_'.length)))
-    if (slot === undefined) return false
-    effects.push(freeResting(state, slot, 'expired', 'time'))
-    forgetOrder(state, slot)
-    state.market.remove(slot)
-    return true
+/** Clears away expiries of what ended before its time, so that the next one is real and they are never more than the real ones. */
+export function clearEnded(state: LedgerState): void {
+  const {expiries} = state
+  for (let count = 0; count < EXPIRIES_MAX; count += 1) {
+    if (expiries.next === undefined || isOpen(state, expiries.next)) break
+    expiries.pop()
   }
-  if (what === 'redemption') {
-    const redemption = state.redemptions.get(id)
-    if (redemption !== undefined) effects.push(...giveBack(state, redemption))
-    return redemption !== undefined
+  const open = state.nodeTokens.size + state.redemptions.size + state.leases.size + state.market.timedOrders
+  if (expiries.size - open > Math.max(open, EXPIRIES_ENDED_MAX)) expiries.keep((expiry) => isOpen(state, expiry))
+}
+
+/** False when it ended in another way, or ends at another time. */
+function isOpen(state: LedgerState, {what, id, atMs}: Expiry): boolean {
+  switch (what) {
+    case 'token':
+      return state.nodeTokens.get(id)?.expiresAtMs === atMs
+    case 'order':
+      return state.market.find(orderSeq(id)) !== undefined
+    case 'redemption':
+      return state.redemptions.has(id)
+    case 'lease': {
+      const lease = state.leases.get(id)
+      return lease !== undefined && settlesAtMs(state, lease) === atMs
+    }
   }
-  const lease = state.leases.get(id)
-  if (lease !== undefined) effects.push(returnRest(state, lease))
-  return lease !== undefined
+}
+
+function expire(state: LedgerState, {what, id}: Expiry): Effect[] {
+  switch (what) {
+    case 'token':
+      dropToken(state, id)
+      return []
+    case 'order':
+      return expireOrder(state, orderSeq(id))
+    case 'redemption': {
+      const redemption = state.redemptions.get(id)
+      return redemption === undefined ? [] : giveBack(state, redemption)
+    }
+    case 'lease': {
+      const lease = state.leases.get(id)
+      return lease === undefined ? [] : settleLease(state, lease)
+    }
+  }
+}
+
+function expireOrder(state: LedgerState, seq: number): Effect[] {
+  const slot = state.market.find(seq)
+  if (slot === undefined) return []
+  const effect = freeResting(state, slot, 'expired', 'time')
+  forgetOrder(state, slot)
+  state.market.remove(slot)
+  return [effect]
+}
+
+function orderSeq(id: string): number {
+  return Number(id.slice('ord_'.length))
+}
+
+/** Takes a join token away, used or not. */
+export function dropToken(state: LedgerState, hash: string): void {
+  const owner = state.accounts[state.nodeTokens.get(hash)?.account ?? -1]
+  if (owner !== undefined) owner.openTokens -= 1
+  state.nodeTokens.delete(hash)
 }

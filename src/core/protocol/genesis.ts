@@ -34,6 +34,8 @@ export const genesisSchema = z.strictObject({
   fees: z.strictObject({makerPpm: z.int().min(0).max(100_000), takerPpm: z.int().min(0).max(100_000)}),
   /** Time a redemption stays held before it is released, ms. */
   redemptionTimeoutMs: z.int().min(1000),
+  /** Time after a lease's end in which receipts of what was served before it are still paid, ms. Then the rest of the budget returns to the pool. */
+  receiptGraceMs: z.int().min(1000).max(366 * 24 * 3600 * 1000),
   /** Bucket of the trade volume limit's rolling window, ms, and how many full buckets are kept besides the current one. */
   volumeBucketMs: z.int().min(1000),
   volumeBuckets: z.int().min(1).max(96),

@@ -1,0 +1,29 @@
+import {CLOCK_SKEW_MAX_MS} from './limits.ts'
+import type {LedgerState, NodeWork, RevisionState} from './state.ts'
+
+/** What is remembered of one node's work for one revision, made when there is nothing yet. */
+export function pairOf(revision: RevisionState, node: string): NodeWork {
+  const known = revision.work.get(node)
+  if (known !== undefined) return known
+  const work: NodeWork = {leases: new Set(), carries: new Map(), paid: new Map()}
+  revision.work.set(node, work)
+  return work
+}
+
+/**
+ * After a lease was settled: forgets paid windows that began before every lease that the node still has of this revision, since no receipt can claim
+ * them any more; and the whole revision once another has replaced it and no lease refers to it (with it carries of less than a minor unit).
+ */
+export function forgetSuperseded(state: LedgerState, revision: RevisionState, node: string): void {
+  const {leases, paid} = pairOf(revision, node)
+  const oldestMs = [...leases].reduce((oldest, lease) => Math.min(oldest, lease.startsAtMs), Number.POSITIVE_INFINITY)
+  for (const windows of paid.values()) windows.forgetBefore(oldestMs - CLOCK_SKEW_MAX_MS)
+  forgetIfSuperseded(state, revision)
+}
+
+/** Drops a revision that gets no traffic and that no lease refers to. */
+export function forgetIfSuperseded(state: LedgerState, revision: RevisionState): void {
+  if (revision.isCurrent) return
+  for (const {leases} of revision.work.values()) if (leases.size > 0) return
+  state.revisions.delete(revision.id)
+}
