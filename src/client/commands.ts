@@ -1,5 +1,6 @@
 import {randomUUID} from 'node:crypto'
 import {CreoError, isCreoError} from '../core/errors.ts'
+import {ownerOfJoinToken} from '../core/join-token.ts'
 import {COMMAND_BATCH_MAX, type CommandAnswer, type CommandBody, type SignedCommand} from '../core/protocol/commands.ts'
 import {signCommand} from '../identity/commands.ts'
 import {type KeyPair, sha256Hex} from '../identity/keys.ts'
@@ -114,7 +115,8 @@ export interface Enrolment {
 export async function enrolNode(connection: Connection, key: KeyPair, enrolment: Enrolment, signal?: AbortSignal): Promise<AppliedAnswer> {
   const {token, name, architecture} = enrolment
   const tokenHash = sha256Hex(token)
-  const body = {type: 'node.enroll', publicKey: key.publicKey, tokenHash, name, architecture} as const
+  const owner = ownerOfJoinToken(token)
+  const body = {type: 'node.enroll', publicKey: key.publicKey, tokenHash, owner, name, architecture} as const
   const post = async (): Promise<AppliedAnswer> => {
     const command = signBody(connection, {account: 'new', key}, body, `enroll-${tokenHash}`)
     const {answer} = await connection.ask(enrollAnswerSchema, {method: 'POST', path: '/v1/nodes/enroll', body: {token, command}, signal})

@@ -1,6 +1,6 @@
 import {openUserConfig} from '../config/user-config.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
-import {loadOrCreateKeyFile} from '../identity/keys.ts'
+import {loadKeyFile, loadOrCreateKeyFile} from '../identity/keys.ts'
 import {accountKeyPath, type ContextFlags, openContext} from './context.ts'
 
 export interface CreatedAccount {
@@ -12,18 +12,30 @@ export interface CreatedAccount {
   readonly isDefault: boolean
 }
 
+export interface NewAccount {
+  readonly name: string
+  /** Key file of the network's operator, who signs for the exchange's org. */
+  readonly operatorKeyPath?: string | undefined
+}
+
 /**
  * Makes a key on this machine, then the account. A run that was cut in between is completed by the next one with the same key.
  * @throws {CreoError} `conflict` when the name is another's.
  */
-export async function createAccount(flags: ContextFlags, name: string, signal: AbortSignal): Promise<CreatedAccount> {
+export async function createAccount(
+  flags: ContextFlags,
+  {name, operatorKeyPath}: NewAccount,
+  signal: AbortSignal
+): Promise<CreatedAccount> {
   const context = await openContext(flags, signal)
   const keyPath = accountKeyPath(context.networkId, name)
   const taken = await accountIfThere(context.client.account(name))
   if (taken === undefined) {
     const key = await loadOrCreateKeyFile(keyPath)
     const body = {type: 'account.create', name, keys: [{publicKey: key.publicKey, roles: ['owner']}]} as const
-    await context.client.as('new', key).submit({...body, keys: body.keys.map((one) => ({...one, roles: [...one.roles]}))})
+    const signer =
+      operatorKeyPath === undefined ? context.client.as('new', key) : context.client.as('operator', await loadKeyFile(operatorKeyPath))
+    await signer.submit({...body, keys: body.keys.map((one) => ({...one, roles: [...one.roles]}))})
     const {id} = await context.client.account(name)
     return {id, name, keyPath, status: 'created', isDefault: makeDefault(name)}
   }

@@ -2,6 +2,7 @@ import {afterEach, describe, expect, it} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
 import {joinNetwork} from '../../src/client/join.ts'
 import {CreoError} from '../../src/core/errors.ts'
+import {joinToken} from '../../src/core/join-token.ts'
 import type {SignedCommand} from '../../src/core/protocol/commands.ts'
 import {verifyCommand} from '../../src/identity/commands.ts'
 import {sha256Hex} from '../../src/identity/keys.ts'
@@ -85,7 +86,10 @@ describe('commands', () => {
       return {status: 200, body: {answer: {status: 'applied', seq: 7, result: {}}}}
     })
     const board = client(coordinatorUrl, {now: () => Date.now() - 3_600_000})
-    expect(await board.enroll({token: 'token', name: 'board', architecture: 'arm64'})).toMatchObject({status: 'applied', seq: 7})
+    expect(await board.enroll({token: joinToken(`acc_${'a'.repeat(32)}`, 'secret'), name: 'board', architecture: 'arm64'})).toMatchObject({
+      status: 'applied',
+      seq: 7
+    })
     const [first, , last] = asked.map(({body}) => (body === '' ? undefined : (JSON.parse(body) as {command: SignedCommand}).command))
     expect(Math.abs((last?.notAfterMs ?? 0) - Date.now())).toBeLessThan(3_600_000)
     expect(last?.idempotencyKey).toBe(first?.idempotencyKey)
@@ -174,6 +178,7 @@ describe('joining a network', () => {
     },
     fees: {makerPpm: 0, takerPpm: 1000},
     redemptionTimeoutMs: 1000,
+    receiptGraceMs: 60_000,
     volumeBucketMs: 1000,
     volumeBuckets: 24
   })

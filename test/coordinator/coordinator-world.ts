@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {pino} from 'pino'
 import {initializeNetwork} from '../../src/coordinator/init-network.ts'
 import {type Coordinator, startCoordinator} from '../../src/coordinator/server.ts'
+import {joinToken, ownerOfJoinToken} from '../../src/core/join-token.ts'
 import type {Heartbeat} from '../../src/core/protocol/api.ts'
 import type {CommandAnswer, CommandBody, SignedCommand} from '../../src/core/protocol/commands.ts'
 import type {Receipt} from '../../src/core/protocol/receipts.ts'
@@ -83,15 +84,20 @@ export class Actors {
     return answer
   }
 
-  async person(name: string): Promise<Person> {
+  /** The operator signs for the exchange's org. */
+  async person(name: string, operator?: KeyPair): Promise<Person> {
     const key = generateKeyPair()
-    const {result} = await this.apply('new', key, {type: 'account.create', name, keys: [{publicKey: key.publicKey, roles: ['owner']}]})
+    const {result} = await this.apply(operator === undefined ? 'new' : 'operator', operator ?? key, {
+      type: 'account.create',
+      name,
+      keys: [{publicKey: key.publicKey, roles: ['owner']}]
+    })
     return {id: String(result.account), name, key}
   }
 
   async node(owner: Person): Promise<Node> {
     const key = generateKeyPair()
-    const token = this.#next()
+    const token = joinToken(owner.id, this.#next())
     await this.apply(owner.id, owner.key, {type: 'node.token', tokenHash: sha256Hex(token), expiresAtMs: Date.now() + 60_000})
     const {status, json} = await this.ask('POST', '/v1/nodes/enroll', {body: {token, command: this.enrollment(key, token)}})
     if (status !== 200) throw new Error(JSON.stringify(json))
@@ -103,6 +109,7 @@ export class Actors {
       type: 'node.enroll',
       publicKey: key.publicKey,
       tokenHash: sha256Hex(token),
+      owner: ownerOfJoinToken(token),
       name: 'a node',
       architecture: 'amd64'
     } as const

@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {joinToken} from '../../src/core/join-token.ts'
 import {generateKeyPair, type KeyPair, verifyText} from '../../src/identity/keys.ts'
 import {type Actors, type Node, type Person, startWorld} from './coordinator-world.ts'
 
@@ -90,7 +91,8 @@ describe('what it refuses', () => {
   })
 
   it('a second use of an idempotency key for something else', async () => {
-    const body = (tokenHash: string) => ({type: 'node.token', tokenHash, expiresAtMs: 9_000_000_000_000}) as const
+    const soonMs = Date.now() + 60_000
+    const body = (tokenHash: string) => ({type: 'node.token', tokenHash, expiresAtMs: soonMs}) as const
     const first = await actors.send(actors.command(ann.id, ann.key, body('d'.repeat(64)), 'one'))
     expect(await actors.send(actors.command(ann.id, ann.key, body('d'.repeat(64)), 'one'))).toEqual(first)
     expect(await actors.send(actors.command(ann.id, ann.key, body('e'.repeat(64)), 'one'))).toMatchObject({
@@ -100,11 +102,12 @@ describe('what it refuses', () => {
 
   it('an enrolment with a wrong token, or past the address for it', async () => {
     const key = generateKeyPair()
-    const wrong = await actors.ask('POST', '/v1/nodes/enroll', {body: {token: 'guessed', command: actors.enrollment(key, 'right')}})
+    const right = joinToken(ann.id, 'right')
+    const wrong = await actors.ask('POST', '/v1/nodes/enroll', {body: {token: 'guessed', command: actors.enrollment(key, right)}})
     expect([wrong.status, code(wrong)]).toEqual([401, 'unauthorized'])
-    const unknown = await actors.ask('POST', '/v1/nodes/enroll', {body: {token: 'right', command: actors.enrollment(key, 'right')}})
+    const unknown = await actors.ask('POST', '/v1/nodes/enroll', {body: {token: right, command: actors.enrollment(key, right)}})
     expect(unknown.json).toMatchObject({answer: {status: 'rejected', code: 'not_found'}})
-    expect(await actors.send(actors.enrollment(key, 'right'))).toMatchObject({error: {code: 'forbidden'}})
+    expect(await actors.send(actors.enrollment(key, right))).toMatchObject({error: {code: 'forbidden'}})
   })
 
   it('a heartbeat that is unsigned, of a stranger, of another node, of a wrong clock, or sent twice', async () => {

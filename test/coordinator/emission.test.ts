@@ -5,7 +5,7 @@ it('pays Gutta at the end of an epoch to who worked for the exchange app, and le
   const world = await startWorld({epochMs: 1000})
   const {actors} = world
   try {
-    const exchange = await actors.person('creometry')
+    const exchange = await actors.person('creometry', world.operator)
     await actors.deploy(exchange, false)
     const bob = await actors.person('bob')
     const [node, other] = [await actors.node(bob), await actors.node(bob)]

@@ -58,7 +58,7 @@ export class NaiveMarket {
   place(order: NaivePlacing, atMs: number): string[] {
     const against = this.orders.filter((other) => other.side !== order.side && this.#crosses(order, other))
     against.sort((a, b) => (order.side === 'buy' ? a.price - b.price : b.price - a.price))
-    if (order.kind === 'post-only' && against.length > 0) return ['rejected rejected']
+    if (order.kind === 'post-only' && against.some((other) => !this.#isOver(other, atMs))) return ['rejected rejected']
     const {fills, expired, stop} = this.#meet(order, against, atMs)
     const left = order.lots - fills.reduce((sum, fill) => sum + fill.lots, 0)
     if (order.tif === 'FOK' && left > 0) return [`rejected ${stop === 'volume_limit' || stop === 'would_self_trade' ? stop : 'rejected'}`]
@@ -80,7 +80,11 @@ export class NaiveMarket {
   }
 
   advance(atMs: number): void {
-    this.orders = this.orders.filter((order) => order.expiresAtMs === undefined || order.expiresAtMs > atMs)
+    this.orders = this.orders.filter((order) => !this.#isOver(order, atMs))
+  }
+
+  #isOver({expiresAtMs}: NaiveOrder, atMs: number): boolean {
+    return expiresAtMs !== undefined && expiresAtMs <= atMs
   }
 
   #meet(order: NaivePlacing, against: readonly NaiveOrder[], atMs: number): {fills: Fill[]; expired: NaiveOrder[]; stop: string} {
@@ -90,7 +94,7 @@ export class NaiveMarket {
     let volume = Math.max(0, this.limit - this.#used(atMs))
     for (const maker of against) {
       if (left === 0) break
-      if (maker.expiresAtMs !== undefined && maker.expiresAtMs <= atMs) {
+      if (this.#isOver(maker, atMs)) {
         expired.push(maker)
         continue
       }

@@ -38,6 +38,7 @@ export function genesisOf(changes: Partial<Genesis> = {}): Genesis {
     },
     fees: {makerPpm: 0, takerPpm: 0},
     redemptionTimeoutMs: 600_000,
+    receiptGraceMs: 24 * HOUR_MS,
     volumeBucketMs: HOUR_MS,
     volumeBuckets: 24
   }
@@ -107,7 +108,8 @@ export class World {
   account(name: string, roles: readonly {readonly key: string; readonly roles: KeyRole[]}[] = [{key: name, roles: ['owner']}]): string {
     const keys = roles.map((entry) => ({publicKey: ANY_KEY, roles: entry.roles}))
     const bodyKeyIds = roles.map((entry) => hexOf(`key of ${entry.key}`))
-    const id = String(this.must(name, {type: 'account.create', name, keys}, {as: 'new', key: roles[0]?.key, bodyKeyIds}).account)
+    const as = name === this.machine.state.genesis.exchangeOrg ? 'operator' : 'new'
+    const id = String(this.must(name, {type: 'account.create', name, keys}, {as, key: roles[0]?.key, bodyKeyIds}).account)
     this.#ids.set(name, id)
     return id
   }
@@ -115,7 +117,7 @@ export class World {
   node(name: string, owner: string): string {
     const tokenHash = hexOf(`token of ${name}`, 64)
     this.must(owner, {type: 'node.token', tokenHash, expiresAtMs: this.nowMs + HOUR_MS})
-    const body: CommandBody = {type: 'node.enroll', publicKey: ANY_KEY, tokenHash, name, architecture: 'amd64'}
+    const body: CommandBody = {type: 'node.enroll', publicKey: ANY_KEY, tokenHash, owner: this.id(owner), name, architecture: 'amd64'}
     return String(this.must(name, body, {as: 'new', bodyKeyIds: [hexOf(`key of ${name}`)]}).node)
   }
 
@@ -198,10 +200,22 @@ export interface ReceiptParts {
   readonly mibMs?: number
   readonly nodeMibMs?: number
   readonly windowStartMs?: number
+  readonly windowMs?: number
 }
 
 export function receiptOf(parts: ReceiptParts): CommandOf<'receipt.pay'> {
-  const {requests = 0, mibMs = 0, nodeMibMs = mibMs, windowStartMs = START_MS, gateway, node, revision, lease, window} = parts
+  const {
+    requests = 0,
+    mibMs = 0,
+    nodeMibMs = mibMs,
+    windowStartMs = START_MS,
+    windowMs = 10_000,
+    gateway,
+    node,
+    revision,
+    lease,
+    window
+  } = parts
   const proposal = JSON.stringify({
     v: 'creo-receipt-v1',
     network: NETWORK,
@@ -211,7 +225,7 @@ export function receiptOf(parts: ReceiptParts): CommandOf<'receipt.pay'> {
     lease,
     window,
     windowStartMs,
-    windowMs: 10_000,
+    windowMs,
     requests,
     requestsFailed: 0,
     mibMs,

@@ -57,7 +57,7 @@ describe('a ledger that can not go on', () => {
     await world.close()
     const {ledger, machine, journal} = await openParts()
     const command = world.sign('ann', createAccount('ann'), {as: 'new'})
-    const taken = {index: 0, id: accountIdOf(command), name: 'other', keys: [], openOrders: 0}
+    const taken = {index: 0, id: accountIdOf(command), name: 'other', keys: [], openOrders: 0, openTokens: 0, incentives: 0}
     machine.state.accountsById.set(taken.id, taken)
     await expect(ledger.submit(command, world.signal)).rejects.toMatchObject({code: 'internal'})
     await expect(ledger.submit(command, world.signal)).rejects.toMatchObject({code: 'unavailable'})

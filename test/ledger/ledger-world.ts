@@ -95,7 +95,8 @@ export class LedgerWorld {
 
   async account(name: string): Promise<string> {
     const body: CommandBody = {type: 'account.create', name, keys: [{publicKey: this.key(name).publicKey, roles: ['owner']}]}
-    const id = String((await this.must(name, body, {as: 'new'})).account)
+    const isExchange = name === genesisOf().exchangeOrg
+    const id = String((await this.must(isExchange ? 'operator' : name, body, {as: isExchange ? 'operator' : 'new'})).account)
     this.accounts.set(name, id)
     return id
   }
@@ -125,9 +126,10 @@ export class LedgerWorld {
   /** Node of `ann`, a gateway, a deployed function paying LEAF and a lease of it. Answers a maker of receipts for windows. */
   async serve(): Promise<(window: number, requests: number) => Receipt> {
     const tokenHash = sha256Hex('token')
+    const owner = this.accounts.get('ann') ?? ''
     await this.must('ann', {type: 'node.token', tokenHash, expiresAtMs: this.nowMs + 60_000})
     const {publicKey} = this.key('node')
-    await this.must('node', {type: 'node.enroll', publicKey, tokenHash, name: 'pi', architecture: 'arm64'}, {as: 'new'})
+    await this.must('node', {type: 'node.enroll', publicKey, tokenHash, owner, name: 'pi', architecture: 'arm64'}, {as: 'new'})
     const gatewayKey = this.key('gateway')
     await this.must('operator', {
       type: 'gateway.admit',

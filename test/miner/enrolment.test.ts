@@ -1,11 +1,13 @@
 import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
 import {type Client, createClient} from '../../src/client/client.ts'
+import {joinToken} from '../../src/core/join-token.ts'
 import {generateKeyPair, type KeyPair, nodeIdOf} from '../../src/identity/keys.ts'
 import {enroll} from '../../src/miner/enrolment.ts'
 import {type FakeCoordinator, startFakeCoordinator} from '../support/fake-coordinator.ts'
 import {temporaryDirectory} from './worlds.ts'
 
+const OWNER = `acc_${'a'.repeat(32)}`
 const signal = new AbortController().signal
 
 async function world(): Promise<{coordinator: FakeCoordinator; client: Client; key: KeyPair; self: Parameters<typeof enroll>[0]}> {
@@ -21,17 +23,20 @@ async function world(): Promise<{coordinator: FakeCoordinator; client: Client; k
 
 test('a token makes a key a node, and the second start needs none', async () => {
   const {coordinator, self} = await world()
-  coordinator.allowToken('t0ken')
-  expect(await enroll({...self, token: 't0ken'}, signal)).toBe('enrolled')
+  const token = joinToken(OWNER, 't0ken')
+  coordinator.allowToken(token)
+  expect(await enroll({...self, token}, signal)).toBe('enrolled')
   expect(coordinator.enrolled).toEqual(new Set([self.node]))
   expect(await enroll(self, signal)).toBe('already_enrolled')
-  expect(await enroll({...self, token: 't0ken'}, signal)).toBe('already_enrolled')
+  expect(await enroll({...self, token}, signal)).toBe('already_enrolled')
 })
 
 test('without a token, with a wrong one, or without a coordinator it says what to do', async () => {
   const {coordinator, self} = await world()
   await expect(enroll(self, signal)).rejects.toMatchObject({code: 'usage', hint: expect.stringContaining('creo node token')})
-  await expect(enroll({...self, token: 'wrong'}, signal)).rejects.toMatchObject({code: 'forbidden'})
+  const token = joinToken(OWNER, 'wrong')
+  await expect(enroll({...self, token}, signal)).rejects.toMatchObject({code: 'forbidden'})
+  await expect(enroll({...self, token: 'wrong'}, signal)).rejects.toMatchObject({code: 'invalid_input'})
   await coordinator.stop()
-  await expect(enroll({...self, token: 'wrong'}, signal)).rejects.toMatchObject({code: 'unavailable'})
+  await expect(enroll({...self, token}, signal)).rejects.toMatchObject({code: 'unavailable'})
 })

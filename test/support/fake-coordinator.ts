@@ -196,6 +196,7 @@ function genesisOf(coordinatorKey: string): object {
     emission,
     fees: {makerPpm: 0, takerPpm: 0},
     redemptionTimeoutMs: 60_000,
+    receiptGraceMs: 60_000,
     volumeBucketMs: 3_600_000,
     volumeBuckets: 24
   }

@@ -31,8 +31,10 @@ export const networkSteps: readonly TourStep[] = [
     run: async (world) => {
       const names = [...Object.values(ORGS), ...Object.values(OWNERS)]
       const accounts: {readonly id: string; readonly name: string}[] = []
-      for (const name of names)
-        accounts.push(await world.creo(['account', 'create', name], z.looseObject({id: z.string(), name: z.literal(name)})))
+      for (const name of names) {
+        const asOperator = name === ORGS.exchange ? ['--operator-key', world.network.operatorKeyPath] : []
+        accounts.push(await world.creo(['account', 'create', name, ...asOperator], z.looseObject({id: z.string(), name: z.literal(name)})))
+      }
       const seen = await Promise.all(names.map((name) => world.read(`/v1/accounts/${name}`, accountViewSchema)))
       mustHold(
         seen.every((account, index) => account.id === accounts[index]?.id),

@@ -1,13 +1,16 @@
 import assert from 'node:assert'
 import type {CommandOf} from '../protocol/commands.ts'
-import {NODE_TOKENS_OPEN_MAX} from './limits.ts'
+import {CLOCK_SKEW_MAX_MS, NODE_TOKEN_LIFETIME_MAX_MS, NODE_TOKENS_OPEN_MAX, NODE_TOKENS_PER_ACCOUNT_MAX} from './limits.ts'
 import {refuse} from './outcome.ts'
 import type {AccountState, CommandContext, Result} from './state.ts'
+import {dropToken} from './time-commands.ts'
 
 export function createAccount(context: CommandContext, body: CommandOf<'account.create'>): Result {
   const {state} = context
   const keys = body.keys.map((key, index) => ({keyId: context.bodyKeyIds[index] ?? '', publicKey: key.publicKey, roles: key.roles}))
-  if (!keys.some((key) => key.keyId === context.keyId)) refuse('forbidden', 'A new account is signed by one of its own keys.')
+  const isOperators = body.name === state.genesis.exchangeOrg
+  if (!isOperators && !keys.some((key) => key.keyId === context.keyId))
+    refuse('forbidden', 'A new account is signed by one of its own keys.')
   if (!keys.some((key) => key.roles.includes('owner'))) refuse('invalid_input', 'An account needs a key with the role owner.')
   if (new Set(keys.map((key) => key.keyId)).size !== keys.length) refuse('invalid_input', 'A key is named twice.')
   if (state.accountsByName.has(body.name)) refuse('conflict', `The name "${body.name}" is taken.`)
@@ -15,7 +18,7 @@ export function createAccount(context: CommandContext, body: CommandOf<'account.
   if (used !== undefined) refuse('conflict', `Key ${used.keyId} belongs to another account.`)
   const id = `acc_${context.hash.slice(0, 32)}`
   assert(!state.accountsById.has(id), 'two commands of one hash')
-  const account: AccountState = {index: state.accounts.length, id, name: body.name, keys, openOrders: 0}
+  const account: AccountState = {index: state.accounts.length, id, name: body.name, keys, openOrders: 0, openTokens: 0, incentives: 0}
   state.accounts.push(account)
   state.accountsById.set(id, account)
   state.accountsByName.set(body.name, account)
@@ -27,8 +30,14 @@ export function createAccount(context: CommandContext, body: CommandOf<'account.
 export function makeNodeToken(context: CommandContext, signer: AccountState, body: CommandOf<'node.token'>): Result {
   const {state, seq, atMs} = context
   if (body.expiresAtMs <= atMs) refuse('invalid_input', 'The token would be expired already.')
+  if (body.expiresAtMs > atMs + NODE_TOKEN_LIFETIME_MAX_MS + CLOCK_SKEW_MAX_MS)
+    refuse('invalid_input', 'A join token is good for at most thirty days.')
   if (state.nodeTokens.has(body.tokenHash)) refuse('conflict', 'This token exists already.')
+  if (state.usedTokens.has(body.tokenHash)) refuse('conflict', 'This token was used already.')
+  if (signer.openTokens >= NODE_TOKENS_PER_ACCOUNT_MAX)
+    refuse('rejected', `An account has at most ${NODE_TOKENS_PER_ACCOUNT_MAX} unused join tokens.`)
   if (state.nodeTokens.size >= NODE_TOKENS_OPEN_MAX) refuse('overloaded', 'Too many join tokens are open.')
+  signer.openTokens += 1
   state.nodeTokens.set(body.tokenHash, {account: signer.index, expiresAtMs: body.expiresAtMs})
   state.expiries.push({atMs: body.expiresAtMs, seq, what: 'token', id: body.tokenHash})
   return {tokenHash: body.tokenHash, expiresAtMs: body.expiresAtMs}
@@ -43,7 +52,9 @@ export function enrollNode(context: CommandContext, body: CommandOf<'node.enroll
   const id = `node_${keyId}`
   if (state.nodes.has(id)) refuse('conflict', `${id} is enrolled already.`)
   const owner = state.accountName(token.account)
-  state.nodeTokens.delete(body.tokenHash)
+  if (owner !== body.owner) refuse('forbidden', 'The join token is of another account than the node was told.')
+  dropToken(state, body.tokenHash)
+  state.usedTokens.add(body.tokenHash)
   state.nodes.set(id, {id, owner: token.account, keyId, publicKey: body.publicKey})
   context.effects.push({type: 'node', id, owner, name: body.name, architecture: body.architecture, keyId, publicKey: body.publicKey})
   return {node: id, owner}

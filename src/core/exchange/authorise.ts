@@ -27,9 +27,15 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'time.advance': 'coordinator'
 }
 
+/** Who signs this command. The account of the exchange's org takes Gutta's name, so the operator makes it. */
+function signersOf(state: LedgerState, {body}: SequencedCommand): (typeof COMMAND_SIGNERS)[CommandType] {
+  const isExchangeOrg = body.type === 'account.create' && body.name === state.genesis.exchangeOrg
+  return isExchangeOrg ? 'operator' : COMMAND_SIGNERS[body.type]
+}
+
 /** The account that a command is for, if one is; refuses a signer who may not. The edge has checked that the key made the signature. */
 export function authorise(state: LedgerState, command: SequencedCommand): AccountState | undefined {
-  const signers = COMMAND_SIGNERS[command.body.type]
+  const signers = signersOf(state, command)
   if (typeof signers === 'string') {
     if (command.account !== signers) refuse('forbidden', `${command.body.type} is signed as "${signers}", not as "${command.account}".`)
     return undefined

@@ -1,6 +1,7 @@
 import type {CommandOf, OfferSpec} from '../protocol/commands.ts'
 import {AMOUNT_MAX} from '../units.ts'
 import {AVAILABLE, ISSUED, POOL} from './balances.ts'
+import {INCENTIVES_MAX, INCENTIVES_PER_ORG_MAX} from './limits.ts'
 import {type Effect, refuse} from './outcome.ts'
 import {type AccountState, type CommandContext, GUTTA_ASSET, type IncentiveState, type Result} from './state.ts'
 import {VolumeWindow} from './volume-window.ts'
@@ -10,6 +11,8 @@ export function issueIncentive(context: CommandContext, org: AccountState, body:
   const {state} = context
   const id = `${org.name}/${body.code}`
   if (state.incentivesById.has(id)) refuse('conflict', `${id} is issued already.`)
+  if (org.incentives >= INCENTIVES_PER_ORG_MAX) refuse('rejected', `An org issues at most ${INCENTIVES_PER_ORG_MAX} incentives.`)
+  if (state.incentives.length > INCENTIVES_MAX) refuse('overloaded', 'The network has as many incentives as it can.')
   if (body.supplyMinor % body.lotMinor !== 0) refuse('invalid_input', 'The supply must be a whole number of lots.')
   const {volumeBucketMs, volumeBuckets} = state.genesis
   const incentive: IncentiveState = {
@@ -20,9 +23,11 @@ export function issueIncentive(context: CommandContext, org: AccountState, body:
     lotMinor: body.lotMinor,
     captured: body.captured,
     volume: new VolumeWindow({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets}),
-    tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta
+    tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta,
+    openOrders: 0
   }
   state.incentives.push(incentive)
+  org.incentives += 1
   state.incentivesById.set(id, incentive)
   state.balances.move(state.slot(org.index, incentive.asset, ISSUED), state.slot(org.index, incentive.asset, AVAILABLE), body.supplyMinor)
   context.effects.push(issuedEffect(org, incentive, body))

@@ -19,6 +19,9 @@ export function assertInvariants({state}: LedgerMachine): void {
   assert.equal(orders, state.market.pool.count, 'orders in books and in the pool')
   const openOrders = state.accounts.reduce((sum, account) => sum + account.openOrders, 0)
   assert.equal(openOrders, orders, 'open orders counted by account')
+  for (const {id, openOrders: counted, asset} of state.incentivesById.values()) {
+    assert.equal(counted, ordersIn(state.market.books[asset]), `open orders of ${id}`)
+  }
   for (const {id, stock} of state.offers.values()) assert(stock >= 0, `stock of ${id} below zero`)
   assert(state.mintedMicroGutta <= state.genesis.emission.totalMicroGutta, 'more minted than the emission allows')
 }
@@ -31,7 +34,7 @@ function assertBalances(state: LedgerState): void {
   for (const {account, asset, kind, balance} of state.balances.all()) {
     const name = `${state.accountName(account)} ${state.assetName(asset)} ${kind}`
     assert(balanceKinds.includes(kind) && Number.isSafeInteger(balance), `${name} is not a whole amount`)
-    assert(balance > 0 || kind === 'issued', `${name} is below zero`)
+    assert(kind === 'issued' ? balance < 0 : balance > 0, `${name} has the wrong sign`)
     sums.set(asset, (sums.get(asset) ?? 0n) + BigInt(balance))
     const source = kind === 'held' ? held : kind === 'reserved' ? reserved : undefined
     if (source === undefined) continue
@@ -40,6 +43,10 @@ function assertBalances(state: LedgerState): void {
   }
   for (const [asset, sum] of sums) assert.equal(sum, 0n, `sum over ${state.assetName(asset)}`)
   for (const [key, amount] of [...held, ...reserved]) assert.equal(amount, 0, `nothing is held or reserved for ${key}`)
+}
+
+function ordersIn(book: OrderBook | undefined): number {
+  return book === undefined ? 0 : [...book.orders(BUY), ...book.orders(SELL)].length
 }
 
 function heldBySource(state: LedgerState): Map<string, number> {

@@ -23,9 +23,15 @@ export class Market {
   readonly books: OrderBook[] = []
   readonly feePpmMax: number
   readonly #slots = new Map<number, number>()
+  #timedOrders = 0
 
   constructor(feePpmMax: number) {
     this.feePpmMax = feePpmMax
+  }
+
+  /** Resting orders that end at a time of their own. */
+  get timedOrders(): number {
+    return this.#timedOrders
   }
 
   book(asset: number): OrderBook {
@@ -53,6 +59,7 @@ export class Market {
     pool.remaining[slot] = order.remaining
     pool.expiresAtMs[slot] = order.expiresAtMs
     this.#slots.set(order.seq, slot)
+    if (order.expiresAtMs !== 0) this.#timedOrders += 1
     this.book(order.book).rest(slot)
   }
 
@@ -65,7 +72,8 @@ export class Market {
 
   /** Drops the number of an order that its book is about to take out itself. */
   forget(slot: number): void {
-    this.#slots.delete(this.pool.seq[slot] ?? 0)
+    const isKnown = this.#slots.delete(this.pool.seq[slot] ?? 0)
+    if (isKnown && this.pool.expiresAtMs[slot] !== 0) this.#timedOrders -= 1
   }
 
   /** What an order holds: micro-gutta for a bid, minor units of the incentive for an ask. */

@@ -44,6 +44,21 @@ export class OrderBook {
     return best !== undefined && (side === BUY ? best <= priceMicroGutta : best >= priceMicroGutta)
   }
 
+  /** True if an order of this side and price meets one whose time has not come, or too many to tell. */
+  wouldTrade(side: Side, priceMicroGutta: number, atMs: number): boolean {
+    const levels = this.side(side === BUY ? SELL : BUY)
+    let met = 0
+    for (let rank = 0; rank < levels.count; rank += 1) {
+      const price = levels.priceAt(rank) ?? 0
+      if (side === BUY ? price > priceMicroGutta : price < priceMicroGutta) return false
+      for (let maker = levels.headAt(rank); maker !== NONE; maker = this.#pool.next[maker] ?? NONE) {
+        if (met === CROSSINGS_MAX || !isExpired(this.#pool, maker, atMs)) return true
+        met += 1
+      }
+    }
+    return false
+  }
+
   rest(order: number): void {
     this.side(sideOf(this.#pool, order)).append(order)
   }

@@ -1,12 +1,12 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {AMOUNT_MAX} from '../units.ts'
 import {AVAILABLE, HELD} from './balances.ts'
-import {OPEN_ORDERS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX} from './limits.ts'
+import {OPEN_ORDERS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_INCENTIVE_MAX, ORDER_LIFETIME_MAX_MS} from './limits.ts'
 import type {Stop} from './order-book.ts'
 import {BUY, SELL} from './order-pool.ts'
 import {type OrderChanged, refuse} from './outcome.ts'
 import {forgetOrder, freeHold, freeResting, holdOf, orderChanged, orderId, Settlement, type TakingOrder} from './settlement.ts'
-import type {AccountState, CommandContext, IncentiveState, Result} from './state.ts'
+import type {AccountState, CommandContext, IncentiveState, LedgerState, Result} from './state.ts'
 
 type Placing = CommandOf<'order.place'>
 
@@ -16,13 +16,15 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   const incentive = state.incentive(body.incentive)
   state.exchangeOrg()
   checkShape(body, atMs)
-  checkSize(context, owner, incentive, body)
+  checkSize(context, incentive, body)
   const side = body.side === 'buy' ? BUY : SELL
   const book = state.market.book(incentive.asset)
   const volumeLeft = Math.max(0, incentive.tradeVolumeLimitMicroGutta - incentive.volume.used(atMs))
   const taker = {owner: owner.index, side, priceMicroGutta: body.priceMicroGutta, lots: body.lots} as const
-  if (body.kind === 'post-only' && book.crosses(side, body.priceMicroGutta))
+  if (body.kind === 'post-only' && book.wouldTrade(side, body.priceMicroGutta, atMs))
     refuse('rejected', 'A post-only order at this price would trade at once.')
+  const full = mayRest(body) ? fullness(state, owner, incentive) : undefined
+  if (full !== undefined && !book.wouldTrade(side, body.priceMicroGutta, atMs)) refuse('rejected', full)
   if (body.timeInForce === 'FOK') refuseUnlessFilled(book.foresee(taker, volumeLeft, atMs))
   hold(context, owner, incentive, body)
 
@@ -42,7 +44,7 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   if (stop === 'would_self_trade' && settlement.fills === 0 && settlement.expiries === 0) {
     refuse('would_self_trade', 'The best order on the other side is your own.')
   }
-  const ending = endOf(body, order, stop)
+  const ending = endOf(body, order, full === undefined ? stop : fullStop(stop))
   if (ending.status === 'open') rest(context, owner, incentive, body, order.remaining)
   else if (order.remaining > 0)
     freeHold(state, {
@@ -53,16 +55,20 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
       lots: order.remaining
     })
   effects.push(ending)
+  return placed(body, ending, settlement)
+}
+
+function placed(body: Placing, {id, remainingLots, status, reason}: OrderChanged, settlement: Settlement): Result {
   return {
     order: id,
-    incentive: incentive.id,
+    incentive: body.incentive,
     side: body.side,
     priceMicroGutta: String(body.priceMicroGutta),
     lots: String(body.lots),
-    filledLots: String(body.lots - order.remaining),
-    remainingLots: String(order.remaining),
-    status: ending.status,
-    reason: ending.reason,
+    filledLots: String(body.lots - remainingLots),
+    remainingLots: String(remainingLots),
+    status,
+    reason,
     notionalMicroGutta: String(settlement.notionalMicroGutta),
     feeMicroGutta: String(settlement.feeMicroGutta)
   }
@@ -83,22 +89,32 @@ export function cancelOrder(context: CommandContext, owner: AccountState, body: 
 
 function checkShape(body: Placing, atMs: number): void {
   const {kind, timeInForce, expiresAtMs} = body
-  const rests = timeInForce === 'GTC' || timeInForce === 'GTT'
+  const rests = mayRest(body)
   if (kind === 'market' && rests) refuse('invalid_input', 'A market order is IOC or FOK: it never rests.')
   if (kind === 'post-only' && !rests) refuse('invalid_input', 'A post-only order is GTC or GTT: it only rests.')
   if (timeInForce === 'GTT' && (expiresAtMs === undefined || expiresAtMs <= atMs))
     refuse('invalid_input', 'A GTT order needs a time to come.')
+  if (expiresAtMs !== undefined && expiresAtMs > atMs + ORDER_LIFETIME_MAX_MS)
+    refuse('invalid_input', 'The time of a GTT order lies at most 366 days ahead.')
   if (timeInForce !== 'GTT' && expiresAtMs !== undefined) refuse('invalid_input', 'Only a GTT order has a time.')
 }
 
-function checkSize(context: CommandContext, owner: AccountState, incentive: IncentiveState, body: Placing): void {
+function mayRest({timeInForce}: Placing): boolean {
+  return timeInForce === 'GTC' || timeInForce === 'GTT'
+}
+
+function checkSize(context: CommandContext, incentive: IncentiveState, body: Placing): void {
   const {market} = context.state
   if (body.lots * incentive.lotMinor > AMOUNT_MAX) refuse('invalid_input', 'So many lots are more than any supply.')
   const notional = body.priceMicroGutta * body.lots
   if (notional * (1 + market.feePpmMax / 1e6) >= AMOUNT_MAX) refuse('invalid_input', 'Price times lots is more than any supply of Gutta.')
-  if (owner.openOrders >= OPEN_ORDERS_PER_ACCOUNT_MAX)
-    refuse('rejected', `An account has at most ${OPEN_ORDERS_PER_ACCOUNT_MAX} open orders.`)
-  if (market.pool.count >= OPEN_ORDERS_MAX) refuse('overloaded', 'The market holds as many orders as it can.')
+}
+
+/** Why no further order may rest, if none may. One that trades at once may still do that. */
+function fullness(state: LedgerState, owner: AccountState, incentive: IncentiveState): string | undefined {
+  if (owner.openOrders >= OPEN_ORDERS_PER_ACCOUNT_MAX) return `An account has at most ${OPEN_ORDERS_PER_ACCOUNT_MAX} open orders.`
+  if (incentive.openOrders >= OPEN_ORDERS_PER_INCENTIVE_MAX) return `The market of ${incentive.id} holds as many orders as it can.`
+  return state.market.pool.count >= OPEN_ORDERS_MAX ? 'The markets hold as many orders as they can.' : undefined
 }
 
 function refuseUnlessFilled(stop: Stop): void {
@@ -122,14 +138,19 @@ function hold(context: CommandContext, owner: AccountState, incentive: Incentive
   state.balances.move(available, state.slot(owner.index, heldAsset, HELD), amount)
 }
 
+/** Where no order may rest any more, what would have rested expires. */
+function fullStop(stop: Stop): Stop | 'open_orders_limit' {
+  return stop === 'uncrossed' ? 'open_orders_limit' : stop
+}
+
 /** What becomes of the order after it met the book. */
-function endOf(body: Placing, order: TakingOrder, stop: Stop): OrderChanged {
+function endOf(body: Placing, order: TakingOrder, stop: Stop | 'open_orders_limit'): OrderChanged {
   const {id, remaining} = order
   if (remaining === 0) return orderChanged(id, 0, 'filled', null)
   if (stop === 'would_self_trade') return orderChanged(id, remaining, 'cancelled', stop)
-  if (stop === 'volume_limit' || stop === 'crossing_limit') return orderChanged(id, remaining, 'expired', stop)
-  const rests = body.timeInForce === 'GTC' || body.timeInForce === 'GTT'
-  return rests ? orderChanged(id, remaining, 'open', null) : orderChanged(id, remaining, 'expired', 'immediate')
+  if (stop === 'volume_limit' || stop === 'crossing_limit' || stop === 'open_orders_limit')
+    return orderChanged(id, remaining, 'expired', stop)
+  return mayRest(body) ? orderChanged(id, remaining, 'open', null) : orderChanged(id, remaining, 'expired', 'immediate')
 }
 
 function rest(context: CommandContext, owner: AccountState, incentive: IncentiveState, body: Placing, remaining: number): void {
@@ -146,5 +167,6 @@ function rest(context: CommandContext, owner: AccountState, incentive: Incentive
     expiresAtMs
   })
   owner.openOrders += 1
+  incentive.openOrders += 1
   if (expiresAtMs !== 0) state.expiries.push({atMs: expiresAtMs, seq, what: 'order', id: orderId(seq)})
 }

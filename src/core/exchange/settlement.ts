@@ -147,9 +147,11 @@ export function orderId(seq: number): string {
   return `ord_${seq}`
 }
 
-/** Drops a resting order's number and its owner's count. */
+/** Drops a resting order's number, and its owner's and its incentive's count. */
 export function forgetOrder(state: LedgerState, order: number): void {
   state.market.forget(order)
   const owner = state.accounts[state.market.pool.owner[order] ?? 0]
   if (owner !== undefined) owner.openOrders -= 1
+  const incentive = state.incentives[state.market.pool.book[order] ?? 0]
+  if (incentive !== undefined) incentive.openOrders -= 1
 }

@@ -34,7 +34,7 @@ export type KeyRole = (typeof keyRoles)[number]
 
 const accountCreate = z.strictObject({
   type: z.literal('account.create'),
-  /** Unique in the network; the `org` in `org/CODE` and in addresses. */
+  /** Unique in the network; the `org` in `org/CODE` and in addresses. The exchange's org is made by the operator, who signs for it. */
   name: nameSchema,
   keys: z.array(z.strictObject({publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles)).min(1)})).min(1).max(16),
 })
@@ -52,6 +52,8 @@ const nodeEnroll = z.strictObject({
   publicKey: publicKeySchema,
   /** The one-use token's SHA-256; the edge has checked that the caller knows the token. */
   tokenHash: sha256HexSchema,
+  /** Whose node it will be: the account that the token names. */
+  owner: accountIdSchema,
   name: labelSchema,
   architecture: z.enum(['amd64', 'arm64']),
 })
@@ -144,7 +146,7 @@ const leaseGrant = z.strictObject({
   endsAtMs: timeMsSchema,
   budgets: z.array(z.strictObject({incentive: incentiveIdSchema, amountMinor: positiveAmountSchema})).max(8),
 })
-/** reserved → pool, for what is left. */
+/** Ends the lease's term now; what is left goes reserved → pool once the grace for its receipts is over. */
 const leaseEnd = z.strictObject({type: z.literal('lease.end'), lease: leaseIdSchema})
 
 const receiptPay = z.strictObject({type: z.literal('receipt.pay'), receipt: receiptSchema})
@@ -152,7 +154,7 @@ const receiptPay = z.strictObject({type: z.literal('receipt.pay'), receipt: rece
 /** Mints one epoch's emission by the work verified since the last close. `epoch` counts from 0 without gaps. */
 const epochClose = z.strictObject({type: z.literal('epoch.close'), epoch: z.int().min(0)})
 
-/** Expires orders and redemptions whose time has come, at most 1,000 per command. */
+/** Expires orders, redemptions and join tokens whose time has come and settles leases after their grace, at most 1,000 per command. */
 const timeAdvance = z.strictObject({type: z.literal('time.advance')})
 
 export const commandBodySchema = z.discriminatedUnion('type', [

@@ -21,12 +21,12 @@ export const nodeIdSchema = z.string().regex(new RegExp(`^node_${shortHash}$`))
 export const gatewayIdSchema = z.string().regex(new RegExp(`^gw_${shortHash}$`))
 /** SHA-256 of the genesis bytes, hex. */
 export const networkIdSchema = z.string().regex(/^[0-9a-f]{64}$/)
-/** A thing made by a command: its prefix and the sequence of that command. */
-export const offerIdSchema = z.string().regex(/^off_\d{1,16}$/)
-export const orderIdSchema = z.string().regex(/^ord_\d{1,16}$/)
-export const redemptionIdSchema = z.string().regex(/^red_\d{1,16}$/)
-export const revisionIdSchema = z.string().regex(/^rev_\d{1,16}$/)
-export const leaseIdSchema = z.string().regex(/^lea_\d{1,16}$/)
+/** A thing made by a command: its prefix and the sequence of that command (of a revision: the sequence × 64 + its place), in one form alone. */
+export const offerIdSchema = z.string().regex(/^off_[1-9]\d{0,15}$/)
+export const orderIdSchema = z.string().regex(/^ord_[1-9]\d{0,15}$/)
+export const redemptionIdSchema = z.string().regex(/^red_[1-9]\d{0,15}$/)
+export const revisionIdSchema = z.string().regex(/^rev_[1-9]\d{0,15}$/)
+export const leaseIdSchema = z.string().regex(/^lea_[1-9]\d{0,15}$/)
 
 /** A raw Ed25519 public key, 32 bytes, base64url without padding. */
 export const publicKeySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
