@@ -1,6 +1,7 @@
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {text} from 'node:stream/consumers'
 import {createMemoryRuntime, type MemoryFunction} from '../../src/runtime/memory-runtime.ts'
 import {runtimeContract} from '../support/runtime-contract.ts'
 
@@ -18,7 +19,7 @@ const echo: MemoryFunction = ({argv, env, log, exit, onTerminate}) => {
     const url = new URL(request.url ?? '/', 'http://function')
     if (url.pathname === '/log') log(String(url.searchParams.get('text')))
     if (url.pathname === '/crash') exit(Number(url.searchParams.get('code')))
-    const body = (await Array.fromAsync(request)).join('')
+    const body = await text(request)
     response.end(JSON.stringify({method: request.method, body, env, argv}))
   }
 }
@@ -42,6 +43,7 @@ runtimeContract(
     'lets a function start no more processes than it may': NO_PROCESS,
     'gives a function scratch space of the size it may use, and nothing else to write to': NO_PROCESS,
     'runs a function as nobody of the host': NO_PROCESS,
+    'takes every privilege from a function': NO_PROCESS,
     'gives a function no network but its own loopback': NO_PROCESS,
     'refuses new user namespaces': NO_PROCESS,
     'connects a function to the proxy it was given, and to none otherwise': NO_PROCESS

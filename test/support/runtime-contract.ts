@@ -203,7 +203,17 @@ function limitPromises({promise, running, world}: Contract): void {
 
 function sandboxPromises({promise, running}: Contract): void {
   promise('runs a function as nobody of the host', async () => {
-    expect(await ask(await running(), '/')).toMatchObject({uid: 65532})
+    const instance = await running()
+    expect(await ask(instance, '/')).toMatchObject({uid: 65532})
+    expect(await ask(instance, '/ids')).not.toMatch(/^\s*0\s+0\s/)
+  })
+
+  promise('takes every privilege from a function', async () => {
+    const status = await ask(await running(), '/status')
+    expect(status).toMatch(/^CapEff:\t0+$/m)
+    expect(status).toMatch(/^CapBnd:\t0+$/m)
+    expect(status).toMatch(/^NoNewPrivs:\t1$/m)
+    expect(status).toMatch(/^Seccomp:\t2$/m)
   })
 
   promise('gives a function no network but its own loopback', async () => {

@@ -63,9 +63,9 @@ export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
  * anew, as after a reboot.
  */
 export async function clearAway(tools: RuntimeTools, places: Places): Promise<void> {
-  const names = await readdir(places.run).catch(() => [])
   const instances = await readdir(places.instances).catch(() => [])
-  if (instances.length > 0 || names.some((name) => name.startsWith(SERVICE_SOCKET_PREFIX))) return
+  const sockets = await readFile('/proc/net/unix', 'utf8')
+  if (instances.length > 0 || sockets.includes(join(places.run, SERVICE_SOCKET_PREFIX))) return
   const overlay = join(places.storage, 'overlay')
   // podman mounts its storage on itself and leaves it so.
   if ((await readFile('/proc/self/mounts', 'utf8')).includes(` ${overlay} `))
