@@ -1,7 +1,7 @@
 import {mkdir, readdir, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import {CreoError} from '../core/errors.ts'
-import {nameSchema} from '../core/protocol/scalars.ts'
+import {incentiveIdSchema, nameSchema} from '../core/protocol/scalars.ts'
 import {MANIFEST_NAME} from './read-manifest.ts'
 
 const SERVER = `import {createServer} from 'node:http'
@@ -15,7 +15,7 @@ server.listen(Number(process.env.PORT))
 process.on('SIGTERM', () => server.close())
 `
 
-function manifestText(app: string, org: string): string {
+function manifestText({app, org, incentive}: NewApp): string {
   return `app: ${app}
 org: ${org}
 routes:
@@ -29,20 +29,37 @@ functions:
     memory: 128MiB
     cpu: 0.5
     scale: {min: 0, max: 4}
-    # What miners earn for it, once the incentive is issued and its pool funded:
-    # rewards:
-    #   - incentive: ${org}/CODE
-    #     perMillion: {requests: "1000", mibMs: "0.5"}
-    #     dailyBudget: "50"
-    rewards: []
+${rewardsText(incentive)}`
+}
+
+/** What hosts are paid. Without an incentive nobody hosts the app, unless its org is the exchange's, whose hosts the epochs pay. */
+function rewardsText(incentive: string | undefined): string {
+  if (incentive === undefined)
+    return '    # Nobody hosts what pays nothing: `creo init --incentive org/CODE` writes the line that pays.\n    rewards: []\n'
+  return `    # What hosts earn, per 10^6 requests and per 10^6 MiB·ms (128 MiB for a second is 0.128 of that).
+    rewards:
+      - incentive: ${incentive}
+        perMillion: {requests: "1000", mibMs: "0.5"}
+        dailyBudget: "50"
 `
 }
 
+export interface NewApp {
+  readonly app: string
+  readonly org: string
+  /** `org/CODE` that hosts are paid in. */
+  readonly incentive: string | undefined
+}
+
 /**
- * Writes a small app that can be deployed as it is.
+ * Writes a small app that can be deployed once its incentive is issued and funded.
  * @throws {CreoError} `conflict` when the folder holds anything already; `invalid_input` for names that can't be names.
  */
-export async function initApp(folder: string, {app, org}: {readonly app: string; readonly org: string}): Promise<readonly string[]> {
+export async function initApp(folder: string, newApp: NewApp): Promise<readonly string[]> {
+  const {app, org, incentive} = newApp
+  if (incentive !== undefined && !incentiveIdSchema.safeParse(incentive).success) {
+    throw new CreoError('invalid_input', `"${incentive}" is not an incentive.`, {hint: `Write org/CODE, for example ${org}/LEAF.`})
+  }
   for (const name of [app, org]) {
     if (nameSchema.safeParse(name).success) continue
     throw new CreoError('invalid_input', `"${name}" can't be the name of an app or org.`, {
@@ -52,7 +69,7 @@ export async function initApp(folder: string, {app, org}: {readonly app: string;
   const root = resolve(folder)
   const present = await readdir(root).catch(() => [])
   if (present.length > 0) throw new CreoError('conflict', `${root} is not empty.`, {hint: 'Name a new folder: creo init FOLDER'})
-  const files = {[MANIFEST_NAME]: manifestText(app, org), 'web/server.mjs': SERVER, 'web/.creoignore': '.git\n*.log\n'}
+  const files = {[MANIFEST_NAME]: manifestText(newApp), 'web/server.mjs': SERVER, 'web/.creoignore': '.git\n*.log\n'}
   await mkdir(join(root, 'web'), {recursive: true})
   for (const [name, text] of Object.entries(files)) await writeFile(join(root, name), text, {flag: 'wx'})
   return Object.keys(files).map((name) => join(root, name))

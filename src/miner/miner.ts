@@ -78,8 +78,14 @@ export async function createMiner(options: MinerOptions): Promise<Miner> {
   return await MiningNode.open(options, probe, lifetime)
 }
 
-function refuseUnlimited({allowUnlimited, network}: MinerOptions, probe: RuntimeProbe): void {
-  if (probe.enforcesLimits || (allowUnlimited && network.kind === 'development')) return
+/** Limits are enforced, or this is a network for trying out whose user said that they need not be. */
+function takesWork({allowUnlimited, network}: MinerOptions, probe: RuntimeProbe): boolean {
+  return probe.enforcesLimits || (allowUnlimited && network.kind === 'development')
+}
+
+function refuseUnlimited(options: MinerOptions, probe: RuntimeProbe): void {
+  const {network} = options
+  if (takesWork(options, probe)) return
   throw new CreoError(
     'not_a_host_of_limits',
     `${probe.name} does not enforce limits here: ${probe.problems.join(' ') || 'no reason is known.'}`,
@@ -279,7 +285,8 @@ class MiningNode implements Miner {
 
   #heartbeat(): Omit<Heartbeat, 'logs'> {
     const {earn, limits} = this.#options
-    const {architecture, name: runtime, enforcesLimits} = this.#probe
+    const {architecture, name: runtime} = this.#probe
+    const enforcesLimits = takesWork(this.#options, this.#probe)
     const instances = this.#instances.all.length
     return {node: this.node, earn, architecture, runtime, enforcesLimits, ...limits, draining: this.#draining, instances}
   }
