@@ -1,9 +1,11 @@
 import {readdir, stat, writeFile} from 'node:fs/promises'
+import {request as ask} from 'node:http'
 import {join} from 'node:path'
 import {gzipSync} from 'node:zlib'
 import {Header} from 'tar'
 import {afterEach, beforeEach, expect, test} from 'vitest'
-import {UploadSessions} from '../../src/coordinator/registry/upload-sessions.ts'
+import {GRANT_BYTES, StorageRoom} from '../../src/coordinator/registry/storage-room.ts'
+import {type Session, UploadSessions} from '../../src/coordinator/registry/upload-sessions.ts'
 import {openBlobStore} from '../../src/images/blob-store.ts'
 import {writeImage} from '../../src/images/build-image.ts'
 import {digestOf} from '../../src/images/digest.ts'
@@ -24,23 +26,107 @@ afterEach(async () => {
   await scratch.remove()
 })
 
-test('uploads under way are limited in number, and those of an hour ago make room', async () => {
+/** A body that is whole. */
+function source(...chunks: readonly (string | Buffer)[]) {
+  async function* bytes(): AsyncGenerator<Buffer> {
+    for (const chunk of chunks) yield Buffer.from(chunk)
+  }
+  return {bytes: bytes(), cut: () => undefined, signal}
+}
+
+test('uploads under way are limited for each org, and those without a byte for long make room', async () => {
   let nowMs = 0
   const store = await openBlobStore(join(scratch.path, 'store'))
   const sessions = new UploadSessions(store, () => nowMs)
-  for (let count = 0; count < 64; count += 1) await sessions.begin('a/b')
-  await expect(sessions.begin('a/b')).rejects.toMatchObject({code: 'overloaded'})
-  nowMs = 3_600_001
+  const begun: Session[] = await Promise.all(Array.from({length: 8}, () => sessions.begin('a/b')))
+  await expect(sessions.begin('a/c')).rejects.toMatchObject({code: 'overloaded'})
+  await sessions.end((await sessions.begin('other/b')).upload.id)
+  nowMs = 400_000
+  await sessions.receive(begun[0] as Session, source('alive'))
+  nowMs = 700_000
   const fresh = await sessions.begin('a/b')
-  expect(await readdir(join(store.directory, 'uploads'))).toEqual([fresh.id])
-  expect(() => sessions.get('other/repository', fresh.id)).toThrow('no such upload')
+  expect(await readdir(join(store.directory, 'uploads'))).toHaveLength(2)
+  expect(sessions.get('a/b', begun[0]?.upload.id ?? '').upload.offset).toBe(5)
+  expect(() => sessions.get('other/repository', fresh.upload.id)).toThrow('no such upload')
   await sessions.close()
   expect(await readdir(join(store.directory, 'uploads'))).toEqual([])
 })
 
+test('the disk is looked at while bytes come, with what other uploads were promised', async () => {
+  const store = await openBlobStore(join(scratch.path, 'store'))
+  let freeBytes = 10 * GRANT_BYTES
+  const room = new StorageRoom(store.directory, {diskFreeBytesMin: 8 * GRANT_BYTES, freeBytes: async () => freeBytes})
+  const sessions = new UploadSessions(store, () => 0, room)
+  const [first, second] = [await sessions.begin('a/b'), await sessions.begin('b/b')]
+  const {promise: held, resolve: release} = Promise.withResolvers<void>()
+  const {promise: waits, resolve: isWaiting} = Promise.withResolvers<void>()
+  async function* slow(): AsyncGenerator<Buffer> {
+    yield Buffer.from('one')
+    isWaiting()
+    await held
+  }
+  const receiving = sessions.receive(first, {...source(), bytes: slow()})
+  await waits
+  freeBytes = 9 * GRANT_BYTES + 100
+  await expect(sessions.receive(second, source('two'))).rejects.toMatchObject({code: 'unavailable'})
+  release()
+  await receiving
+  await sessions.receive(second, source('two'))
+  const third = await sessions.begin('b/b')
+  async function* filling(): AsyncGenerator<Buffer> {
+    yield Buffer.alloc(GRANT_BYTES)
+    freeBytes -= GRANT_BYTES
+    yield Buffer.from('more')
+  }
+  await expect(sessions.receive(third, {...source(), bytes: filling()})).rejects.toMatchObject({code: 'unavailable'})
+  expect(third.upload.offset).toBe(GRANT_BYTES)
+  await sessions.close()
+})
+
+test('an org has a share of the registry, counted over restarts, with its manifests, and not with what was there before', async () => {
+  const store = await openBlobStore(join(scratch.path, 'store'))
+  const open = (): UploadSessions => new UploadSessions(store, () => 0, new StorageRoom(store.directory, {orgBytesMax: 10}))
+  const push = async (sessions: UploadSessions, repository: string, text: string): Promise<void> => {
+    const session = await sessions.begin(repository)
+    try {
+      await sessions.receive(session, source(text))
+      await sessions.commit(session, digestOf(text))
+    } finally {
+      await sessions.end(session.upload.id)
+    }
+  }
+  await push(open(), 'a/b', '12345')
+  await open().store('a', Buffer.from('6789'))
+  await push(open(), 'other/b', '12345')
+  await push(open(), 'a/b', 'A')
+  await expect(push(open(), 'a/c', 'more')).rejects.toMatchObject({code: 'rejected'})
+  await expect(open().store('a', Buffer.from('more'))).rejects.toMatchObject({code: 'rejected'})
+  await push(open(), 'other/b', '54321')
+})
+
+test('a chunk cuts an older one that hangs, and goes on where that one stopped', async () => {
+  const registry = await startRegistry(join(scratch.path, 'registry'))
+  try {
+    const begun = await fetch(`${registry.url}/v2/a/b/blobs/uploads/`, {method: 'POST'})
+    const url = registry.url + String(begun.headers.get('location'))
+    const hanging = ask(url, {method: 'PATCH', headers: {'content-type': 'application/octet-stream'}})
+    const {promise: cut, resolve} = Promise.withResolvers<string>()
+    hanging.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
+    hanging.write('abc')
+    while ((await fetch(url)).headers.get('range') !== '0-2');
+    const next = await fetch(url, {method: 'PATCH', body: 'def', headers: {'content-range': '3-5'}})
+    expect([next.status, next.headers.get('range')]).toEqual([202, '0-5'])
+    expect(await cut).toBe('ECONNRESET')
+    const digest = digestOf('abcdef')
+    expect((await fetch(`${url}?digest=${digest}`, {method: 'PUT'})).status).toBe(201)
+  } finally {
+    await registry.close()
+  }
+})
+
 test('an image with a device in it is fetched but never becomes a layout', async () => {
   const tar = Buffer.alloc(1536)
-  new Header({path: 'dev/null', type: 'a character device', devmaj: 1, devmin: 3, mode: 0o666, size: 0}).encode(tar)
+  new Header({path: 'dev/null', type: 'CharacterDevice', devmaj: 1, devmin: 3, mode: 0o666, size: 0}).encode(tar)
   const layoutDirectory = join(scratch.path, 'hostile')
   const layer = await writeLayoutBlob(layoutDirectory, MEDIA_TYPE.layerGzip, gzipSync(tar))
   const image = await writeImage({

@@ -1,10 +1,10 @@
 import type {FastifyReply, FastifyRequest} from 'fastify'
+import {CreoError, isCreoError} from '../../core/errors.ts'
 import type {BlobStore} from '../../images/blob-store.ts'
-import type {BlobUpload} from '../../images/blob-upload.ts'
 import {type Digest, isDigest} from '../../images/digest.ts'
 import {OciError} from './oci-error.ts'
 import {requestBody} from './request-body.ts'
-import type {UploadSessions} from './upload-sessions.ts'
+import type {Session, UploadSessions} from './upload-sessions.ts'
 
 export interface BlobTools {
   readonly store: BlobStore
@@ -39,23 +39,23 @@ export async function beginUpload(
   request: FastifyRequest,
   reply: FastifyReply
 ): Promise<FastifyReply> {
-  const upload = await tools.sessions.begin(repository)
   const digest = queryDigest(request)
-  if (digest === undefined) return uploadState(reply.code(202), repository, upload)
+  const session = await tools.sessions.begin(repository)
+  if (digest === undefined) return uploadState(reply.code(202), session)
   try {
-    await receive(upload, request)
-    return await finishUpload(tools, repository, upload, digest, reply)
+    await receive(tools, session, request)
+    return await finishUpload(tools, session, digest, reply)
   } finally {
-    await tools.sessions.end(upload.id)
+    await tools.sessions.end(session.upload.id)
   }
 }
 
 /** GET: how far the upload has come. */
 export function uploadProgress(tools: BlobTools, repository: string, id: string, reply: FastifyReply): FastifyReply {
-  return uploadState(reply.code(204), repository, tools.sessions.get(repository, id))
+  return uploadState(reply.code(204), tools.sessions.get(repository, id))
 }
 
-/** PATCH: the next bytes, which go where the last ones ended. */
+/** PATCH: the next bytes, which go where the last ones ended. An older PATCH that still hangs has lost its client, and is cut. */
 export async function appendUpload(
   tools: BlobTools,
   repository: string,
@@ -63,14 +63,16 @@ export async function appendUpload(
   request: FastifyRequest,
   reply: FastifyReply
 ): Promise<FastifyReply> {
-  const upload = tools.sessions.get(repository, id)
+  const session = tools.sessions.get(repository, id)
+  await tools.sessions.cut(session)
+  const {offset} = session.upload
   const start = /^(\d{1,15})-\d{1,15}$/.exec(request.headers['content-range'] ?? '')?.[1]
-  if (start !== undefined && Number(start) !== upload.offset) {
-    setState(reply, repository, upload)
-    throw new OciError('BLOB_UPLOAD_INVALID', 416, 'conflict', `The upload has come to byte ${upload.offset}, not to ${start}.`)
+  if (start !== undefined && Number(start) !== offset) {
+    setState(reply, session)
+    throw new OciError('BLOB_UPLOAD_INVALID', 416, 'conflict', `The upload has come to byte ${offset}, not to ${start}.`)
   }
-  await receive(upload, request)
-  return uploadState(reply.code(202), repository, upload)
+  await receive(tools, session, request)
+  return uploadState(reply.code(202), session)
 }
 
 /** PUT: the last bytes, if any, and the name. The blob is visible from here on, or the upload is gone. */
@@ -81,12 +83,13 @@ export async function completeUpload(
   request: FastifyRequest,
   reply: FastifyReply
 ): Promise<FastifyReply> {
-  const upload = tools.sessions.get(repository, id)
+  const session = tools.sessions.get(repository, id)
   const digest = queryDigest(request)
   if (digest === undefined) throw new OciError('DIGEST_INVALID', 400, 'invalid_input', 'The request lacks ?digest=.')
-  await receive(upload, request)
+  await tools.sessions.cut(session)
+  await receive(tools, session, request)
   try {
-    return await finishUpload(tools, repository, upload, digest, reply)
+    return await finishUpload(tools, session, digest, reply)
   } finally {
     await tools.sessions.end(id)
   }
@@ -99,34 +102,33 @@ export async function cancelUpload(tools: BlobTools, repository: string, id: str
   return reply.code(204).send()
 }
 
-async function finishUpload(
-  tools: BlobTools,
-  repository: string,
-  upload: BlobUpload,
-  digest: Digest,
-  reply: FastifyReply
-): Promise<FastifyReply> {
-  if (!(await tools.store.stat(digest))) await upload.commit(digest)
+async function finishUpload(tools: BlobTools, session: Session, digest: Digest, reply: FastifyReply): Promise<FastifyReply> {
+  await tools.sessions.commit(session, digest)
   return reply
     .code(201)
-    .headers({location: `/v2/${repository}/blobs/${digest}`, 'docker-content-digest': digest, 'content-length': 0})
+    .headers({location: `/v2/${session.repository}/blobs/${digest}`, 'docker-content-digest': digest, 'content-length': 0})
     .send()
 }
 
 /** Takes the request's body into the upload. What came before a cut stays, so that the client can go on. */
-async function receive(upload: BlobUpload, request: FastifyRequest): Promise<void> {
+async function receive({sessions}: BlobTools, session: Session, request: FastifyRequest): Promise<void> {
   const cut = new AbortController()
   request.raw.once('close', () => {
     if (!request.raw.complete) cut.abort()
   })
-  await upload.append(requestBody(request), cut.signal)
+  try {
+    await sessions.receive(session, {bytes: requestBody(request), cut: () => request.raw.destroy(), signal: cut.signal})
+  } catch (error) {
+    if (isCreoError(error) || !request.raw.destroyed) throw error
+    throw new CreoError('interrupted', 'The body of the request was cut.', {cause: error})
+  }
 }
 
-function uploadState(reply: FastifyReply, repository: string, upload: BlobUpload): FastifyReply {
-  return setState(reply, repository, upload).send()
+function uploadState(reply: FastifyReply, session: Session): FastifyReply {
+  return setState(reply, session).send()
 }
 
-function setState(reply: FastifyReply, repository: string, upload: BlobUpload): FastifyReply {
+function setState(reply: FastifyReply, {repository, upload}: Session): FastifyReply {
   if (upload.offset > 0) reply.header('range', `0-${upload.offset - 1}`)
   return reply.headers({location: `/v2/${repository}/blobs/uploads/${upload.id}`, 'docker-upload-uuid': upload.id, 'content-length': 0})
 }

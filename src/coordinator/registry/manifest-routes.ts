@@ -6,13 +6,16 @@ import {type Digest, digestHex, digestOf, isDigest} from '../../images/digest.ts
 import {type Descriptor, MANIFEST_BYTES_MAX, type ParsedManifest, parseManifest} from '../../images/oci.ts'
 import type {ManifestCatalog} from './catalog.ts'
 import {OciError} from './oci-error.ts'
+import {orgOf} from './repository-name.ts'
 import {requestBody} from './request-body.ts'
+import type {UploadSessions} from './upload-sessions.ts'
 
 const TAGS_PAGE_MAX = 1_000
 
 export interface ManifestTools {
   readonly store: BlobStore
   readonly catalog: ManifestCatalog
+  readonly sessions: UploadSessions
 }
 
 interface Target {
@@ -57,7 +60,7 @@ export async function putManifest(
   }
   const parsed = readManifest(bytes, request.headers['content-type'])
   await assertWhole(tools, target.repository, parsed)
-  await tools.store.write(bytes)
+  if (!(await tools.store.stat(digest))) await tools.sessions.store(orgOf(target.repository), bytes)
   const tag = isDigest(target.reference) ? undefined : target.reference
   await tools.catalog.put(target.repository, {digest, mediaType: parsed.mediaType, size: bytes.length}, tag)
   return reply

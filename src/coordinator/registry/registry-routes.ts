@@ -6,6 +6,7 @@ import type {ManifestCatalog} from './catalog.ts'
 import {putManifest, sendManifest, sendTags} from './manifest-routes.ts'
 import {OciError, replyWithError} from './oci-error.ts'
 import {parseRegistryPath, type RegistryPath} from './repository-name.ts'
+import {type StorageLimits, StorageRoom} from './storage-room.ts'
 import {UploadSessions} from './upload-sessions.ts'
 
 export interface RegistryOptions {
@@ -14,6 +15,7 @@ export interface RegistryOptions {
   /** Resolves when the request may do this, rejects with a CreoError when it may not. Asked before any byte of a body is read. */
   readonly authorize: (request: FastifyRequest, action: 'pull' | 'push', repository: string) => Promise<void>
   readonly nowMs: () => number
+  readonly limits?: Partial<StorageLimits>
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'] as const
@@ -24,7 +26,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'] as const
  * digest can have the blob, as when a base image lies under many functions; manifests and tags belong to their repository.
  */
 export function registryRoutes(app: FastifyInstance, options: RegistryOptions, registered: () => void): void {
-  const sessions = new UploadSessions(options.store, options.nowMs)
+  const sessions = new UploadSessions(options.store, options.nowMs, new StorageRoom(options.store.directory, options.limits))
   const tools = {...options, sessions}
   app.addHook('onClose', () => sessions.close())
   app.setErrorHandler((error, request, reply) => {

@@ -38,6 +38,11 @@ export function parseRegistryPath(path: string): RegistryPath {
   throw new CreoError('not_found', 'The registry has no such address.')
 }
 
+/** The first part of a repository's name. */
+export function orgOf(repository: string): string {
+  return repository.split('/', 1)[0] ?? repository
+}
+
 function assertRepository(name: string): void {
   if (name.length <= NAME_LENGTH_MAX && REPOSITORY.test(name)) return
   throw new CreoError('invalid_input', `"${name.slice(0, 80)}" is not the name of a repository.`, {

@@ -1,68 +1,162 @@
-import {statfs} from 'node:fs/promises'
 import {CreoError} from '../../core/errors.ts'
 import type {BlobStore} from '../../images/blob-store.ts'
 import type {BlobUpload} from '../../images/blob-upload.ts'
+import type {Digest} from '../../images/digest.ts'
+import {orgOf} from './repository-name.ts'
+import {StorageRoom} from './storage-room.ts'
 
-const SESSIONS_MAX = 64
+const SESSIONS_MAX = 256
+/** One org's broken pushes must not keep the others out. */
+const SESSIONS_PER_ORG_MAX = 8
 const UPLOAD_BYTES_MAX = 2 * 2 ** 30
-/** The journal may share this disk: images must not fill it. */
-const DISK_FREE_BYTES_MIN = 512 * 2 ** 20
-const SESSION_AGE_MAX_MS = 60 * 60 * 1000
+/** Without a byte for this long an upload is given up. */
+const SESSION_IDLE_MAX_MS = 10 * 60_000
 
-interface Session {
+/** An upload under way. */
+export interface Session {
   readonly upload: BlobUpload
   readonly repository: string
-  readonly startedAtMs: number
+  readonly org: string
+  lastByteAtMs: number
+  /** The append that runs: how to cut it, and when it has ended. */
+  running: {readonly cut: () => void; readonly ended: Promise<unknown>} | undefined
+}
+
+/** Where bytes come from. */
+export interface UploadSource {
+  readonly bytes: AsyncIterable<Buffer>
+  /** Makes `bytes` fail at once. */
+  readonly cut: () => void
+  readonly signal: AbortSignal
 }
 
 /** Uploads under way. They live in this process only: after a restart clients begin again. */
 export class UploadSessions {
   readonly #store: BlobStore
   readonly #nowMs: () => number
+  readonly #room: StorageRoom
   readonly #sessions = new Map<string, Session>()
+  /** Orgs of all sessions, also of those that are just being made. */
+  readonly #places = new Map<string, number>()
 
-  constructor(store: BlobStore, nowMs: () => number) {
+  constructor(store: BlobStore, nowMs: () => number, room: StorageRoom = new StorageRoom(store.directory)) {
     this.#store = store
     this.#nowMs = nowMs
+    this.#room = room
   }
 
-  /** @throws {CreoError} `overloaded` while SESSIONS_MAX uploads are under way, `unavailable` when the disk is nearly full. */
-  async begin(repository: string): Promise<BlobUpload> {
-    await this.#dropOld()
-    if (this.#sessions.size >= SESSIONS_MAX) {
-      throw new CreoError('overloaded', `${SESSIONS_MAX} uploads are under way.`, {hint: 'Try again in a minute.'})
+  /** @throws {CreoError} `overloaded` while too many uploads are under way, of this org or in all. */
+  async begin(repository: string): Promise<Session> {
+    await this.#dropIdle()
+    const org = orgOf(repository)
+    this.#takePlace(org)
+    try {
+      const upload = await this.#store.upload({bytesMax: UPLOAD_BYTES_MAX})
+      const session: Session = {upload, repository, org, lastByteAtMs: this.#nowMs(), running: undefined}
+      this.#sessions.set(upload.id, session)
+      return session
+    } catch (error) {
+      this.#leavePlace(org)
+      throw error
     }
-    await this.#assertRoom()
-    const upload = await this.#store.upload({bytesMax: UPLOAD_BYTES_MAX})
-    this.#sessions.set(upload.id, {upload, repository, startedAtMs: this.#nowMs()})
-    return upload
   }
 
-  /** @throws {CreoError} `not_found` for an upload that has ended, is too old, or belongs to another repository. */
-  get(repository: string, id: string): BlobUpload {
+  /** @throws {CreoError} `not_found` for an upload that has ended, was idle too long, or belongs to another repository. */
+  get(repository: string, id: string): Session {
     const session = this.#sessions.get(id)
-    if (session?.repository === repository) return session.upload
+    if (session?.repository === repository) return session
     throw new CreoError('not_found', 'There is no such upload.', {hint: 'Begin the upload again.'})
+  }
+
+  /** Ends the append that runs, whose client has lost its connection and may not know how far it came. */
+  async cut(session: Session): Promise<void> {
+    session.running?.cut()
+    await session.running?.ended
+  }
+
+  /**
+   * Takes what comes, as far as there is room. What came before a failure stays, so that the client can go on.
+   * @throws {CreoError} `unavailable` when the disk is nearly full, `rejected` when the org has its share, and what `append` says.
+   */
+  async receive(session: Session, {bytes, cut, signal}: UploadSource): Promise<void> {
+    const appended = session.upload.append(this.#withinRoom(session, bytes), signal)
+    const running = {cut, ended: appended.catch(() => undefined)}
+    session.running ??= running
+    try {
+      await appended
+    } finally {
+      if (session.running === running) session.running = undefined
+    }
+  }
+
+  /** Makes the blob visible and counts it for the org. Bytes that the store has already count for nobody. */
+  async commit(session: Session, digest: Digest): Promise<void> {
+    if (await this.#store.stat(digest)) return
+    await this.#room.stored(session.org, await session.upload.commit(digest))
+  }
+
+  /** Stores bytes that are in memory already, as `receive` and `commit` would. */
+  async store(org: string, bytes: Buffer): Promise<void> {
+    const granted = await this.#room.grant(org, this.#pendingBytes(org) + bytes.length)
+    try {
+      await this.#room.stored(org, await this.#store.write(bytes))
+    } finally {
+      this.#room.settle(granted)
+    }
   }
 
   async end(id: string): Promise<void> {
     const session = this.#sessions.get(id)
+    if (!session) return
     this.#sessions.delete(id)
-    await session?.upload.abort()
+    this.#leavePlace(session.org)
+    await this.cut(session)
+    await session.upload.abort()
   }
 
   async close(): Promise<void> {
     for (const id of [...this.#sessions.keys()]) await this.end(id)
   }
 
-  async #assertRoom(): Promise<void> {
-    const disk = await statfs(this.#store.directory)
-    if (disk.bavail * disk.bsize >= DISK_FREE_BYTES_MIN) return
-    throw new CreoError('unavailable', 'The disk of the registry is nearly full.', {hint: 'Free some disk space on the coordinator.'})
+  async *#withinRoom(session: Session, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let granted = 0
+    try {
+      for await (const chunk of bytes) {
+        while (granted < chunk.length) granted += await this.#room.grant(session.org, this.#pendingBytes(session.org))
+        session.lastByteAtMs = this.#nowMs()
+        yield chunk
+        granted -= chunk.length
+        this.#room.settle(chunk.length)
+      }
+    } finally {
+      this.#room.settle(granted)
+    }
   }
 
-  async #dropOld(): Promise<void> {
-    const oldest = this.#nowMs() - SESSION_AGE_MAX_MS
-    for (const [id, session] of this.#sessions) if (session.startedAtMs < oldest) await this.end(id)
+  #pendingBytes(org: string): number {
+    let bytes = 0
+    for (const session of this.#sessions.values()) if (session.org === org) bytes += session.upload.offset
+    return bytes
+  }
+
+  #takePlace(org: string): void {
+    const ofOrg = this.#places.get(org) ?? 0
+    const all = this.#places.values().reduce((sum, count) => sum + count, 0)
+    if (ofOrg >= SESSIONS_PER_ORG_MAX || all >= SESSIONS_MAX) {
+      const whose = ofOrg >= SESSIONS_PER_ORG_MAX ? `${ofOrg} uploads of ${org}` : `${all} uploads`
+      throw new CreoError('overloaded', `${whose} are under way.`, {hint: 'Try again in a few minutes.'})
+    }
+    this.#places.set(org, ofOrg + 1)
+  }
+
+  #leavePlace(org: string): void {
+    const left = (this.#places.get(org) ?? 0) - 1
+    if (left > 0) this.#places.set(org, left)
+    else this.#places.delete(org)
+  }
+
+  async #dropIdle(): Promise<void> {
+    const oldest = this.#nowMs() - SESSION_IDLE_MAX_MS
+    for (const [id, session] of this.#sessions) if (session.lastByteAtMs < oldest) await this.end(id)
   }
 }

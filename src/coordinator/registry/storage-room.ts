@@ -1,0 +1,86 @@
+import {mkdir, readdir, statfs} from 'node:fs/promises'
+import {join} from 'node:path'
+import {writeFileDurably} from '../../config/durable-file.ts'
+import {CreoError} from '../../core/errors.ts'
+import {type Digest, digestHex} from '../../images/digest.ts'
+
+/** The journal may share this disk: images must not fill it. */
+const DISK_FREE_BYTES_MIN = 512 * 2 ** 20
+const ORG_BYTES_MAX = 20 * 2 ** 30
+const ORG_BLOBS_MAX = 20_000
+/** Room is asked for in pieces of this size, so that the disk is looked at often enough and not at each chunk. */
+export const GRANT_BYTES = 16 * 2 ** 20
+const ENTRY = /^[0-9a-f]{64}-(\d{1,15})$/
+
+export interface StorageLimits {
+  readonly diskFreeBytesMin: number
+  readonly orgBytesMax: number
+  readonly orgBlobsMax: number
+  /** Free bytes of the disk that the directory is on. */
+  readonly freeBytes: (directory: string) => Promise<number>
+}
+
+/**
+ * Says what may still be stored: by the disk, and by what each org has stored already. That is kept on disk as empty files
+ * `orgs/<org>/<hex>-<bytes>`. A blob counts for the org that sent it first.
+ */
+export class StorageRoom {
+  readonly #directory: string
+  readonly #limits: StorageLimits
+  /** Granted over all uploads and not written yet: the disk does not show them. */
+  #grantedBytes = 0
+
+  constructor(directory: string, limits: Partial<StorageLimits> = {}) {
+    this.#directory = directory
+    this.#limits = {diskFreeBytesMin: DISK_FREE_BYTES_MIN, orgBytesMax: ORG_BYTES_MAX, orgBlobsMax: ORG_BLOBS_MAX, freeBytes, ...limits}
+  }
+
+  /**
+   * Promises GRANT_BYTES of the disk until `settle` says that they are written or not needed.
+   * @throws {CreoError} `unavailable` when the disk would be nearly full, `rejected` when the org, with `pendingBytes` of uploads, has its share.
+   */
+  async grant(org: string, pendingBytes: number): Promise<number> {
+    await this.#assertShare(org, pendingBytes)
+    const free = await this.#limits.freeBytes(this.#directory)
+    if (free - this.#grantedBytes - GRANT_BYTES < this.#limits.diskFreeBytesMin) {
+      throw new CreoError('unavailable', 'The disk of the registry is nearly full.', {hint: 'Free some disk space on the coordinator.'})
+    }
+    this.#grantedBytes += GRANT_BYTES
+    return GRANT_BYTES
+  }
+
+  settle(bytes: number): void {
+    this.#grantedBytes -= bytes
+  }
+
+  /** Counts a blob for the org, once. */
+  async stored(org: string, blob: {readonly digest: Digest; readonly size: number}): Promise<void> {
+    const directory = this.#of(org)
+    await mkdir(directory, {recursive: true})
+    await writeFileDurably(join(directory, `${digestHex(blob.digest)}-${blob.size}`), Buffer.alloc(0))
+  }
+
+  async #assertShare(org: string, pendingBytes: number): Promise<void> {
+    const names = await readdir(this.#of(org)).catch(noneIfAbsent)
+    const bytes = names.reduce((sum, name) => sum + Number(ENTRY.exec(name)?.[1] ?? 0), pendingBytes)
+    const {orgBytesMax, orgBlobsMax} = this.#limits
+    if (bytes < orgBytesMax && names.length < orgBlobsMax) return
+    throw new CreoError('rejected', `${org} has stored ${names.length} blobs of ${bytes} bytes in all, which is the most an org may.`, {
+      hint: 'Ask the operator of the network for room.'
+    })
+  }
+
+  #of(org: string): string {
+    return join(this.#directory, 'orgs', org)
+  }
+}
+
+async function freeBytes(directory: string): Promise<number> {
+  const disk = await statfs(directory)
+  return disk.bavail * disk.bsize
+}
+
+function noneIfAbsent(error: NodeJS.ErrnoException): string[] {
+  if (error.code !== 'ENOENT') throw error
+  return []
+}
