@@ -6,13 +6,19 @@ import {RateLimit} from '../../src/coordinator/http/rate-limit.ts'
 import {FunctionLogs} from '../../src/coordinator/logs.ts'
 import {createOwnCommands} from '../../src/coordinator/own-commands.ts'
 import {Waiters} from '../../src/coordinator/waiters.ts'
+import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {genesisSchema} from '../../src/core/protocol/genesis.ts'
-import {loadKeyFile} from '../../src/identity/keys.ts'
+import {signCommand} from '../../src/identity/commands.ts'
+import {generateKeyPair, loadKeyFile} from '../../src/identity/keys.ts'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
 import {makeNetwork, temporaryFolder} from './coordinator-world.ts'
 
 const EPOCH_MS = 60_000
+
+function accountOf(publicKey: string): CommandBody {
+  return {type: 'account.create', name: 'ann', keys: [{publicKey, roles: ['owner']}]}
+}
 
 describe('the calendar', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -48,6 +54,34 @@ describe('the calendar', () => {
     await calendar.tick(signal)
     await calendar.tick(signal)
     expect([ledger.reads.lastEpoch()?.epoch, ledger.sequence]).toEqual([0, 1])
+  })
+
+  it('advances time when something is due, and not before', async () => {
+    const key = generateKeyPair()
+    const submit = (account: string, body: CommandBody) =>
+      ledger.submit(
+        signCommand({network: ledger.networkId, account, key, idempotencyKey: body.type, notAfterMs: nowMs + 1000, body}),
+        signal
+      )
+    const {seq} = await submit('new', accountOf(key.publicKey))
+    await ledger.projected(seq, signal)
+    const account = ledger.reads.account('ann')?.id ?? ''
+    await submit(account, {type: 'node.token', tokenHash: 'a'.repeat(64), expiresAtMs: nowMs + 1000})
+    nowMs += 999
+    await calendar.tick(signal)
+    expect(ledger.sequence).toBe(2)
+    nowMs += 1
+    await calendar.tick(signal)
+    await calendar.tick(signal)
+    expect([ledger.sequence, ledger.nextExpiryMs()]).toEqual([3, undefined])
+  })
+
+  it('goes on from the last command when the clock steps back', async () => {
+    nowMs += 2 * EPOCH_MS
+    await calendar.tick(signal)
+    nowMs -= 2 * EPOCH_MS
+    await calendar.tick(signal)
+    expect([ledger.reads.lastEpoch()?.epoch, ledger.sequence]).toEqual([1, 2])
   })
 
   it('closes the epochs of a long stop one after the other, a bounded number at a time', async () => {

@@ -153,6 +153,17 @@ function sumOf(world: World): Map<string, number> {
   return sums
 }
 
+/** Executed notional of each incentive by bucket, as the trades say. */
+function tradedBy(world: World): Map<string, number> {
+  const traded = new Map<string, number>()
+  for (const {effect, atMs} of world.timed) {
+    if (effect.type !== 'trade') continue
+    const key = `${effect.incentive} ${Math.floor(atMs / HOUR_MS)}`
+    traded.set(key, (traded.get(key) ?? 0) + effect.priceMicroGutta * effect.lots)
+  }
+  return traded
+}
+
 describe('any commands in any order', () => {
   it('keep every invariant, conserve every asset, and change nothing when refused', () => {
     const applied = new Map<string, number>()
@@ -173,6 +184,10 @@ describe('any commands in any order', () => {
           (row) => [`${state.accountName(row.account)} ${state.assetName(row.asset)} ${row.kind}`, row.balance] as const
         )
         expect(sumOf(world)).toEqual(new Map(balances))
+        const traded = tradedBy(world)
+        for (const {id, volume} of state.incentivesById.values()) {
+          for (const {bucket, notionalMicroGutta} of volume.buckets()) expect(notionalMicroGutta).toBe(traded.get(`${id} ${bucket}`))
+        }
       }),
       {numRuns: RUNS}
     )

@@ -56,6 +56,8 @@ export interface DoOptions {
 export class World {
   readonly machine: LedgerMachine
   readonly effects: Effect[] = []
+  /** The same, each with its time. */
+  readonly timed: {readonly effect: Effect; readonly atMs: number}[] = []
   nowMs = START_MS
   readonly #ids = new Map<string, string>()
   readonly #checks: boolean
@@ -88,6 +90,7 @@ export class World {
       body
     })
     this.effects.push(...outcome.effects)
+    this.timed.push(...outcome.effects.map((effect) => ({effect, atMs: this.nowMs})))
     if (this.#checks) assertInvariants(this.machine)
     return outcome.answer
   }

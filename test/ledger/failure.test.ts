@@ -1,12 +1,14 @@
 import {join} from 'node:path'
-import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {afterEach, beforeEach, describe, expect, it, vi} from 'vitest'
+import type {CommandBody, CommandOf} from '../../src/core/protocol/commands.ts'
 import {accountIdOf} from '../../src/identity/commands.ts'
+import {GROUP_BYTES_MAX} from '../../src/ledger/group.ts'
 import {JournalReader} from '../../src/ledger/journal.ts'
 import {JournalThread} from '../../src/ledger/journal-thread.ts'
 import {SqliteReads} from '../../src/ledger/reads.ts'
 import {machineOf} from '../../src/ledger/replay.ts'
-import {QUEUE_MAX, SqliteLedger} from '../../src/ledger/sqlite-ledger.ts'
+import {QUEUE_BYTES_MAX, QUEUE_MAX, SqliteLedger} from '../../src/ledger/sqlite-ledger.ts'
+import {deployOf} from '../exchange/world.ts'
 import {LedgerWorld} from './ledger-world.ts'
 
 let world: LedgerWorld
@@ -67,6 +69,21 @@ describe('a ledger that can not go on', () => {
   })
 })
 
+describe('a group that can not be handed to the journal', () => {
+  it('stops the ledger like any other failed write', async () => {
+    const append = vi.spyOn(JournalThread.prototype, 'append').mockImplementation(() => {
+      throw new RangeError('Invalid string length')
+    })
+    const command = world.sign('ann', createAccount('ann'), {as: 'new'})
+    await expect(world.submit(command)).rejects.toMatchObject({code: 'unavailable'})
+    append.mockRestore()
+    await expect(world.submit(command)).rejects.toMatchObject({code: 'unavailable'})
+    await world.close()
+    await world.open()
+    expect(await world.submit(command)).toMatchObject({status: 'applied', seq: 1})
+  })
+})
+
 describe('waiting for the ledger', () => {
   it('ends at the signal, while the command goes its way', async () => {
     const stop = new AbortController()
@@ -86,4 +103,35 @@ describe('waiting for the ledger', () => {
     expect(answers.at(-1)).toMatchObject({status: 'rejected', reason: {code: 'overloaded'}})
     expect(answers.slice(0, -1).filter((answer) => answer.status === 'rejected')).toEqual([])
   })
+
+  it.runIf(process.env.CREO_TEST_TIER === 'long')('is refused when too many bytes wait, but not to the network itself', async () => {
+    await world.settle()
+    const size = largeDeploy(0)
+    const count = Math.ceil(QUEUE_BYTES_MAX / JSON.stringify(size).length) + 100
+    const answers = Array.from({length: count}, (_, index) => world.submit(world.sign('acme', largeDeploy(index))))
+    const advance = world.submit(world.sign('coordinator', {type: 'time.advance'}))
+    const settled = await Promise.allSettled(answers)
+    expect(settled.at(-1)).toMatchObject({status: 'rejected', reason: {code: 'overloaded'}})
+    expect(await advance).toMatchObject({status: 'applied'})
+  })
 })
+
+describe('groups', () => {
+  it('close at a number of bytes too', async () => {
+    await world.settle()
+    const first = world.ledger.reads.journal({from: 1, limit: 1000}).length + 1
+    const answers = await Promise.all(Array.from({length: 250}, (_, index) => world.submit(world.sign('acme', largeDeploy(index)))))
+    expect(answers.map(({status}) => status)).not.toContain('rejected')
+    await world.ledger.projected(world.ledger.sequence, world.signal)
+    const groups = [first, first + 1, first + 2].flatMap((from) => world.ledger.reads.journal({from, limit: 1}))
+    expect(groups.length).toBeGreaterThan(1)
+    for (const {body} of groups) expect(body.length).toBeLessThanOrEqual(GROUP_BYTES_MAX + 1000)
+  })
+})
+
+/** A deploy of about 32 KiB, and as much again in what it does. */
+function largeDeploy(number: number): CommandOf<'revision.deploy'> {
+  const body = deployOf([], {image: String(number)})
+  const env = Object.fromEntries(Array.from({length: 4}, (_, index) => [`V${index}`, 'x'.repeat(8000)]))
+  return {...body, revisions: body.revisions.map((revision) => ({...revision, spec: {...revision.spec, env}}))}
+}

@@ -1,7 +1,10 @@
 import {rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {groupHash} from '../../src/ledger/group.ts'
+import type {JournalHead} from '../../src/ledger/journal.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
+import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
 
@@ -182,5 +185,39 @@ describe('the ledger', () => {
     await world.close()
     const command = world.sign('ann', orderOf('buy', 1, 100))
     await expect(ledger.submit(command, world.signal)).rejects.toMatchObject({code: 'unavailable'})
+  })
+
+  it('says when the next thing comes due, and nothing once it ended', async () => {
+    await world.settle()
+    expect(world.ledger.nextExpiryMs()).toBeUndefined()
+    const expiresAtMs = world.nowMs + 5000
+    const {order} = await world.must('ann', {...orderOf('buy', 1, 1), timeInForce: 'GTT', expiresAtMs})
+    expect(world.ledger.nextExpiryMs()).toBe(expiresAtMs)
+    await world.must('ann', {type: 'order.cancel', order: String(order)})
+    expect(world.ledger.nextExpiryMs()).toBeUndefined()
+  })
+
+  it('lists accounts by name, also those that hold nothing', async () => {
+    for (const name of ['zoe', 'ann']) await world.account(name)
+    expect(world.ledger.reads.accounts({limit: 5}).map(({name}) => name)).toEqual(['ann', 'zoe'])
+    expect(world.ledger.reads.accounts({limit: 1})).toHaveLength(1)
+  })
+
+  it('replays a rejection that was worded otherwise, and none that was another', async () => {
+    await world.settle()
+    const rejected = await world.submit(world.sign('ann', {type: 'order.cancel', order: 'ord_9'}))
+    await world.ledger.projected(rejected.seq, world.signal)
+    const groups = world.ledger.reads.journal({from: 1, limit: 1000}).map((group) => ({...group, body: Buffer.from(group.body)}))
+    const replayAs = (from: string, to: string) => () => {
+      const machine = machineOf(world.genesisText)
+      let head: JournalHead = {number: 0, lastSeq: 0, hash: world.network}
+      for (const group of groups) {
+        const changed = {...group, prevHash: head.hash, body: Buffer.from(group.body.toString().replace(from, to))}
+        head = replayGroup(machine, head, {...changed, hash: groupHash(changed)}, {signatures: true})
+      }
+      return head.lastSeq
+    }
+    expect(replayAs('There is no open order', 'Nobody knows of an order')()).toBe(rejected.seq)
+    expect(replayAs('"code":"not_found"', '"code":"forbidden"')).toThrow('does something else')
   })
 })
