@@ -50,6 +50,8 @@ export function containerSpec(parts: ContainerParts): Record<string, unknown> {
     mounts: mounts(parts),
     shm_size: Math.min(SHM_BYTES_MAX, spec.limits.scratchBytes),
     resource_limits: {
+      // Given any limits, podman leaves out its own rule about devices, and without a rule crun installs no filter at all.
+      devices: [{allow: false, access: 'rwm'}],
       memory: {limit: spec.limits.memoryBytes, ...(host.limitsSwap ? {swap: spec.limits.memoryBytes} : {})},
       cpu: {
         period: CPU_PERIOD_MICROS,
