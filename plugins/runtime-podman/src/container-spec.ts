@@ -88,6 +88,8 @@ function isolation({host, seccompPath}: ContainerParts): Record<string, unknown>
     no_new_privileges: true,
     seccomp_profile_path: seccompPath,
     image_volume_mode: 'ignore',
+    // The image's own would be run by the machine's systemd, beside every limit.
+    healthconfig: {Test: ['NONE']},
     restart_policy: 'no',
     systemd: 'false',
     httpproxy: false,

@@ -51,6 +51,7 @@ export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
     initPath: await copyInit(tools),
     env: {
       ...Object.fromEntries(kept),
+      DISABLE_HC_SYSTEMD: 'true',
       CONTAINERS_CONF: containersConf,
       CONTAINERS_STORAGE_CONF: join(state, 'storage.conf'),
       CONTAINERS_REGISTRIES_CONF: join(state, 'registries.conf')
