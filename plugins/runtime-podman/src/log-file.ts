@@ -1,6 +1,6 @@
-import {watch} from 'node:fs'
 import {type FileHandle, open, stat} from 'node:fs/promises'
-import {basename, dirname} from 'node:path'
+import {dirname} from 'node:path'
+import {DirectoryChanges} from './directory-changes.ts'
 
 const CHUNK_BYTES = 65_536
 /** A line as the container's monitor writes it: time, stream, F for a whole line or P for a part, and what the function wrote. */
@@ -19,11 +19,11 @@ export async function* readLog(options: {
   readonly signal: AbortSignal
 }): AsyncGenerator<Buffer> {
   const {path, follow, signal} = options
-  const changes = new Changes(path, follow)
+  const changes = follow ? new DirectoryChanges(dirname(path)) : undefined
   let over = !follow
   const finish = () => {
     over = true
-    changes.wake()
+    changes?.wake()
   }
   signal.addEventListener('abort', finish, {once: true})
   options.ended.then(finish, finish)
@@ -41,37 +41,12 @@ export async function* readLog(options: {
         file = next
         lines = new Lines()
       } else if (last) return
-      else await changes.next()
+      else await changes?.next()
     }
   } finally {
     signal.removeEventListener('abort', finish)
-    changes.close()
+    changes?.close()
     await file?.close()
-  }
-}
-
-/** Says that something happened to a file, also before anyone asked. */
-class Changes {
-  readonly #watcher: ReturnType<typeof watch> | undefined
-  #changed = Promise.withResolvers<void>()
-
-  constructor(path: string, follow: boolean) {
-    if (!follow) return
-    this.#watcher = watch(dirname(path), (_event, name) => name === basename(path) && this.wake())
-    this.#watcher.on('error', () => this.wake())
-  }
-
-  wake(): void {
-    this.#changed.resolve()
-  }
-
-  async next(): Promise<void> {
-    await this.#changed.promise
-    this.#changed = Promise.withResolvers<void>()
-  }
-
-  close(): void {
-    this.#watcher?.close()
   }
 }
 

@@ -1,9 +1,9 @@
-import {watch} from 'node:fs'
 import {lstat} from 'node:fs/promises'
 import {Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {InstanceExit, InstanceStats, InstanceTier, RuntimeInstance, RuntimeTools} from 'creo/runtime'
-import {containerName, INGRESS_SOCKET_NAME} from './container-spec.ts'
+import {containerName} from './container-spec.ts'
+import {DirectoryChanges} from './directory-changes.ts'
 import {readLog} from './log-file.ts'
 import type {PodmanService} from './podman-service.ts'
 import type {SocketDirectories} from './socket-directory.ts'
@@ -154,22 +154,11 @@ export class PodmanInstance implements RuntimeInstance {
 
   /** Watches first and looks then, so that a socket that appears in between is not missed. */
   async #socketThere(signal: AbortSignal): Promise<void> {
-    const changed = Promise.withResolvers<void>()
-    const watcher = watch(this.#parts.directories.path(this.id), (_event, name) => {
-      if (name === INGRESS_SOCKET_NAME) changed.resolve()
-    })
-    watcher.on('error', changed.reject)
-    const abort = () => changed.reject(signal.reason)
-    signal.addEventListener('abort', abort, {once: true})
+    const changes = new DirectoryChanges(this.#parts.directories.path(this.id))
     try {
-      signal.throwIfAborted()
-      if (await this.#look()) return
-      await changed.promise
-      await this.#look()
+      while (!(await this.#look())) await changes.next(signal)
     } finally {
-      changed.promise.catch(() => undefined)
-      signal.removeEventListener('abort', abort)
-      watcher.close()
+      changes.close()
     }
   }
 
