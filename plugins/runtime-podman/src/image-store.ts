@@ -1,4 +1,4 @@
-import {randomUUID} from 'node:crypto'
+import {createHash, randomUUID} from 'node:crypto'
 import {mkdir, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import type {ImageLayout, RuntimeTools} from 'creo/runtime'
@@ -16,9 +16,16 @@ export interface PreparedImage {
   readonly command: readonly string[]
 }
 
+interface BlobReference {
+  readonly mediaType: string
+  readonly digest: string
+  readonly size: number
+}
+
 interface Manifest {
   readonly mediaType?: string
-  readonly config: {readonly digest: string}
+  readonly config: BlobReference
+  readonly layers: readonly BlobReference[]
 }
 
 const DIGEST = /^sha256:([0-9a-f]{64})$/
@@ -90,8 +97,8 @@ export class ImageStore {
   async #prepare(layout: ImageLayout, signal: AbortSignal): Promise<void> {
     const there = await this.find(layout.manifestDigest).catch(() => undefined)
     if (there && (await this.#exists(there.imageId, signal))) return
-    const {manifest, bytes} = await this.#manifest(layout)
-    const imageId = await this.#import(layout, manifest, bytes, signal)
+    const manifest = await this.#manifest(layout)
+    const imageId = await this.#import(layout, manifest, signal)
     const config = JSON.parse((await this.#blob(layout, manifest.config.digest)).toString()) as {
       config?: {Entrypoint?: string[]; Cmd?: string[]}
     }
@@ -109,15 +116,16 @@ export class ImageStore {
     return answer.status !== 404
   }
 
-  async #manifest(layout: ImageLayout): Promise<{manifest: Manifest; bytes: number}> {
+  async #manifest(layout: ImageLayout): Promise<Manifest> {
     const blob = await this.#blob(layout, layout.manifestDigest)
-    const manifest = JSON.parse(blob.toString()) as Manifest
-    if (!DIGEST.test(manifest.config?.digest ?? '')) {
+    const manifest = JSON.parse(blob.toString()) as Partial<Manifest>
+    const {config, layers} = manifest
+    if (!config || !Array.isArray(layers) || ![config, ...layers].every(({digest}) => DIGEST.test(digest))) {
       throw new this.#tools.CreoError('invalid_input', `${layout.manifestDigest} is not the manifest of an image.`, {
         hint: 'Give the manifest of one architecture, not an index.'
       })
     }
-    return {manifest, bytes: blob.length}
+    return {...manifest, config, layers}
   }
 
   async #blob(layout: ImageLayout, digest: string): Promise<Buffer> {
@@ -131,20 +139,16 @@ export class ImageStore {
     return blob
   }
 
-  /** Through a layout that names this manifest alone, so that podman has no choice to make, whatever the real index says. */
-  async #import(layout: ImageLayout, manifest: Manifest, bytes: number, signal: AbortSignal): Promise<string> {
+  /**
+   * Through a layout that holds one manifest, written here: podman has no choice to make, and sees neither the real one's annotations, which
+   * it would hand to the OCI runtime as root, nor addresses of layers, which it would fetch. Its id of the image is the configuration's digest.
+   */
+  async #import(layout: ImageLayout, manifest: Manifest, signal: AbortSignal): Promise<string> {
     // Not below the state directory, whose path may hold what a reference to an image may not: a colon, a space.
     const view = join(this.#places.run, `view-${randomUUID()}`)
     await mkdir(view, {mode: 0o700})
     try {
-      await symlink(resolve(layout.layoutDirectory, 'blobs'), join(view, 'blobs'))
-      await writeFile(join(view, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
-      const descriptor = {
-        mediaType: manifest.mediaType ?? OCI_MANIFEST,
-        digest: layout.manifestDigest,
-        size: bytes
-      }
-      await writeFile(join(view, 'index.json'), JSON.stringify({schemaVersion: 2, manifests: [descriptor]}))
+      await writeView(view, resolve(layout.layoutDirectory, 'blobs/sha256'), manifest)
       const printed = await this.#service.run(['pull', '--quiet', '--signature-policy', this.#places.policy, `oci:${view}`], signal)
       const imageId = printed.trim().split('\n').at(-1) ?? ''
       if (`sha256:${imageId}` !== manifest.config.digest) {
@@ -186,4 +190,20 @@ export class ImageStore {
     if (!hex) throw new this.#tools.CreoError('invalid_input', `"${manifestDigest}" is not a sha256 digest.`)
     return join(this.#places.images, `${hex}.json`)
   }
+}
+
+/** A layout of one image: the configuration and the layers of `manifest`, and nothing else of it. */
+async function writeView(view: string, blobs: string, manifest: Manifest): Promise<void> {
+  const own = join(view, 'blobs/sha256')
+  await mkdir(own, {recursive: true})
+  const parts = [manifest.config, ...manifest.layers]
+  for (const hex of new Set(parts.map(({digest}) => digest.slice('sha256:'.length)))) await symlink(join(blobs, hex), join(own, hex))
+  const bare = ({mediaType, digest, size}: BlobReference) => ({mediaType, digest, size})
+  const mediaType = manifest.mediaType ?? OCI_MANIFEST
+  const text = JSON.stringify({schemaVersion: 2, mediaType, config: bare(manifest.config), layers: manifest.layers.map(bare)})
+  const hex = createHash('sha256').update(text).digest('hex')
+  await writeFile(join(own, hex), text)
+  await writeFile(join(view, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
+  const index = {schemaVersion: 2, manifests: [{mediaType, digest: `sha256:${hex}`, size: Buffer.byteLength(text)}]}
+  await writeFile(join(view, 'index.json'), JSON.stringify(index))
 }
