@@ -33,6 +33,7 @@ const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 /** A manifest or configuration larger than this is no image of ours. */
 const DOCUMENT_BYTES_MAX = 4 * 2 ** 20
 const REMEMBERED_MAX = 10_000
+const CLEANUP_TIMEOUT_MS = 30_000
 
 /** Hands OCI layouts to podman and remembers which digest became which image. */
 export class ImageStore {
@@ -113,6 +114,23 @@ export class ImageStore {
 
   async #exists(imageId: string, signal: AbortSignal): Promise<boolean> {
     const answer = await this.#service.expect({method: 'GET', path: `/images/${imageId}/exists`, signal}, 'Looking for an image', [404])
+  /** Undefined when there is none, or half of one. */
+  async #read(path: string): Promise<PreparedImage | undefined> {
+    const text = await readFile(path, 'utf8').catch(() => '')
+    try {
+      return JSON.parse(text) as PreparedImage
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Whole or not at all, also when the power goes. */
+  async #write(path: string, image: PreparedImage): Promise<void> {
+    const temporary = `${path}.${process.pid}`
+    await writeFile(temporary, JSON.stringify(image), {flush: true})
+    await rename(temporary, path)
+  }
+
     return answer.status !== 404
   }
 
@@ -174,7 +192,17 @@ export class ImageStore {
       netns: {nsmode: 'none'},
       userns: {nsmode: 'private'},
       idmappings: {UIDMap: ids, GIDMap: ids, HostUIDMapping: false, HostGIDMapping: false},
-      labels: {'creo.throwaway': 'true'}
+      healthconfig: {Test: ['NONE']}
+    }
+    const what = 'Mapping the owners of an image'
+    // By a name that follows from the image, so that one which an earlier process left behind is found, and no answer is needed to remove it.
+    const name = `creo-map-${image.manifestDigest.slice('sha256:'.length)}`
+    const remove = {method: 'DELETE', path: `/containers/${name}?force=true&v=true`} as const
+    await this.#service.expect({...remove, signal}, what, [404])
+    try {
+      await this.#service.expect({method: 'POST', path: '/containers/create', body: {name, ...body}, signal}, what)
+    } finally {
+      await this.#service.expect({...remove, signal: AbortSignal.timeout(CLEANUP_TIMEOUT_MS)}, what, [404])
     }
     const created = await this.#service.expect({method: 'POST', path: '/containers/create', body, signal}, 'Mapping the owners of an image')
     const id = (created.body as {Id: string}).Id
