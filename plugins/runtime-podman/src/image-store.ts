@@ -88,6 +88,8 @@ export class ImageStore {
       if (!needed.has(image.imageId)) {
         const path = `/images/${image.imageId}?force=false`
         const answer = await this.#service.expect({method: 'DELETE', path, signal}, `Removing image ${image.manifestDigest}`, [404, 409])
+        // Each import gave it one more name, and podman removes nothing of several names unless forced, which would take its containers too.
+        await this.#service.expect({method: 'POST', path: `/images/${image.imageId}/untag`, signal}, `Unnaming ${image.imageId}`, [404])
         if (answer.status === 409) continue
       }
       this.#known.delete(image.manifestDigest)
