@@ -55,13 +55,12 @@ export class ImageStore {
   async find(manifestDigest: string): Promise<PreparedImage> {
     const known = this.#known.get(manifestDigest)
     if (known) return known
-    const text = await readFile(this.#file(manifestDigest), 'utf8').catch(() => undefined)
-    if (text === undefined) {
+    const image = await this.#read(this.#file(manifestDigest))
+    if (image === undefined) {
       throw new this.#tools.CreoError('image_missing', `The image ${manifestDigest} was not prepared on this machine.`, {
         hint: 'Pull it again.'
       })
     }
-    const image = JSON.parse(text) as PreparedImage
     if (this.#known.size < REMEMBERED_MAX) this.#known.set(manifestDigest, image)
     return image
   }
@@ -80,16 +79,19 @@ export class ImageStore {
     const kept = new Set(keep)
     const images: PreparedImage[] = []
     for (const name of await readdir(this.#places.images)) {
-      if (name.endsWith('.json')) images.push(await this.find(`sha256:${name.slice(0, -'.json'.length)}`))
+      const path = join(this.#places.images, name)
+      const image = name.endsWith('.json') ? await this.#read(path) : undefined
+      if (image) images.push(image)
+      else if (this.#underWay.size === 0) await rm(path, {force: true})
     }
     const needed = new Set(images.filter((image) => kept.has(image.manifestDigest)).map((image) => image.imageId))
     for (const image of images) {
       if (kept.has(image.manifestDigest)) continue
       if (!needed.has(image.imageId)) {
-        const path = `/images/${image.imageId}?force=false`
-        const answer = await this.#service.expect({method: 'DELETE', path, signal}, `Removing image ${image.manifestDigest}`, [404, 409])
         // Each import gave it one more name, and podman removes nothing of several names unless forced, which would take its containers too.
         await this.#service.expect({method: 'POST', path: `/images/${image.imageId}/untag`, signal}, `Unnaming ${image.imageId}`, [404])
+        const path = `/images/${image.imageId}?force=false`
+        const answer = await this.#service.expect({method: 'DELETE', path, signal}, `Removing image ${image.manifestDigest}`, [404, 409])
         if (answer.status === 409) continue
       }
       this.#known.delete(image.manifestDigest)
@@ -108,14 +110,10 @@ export class ImageStore {
     const command = [...(config.config?.Entrypoint ?? []), ...(config.config?.Cmd ?? [])]
     const image: PreparedImage = {manifestDigest: layout.manifestDigest, imageId, command}
     await this.#mapOwners(image, signal)
-    const file = this.#file(image.manifestDigest)
-    await writeFile(`${file}.${process.pid}`, JSON.stringify(image))
-    await rename(`${file}.${process.pid}`, file)
+    await this.#write(this.#file(image.manifestDigest), image)
     this.#known.delete(image.manifestDigest)
   }
 
-  async #exists(imageId: string, signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#service.expect({method: 'GET', path: `/images/${imageId}/exists`, signal}, 'Looking for an image', [404])
   /** Undefined when there is none, or half of one. */
   async #read(path: string): Promise<PreparedImage | undefined> {
     const text = await readFile(path, 'utf8').catch(() => '')
@@ -133,6 +131,8 @@ export class ImageStore {
     await rename(temporary, path)
   }
 
+  async #exists(imageId: string, signal: AbortSignal): Promise<boolean> {
+    const answer = await this.#service.expect({method: 'GET', path: `/images/${imageId}/exists`, signal}, 'Looking for an image', [404])
     return answer.status !== 404
   }
 
@@ -206,13 +206,6 @@ export class ImageStore {
     } finally {
       await this.#service.expect({...remove, signal: AbortSignal.timeout(CLEANUP_TIMEOUT_MS)}, what, [404])
     }
-    const created = await this.#service.expect({method: 'POST', path: '/containers/create', body, signal}, 'Mapping the owners of an image')
-    const id = (created.body as {Id: string}).Id
-    await this.#service.expect(
-      {method: 'DELETE', path: `/containers/${id}?force=true&v=true`, signal},
-      'Mapping the owners of an image',
-      [404]
-    )
   }
 
   #file(manifestDigest: string): string {
