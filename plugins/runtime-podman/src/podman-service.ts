@@ -71,6 +71,7 @@ export class PodmanService {
       env: this.#places.env,
       extendEnv: false,
       stdin: 'ignore',
+      cwd: this.#places.run,
       reject: false,
       cancelSignal: signal
     })
@@ -131,15 +132,17 @@ export class PodmanService {
 
   async #send(request: ApiRequest, pool: 'commands' | 'waits'): Promise<Dispatcher.ResponseData> {
     if (this.#closed) throw new this.#tools.CreoError('unavailable', 'The container runtime was closed.')
-    const running = await this.#ensure()
+    const starting = this.#ensure()
+    const running = await this.#unlessAborted(starting, request.signal)
     try {
       return await this.#sendTo(running[pool], request)
     } catch (cause) {
       if (request.signal.aborted) throw this.aborted(request.signal)
       // Nothing was sent to a service that died, or lost its socket, between two requests: a new one gets it.
       if (UNREACHABLE.includes(String((cause as NodeJS.ErrnoException).code)) && !this.#closed) {
-        await running.process.end()
-        return this.#sendTo((await this.#ensure())[pool], request)
+        this.#forget(starting)
+        await this.#unlessAborted(running.process.end(), request.signal)
+        return this.#sendTo((await this.#unlessAborted(this.#ensure(), request.signal))[pool], request)
       }
       throw new this.#tools.CreoError('unavailable', `podman's service did not answer ${request.method} ${request.path}.`, {
         hint: 'Try again.',
@@ -159,11 +162,34 @@ export class PodmanService {
   }
 
   #ensure(): Promise<Running> {
-    this.#running ??= this.#start().catch((error: unknown) => {
-      this.#running = undefined
-      throw error
-    })
-    return this.#running
+    if (this.#running !== undefined) return this.#running
+    const starting = this.#start()
+    this.#running = starting
+    starting
+      .then(({process: service}) => service.ended)
+      .then((words) => {
+        if (!this.#closed) this.#tools.log('warn', "podman's service ended; the next request starts another", {stderr: words})
+      })
+      .catch((error: unknown) => this.#tools.log('debug', "podman's service did not start", {error: String(error)}))
+      .finally(() => this.#forget(starting))
+    return starting
+  }
+
+  /** Only this one: by the time that an old service is known to be gone, a new one may run. */
+  #forget(starting: Promise<Running>): void {
+    if (this.#running === starting) this.#running = undefined
+  }
+
+  async #unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+    const aborted = Promise.withResolvers<never>()
+    const abort = () => aborted.reject(this.aborted(signal))
+    signal.addEventListener('abort', abort, {once: true})
+    try {
+      if (signal.aborted) abort()
+      return await Promise.race([work, aborted.promise])
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
   }
 
   async #start(): Promise<Running> {
@@ -175,12 +201,16 @@ export class PodmanService {
       new this.#tools.undici.Pool('http://podman', {socketPath, connections: most, headersTimeout: 0, bodyTimeout: 0})
     try {
       const command = [this.#host.podmanPath, ...this.globalArguments, 'system', 'service', '--time', '0', `unix://${socketPath}`]
-      const service = await startService({tools: this.#tools, command, env: this.#places.env, socketPath, signal})
+      const {env, run: workingDirectory} = this.#places
+      const service = await startService({tools: this.#tools, command, env, workingDirectory, socketPath, signal})
       const [commands, waits] = [connections(COMMANDS_AT_ONCE), connections(WAITS_AT_ONCE)]
-      const running: Running = {process: service, commands, waits, limits: undefined}
-      this.#forgetWhenEnded(running)
-      await this.#untilAnswering(running, signal)
-      return running
+      try {
+        await this.#untilAnswering(commands, signal)
+      } catch (error) {
+        await Promise.all([commands.destroy(), waits.destroy(), service.end()])
+        throw error
+      }
+      return {process: service, commands, waits, limits: undefined}
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
       throw new this.#tools.CreoError('runtime_missing', `podman's service does not start: ${why}`, {
@@ -190,24 +220,14 @@ export class PodmanService {
     }
   }
 
-  #forgetWhenEnded(running: Running): void {
-    running.process.ended
-      .then((words) => {
-        this.#running = undefined
-        if (!this.#closed) this.#tools.log('warn', "podman's service ended; the next request starts another", {stderr: words})
-      })
-      .catch((error: unknown) => this.#tools.log('error', "podman's service ended", {error: String(error)}))
-  }
-
   /** Its socket is there a moment before it listens. */
-  async #untilAnswering(running: Running, signal: AbortSignal): Promise<void> {
+  async #untilAnswering(commands: Pool, signal: AbortSignal): Promise<void> {
     for (let attempt = 0; attempt < CONNECT_ATTEMPTS; attempt++) {
-      const answer = await running.commands.request({path: '/_ping', method: 'GET', signal}).catch(() => undefined)
+      const answer = await commands.request({path: '/_ping', method: 'GET', signal}).catch(() => undefined)
       await answer?.body.dump()
       if (answer?.statusCode === 200) return
       await delay(CONNECT_RETRY_MS, undefined, {signal})
     }
-    await running.process.end()
     throw new Error('it does not answer')
   }
 }

@@ -1,7 +1,8 @@
-import {watch} from 'node:fs'
-import {basename, dirname} from 'node:path'
+import {access} from 'node:fs/promises'
+import {dirname} from 'node:path'
 import {createInterface} from 'node:readline'
 import type {RuntimeTools} from 'creo/runtime'
+import {DirectoryChanges} from './directory-changes.ts'
 
 /** A `podman system service` that listens on `socketPath`, or will in a moment. */
 export interface ServiceProcess {
@@ -39,14 +40,17 @@ export async function startService(options: {
   readonly tools: RuntimeTools
   readonly command: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Containers' monitors leave small files in it. */
+  readonly workingDirectory: string
   readonly socketPath: string
   readonly signal: AbortSignal
 }): Promise<ServiceProcess> {
-  const {tools, command, env, socketPath, signal} = options
+  const {tools, command, env, workingDirectory, socketPath, signal} = options
   const appeared = socketAppears(socketPath, signal)
   const supervisor = tools.execa('/bin/sh', ['-c', SUPERVISOR, 'creo-podman', socketPath, ...command], {
     env,
     extendEnv: false,
+    cwd: workingDirectory,
     stdin: 'pipe',
     buffer: false,
     reject: false,
@@ -60,8 +64,7 @@ export async function startService(options: {
   const ended = supervisor.then(() => tail.trim())
   const end = async () => {
     supervisor.stdin.end()
-    const group = supervisor.pid
-    const late = setTimeout(() => group !== undefined && process.kill(-group, 'SIGKILL'), CLOSE_TIMEOUT_MS)
+    const late = setTimeout(() => killGroup(supervisor.pid), CLOSE_TIMEOUT_MS)
     await ended
     clearTimeout(late)
   }
@@ -79,6 +82,15 @@ export async function startService(options: {
   }
 }
 
+/** A group that has just ended by itself is no failure. */
+function killGroup(group: number | undefined): void {
+  try {
+    if (group !== undefined) process.kill(-group, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 async function firstNumber(stdout: NodeJS.ReadableStream): Promise<number> {
   const lines = createInterface({input: stdout})
   for await (const line of lines) return Number(line)
@@ -86,14 +98,17 @@ async function firstNumber(stdout: NodeJS.ReadableStream): Promise<number> {
 }
 
 /** Resolves when a file of that name is in its directory. */
-function socketAppears(path: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const watcher = watch(dirname(path), {signal}, (_event, name) => {
-      if (name !== basename(path)) return
-      watcher.close()
-      resolve()
-    })
-    watcher.on('error', reject)
-    signal.addEventListener('abort', () => reject(signal.reason), {once: true})
-  })
+async function socketAppears(path: string, signal: AbortSignal): Promise<void> {
+  const changed = new DirectoryChanges(dirname(path))
+  try {
+    while (
+      !(await access(path).then(
+        () => true,
+        () => false
+      ))
+    )
+      await changed.next(signal)
+  } finally {
+    changed.close()
+  }
 }
