@@ -1,12 +1,14 @@
 import {mkdir} from 'node:fs/promises'
+import {setTimeout as delay} from 'node:timers/promises'
 import {fileURLToPath} from 'node:url'
 import type {ContainerRuntime, ImageLayout, InstanceSpec, InstanceTier, RuntimeInstance, RuntimeProbe, RuntimeTools} from 'creo/runtime'
 import {containerSpec, ID_LABEL, LABELS_LABEL} from './container-spec.ts'
 import {detectHost, type Host} from './host.ts'
-import {ImageStore} from './image-store.ts'
+import {ImageStore, type PreparedImage} from './image-store.ts'
 import {clearAway, layOut, type Places} from './places.ts'
 import {PodmanInstance} from './podman-instance.ts'
 import {PodmanService} from './podman-service.ts'
+import type {ProcessLimits} from './process-limits.ts'
 import {SocketDirectories} from './socket-directory.ts'
 
 const SECCOMP_PATH = fileURLToPath(new URL('../assets/seccomp.json', import.meta.url))
@@ -15,6 +17,8 @@ const LABELS_MAX = 16
 const MAJOR_MIN = 4
 /** A create or start that was begun is waited for, so that it can be undone. */
 const COMMAND_TIMEOUT_MS = 60_000
+const REMOVAL_RETRY_MS = 10_000
+const REMOVALS_MAX = 360
 
 /** @throws {CreoError} `runtime_missing` when podman or what it needs is not installed. */
 export async function createPodmanRuntime(tools: RuntimeTools): Promise<ContainerRuntime> {
@@ -71,8 +75,18 @@ class PodmanRuntime implements ContainerRuntime {
     const image = await this.#images.find(spec.imageDigest)
     const limits = await this.#service.limits()
     if (signal.aborted) throw this.#service.aborted(signal)
-    await this.#directories.claim(spec.id)
+    if (this.#starting.has(spec.id)) throw this.#directories.taken(spec.id)
+    // Before anything of it is there, so that a list meanwhile does not take it for a leftover.
     this.#starting.add(spec.id)
+    try {
+      await this.#directories.claim(spec.id)
+      return await this.#startClaimed(spec, image, limits, signal)
+    } finally {
+      this.#starting.delete(spec.id)
+    }
+  }
+
+  async #startClaimed(spec: InstanceSpec, image: PreparedImage, limits: ProcessLimits, signal: AbortSignal): Promise<RuntimeInstance> {
     try {
       await this.#create(
         spec,
@@ -90,11 +104,26 @@ class PodmanRuntime implements ContainerRuntime {
       )
       return this.#adopt(spec.id, spec.labels, 'running')
     } catch (error) {
-      await this.#adopt(spec.id, spec.labels, 'created').remove()
+      const half = this.#adopt(spec.id, spec.labels, 'created')
+      await half.remove().catch((failure: unknown) => this.#removeLater(half, failure))
       throw error
-    } finally {
-      this.#starting.delete(spec.id)
     }
+  }
+
+  /** What can't be removed now must not run on unseen: it is listed, and tried again until it is gone. */
+  #removeLater(half: PodmanInstance, failure: unknown): void {
+    this.#tools.log('error', 'a start that failed could not be undone yet', {instance: half.id, error: String(failure)})
+    const again = async (): Promise<void> => {
+      for (let attempt = 0; attempt < REMOVALS_MAX && !this.#service.closed; attempt++) {
+        await delay(REMOVAL_RETRY_MS, undefined, {ref: false})
+        const removed = await half.remove().then(
+          () => true,
+          () => false
+        )
+        if (removed) return
+      }
+    }
+    again().catch((error: unknown) => this.#tools.log('error', 'a failed start is left behind', {instance: half.id, error: String(error)}))
   }
 
   async list(signal: AbortSignal): Promise<readonly RuntimeInstance[]> {

@@ -52,9 +52,13 @@ export class SocketDirectories {
   async claim(id: string): Promise<void> {
     await mkdir(this.path(id), {mode: this.#host.rootful ? 0o700 : 0o777}).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code !== 'EEXIST') throw this.#service.failure(`The directory ${this.path(id)} can't be made.`, cause)
-      throw new this.#tools.CreoError('conflict', `An instance "${id}" is already there.`, {hint: 'Stop it, or choose another id.', cause})
+      throw this.taken(id, cause)
     })
     await mkdir(dirname(this.logPath(id)), {recursive: true, mode: 0o700})
+  }
+
+  taken(id: string, cause?: unknown): Error {
+    return new this.#tools.CreoError('conflict', `An instance "${id}" is already there.`, {hint: 'Stop it, or choose another id.', cause})
   }
 
   /** With root: a file system of its own, owned by the function's user, so that filling it fills nothing else. */
