@@ -1,6 +1,6 @@
 // The function that the runtime contract starts: says what it was given, and does on request what a hostile function would.
 import {spawn, spawnSync} from 'node:child_process'
-import {readFileSync, writeFileSync} from 'node:fs'
+import {readFileSync, watch, writeFileSync} from 'node:fs'
 import {createServer} from 'node:http'
 import {connect} from 'node:net'
 import {networkInterfaces} from 'node:os'
@@ -27,6 +27,7 @@ const actions = {
   '/write': ({path}) => attempt(() => writeFileSync(path, 'x')),
   '/status': () => readFileSync('/proc/self/status', 'utf8'),
   '/ids': () => readFileSync('/proc/self/uid_map', 'utf8'),
+  '/watch': ({path}) => attempt(() => watch(path).close()),
   '/interfaces': () => attempt(() => Object.keys(networkInterfaces())),
   '/unshare': () => spawnSync('/app/unshare', ['--user', process.execPath, '--version'], {encoding: 'utf8'}).stderr,
   '/proxy': ({to}) => throughProxy(to)
