@@ -27,8 +27,12 @@ const keyFileSchema = z.strictObject({publicKey: publicKeySchema, privateKey: z.
 
 const publicKeys = new LRUCache<string, KeyObject>({max: PUBLIC_KEYS_CACHED_MAX})
 
+/** People type public keys, and a command line takes one that starts with a hyphen for a flag: of 64 keys that one is not kept. */
 export function generateKeyPair(): KeyPair {
-  return keyPairOf(generateKeyPairSync('ed25519').privateKey)
+  let pair: KeyPair
+  do pair = keyPairOf(generateKeyPairSync('ed25519').privateKey)
+  while (pair.publicKey.startsWith('-'))
+  return pair
 }
 
 /** The pair that belongs to a private key. */

@@ -70,6 +70,11 @@ describe('key files', () => {
   })
   afterAll(() => rm(directory, {recursive: true}))
 
+  it('never start with a hyphen, which a command line would take for a flag', () => {
+    const first = Array.from({length: 1000}, () => generateKeyPair().publicKey[0])
+    expect(first).not.toContain('-')
+  })
+
   it('are made once, readable by their owner alone, and read back as the same key', async () => {
     const path = join(directory, 'deep', 'a.json')
     const [one, two] = await Promise.all([loadOrCreateKeyFile(path), loadOrCreateKeyFile(path)])
