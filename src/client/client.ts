@@ -63,6 +63,12 @@ export class Client extends Reads {
     return this.#connection.nowMs()
   }
 
+  /** The coordinator's time, compared once: for a time that goes into a command, which is refused when our clock is wrong. */
+  async networkNowMs(): Promise<number> {
+    await this.#connection.compareClock()
+    return this.nowMs()
+  }
+
   network(signal?: AbortSignal): Promise<z.output<typeof networkViewSchema>> {
     return this.#connection.ask(networkViewSchema, {path: '/v1/network', signal})
   }

@@ -17,6 +17,7 @@ const CLOCK_MENDED_MIN_MS = 1000
 
 /** A rejection is journaled without advice; this is the one thing to do about each. */
 const REJECTION_HINTS: Readonly<Record<string, string>> = {
+  invalid_input: 'Mend that value and run the same command again.',
   insufficient_funds: 'creo account balance',
   supply_exceeded: 'creo incentive list',
   volume_limit: 'creo incentive list shows what is left; some is free again within the hour.',

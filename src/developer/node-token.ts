@@ -17,7 +17,7 @@ export async function createNodeToken(
     throw new CreoError('invalid_input', 'A token is good for one second to thirty days.', {hint: 'For example --expires 24h.'})
   }
   const token = joinToken(account.id, randomBytes(TOKEN_BYTES).toString('base64url'))
-  const expiresAtMs = client.nowMs() + lifetimeMs
+  const expiresAtMs = (await client.networkNowMs()) + lifetimeMs
   await client.submit({type: 'node.token', tokenHash: sha256Hex(token), expiresAtMs})
   return {token, expiresAtMs}
 }

@@ -39,7 +39,7 @@ export async function placeOrder(context: AccountContext, input: OrderInput, sig
   const units = await findIncentive(context, input.incentive, signal)
   const lots = lotsFrom(input.amount, units)
   const priceMicroGutta = input.price === undefined ? await protectionPrice(context, input, signal) : priceFrom(input.price, units)
-  const expiry = expiryOf(context, input)
+  const expiry = await expiryOf(context, input)
   const {side, kind, timeInForce} = input
   const {seq} = await context.client.submit({
     type: 'order.place',
@@ -122,9 +122,9 @@ async function protectionPrice(context: AccountContext, input: OrderInput, signa
   return Math.max(1, Math.floor((best.priceMicroGutta / 100) * percent))
 }
 
-function expiryOf({client}: AccountContext, {timeInForce, lifetimeMs}: OrderInput): {expiresAtMs?: number} {
+async function expiryOf({client}: AccountContext, {timeInForce, lifetimeMs}: OrderInput): Promise<{expiresAtMs?: number}> {
   if ((timeInForce === 'GTT') !== (lifetimeMs !== undefined)) {
     throw new CreoError('usage', '--tif GTT and --expires belong together.', {hint: 'For example --tif GTT --expires 1h.'})
   }
-  return lifetimeMs === undefined ? {} : {expiresAtMs: client.nowMs() + lifetimeMs}
+  return lifetimeMs === undefined ? {} : {expiresAtMs: (await client.networkNowMs()) + lifetimeMs}
 }

@@ -44,17 +44,20 @@ export function authenticate(
   }
 }
 
+const BODY_HINT = 'Mend that value, sign the command again, and send it under a new idempotency key.'
+
 function decodeCommandBody(text: string): CommandBody {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new CreoError('invalid_input', 'The body of the command is not JSON.', {cause})
+    throw new CreoError('invalid_input', 'The body of the command is not JSON.', {hint: BODY_HINT, cause})
   }
   const parsed = commandBodySchema.safeParse(value)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   throw new CreoError('invalid_input', `The command's ${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'is not valid'}.`, {
+    hint: BODY_HINT,
     cause: parsed.error
   })
 }
