@@ -64,7 +64,7 @@ async function runStep(step: TourStep, tour: Parameters<typeof runTour>[1], numb
     found: (text) => said.push(text)
   }
   const startedAtMs = performance.now()
-  const facts = await tour.progress.step(`${number}  ${step.title}`, () => step.run(world))
+  const facts = await tour.progress.step(`${number}  ${step.title}`, () => runUnlessInterrupted(step, world))
   for (const command of commands) tour.progress.say(`       $ creo ${command}`)
   for (const text of said) tour.progress.say(`       ${text}`)
   return {
@@ -73,6 +73,16 @@ async function runStep(step: TourStep, tour: Parameters<typeof runTour>[1], numb
     ms: Math.round(performance.now() - startedAtMs),
     commands: commands.map((command) => `creo ${command}`),
     facts
+  }
+}
+
+/** What was cut off by Ctrl-C did not fail. */
+async function runUnlessInterrupted(step: TourStep, world: TourWorld): Promise<Facts> {
+  try {
+    return await step.run(world)
+  } catch (error) {
+    world.signal.throwIfAborted()
+    throw error
   }
 }
 
