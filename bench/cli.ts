@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {fileURLToPath} from 'node:url'
-import {type Figure, figure} from './form.ts'
+import {type Figure, figure, ratios} from './form.ts'
 import type {Bench} from './run.ts'
 
 const ROUNDS = 25
@@ -42,8 +42,4 @@ async function startMs(args: readonly string[], signal: AbortSignal): Promise<nu
   const [exitCode] = (await once(child, 'exit')) as [number | null]
   if (exitCode !== 0) throw new Error(`${args.join(' ')} ended with exit code ${exitCode}`)
   return performance.now() - startedAtMs
-}
-
-function ratios(ours: readonly number[], peer: readonly number[]): number[] {
-  return ours.map((ms, round) => ms / (peer[round] ?? ms))
 }

@@ -59,6 +59,11 @@ export function median(sorted: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2
 }
 
+/** Ours by the peer's, round by round: rounds lie side by side in time, so that what else the machine did falls on both. */
+export function ratios(ours: readonly number[], peer: readonly number[]): number[] {
+  return ours.map((value, round) => value / (peer[round] ?? Number.NaN))
+}
+
 /** Puts the machine and the commit beside the figures. */
 export function report(bench: string, figures: readonly Figure[]): BenchReport {
   const [cpu] = cpus()

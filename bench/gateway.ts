@@ -5,54 +5,57 @@ import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {z} from 'zod'
-import {type Figure, figure, type Goal} from './form.ts'
-import {type LoadResult, load, type Workload} from './gateway/load.ts'
-import {startFunction, startProxy} from './gateway/nginx.ts'
+import {type Figure, figure, type Goal, ratios} from './form.ts'
+import {LARGE_BYTES, SMALL_BYTES} from './function/build.ts'
+import {type Server, serveFunction} from './function/serve.ts'
+import {checkAnswer, type LoadResult, load, type Workload} from './gateway/load.ts'
+import {startNginx} from './gateway/nginx.ts'
 import type {Setup} from './gateway/roles.ts'
 import type {Bench} from './run.ts'
 
-const ROUNDS = 3
-const SECONDS = 3
+const ROUNDS = 5
+const SECONDS = 2
 const WARM_UP_SECONDS = 2
 const CONNECTIONS = 64
 /** The kernel counts CPU time in these. */
 const TICK_US = 1_000_000 / Number(execFileSync('getconf', ['CLK_TCK'], {encoding: 'utf8'}))
 
-const small: Workload = {name: '100B', path: '/', bodyBytes: 0}
+const small: Workload = {name: '100B', path: '/', bodyBytes: 0, answerBytes: SMALL_BYTES}
 const workloads: readonly {readonly workload: Workload; readonly goal: Goal}[] = [
   {workload: small, goal: {atLeast: 0.45}},
-  {workload: {name: '64KiB', path: '/large', bodyBytes: 0}, goal: {atLeast: 0.75}},
-  {workload: {name: 'post1KiB', path: '/', bodyBytes: 1024}, goal: {atLeast: 0.45}}
+  {workload: {name: '64KiB', path: '/large', bodyBytes: 0, answerBytes: LARGE_BYTES}, goal: {atLeast: 0.75}},
+  {workload: {name: 'post1KiB', path: '/', bodyBytes: 1024, answerBytes: SMALL_BYTES}, goal: {atLeast: 0.45}}
 ]
 
-interface Target {
-  readonly pid: number
-  readonly url: string
-}
+type Target = Pick<Server, 'pid' | 'port'>
 interface Measured extends LoadResult {
   readonly cpuUsPerRequest: number
 }
 
 /**
- * The gateway with everything on, through the real tunnel and a miner's byte pipe to a static binary on a unix socket, beside one
- * nginx worker in front of the same binary; in turns, on the same cores, with the load generator on them as well.
+ * The gateway with everything on, in a process of its own, through the real tunnel and the miner's byte pipe, in another, to a static
+ * binary on a unix socket, in a third; beside one nginx worker in front of the same binary. In turns, on the same cores, with the load
+ * generator on them as well.
  */
 export const measure: Bench['measure'] = async ({signal, say}) => {
   const directory = await mkdtemp(join(tmpdir(), 'creo-bench-'))
   const stops: (() => Promise<void>)[] = []
   try {
     const functionSocket = join(directory, 'function.sock')
-    const backend = await startFunction(directory, functionSocket)
+    const backend = await serveFunction(functionSocket, signal)
     stops.push(backend.stop)
-    const nginx = await startProxy(directory, functionSocket)
+    const nginx = await startNginx(directory, functionSocket)
     stops.push(nginx.stop)
     const gateway = await startGateway(directory, functionSocket, stops)
     const ask = async (target: Target, workload: Workload, connections: number, seconds = SECONDS): Promise<Measured> => {
       const before = await cpuUs(target.pid)
-      const result = await load({url: target.url, workload, connections, seconds, directory, signal})
+      const result = await load({port: target.port, workload, connections, seconds, directory, signal})
       return {...result, cpuUsPerRequest: ((await cpuUs(target.pid)) - before) / result.requests}
     }
-    for (const target of [gateway, nginx]) await ask(target, small, CONNECTIONS, WARM_UP_SECONDS)
+    for (const {workload} of workloads) {
+      for (const {port} of [gateway, nginx, backend]) await checkAnswer({port, workload, signal})
+      for (const target of [gateway, nginx]) await ask(target, workload, CONNECTIONS, WARM_UP_SECONDS)
+    }
     say(`${ROUNDS} rounds of ${SECONDS} s each, ${CONNECTIONS} connections, gateway and nginx in turns.`)
     const figures: Figure[] = []
     for (const {workload, goal} of workloads) figures.push(...(await throughput({ask, gateway, nginx, workload, goal})))
@@ -79,15 +82,14 @@ async function throughput(options: {
     ours.push(await ask(gateway, workload, CONNECTIONS))
     peers.push(await ask(nginx, workload, CONNECTIONS))
   }
-  const of = (results: readonly Measured[], pick: (result: Measured) => number): number[] => results.map(pick)
-  const rates = of(ours, (result) => result.perSecond)
-  const peerRates = of(peers, (result) => result.perSecond)
-  const cpu = of(ours, (result) => result.cpuUsPerRequest)
-  const peerCpu = of(peers, (result) => result.cpuUsPerRequest)
+  const rates = ours.map((result) => result.perSecond)
+  const peerRates = peers.map((result) => result.perSecond)
+  const cpu = ours.map((result) => result.cpuUsPerRequest)
+  const peerCpu = peers.map((result) => result.cpuUsPerRequest)
   const {name} = workload
   const figures = [
     figure({name: `rps.${name}.vs_nginx`, unit: 'ratio', samples: ratios(rates, peerRates), goal}),
-    figure({name: `rps.${name}`, unit: '1/s', samples: rates}),
+    figure({name: `rps.${name}.creo`, unit: '1/s', samples: rates}),
     figure({name: `rps.${name}.nginx`, unit: '1/s', samples: peerRates})
   ]
   if (workload !== small) return figures
@@ -102,20 +104,18 @@ async function throughput(options: {
 /** What the way through gateway, tunnel and miner adds to asking the function itself. */
 async function addedLatency(options: {readonly ask: Ask; readonly gateway: Target; readonly backend: Target}): Promise<Figure[]> {
   const {ask, gateway, backend} = options
-  const p50: number[] = []
-  const p99: number[] = []
+  const p50: [number, number][] = []
+  const p99: [number, number][] = []
   for (let round = 0; round < ROUNDS; round += 1) {
-    p50.push((await ask(gateway, small, 1)).p50Ms - (await ask(backend, small, 1)).p50Ms)
-    p99.push((await ask(gateway, small, CONNECTIONS)).p99Ms - (await ask(backend, small, CONNECTIONS)).p99Ms)
+    p50.push([(await ask(gateway, small, 1)).p50Ms, (await ask(backend, small, 1)).p50Ms])
+    p99.push([(await ask(gateway, small, CONNECTIONS)).p99Ms, (await ask(backend, small, CONNECTIONS)).p99Ms])
   }
-  return [
-    figure({name: 'added_p50_ms.c1', unit: 'ms', samples: p50, goal: {atMost: 1}}),
-    figure({name: 'added_p99_ms.c64', unit: 'ms', samples: p99, goal: {atMost: 15}})
+  const added = (name: string, pairs: readonly [number, number][], goal: Goal): Figure[] => [
+    figure({name: `added_${name}`, unit: 'ms', samples: pairs.map(([through, direct]) => through - direct), goal}),
+    figure({name: `${name}.creo`, unit: 'ms', samples: pairs.map(([through]) => through)}),
+    figure({name: `${name}.function`, unit: 'ms', samples: pairs.map(([, direct]) => direct)})
   ]
-}
-
-function ratios(ours: readonly number[], peer: readonly number[]): number[] {
-  return ours.map((value, round) => value / (peer[round] ?? value))
+  return [...added('p50_ms.c1', p50, {atMost: 1}), ...added('p99_ms.c64', p99, {atMost: 15})]
 }
 
 async function startGateway(directory: string, functionSocket: string, stops: (() => Promise<void>)[]): Promise<Target> {
@@ -136,7 +136,7 @@ async function startGateway(directory: string, functionSocket: string, stops: ((
   const miner = startProcess(new URL('./gateway/miner-process.ts', import.meta.url), {...setup, tunnelUrl})
   stops.push(() => stopProcess(miner))
   await once(miner, 'message')
-  return {pid: gateway.pid ?? 0, url: publicUrl}
+  return {pid: gateway.pid ?? 0, port: Number(new URL(publicUrl).port)}
 }
 
 function startProcess(file: URL, setup: Setup): ChildProcess {

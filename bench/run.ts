@@ -1,5 +1,6 @@
 import {readdirSync} from 'node:fs'
 import {parseArgs} from 'node:util'
+import {errorBlock, errorJson, exitCodeOf, toCreoError} from '../src/cli/error-words.ts'
 import {type Figure, renderReport, report} from './form.ts'
 
 /** Files of this folder that are no bench. */
@@ -28,10 +29,23 @@ async function runBench(name: string): Promise<void> {
   const interrupt = (): void => interruption.abort()
   process.once('SIGINT', interrupt)
   process.once('SIGTERM', interrupt)
-  const {measure} = (await import(`./${name}.ts`)) as Bench
-  const figures = await measure({signal: interruption.signal, say: (text) => void process.stderr.write(`${text}\n`)})
-  const result = report(name, figures)
-  process.stdout.write(`${values.json ? JSON.stringify(result, null, 2) : renderReport(result)}\n`)
-  process.off('SIGINT', interrupt)
-  process.off('SIGTERM', interrupt)
+  try {
+    const {measure} = (await import(`./${name}.ts`)) as Bench
+    const figures = await measure({signal: interruption.signal, say: (text) => void process.stderr.write(`${text}\n`)})
+    const result = report(name, figures)
+    process.stdout.write(`${values.json ? JSON.stringify(result, null, 2) : renderReport(result)}\n`)
+  } catch (error) {
+    sayError(error, {commandLine: `npm run bench -- ${name}`, interrupted: interruption.signal.aborted})
+  } finally {
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
+  }
+}
+
+/** In creo's words; a fault of the bench itself, with where it happened. */
+function sayError(error: unknown, context: {readonly commandLine: string; readonly interrupted: boolean}): void {
+  const said = toCreoError(error, context)
+  if (values.json) process.stdout.write(`${JSON.stringify(errorJson(said))}\n`)
+  process.stderr.write(errorBlock(said, {debug: said.code === 'internal'}))
+  process.exitCode = exitCodeOf(said)
 }

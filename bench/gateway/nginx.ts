@@ -4,56 +4,36 @@ import {mkdir, writeFile} from 'node:fs/promises'
 import {type AddressInfo, connect, createServer} from 'node:net'
 import {join} from 'node:path'
 import {setTimeout as wait} from 'node:timers/promises'
+import type {Server} from '../function/serve.ts'
 
+/** As many as the load has. */
+const KEPT_CONNECTIONS = 64
 const READY_TRIES_MAX = 200
 const READY_PAUSE_MS = 25
-export const SMALL = 'x'.repeat(100)
-export const LARGE_BYTES = 64 * 1024
 
-export interface NginxProcess {
-  readonly pid: number
-  readonly url: string
-  stop(): Promise<void>
-}
-
-/** The function of the bench: a static binary that answers at once, on a unix socket and, for comparison, on loopback. */
-export async function startFunction(directory: string, socketPath: string): Promise<NginxProcess> {
-  const root = join(directory, 'files')
-  await mkdir(root, {recursive: true})
-  await writeFile(join(root, 'large'), Buffer.alloc(LARGE_BYTES, 'x'))
-  const locations = `root ${root}; location = /large {} location / { return 200 "${SMALL}"; }`
-  return await startNginx(directory, 'function', (port) => `server { listen unix:${socketPath}; listen 127.0.0.1:${port}; ${locations} }`)
-}
-
-/** The peer: one worker as a reverse proxy to the same function, with connections kept. */
-export async function startProxy(directory: string, socketPath: string): Promise<NginxProcess> {
+/** The peer: one nginx worker as a reverse proxy to the same function, with connections kept; a process of our own, never the service. */
+export async function startNginx(directory: string, socketPath: string): Promise<Server> {
   const proxy = 'location / { proxy_pass http://function; proxy_http_version 1.1; proxy_set_header Connection ""; }'
-  return await startNginx(
-    directory,
-    'proxy',
-    (port) => `upstream function { server unix:${socketPath}; keepalive 64; } server { listen 127.0.0.1:${port}; ${proxy} }`
-  )
-}
-
-async function startNginx(directory: string, name: string, serverOf: (port: number) => string): Promise<NginxProcess> {
-  const prefix = join(directory, name)
+  const forever = 'keepalive_requests 1000000000; keepalive_timeout 300;'
+  const upstream = `upstream function { server unix:${socketPath}; keepalive ${KEPT_CONNECTIONS}; ${forever} }`
+  const prefix = join(directory, 'nginx')
   await mkdir(prefix, {recursive: true})
   const port = await freePort()
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${prefix}/${kind};`).join(' ')
-  const http = `access_log off; keepalive_requests 1000000000; keepalive_timeout 300; ${paths} ${serverOf(port)}`
-  const config = `daemon off; master_process off; pid ${prefix}/pid; error_log ${prefix}/error.log;
+  const http = `access_log off; ${forever} ${paths} ${upstream} server { listen 127.0.0.1:${port}; ${proxy} }`
+  const config = `daemon off; master_process off; pid ${prefix}/pid; error_log stderr;
 events { worker_connections 1024; }
 http { ${http} }
 `
   await writeFile(join(prefix, 'nginx.conf'), config)
-  const child = spawn('nginx', ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', join(prefix, 'error.log')], {
+  const child = spawn('nginx', ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', 'stderr'], {
     stdio: ['ignore', 'ignore', 'inherit']
   })
   const exited = once(child, 'exit')
-  await Promise.race([listens(port), exited.then(() => Promise.reject(new Error(`nginx did not start; see ${prefix}/error.log`)))])
+  await Promise.race([listens(port), exited.then(() => Promise.reject(new Error('nginx ended before it listened; it said why above')))])
   return {
     pid: child.pid ?? 0,
-    url: `http://127.0.0.1:${port}`,
+    port,
     stop: async () => {
       child.kill('SIGTERM')
       await exited

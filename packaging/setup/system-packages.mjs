@@ -1,3 +1,4 @@
+import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {findProgram, run} from './child.mjs'
 import {say, step} from './say.mjs'
 
@@ -8,14 +9,60 @@ const CONTAINER_PACKAGES = ['podman', 'runc', 'crun', 'netavark', 'aardvark-dns'
 /** Compilers with which a test rebuilds the static init for both architectures and compares it with the committed one. */
 const TEST_PACKAGES = ['musl-tools', 'gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross']
 
+/** Programs that only benches use, and the Debian packages that bring them. */
+const PROGRAM_PACKAGES = {
+  'musl-gcc': ['musl-tools', 'gcc'],
+  nginx: ['nginx-light'],
+  podman: CONTAINER_PACKAGES,
+  runc: ['runc'],
+  wrk: ['wrk']
+}
+/** Programs whose package also brings a service that starts by itself. */
+const SERVICES = ['nginx']
+/** Debian's way to say which services a package may start; it exits with 101 for "none". */
+const POLICY = '/usr/sbin/policy-rc.d'
+const POLICY_MARK = '# Written by the set-up of creo while it installs what a bench needs.'
+const DISABLE_TIMEOUT_MS = 30_000
+
+/**
+ * Makes sure that the programs a bench needs are there. A service that comes with one is neither started nor left to start at boot.
+ * @throws when one is missing and can't be installed: in one sentence what to install.
+ */
+export async function ensurePrograms(names) {
+  const missing = names.filter((name) => !findProgram(name))
+  if (missing.length === 0) return
+  const packages = [...new Set(missing.flatMap((name) => PROGRAM_PACKAGES[name]))]
+  const sentence = `This bench needs ${missing.join(' and ')}. Install ${missing.length > 1 ? 'them' : 'it'} with: ${howToInstall(packages)}`
+  if (!mayInstall()) throw new Error(sentence)
+  const installed = await step(`Installing what the bench needs (${missing.join(', ')})`, () => withoutServices(() => install(packages)))
+  for (const service of missing.filter((name) => SERVICES.includes(name))) {
+    await run('update-rc.d', [service, 'disable'], {quiet: true, timeoutMs: DISABLE_TIMEOUT_MS})
+  }
+  if (!installed || missing.some((name) => !findProgram(name))) throw new Error(sentence)
+}
+
+/** No service is started while `work` installs; a policy that the machine has already stays as it is. */
+async function withoutServices(work) {
+  const isOurs = writePolicy()
+  try {
+    return await work()
+  } finally {
+    if (isOurs) rmSync(POLICY, {force: true})
+  }
+}
+
+/** It forbids nothing once this process is gone, however it ended; one that was left behind is taken over. */
+function writePolicy() {
+  if (existsSync(POLICY) && !readFileSync(POLICY, 'utf8').includes(POLICY_MARK)) return false
+  writeFileSync(POLICY, `#!/bin/sh\n${POLICY_MARK}\nif kill -0 ${process.pid} 2>/dev/null; then exit 101; fi\nexit 0\n`, {mode: 0o755})
+  return true
+}
+
 /** Makes sure that podman is there, or says in one sentence what to install. creo itself says loudly when it must do without. */
 export async function ensureContainerRuntime() {
   if (findProgram('podman')) return true
-  const names = CONTAINER_PACKAGES.join(' ')
   if (!mayInstall()) {
-    say(
-      `No container runtime here. Install it with: ${aptThere() ? 'sudo apt-get install --no-install-recommends' : 'your package manager, on Debian: apt-get install'} ${names}`
-    )
+    say(`No container runtime here. Install it with: ${howToInstall(CONTAINER_PACKAGES)}`)
     return false
   }
   return step('Installing the container runtime (podman)', () => install(CONTAINER_PACKAGES))
@@ -27,6 +74,8 @@ export async function ensureTestTools() {
   await step('Installing the compilers for the static init', () => install(TEST_PACKAGES))
 }
 
+const howToInstall = (packages) =>
+  `${aptThere() ? 'sudo apt-get install --no-install-recommends' : 'your package manager, on Debian: apt-get install'} ${packages.join(' ')}`
 const aptThere = () => findProgram('apt-get') !== undefined
 const mayInstall = () => process.getuid?.() === 0 && aptThere()
 

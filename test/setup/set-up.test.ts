@@ -101,3 +101,21 @@ test('a service that a program leaves behind does not keep the set-up waiting', 
   expect({code, stdout}).toEqual({code: 0, stdout: expect.stringMatching(/^0 \d+\n$/)})
   process.kill(Number(stdout.split(' ')[1]), 'SIGKILL')
 })
+
+test('a bench whose programs are missing where nothing can be installed ends with one sentence that says what to install', async () => {
+  const {code, stdout, stderr} = await ended(
+    script(
+      `import {ensurePrograms} from '${SET_UP}system-packages.mjs'\nawait ensurePrograms(['wrk', 'nginx']).catch((error) => console.log(error.message))`,
+      {env: {...process.env, PATH: folder}}
+    )
+  )
+  expect({code, stderr}).toEqual({code: 0, stderr: ''})
+  expect(stdout).toMatch(/^This bench needs wrk and nginx\. Install them with: .*apt-get install wrk nginx-light\n$/)
+})
+
+test('a bench whose programs are there installs nothing and says nothing', async () => {
+  const {code, stdout, stderr} = await ended(
+    script(`import {ensurePrograms} from '${SET_UP}system-packages.mjs'\nawait ensurePrograms([])`, {env: {...process.env, PATH: folder}})
+  )
+  expect({code, stdout, stderr}).toEqual({code: 0, stdout: '', stderr: ''})
+})

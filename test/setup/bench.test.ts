@@ -1,0 +1,72 @@
+import {spawn} from 'node:child_process'
+import {fileURLToPath} from 'node:url'
+import {expect, test} from 'vitest'
+import {benchReportSchema, figure, ratios, renderReport, report} from '../../bench/form.ts'
+import {parseWrk} from '../../bench/gateway/load.ts'
+import {ended} from '../support/processes.ts'
+
+const RUN = fileURLToPath(new URL('../../bench/run.ts', import.meta.url))
+const WRK = `Running 2s test @ http://127.0.0.1:43563/large
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     7.03ms    3.03ms  30.95ms   90.36%
+    Req/Sec     9.21k     2.01k   12.34k    70.00%
+  Latency Distribution
+     50%  650.00us
+     75%    7.16ms
+     90%    9.02ms
+     99%    1.20s
+  18366 requests in 2.01s, 1.12GB read
+Requests/sec:   9124.27
+Transfer/sec:    571.58MB
+`
+
+test('a figure is the median of its rounds beside its goal', () => {
+  expect(figure({name: 'rps.vs_nginx', unit: 'ratio', samples: [0.5, 0.3, 0.4, 0.6], goal: {atLeast: 0.45}})).toEqual({
+    name: 'rps.vs_nginx',
+    unit: 'ratio',
+    value: 0.45,
+    min: 0.3,
+    max: 0.6,
+    rounds: 4,
+    goal: '≥ 0.45',
+    holds: true
+  })
+  expect(figure({name: 'cost', unit: 'ratio', samples: [5], goal: {atMost: 4}}).holds).toBe(false)
+  expect(figure({name: 'absolute', unit: 'ms', samples: [5]})).toMatchObject({goal: null, holds: null})
+})
+
+test('a ratio is taken round by round, since rounds lie side by side in time', () => {
+  expect(ratios([10, 40], [20, 40])).toEqual([0.5, 1])
+})
+
+test('a report without a peer for every round, or without figures, is refused', () => {
+  expect(() => report('gateway', [figure({name: 'rps', unit: 'ratio', samples: ratios([1], [])})])).toThrow()
+  expect(() => report('gateway', [])).toThrow()
+})
+
+test('a report says what was measured where, as JSON and as a table', () => {
+  const made = report('cli', [figure({name: 'version_ms', unit: 'ms', samples: [70, 80, 75], goal: {atMost: 100}})])
+  expect(benchReportSchema.parse(JSON.parse(JSON.stringify(made)))).toEqual(made)
+  expect(renderReport(made)).toMatch(/version_ms +75 +70 +80 +ms +3 +≤ 100 +yes/)
+})
+
+test('what wrk prints becomes numbers in milliseconds', () => {
+  expect(parseWrk(WRK, 65_536)).toEqual({requests: 18_366, perSecond: 9124.27, p50Ms: 0.65, p99Ms: 1200})
+})
+
+test.each([
+  ['statuses that are not 2xx', `${WRK}  Non-2xx or 3xx responses: 12\n`, 65_536],
+  ['broken connections', `${WRK}  Socket errors: connect 0, read 3, write 0, timeout 0\n`, 65_536],
+  ['answers that are too small', WRK, 70_000],
+  ['no answers', WRK.replace('18366 requests', '0 requests'), 65_536],
+  ['words that it does not know', 'unable to connect', 1]
+])('a load with %s measures nothing', (_what, text, answerBytes) => {
+  expect(() => parseWrk(text, answerBytes)).toThrow('wrk measured nothing that counts')
+})
+
+test('a bench that does not exist is refused with the ones that do', async () => {
+  const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, 'speed', '--json']))
+  expect({code, stdout}).toEqual({code: 2, stdout: ''})
+  expect(stderr).toMatch(/There is no bench "speed"[\s\S]*cli, coldstart, gateway, loop/)
+})
