@@ -24,6 +24,14 @@ export interface Node {
   readonly id: string
   readonly key: KeyPair
 }
+export interface ReceiptParts {
+  readonly gateway: KeyPair
+  readonly node: Node
+  readonly lease: {readonly id: string; readonly revision: string}
+  readonly window: number
+  readonly requests: number
+  readonly windowStartMs?: number
+}
 export interface Answer {
   readonly status: number
   /** Whatever JSON came; a test says what it expects of it. */
@@ -152,7 +160,7 @@ export class Actors {
     return key
   }
 
-  receipt(by: {gateway: KeyPair; node: Node; lease: {id: string; revision: string}; window: number; requests: number}): Receipt {
+  receipt(by: ReceiptParts): Receipt {
     const counts = {bytesIn: 10, bytesOut: 10}
     const signed = signProposal(
       {
@@ -163,7 +171,7 @@ export class Actors {
         revision: by.lease.revision,
         lease: by.lease.id,
         window: by.window,
-        windowStartMs: Date.now() - 1000,
+        windowStartMs: by.windowStartMs ?? Date.now() - 1000,
         windowMs: 1000,
         requests: by.requests,
         requestsFailed: 0,

@@ -1,6 +1,7 @@
+import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {joinToken} from '../../src/core/join-token.ts'
-import {generateKeyPair, type KeyPair, verifyText} from '../../src/identity/keys.ts'
+import {generateKeyPair, type KeyPair, loadKeyFile, verifyText} from '../../src/identity/keys.ts'
 import {type Actors, type Node, type Person, startWorld} from './coordinator-world.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
@@ -184,9 +185,11 @@ describe('what it answers', () => {
     expect(await (await fetch(`${actors.url}/metrics`)).text()).toContain('creo_ledger_sequence')
   })
 
-  it('who has something', async () => {
+  it('who has an account', async () => {
     const {json} = await actors.ask('GET', '/v1/accounts')
-    expect((json as unknown as {accounts: {name: string}[]}).accounts.map((account) => account.name)).toContain('colibris')
+    expect((json as unknown as {accounts: {name: string}[]}).accounts.map((account) => account.name)).toEqual(
+      expect.arrayContaining(['ann', 'colibris'])
+    )
   })
 
   it('why a node has no work', async () => {
@@ -267,5 +270,19 @@ describe('leases, tables and receipts', () => {
       ]
     })
     expect(((await waiting).json as unknown as {lines: {line: string}[]}).lines.map((each) => each.line)).toEqual(['hello'])
+  })
+
+  it('still pays what was served before a lease was ended, and journals nothing for what was after', async () => {
+    const {lease} = await actors.leased(node)
+    const served = actors.receipt({gateway, node, lease, window: 4, requests: 1})
+    const key = await loadKeyFile(join(world.folder.path, 'coordinator.key'))
+    const {seq, result} = await actors.apply('coordinator', key, {type: 'lease.end', lease: lease.id})
+    const headers = {'creo-after': String(seq)}
+    expect((await actors.ask('GET', `/v1/leases?node=${node.id}&status=ended`, {headers})).json).toMatchObject({
+      leases: [{id: lease.id, endsAtMs: result.endsAtMs}]
+    })
+    const late = actors.receipt({gateway, node, lease, window: 5, requests: 1, windowStartMs: Number(result.endsAtMs)})
+    const {json} = await actors.ask('POST', '/v1/receipts', {body: {receipts: [served, late]}})
+    expect(json).toMatchObject({answers: [{status: 'paid'}, {status: 'rejected', code: 'expired'}]})
   })
 })
