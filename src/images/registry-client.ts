@@ -1,12 +1,10 @@
 import {open} from 'node:fs/promises'
 import {CreoError} from '../core/errors.ts'
+import {CHUNK_BYTES_FIRST, nextChunkBytes} from './chunk-size.ts'
 import type {Digest} from './digest.ts'
 import {layoutBlobPath, readLayoutBlob, readLayoutRoot} from './layout.ts'
 import {type Descriptor, parseManifest} from './oci.ts'
 import {dropBody, errorOf, expectStatus, type RegistryAddress, send, withRetries} from './registry-http.ts'
-
-/** Bytes held in memory while a blob is sent, and lost when the connection is. */
-const CHUNK_BYTES = 8 * 2 ** 20
 
 export interface TransferProgress {
   readonly doneBytes: number
@@ -118,12 +116,21 @@ interface Session {
 async function pushBlob(options: PushImageOptions, blob: Descriptor, advance: (bytes: number) => void): Promise<void> {
   let session: Session | undefined
   let furthest = 0
+  let chunkBytes = CHUNK_BYTES_FIRST
+  const reached = (offset: number): void => {
+    if (offset <= furthest) return
+    advance(offset - furthest)
+    furthest = offset
+  }
   const attempt = async (): Promise<void> => {
     session = session ? await resumeSession(options, session) : await openSession(options)
+    reached(session.offset)
     while (session.offset < blob.size) {
-      session = await sendChunk(options, blob, session)
-      advance(Math.max(0, session.offset - furthest))
-      furthest = Math.max(furthest, session.offset)
+      const startedAtMs = performance.now()
+      const size = Math.min(chunkBytes, blob.size - session.offset)
+      session = await sendChunk(options, blob, session, size)
+      reached(session.offset)
+      chunkBytes = nextChunkBytes(chunkBytes, performance.now() - startedAtMs)
     }
     const target = `${session.location}${session.location.includes('?') ? '&' : '?'}digest=${encodeURIComponent(blob.digest)}`
     const response = await send(options, {method: 'PUT', target, signal: options.signal})
@@ -149,26 +156,34 @@ async function resumeSession(options: PushImageOptions, session: Session): Promi
   return {location: locationOf(response.headers, session.location), offset: offsetOf(response.headers)}
 }
 
-async function sendChunk(options: PushImageOptions, blob: Descriptor, session: Session): Promise<Session> {
-  const body = await readChunk(layoutBlobPath(options.layoutDirectory, blob.digest), session.offset, blob)
+async function sendChunk(options: PushImageOptions, blob: Descriptor, session: Session, bytes: number): Promise<Session> {
+  const body = await readChunk(layoutBlobPath(options.layoutDirectory, blob.digest), {offset: session.offset, bytes}, blob)
   const headers = {
     'content-type': 'application/octet-stream',
     'content-range': `${session.offset}-${session.offset + body.length - 1}`
   }
   const response = await send(options, {method: 'PATCH', target: session.location, headers, body, signal: options.signal})
+  if (response.statusCode === 416) {
+    await dropBody(response)
+    // What an earlier attempt sent has come after all: the next attempt asks how far.
+    throw new CreoError('unavailable', `The registry has come to another byte of ${blob.digest} than was thought.`)
+  }
   await expectStatus(response, [202], `The blob ${blob.digest} was not taken`)
   await dropBody(response)
   return {location: locationOf(response.headers, session.location), offset: session.offset + body.length}
 }
 
-async function readChunk(path: string, offset: number, blob: Descriptor): Promise<Buffer> {
+async function readChunk(
+  path: string,
+  {offset, bytes}: {readonly offset: number; readonly bytes: number},
+  blob: Descriptor
+): Promise<Buffer> {
   const file = await open(path, 'r').catch((cause: unknown) => {
     throw new CreoError('image_missing', `The image layout lacks ${blob.digest}.`, {hint: 'Build the image again.', cause})
   })
   try {
-    const wanted = Math.min(CHUNK_BYTES, blob.size - offset)
-    const {buffer, bytesRead} = await file.read(Buffer.alloc(wanted), 0, wanted, offset)
-    if (bytesRead === wanted) return buffer
+    const {buffer, bytesRead} = await file.read(Buffer.alloc(bytes), 0, bytes, offset)
+    if (bytesRead === bytes) return buffer
     throw new CreoError('digest_mismatch', `${blob.digest} in the image layout is too short.`, {hint: 'Build the image again.'})
   } finally {
     await file.close()

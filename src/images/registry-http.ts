@@ -20,6 +20,8 @@ export interface RegistryAddress {
 
 export const ATTEMPTS_MAX = 5
 const HEADERS_TIMEOUT_MS = 30_000
+/** A line that carries less is not worth waiting for. */
+const LINE_BYTES_PER_SECOND_MIN = 10_000
 const BODY_IDLE_TIMEOUT_MS = 60_000
 const ERROR_BODY_BYTES_MAX = 64 * 1024
 const RETRY_FIRST_MS = 100
@@ -43,13 +45,18 @@ export async function send(address: RegistryAddress, options: RegistryRequest): 
       headers: {...options.headers, ...authorization},
       body: options.body ?? null,
       signal: options.signal,
-      headersTimeout: HEADERS_TIMEOUT_MS,
+      headersTimeout: answerTimeoutMs(options.body?.length ?? 0),
       bodyTimeout: BODY_IDLE_TIMEOUT_MS,
       ...(address.dispatcher ? {dispatcher: address.dispatcher} : {})
     })
   } catch (cause) {
     throw unreachable(address, options.signal, cause)
   }
+}
+
+/** How long an answer may take after so many bytes, which must first get through the line. */
+export function answerTimeoutMs(bodyBytes: number): number {
+  return HEADERS_TIMEOUT_MS + Math.ceil((bodyBytes / LINE_BYTES_PER_SECOND_MIN) * 1000)
 }
 
 /** What `send` answers if its status is one of `accepted`, else the registry's error as a CreoError. */
