@@ -20,6 +20,7 @@ enum {
   PROBE_FIRST_MS = 1,
   PROBE_LAST_MS = 20,
   DRAIN_MS = 200,
+  STARVED_MS = 100,
   EXIT_USAGE = 125,
   EXIT_CANNOT_RUN = 126,
   EXIT_NOT_FOUND = 127,
@@ -39,6 +40,7 @@ static const int FORWARDED[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUS
 
 static struct options options;
 static struct sockaddr_in application;
+static struct sockaddr_in prober;
 static struct sockaddr_un egress_target;
 static struct listener ingress = {.fd = -1};
 static struct listener egress = {.fd = -1};
@@ -99,9 +101,10 @@ static void options_read(char **argv) {
   options.command = next + 1;
 }
 
-static struct sockaddr_in loopback(int port) {
+/* 127.0.0.LAST */
+static struct sockaddr_in loopback(int last, int port) {
   uint16_t swapped = (uint16_t)((port & 0xff) << 8 | port >> 8);
-  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = swapped, .sin_addr = {.s_addr = __builtin_bswap32(0x7f000001)}};
+  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = swapped, .sin_addr = {.s_addr = __builtin_bswap32(0x7f000000u | (uint32_t)last)}};
 }
 
 /* `path` and then `suffix` as an address; exits when it doesn't fit. */
@@ -144,7 +147,7 @@ static int connections_most(void) {
 }
 
 static void egress_open(void) {
-  struct sockaddr_in address = loopback(options.egress_port);
+  struct sockaddr_in address = loopback(1, options.egress_port);
   egress_target = unix_address(options.egress, "");
   egress.family = AF_UNIX;
   egress.target = &egress_target;
@@ -178,6 +181,9 @@ static void probe_later(void) {
 static void probe_start(void) {
   probe_at_ms = 0;
   probe_fd = sys_socket(AF_INET);
+  /* From another address than it goes to: the kernel may choose the very port that nobody listens on, and connect it to itself. */
+  sys_set_option(probe_fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+  sys_bind(probe_fd, &prober, sizeof prober);
   int result = sys_connect(probe_fd, &application, sizeof application);
   if (result < 0 && result != -EINPROGRESS) return probe_later();
   if (sys_epoll_set(epoll, EPOLL_CTL_ADD, probe_fd, EPOLLOUT, TAG_PROBE) < 0) probe_later();
@@ -227,9 +233,15 @@ static void signals_event(int signals) {
 /* Milliseconds until something must be done without an event; -1 for never. */
 static int wait_ms(void) {
   int64_t at = child_status >= 0 ? drain_until_ms : probe_at_ms;
-  if (at == 0) return -1;
+  int most = ingress.starved || egress.starved ? STARVED_MS : -1;
+  if (at == 0) return most;
   int64_t left = at - sys_now_ms();
-  return left > 0 ? (int)left : 0;
+  if (left < 0) left = 0;
+  return most >= 0 && most < left ? most : (int)left;
+}
+
+static void starved_rearm(struct listener *listener) {
+  if (listener->starved && listener->fd >= 0) relay_rearm(listener);
 }
 
 static void events_handle(const struct epoll_event *events, int count, int signals) {
@@ -256,7 +268,8 @@ __attribute__((used)) _Noreturn void creo_start(long *stack) {
   char **argv = (char **)(stack + 1);
   uint64_t handled;
   options_read(argv);
-  application = loopback(options.port);
+  application = loopback(1, options.port);
+  prober = loopback(2, 0);
   int signals = signals_open(&handled);
   epoll = sys_epoll_create();
   relay_setup(epoll);
@@ -271,6 +284,7 @@ __attribute__((used)) _Noreturn void creo_start(long *stack) {
   for (;;) {
     int count = sys_epoll_wait(epoll, events, EVENTS_PER_BATCH, wait_ms());
     if (count > 0) events_handle(events, count, signals);
+    if (count == 0) starved_rearm(&ingress), starved_rearm(&egress);
     if (child_status >= 0 && (ingress.live == 0 || sys_now_ms() >= drain_until_ms)) sys_exit(child_status);
     if (probe_at_ms != 0 && sys_now_ms() >= probe_at_ms) probe_start();
   }

@@ -227,12 +227,20 @@ void relay_accept(struct listener *listener) {
     int accepted = sys_accept(listener->fd);
     if (accepted == -EAGAIN) return;
     if (accepted == -EMFILE || accepted == -ENFILE || accepted == -ENOMEM) {
+      /* An end of one of its own connections makes room; where it has none, only time can tell. */
       listener->paused = listener->live > 0;
+      listener->starved = !listener->paused;
       return;
     }
     if (accepted >= 0) connection_open(listener, accepted);
   }
   listener->paused = 0;
+  relay_rearm(listener);
+}
+
+/* Setting the same interest again makes the edge-triggered event come back if connections still wait. */
+void relay_rearm(struct listener *listener) {
+  listener->starved = 0;
   sys_epoll_set(epoll, EPOLL_CTL_MOD, listener->fd, EPOLLIN | EPOLLET, (uint64_t)(uintptr_t)listener);
 }
 

@@ -10,6 +10,7 @@ struct listener {
   int live;
   int most;
   int paused;
+  int starved; /* No descriptor or memory for the next connection: call relay_rearm in a while. */
   int family;
   const void *target;
   size_t target_bytes;
@@ -19,6 +20,7 @@ void relay_setup(int epoll_fd);
 /* Starts to accept; events carry the listener's address as their tag. Connections above `most` wait in the kernel's backlog. */
 int relay_listen(struct listener *listener);
 void relay_accept(struct listener *listener);
+void relay_rearm(struct listener *listener);
 /* Handles an event whose tag is an address of a connection's side. */
 void relay_event(uint64_t tag, uint32_t events);
 /* Frees connections that ended during this batch of events; call once after each batch. */

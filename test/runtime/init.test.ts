@@ -1,7 +1,7 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {existsSync, watch} from 'node:fs'
-import {mkdtemp, readFile, rm} from 'node:fs/promises'
+import {mkdtemp, readdir, readFile, rm} from 'node:fs/promises'
 import {type AddressInfo, connect, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -52,6 +52,52 @@ describe('the init', () => {
     expect(await once(polite, 'exit')).toEqual([5, null])
   })
 
+  test('takes a connection that came when it had no descriptor left, without waiting for another', async () => {
+    const init = await start(`require('net').createServer((s) => s.end('hello')).listen(process.env.PORT)`)
+    await socketAppears()
+    const open = new Set(await readdir(`/proc/${init.pid}/fd`))
+    const lowestFree = [...open.keys(), ''].findIndex((_, number) => !open.has(String(number)))
+    const limit = (files: number) => execa('prlimit', ['--pid', String(init.pid), `--nofile=${files}:`])
+    await limit(lowestFree)
+    const before = await turnsOf(init)
+    const client = connect({path: socketPath()})
+    await once(client, 'connect')
+    await expect.poll(() => turnsOf(init)).toBeGreaterThan(before)
+    await limit(1024)
+    expect(String(await buffer(client))).toBe('hello')
+    init.kill('SIGTERM')
+    await once(init, 'exit')
+  })
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'does not take its own question for an answer, when the port is one that the kernel hands out',
+    async () => {
+      const script = `setTimeout(() => require('net').createServer((s) => s.end('hello')).listen(40000), 500)`
+      const shell = 'ip link set lo up && echo "40000 40003" >/proc/sys/net/ipv4/ip_local_port_range && exec "$@"'
+      const args = [
+        '--net',
+        'sh',
+        '-c',
+        shell,
+        'sh',
+        INIT,
+        '--port',
+        '40000',
+        '--listen',
+        socketPath(),
+        '--',
+        process.execPath,
+        '-e',
+        script
+      ]
+      const init = spawn('unshare', args, {stdio: 'inherit'})
+      await socketAppears()
+      expect(String(await buffer(connect({path: socketPath()})))).toBe('hello')
+      init.kill('SIGTERM')
+      await once(init, 'exit')
+    }
+  )
+
   test('says in words that there is nothing to run', async () => {
     const init = spawn(INIT, ['--port', '1', '--listen', socketPath(), '--', 'no-such-program'])
     const words = buffer(init.stderr)
@@ -80,6 +126,11 @@ async function start(script: string): Promise<ChildProcess> {
   const port = await freePort()
   const args = ['--port', String(port), '--listen', socketPath(), '--', process.execPath, '-e', script]
   return spawn(INIT, args, {env: {...process.env, PORT: String(port)}, stdio: ['ignore', 'pipe', 'inherit']})
+}
+
+/** How often a process has gone to sleep. */
+async function turnsOf({pid}: ChildProcess): Promise<number> {
+  return Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1])
 }
 
 async function socketAppears(): Promise<void> {
