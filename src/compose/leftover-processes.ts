@@ -1,4 +1,4 @@
-import {readdir, readFile} from 'node:fs/promises'
+import {readdir, readFile, readlink} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
 
 /** A container's monitor outlives it for a moment to clean up behind it. */
@@ -22,15 +22,30 @@ export async function leftBehind(directory: string): Promise<readonly LeftoverPr
 }
 
 /**
- * Processes whose command line names a folder: a network's roles, their helpers, and each container's monitor carry their data
- * directory in it. Linux only (proc(5)).
+ * Processes whose command line names a folder, as a network's roles, their helpers and each container's monitor do, and those whose
+ * root lies in it, which are the containers. Linux only (proc(5)).
  */
 async function processesNaming(directory: string): Promise<readonly LeftoverProcess[]> {
   const found: LeftoverProcess[] = []
+  const ownMounts = await readlink('/proc/self/ns/mnt')
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    const command = (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ').trim()
-    if (command.includes(`${directory}/`)) found.push({pid: Number(name), command: command.slice(0, 120)})
+    const command = (await textOf(`/proc/${name}/cmdline`)).replaceAll('\0', ' ').trim()
+    const isOurs = command.includes(`${directory}/`) || (command !== '' && (await rootOf(name, ownMounts)).includes(`${directory}/`))
+    if (isOurs) found.push({pid: Number(name), command: command.slice(0, 120)})
   }
   return found
+}
+
+/** What a process has mounted as `/`; empty when it sees the same mounts as we. */
+async function rootOf(pid: string, ownMounts: string): Promise<string> {
+  const mounts = await readlink(`/proc/${pid}/ns/mnt`).catch(() => ownMounts)
+  if (mounts === ownMounts) return ''
+  const lines = (await textOf(`/proc/${pid}/mountinfo`)).split('\n')
+  return lines.find((line) => line.split(' ')[4] === '/') ?? ''
+}
+
+/** Empty for a process that has just ended. */
+function textOf(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '')
 }
