@@ -185,7 +185,7 @@ describe('which leases are ended', () => {
   const next = revision(2, {deployedAtMs: NOW_MS - 5 * MINUTE_MS})
   it.each<[string, Partial<SchedulingWorld>, string[]]>([
     [
-      'an expired one, once late receipts had their time',
+      'not one that reached its end: the ledger settles it after its receipts had their time',
       {nodes: [node('a')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a', {endsAtMs: NOW_MS - 60 * MINUTE_MS})]},
       []
     ],

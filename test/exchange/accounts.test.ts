@@ -63,7 +63,7 @@ describe('accounts and roles', () => {
     const node = world.node('pi', 'ann')
     expect(world.machine.state.nodes.get(node)?.owner).toBe(0)
     const tokenHash = hexOf('token of pi', 64)
-    const enroll = {type: 'node.enroll', publicKey: KEY, tokenHash, name: 'x', architecture: 'amd64'} as const
+    const enroll = {type: 'node.enroll', publicKey: KEY, tokenHash, owner: world.id('bob'), name: 'x', architecture: 'amd64'} as const
     expect(world.try('other', enroll, {as: 'new', bodyKeyIds: [hexOf('key of other')]})).toBe('not_found')
     world.must('bob', {type: 'node.token', tokenHash: hexOf('late', 64), expiresAtMs: world.nowMs + HOUR_MS})
     world.nowMs += HOUR_MS

@@ -7,6 +7,7 @@ import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {expect, onTestFinished, test} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
+import {joinToken} from '../../src/core/join-token.ts'
 import {generateKeyPair, loadKeyFile, nodeIdOf} from '../../src/identity/keys.ts'
 import {readLayoutRoot} from '../../src/images/layout.ts'
 import {pushImage} from '../../src/images/registry-client.ts'
@@ -89,10 +90,11 @@ test('creo mine start enrolls once, runs real containers, survives a kill withou
   const env = {...process.env, CREO_CONFIG_DIR: join(directory, 'config'), CREO_LOG_LEVEL: 'warn'}
   const nodes = new Map<string, string>()
   const gateway = await startFakeGateway({network: coordinator.network, nodes})
-  coordinator.allowToken('t0ken')
+  const token = joinToken(`acc_${'a'.repeat(32)}`, 't0ken')
+  coordinator.allowToken(token)
   const where = ['--data', data, '--coordinator', coordinator.url, '--network-id', coordinator.network]
 
-  const first = await mine([...where, '--token', 't0ken', '--name', 'a', '--earn', 'colibris/LEAF', '--cpu', '2', '--memory', '1GiB'], env)
+  const first = await mine([...where, '--token', token, '--name', 'a', '--earn', 'colibris/LEAF', '--cpu', '2', '--memory', '1GiB'], env)
   const {publicKey} = await loadKeyFile(join(data, 'node.key'))
   const node = nodeIdOf(publicKey)
   expect(first.ready).toMatchObject({pid: first.child.pid, node})
