@@ -62,7 +62,7 @@ describe('pushing and fetching over a real socket', () => {
     expect(link.cuts).toBe(1)
     expect(fetched.bytesFetched).toBeLessThan(image.sizeBytes + 4096)
     await link.close()
-    const dying = await startCuttingLink(registry.url, {afterBytes: 3 * 2 ** 20, cuts: 1000})
+    const dying = await startCuttingLink(registry.url, {afterBytes: 6 * 2 ** 20, cuts: 1000})
     const aborter = new AbortController()
     dying.onCut(() => aborter.abort())
     await expect(fetch('other', {registryUrl: dying.url, signal: aborter.signal})).rejects.toThrow()
