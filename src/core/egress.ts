@@ -11,7 +11,7 @@ export type AddressClass =
   | 'multicast'
   | 'reserved'
   /** Public by its number, and yet the network that this machine is in. */
-  | 'own'
+  | 'home-network'
   | 'not_an_address'
 
 /** Ports of mail submission and relay: a volunteer's address must not end on a blocklist. */
@@ -58,7 +58,7 @@ export function firstForbiddenAddress(
   for (const address of addresses) {
     const kind = classifyAddress(address)
     if (kind !== 'public') return {address, kind}
-    if (ownNetworks.some((network) => isInside(address, network))) return {address, kind: 'own'}
+    if (ownNetworks.some((network) => isInside(address, network))) return {address, kind: 'home-network'}
   }
   return undefined
 }

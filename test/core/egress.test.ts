@@ -95,7 +95,7 @@ describe('a public address', () => {
     ['2a02:8070:1:9::5', '2a02:8070:1:2:aaaa::1/64'],
     ['2a02:8070:1:9::5', '2a02:8070:1:2:aaaa::1/128']
   ])('%s in the network %s of this machine is forbidden', (address, network) => {
-    expect(firstForbiddenAddress([address], ['127.0.0.1/8', network])).toEqual({address, kind: 'own'})
+    expect(firstForbiddenAddress([address], ['127.0.0.1/8', network])).toEqual({address, kind: 'home-network'})
   })
 
   test('in another network is not', () => {

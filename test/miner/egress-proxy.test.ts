@@ -142,7 +142,7 @@ test('a name in the network of this machine is refused, public as its address ma
   const ownNetworks = (): readonly string[] => ['2a02:8070:1:2:aaaa::1/64']
   const {socketPath} = await proxyWith({allowedHosts: ['printer.example.org'], resolve, connect, ownNetworks})
   const answer = await askThrough(socketPath, 'printer.example.org:443')
-  expect(answer).toMatchObject({status: 403, text: expect.stringContaining('the own address')})
+  expect(answer).toMatchObject({status: 403, text: expect.stringContaining('the home-network address')})
 })
 
 test('a body in chunks keeps its frame with a method that seldom has a body', async () => {
