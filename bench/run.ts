@@ -27,8 +27,9 @@ if (positionals.length !== 1 || wanted === undefined || !names.includes(wanted))
 async function runBench(name: string): Promise<void> {
   const interruption = new AbortController()
   const interrupt = (): void => interruption.abort()
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
+  // Not once: execa ends the process itself when it finds that nobody else listens any more.
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
   try {
     const {measure} = (await import(`./${name}.ts`)) as Bench
     const figures = await measure({signal: interruption.signal, say: (text) => void process.stderr.write(`${text}\n`)})
