@@ -168,8 +168,8 @@ export class Meter {
     this.#startMonotonicMs = this.#options.monotonicMs()
     if (counters.length === 0) return []
     const signed = this.#sign(counters, {startMs, windowMs: Math.min(WINDOW_MAX_MS, Math.max(1, durationMs))})
-    await this.#files.saveProposals(first, signed)
     for (const counter of counters) this.#addTotal(counter)
+    await this.#files.saveProposals(first, signed)
     await this.#files.saveOpen(this.#openWindow())
     return this.#keep(first, signed)
   }

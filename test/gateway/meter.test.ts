@@ -47,6 +47,16 @@ describe('the meter', () => {
     expect(meter.totalRequests('rev_1')).toBe(3)
   })
 
+  it('never forgets in its totals what a closing window writes down', async () => {
+    const meter = await openMeter()
+    meter.count(work, {requests: 7})
+    const closing = meter.closeWindow()
+    await Promise.resolve()
+    const whileItWrites = meter.totalRequests('rev_1')
+    await closing
+    expect([whileItWrites, meter.totalRequests('rev_1')]).toEqual([7, 7])
+  })
+
   it('loses at most what was counted since the last save, and never uses a number twice', async () => {
     const before = await openMeter()
     before.count(work, {requests: 5})
