@@ -42,7 +42,7 @@ export const ERROR_CODES = {
   bad_gateway: {exit: 5, http: 502},
   rate_limited: {exit: 5, http: 429},
   still_running: {exit: 6, http: 202},
-  interrupted: {exit: 130, http: 499},
+  interrupted: {exit: 130, http: 499}
 } as const satisfies Record<string, {exit: number; http: number}>
 
 export type ErrorCode = keyof typeof ERROR_CODES

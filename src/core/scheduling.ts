@@ -300,8 +300,7 @@ export function noWorkReason(
   shortOfPay: ReadonlyMap<string, ShortOfPay>
 ): string | null {
   if (node.draining) return 'This node is draining, so it takes no new work.'
-  if (!node.enforcesLimits)
-    return 'This machine cannot enforce memory and CPU limits, so it takes no work; `creo doctor` says why.'
+  if (!node.enforcesLimits) return 'This machine cannot enforce memory and CPU limits, so it takes no work; `creo doctor` says why.'
   if (world.leases.some((lease) => lease.status === 'active' && lease.node === node.id)) return null
   const current = world.revisions.filter((revision) => revision.current)
   if (current.length === 0) return 'No function is deployed in this network yet.'

@@ -5,7 +5,6 @@ export const MICRO_GUTTA_PER_GUTTA = 1_000_000
 export const GUTTA_DECIMALS = 6
 /** Largest supply of any asset, in its minor unit: sums of it stay exact in a double. */
 export const AMOUNT_MAX = Number.MAX_SAFE_INTEGER
-export const DECIMALS_MAX = 6
 
 /**
  * Reads a decimal amount as a person writes it ("12.5") into minor units of an asset with `decimals` digits.
@@ -13,14 +12,16 @@ export const DECIMALS_MAX = 6
  */
 export function parseDecimal(text: string, decimals: number): number {
   const match = /^(\d{1,16})(?:\.(\d{1,6}))?$/.exec(text)
-  if (!match) throw new CreoError('invalid_input', `"${text}" is not an amount.`, {hint: 'Write digits with at most six decimals, for example 12.5.'})
+  if (!match)
+    throw new CreoError('invalid_input', `"${text}" is not an amount.`, {hint: 'Write digits with at most six decimals, for example 12.5.'})
   const whole = match[1] ?? ''
   const fraction = (match[2] ?? '').replace(/0+$/, '')
   if (fraction.length > decimals) {
     throw new CreoError('invalid_input', `"${text}" has more than ${decimals} decimals.`, {hint: `Round it to ${decimals} decimals.`})
   }
   const minor = BigInt(whole + fraction.padEnd(decimals, '0'))
-  if (minor > BigInt(AMOUNT_MAX)) throw new CreoError('invalid_input', `"${text}" is too large.`, {hint: `The most is ${formatDecimal(AMOUNT_MAX, decimals)}.`})
+  if (minor > BigInt(AMOUNT_MAX))
+    throw new CreoError('invalid_input', `"${text}" is too large.`, {hint: `The most is ${formatDecimal(AMOUNT_MAX, decimals)}.`})
   return Number(minor)
 }
 
@@ -43,7 +44,18 @@ export function mulDivFloor(a: number, b: number, c: number): {quotient: number;
   return {quotient: Number(quotient), remainder: Number(exact % BigInt(c))}
 }
 
-const BYTE_UNITS: Readonly<Record<string, number>> = {B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, KB: 1e3, MB: 1e6, GB: 1e9, Mi: 2 ** 20, Gi: 2 ** 30, Ki: 2 ** 10}
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ki: 2 ** 10
+}
 
 /**
  * "256MiB" → bytes.
@@ -52,7 +64,8 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {B: 1, KiB: 2 ** 10, MiB: 2
 export function parseBytes(text: string): number {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)\s*([KMG]i?B?|B)$/.exec(text)
   const unit = BYTE_UNITS[match?.[2] ?? '']
-  if (!match || unit === undefined) throw new CreoError('invalid_input', `"${text}" is not a size.`, {hint: 'Write for example 256MiB or 2GiB.'})
+  if (!match || unit === undefined)
+    throw new CreoError('invalid_input', `"${text}" is not a size.`, {hint: 'Write for example 256MiB or 2GiB.'})
   return Math.floor(Number(match[1]) * unit)
 }
 

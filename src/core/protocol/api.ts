@@ -16,7 +16,7 @@ import {
   revisionIdSchema,
   signatureSchema,
   signedAmountSchema,
-  timeMsSchema,
+  timeMsSchema
 } from './scalars.ts'
 
 /**
@@ -44,7 +44,7 @@ export const networkViewSchema = z.object({
   version: z.string(),
   /** Last committed ledger sequence. */
   sequence: z.int(),
-  registryPath: z.literal('/v2/'),
+  registryPath: z.literal('/v2/')
 })
 
 /** Signed by the coordinator over `creo-time-v1`, nonce, atMs, one a line: mends clients with a wrong clock. */
@@ -55,9 +55,14 @@ export const accountViewSchema = z.object({
   id: accountIdSchema,
   name: z.string(),
   createdAtMs: timeMsSchema,
-  keys: z.array(z.object({keyId: keyIdSchema, publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles))})),
+  keys: z.array(z.object({keyId: keyIdSchema, publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles))}))
 })
-export const balanceViewSchema = z.object({account: z.string(), asset: z.string(), kind: z.enum(balanceKinds), amountMinor: signedAmountSchema})
+export const balanceViewSchema = z.object({
+  account: z.string(),
+  asset: z.string(),
+  kind: z.enum(balanceKinds),
+  amountMinor: signedAmountSchema
+})
 export type BalanceView = z.output<typeof balanceViewSchema>
 
 export const incentiveViewSchema = z.object({
@@ -73,7 +78,7 @@ export const incentiveViewSchema = z.object({
   tradeVolumeUsedMicroGutta: amountSchema,
   captured: z.enum(['burn', 'return']),
   transferable: z.boolean(),
-  issuedAtMs: timeMsSchema,
+  issuedAtMs: timeMsSchema
 })
 export type IncentiveView = z.output<typeof incentiveViewSchema>
 
@@ -83,7 +88,7 @@ export const offerViewSchema = z.object({
   item: z.string(),
   priceMinor: amountSchema,
   stock: z.int(),
-  where: z.enum(['in-app', 'in-store']),
+  where: z.enum(['in-app', 'in-store'])
 })
 export type OfferView = z.output<typeof offerViewSchema>
 
@@ -92,7 +97,7 @@ export const bookViewSchema = z.object({
   sequence: z.int(),
   /** Best price first; at most 100 levels a side. Price in micro-gutta per lot. */
   bids: z.array(z.object({priceMicroGutta: amountSchema, lots: amountSchema})),
-  asks: z.array(z.object({priceMicroGutta: amountSchema, lots: amountSchema})),
+  asks: z.array(z.object({priceMicroGutta: amountSchema, lots: amountSchema}))
 })
 export type BookView = z.output<typeof bookViewSchema>
 
@@ -104,7 +109,7 @@ export const tradeViewSchema = z.object({
   priceMicroGutta: amountSchema,
   lots: amountSchema,
   takerSide: z.enum(['buy', 'sell']),
-  atMs: timeMsSchema,
+  atMs: timeMsSchema
 })
 export type TradeView = z.output<typeof tradeViewSchema>
 
@@ -119,7 +124,7 @@ export const orderViewSchema = z.object({
   status: z.enum(['open', 'filled', 'cancelled', 'expired']),
   /** Why the rest ended, for cancelled and expired: `by_owner`, `volume_limit`, `immediate`, `time`, `would_self_trade`. */
   reason: z.string().nullable(),
-  placedAtMs: timeMsSchema,
+  placedAtMs: timeMsSchema
 })
 export type OrderView = z.output<typeof orderViewSchema>
 
@@ -132,7 +137,7 @@ export const redemptionViewSchema = z.object({
   amountMinor: amountSchema,
   status: z.enum(['held', 'captured', 'released']),
   requestedAtMs: timeMsSchema,
-  endedAtMs: timeMsSchema.nullable(),
+  endedAtMs: timeMsSchema.nullable()
 })
 export type RedemptionView = z.output<typeof redemptionViewSchema>
 
@@ -144,7 +149,7 @@ export const revisionViewSchema = z.object({
   imageDigest: imageDigestSchema,
   spec: revisionSpecSchema,
   current: z.boolean(),
-  deployedAtMs: timeMsSchema,
+  deployedAtMs: timeMsSchema
 })
 export type RevisionView = z.output<typeof revisionViewSchema>
 
@@ -154,7 +159,7 @@ export const appViewSchema = z.object({
   routes: z.array(z.object({path: z.string(), function: z.string()})),
   revisions: z.array(revisionViewSchema),
   /** Addresses at each admitted gateway. */
-  addresses: z.array(z.string()),
+  addresses: z.array(z.string())
 })
 export type AppView = z.output<typeof appViewSchema>
 
@@ -165,7 +170,7 @@ export const leaseViewSchema = z.object({
   startsAtMs: timeMsSchema,
   endsAtMs: timeMsSchema,
   status: z.enum(['active', 'ended']),
-  budgets: z.array(z.object({incentive: incentiveIdSchema, reservedMinor: amountSchema, paidMinor: amountSchema})),
+  budgets: z.array(z.object({incentive: incentiveIdSchema, reservedMinor: amountSchema, paidMinor: amountSchema}))
 })
 export type LeaseView = z.output<typeof leaseViewSchema>
 
@@ -175,7 +180,7 @@ export const nodeViewSchema = z.object({
   owner: accountIdSchema,
   architecture: z.enum(['amd64', 'arm64']),
   publicKey: publicKeySchema,
-  enrolledAtMs: timeMsSchema,
+  enrolledAtMs: timeMsSchema
 })
 export type NodeView = z.output<typeof nodeViewSchema>
 
@@ -186,7 +191,7 @@ export const receiptViewSchema = z.object({
   mibMs: z.int(),
   paid: z.array(z.object({incentive: incentiveIdSchema, amountMinor: amountSchema})),
   seq: z.int(),
-  atMs: timeMsSchema,
+  atMs: timeMsSchema
 })
 export type ReceiptView = z.output<typeof receiptViewSchema>
 
@@ -194,7 +199,7 @@ export const epochViewSchema = z.object({
   epoch: z.int(),
   seq: z.int(),
   mintedMicroGutta: amountSchema,
-  shares: z.array(z.object({account: accountIdSchema, workPoints: z.int(), amountMicroGutta: amountSchema})),
+  shares: z.array(z.object({account: accountIdSchema, workPoints: z.int(), amountMicroGutta: amountSchema}))
 })
 export type EpochView = z.output<typeof epochViewSchema>
 
@@ -211,12 +216,21 @@ export const heartbeatSchema = z.strictObject({
   draining: z.boolean(),
   instances: z.int().min(0),
   /** Function output since the last heartbeat. */
-  logs: z.array(z.strictObject({revision: revisionIdSchema, instance: z.string().max(60), atMs: timeMsSchema, line: z.string().max(4096)})).max(500),
+  logs: z
+    .array(z.strictObject({revision: revisionIdSchema, instance: z.string().max(60), atMs: timeMsSchema, line: z.string().max(4096)}))
+    .max(500)
 })
 export type Heartbeat = z.output<typeof heartbeatSchema>
 export const HEARTBEAT_MS = 5000
 
-export const logLineSchema = z.object({seq: z.int(), node: nodeIdSchema, revision: revisionIdSchema, instance: z.string(), atMs: timeMsSchema, line: z.string()})
+export const logLineSchema = z.object({
+  seq: z.int(),
+  node: nodeIdSchema,
+  revision: revisionIdSchema,
+  instance: z.string(),
+  atMs: timeMsSchema,
+  line: z.string()
+})
 export type LogLine = z.output<typeof logLineSchema>
 
 export const apiErrorSchema = z.object({error: z.object({code: z.string(), message: z.string(), hint: z.string().optional()})})

@@ -20,7 +20,7 @@ import {
   revisionIdSchema,
   sha256HexSchema,
   signatureSchema,
-  timeMsSchema,
+  timeMsSchema
 } from './scalars.ts'
 
 /**
@@ -36,14 +36,17 @@ const accountCreate = z.strictObject({
   type: z.literal('account.create'),
   /** Unique in the network; the `org` in `org/CODE` and in addresses. The exchange's org is made by the operator, who signs for it. */
   name: nameSchema,
-  keys: z.array(z.strictObject({publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles)).min(1)})).min(1).max(16),
+  keys: z
+    .array(z.strictObject({publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles)).min(1)}))
+    .min(1)
+    .max(16)
 })
 
 const nodeToken = z.strictObject({
   type: z.literal('node.token'),
   /** SHA-256 of the one-use token, hex: the token itself is never journaled. */
   tokenHash: sha256HexSchema,
-  expiresAtMs: timeMsSchema,
+  expiresAtMs: timeMsSchema
 })
 
 /** Signed by the node's own key. Uses up the token, makes the node the token account's. */
@@ -55,7 +58,7 @@ const nodeEnroll = z.strictObject({
   /** Whose node it will be: the account that the token names. */
   owner: accountIdSchema,
   name: labelSchema,
-  architecture: z.enum(['amd64', 'arm64']),
+  architecture: z.enum(['amd64', 'arm64'])
 })
 
 const gatewayAdmit = z.strictObject({
@@ -65,7 +68,7 @@ const gatewayAdmit = z.strictObject({
   /** Where miners dial in, e.g. `http://203.0.113.7:7800`. */
   tunnelUrl: z.url({protocol: /^https?$/}).max(200),
   /** Where the public asks, with the domain that apps get names under, e.g. `http://localhost:7801`. */
-  publicUrl: z.url({protocol: /^https?$/}).max(200),
+  publicUrl: z.url({protocol: /^https?$/}).max(200)
 })
 const gatewayRevoke = z.strictObject({type: z.literal('gateway.revoke'), publicKey: publicKeySchema})
 
@@ -74,7 +77,7 @@ const offerSpec = z.strictObject({
   /** What one item costs, in the incentive's minor unit. */
   priceMinor: positiveAmountSchema,
   stock: z.int().min(0).max(1e9),
-  where: z.enum(['in-app', 'in-store']),
+  where: z.enum(['in-app', 'in-store'])
 })
 
 const incentiveIssue = z.strictObject({
@@ -93,13 +96,13 @@ const incentiveIssue = z.strictObject({
   /** What becomes of captured redemptions. */
   captured: z.enum(['burn', 'return']),
   transferable: z.boolean(),
-  firstOffer: offerSpec,
+  firstOffer: offerSpec
 })
 
 const incentiveLimit = z.strictObject({
   type: z.literal('incentive.limit'),
   incentive: incentiveIdSchema,
-  tradeVolumeLimitMicroGutta: positiveAmountSchema,
+  tradeVolumeLimitMicroGutta: positiveAmountSchema
 })
 
 /** available → pool of the issuer. */
@@ -117,7 +120,7 @@ const orderPlace = z.strictObject({
   kind: z.enum(['limit', 'market', 'post-only']),
   timeInForce: z.enum(['GTC', 'GTT', 'IOC', 'FOK']),
   /** GTT only. */
-  expiresAtMs: timeMsSchema.optional(),
+  expiresAtMs: timeMsSchema.optional()
 })
 const orderCancel = z.strictObject({type: z.literal('order.cancel'), order: orderIdSchema})
 
@@ -131,8 +134,22 @@ const revisionDeploy = z.strictObject({
   type: z.literal('revision.deploy'),
   app: nameSchema,
   /** All functions of the app in one command, so that a deploy is one step. */
-  revisions: z.array(z.strictObject({function: nameSchema, imageDigest: imageDigestSchema, spec: revisionSpecSchema})).min(1).max(64),
-  routes: z.array(z.strictObject({path: z.string().regex(/^\/[\x21-\x7e]*$/).max(200), function: nameSchema})).min(1).max(64),
+  revisions: z
+    .array(z.strictObject({function: nameSchema, imageDigest: imageDigestSchema, spec: revisionSpecSchema}))
+    .min(1)
+    .max(64),
+  routes: z
+    .array(
+      z.strictObject({
+        path: z
+          .string()
+          .regex(/^\/[\x21-\x7e]*$/)
+          .max(200),
+        function: nameSchema
+      })
+    )
+    .min(1)
+    .max(64)
 })
 
 /** Operator of a development network only. Micro-gutta to an account out of nothing. */
@@ -144,7 +161,7 @@ const leaseGrant = z.strictObject({
   node: nodeIdSchema,
   revision: revisionIdSchema,
   endsAtMs: timeMsSchema,
-  budgets: z.array(z.strictObject({incentive: incentiveIdSchema, amountMinor: positiveAmountSchema})).max(8),
+  budgets: z.array(z.strictObject({incentive: incentiveIdSchema, amountMinor: positiveAmountSchema})).max(8)
 })
 /** Ends the lease's term now; what is left goes reserved → pool once the grace for its receipts is over. */
 const leaseEnd = z.strictObject({type: z.literal('lease.end'), lease: leaseIdSchema})
@@ -178,7 +195,7 @@ export const commandBodySchema = z.discriminatedUnion('type', [
   leaseEnd,
   receiptPay,
   epochClose,
-  timeAdvance,
+  timeAdvance
 ])
 export type CommandBody = z.output<typeof commandBodySchema>
 export type CommandType = CommandBody['type']
@@ -197,7 +214,7 @@ export const signedCommandSchema = z.strictObject({
   /** The command is refused from this time on; at most `COMMAND_LIFETIME_MAX_MS` ahead. */
   notAfterMs: timeMsSchema,
   body: z.string().min(2).max(65_536),
-  signature: signatureSchema,
+  signature: signatureSchema
 })
 export type SignedCommand = z.output<typeof signedCommandSchema>
 export type UnsignedCommand = Omit<SignedCommand, 'signature'>
@@ -207,12 +224,20 @@ export const COMMAND_BATCH_MAX = 1000
 
 /** The text that is signed: the fields in this order, one a line, the body by its SHA-256 in hex. */
 export function commandSigningText(command: UnsignedCommand, bodySha256Hex: string): string {
-  return [command.v, command.network, command.account, command.keyId, command.idempotencyKey, String(command.notAfterMs), bodySha256Hex].join('\n')
+  return [
+    command.v,
+    command.network,
+    command.account,
+    command.keyId,
+    command.idempotencyKey,
+    String(command.notAfterMs),
+    bodySha256Hex
+  ].join('\n')
 }
 
 /** What the ledger answers. `rejected` is an expected outcome and is journaled like an applied command. */
 export const commandAnswerSchema = z.discriminatedUnion('status', [
   z.object({status: z.literal('applied'), seq: z.int(), result: z.record(z.string(), z.unknown())}),
-  z.object({status: z.literal('rejected'), seq: z.int(), code: z.string(), message: z.string()}),
+  z.object({status: z.literal('rejected'), seq: z.int(), code: z.string(), message: z.string()})
 ])
 export type CommandAnswer = z.output<typeof commandAnswerSchema>

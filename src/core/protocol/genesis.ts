@@ -13,7 +13,7 @@ export const emissionSchema = z.strictObject({
   ownerShareMaxPermille: z.int().min(1).max(1000),
   /** Work points of one served request and of 10^6 MiB·ms of a running instance. */
   workPerRequest: z.int().min(0).max(1e6),
-  workPerMillionMibMs: z.int().min(0).max(1e6),
+  workPerMillionMibMs: z.int().min(0).max(1e6)
 })
 
 /** The first bytes of a network. Its id is the SHA-256 of the exact file. */
@@ -35,10 +35,13 @@ export const genesisSchema = z.strictObject({
   /** Time a redemption stays held before it is released, ms. */
   redemptionTimeoutMs: z.int().min(1000),
   /** Time after a lease's end in which receipts of what was served before it are still paid, ms. Then the rest of the budget returns to the pool. */
-  receiptGraceMs: z.int().min(1000).max(366 * 24 * 3600 * 1000),
+  receiptGraceMs: z
+    .int()
+    .min(1000)
+    .max(366 * 24 * 3600 * 1000),
   /** Bucket of the trade volume limit's rolling window, ms, and how many full buckets are kept besides the current one. */
   volumeBucketMs: z.int().min(1000),
-  volumeBuckets: z.int().min(1).max(96),
+  volumeBuckets: z.int().min(1).max(96)
 })
 
 export type Genesis = z.output<typeof genesisSchema>

@@ -1,5 +1,14 @@
 import {z} from 'zod'
-import {countSchema, gatewayIdSchema, leaseIdSchema, networkIdSchema, nodeIdSchema, revisionIdSchema, signatureSchema, timeMsSchema} from './scalars.ts'
+import {
+  countSchema,
+  gatewayIdSchema,
+  leaseIdSchema,
+  networkIdSchema,
+  nodeIdSchema,
+  revisionIdSchema,
+  signatureSchema,
+  timeMsSchema
+} from './scalars.ts'
 
 /** What a gateway saw of one revision on one node in one window. Its id (gateway, node, revision, window) is paid once. */
 export const receiptProposalSchema = z.strictObject({
@@ -20,7 +29,7 @@ export const receiptProposalSchema = z.strictObject({
   /** Upper bound of the instance time that the gateway asked for: memory limit in MiB × ms. */
   mibMs: countSchema,
   bytesIn: countSchema,
-  bytesOut: countSchema,
+  bytesOut: countSchema
 })
 export type ReceiptProposal = z.output<typeof receiptProposalSchema>
 
@@ -31,7 +40,7 @@ export const receiptAttestationSchema = z.strictObject({
   proposalSha256: z.string().regex(/^[0-9a-f]{64}$/),
   mibMs: countSchema,
   bytesIn: countSchema,
-  bytesOut: countSchema,
+  bytesOut: countSchema
 })
 export type ReceiptAttestation = z.output<typeof receiptAttestationSchema>
 
@@ -42,7 +51,7 @@ export const receiptSchema = z.strictObject({
   proposal: z.string().max(RECEIPT_TEXT_MAX),
   gatewaySignature: signatureSchema,
   attestation: z.string().max(RECEIPT_TEXT_MAX),
-  nodeSignature: signatureSchema,
+  nodeSignature: signatureSchema
 })
 export type Receipt = z.output<typeof receiptSchema>
 

@@ -7,7 +7,7 @@ export const rewardLineSchema = z.strictObject({
   requestsPerMillionMinor: amountSchema,
   mibMsPerMillionMinor: amountSchema,
   /** The most this line pays per day over all nodes; leases reserve parts of it. */
-  dailyBudgetMinor: positiveAmountSchema,
+  dailyBudgetMinor: positiveAmountSchema
 })
 export type RewardLine = z.output<typeof rewardLineSchema>
 
@@ -18,16 +18,21 @@ export const revisionSpecSchema = z.strictObject({
   /** Empty: the image's own. */
   command: z.array(z.string().max(4096)).max(64),
   port: z.int().min(1).max(65_535),
-  memoryBytes: z.int().min(16 * 2 ** 20).max(64 * 2 ** 30),
+  memoryBytes: z
+    .int()
+    .min(16 * 2 ** 20)
+    .max(64 * 2 ** 30),
   cpuMillis: z.int().min(10).max(64_000),
   /** Requests that one instance serves at a time. */
   concurrency: z.int().min(1).max(1000),
   timeoutMs: z.int().min(100).max(3_600_000),
   scaleMin: z.int().min(0).max(100),
   scaleMax: z.int().min(1).max(1000),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/), z.string().max(8192)).refine(env => Object.keys(env).length <= 64, 'has more than 64 variables'),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/), z.string().max(8192))
+    .refine((env) => Object.keys(env).length <= 64, 'has more than 64 variables'),
   /** Hosts the function may reach; empty: none. `coordinator.internal` is the network's public API. */
   egress: z.array(z.string().min(1).max(253)).max(32),
-  rewards: z.array(rewardLineSchema).max(8),
+  rewards: z.array(rewardLineSchema).max(8)
 })
 export type RevisionSpec = z.output<typeof revisionSpecSchema>

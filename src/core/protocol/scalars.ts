@@ -45,7 +45,7 @@ export const amountSchema = z.codec(
     .regex(/^(0|[1-9]\d{0,15})$/, 'must be a whole number of minor units as a string')
     .refine(safeInteger, 'is above 2^53 - 1'),
   z.int().min(0),
-  {decode: Number, encode: String},
+  {decode: Number, encode: String}
 )
 export const positiveAmountSchema = z.codec(
   z
@@ -53,7 +53,7 @@ export const positiveAmountSchema = z.codec(
     .regex(/^[1-9]\d{0,15}$/, 'must be a whole number of minor units above 0 as a string')
     .refine(safeInteger, 'is above 2^53 - 1'),
   z.int().min(1),
-  {decode: Number, encode: String},
+  {decode: Number, encode: String}
 )
 /** Like `amountSchema`, but may be below zero: what `issued` holds. */
 export const signedAmountSchema = z.codec(
@@ -62,12 +62,15 @@ export const signedAmountSchema = z.codec(
     .regex(/^(0|-?[1-9]\d{0,15})$/, 'must be a whole number of minor units as a string')
     .refine(safeInteger, 'is beyond 2^53 - 1'),
   z.int(),
-  {decode: Number, encode: String},
+  {decode: Number, encode: String}
 )
 /** Milliseconds since 1970 UTC. */
 export const timeMsSchema = z.int().min(0)
 /** A count of requests, bytes or MiB·ms in one receipt window. */
-export const countSchema = z.int().min(0).max(2 ** 50)
+export const countSchema = z
+  .int()
+  .min(0)
+  .max(2 ** 50)
 /** Text that people read: one line, no control or bidirectional override characters. */
 export const labelSchema = z
   .string()

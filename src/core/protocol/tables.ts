@@ -12,10 +12,16 @@ import {
   publicKeySchema,
   revisionIdSchema,
   signatureSchema,
-  timeMsSchema,
+  timeMsSchema
 } from './scalars.ts'
 
-const gatewayEntry = z.object({id: gatewayIdSchema, publicKey: publicKeySchema, name: z.string(), tunnelUrl: z.string(), publicUrl: z.string()})
+const gatewayEntry = z.object({
+  id: gatewayIdSchema,
+  publicKey: publicKeySchema,
+  name: z.string(),
+  tunnelUrl: z.string(),
+  publicUrl: z.string()
+})
 
 const leaseEntry = z.object({
   id: leaseIdSchema,
@@ -24,7 +30,7 @@ const leaseEntry = z.object({
   startsAtMs: timeMsSchema,
   endsAtMs: timeMsSchema,
   /** What is left to earn when the table was made: reserved minus paid. A line that is missing pays nothing. */
-  budgets: z.array(z.object({incentive: incentiveIdSchema, amountMinor: amountSchema})),
+  budgets: z.array(z.object({incentive: incentiveIdSchema, amountMinor: amountSchema}))
 })
 export type LeaseEntry = z.output<typeof leaseEntry>
 
@@ -35,7 +41,7 @@ const revisionEntry = z.object({
   function: nameSchema,
   /** Digest of the image index in the coordinator's registry, repository `org/app/function`. */
   imageDigest: imageDigestSchema,
-  spec: revisionSpecSchema,
+  spec: revisionSpecSchema
 })
 export type RevisionEntry = z.output<typeof revisionEntry>
 
@@ -49,13 +55,13 @@ export const routesTableSchema = z.object({
       /** Longest path prefix wins; a prefix ends at a `/` or the end. */
       routes: z.array(z.object({path: z.string(), function: nameSchema})),
       /** The revision each function's traffic goes to. */
-      functions: z.array(z.object({function: nameSchema, revision: revisionIdSchema})),
-    }),
+      functions: z.array(z.object({function: nameSchema, revision: revisionIdSchema}))
+    })
   ),
   revisions: z.array(revisionEntry),
   leases: z.array(leaseEntry),
   nodes: z.array(z.object({id: nodeIdSchema, publicKey: publicKeySchema, owner: z.string()})),
-  gateways: z.array(gatewayEntry),
+  gateways: z.array(gatewayEntry)
 })
 export type RoutesTable = z.output<typeof routesTableSchema>
 
@@ -65,7 +71,7 @@ export const nodeTableSchema = z.object({
   node: nodeIdSchema,
   leases: z.array(leaseEntry),
   revisions: z.array(revisionEntry),
-  gateways: z.array(gatewayEntry),
+  gateways: z.array(gatewayEntry)
 })
 export type NodeTable = z.output<typeof nodeTableSchema>
 
@@ -79,7 +85,7 @@ export const signedTableSchema = z.object({
   /** Ledger sequence that the table reflects; a reader never goes back to a lower one. */
   version: z.int().min(0),
   body: z.string().max(64 * 2 ** 20),
-  signature: signatureSchema,
+  signature: signatureSchema
 })
 export type SignedTable = z.output<typeof signedTableSchema>
 

@@ -40,7 +40,7 @@ export const tunnelHelloSchema = z.strictObject({
   nonce: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
   atMs: timeMsSchema,
   /** Hex of the TLS exporter (label `EXPORTER-creo-tunnel`, 32 bytes) on TLS; empty on plain loopback. */
-  exporter: z.string().regex(/^([0-9a-f]{64})?$/),
+  exporter: z.string().regex(/^([0-9a-f]{64})?$/)
 })
 export type TunnelHello = z.output<typeof tunnelHelloSchema>
 
@@ -56,7 +56,7 @@ export const gatewayMessageSchema = z.discriminatedUnion('type', [
   /** Sign what this window's proposal says, or answer `refuse_receipt`. */
   z.strictObject({type: z.literal('propose_receipt'), proposal: z.string().max(RECEIPT_TEXT_MAX), gatewaySignature: signatureSchema}),
   z.strictObject({type: z.literal('ping')}),
-  z.strictObject({type: z.literal('pong')}),
+  z.strictObject({type: z.literal('pong')})
 ])
 export type GatewayMessage = z.output<typeof gatewayMessageSchema>
 
@@ -65,7 +65,7 @@ export const minerMessageSchema = z.discriminatedUnion('type', [
   /** First message: instances that run already (adopted after a restart), so that the gateway can use them at once. */
   z.strictObject({
     type: z.literal('ready'),
-    instances: z.array(z.strictObject({instance: instanceIdSchema, revision: revisionIdSchema, lease: leaseIdSchema})).max(1000),
+    instances: z.array(z.strictObject({instance: instanceIdSchema, revision: revisionIdSchema, lease: leaseIdSchema})).max(1000)
   }),
   z.strictObject({type: z.literal('started'), instance: instanceIdSchema, tier: instanceTier, startMs: z.number().min(0)}),
   z.strictObject({type: z.literal('start_failed'), instance: instanceIdSchema, code: z.string().max(40), message: z.string().max(2000)}),
@@ -78,6 +78,6 @@ export const minerMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({type: z.literal('receipt'), receipt: receiptSchema}),
   z.strictObject({type: z.literal('refuse_receipt'), proposalSha256: z.string(), reason: z.string().max(400)}),
   z.strictObject({type: z.literal('ping')}),
-  z.strictObject({type: z.literal('pong')}),
+  z.strictObject({type: z.literal('pong')})
 ])
 export type MinerMessage = z.output<typeof minerMessageSchema>
