@@ -2,9 +2,11 @@ import {fileURLToPath} from 'node:url'
 import type {Interfaces} from '@oclif/core'
 import {CreoError} from '../core/errors.ts'
 import type {ContainerRuntime, RuntimeProvider, RuntimeTools} from '../runtime/port.ts'
+import {sandboxTools} from '../runtime/sandbox-tools.ts'
 
 /** A plugin that takes longer to answer the `runtimes` hook counts as broken. */
 const HOOK_TIMEOUT_MS = 10_000
+const PACKAGING = new URL('../../packaging/', import.meta.url)
 
 type Environment = Readonly<Record<string, string | undefined>>
 type HookRunner = Pick<Interfaces.Config, 'runHook'>
@@ -63,13 +65,14 @@ export async function runtimeTools(options: {
   readonly log: RuntimeTools['log']
 }): Promise<RuntimeTools> {
   const [{execa}, {Agent, Client, Pool, request}] = await Promise.all([import('execa'), import('undici')])
-  return {...options, initPath: initPath(), execa, undici: {Agent, Client, Pool, request}, CreoError}
+  const sandbox = sandboxTools({packaging: PACKAGING, execa})
+  return {...options, initPath: initPath(), sandbox, execa, undici: {Agent, Client, Pool, request}, CreoError}
 }
 
 /** The committed static init for this machine's architecture. */
 function initPath(): string {
   const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
-  return fileURLToPath(new URL(`../../packaging/init/creo-init-${architecture}`, import.meta.url))
+  return fileURLToPath(new URL(`init/creo-init-${architecture}`, PACKAGING))
 }
 
 function isProviderList(value: unknown): value is readonly RuntimeProvider[] {

@@ -1,4 +1,14 @@
 import type {Readable} from 'node:stream'
+import type {SandboxTools} from './sandbox.ts'
+
+export type {
+  ControlGroups,
+  DirectoryWatch,
+  IdRange,
+  ProcessLimits,
+  SandboxPlan,
+  ServiceProcess
+} from './sandbox.ts'
 
 /** The readiness tiers of an instance, warmest first. Each is cheaper to hold and slower to leave than the one before. */
 export type InstanceTier = 'running' | 'frozen' | 'initialised' | 'created'
@@ -112,6 +122,7 @@ export interface RuntimeTools {
   readonly stateDirectory: string
   /** Absolute path of the static init for this architecture, see packaging/init. */
   readonly initPath: string
+  readonly sandbox: SandboxTools
   readonly execa: typeof import('execa').execa
   readonly undici: Pick<typeof import('undici'), 'Client' | 'Pool' | 'Agent' | 'request'>
   readonly CreoError: typeof import('../core/errors.ts').CreoError

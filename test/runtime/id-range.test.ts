@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest'
-import {pickIdRange} from '../../plugins/runtime-podman/src/id-range.ts'
+import {pickIdRange} from '../../src/runtime/id-range.ts'
 
 const WHOLE = '         0          0 4294967295\n'
 const PREFERRED = 0x7000_0000

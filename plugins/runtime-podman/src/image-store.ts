@@ -2,7 +2,6 @@ import {createHash, randomUUID} from 'node:crypto'
 import {mkdir, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import type {ImageLayout, RuntimeTools} from 'creo/runtime'
-import {FUNCTION_USER} from './container-spec.ts'
 import type {Host} from './host.ts'
 import type {Places} from './places.ts'
 import type {PodmanService} from './podman-service.ts'
@@ -190,7 +189,7 @@ export class ImageStore {
     const body = {
       image: image.imageId,
       command: ['unused'],
-      user: String(FUNCTION_USER),
+      user: String(this.#tools.sandbox.user),
       netns: {nsmode: 'none'},
       userns: {nsmode: 'private'},
       idmappings: {UIDMap: ids, GIDMap: ids, HostUIDMapping: false, HostGIDMapping: false},

@@ -1,6 +1,6 @@
 import {type FileHandle, open, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
-import {DirectoryChanges} from './directory-changes.ts'
+import type {RuntimeTools} from 'creo/runtime'
 
 const CHUNK_BYTES = 65_536
 /** A line as the container's monitor writes it: time, stream, F for a whole line or P for a part, and what the function wrote. */
@@ -16,10 +16,11 @@ export async function* readLog(options: {
   readonly path: string
   readonly follow: boolean
   readonly ended: Promise<unknown>
+  readonly watch: RuntimeTools['sandbox']['watchDirectory']
   readonly signal: AbortSignal
 }): AsyncGenerator<Buffer> {
   const {path, follow, signal} = options
-  const changes = follow ? new DirectoryChanges(dirname(path)) : undefined
+  const changes = follow ? options.watch(dirname(path)) : undefined
   let over = !follow
   const finish = () => {
     over = true

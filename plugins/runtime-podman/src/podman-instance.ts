@@ -3,7 +3,6 @@ import {Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {InstanceExit, InstanceStats, InstanceTier, RuntimeInstance, RuntimeTools} from 'creo/runtime'
 import {containerName} from './container-spec.ts'
-import {DirectoryChanges} from './directory-changes.ts'
 import {readLog} from './log-file.ts'
 import type {PodmanService} from './podman-service.ts'
 import type {SocketDirectories} from './socket-directory.ts'
@@ -119,7 +118,10 @@ export class PodmanInstance implements RuntimeInstance {
 
   logs(options: {readonly follow: boolean}, signal: AbortSignal): Readable {
     const path = this.#parts.directories.logPath(this.id)
-    return Readable.from(readLog({path, follow: options.follow, ended: this.exited, signal}), {objectMode: false})
+    return Readable.from(
+      readLog({path, follow: options.follow, ended: this.exited, watch: this.#parts.tools.sandbox.watchDirectory, signal}),
+      {objectMode: false}
+    )
   }
 
   /** podman's own clean-up after an exit and this removal may meet at a mount; the one that comes second then finds it busy. */
@@ -154,7 +156,7 @@ export class PodmanInstance implements RuntimeInstance {
 
   /** Watches first and looks then, so that a socket that appears in between is not missed. */
   async #socketThere(signal: AbortSignal): Promise<void> {
-    const changes = new DirectoryChanges(this.#parts.directories.path(this.id))
+    const changes = this.#parts.tools.sandbox.watchDirectory(this.#parts.directories.path(this.id))
     try {
       while (!(await this.#look())) await changes.next(signal)
     } finally {

@@ -1,17 +1,23 @@
 import {mkdir} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
-import {fileURLToPath} from 'node:url'
-import type {ContainerRuntime, ImageLayout, InstanceSpec, InstanceTier, RuntimeInstance, RuntimeProbe, RuntimeTools} from 'creo/runtime'
+import type {
+  ContainerRuntime,
+  ImageLayout,
+  InstanceSpec,
+  InstanceTier,
+  ProcessLimits,
+  RuntimeInstance,
+  RuntimeProbe,
+  RuntimeTools
+} from 'creo/runtime'
 import {containerSpec, ID_LABEL, LABELS_LABEL} from './container-spec.ts'
 import {detectHost, type Host} from './host.ts'
 import {ImageStore, type PreparedImage} from './image-store.ts'
 import {clearAway, layOut, type Places} from './places.ts'
 import {PodmanInstance} from './podman-instance.ts'
 import {PodmanService} from './podman-service.ts'
-import type {ProcessLimits} from './process-limits.ts'
 import {SocketDirectories} from './socket-directory.ts'
 
-const SECCOMP_PATH = fileURLToPath(new URL('../assets/seccomp.json', import.meta.url))
 const INSTANCE_ID = /^[a-z0-9-]{1,60}$/
 const LABELS_MAX = 16
 const MAJOR_MIN = 4
@@ -92,13 +98,14 @@ class PodmanRuntime implements ContainerRuntime {
         spec,
         containerSpec({
           spec,
+          plan: this.#tools.sandbox.plan(spec),
           image,
           host: this.#host,
           limits,
           initPath: this.#places.initPath,
           socketDirectory: this.#directories.path(spec.id),
           logPath: this.#directories.logPath(spec.id),
-          seccompPath: SECCOMP_PATH
+          sandbox: this.#tools.sandbox
         }),
         signal
       )

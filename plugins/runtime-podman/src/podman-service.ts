@@ -2,12 +2,10 @@ import {randomBytes} from 'node:crypto'
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
-import type {RuntimeTools} from 'creo/runtime'
+import type {ProcessLimits, RuntimeTools, ServiceProcess} from 'creo/runtime'
 import type {Dispatcher, Pool} from 'undici'
 import type {Host} from './host.ts'
 import {type Places, SERVICE_SOCKET_PREFIX} from './places.ts'
-import {limitsBelow, type ProcessLimits} from './process-limits.ts'
-import {type ServiceProcess, startService} from './service-process.ts'
 
 export interface ApiAnswer {
   readonly status: number
@@ -105,7 +103,7 @@ export class PodmanService {
   /** What the service, and so a container that it starts, may be given. */
   async limits(): Promise<ProcessLimits> {
     const running = await this.#ensure()
-    running.limits ??= await limitsBelow(running.process.pid)
+    running.limits ??= await this.#tools.sandbox.limitsBelow(running.process.pid)
     return running.limits
   }
 
@@ -202,7 +200,7 @@ export class PodmanService {
     try {
       const command = [this.#host.podmanPath, ...this.globalArguments, 'system', 'service', '--time', '0', `unix://${socketPath}`]
       const {env, run: workingDirectory} = this.#places
-      const service = await startService({tools: this.#tools, command, env, workingDirectory, socketPath, signal})
+      const service = await this.#tools.sandbox.startService({command, env, workingDirectory, socketPath, signal})
       const [commands, waits] = [connections(COMMANDS_AT_ONCE), connections(WAITS_AT_ONCE)]
       try {
         await this.#untilAnswering(commands, signal)

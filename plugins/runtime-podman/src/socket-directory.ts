@@ -1,14 +1,9 @@
 import {lstat, mkdir, readdir, rm} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
-import {FUNCTION_USER, INGRESS_SOCKET_NAME} from './container-spec.ts'
 import type {Host} from './host.ts'
 import type {Places} from './places.ts'
 import type {PodmanService} from './podman-service.ts'
-
-/** Room for a few sockets and nothing else: the function owns the directory. */
-const TMPFS_BYTES = 16_384
-const TMPFS_INODES = 8
 
 /** The directories through which functions are reached, one for each instance. */
 export class SocketDirectories {
@@ -30,12 +25,12 @@ export class SocketDirectories {
 
   /** The host's end of the function's socket. */
   socketPath(id: string): string {
-    return join(this.path(id), INGRESS_SOCKET_NAME)
+    return join(this.path(id), this.#tools.sandbox.ingress.socketName)
   }
 
   /** True when the init left word that the function was killed for want of memory. Only the function could forge that, about itself. */
   async ranOutOfMemory(id: string): Promise<boolean> {
-    return (await lstat(`${this.socketPath(id)}.oom`).catch(() => undefined)) !== undefined
+    return (await lstat(join(this.path(id), this.#tools.sandbox.ingress.oomName)).catch(() => undefined)) !== undefined
   }
 
   logPath(id: string): string {
@@ -65,8 +60,7 @@ export class SocketDirectories {
   async mount(id: string, signal: AbortSignal): Promise<void> {
     const range = this.#host.idRange
     if (!range) return
-    const owner = range.base + FUNCTION_USER
-    const options = `size=${TMPFS_BYTES},nr_inodes=${TMPFS_INODES},mode=0700,uid=${owner},gid=${owner},nosuid,nodev,noexec`
+    const options = this.#tools.sandbox.ingress.tmpfsOptions(range.base + this.#tools.sandbox.user)
     const result = await this.#tools.execa('mount', ['-t', 'tmpfs', '-o', options, 'creo', this.path(id)], {
       reject: false,
       stdin: 'ignore',

@@ -1,8 +1,4 @@
-/** Ids that a container's users are mapped to: inside 0…65535, on the host `base`…`base + 65535`. */
-export interface IdRange {
-  readonly base: number
-  readonly size: number
-}
+import type {IdRange} from './sandbox.ts'
 
 const RANGE_IDS = 65_536
 /** Above the ranges that systemd-nspawn and useradd hand out, and below 2^31. */

@@ -1,17 +1,12 @@
 import {readFile} from 'node:fs/promises'
-
-/** Hard limits that a process has, and so the most that its children may be given without a privilege of their own. */
-export interface ProcessLimits {
-  readonly openFilesMax: number
-  readonly processesMax: number
-}
+import type {ProcessLimits} from './sandbox.ts'
 
 /** What a function may open and start at most, if its host may as many: processes are bounded by the control group. */
 const OPEN_FILES_WANTED = 65_536
 const PROCESSES_WANTED = 1_048_576
 
 /**
- * Limits for containers started by the process `pid`. podman lowers its own at start, and a root without CAP_SYS_RESOURCE
+ * Limits for containers started by the process `pid`. Some runtimes lower their own at start, and a root without CAP_SYS_RESOURCE
  * can't raise them again, so they are read from the very process that starts the containers.
  */
 export async function limitsBelow(pid: number): Promise<ProcessLimits> {

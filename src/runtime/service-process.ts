@@ -1,17 +1,9 @@
 import {access} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {createInterface} from 'node:readline'
-import type {RuntimeTools} from 'creo/runtime'
 import {DirectoryChanges} from './directory-changes.ts'
-
-/** A `podman system service` that listens on `socketPath`, or will in a moment. */
-export interface ServiceProcess {
-  /** Of podman itself. */
-  readonly pid: number
-  /** Resolves when it is gone, with the end of what it wrote to stderr. */
-  readonly ended: Promise<string>
-  end(): Promise<void>
-}
+import type {RuntimeTools} from './port.ts'
+import type {ServiceOptions, ServiceProcess} from './sandbox.ts'
 
 /**
  * Runs the service and ends it when standard input closes, which happens also when this process is killed without a chance to say
@@ -36,18 +28,10 @@ const STDERR_TAIL_CHARACTERS = 4096
 const CLOSE_TIMEOUT_MS = 5000
 
 /** Resolves when the socket is there. @throws when the process ends first or the signal fires. */
-export async function startService(options: {
-  readonly tools: RuntimeTools
-  readonly command: readonly string[]
-  readonly env: Readonly<Record<string, string>>
-  /** Containers' monitors leave small files in it. */
-  readonly workingDirectory: string
-  readonly socketPath: string
-  readonly signal: AbortSignal
-}): Promise<ServiceProcess> {
-  const {tools, command, env, workingDirectory, socketPath, signal} = options
+export async function startService(execa: RuntimeTools['execa'], options: ServiceOptions): Promise<ServiceProcess> {
+  const {command, env, workingDirectory, socketPath, signal} = options
   const appeared = socketAppears(socketPath, signal)
-  const supervisor = tools.execa('/bin/sh', ['-c', SUPERVISOR, 'creo-podman', socketPath, ...command], {
+  const supervisor = execa('/bin/sh', ['-c', SUPERVISOR, 'creo-service', socketPath, ...command], {
     env,
     extendEnv: false,
     cwd: workingDirectory,
