@@ -24,12 +24,25 @@ interface AppRoutes {
 
 /** A routes table made ready to be asked for every request. */
 export interface RoutingIndex {
+  /** What hosts that were asked for mean, so that they are not taken apart for each request. */
+  readonly hosts: Map<string, HostMeaning>
   /** By `app--org`. */
   readonly apps: ReadonlyMap<string, AppRoutes>
   /** Domains whose first label names an app or a function. */
   readonly domains: ReadonlySet<string>
 }
 
+/** What a Host header says by itself. */
+type HostMeaning = {readonly kind: 'loopback' | 'unknown'} | {readonly kind: 'named'; readonly address: Address}
+
+interface Address {
+  readonly app: AppRoutes
+  /** Undefined when the path decides. */
+  readonly function: string | undefined
+}
+
+/** Hosts that are remembered; anybody can make up more, so all are forgotten then. */
+const HOSTS_MAX = 4096
 const LOCAL_DOMAIN = 'localhost'
 const PATH_FORM = /^\/@([a-z0-9-]{1,63})(?=[/?]|$)/
 
@@ -44,21 +57,33 @@ export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly 
       revisions: new Map(app.functions.map((entry) => [entry.function, entry.revision]))
     }
   ])
-  return {apps: new Map(apps), domains: new Set([LOCAL_DOMAIN, ...domains])}
+  return {hosts: new Map(), apps: new Map(apps), domains: new Set([LOCAL_DOMAIN, ...domains])}
 }
 
 /** Where a request goes, by its Host header and its target (path and query); undefined when nothing has that address. */
 export function routeRequest(index: RoutingIndex, host: string, target: string): Destination | undefined {
-  const name = hostName(host)
-  if (isLoopback(name)) {
-    const match = PATH_FORM.exec(target)
-    if (match?.[1] === undefined) return undefined
-    const rest = target.slice(match[0].length)
-    return destinationOf(index, match[1], rest.startsWith('/') ? rest : `/${rest}`, match[0])
-  }
+  const meaning = index.hosts.get(host) ?? rememberHost(index, host)
+  if (meaning.kind === 'named') return destinationOf(meaning.address, target, '')
+  if (meaning.kind === 'unknown') return undefined
+  const match = PATH_FORM.exec(target)
+  const address = match?.[1] === undefined ? undefined : addressOf(index, match[1])
+  if (match === null || address === undefined) return undefined
+  const rest = target.slice(match[0].length)
+  return destinationOf(address, rest.startsWith('/') ? rest : `/${rest}`, match[0])
+}
+
+function rememberHost(index: RoutingIndex, host: string): HostMeaning {
+  if (index.hosts.size >= HOSTS_MAX) index.hosts.clear()
+  const meaning = meaningOf(index, hostName(host))
+  index.hosts.set(host, meaning)
+  return meaning
+}
+
+function meaningOf(index: RoutingIndex, name: string): HostMeaning {
+  if (isLoopback(name)) return {kind: 'loopback'}
   const dot = name.indexOf('.')
-  if (dot === -1 || !index.domains.has(name.slice(dot + 1))) return undefined
-  return destinationOf(index, name.slice(0, dot), target, '')
+  const address = dot !== -1 && index.domains.has(name.slice(dot + 1)) ? addressOf(index, name.slice(0, dot)) : undefined
+  return address === undefined ? {kind: 'unknown'} : {kind: 'named', address}
 }
 
 /** The lower-case name in a Host header, without port and final dot. */
@@ -69,12 +94,16 @@ export function hostName(host: string): string {
     .replace(/\.$/, '')
 }
 
-/** `app--org` by its routes, or `function--app--org` itself. */
-function destinationOf(index: RoutingIndex, label: string, target: string, prefix: string): Destination | undefined {
+/** `app--org`, or `function--app--org`. */
+function addressOf(index: RoutingIndex, label: string): Address | undefined {
   const parts = label.split('--')
   const app = index.apps.get(parts.slice(-2).join('--'))
-  if (app === undefined || parts.length > 3) return undefined
-  const name = parts.length === 3 ? parts[0] : routedFunction(app, pathOf(target))
+  return app === undefined || parts.length > 3 ? undefined : {app, function: parts.length === 3 ? parts[0] : undefined}
+}
+
+/** The function that is named, or the one that the app's routes send this path to. */
+function destinationOf({app, function: named}: Address, target: string, prefix: string): Destination | undefined {
+  const name = named ?? routedFunction(app, pathOf(target))
   const revision = name === undefined ? undefined : app.revisions.get(name)
   if (name === undefined || revision === undefined) return undefined
   return {org: app.org, app: app.app, function: name, revision, target, prefix}

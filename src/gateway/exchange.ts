@@ -1,19 +1,20 @@
-import type {IncomingHttpHeaders, IncomingMessage, ServerResponse} from 'node:http'
+import type {IncomingMessage, ServerResponse} from 'node:http'
 import type {Duplex} from 'node:stream'
-import type {Dispatcher} from 'undici'
 import {CreoError} from '../core/errors.ts'
-import {answeredHeaders} from './headers.ts'
+import type {AnswerHead} from './answer-reader.ts'
+import type {FunctionCall, FunctionConnection} from './function-connection.ts'
+import {answeredHeaders, type BodyFraming} from './headers.ts'
 import type {Instance} from './instance.ts'
-import {RequestBody} from './request-body.ts'
 
 /** Only a small answer is held until it is known to be whole. */
 const HELD_BYTES_MAX = 8192
+const CONTINUE = 100
 
 /** How one try on one instance ended. */
 export interface ExchangeOutcome {
   /** `answered` also when the client left in the middle of an answer. */
   readonly kind: 'answered' | 'client_gone' | 'failed'
-  readonly error?: CreoError
+  readonly error: CreoError | undefined
   /** Nothing of the request can have reached the function. */
   readonly nothingSent: boolean
   /** Nothing of the body was read, so that it can be sent elsewhere. */
@@ -27,13 +28,17 @@ export interface ExchangeOutcome {
 export interface ExchangeRequest {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly target: string
-  readonly headers: string[]
+  /** Request line and headers for the function. */
+  readonly head: string
+  readonly body: BodyFraming
   readonly timeoutMs: number
-  /** The client waits for a 100 before it sends its body. */
-  readonly expectsContinue: boolean
   /** Set for a WebSocket: called with what the client is told of the function's 101 (name, value, …). */
-  readonly onUpgrade?: (headers: readonly string[], socket: Duplex) => Promise<{readonly bytesIn: number; readonly bytesOut: number}>
+  readonly onUpgrade?: ((headers: readonly string[], socket: Duplex) => Promise<UpgradedBytes>) | undefined
+}
+
+export interface UpgradedBytes {
+  readonly bytesIn: number
+  readonly bytesOut: number
 }
 
 /** Sends one request to one instance and its answer to the client, both as they come. Never rejects. */
@@ -41,104 +46,100 @@ export function exchange(instance: Instance, asked: ExchangeRequest): Promise<Ex
   return new Promise((resolve) => new Exchange(asked, instance, resolve).run())
 }
 
-/** One handler object a request: this is the hot path, so it has no streams or promises of its own besides the body's. */
-class Exchange implements Dispatcher.DispatchHandler {
+/** One object a request: this is the hot path, so it has no streams or promises of its own. */
+class Exchange implements FunctionCall {
+  readonly head: string
+  readonly body: BodyFraming
+  readonly toHead: boolean
+  readonly mayUpgrade: boolean
   readonly #asked: ExchangeRequest
   readonly #instance: Instance
   readonly #resolve: (outcome: ExchangeOutcome) => void
   readonly #timer: NodeJS.Timeout
-  #controller: Dispatcher.DispatchController | undefined
-  #aborted: CreoError | undefined
-  #sent = false
+  #connection: FunctionConnection | undefined
   #bodyUntouched = true
   #done = false
   #bytesIn = 0
   #bytesOut = 0
+  #headWaits = false
   /** The first bytes of an answer, until the rest of the piece that they came in is read. */
   #held: Buffer | undefined
 
   constructor(asked: ExchangeRequest, instance: Instance, resolve: (outcome: ExchangeOutcome) => void) {
+    this.head = asked.head
+    this.body = asked.body
+    this.toHead = asked.request.method === 'HEAD'
+    this.mayUpgrade = asked.onUpgrade !== undefined
     this.#asked = asked
     this.#instance = instance
     this.#resolve = resolve
-    this.#timer = setTimeout(() => this.#abort(new CreoError('timeout', 'The function took longer than its timeout.')), asked.timeoutMs)
+    this.#timer = setTimeout(this.#timedOut, asked.timeoutMs)
   }
 
   run(): void {
-    const {request, response, target, headers, expectsContinue, onUpgrade} = this.#asked
-    const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-    response.on('close', this.#clientClosed)
-    const body = hasBody
-      ? new RequestBody(request, {
-          firstRead: () => {
-            this.#bodyUntouched = false
-            if (expectsContinue && !response.headersSent) response.writeContinue()
-          },
-          bytes: (bytes) => {
-            this.#bytesIn += bytes
-          }
-        })
-      : null
-    const method = request.method as Dispatcher.HttpMethod
-    try {
-      const upgrade = onUpgrade === undefined ? {} : {upgrade: 'websocket'}
-      this.#instance.dispatcher.dispatch({path: target, method, headers, body, ...upgrade}, this)
-    } catch (cause) {
-      this.#finish('failed', new CreoError('bad_gateway', 'The request cannot be sent on.', {cause}))
-    }
+    this.#asked.response.on('close', this.#clientClosed)
+    this.#instance.connections.send(this)
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#aborted !== undefined) controller.abort(this.#aborted)
-    else this.#sent = true
+  onSent(connection: FunctionConnection): void {
+    this.#connection = connection
+    if (this.body === 'none') return
+    this.#asked.request.on('data', this.#takeBody).on('end', this.#endBody).resume()
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 200) return
+  onDrain(): void {
+    if (!this.#done && this.body !== 'none') this.#asked.request.resume()
+  }
+
+  onInterim(status: number): void {
+    const {response, request} = this.#asked
+    if (status === CONTINUE && request.headers.expect !== undefined && !response.headersSent) response.writeContinue()
+  }
+
+  onHead({status, headers}: AnswerHead): void {
     this.#asked.response.writeHead(status, answeredHeaders(headers, this.#instance.revision.id))
-    queueMicrotask(this.#flush)
+    this.#headWaits = true
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     const first = this.#bytesOut === 0
     this.#bytesOut += chunk.length
     if (first && chunk.length <= HELD_BYTES_MAX) {
       this.#held = chunk
       return
     }
-    this.#flush()
-    const {response} = this.#asked
-    if (response.write(chunk)) return
-    controller.pause()
-    response.once('drain', () => controller.resume())
+    this.onPieceEnd()
+    this.#write(chunk)
   }
 
-  onResponseEnd(): void {
+  /** Sends what has come when no more comes in the same piece: streams are never held back. */
+  onPieceEnd(): void {
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined) this.#write(held)
+    else if (this.#headWaits) this.#asked.response.flushHeaders()
+    this.#headWaits = false
+  }
+
+  onEnd(): void {
     const {response} = this.#asked
     // A small answer leaves in one piece with its head: half the system time of two.
     if (this.#held === undefined) response.end()
     else response.end(this.#held.toString('latin1'), 'latin1')
-    this.#held = undefined
     this.#finish('answered')
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: CreoError): void {
     const {response} = this.#asked
-    if (this.#aborted?.code === 'interrupted') {
-      this.#finish(response.headersSent ? 'answered' : 'client_gone', this.#aborted)
-      return
-    }
-    const reason = this.#aborted ?? new CreoError('bad_gateway', 'The instance broke off.', {cause: error})
     // The client must not take half an answer for the whole.
     if (response.headersSent) response.destroy()
-    this.#finish('failed', reason)
+    this.#finish('failed', error)
   }
 
-  onRequestUpgrade(_controller: Dispatcher.DispatchController, _status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
-    const {onUpgrade} = this.#asked
+  onUpgrade({headers}: AnswerHead, socket: Duplex): void {
+    const {onUpgrade, response} = this.#asked
     clearTimeout(this.#timer)
-    this.#asked.response.off('close', this.#clientClosed)
+    response.off('close', this.#clientClosed)
     void onUpgrade?.(answeredHeaders(headers, this.#instance.revision.id), socket).then(({bytesIn, bytesOut}) => {
       this.#bytesIn = bytesIn
       this.#bytesOut = bytesOut
@@ -146,35 +147,58 @@ class Exchange implements Dispatcher.DispatchHandler {
     })
   }
 
-  /** Sends what has come when no more comes in the same piece: streams are never held back. */
-  readonly #flush = (): void => {
+  #write(chunk: Buffer): void {
     const {response} = this.#asked
-    if (response.writableEnded || response.destroyed) return
-    if (this.#held === undefined) response.flushHeaders()
-    else response.write(this.#held)
-    this.#held = undefined
+    this.#headWaits = false
+    const connection = this.#connection
+    if (response.write(chunk) || connection === undefined) return
+    connection.pause()
+    response.once('drain', () => connection.resume())
+  }
+
+  readonly #takeBody = (chunk: Buffer): void => {
+    this.#bodyUntouched = false
+    this.#bytesIn += chunk.length
+    if (this.#connection?.writeBody(chunk) === false) this.#asked.request.pause()
+  }
+
+  readonly #endBody = (): void => {
+    this.#bodyUntouched = false
+    this.#connection?.endBody()
   }
 
   readonly #clientClosed = (): void => {
-    if (!this.#asked.response.writableFinished) this.#abort(new CreoError('interrupted', 'The client has gone.'))
+    if (this.#asked.response.writableFinished) return
+    this.#abort(this.#asked.response.headersSent ? 'answered' : 'client_gone', new CreoError('interrupted', 'The client has gone.'))
   }
 
-  #abort(reason: CreoError): void {
-    this.#aborted ??= reason
-    if (this.#controller !== undefined) this.#controller.abort(reason)
-    else this.#finish(reason.code === 'interrupted' ? 'client_gone' : 'failed', reason)
+  readonly #timedOut = (): void => {
+    const {response} = this.#asked
+    if (response.headersSent) response.destroy()
+    this.#abort('failed', new CreoError('timeout', 'The function took longer than its timeout.'))
+  }
+
+  #abort(kind: ExchangeOutcome['kind'], reason: CreoError): void {
+    if (this.#done) return
+    if (this.#connection === undefined) this.#instance.connections.withdraw(this)
+    else this.#connection.destroy()
+    this.#finish(kind, reason)
   }
 
   #finish(kind: ExchangeOutcome['kind'], error?: CreoError): void {
     if (this.#done) return
     this.#done = true
     clearTimeout(this.#timer)
-    const {response} = this.#asked
+    const {response, request} = this.#asked
     response.off('close', this.#clientClosed)
+    if (this.body !== 'none') {
+      request.off('data', this.#takeBody).off('end', this.#endBody)
+      if (!request.complete) request.pause()
+    }
     this.#resolve({
       kind,
-      ...(error !== undefined && {error}),
-      nothingSent: !this.#sent,
+      error,
+      nothingSent: this.#connection === undefined,
       bodyUntouched: this.#bodyUntouched,
       responded: response.headersSent,
       bytesIn: this.#bytesIn,

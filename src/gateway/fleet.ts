@@ -109,7 +109,7 @@ export class Fleet {
   lose(link: MinerLink): void {
     for (const instance of this.#of(link)) {
       this.#forget(instance)
-      void instance.leave()
+      instance.leave()
     }
     this.#starts.failAll(link)
   }
@@ -165,17 +165,16 @@ export class Fleet {
     }
   }
 
-  async close(): Promise<void> {
+  close(): void {
     clearInterval(this.#ticker)
     clearTimeout(this.#retry)
     this.#starts.close()
     for (const pool of this.#pools.values()) pool.refuseWaiting(new CreoError('unavailable', 'The gateway is stopping.'))
-    const instances = [...this.#instances.values()]
-    for (const instance of instances) {
+    for (const instance of [...this.#instances.values()]) {
       instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS})
       this.#forget(instance)
+      instance.cut()
     }
-    await Promise.all(instances.map((instance) => instance.cut()))
   }
 
   #newPool(entry: RevisionEntry): RevisionPool {
@@ -255,7 +254,7 @@ export class Fleet {
     if (known?.link === link) return
     if (known !== undefined) {
       this.#forget(known)
-      void known.leave()
+      known.leave()
     }
     if (lease === undefined || pool === undefined || lease.revision !== found.revision) {
       link.send({type: 'stop', instance: found.instance, graceMs: STOP_GRACE_MS})
@@ -275,7 +274,7 @@ export class Fleet {
     const instance = this.#instances.get(id)
     if (instance === undefined || instance.link !== link) return
     this.#forget(instance)
-    void instance.cut()
+    instance.cut()
     const pool = this.#pools.get(instance.revision.id)
     if (pool !== undefined) this.#help(pool)
   }
@@ -325,7 +324,7 @@ export class Fleet {
 
   #stop(instance: Instance): void {
     this.#forget(instance)
-    void instance.leave()
+    instance.leave()
     instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS})
   }
 
@@ -342,8 +341,7 @@ export class Fleet {
   }
 
   #count(instance: Instance, monotonicMs: number): void {
-    const {node, lease, revision} = instance
     const mibMs = instance.takeMibMs(monotonicMs)
-    if (mibMs > 0) this.#options.onWork({node, lease: lease.id, revision: revision.id}, {mibMs})
+    if (mibMs > 0) this.#options.onWork(instance.work, {mibMs})
   }
 }

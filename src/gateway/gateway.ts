@@ -191,7 +191,7 @@ class RunningGateway implements Gateway {
     this.#stop.abort()
     for (const timer of this.#timers) clearInterval(timer)
     await this.#public?.close()
-    await this.#fleet.close()
+    this.#fleet.close()
     await this.#closeWindow()
     await this.#untilSigned()
     this.#tunnel.close()

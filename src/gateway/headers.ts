@@ -32,8 +32,12 @@ const NOT_ANSWERED = new Set([
 /** Headers with which the gateway itself speaks: a function's own would be taken for its. */
 const OWN_PREFIX = 'creo-'
 const REVISION_HEADER = 'creo-revision'
+const CONNECTION = 'connection'
 const COOKIE_DOMAIN = /;\s*domain=[^;]*/gi
 const METHOD_REFUSED = /^(TRACE|CONNECT)$/
+const METHOD_WITH_BODY = /^(POST|PUT|PATCH)$/
+/** The only values of Connection that most requests and answers have: they name no header. */
+const NAMES_NONE = /^(keep-alive|close|upgrade)$/i
 
 /** The parts of a request that are looked at before it is believed. */
 export interface ReceivedHead {
@@ -44,57 +48,87 @@ export interface ReceivedHead {
   readonly rawHeaders: readonly string[]
 }
 
+export interface CheckedHead {
+  readonly host: string
+  readonly body: BodyFraming
+  /** As announced; 0 for chunks. */
+  readonly bodyBytes: number
+}
+
 /**
- * The one Host of a request that means the same to everybody on the way.
+ * The one Host of a request that means the same to everybody on the way, and how its body ends.
  * @throws {CreoError} `invalid_input` for anything that two parsers could read in two ways.
  */
-export function checkHead({method, target, httpVersion, rawHeaders}: ReceivedHead): string {
+export function checkHead({method, target, httpVersion, rawHeaders}: ReceivedHead): CheckedHead {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw refused(`HTTP/${httpVersion} is not spoken here.`)
   if (METHOD_REFUSED.test(method)) throw refused(`${method} is not taken.`)
   if (!target.startsWith('/')) throw refused('The request target must be a path.')
   let host: string | undefined
-  let lengths = 0
-  let encodings = 0
+  let length: string | undefined
+  let encoding: string | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
     if (name.length === 4 && name.toLowerCase() === 'host') {
       if (host !== undefined) throw refused('There is more than one Host header.')
       host = rawHeaders[at + 1]
-    } else if (name.length === 14 && name.toLowerCase() === 'content-length') lengths += 1
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') encodings += 1
+    } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
+      if (length !== undefined) throw refused('The length of the body is given twice.')
+      length = rawHeaders[at + 1] ?? ''
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+      if (encoding !== undefined) throw refused('The length of the body is given twice.')
+      encoding = (rawHeaders[at + 1] ?? '').toLowerCase()
+    }
   }
   if (host === undefined || host === '') throw refused('There is no Host header.')
-  if (lengths > 1 || encodings > 1 || lengths + encodings > 1) throw refused('The length of the body is given twice.')
-  return host
+  if (encoding === undefined) return {host, body: Number(length ?? 0) > 0 ? 'length' : 'none', bodyBytes: Number(length ?? 0)}
+  if (length !== undefined) throw refused('The length of the body is given twice.')
+  if (encoding !== 'chunked') throw refused('The transfer encoding of a body can only be chunked.')
+  return {host, body: 'chunked', bodyBytes: 0}
 }
 
-/** What the function is told, without what belongs to the client's connection. */
-export function forwardedHeaders(
-  rawHeaders: readonly string[],
-  client: {readonly address: string; readonly host: string; readonly secure: boolean; readonly prefix: string}
-): string[] {
+/** How the end of a request's body is told: not at all when there is none. */
+export type BodyFraming = 'none' | 'length' | 'chunked'
+
+/** What is sent to the function, as text: the same for every instance that is tried. */
+export interface ForwardedHead {
+  readonly method: string
+  readonly target: string
+  /** Name, value, name, value, … as received. */
+  readonly rawHeaders: readonly string[]
+  readonly body: BodyFraming
+  readonly expectsContinue: boolean
+  readonly upgrades: boolean
+  readonly client: {readonly address: string; readonly host: string; readonly secure: boolean; readonly prefix: string}
+}
+
+/** Request line and headers for the function, without what belongs to the client's connection. */
+export function forwardedHead({method, target, rawHeaders, body, expectsContinue, upgrades, client}: ForwardedHead): string {
   const named = connectionNamed(rawHeaders)
-  const headers: string[] = []
+  let head = `${method} ${target} HTTP/1.1\r\n`
+  let hasLength = false
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase()
     if (NOT_FORWARDED.has(name) || named?.has(name)) continue
-    headers.push(name, rawHeaders[at + 1] ?? '')
+    if (name === 'content-length') hasLength = true
+    head += `${name}: ${rawHeaders[at + 1]}\r\n`
   }
-  headers.push('x-forwarded-for', client.address, 'x-forwarded-host', client.host, 'x-forwarded-proto', client.secure ? 'https' : 'http')
-  if (client.prefix !== '') headers.push('x-forwarded-prefix', client.prefix)
-  return headers
+  head += `x-forwarded-for: ${client.address}\r\nx-forwarded-host: ${client.host}\r\nx-forwarded-proto: ${client.secure ? 'https' : 'http'}\r\n`
+  if (client.prefix !== '') head += `x-forwarded-prefix: ${client.prefix}\r\n`
+  if (body === 'chunked') head += 'transfer-encoding: chunked\r\n'
+  else if (!hasLength && METHOD_WITH_BODY.test(method)) head += 'content-length: 0\r\n'
+  if (expectsContinue && body !== 'none') head += 'expect: 100-continue\r\n'
+  return `${head}${upgrades ? 'connection: upgrade\r\nupgrade: websocket' : 'connection: keep-alive'}\r\n\r\n`
 }
 
 /** What the client is told: which revision answers; cookies stay with this host, whatever domain the function wished for. */
-export function answeredHeaders(headers: Readonly<Record<string, string | readonly string[] | undefined>>, revision: string): string[] {
-  const connection = headers.connection
-  const named = typeof connection === 'string' && connection !== 'keep-alive' && connection !== 'close' ? tokensOf(connection) : undefined
+export function answeredHeaders(headers: readonly string[], revision: string): string[] {
+  const named = connectionNamed(headers)
   const answered: string[] = [REVISION_HEADER, revision]
-  for (const name in headers) {
-    const value = headers[name]
-    if (value === undefined || NOT_ANSWERED.has(name) || name.startsWith(OWN_PREFIX) || named?.has(name)) continue
-    if (typeof value === 'string') answered.push(name, name === 'set-cookie' ? value.replace(COOKIE_DOMAIN, '') : value)
-    else for (const one of value) answered.push(name, name === 'set-cookie' ? one.replace(COOKIE_DOMAIN, '') : one)
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    const value = headers[at + 1] ?? ''
+    if (NOT_ANSWERED.has(name) || name.startsWith(OWN_PREFIX) || named?.has(name)) continue
+    answered.push(name, name === 'set-cookie' ? value.replace(COOKIE_DOMAIN, '') : value)
   }
   return answered
 }
@@ -102,9 +136,12 @@ export function answeredHeaders(headers: Readonly<Record<string, string | readon
 function connectionNamed(rawHeaders: readonly string[]): ReadonlySet<string> | undefined {
   let named: Set<string> | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]?.toLowerCase() !== 'connection') continue
+    const name = rawHeaders[at] ?? ''
+    if (name.length !== CONNECTION.length || name.toLowerCase() !== CONNECTION) continue
+    const value = rawHeaders[at + 1] ?? ''
+    if (NAMES_NONE.test(value)) continue
     named ??= new Set()
-    for (const token of tokensOf(rawHeaders[at + 1] ?? '')) named.add(token)
+    for (const token of tokensOf(value)) named.add(token)
   }
   // Both are needed to find the function and its body's end, whatever a client calls them.
   named?.delete('host')

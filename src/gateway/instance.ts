@@ -1,16 +1,11 @@
-import type {Socket} from 'node:net'
-import {Pool} from 'undici'
+import type {Duplex} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
 import {instanceMibMs} from '../core/metering.ts'
 import type {LeaseEntry, RevisionEntry} from '../core/protocol/tables.ts'
 import {bindLine} from '../core/protocol/tunnel.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
-
-/** Connections to one instance; requests beyond them wait for one of them. */
-const CONNECTIONS_MAX = 256
-/** An unused connection to an instance is given back after this long: each takes a place in a home router's table. */
-const KEEP_ALIVE_MS = 10_000
-export const RESPONSE_HEADERS_MAX = 64 * 1024
+import {FunctionConnections} from './function-connections.ts'
+import type {WorkOf} from './meter.ts'
 
 /** One container that this gateway asked for, or found running. */
 export class Instance {
@@ -19,11 +14,12 @@ export class Instance {
   readonly lease: LeaseEntry
   readonly link: MinerLink
   /** Speaks HTTP to the function through the tunnel, one request at a time on each connection. */
-  readonly dispatcher: Pool
+  readonly connections: FunctionConnections
+  /** What its work is counted under. */
+  readonly work: WorkOf
   inFlight = 0
   /** Gets no new requests and is stopped when the last one ends. */
   draining = false
-  readonly #gone = new AbortController()
   #countedUntilMs: number
 
   constructor(options: {
@@ -38,23 +34,8 @@ export class Instance {
     this.lease = options.lease
     this.link = options.link
     this.#countedUntilMs = Math.floor(options.monotonicMs)
-    this.dispatcher = new Pool('http://instance.internal', {
-      connections: Math.min(CONNECTIONS_MAX, options.revision.spec.concurrency),
-      pipelining: 1,
-      // Requests have a timeout of their own that covers all of it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: RESPONSE_HEADERS_MAX,
-      connect: (_options, callback) => {
-        this.#bind().then(
-          (socket) => callback(null, socket),
-          (error: Error) => callback(error, null)
-        )
-      }
-    })
-    // Without a listener a refused connection would end the process; each request hears of it by itself.
-    this.dispatcher.on('connectionError', () => undefined)
+    this.work = {node: options.link.node, revision: options.revision.id, lease: options.lease.id}
+    this.connections = new FunctionConnections({concurrency: options.revision.spec.concurrency, open: (signal) => this.#bind(signal)})
   }
 
   get node(): string {
@@ -74,21 +55,19 @@ export class Instance {
   }
 
   /** Lets what runs come to its end and takes nothing new. */
-  async leave(): Promise<void> {
+  leave(): void {
     this.draining = true
-    await this.dispatcher.close()
+    this.connections.close()
   }
 
   /** Ends everything at once: the container is gone. */
-  async cut(): Promise<void> {
+  cut(): void {
     this.draining = true
-    const reason = new CreoError('bad_gateway', 'The instance has ended.')
-    this.#gone.abort(reason)
-    await this.dispatcher.destroy(reason)
+    this.connections.destroy(new CreoError('bad_gateway', 'The instance has ended.'))
   }
 
-  async #bind(): Promise<Socket> {
-    const socket = (await this.link.takeDataSocket(this.#gone.signal)) as Socket
+  async #bind(signal: AbortSignal): Promise<Duplex> {
+    const socket = await this.link.takeDataSocket(signal)
     socket.write(bindLine(this.id))
     return socket
   }

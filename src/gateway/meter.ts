@@ -242,6 +242,14 @@ export class Meter {
   }
 }
 
-function keyOf({node, revision, lease}: WorkOf): string {
-  return `${node} ${revision} ${lease}`
+/** Kept by whose work it is: an instance gives the same object for each of its requests. */
+const keys = new WeakMap<WorkOf, string>()
+
+function keyOf(of: WorkOf): string {
+  let key = keys.get(of)
+  if (key === undefined) {
+    key = `${of.node} ${of.revision} ${of.lease}`
+    keys.set(of, key)
+  }
+  return key
 }

@@ -5,7 +5,7 @@ import type {Log} from '../telemetry/log.ts'
 import {answerError} from './answer-error.ts'
 import {type ExchangeOutcome, type ExchangeRequest, exchange} from './exchange.ts'
 import type {Fleet} from './fleet.ts'
-import {checkHead, forwardedHeaders} from './headers.ts'
+import {type CheckedHead, checkHead, forwardedHead} from './headers.ts'
 import type {Instance} from './instance.ts'
 import type {Work, WorkOf} from './meter.ts'
 import {noInstance, type RevisionPool} from './revision-pool.ts'
@@ -39,7 +39,7 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
   let destination: Destination | undefined
   let failure: CreoError | undefined
   try {
-    const host = checkHead({
+    const head = checkHead({
       method: request.method ?? '',
       target: request.url ?? '',
       httpVersion: request.httpVersion,
@@ -47,9 +47,9 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
     })
     const routing = options.routing()
     if (routing === undefined) throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.')
-    destination = routeRequest(routing, host, request.url ?? '')
+    destination = routeRequest(routing, head.host, request.url ?? '')
     if (destination === undefined) throw new CreoError('not_found', 'Nothing has this address.', {hint: 'Check the name and the path.'})
-    await forward(options, arrived, destination, host)
+    await forward(options, arrived, destination, head)
   } catch (error) {
     failure = isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error})
     if (failure.code === 'internal') options.log.error({err: error}, 'request failed')
@@ -64,17 +64,19 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
   }
 }
 
-async function forward(options: ServeOptions, arrived: Arrived, destination: Destination, host: string): Promise<void> {
-  const {request, response} = arrived
-  const {socket} = request
-  const address = socket.remoteAddress ?? ''
-  const headers = forwardedHeaders(request.rawHeaders, {address, host, secure: 'encrypted' in socket, prefix: destination.prefix})
+async function forward(options: ServeOptions, arrived: Arrived, destination: Destination, {host, body}: CheckedHead): Promise<void> {
+  const {request, response, expectsContinue, onUpgrade} = arrived
+  const {socket, rawHeaders} = request
+  const upgrades = onUpgrade !== undefined
+  if (upgrades && body !== 'none') throw new CreoError('invalid_input', 'A WebSocket begins without a body.')
+  const client = {address: socket.remoteAddress ?? '', host, secure: 'encrypted' in socket, prefix: destination.prefix}
   const {target} = destination
+  const head = forwardedHead({method: request.method ?? '', target, rawHeaders, body, expectsContinue, upgrades, client})
   let lastError: CreoError | undefined
   for (let left = TRIES_MAX; left > 0; left -= 1) {
     const {pool, instance} = await acquire(options.fleet, destination, response)
     const {timeoutMs} = pool.entry.spec
-    const outcome = await exchange(instance, {...arrived, target, headers, timeoutMs})
+    const outcome = await exchange(instance, {request, response, head, body, timeoutMs, onUpgrade})
     count(options, instance, outcome)
     options.fleet.release(pool, instance)
     if (outcome.kind !== 'failed') return drainRest(request, response)
@@ -112,10 +114,9 @@ async function acquire(
 
 function count({onWork}: ServeOptions, instance: Instance, outcome: ExchangeOutcome): void {
   const {bytesIn, bytesOut, kind} = outcome
-  const of = {node: instance.node, revision: instance.revision.id, lease: instance.lease.id}
   // A timeout is the function's own doing: it is neither paid nor held against the node.
   const failed = kind === 'failed' && outcome.error?.code !== 'timeout' ? 1 : 0
-  onWork(of, {requests: kind === 'answered' ? 1 : 0, requestsFailed: failed, bytesIn, bytesOut})
+  onWork(instance.work, {requests: kind === 'answered' ? 1 : 0, requestsFailed: failed, bytesIn, bytesOut})
 }
 
 function mayRetry(request: IncomingMessage, outcome: ExchangeOutcome): boolean {

@@ -2,8 +2,16 @@ import {createMetrics, type Metrics} from '../telemetry/metrics.ts'
 
 /** What one function has answered since the metrics were last read. */
 interface Tally {
-  readonly byClass: Map<string, number>
+  /** By the first digit of the status; 0 for clients that left. */
+  readonly byClass: number[]
+  readonly observe: (seconds: number) => void
 }
+
+const CLIENT_GONE = 499
+const CLASSES = ['client_gone', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
+/** Functions that are told apart between two readings; further ones share one tally. */
+const TALLIES_MAX = 1000
+const OTHER = 'other'
 
 /** The numbers of the request path. Counts are gathered in plain maps and handed on when somebody reads them. */
 export class TrafficMetrics {
@@ -34,6 +42,8 @@ export class TrafficMetrics {
   })
   readonly #tallies = new Map<string, Tally>()
   #requestsInAll = 0
+  #bytesIn = 0
+  #bytesOut = 0
 
   get requestsInAll(): number {
     return this.#requestsInAll
@@ -41,14 +51,10 @@ export class TrafficMetrics {
 
   answered(functionName: string, status: number, ms: number): void {
     this.#requestsInAll += 1
-    let tally = this.#tallies.get(functionName)
-    if (tally === undefined) {
-      tally = {byClass: new Map()}
-      this.#tallies.set(functionName, tally)
-    }
-    const statusClass = status === 499 ? 'client_gone' : `${Math.floor(status / 100)}xx`
-    tally.byClass.set(statusClass, (tally.byClass.get(statusClass) ?? 0) + 1)
-    this.#latency.observe(ms / 1000, {function: functionName})
+    const tally = this.#tallies.get(functionName) ?? this.#newTally(functionName)
+    const statusClass = status === CLIENT_GONE ? 0 : Math.floor(status / 100)
+    tally.byClass[statusClass] = (tally.byClass[statusClass] ?? 0) + 1
+    tally.observe(ms / 1000)
   }
 
   coldStart(functionName: string, ms: number): void {
@@ -56,8 +62,8 @@ export class TrafficMetrics {
   }
 
   moved(bytes: {readonly in: number; readonly out: number}): void {
-    if (bytes.in > 0) this.#bytes.add(bytes.in, {direction: 'in'})
-    if (bytes.out > 0) this.#bytes.add(bytes.out, {direction: 'out'})
+    this.#bytesIn += bytes.in
+    this.#bytesOut += bytes.out
   }
 
   /** Prometheus text, with what is so right now. */
@@ -67,9 +73,15 @@ export class TrafficMetrics {
     readonly unsigned: number
   }): string {
     for (const [functionName, {byClass}] of this.#tallies) {
-      for (const [statusClass, count] of byClass) this.#requests.add(count, {function: functionName, class: statusClass})
-      byClass.clear()
+      for (const [index, count] of byClass.entries()) {
+        if (count > 0) this.#requests.add(count, {function: functionName, class: CLASSES[index] ?? OTHER})
+      }
+      byClass.fill(0)
     }
+    this.#bytes.add(this.#bytesIn, {direction: 'in'})
+    this.#bytes.add(this.#bytesOut, {direction: 'out'})
+    this.#bytesIn = 0
+    this.#bytesOut = 0
     for (const pool of now.pools) {
       this.#instances.set(pool.instances.size, {revision: pool.entry.id})
       this.#queue.set(pool.waiting, {revision: pool.entry.id})
@@ -77,5 +89,15 @@ export class TrafficMetrics {
     this.#miners.set(now.miners)
     this.#unsigned.set(now.unsigned)
     return this.#metrics.text()
+  }
+
+  #newTally(functionName: string): Tally {
+    const name = this.#tallies.size < TALLIES_MAX ? functionName : OTHER
+    const tally = this.#tallies.get(name) ?? {
+      byClass: new Array<number>(CLASSES.length).fill(0),
+      observe: this.#latency.series({function: name})
+    }
+    this.#tallies.set(name, tally)
+    return tally
   }
 }

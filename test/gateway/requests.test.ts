@@ -147,6 +147,24 @@ describe('a request through gateway and tunnel', () => {
     expect(await textOf(await answered)).toBe('got body')
   })
 
+  it('leaves it to the function to refuse a body before any of it is sent', async () => {
+    world = await openGatewayWorld()
+    const {promise: read, resolve} = Promise.withResolvers<IncomingMessage>()
+    await world.addMiner({
+      serve: (request, response) => {
+        resolve(request)
+        response.writeHead(413, {connection: 'close'}).end('no')
+      }
+    })
+    const {asked, answered} = open('/', {method: 'POST', headers: {'content-length': '1000000'}})
+    asked.on('error', () => undefined)
+    asked.flushHeaders()
+    expect((await read).headers['content-length']).toBe('1000000')
+    const response = await answered
+    expect([response.statusCode, await textOf(response)]).toEqual([413, 'no'])
+    asked.destroy()
+  })
+
   it('carries a WebSocket both ways, and refuses as HTTP when the function does', async () => {
     world = await openGatewayWorld()
     await world.addMiner({
