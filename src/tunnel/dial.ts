@@ -1,13 +1,11 @@
 import {setTimeout as wait} from 'node:timers/promises'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {type GatewayMessage, gatewayMessageSchema, type MinerMessage, minerMessageSchema} from '../core/protocol/tunnel.ts'
-import {backoffMs} from './backoff.ts'
+import {backoffMs, failuresAfter} from './backoff.ts'
 import {openControlChannel} from './control-channel.ts'
 import {DataConnections, type OnBind} from './data-connections.ts'
 import {dialUpgrade, randomToken, type TunnelDial} from './dial-upgrade.ts'
 
-/** A session that lasted this long starts the backoff anew. */
-const SETTLED_MS = 10_000
 /** Instances that one line of `ready` tells, with the longest ids within TUNNEL_LINE_MAX. */
 const READY_INSTANCES_PER_LINE = 400
 
@@ -87,9 +85,8 @@ export async function keepTunnel(options: KeepTunnelOptions): Promise<void> {
   const {signal} = options
   let failures = 0
   while (!signal.aborted) {
-    const startedAt = performance.now()
-    const reason = await runSession(options)
-    failures = performance.now() - startedAt >= SETTLED_MS ? 1 : failures + 1
+    const {reason, lastedMs} = await runSession(options)
+    failures = failuresAfter(failures, lastedMs)
     if (signal.aborted) return
     const retryMs = Math.round(backoffMs(failures, Math.random()))
     options.onLost(reason, retryMs)
@@ -97,7 +94,7 @@ export async function keepTunnel(options: KeepTunnelOptions): Promise<void> {
   }
 }
 
-async function runSession(options: KeepTunnelOptions): Promise<CreoError> {
+async function runSession(options: KeepTunnelOptions): Promise<{readonly reason: CreoError; readonly lastedMs: number}> {
   try {
     let session: TunnelSession | undefined
     const early: GatewayMessage[] = []
@@ -110,10 +107,13 @@ async function runSession(options: KeepTunnelOptions): Promise<CreoError> {
         else options.onMessage(message, session)
       }
     })
+    const stoodAt = performance.now()
     options.onSession(session)
     for (const message of early) options.onMessage(message, session)
-    return await session.closed
+    const reason = await session.closed
+    return {reason, lastedMs: performance.now() - stoodAt}
   } catch (error) {
-    return isCreoError(error) ? error : new CreoError('internal', 'The tunnel could not be dialled.', {cause: error})
+    const reason = isCreoError(error) ? error : new CreoError('internal', 'The tunnel could not be dialled.', {cause: error})
+    return {reason, lastedMs: 0}
   }
 }
