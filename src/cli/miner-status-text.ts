@@ -1,6 +1,7 @@
 import {formatBytes} from '../core/units.ts'
 import type {StatusReport} from '../miner/status-report.ts'
 import {renderTable} from './table.ts'
+import {termsText} from './terms-text.ts'
 
 /** What a volunteer wants to know, in the order in which they want to know it. */
 export function minerStatusText(report: StatusReport): string {
@@ -12,6 +13,8 @@ export function minerStatusText(report: StatusReport): string {
     ...(report.leases.length === 0 ? [] : ['', leaseTable(report)]),
     '',
     `${report.instances.length} instances run; ${formatBytes(report.dataMovedBytes)} passed through, ${formatBytes(report.imageBytes)} of images fetched.`,
+    `${formatBytes(report.dataUsedBytes)} of data used this month, ${formatBytes(report.diskUsedBytes)} of disk.`,
+    termsText(report.lends),
     ...(report.receiptsWaiting === 0 ? [] : [`${report.receiptsWaiting} receipts wait for the coordinator.`]),
     ...report.receiptsRejected.map(({id, code, message}) => `Rejected receipt ${id}: ${message} (${code})`)
   ].join('\n')

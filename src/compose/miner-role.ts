@@ -4,12 +4,15 @@ import {Client} from '../client/client.ts'
 import {Connection} from '../client/connection.ts'
 import {joinNetwork} from '../client/join.ts'
 import {type DataDirectory, openDataDirectory} from '../config/data-directory.ts'
+import type {OwnerTerms} from '../core/availability.ts'
 import {CreoError} from '../core/errors.ts'
 import {type KeyPair, loadOrCreateKeyFile, nodeIdOf} from '../identity/keys.ts'
 import type {DrainReport} from '../miner/drain.ts'
 import {enroll} from '../miner/enrolment.ts'
-import {createMiner, type Miner} from '../miner/miner.ts'
-import {type GivenSettings, loadSettings, type MinerSettings, mergeSettings, saveSettings} from '../miner/settings.ts'
+import {followSettings} from '../miner/follow-settings.ts'
+import {createMiner} from '../miner/miner.ts'
+import type {Miner} from '../miner/miner-options.ts'
+import {type GivenSettings, loadSettings, type MinerSettings, mergeSettings, saveSettings, termsOf} from '../miner/settings.ts'
 import type {MinerStatus} from '../miner/status-file.ts'
 import type {ContainerRuntime} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -110,7 +113,7 @@ async function enrollOnce({options, settings, client, nodeKey, data, runtime}: P
 
 async function mine(parts: Parts & {readonly onReady: (status: MinerStatus) => void}, signal: AbortSignal): Promise<DrainReport> {
   const {options, settings, connection, client, nodeKey, data, runtime, onReady} = parts
-  const {coordinatorUrl, networkId, coordinatorKey, network, earn, memoryBytes, cpuMillis} = settings
+  const {coordinatorUrl, networkId, coordinatorKey, network} = settings
   const miner = await createMiner({
     dataDirectory: data.path,
     nodeKey,
@@ -118,8 +121,8 @@ async function mine(parts: Parts & {readonly onReady: (status: MinerStatus) => v
     coordinatorUrl,
     client,
     runtime,
-    earn,
-    limits: {memoryBytes, cpuMillis},
+    terms: termsOf(settings),
+    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     allowUnlimited: options.allowUnlimited,
     now: () => client.nowMs(),
     mendClock: (ended) => connection.mendClock(ended),
@@ -127,7 +130,12 @@ async function mine(parts: Parts & {readonly onReady: (status: MinerStatus) => v
     random: Math.random,
     log: options.log
   })
+  const ended = new AbortController()
+  const onTerms = (terms: OwnerTerms): Promise<void> => miner.apply(terms)
+  const following = followSettings({dataDirectory: data.path, log: options.log, onTerms}, ended.signal)
   const failure = await untilStopped(miner, onReady, signal)
+  ended.abort()
+  await following
   const report = await miner.drain()
   if (failure !== undefined) throw failure
   return report

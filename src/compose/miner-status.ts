@@ -2,7 +2,8 @@ import {createClient} from '../client/client.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {GUTTA} from '../core/protocol/api.ts'
 import {GUTTA_DECIMALS} from '../core/units.ts'
-import {loadSettings, type MinerSettings} from '../miner/settings.ts'
+import {loadSettings, type MinerSettings, termsOf} from '../miner/settings.ts'
+import {shownTerms} from '../miner/shown-terms.ts'
 import {readStatus} from '../miner/status-file.ts'
 import {type NetworkFacts, reportStatus, type StatusReport} from '../miner/status-report.ts'
 
@@ -19,7 +20,7 @@ export async function minerStatus(directory: string, nowMs: number, signal: Abor
   }
   const facts = await askNetwork(settings, status.node, AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)]))
   signal.throwIfAborted()
-  return reportStatus(status, facts, nowMs)
+  return reportStatus(status, facts, shownTerms(termsOf(settings)), nowMs)
 }
 
 async function askNetwork(settings: MinerSettings, node: string, signal: AbortSignal): Promise<NetworkFacts | undefined> {

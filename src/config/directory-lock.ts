@@ -32,6 +32,12 @@ export async function lockDirectory(path: string): Promise<() => Promise<void>> 
   }
 }
 
+/** The living process that uses a directory, or undefined. */
+export async function lockHolder(path: string): Promise<ProcessIdentity | undefined> {
+  const holder = parseIdentity((await readText(join(path, LOCK_NAME))) ?? '')
+  return holder !== undefined && isRunning(holder) ? holder : undefined
+}
+
 /** link(2) either makes the whole lock or fails because there is one: no reader ever sees half of it. */
 async function takeFree(own: string, target: string): Promise<boolean> {
   try {

@@ -38,6 +38,10 @@ export interface FetchImageOptions extends RegistryAddress {
   readonly layoutDirectory: string
   readonly limits?: ImageLimits
   readonly onProgress?: (progress: TransferProgress) => void
+  /** Asked before the first layer: how much is still to be fetched. Throws to refuse the image. */
+  readonly admit?: (missingBytes: number) => void
+  /** Bytes that came over the wire; throws to cut the fetch off. */
+  readonly onBytes?: (bytes: number) => void
   readonly signal: AbortSignal
 }
 
@@ -47,6 +51,7 @@ export interface FetchedImage extends LocalImage {
   readonly bytesFetched: number
   readonly compressedBytes: number
   readonly decompressedBytes: number
+  readonly files: number
 }
 
 /** Layers that were looked at already, by store: bases are shared by many images. */
@@ -63,6 +68,7 @@ export async function fetchImage(options: FetchImageOptions): Promise<FetchedIma
   const {manifest, descriptor} = await fetch.manifest()
   assertSize(manifest, limits)
   fetch.expect(manifest)
+  options.admit?.(await fetch.missingBytes(manifest))
   const config = parseImageConfig(await fetch.smallBlob(manifest.config))
   assertConfig(config, manifest, options.architecture)
   let decompressedBytes = 0
@@ -84,7 +90,7 @@ export async function fetchImage(options: FetchImageOptions): Promise<FetchedIma
   await writeLayout(options, manifest, descriptor)
   const compressedBytes = [manifest.config, ...manifest.layers].reduce((sum, part) => sum + part.size, 0)
   const {layoutDirectory} = options
-  return {layoutDirectory, manifestDigest: descriptor.digest, config, bytesFetched: fetch.bytes, compressedBytes, decompressedBytes}
+  return {layoutDirectory, manifestDigest: descriptor.digest, config, bytesFetched: fetch.bytes, compressedBytes, decompressedBytes, files}
 }
 
 function assertSize(manifest: ImageManifest, limits: ImageLimits): void {
@@ -146,6 +152,13 @@ class ImageFetch {
     this.#totalBytes = manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size)
   }
 
+  /** What of the image the store does not have yet. */
+  async missingBytes(manifest: ImageManifest): Promise<number> {
+    const sizes = new Map([manifest.config, ...manifest.layers].map(({digest, size}) => [digest, size]))
+    for (const digest of sizes.keys()) if (await this.#options.store.stat(digest)) sizes.delete(digest)
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+  }
+
   async smallBlob(descriptor: Descriptor): Promise<Buffer> {
     if (descriptor.size > MANIFEST_BYTES_MAX) throw new CreoError('rejected', `The image's config has ${descriptor.size} bytes.`)
     await this.blob(descriptor)
@@ -202,11 +215,16 @@ class ImageFetch {
   async *#counted(source: AsyncIterable<Uint8Array>, from: number): AsyncGenerator<Uint8Array> {
     let received = from
     for await (const chunk of source) {
-      this.bytes += chunk.byteLength
+      this.#came(chunk.byteLength)
       received += chunk.byteLength
       yield chunk
       this.#report(received)
     }
+  }
+
+  #came(bytes: number): void {
+    this.bytes += bytes
+    this.#options.onBytes?.(bytes)
   }
 
   #report(partialBytes: number): void {
@@ -228,7 +246,7 @@ class ImageFetch {
       return readBody(response, MANIFEST_BYTES_MAX)
     }
     const bytes = await withRetries(get, () => 0, signal)
-    this.bytes += bytes.length
+    this.#came(bytes.length)
     if (digestOf(bytes) !== digest) throw new CreoError('digest_mismatch', `The registry sent another manifest than ${digest}.`)
     const parsed = parseManifest(bytes)
     await store.write(bytes)

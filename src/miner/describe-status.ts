@@ -1,6 +1,9 @@
 import {isEmpty} from './budget.ts'
+import type {DataPlan} from './data-plan.ts'
+import type {DiskRoom} from './disk-room.ts'
 import type {GatewayLinks} from './gateway-links.ts'
 import type {Heartbeats} from './heartbeats.ts'
+import type {HostRules} from './host-rules.ts'
 import type {ImageCache} from './image-cache.ts'
 import type {Instances} from './instances.ts'
 import type {LeaseBook} from './lease-book.ts'
@@ -22,17 +25,21 @@ export interface StatusParts {
   readonly instances: Instances
   readonly store: MinerStore
   readonly logs: LogRing
+  readonly rules: HostRules
+  readonly data: DataPlan
+  readonly disk: DiskRoom
 }
 
 /** What a node knows of itself, in one object. */
 export function describeStatus(parts: StatusParts): MinerStatus {
-  const {node, nowMs, startedAtMs, isDraining, heartbeats, book, links, images, instances, store, logs} = parts
+  const {node, nowMs, startedAtMs, isDraining, heartbeats, book, links, images, instances, store, logs, rules, data, disk} = parts
   return {
     node,
     pid: process.pid,
     startedAtMs,
     atMs: nowMs,
     draining: isDraining,
+    restReason: rules.restReason,
     lastHeartbeatMs: heartbeats.lastAcceptedMs,
     heartbeatRefused: heartbeats.refusedCode,
     noWorkReason: heartbeats.noWorkReason,
@@ -51,6 +58,8 @@ export function describeStatus(parts: StatusParts): MinerStatus {
     rejectedReceipts: [...store.rejected(REJECTED_SHOWN_MAX)],
     bytesMoved: instances.bytesMoved,
     imageBytes: images.bytesFetched,
-    logLinesDropped: logs.droppedLines
+    logLinesDropped: logs.droppedLines,
+    dataUsedBytes: data.usedBytes,
+    diskUsedBytes: disk.usedBytes
   }
 }

@@ -37,12 +37,18 @@ export async function drain(options: DrainOptions): Promise<DrainReport> {
   const told = sendLastHeartbeat(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS)).catch(() => false)
   // Gateways stop what is idle as soon as they hear of the draining: it counts as ours.
   const containersStopped = instances.count
-  const inTime = await untilQuiet(instances, monotonicMs)
-  await instances.endAll(STOP_GRACE_MS)
+  const inTime = await finishWork(instances, monotonicMs)
   if (meter.hasUnsignedBytes) await untilSigned(store, monotonicMs)
   await told
   await outbox.flush(AbortSignal.timeout(LAST_CALLS_TIMEOUT_MS))
   return {containersStopped, inTime, receiptsWaiting: store.pendingCount()}
+}
+
+/** Lets requests under way end, for a while, and then ends every instance. Answers whether none was cut. */
+export async function finishWork(instances: Instances, monotonicMs: () => number): Promise<boolean> {
+  const inTime = await untilQuiet(instances, monotonicMs)
+  await instances.endAll(STOP_GRACE_MS)
+  return inTime
 }
 
 /** No gateway waits for the first byte of an answer, and no answer is being sent. */

@@ -25,7 +25,10 @@ export interface GatewayRequestsOptions {
   readonly signer: ReceiptSigner
   readonly now: () => number
   readonly monotonicMs: () => number
+  /** Takes no new work, for good or for now. */
   readonly isDraining: () => boolean
+  /** The owner's line has data left this month. */
+  readonly hasData: () => boolean
   readonly send: (gateway: string, message: MinerMessage) => void
   readonly log: Log
   readonly signal: AbortSignal
@@ -50,9 +53,9 @@ export class GatewayRequests {
 
   /** Joins a bound connection to the gateway's own instance, or cuts it. */
   bind(gateway: GatewayEntry, instance: string, socket: Duplex, head: Buffer): void {
-    const {instances, log} = this.#options
+    const {instances, hasData, log} = this.#options
     const held = instances.get(instance)
-    if (held === undefined || held.gateway !== gateway.id || this.isBudgetEmpty(held.lease)) {
+    if (held === undefined || held.gateway !== gateway.id || this.isBudgetEmpty(held.lease) || !hasData()) {
       socket.on('error', () => socket.destroy())
       return void socket.destroy()
     }
@@ -82,7 +85,7 @@ export class GatewayRequests {
     })
     const beganMs = monotonicMs()
     const work = book.find(lease, now())
-    if (isDraining()) return failed('draining', 'This node is stopping.')
+    if (isDraining()) return failed('draining', 'This node takes no new work now.')
     if (work === undefined) return failed('expired', 'This node holds no such lease.')
     if (work.revision.id !== revision) return failed('invalid_input', `The lease is for ${work.revision.id}.`)
     if (this.isBudgetEmpty(lease)) return failed('reward_pool_empty', 'The budget of this lease is used up.')

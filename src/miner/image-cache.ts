@@ -1,17 +1,21 @@
-import {readdir, rm} from 'node:fs/promises'
+import {readdir, readFile, rm, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import {type BlobStore, openBlobStore} from '../images/blob-store.ts'
 import {type Digest, digestHex, parseDigest} from '../images/digest.ts'
-import {fetchImage} from '../images/fetch-image.ts'
+import {type FetchedImage, fetchImage} from '../images/fetch-image.ts'
 import type {Architecture} from '../images/oci.ts'
 import type {AuthorizeRequest} from '../images/registry-http.ts'
 import type {ContainerRuntime} from '../runtime/port.ts'
+import type {DataPlan} from './data-plan.ts'
+import {type DiskRoom, unpackedBytes} from './disk-room.ts'
 
 /** Longest time that one image may take on a slow line. */
 const FETCH_TIMEOUT_MS = 3_600_000
 const FETCHES_MAX = 2
 const RUNTIME_CALL_TIMEOUT_MS = 120_000
+/** Beside an image's layout: what it takes unpacked. */
+const UNPACKED_FILE = 'unpacked-bytes'
 
 export interface ImageCacheOptions {
   readonly directory: string
@@ -19,8 +23,12 @@ export interface ImageCacheOptions {
   readonly authorize: AuthorizeRequest
   readonly runtime: ContainerRuntime
   readonly architecture: Architecture
-  /** Blobs that no lease needs are kept up to this much in all. */
-  readonly bytesMax: number
+  /** What the owner lends of the disk; what no lease needs is kept as long as there is room. */
+  readonly disk: DiskRoom
+  /** What the owner lends of the line. */
+  readonly data: DataPlan
+  /** Throws when nothing may be fetched now. */
+  readonly assertMayFetch: () => void
 }
 
 type ImageOf = Pick<RevisionEntry, 'org' | 'app' | 'function' | 'imageDigest'>
@@ -41,7 +49,13 @@ export class ImageCache {
   }
 
   static async open(options: ImageCacheOptions): Promise<ImageCache> {
-    return new ImageCache(options, await openBlobStore(join(options.directory, 'blobs')))
+    const cache = new ImageCache(options, await openBlobStore(join(options.directory, 'blobs')))
+    await cache.#recount()
+    for (const name of await readdir(cache.#layouts()).catch(() => [])) {
+      const bytes = Number(await readFile(join(cache.#layouts(), name, UNPACKED_FILE), 'utf8').catch(() => '0'))
+      if (Number.isSafeInteger(bytes)) options.disk.found(name, bytes)
+    }
+    return cache
   }
 
   /** Bytes of images that came over the wire since the start. */
@@ -63,19 +77,52 @@ export class ImageCache {
     return await orAborted(running, signal)
   }
 
-  /** Drops what no lease needs from the runtime, and the longest unused blobs beyond the limit. */
+  /**
+   * Drops what no lease needs from the runtime, and the longest unused blobs beyond the limit. When the owner lends less than the leases
+   * need, the last of them go without their image.
+   */
   async evict(leased: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     if (this.#underWay.size > 0) return
-    for (const digest of this.#ready.keys()) if (!leased.has(digest)) this.#ready.delete(digest)
+    const fitting = await this.#fitting([...leased].map(parseDigest))
+    for (const digest of this.#ready.keys()) if (!fitting.has(digest)) this.#ready.delete(digest)
     await this.#options.runtime.prune([...this.#ready.values()], AbortSignal.any([signal, AbortSignal.timeout(RUNTIME_CALL_TIMEOUT_MS)]))
-    const keep = new Set<Digest>([...leased].map(parseDigest))
-    const wanted = new Set([...keep].map(digestHex))
+    const keep = new Set<Digest>(fitting)
+    const wanted = new Set([...fitting].map(digestHex))
     for (const name of await readdir(this.#layouts()).catch(() => [])) {
       const layout = join(this.#layouts(), name)
       if (wanted.has(name)) for (const hex of await blobNames(layout)) keep.add(parseDigest(`sha256:${hex}`))
-      else await rm(layout, {recursive: true, force: true})
+      else await this.#dropLayout(name)
     }
-    await this.#store.prune({bytesMax: this.#options.bytesMax, keep})
+    await this.#store.prune({bytesMax: this.#options.disk.fetchedBytesMax, keep})
+    await this.#recount()
+  }
+
+  /** The first of these images that together take no more than the owner lends. */
+  async #fitting(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+    const {disk} = this.#options
+    const fitting = new Set<Digest>()
+    let bytes = 0
+    for (const digest of digests) {
+      const name = digestHex(digest)
+      bytes += disk.unpackedBytesOf(name)
+      for (const hex of await blobNames(join(this.#layouts(), name))) bytes += (await this.#store.stat(`sha256:${hex}`))?.size ?? 0
+      if (bytes <= disk.bytesMax) fitting.add(digest)
+    }
+    return fitting
+  }
+
+  async #dropLayout(name: string): Promise<void> {
+    await rm(join(this.#layouts(), name), {recursive: true, force: true})
+    this.#options.disk.forget(name)
+  }
+
+  /** Counts blobs and parts of blobs on the disk. */
+  async #recount(): Promise<void> {
+    const blobs = await this.#store.list()
+    let bytes = blobs.reduce((sum, {size}) => sum + size, 0)
+    const partial = join(this.#store.directory, 'partial')
+    for (const name of await readdir(partial)) bytes += (await stat(join(partial, name)).catch(() => ({size: 0}))).size
+    this.#options.disk.fetched(bytes)
   }
 
   #begin(digest: Digest, image: ImageOf, lifetime: AbortSignal): Promise<Digest> {
@@ -87,22 +134,47 @@ export class ImageCache {
   }
 
   async #fetch(digest: Digest, image: ImageOf, signal: AbortSignal): Promise<Digest> {
-    const {registryUrl, authorize, runtime, architecture} = this.#options
+    const {runtime, disk} = this.#options
     await this.#turn()
+    let giveBack = (): void => undefined
     try {
       signal.throwIfAborted()
-      const layoutDirectory = join(this.#layouts(), digestHex(digest))
-      const repository = `${image.org}/${image.app}/${image.function}`
-      const source = {registryUrl, repository, authorize, digest, architecture}
-      const fetched = await fetchImage({...source, store: this.#store, layoutDirectory, signal})
+      const fetched = await this.#pull(digest, image, signal, (missingBytes) => {
+        giveBack = disk.reserve(missingBytes)
+      })
       this.bytesFetched += fetched.bytesFetched
-      await runtime.prepare({layoutDirectory, manifestDigest: fetched.manifestDigest}, signal)
+      const bytes = unpackedBytes(fetched)
+      disk.unpack(digestHex(digest), bytes)
+      await writeFile(join(fetched.layoutDirectory, UNPACKED_FILE), String(bytes))
+      await runtime.prepare({layoutDirectory: fetched.layoutDirectory, manifestDigest: fetched.manifestDigest}, signal)
       this.#ready.set(digest, fetched.manifestDigest)
       return fetched.manifestDigest
     } finally {
+      await this.#recount().finally(giveBack)
       this.#fetching -= 1
       this.#queue.shift()?.()
     }
+  }
+
+  async #pull(digest: Digest, image: ImageOf, signal: AbortSignal, reserve: (bytes: number) => void): Promise<FetchedImage> {
+    const {registryUrl, authorize, architecture, data, assertMayFetch} = this.#options
+    const repository = `${image.org}/${image.app}/${image.function}`
+    return await fetchImage({
+      registryUrl,
+      repository,
+      authorize,
+      digest,
+      architecture,
+      store: this.#store,
+      layoutDirectory: join(this.#layouts(), digestHex(digest)),
+      admit: (missingBytes) => {
+        if (missingBytes > 0) assertMayFetch()
+        data.assertRoom(missingBytes)
+        reserve(missingBytes)
+      },
+      onBytes: (bytes) => data.countOrCut(bytes),
+      signal
+    })
   }
 
   async #turn(): Promise<void> {

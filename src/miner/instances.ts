@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto'
 import {join} from 'node:path'
 import type {Duplex} from 'node:stream'
+import {capExceeded} from '../core/availability.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance} from '../runtime/port.ts'
@@ -42,7 +43,8 @@ export interface InstancesOptions {
   readonly runtime: ContainerRuntime
   readonly meter: WorkMeter
   readonly logs: LogRing
-  readonly limits: InstanceLimitsOfHost
+  /** May change while instances run. */
+  readonly limits: () => InstanceLimitsOfHost
   readonly openEgress: (socketPath: string, allowedHosts: readonly string[]) => Promise<EgressProxy>
   /** Short, since a unix socket's path has 107 bytes at most. */
   readonly egressDirectory: string
@@ -50,6 +52,8 @@ export interface InstancesOptions {
   readonly log: Log
   /** An instance ended, and its gateway did not ask for that. */
   readonly onEnded: (origin: InstanceOrigin, exit: InstanceExit) => void
+  /** Bytes that passed between a gateway and an instance. */
+  readonly onBytes: (bytes: number) => void
   readonly signal: AbortSignal
 }
 
@@ -72,6 +76,7 @@ export class Instances {
   readonly #options: InstancesOptions
   readonly #held = new Map<string, Held>()
   #bytesMoved = 0
+  #endedEgressBytes = 0
 
   constructor(options: InstancesOptions) {
     this.#options = options
@@ -97,6 +102,22 @@ export class Instances {
   /** Bytes that passed between gateways and instances since the start. */
   get bytesMoved(): number {
     return this.#bytesMoved
+  }
+
+  /** Bytes that instances sent and received by their way out since the start. */
+  get egressBytes(): number {
+    return [...this.#held.values()].reduce((sum, {egress}) => sum + egressBytesOf(egress), this.#endedEgressBytes)
+  }
+
+  /** CPU time that running instances have used, in microseconds; what can't be asked counts nothing. */
+  async cpuMicros(signal: AbortSignal): Promise<number> {
+    const asked = [...this.#held.values()].map(({runtime}) => runtime?.stats(signal).catch(() => undefined))
+    return (await Promise.all(asked)).reduce((sum, stats) => sum + (stats?.cpuMicros ?? 0), 0)
+  }
+
+  /** Cuts every connection between gateways and instances. */
+  cutConnections(): void {
+    for (const held of this.#held.values()) for (const connection of held.connections) connection.cut()
   }
 
   /** Starts one instance of a prepared image and waits until it accepts connections. */
@@ -183,6 +204,7 @@ export class Instances {
       onBytes: (bytes) => {
         this.#bytesMoved += bytes.in + bytes.out
         this.#options.meter.addBytes(held.instance, bytes)
+        this.#options.onBytes(bytes.in + bytes.out)
       }
     })
     held.connections.add(connection)
@@ -192,18 +214,9 @@ export class Instances {
 
   #claim(origin: InstanceOrigin, revision: RevisionEntry): Held {
     const {memoryBytes, cpuMillis} = revision.spec
-    const used = {memoryBytes: 0, cpuMillis: 0}
-    for (const held of this.#held.values()) {
-      used.memoryBytes += held.memoryBytes
-      used.cpuMillis += held.cpuMillis
-    }
     if (this.#held.has(origin.instance)) throw new CreoError('conflict', `The instance ${origin.instance} is there already.`)
-    const {limits} = this.#options
-    if (
-      this.#held.size >= INSTANCES_MAX ||
-      used.memoryBytes + memoryBytes > limits.memoryBytes ||
-      used.cpuMillis + cpuMillis > limits.cpuMillis
-    ) {
+    const all = [...this.#held.values(), {memoryBytes, cpuMillis}]
+    if (all.length > INSTANCES_MAX || capExceeded(this.#options.limits(), all) !== undefined) {
       throw new CreoError('overloaded', 'This node has no room for another instance.')
     }
     const held: Held = {...origin, memoryBytes, cpuMillis, ...unstarted()}
@@ -275,8 +288,13 @@ export class Instances {
     for (const connection of held.connections) connection.cut()
     held.logs.abort()
     await held.egress?.close()
+    this.#endedEgressBytes += egressBytesOf(held.egress)
     this.#held.delete(held.instance)
   }
+}
+
+function egressBytesOf(egress: EgressProxy | undefined): number {
+  return egress === undefined ? 0 : egress.bytesIn + egress.bytesOut
 }
 
 function unstarted(): Omit<Held, keyof HeldInstance> {

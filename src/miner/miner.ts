@@ -1,71 +1,38 @@
 import {lookup} from 'node:dns/promises'
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {Client} from '../client/client.ts'
-import {CreoError} from '../core/errors.ts'
+import type {OwnerTerms} from '../core/availability.ts'
 import type {Heartbeat} from '../core/protocol/api.ts'
-import {type KeyPair, nodeIdOf} from '../identity/keys.ts'
-import type {ContainerRuntime, RuntimeProbe} from '../runtime/port.ts'
-import type {Log} from '../telemetry/log.ts'
+import type {MinerMessage} from '../core/protocol/tunnel.ts'
+import {nodeIdOf} from '../identity/keys.ts'
+import type {RuntimeProbe} from '../runtime/port.ts'
+import {DataPlan} from './data-plan.ts'
 import {describeStatus} from './describe-status.ts'
-import {type DrainReport, drain} from './drain.ts'
+import {DiskRoom} from './disk-room.ts'
+import {type DrainReport, drain, finishWork} from './drain.ts'
 import {openEgressProxy} from './egress-proxy.ts'
 import {GatewayLinks} from './gateway-links.ts'
 import {GatewayRequests} from './gateway-requests.ts'
 import {Heartbeats} from './heartbeats.ts'
+import {createHostRules, type HostRules} from './host-rules.ts'
 import {Housekeeping} from './housekeeping.ts'
 import {ImageCache} from './image-cache.ts'
-import {type InstanceLimitsOfHost, Instances} from './instances.ts'
+import {Instances} from './instances.ts'
 import {type GatewayEntry, LeaseBook} from './lease-book.ts'
 import {LogRing} from './log-ring.ts'
+import type {Miner, MinerOptions} from './miner-options.ts'
 import {MinerStore} from './miner-store.ts'
 import {ReceiptOutbox} from './receipt-outbox.ts'
 import {ReceiptSigner} from './receipt-signer.ts'
 import {type MinerStatus, writeStatus} from './status-file.ts'
 import {followTable} from './table-feed.ts'
+import {refuseUnlimited, takesWork} from './unlimited-host.ts'
 import {WorkMeter} from './work-meter.ts'
 
-/** Blobs of images that no lease needs are kept up to this much. */
-const IMAGE_BYTES_MAX = 10 * 2 ** 30
 const PROBE_TIMEOUT_MS = 60_000
 const CLOCK_TIMEOUT_MS = 10_000
 /** How long `start` waits for the first table and the first tunnels before it calls the miner ready anyway. */
 const FIRST_CONTACT_MS = 15_000
-
-export interface MinerOptions {
-  /** This process' own; holds the store, the table, the image cache. */
-  readonly dataDirectory: string
-  readonly nodeKey: KeyPair
-  readonly network: {readonly id: string; readonly coordinatorKey: string; readonly kind: 'production' | 'development'}
-  readonly coordinatorUrl: string
-  /** Signs with the node's key. */
-  readonly client: Client
-  /** The caller's to close, after `drain`. */
-  readonly runtime: ContainerRuntime
-  readonly earn: Heartbeat['earn']
-  readonly limits: InstanceLimitsOfHost
-  /** Work on a host that can't enforce limits; in a development network alone. */
-  readonly allowUnlimited: boolean
-  /** Wall clock, corrected by what the coordinator says. */
-  readonly now: () => number
-  /** Asks the coordinator for the time, so that `now` is right. */
-  readonly mendClock: (signal: AbortSignal) => Promise<unknown>
-  /** A clock that nobody sets. */
-  readonly monotonicMs: () => number
-  readonly random: () => number
-  readonly log: Log
-}
-
-export interface Miner {
-  readonly node: string
-  readonly status: MinerStatus
-  /** Resolves when the first heartbeat was accepted (or the coordinator is gone and a table is on disk) and each gateway was dialled. */
-  start(signal: AbortSignal): Promise<void>
-  /** Resolves with the error when something in here failed that can't be gone on from. */
-  readonly crashed: Promise<unknown>
-  /** Takes no new work, lets what is under way finish, stops every container, hands in the last receipts. */
-  drain(): Promise<DrainReport>
-}
 
 /**
  * Opens a miner on its data directory and takes over what an earlier process left running.
@@ -78,32 +45,27 @@ export async function createMiner(options: MinerOptions): Promise<Miner> {
   return await MiningNode.open(options, probe, lifetime)
 }
 
-/** Limits are enforced, or this is a network for trying out whose user said that they need not be. */
-function takesWork({allowUnlimited, network}: MinerOptions, probe: RuntimeProbe): boolean {
-  return probe.enforcesLimits || (allowUnlimited && network.kind === 'development')
-}
-
-function refuseUnlimited(options: MinerOptions, probe: RuntimeProbe): void {
-  const {network} = options
-  if (takesWork(options, probe)) return
-  throw new CreoError(
-    'not_a_host_of_limits',
-    `${probe.name} does not enforce limits here: ${probe.problems.join(' ') || 'no reason is known.'}`,
-    {
-      hint: network.kind === 'development' ? 'Run creo doctor, or add --allow-unlimited in this development network.' : 'Run creo doctor.'
-    }
-  )
+interface Parts {
+  readonly options: MinerOptions
+  readonly probe: RuntimeProbe
+  readonly lifetime: AbortController
+  readonly node: string
+  readonly book: LeaseBook
+  readonly images: ImageCache
+  readonly store: MinerStore
+  readonly data: DataPlan
+  readonly disk: DiskRoom
 }
 
 class MiningNode implements Miner {
   readonly node: string
+  readonly #parts: Parts
   readonly #options: MinerOptions
-  readonly #probe: RuntimeProbe
   readonly #lifetime: AbortController
   readonly #store: MinerStore
   readonly #book: LeaseBook
-  readonly #images: ImageCache
   readonly #instances: Instances
+  readonly #rules: HostRules
   readonly #meter: WorkMeter
   readonly #logs = new LogRing()
   readonly #links: GatewayLinks
@@ -127,43 +89,48 @@ class MiningNode implements Miner {
       coordinatorKey: options.network.coordinatorKey,
       node
     })
+    let rules: HostRules | undefined
+    const terms = (): OwnerTerms => rules?.terms ?? options.terms
+    const data = await DataPlan.open({dataDirectory: options.dataDirectory, terms, now: options.now, timeZone: options.timeZone})
+    const disk = new DiskRoom(() => terms().diskBytes)
     const images = await ImageCache.open({
       directory: file('images'),
       registryUrl: options.coordinatorUrl,
       authorize: options.client.authorizeRegistry,
       runtime: options.runtime,
       architecture: probe.architecture,
-      bytesMax: IMAGE_BYTES_MAX
+      disk,
+      data,
+      assertMayFetch: () => rules?.assertWorking()
     })
     const store = MinerStore.open(file('miner.sqlite'))
-    const miner = new MiningNode({options, probe, lifetime, node, book, images, store})
+    const miner = new MiningNode({options, probe, lifetime, node, book, images, store, data, disk})
+    rules = miner.#rules
+    await rules.look()
     await miner.#housekeeping.adopt(lifetime.signal)
     return miner
   }
 
-  private constructor(parts: {
-    readonly options: MinerOptions
-    readonly probe: RuntimeProbe
-    readonly lifetime: AbortController
-    readonly node: string
-    readonly book: LeaseBook
-    readonly images: ImageCache
-    readonly store: MinerStore
-  }) {
-    const {options, probe, lifetime, node, book, images, store} = parts
+  private constructor(parts: Parts) {
+    const {options, lifetime, node, book, images, store} = parts
     const {now, random, log, client, nodeKey, monotonicMs, runtime} = options
     this.node = node
     this.#options = options
-    this.#probe = probe
     this.#lifetime = lifetime
     this.#book = book
-    this.#images = images
     this.#store = store
     this.#startedAtMs = now()
     this.#meter = new WorkMeter(monotonicMs)
     const meter = this.#meter
     this.#outbox = new ReceiptOutbox({store, client, random, log})
+    this.#parts = parts
     this.#instances = this.#createInstances()
+    this.#rules = createHostRules(options, {
+      instances: this.#instances,
+      data: parts.data,
+      onRest: ({ends}) => void this.#rest(ends),
+      onWork: () => this.#goOn()
+    })
     const signer = new ReceiptSigner({
       network: options.network.id,
       nodeKey,
@@ -173,9 +140,9 @@ class MiningNode implements Miner {
       log,
       onSigned: (lease) => this.#signed(lease.id)
     })
-    const send = (gateway: string, message: Parameters<GatewayLinks['send']>[1]): void => this.#links.send(gateway, message)
+    const send = (gateway: string, message: MinerMessage): void => this.#links.send(gateway, message)
     const shared = {book, store, images, instances: this.#instances, now, monotonicMs, log, signal: lifetime.signal}
-    this.#requests = new GatewayRequests({...shared, signer, isDraining: () => this.#draining, send})
+    this.#requests = new GatewayRequests({...shared, signer, isDraining: () => this.#takesNoWork, hasData: () => this.#rules.hasData, send})
     this.#links = new GatewayLinks({
       network: options.network.id,
       nodeKey,
@@ -195,15 +162,8 @@ class MiningNode implements Miner {
       lostSinceMs: (gateway) => this.#links.lostSinceMs(gateway),
       isBudgetEmpty: (lease) => this.#requests.isBudgetEmpty(lease)
     })
-    this.#heartbeats = new Heartbeats({
-      client,
-      describe: () => this.#heartbeat(),
-      logs: this.#logs,
-      now,
-      random,
-      log,
-      onBeat: () => this.#saveStatus()
-    })
+    const describe = (): Omit<Heartbeat, 'logs'> => this.#heartbeat()
+    this.#heartbeats = new Heartbeats({client, describe, logs: this.#logs, now, random, log, onBeat: () => this.#saveStatus()})
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -213,7 +173,13 @@ class MiningNode implements Miner {
     if (!accepted) log.warn({table: this.#book.version}, 'the coordinator does not answer; going on with the table on disk')
     this.#tableChanged()
     const feed = {client, book: this.#book, random, log, onNewer: () => this.#tableChanged()}
-    const loops = [followTable(feed, life), this.#outbox.run(life), this.#heartbeats.run(life), this.#housekeeping.run(life)]
+    const loops = [
+      followTable(feed, life),
+      this.#outbox.run(life),
+      this.#heartbeats.run(life),
+      this.#housekeeping.run(life),
+      this.#rules.run(life)
+    ]
     this.#loops.push(...loops.map((loop) => loop.catch((error: unknown) => this.#crash.resolve(error))))
     const enough = AbortSignal.any([signal, AbortSignal.timeout(FIRST_CONTACT_MS)])
     const {promise: timeUp, resolve} = Promise.withResolvers<void>()
@@ -242,9 +208,16 @@ class MiningNode implements Miner {
     this.#lifetime.abort()
     await this.#links.close()
     await Promise.all(this.#loops)
+    await this.#parts.data.save()
     await this.#saveStatus()
     this.#store.close()
     return report
+  }
+
+  async apply(terms: OwnerTerms): Promise<void> {
+    await this.#rules.apply(terms)
+    await this.#heartbeats.beat(this.#lifetime.signal).catch(() => false)
+    await this.#saveStatus()
   }
 
   get crashed(): Promise<unknown> {
@@ -253,53 +226,71 @@ class MiningNode implements Miner {
 
   get status(): MinerStatus {
     return describeStatus({
+      ...this.#parts,
       node: this.node,
       nowMs: this.#options.now(),
       startedAtMs: this.#startedAtMs,
       isDraining: this.#draining,
       heartbeats: this.#heartbeats,
-      book: this.#book,
       links: this.#links,
-      images: this.#images,
       instances: this.#instances,
-      store: this.#store,
-      logs: this.#logs
+      logs: this.#logs,
+      rules: this.#rules
     })
   }
 
   #createInstances(): Instances {
-    const {dataDirectory, coordinatorUrl, runtime, limits, now, log} = this.#options
+    const {dataDirectory, coordinatorUrl, runtime, now, log} = this.#options
     return new Instances({
       runtime,
       meter: this.#meter,
       logs: this.#logs,
-      limits,
+      limits: () => this.#rules.terms,
       openEgress: (socketPath, allowedHosts) => openEgressProxy({socketPath, allowedHosts, coordinatorUrl, resolve: addressesOf}),
       egressDirectory: join(dataDirectory, 'egress'),
       now,
       log,
       onEnded: ({instance, gateway}, exit) => this.#links.send(gateway, {type: 'ended', instance, ...exit}),
+      onBytes: (bytes) => this.#rules.count(bytes),
       signal: this.#lifetime.signal
     })
   }
 
-  #heartbeat(): Omit<Heartbeat, 'logs'> {
-    const {earn, limits} = this.#options
-    const {architecture, name: runtime} = this.#probe
-    const enforcesLimits = takesWork(this.#options, this.#probe)
-    const instances = this.#instances.all.length
-    return {node: this.node, earn, architecture, runtime, enforcesLimits, ...limits, draining: this.#draining, instances}
+  /** The owner lets the machine rest: gateways send nothing new, and what runs comes to its end. */
+  async #rest(ends: 'finish' | 'at-once'): Promise<void> {
+    this.#links.broadcast({type: 'draining'})
+    if (ends === 'at-once') await this.#instances.endAll(0)
+    else await finishWork(this.#instances, this.#options.monotonicMs)
+    await this.#saveStatus()
   }
 
-  #greeting(gateway: GatewayEntry): readonly Parameters<GatewayLinks['broadcast']>[0][] {
+  /** A gateway takes a node that said it drains for one that works when it meets it anew. */
+  #goOn(): void {
+    if (this.#draining) return
+    this.#links.sync([])
+    this.#links.sync(this.#book.gateways)
+    this.#housekeeping.tableChanged()
+  }
+
+  get #takesNoWork(): boolean {
+    return this.#draining || this.#rules.isResting
+  }
+
+  #heartbeat(): Omit<Heartbeat, 'logs'> {
+    const {earn, memoryBytes, cpuMillis} = this.#rules.terms
+    const {architecture, name: runtime} = this.#parts.probe
+    const enforcesLimits = takesWork(this.#options, this.#parts.probe)
+    const instances = this.#instances.all.length
+    const draining = this.#takesNoWork
+    return {node: this.node, earn: [...earn], architecture, runtime, enforcesLimits, memoryBytes, cpuMillis, draining, instances}
+  }
+
+  #greeting(gateway: GatewayEntry): readonly MinerMessage[] {
     const own = this.#instances.all.filter((held) => held.gateway === gateway.id)
     const instances = own.map(({instance, revision, lease}) => ({instance, revision, lease}))
     const empty = this.#book.current(this.#options.now()).filter(({lease}) => this.#requests.isBudgetEmpty(lease.id))
-    return [
-      {type: 'ready', instances},
-      ...empty.map(({lease}) => ({type: 'budget_empty', lease: lease.id}) as const),
-      ...(this.#draining ? [{type: 'draining'} as const] : [])
-    ]
+    const budgets = empty.map(({lease}) => ({type: 'budget_empty', lease: lease.id}) as const)
+    return [{type: 'ready', instances}, ...budgets, ...(this.#takesNoWork ? [{type: 'draining'} as const] : [])]
   }
 
   #signed(lease: string): void {

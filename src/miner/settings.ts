@@ -1,9 +1,12 @@
 import {join} from 'node:path'
 import {z} from 'zod'
 import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
+import type {OwnerTerms} from '../core/availability.ts'
 import {CreoError} from '../core/errors.ts'
 import {heartbeatSchema} from '../core/protocol/api.ts'
 import {labelSchema, networkIdSchema, publicKeySchema} from '../core/protocol/scalars.ts'
+
+const DISK_BYTES_DEFAULT = 20 * 2 ** 30
 
 const settingsSchema = z.object({
   format: z.literal('creo-miner-v1'),
@@ -16,13 +19,37 @@ const settingsSchema = z.object({
   earn: heartbeatSchema.shape.earn,
   memoryBytes: z.int().min(0),
   cpuMillis: z.int().min(0),
+  diskBytes: z.int().min(0).default(DISK_BYTES_DEFAULT),
+  dataBytesPerMonth: z.int().min(0).nullable().default(null),
+  hours: z
+    .object({fromMinute: z.int().min(0).max(1439), toMinute: z.int().min(0).max(1440)})
+    .nullable()
+    .default(null),
+  onlyIdle: z.boolean().default(false),
+  onBattery: z.boolean().default(false),
   runtime: z.string().min(1).max(40),
   enrolled: z.boolean()
 })
 export type MinerSettings = z.output<typeof settingsSchema>
 /** What the command line said this time. */
 export type GivenSettings = {
-  readonly [Name in keyof Omit<MinerSettings, 'format' | 'enrolled' | 'coordinatorKey' | 'network'>]?: MinerSettings[Name] | undefined
+  readonly [Name in Exclude<keyof MinerSettings, 'format' | 'enrolled' | 'coordinatorKey' | 'network'>]?:
+    | (MinerSettings[Name] extends string[] ? readonly string[] : MinerSettings[Name])
+    | undefined
+}
+
+/** The part that the owner may change while the node runs. */
+export function termsOf({
+  earn,
+  memoryBytes,
+  cpuMillis,
+  diskBytes,
+  dataBytesPerMonth,
+  hours,
+  onlyIdle,
+  onBattery
+}: MinerSettings): OwnerTerms {
+  return {earn, memoryBytes, cpuMillis, diskBytes, dataBytesPerMonth, hours, onlyIdle, onBattery}
 }
 
 export function settingsPath(dataDirectory: string): string {

@@ -13,6 +13,8 @@ export const minerStatusSchema = z.object({
   startedAtMs: count,
   atMs: count,
   draining: z.boolean(),
+  /** Which of the owner's own rules lets nothing run now, in a sentence. */
+  restReason: z.string().nullable(),
   lastHeartbeatMs: count.nullable(),
   /** Why the last heartbeat was not accepted, in a code. */
   heartbeatRefused: z.string().nullable(),
@@ -27,7 +29,10 @@ export const minerStatusSchema = z.object({
   rejectedReceipts: z.array(z.object({id: z.string(), code: z.string(), message: z.string()})),
   bytesMoved: count,
   imageBytes: count,
-  logLinesDropped: count
+  logLinesDropped: count,
+  /** In this calendar month. */
+  dataUsedBytes: count,
+  diskUsedBytes: count
 })
 export type MinerStatus = z.output<typeof minerStatusSchema>
 

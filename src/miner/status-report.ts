@@ -1,4 +1,5 @@
 import {formatDecimal} from '../core/units.ts'
+import type {ShownTerms} from './shown-terms.ts'
 import type {MinerStatus} from './status-file.ts'
 
 /** A miner that has written nothing for this long does not run. */
@@ -20,6 +21,8 @@ export interface StatusReport {
   readonly lastHeartbeat: string | null
   /** One sentence; null when there is work, or nothing stands in its way. */
   readonly noWork: string | null
+  /** What the owner lends. */
+  readonly lends: ShownTerms
   readonly gateways: MinerStatus['gateways']
   readonly leases: readonly {
     readonly id: string
@@ -42,10 +45,13 @@ export interface StatusReport {
   readonly receiptsRejected: MinerStatus['rejectedReceipts']
   readonly dataMovedBytes: number
   readonly imageBytes: number
+  /** In this calendar month, images included. */
+  readonly dataUsedBytes: number
+  readonly diskUsedBytes: number
 }
 
 /** Puts what the node knows of itself and what the network says of it into one answer. */
-export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefined, nowMs: number): StatusReport {
+export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefined, lends: ShownTerms, nowMs: number): StatusReport {
   const running = nowMs - status.atMs < STALE_AFTER_MS && !(status.draining && status.instances.length === 0)
   const amount = (incentive: string, minor: number): string | null => {
     const decimals = facts?.decimals.get(incentive)
@@ -57,6 +63,7 @@ export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefine
     draining: status.draining,
     lastHeartbeat: status.lastHeartbeatMs === null ? null : rfc3339(status.lastHeartbeatMs),
     noWork: whyNoWork(status, running),
+    lends,
     gateways: status.gateways,
     leases: status.leases.map(({endsAtMs, ...lease}) => ({...lease, ends: rfc3339(endsAtMs)})),
     instances: status.instances,
@@ -77,12 +84,15 @@ export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefine
     receiptsWaiting: status.pendingReceipts,
     receiptsRejected: status.rejectedReceipts,
     dataMovedBytes: status.bytesMoved,
-    imageBytes: status.imageBytes
+    imageBytes: status.imageBytes,
+    dataUsedBytes: status.dataUsedBytes,
+    diskUsedBytes: status.diskUsedBytes
   }
 }
 
 function whyNoWork(status: MinerStatus, running: boolean): string | null {
   if (!running) return 'The miner does not run.'
+  if (status.restReason !== null) return status.restReason
   if (status.draining) return 'The miner is stopping and takes no new work.'
   if (status.leases.length > 0 && status.leases.every((lease) => lease.budgetEmpty)) return 'The budgets of all leases are used up.'
   if (status.noWorkReason !== null) return status.noWorkReason

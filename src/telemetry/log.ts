@@ -23,6 +23,17 @@ export function createLog(options: {
   return pino(settings, options.stream ?? destination({dest: 2, sync: true}))
 }
 
+/** Log lines to stderr, and to another stream as well. */
+export function teeLog(other: DestinationStream): DestinationStream {
+  const stderr = destination({dest: 2, sync: true})
+  return {
+    write: (line) => {
+      stderr.write(line)
+      other.write(line)
+    }
+  }
+}
+
 /** A stream that appends to a log file of the owner's alone; each line is on disk when the call that wrote it returns. */
 export function logFile(path: string): DestinationStream {
   return destination({dest: path, append: true, sync: true, mkdir: true, mode: 0o600})

@@ -129,12 +129,21 @@ test('creo mine start enrolls once, runs real containers, survives a kill withou
   const status = await creo(['mine', 'status', '--data', data, '--json'], {env})
   expect(JSON.parse(status.stdout)).toMatchObject({node, running: true, noWork: null, instances: [{instance: 'one'}]})
 
-  second.child.kill('SIGTERM')
+  const set = await creo(['mine', 'set', '--data', data, '--cpu', '1', '--data', '20GB/month', '--json'], {env})
+  expect(JSON.parse(set.stdout)).toMatchObject({cpu: '1', dataBytesPerMonth: 20_000_000_000, earn: ['colibris/LEAF'], running: true})
+  await expect.poll(() => coordinator.heartbeats.at(-1), {timeout: 10_000}).toMatchObject({cpuMillis: 1000, memoryBytes: 1024 * MIB})
+
+  const drained = await creo(['mine', 'drain', '--data', data, '--json'], {env})
+  expect(JSON.parse(drained.stdout)).toEqual({status: 'stopped'})
   expect(await second.exited).toBe(0)
   expect(JSON.parse(second.rest())).toEqual({stopped: true, role: 'miner', containersStopped: 1, inTime: true, receiptsWaiting: 0})
   expect((await mountsBelow(data)).filter((path) => path.endsWith('/merged'))).toEqual([])
   const after = await creo(['mine', 'status', '--data', data], {env})
   expect(after.stdout).toContain(`Not running as ${node}.`)
+  const again = await creo(['mine', 'drain', '--data', data, '--json'], {env})
+  expect(JSON.parse(again.stdout)).toEqual({status: 'already_stopped'})
+  const logs = JSON.parse((await creo(['mine', 'logs', '--data', data, '--json'], {env: {...env, CREO_LOG_LEVEL: 'info'}})).stdout)
+  expect(logs).toMatchObject({lines: expect.any(Array)})
 }, 120_000)
 
 test('creo mine start says what is missing, and status says when nothing was ever started', async () => {

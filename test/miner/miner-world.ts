@@ -6,12 +6,14 @@ import {join} from 'node:path'
 import {onTestFinished} from 'vitest'
 import {Client, createClient} from '../../src/client/client.ts'
 import {Connection} from '../../src/client/connection.ts'
+import type {OwnerTerms} from '../../src/core/availability.ts'
 import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import type {NodeTable} from '../../src/core/protocol/tables.ts'
 import {type KeyPair, loadOrCreateKeyFile, nodeIdOf} from '../../src/identity/keys.ts'
 import {buildImage} from '../../src/images/build-image.ts'
 import {pushImage} from '../../src/images/registry-client.ts'
-import {createMiner, type Miner, type MinerOptions} from '../../src/miner/miner.ts'
+import {createMiner} from '../../src/miner/miner.ts'
+import type {Miner, MinerOptions} from '../../src/miner/miner-options.ts'
 import {createMemoryRuntime, type MemoryFunction} from '../../src/runtime/memory-runtime.ts'
 import type {ContainerRuntime} from '../../src/runtime/port.ts'
 import {type FakeCoordinator, startFakeCoordinator} from '../support/fake-coordinator.ts'
@@ -19,6 +21,17 @@ import {type FakeGateway, startFakeGateway} from './fake-gateway.ts'
 import {MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 export const signal = new AbortController().signal
+
+export const TERMS: OwnerTerms = {
+  earn: ['colibris/LEAF'],
+  memoryBytes: 256 * MIB,
+  cpuMillis: 1000,
+  diskBytes: 2 ** 30,
+  dataBytesPerMonth: null,
+  hours: null,
+  onlyIdle: false,
+  onBattery: true
+}
 
 export interface World {
   readonly directory: string
@@ -84,13 +97,11 @@ async function openMiner(
   })
   const client = new Client(connection, nodeKey, 'new')
   onTestFinished(() => client.close())
-  const limits = {memoryBytes: 256 * MIB, cpuMillis: 1000}
   const mendClock = (ended: AbortSignal): Promise<number> => connection.mendClock(ended)
   const clocks = {monotonicMs: () => performance.now(), random: () => 0.5}
-  const self = {dataDirectory, nodeKey, network, coordinatorUrl: coordinator.url, client, runtime, earn: ['colibris/LEAF']}
+  const self = {dataDirectory, nodeKey, network, coordinatorUrl: coordinator.url, client, runtime, terms: TERMS, timeZone: 'UTC'}
   const miner = await createMiner({
     ...self,
-    limits,
     allowUnlimited: true,
     ...clocks,
     log: quietLog,

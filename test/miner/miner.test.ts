@@ -5,7 +5,7 @@ import type {Receipt} from '../../src/core/protocol/receipts.ts'
 import {loadOrCreateKeyFile} from '../../src/identity/keys.ts'
 import {openReceipt} from '../../src/identity/receipts.ts'
 import {readStatus} from '../../src/miner/status-file.ts'
-import {prepared, signal, stalledRegistry, started, world} from './miner-world.ts'
+import {prepared, signal, stalledRegistry, started, TERMS, world} from './miner-world.ts'
 import {MIB} from './worlds.ts'
 
 test('a leased function is fetched, started when a gateway asks, reached through the tunnel, signed for and paid', async () => {
@@ -82,7 +82,7 @@ test('a function that ends by itself is said, once', async () => {
 test('a node is full when the limits that its owner set are used up', async () => {
   const w = await world()
   w.coordinator.setTable(w.table())
-  const miner = await w.miner({limits: {memoryBytes: 100 * MIB, cpuMillis: 1000}})
+  const miner = await w.miner({terms: {...TERMS, memoryBytes: 100 * MIB}})
   expect(await started(w, 'i-1')).toMatchObject({type: 'started'})
   expect(await started(w, 'i-2')).toMatchObject({type: 'start_failed', code: 'overloaded'})
   await miner.drain()

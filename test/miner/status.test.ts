@@ -1,5 +1,6 @@
 import {expect, test} from 'vitest'
 import {minerStatusText} from '../../src/cli/miner-status-text.ts'
+import {shownTerms} from '../../src/miner/shown-terms.ts'
 import type {MinerStatus} from '../../src/miner/status-file.ts'
 import {readStatus, writeStatus} from '../../src/miner/status-file.ts'
 import {reportStatus} from '../../src/miner/status-report.ts'
@@ -7,6 +8,16 @@ import {temporaryDirectory} from './worlds.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 22)
 const LEASE = {id: 'lea_9', function: 'colibris/shop/site', endsAtMs: NOW_MS + 1000, budgetEmpty: false, imageReady: true}
+const LENDS = shownTerms({
+  earn: ['gutta'],
+  memoryBytes: 2 ** 30,
+  cpuMillis: 1500,
+  diskBytes: 2 ** 30,
+  dataBytesPerMonth: 2 ** 30,
+  hours: {fromMinute: 1320, toMinute: 360},
+  onlyIdle: true,
+  onBattery: false
+})
 const FACTS = {
   owner: `acc_${'1'.repeat(32)}`,
   decimals: new Map([['colibris/LEAF', 2]]),
@@ -20,6 +31,7 @@ function status(changes: Partial<MinerStatus> = {}): MinerStatus {
     startedAtMs: NOW_MS - 60_000,
     atMs: NOW_MS - 2000,
     draining: false,
+    restReason: null,
     lastHeartbeatMs: NOW_MS - 2000,
     heartbeatRefused: null,
     noWorkReason: null,
@@ -33,6 +45,8 @@ function status(changes: Partial<MinerStatus> = {}): MinerStatus {
     bytesMoved: 3 * 2 ** 20,
     imageBytes: 0,
     logLinesDropped: 0,
+    dataUsedBytes: 4 * 2 ** 20,
+    diskUsedBytes: 5 * 2 ** 20,
     ...changes
   }
 }
@@ -41,22 +55,27 @@ test.each([
   ['there is work', {}, null],
   ['it does not run any more', {atMs: NOW_MS - 120_000}, 'The miner does not run.'],
   ['it drains', {draining: true}, 'The miner is stopping and takes no new work.'],
+  [
+    "the owner's hours are over",
+    {restReason: 'It is outside the hours 22:00-06:00 (--hours).'},
+    'It is outside the hours 22:00-06:00 (--hours).'
+  ],
   ['budgets are used up', {leases: [{...LEASE, budgetEmpty: true}]}, 'The budgets of all leases are used up.'],
   ['the coordinator gives a reason', {leases: [], noWorkReason: 'No app pays gutta.'}, 'No app pays gutta.'],
   ['no gateway is reached', {gateways: [{id: 'gw_1', name: 'one', connected: false}]}, 'No gateway can be reached.'],
   ['nobody answers', {leases: [], heartbeatRefused: 'unavailable'}, 'The coordinator does not answer (unavailable).'],
   ['nothing is leased', {leases: []}, 'The coordinator has not leased anything to this node yet.']
 ])('when %s, status says why there is no work', (_when, changes, sentence) => {
-  expect(reportStatus(status(changes), undefined, NOW_MS).noWork).toBe(sentence)
+  expect(reportStatus(status(changes), undefined, LENDS, NOW_MS).noWork).toBe(sentence)
 })
 
 test('amounts are shown with the decimals of the incentive, and as minor units when the coordinator is gone', () => {
-  expect(reportStatus(status(), FACTS, NOW_MS).earnings[0]).toMatchObject({paid: '12.5', pending: '0.05', paidMinor: '1250'})
-  expect(reportStatus(status(), undefined, NOW_MS).earnings[0]).toMatchObject({paid: null, pending: null, paidMinor: '1250'})
+  expect(reportStatus(status(), FACTS, LENDS, NOW_MS).earnings[0]).toMatchObject({paid: '12.5', pending: '0.05', paidMinor: '1250'})
+  expect(reportStatus(status(), undefined, LENDS, NOW_MS).earnings[0]).toMatchObject({paid: null, pending: null, paidMinor: '1250'})
 })
 
 test('people see one screen', () => {
-  expect(minerStatusText(reportStatus(status(), FACTS, NOW_MS)).split('\n')).toEqual([
+  expect(minerStatusText(reportStatus(status(), FACTS, LENDS, NOW_MS)).split('\n')).toEqual([
     'Running as node_00000000000000000000000000000000. Last heartbeat: 2026-11-21T23:59:58.000Z.',
     '',
     'EARNED HERE    PAID  WAITING',
@@ -69,6 +88,9 @@ test('people see one screen', () => {
     'lea_9  colibris/shop/site  2026-11-22T00:00:01.000Z  ready',
     '',
     '1 instances run; 3.0 MiB passed through, 0 B of images fetched.',
+    '4.0 MiB of data used this month, 5.0 MiB of disk.',
+    'Works for gutta, 22:00-06:00, only while idle, not on battery.',
+    'Lends 1.5 CPUs, 1.0 GiB of memory, 1.0 GiB of disk, 1.0 GiB of data a month.',
     '1 receipts wait for the coordinator.'
   ])
 })

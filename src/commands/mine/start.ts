@@ -1,6 +1,6 @@
-import {join} from 'node:path'
 import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
+import {lendingFlags} from '../../cli/lending-flags.ts'
 import type {DrainReport} from '../../miner/drain.ts'
 import type {MinerStatus} from '../../miner/status-file.ts'
 
@@ -12,44 +12,34 @@ Ctrl-C or SIGTERM lets requests finish, stops every container and hands in the l
 Your own root user can read what you host; the organizations know that.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> --coordinator http://127.0.0.1:7700 --network-id HASH --token TOKEN --earn colibris/LEAF --earn gutta',
+    '<%= config.bin %> <%= command.id %> --cpu 1.5 --memory 2GiB --disk 20GiB --data 20GB/month --hours 22:00-06:00 --only-idle --on-battery=no',
     '<%= config.bin %> <%= command.id %>'
   ]
   static override flags = {
-    data: Flags.string({
-      helpValue: 'DIR',
-      description: 'Folder of this node: key, receipts, images. Default: miner in the data folder of creo.'
-    }),
+    ...lendingFlags,
     coordinator: Flags.string({env: 'CREO_COORDINATOR', helpValue: 'URL', description: "Address of the network's coordinator."}),
     'network-id': Flags.string({env: 'CREO_NETWORK_ID', helpValue: 'HASH', description: 'Id of the network: the hash of its genesis.'}),
     token: Flags.string({env: 'CREO_TOKEN', helpValue: 'TOKEN', description: 'One-use join token of the owner, for the first start.'}),
     name: Flags.string({helpValue: 'NAME', description: 'What this node is called. Default: the host name.'}),
-    earn: Flags.string({multiple: true, helpValue: 'INCENTIVE', description: 'What to work for, best first: org/CODE, org:NAME or gutta.'}),
-    cpu: Flags.string({helpValue: 'CPUS', description: 'Most CPUs to lend, such as 1.5. Default: all.'}),
-    memory: Flags.string({helpValue: 'SIZE', description: 'Most memory to lend, such as 2GiB. Default: half.'}),
     runtime: Flags.string({helpValue: 'NAME', description: 'Container runtime of an installed plugin. Default: podman.'}),
     'allow-unlimited': Flags.boolean({description: 'Work although limits cannot be enforced here; in a development network alone.'})
   }
 
   async run(): Promise<DrainReport & {readonly stopped: true; readonly role: 'miner'}> {
     const {flags} = await this.parse(MineStart)
-    const [{runMiner}, {createLog}, {dataDirectory}, {parseBytes}, {parseCpuMillis}] = await Promise.all([
+    const [{runMiner}, {createLog, teeLog}, {rotatingLogFile}, {readLending}, {LOG_FILE_BYTES_MAX, nodeLogPath}] = await Promise.all([
       import('../../compose/miner-role.ts'),
       import('../../telemetry/log.ts'),
-      import('../../config/paths.ts'),
-      import('../../core/units.ts'),
-      import('../../miner/settings.ts')
+      import('../../telemetry/rotating-log-file.ts'),
+      import('../../cli/read-lending.ts'),
+      import('../../miner/node-log.ts')
     ])
-    const given = {
-      coordinatorUrl: flags.coordinator,
-      networkId: flags['network-id'],
-      name: flags.name,
-      earn: flags.earn,
-      memoryBytes: flags.memory === undefined ? undefined : parseBytes(flags.memory),
-      cpuMillis: flags.cpu === undefined ? undefined : parseCpuMillis(flags.cpu),
-      runtime: flags.runtime
-    }
-    const directory = flags.data ?? join(dataDirectory(process.env), 'miner')
-    const log = createLog({role: 'miner', env: process.env})
+    const lending = readLending(flags)
+    const {directory} = lending
+    const {coordinator: coordinatorUrl, 'network-id': networkId, name, runtime} = flags
+    const given = {...lending.given, coordinatorUrl, networkId, name, runtime}
+    const stream = teeLog(rotatingLogFile(nodeLogPath(directory), LOG_FILE_BYTES_MAX))
+    const log = createLog({role: 'miner', env: process.env, stream})
     const options = {
       directory,
       given,
