@@ -2,7 +2,7 @@ import type {ServerResponse} from 'node:http'
 import {type CreoError, ERROR_CODES} from '../core/errors.ts'
 
 const RETRY_AFTER_S = 2
-const RETRY_LATER = new Set<string>(['no_instance', 'overloaded', 'unavailable'])
+const RETRY_LATER = new Set<string>(['no_instance', 'overloaded', 'unavailable', 'rate_limited'])
 /** A pool is filled by people, not within seconds. */
 const RETRY_AFTER_FUNDING_S = 60
 

@@ -31,6 +31,7 @@ export interface ExchangeRequest {
   /** Request line and headers for the function. */
   readonly head: string
   readonly body: BodyFraming
+  readonly bodyBytesMax: number
   readonly timeoutMs: number
   /** Set for a WebSocket: called with what the client is told of the function's 101 (name, value, …). */
   readonly onUpgrade?: ((headers: readonly string[], socket: Duplex) => Promise<UpgradedBytes>) | undefined
@@ -159,7 +160,10 @@ class Exchange implements FunctionCall {
   readonly #takeBody = (chunk: Buffer): void => {
     this.#bodyUntouched = false
     this.#bytesIn += chunk.length
-    if (this.#connection?.writeBody(chunk) === false) this.#asked.request.pause()
+    const {bodyBytesMax} = this.#asked
+    if (this.#bytesIn > bodyBytesMax) {
+      this.#fail(new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`))
+    } else if (this.#connection?.writeBody(chunk) === false) this.#asked.request.pause()
   }
 
   readonly #endBody = (): void => {
@@ -173,9 +177,13 @@ class Exchange implements FunctionCall {
   }
 
   readonly #timedOut = (): void => {
+    this.#fail(new CreoError('timeout', 'The function took longer than its timeout.'))
+  }
+
+  #fail(reason: CreoError): void {
     const {response} = this.#asked
     if (response.headersSent) response.destroy()
-    this.#abort('failed', new CreoError('timeout', 'The function took longer than its timeout.'))
+    this.#abort('failed', reason)
   }
 
   #abort(kind: ExchangeOutcome['kind'], reason: CreoError): void {

@@ -1,6 +1,7 @@
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {ScaleSettings} from '../core/autoscaling.ts'
+import {CreoError} from '../core/errors.ts'
 import {isLoopback} from '../core/loopback.ts'
 import type {RoutesTable} from '../core/protocol/tables.ts'
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
@@ -17,7 +18,10 @@ import {type Listening, listenOn} from './listen.ts'
 import {Meter, type Work, type WorkOf} from './meter.ts'
 import {createPublicServer} from './public-server.ts'
 import {ReceiptDesk} from './receipts.ts'
+import {RequestLimits} from './request-limits.ts'
 import {type RoutesSource, RoutesStore} from './routes-store.ts'
+import type {ServeOptions} from './serve-request.ts'
+import {DEFAULT_SETTINGS, type GatewaySettings} from './settings.ts'
 import {TrafficMetrics} from './traffic-metrics.ts'
 
 /** Length of a receipt's window. */
@@ -39,6 +43,8 @@ export interface GatewayOptions {
   readonly now: () => number
   readonly monotonicMs: () => number
   readonly random: () => number
+  /** Those of docs/GATEWAY.md when left out. */
+  readonly settings?: GatewaySettings
   readonly windowMs?: number
   readonly scale?: ScaleSettings
   readonly tickMs?: number
@@ -51,6 +57,8 @@ export interface Gateway {
   readonly publicUrl: string
   readonly tunnelUrl: string
   status(): GatewayStatus
+  /** Takes up other settings for all requests from now on. @throws {CreoError} `conflict` when TLS would begin or end. */
+  useSettings(settings: GatewaySettings): void
   close(): Promise<void>
 }
 
@@ -89,6 +97,8 @@ class RunningGateway implements Gateway {
   readonly #metrics = new TrafficMetrics()
   readonly #stop = new AbortController()
   readonly #timers: NodeJS.Timeout[] = []
+  readonly #limits: RequestLimits
+  #settings: GatewaySettings
   #keys = new Map<string, string>()
   #routing: RoutingIndex | undefined
   #following: Promise<void> = Promise.resolve()
@@ -101,6 +111,8 @@ class RunningGateway implements Gateway {
     this.#options = options
     this.#meter = meter
     this.#budgets = budgets
+    this.#settings = options.settings ?? DEFAULT_SETTINGS
+    this.#limits = new RequestLimits(() => this.#settings.limits)
     const publicKeyOf = (node: string): string | undefined => this.#keys.get(node)
     this.#tunnel = createTunnelServer({
       network,
@@ -138,7 +150,7 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    const {listen, tunnelListen, source, windowMs, log, monotonicMs, key} = this.#options
+    const {listen, tunnelListen, source, windowMs, key} = this.#options
     try {
       await this.#routes.load()
       const admin = createAdminServer({
@@ -148,8 +160,7 @@ class RunningGateway implements Gateway {
         metrics: () => this.#metricsText()
       })
       this.#admin = await listenOn(admin, tunnelListen)
-      const serve = {fleet: this.#fleet, routing: () => this.#routing, onWork: this.#onWork, metrics: this.#metrics, monotonicMs, log}
-      this.#public = await listenOn(createPublicServer(serve), listen)
+      this.#public = await listenOn(createPublicServer(this.#serving()), listen)
     } catch (error) {
       await this.close()
       throw error
@@ -187,6 +198,14 @@ class RunningGateway implements Gateway {
     }
   }
 
+  useSettings(settings: GatewaySettings): void {
+    if ((settings.tls === undefined) !== (this.#settings.tls === undefined)) {
+      throw new CreoError('conflict', 'TLS begins or ends only when the gateway is started anew.', {hint: 'Restart it.'})
+    }
+    this.#settings = settings
+    this.#public?.useLimits({connections: settings.limits.connections, tls: settings.tls})
+  }
+
   async close(): Promise<void> {
     this.#stop.abort()
     for (const timer of this.#timers) clearInterval(timer)
@@ -198,6 +217,20 @@ class RunningGateway implements Gateway {
     await this.#admin?.close()
     await this.#following
     await this.#meter.save()
+  }
+
+  #serving(): ServeOptions {
+    const {monotonicMs, log} = this.#options
+    return {
+      fleet: this.#fleet,
+      routing: () => this.#routing,
+      onWork: this.#onWork,
+      metrics: this.#metrics,
+      limits: this.#limits,
+      settings: () => this.#settings,
+      monotonicMs,
+      log
+    }
   }
 
   readonly #onWork = (of: WorkOf, work: Work): void => {

@@ -11,6 +11,8 @@ export interface Listening {
   readonly port: number
   /** `http://host:port`, or `https:` for a TLS server. */
   readonly url: string
+  /** For connections from now on; a certificate only where the server has TLS. */
+  useLimits(limits: {readonly connections: number; readonly tls: {readonly cert: string; readonly key: string} | undefined}): void
   /** Takes no new connections, waits a while for what runs, then cuts it. */
   close(): Promise<void>
 }
@@ -35,6 +37,10 @@ export async function listenOn(server: Server, address: {readonly host: string; 
   return {
     port: bound,
     url: `${server instanceof TlsServer ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    useLimits: ({connections, tls}) => {
+      server.maxConnections = connections
+      if (server instanceof TlsServer && tls !== undefined) server.setSecureContext(tls)
+    },
     close: async () => {
       const closed = once(server, 'close')
       server.close()

@@ -1,4 +1,5 @@
 import {createServer, type IncomingMessage, type Server, ServerResponse} from 'node:http'
+import {createServer as createTlsServer} from 'node:https'
 import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
@@ -12,14 +13,13 @@ const HEADERS_COUNT_MAX = 100
 /** A client gets this long to send its headers. */
 const HEADERS_TIMEOUT_MS = 30_000
 const KEEP_ALIVE_MS = 65_000
-const CONNECTIONS_MAX = 20_000
 const REQUESTS_PER_CONNECTION_MAX = 100_000
-/** Connections of one client address. */
-const CONNECTIONS_PER_CLIENT_MAX = 2000
+const TLS_HANDSHAKE_MAX_MS = 20_000
 
 /** The public HTTP side: parses strictly, and gives each request to `serveRequest`. */
 export function createPublicServer(options: ServeOptions): Server {
-  const server = createServer({
+  const {tls, limits} = options.settings()
+  const limited = {
     maxHeaderSize: HEADERS_BYTES_MAX,
     insecureHTTPParser: false,
     requireHostHeader: false,
@@ -30,9 +30,11 @@ export function createPublicServer(options: ServeOptions): Server {
     noDelay: true,
     // Any other upgrade that a client offers is left unanswered, as HTTP allows.
     shouldUpgradeCallback: isWebSocket
-  })
+  }
+  const secure = {...tls, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MAX_MS} as const
+  const server = tls === undefined ? createServer(limited) : createTlsServer({...limited, ...secure})
   server.maxHeadersCount = HEADERS_COUNT_MAX
-  server.maxConnections = CONNECTIONS_MAX
+  server.maxConnections = limits.connections
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX
   server.on('request', (request, response) => void serveRequest(options, {request, response, expectsContinue: false}))
   server.on('checkContinue', (request, response) => void serveRequest(options, {request, response, expectsContinue: true}))
@@ -41,7 +43,7 @@ export function createPublicServer(options: ServeOptions): Server {
   )
   server.on('upgrade', (request, socket, head) => serveUpgrade(options, request, socket, head))
   server.on('clientError', refuseUnparsed)
-  limitClients(server)
+  limitClients(server, options)
   return server
 }
 
@@ -72,7 +74,11 @@ function switchingHead(answered: readonly string[]): string {
 }
 
 function refuseUnparsed(error: Error & {code?: string}, socket: Duplex): void {
-  if (socket.destroyed || !socket.writable) return
+  if (socket.destroyed || !socket.writable || error.code?.startsWith('ERR_SSL') === true) {
+    // There is no HTTP yet on a line whose TLS failed.
+    socket.destroy()
+    return
+  }
   const [status, message] =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? [431, 'The headers are too large.']
@@ -83,7 +89,7 @@ function refuseUnparsed(error: Error & {code?: string}, socket: Duplex): void {
   socket.end(rawError(new CreoError(code, String(message)), Number(status)), () => socket.destroy())
 }
 
-function limitClients(server: Server): void {
+function limitClients(server: Server, {settings}: ServeOptions): void {
   const open = new Map<string, number>()
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
@@ -94,6 +100,6 @@ function limitClients(server: Server): void {
       if (left === 0) open.delete(address)
       else open.set(address, left)
     })
-    if (count > CONNECTIONS_PER_CLIENT_MAX) socket.destroy()
+    if (count > settings().limits.connectionsPerClient) socket.destroy()
   })
 }

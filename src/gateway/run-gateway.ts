@@ -2,10 +2,11 @@ import {createClient} from '../client/client.ts'
 import {joinNetwork} from '../client/join.ts'
 import {openDataDirectory} from '../config/data-directory.ts'
 import {loadOrCreateKeyFile} from '../identity/keys.ts'
-import {createLog} from '../telemetry/log.ts'
+import {createLog, type Log} from '../telemetry/log.ts'
 import {createGateway} from './gateway.ts'
 import {parseListen} from './listen.ts'
 import {pinNetwork} from './network-file.ts'
+import {readSettings} from './settings.ts'
 
 /** Short enough that a developer sees pay while he looks. */
 const DEVELOPMENT_WINDOW_MS = 1000
@@ -16,6 +17,10 @@ export interface RunGatewayOptions {
   readonly networkId: string
   readonly listen: string
   readonly tunnel: string
+  /** The operator's file, see docs/GATEWAY.md; read again on SIGHUP, with the certificate. */
+  readonly settings: string | undefined
+  /** Paths, which go before those of the settings. */
+  readonly tls: {readonly cert: string; readonly key: string} | undefined
   readonly windowMs: number | undefined
   readonly env: Readonly<Record<string, string | undefined>>
   readonly signal: AbortSignal
@@ -38,6 +43,8 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   const listen = parseListen(options.listen)
   const tunnelListen = parseListen(options.tunnel)
   const log = createLog({role: 'gateway', env: options.env})
+  const settingsFrom = {path: options.settings, tls: options.tls}
+  const settings = await readSettings(settingsFrom)
   const directory = await openDataDirectory(options.data)
   const failed = Promise.withResolvers<never>()
   // It may reject before anybody waits for it, when the start itself fails.
@@ -62,20 +69,37 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       now: () => client.nowMs(),
       monotonicMs: () => performance.now(),
       random: Math.random,
+      settings,
       ...(windowMs !== undefined && {windowMs}),
       onFatal: failed.reject
     })
+    // Without files to read again, a terminal that is closed ends the gateway as it ends any program.
+    const hasFiles = options.settings !== undefined || options.tls !== undefined
+    const stopRereading = hasFiles ? rereadOnHangup(async () => gateway.useSettings(await readSettings(settingsFrom)), log) : undefined
     try {
       const urls = {public: gateway.publicUrl, tunnel: gateway.tunnelUrl}
       options.onReady({ready: true, role: 'gateway', pid: process.pid, id: gateway.id, publicKey: key.publicKey, urls})
       await Promise.race([untilAborted(signal), failed.promise])
     } finally {
+      stopRereading?.()
       await gateway.close()
       await client.close()
     }
   } finally {
     await directory.close()
   }
+}
+
+/** What cannot be used is said and left: the gateway goes on with what it has. */
+function rereadOnHangup(reread: () => Promise<void>, log: Log): () => void {
+  const hangup = (): void => {
+    reread().then(
+      () => log.info('settings and certificate are read again'),
+      (error: unknown) => log.error({err: error}, 'the settings cannot be used; the old ones stay')
+    )
+  }
+  process.on('SIGHUP', hangup)
+  return () => process.off('SIGHUP', hangup)
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -8,11 +8,14 @@ import type {Fleet} from './fleet.ts'
 import {type CheckedHead, checkHead, forwardedHead} from './headers.ts'
 import type {Instance} from './instance.ts'
 import type {Work, WorkOf} from './meter.ts'
+import type {RequestLimits} from './request-limits.ts'
 import {noInstance, type RevisionPool} from './revision-pool.ts'
+import type {GatewaySettings} from './settings.ts'
 import type {TrafficMetrics} from './traffic-metrics.ts'
 
 /** Instances that one request is tried on at most. */
 const TRIES_MAX = 3
+const NOT_THE_NODE = new Set(['timeout', 'payload_too_large'])
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 export interface ServeOptions {
@@ -21,6 +24,8 @@ export interface ServeOptions {
   routing(): RoutingIndex | undefined
   onWork(of: WorkOf, work: Work): void
   readonly metrics: TrafficMetrics
+  readonly limits: RequestLimits
+  settings(): GatewaySettings
   readonly monotonicMs: () => number
   readonly log: Log
 }
@@ -36,7 +41,7 @@ export interface Arrived {
 export async function serveRequest(options: ServeOptions, arrived: Arrived): Promise<void> {
   const startedMs = options.monotonicMs()
   const {request, response} = arrived
-  let destination: Destination | undefined
+  let functionName = ''
   let failure: CreoError | undefined
   try {
     const head = checkHead({
@@ -45,28 +50,59 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
       httpVersion: request.httpVersion,
       rawHeaders: request.rawHeaders
     })
+    options.limits.takeFromClient(request.socket, startedMs)
     const routing = options.routing()
     if (routing === undefined) throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.')
-    destination = routeRequest(routing, head.host, request.url ?? '')
+    const destination = routeRequest(routing, head.host, request.url ?? '')
     if (destination === undefined) throw new CreoError('not_found', 'Nothing has this address.', {hint: 'Check the name and the path.'})
-    await forward(options, arrived, destination, head)
+    functionName = `${destination.org}/${destination.app}/${destination.function}`
+    options.limits.takeFromFunction(functionName, startedMs)
+    await forward(options, arrived, {destination, functionName, head})
   } catch (error) {
     failure = isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error})
     if (failure.code === 'internal') options.log.error({err: error}, 'request failed')
     if (failure.code !== 'interrupted') answerError(response, failure)
+    drainRest(request, response)
   }
-  const functionName = destination === undefined ? '' : `${destination.org}/${destination.app}/${destination.function}`
   const ms = options.monotonicMs() - startedMs
   options.metrics.answered(functionName, failure?.code === 'interrupted' ? 499 : response.statusCode, ms)
-  if (options.log.isLevelEnabled('debug')) {
-    const facts = {method: request.method, host: request.headers.host, url: request.url, status: response.statusCode, ms: Math.round(ms)}
-    options.log.debug({...facts, function: functionName, ...(failure !== undefined && {code: failure.code})}, 'request')
+  const accessLog = options.settings().accessLog
+  if (accessLog || options.log.isLevelEnabled('debug')) {
+    const facts = factsOf(arrived, ms)
+    options.log[accessLog ? 'info' : 'debug'](
+      {...facts, function: functionName, ...(failure !== undefined && {code: failure.code})},
+      'request'
+    )
   }
 }
 
-async function forward(options: ServeOptions, arrived: Arrived, destination: Destination, {host, body}: CheckedHead): Promise<void> {
+/** Without the query: it may hold what is not for a log. */
+function factsOf({request, response}: Arrived, ms: number) {
+  const {method, headers, url = '', socket} = request
+  const query = url.indexOf('?')
+  return {
+    client: socket.remoteAddress,
+    method,
+    host: headers.host,
+    path: query === -1 ? url : url.slice(0, query),
+    status: response.statusCode,
+    ms: Math.round(ms)
+  }
+}
+
+/** A request whose head was believed, and what it is for. */
+interface Addressed {
+  readonly destination: Destination
+  readonly functionName: string
+  readonly head: CheckedHead
+}
+
+async function forward(options: ServeOptions, arrived: Arrived, {destination, functionName, head: checked}: Addressed): Promise<void> {
   const {request, response, expectsContinue, onUpgrade} = arrived
   const {socket, rawHeaders} = request
+  const {host, body, bodyBytes} = checked
+  const {bodyBytes: bodyBytesMax} = options.settings().limits
+  if (bodyBytes > bodyBytesMax) throw new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`)
   const upgrades = onUpgrade !== undefined
   if (upgrades && body !== 'none') throw new CreoError('invalid_input', 'A WebSocket begins without a body.')
   const client = {address: socket.remoteAddress ?? '', host, secure: 'encrypted' in socket, prefix: destination.prefix}
@@ -74,9 +110,9 @@ async function forward(options: ServeOptions, arrived: Arrived, destination: Des
   const head = forwardedHead({method: request.method ?? '', target, rawHeaders, body, expectsContinue, upgrades, client})
   let lastError: CreoError | undefined
   for (let left = TRIES_MAX; left > 0; left -= 1) {
-    const {pool, instance} = await acquire(options.fleet, destination, response)
+    const {pool, instance} = await acquire(options.fleet, {functionName, revision: destination.revision, response})
     const {timeoutMs} = pool.entry.spec
-    const outcome = await exchange(instance, {request, response, head, body, timeoutMs, onUpgrade})
+    const outcome = await exchange(instance, {request, response, head, body, bodyBytesMax, timeoutMs, onUpgrade})
     count(options, instance, outcome)
     options.fleet.release(pool, instance)
     if (outcome.kind !== 'failed') return drainRest(request, response)
@@ -89,12 +125,10 @@ async function forward(options: ServeOptions, arrived: Arrived, destination: Des
 /** An instance with room, by waiting for it where none has. */
 async function acquire(
   fleet: Fleet,
-  destination: Destination,
-  response: ServerResponse
+  {functionName, revision, response}: {readonly functionName: string; readonly revision: string; readonly response: ServerResponse}
 ): Promise<{pool: RevisionPool; instance: Instance}> {
-  const functionKey = `${destination.org}/${destination.app}/${destination.function}`
   for (let left = TRIES_MAX; ; left -= 1) {
-    const pool = fleet.poolFor(functionKey, destination.revision)
+    const pool = fleet.poolFor(functionName, revision)
     if (pool === undefined) throw noInstance('This function has no revision to serve it.')
     const warm = pool.tryAcquire()
     if (warm !== undefined) return {pool, instance: warm}
@@ -105,7 +139,7 @@ async function acquire(
       return {pool, instance: await pool.wait(gone.signal)}
     } catch (error) {
       // A revision that was replaced while we waited is not the answer.
-      if (left <= 1 || fleet.poolFor(functionKey, destination.revision) === pool) throw error
+      if (left <= 1 || fleet.poolFor(functionName, revision) === pool) throw error
     } finally {
       response.off('close', leave)
     }
@@ -114,13 +148,13 @@ async function acquire(
 
 function count({onWork}: ServeOptions, instance: Instance, outcome: ExchangeOutcome): void {
   const {bytesIn, bytesOut, kind} = outcome
-  // A timeout is the function's own doing: it is neither paid nor held against the node.
-  const failed = kind === 'failed' && outcome.error?.code !== 'timeout' ? 1 : 0
+  // A timeout is the function's own doing, too large a body the client's: neither is paid nor held against the node.
+  const failed = kind === 'failed' && !NOT_THE_NODE.has(outcome.error?.code ?? '') ? 1 : 0
   onWork(instance.work, {requests: kind === 'answered' ? 1 : 0, requestsFailed: failed, bytesIn, bytesOut})
 }
 
 function mayRetry(request: IncomingMessage, outcome: ExchangeOutcome): boolean {
-  if (outcome.responded || !outcome.bodyUntouched || outcome.error?.code === 'timeout') return false
+  if (outcome.responded || !outcome.bodyUntouched || NOT_THE_NODE.has(outcome.error?.code ?? '')) return false
   return outcome.nothingSent || IDEMPOTENT.has(request.method ?? '')
 }
 

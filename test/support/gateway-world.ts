@@ -7,9 +7,10 @@ import type {ScaleSettings} from '../../src/core/autoscaling.ts'
 import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import {type RoutesTable, routesTableSchema, type SignedTable} from '../../src/core/protocol/tables.ts'
 import {createGateway, type Gateway} from '../../src/gateway/gateway.ts'
+import type {GatewaySettings} from '../../src/gateway/settings.ts'
 import {gatewayIdOf, generateKeyPair, type KeyPair} from '../../src/identity/keys.ts'
 import {signTable} from '../../src/identity/tables.ts'
-import {createLog} from '../../src/telemetry/log.ts'
+import {createLog, type Log} from '../../src/telemetry/log.ts'
 import {type FakeMiner, type FakeMinerOptions, startFakeMiner} from './fake-miner.ts'
 
 export const NETWORK = 'c'.repeat(64)
@@ -64,6 +65,8 @@ export async function openGatewayWorld(
     readonly windowMs?: number
     readonly scale?: ScaleSettings
     readonly tickMs?: number
+    readonly settings?: GatewaySettings
+    readonly log?: Log
   } = {}
 ): Promise<GatewayWorld> {
   const coordinator = generateKeyPair()
@@ -97,13 +100,14 @@ export async function openGatewayWorld(
       source,
       listen: {host: '127.0.0.1', port: 0},
       tunnelListen: {host: '127.0.0.1', port: 0},
-      log: createLog({role: 'gateway', env: {CREO_LOG_LEVEL: process.env.CREO_LOG_LEVEL ?? 'silent'}}),
+      log: options.log ?? createLog({role: 'gateway', env: {CREO_LOG_LEVEL: process.env.CREO_LOG_LEVEL ?? 'silent'}}),
       now: Date.now,
       monotonicMs: () => performance.now(),
       random: Math.random,
       windowMs: options.windowMs ?? 60_000,
       ...(options.scale !== undefined && {scale: options.scale}),
       ...(options.tickMs !== undefined && {tickMs: options.tickMs}),
+      ...(options.settings !== undefined && {settings: options.settings}),
       onFatal: (error) => fatal.push(error)
     })
 

@@ -28,6 +28,13 @@ With --json it prints one line when its listeners stand.`
       helpValue: 'HOST:PORT',
       description: 'Where miners dial in, with health, metrics and status under /.creo/.'
     }),
+    settings: Flags.string({helpValue: 'FILE', description: 'Limits, certificate and access log, YAML or JSON; read again on SIGHUP.'}),
+    'tls-cert': Flags.string({
+      helpValue: 'FILE',
+      dependsOn: ['tls-key'],
+      description: 'Certificate chain of the public address, PEM; read again on SIGHUP.'
+    }),
+    'tls-key': Flags.string({helpValue: 'FILE', dependsOn: ['tls-cert'], description: 'Private key of that certificate, PEM.'}),
     'window-ms': Flags.integer({
       min: 100,
       max: 3_600_000,
@@ -38,6 +45,7 @@ With --json it prints one line when its listeners stand.`
 
   async run(): Promise<{readonly stopped: true; readonly role: 'gateway'}> {
     const {flags} = await this.parse(GatewayServe)
+    const {'tls-cert': cert, 'tls-key': key} = flags
     const {runGateway} = await import('../../gateway/run-gateway.ts')
     await runGateway({
       data: flags.data,
@@ -45,6 +53,8 @@ With --json it prints one line when its listeners stand.`
       networkId: flags['network-id'],
       listen: flags.listen,
       tunnel: flags.tunnel,
+      settings: flags.settings,
+      tls: cert === undefined || key === undefined ? undefined : {cert, key},
       windowMs: flags['window-ms'],
       env: process.env,
       signal: this.abort,

@@ -1,0 +1,81 @@
+import {isIPv6, type Socket} from 'node:net'
+import {LRUCache} from 'lru-cache'
+import {CreoError} from '../core/errors.ts'
+import {isLoopback} from '../core/loopback.ts'
+import type {GatewayLimits} from './settings.ts'
+
+/** Those that were not seen for the longest are forgotten first, with a full bucket. */
+const CLIENTS_MAX = 50_000
+const FUNCTIONS_MAX = 10_000
+const MAPPED_V4 = /^::ffff:(?=\d+\.)/i
+/** An IPv6 client has all addresses of the first half. */
+const CLIENT_GROUPS = 4
+const GROUPS = 8
+
+interface Bucket {
+  tokens: number
+  atMs: number
+}
+
+/** How often a client may ask, and how often one function may be asked: a bucket of tokens for each. */
+export class RequestLimits {
+  readonly #limits: () => GatewayLimits
+  readonly #clients = new LRUCache<string, Bucket>({max: CLIENTS_MAX})
+  readonly #functions = new LRUCache<string, Bucket>({max: FUNCTIONS_MAX})
+  readonly #clientOf = new WeakMap<Socket, {readonly name: string | undefined}>()
+
+  constructor(limits: () => GatewayLimits) {
+    this.#limits = limits
+  }
+
+  /** @throws {CreoError} `rate_limited` */
+  takeFromClient(socket: Socket, nowMs: number): void {
+    let client = this.#clientOf.get(socket)
+    if (client === undefined) {
+      client = {name: clientName(socket.remoteAddress ?? '')}
+      this.#clientOf.set(socket, client)
+    }
+    if (client.name === undefined) return
+    const {requestsPerSecondPerClient: perSecond, requestsBurstPerClient: burst} = this.#limits()
+    if (!take(this.#clients, client.name, {perSecond, burst, nowMs})) throw limited('This client asks too often.')
+  }
+
+  /** @throws {CreoError} `rate_limited` */
+  takeFromFunction(name: string, nowMs: number): void {
+    const {requestsPerSecondPerFunction: perSecond, requestsBurstPerFunction: burst} = this.#limits()
+    if (!take(this.#functions, name, {perSecond, burst, nowMs})) throw limited('This function is asked too often.')
+  }
+}
+
+/** Whose requests count together. Undefined on loopback: what stands in front of the gateway there speaks for many clients. */
+export function clientName(address: string): string | undefined {
+  const plain = address.replace(MAPPED_V4, '')
+  if (isLoopback(plain)) return undefined
+  if (!isIPv6(plain)) return plain
+  const [left = '', right = ''] = plain.split('::')
+  const before = left.split(':').filter((group) => group !== '')
+  const after = right.split(':').filter((group) => group !== '')
+  const zeros = new Array<string>(plain.includes('::') ? GROUPS - before.length - after.length : 0).fill('0')
+  return [...before, ...zeros, ...after].slice(0, CLIENT_GROUPS).join(':')
+}
+
+function take(
+  buckets: LRUCache<string, Bucket>,
+  key: string,
+  {perSecond, burst, nowMs}: {readonly perSecond: number; readonly burst: number; readonly nowMs: number}
+): boolean {
+  let bucket = buckets.get(key)
+  if (bucket === undefined) {
+    bucket = {tokens: burst, atMs: nowMs}
+    buckets.set(key, bucket)
+  }
+  bucket.tokens = Math.min(burst, bucket.tokens + (Math.max(0, nowMs - bucket.atMs) * perSecond) / 1000)
+  bucket.atMs = nowMs
+  if (bucket.tokens < 1) return false
+  bucket.tokens -= 1
+  return true
+}
+
+function limited(message: string): CreoError {
+  return new CreoError('rate_limited', message, {hint: 'Wait a moment.'})
+}

@@ -1,0 +1,103 @@
+import {readFile} from 'node:fs/promises'
+import {createSecureContext} from 'node:tls'
+import {parse as parseYaml} from 'yaml'
+import {z} from 'zod'
+import {readFileIfThere} from '../config/durable-file.ts'
+import {CreoError} from '../core/errors.ts'
+
+const FILE_BYTES_MAX = 64 * 1024
+/** Nested aliases beyond this are no settings. */
+const ALIASES_MAX = 100
+const RATE_MAX = 10_000_000
+const BODY_BYTES_MAX = 2 ** 40
+
+/** What docs/GATEWAY.md describes, with the values that hold when a line is missing. */
+const settingsSchema = z.strictObject({
+  tls: z.strictObject({cert: z.string().min(1), key: z.string().min(1)}).optional(),
+  accessLog: z.boolean().default(false),
+  limits: z
+    .strictObject({
+      bodyBytes: z
+        .int()
+        .min(0)
+        .max(BODY_BYTES_MAX)
+        .default(2 ** 30),
+      connections: z.int().min(1).max(1_000_000).default(20_000),
+      connectionsPerClient: z.int().min(1).max(1_000_000).default(2000),
+      requestsPerSecondPerClient: z.int().min(1).max(RATE_MAX).default(2000),
+      requestsBurstPerClient: z.int().min(1).max(RATE_MAX).default(10_000),
+      requestsPerSecondPerFunction: z.int().min(1).max(RATE_MAX).default(50_000),
+      requestsBurstPerFunction: z.int().min(1).max(RATE_MAX).default(100_000)
+    })
+    .prefault({})
+})
+type SettingsFile = z.output<typeof settingsSchema>
+export type GatewayLimits = SettingsFile['limits']
+
+/** Certificate chain and private key, PEM. */
+export interface PublicTls {
+  readonly cert: string
+  readonly key: string
+}
+
+/** What an operator may set, and change while the gateway runs. */
+export interface GatewaySettings {
+  readonly accessLog: boolean
+  readonly limits: GatewayLimits
+  /** Undefined: the public side speaks plain HTTP. */
+  readonly tls: PublicTls | undefined
+}
+
+export const DEFAULT_SETTINGS: GatewaySettings = {...settingsSchema.parse({}), tls: undefined}
+
+/**
+ * Reads the operator's settings and the certificate that they or `tls` name; `tls` goes first.
+ * @throws {CreoError} `not_found`, `usage` with the setting that is wrong, `invalid_input` for a certificate that cannot be used.
+ */
+export async function readSettings(options: {
+  readonly path: string | undefined
+  readonly tls: {readonly cert: string; readonly key: string} | undefined
+}): Promise<GatewaySettings> {
+  const {tls, ...settings} = options.path === undefined ? settingsSchema.parse({}) : await readSettingsFile(options.path)
+  const paths = options.tls ?? tls
+  return {...settings, tls: paths === undefined ? undefined : await readTls(paths)}
+}
+
+async function readSettingsFile(path: string): Promise<SettingsFile> {
+  const bytes = await readFileIfThere(path, FILE_BYTES_MAX)
+  if (bytes === undefined) throw new CreoError('not_found', `There is no ${path}.`, {hint: 'Name the settings file with --settings.'})
+  const parsed = settingsSchema.safeParse(parsedText(path, bytes.toString()) ?? {})
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const where = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
+  throw new CreoError('usage', `${path}: ${where}${issue?.message}.`, {hint: 'docs/GATEWAY.md lists every setting.'})
+}
+
+function parsedText(path: string, text: string): unknown {
+  try {
+    return parseYaml(text, {maxAliasCount: ALIASES_MAX})
+  } catch (cause) {
+    throw new CreoError('usage', `${path} is neither YAML nor JSON.`, {hint: 'docs/GATEWAY.md shows one.', cause})
+  }
+}
+
+async function readTls(paths: {readonly cert: string; readonly key: string}): Promise<PublicTls> {
+  const [cert, key] = await Promise.all([readPem(paths.cert), readPem(paths.key)])
+  try {
+    createSecureContext({cert, key})
+  } catch (cause) {
+    throw new CreoError('invalid_input', `The certificate ${paths.cert} and the key ${paths.key} cannot be used together.`, {
+      hint: 'Both must be PEM; the certificate file holds the whole chain, its own first.',
+      cause
+    })
+  }
+  return {cert, key}
+}
+
+async function readPem(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new CreoError('not_found', `${path} cannot be read.`, {hint: 'Check the path and who may read it.', cause})
+  }
+}
