@@ -128,7 +128,18 @@ export class DevNetwork {
     const earn = miner.earn.flatMap((incentive) => ['--earn', incentive])
     const token = miner.token === undefined ? [] : ['--token', miner.token]
     const data = join(this.directory, miner.name)
-    return await this.#start(miner.name, ['mine', 'start', '--data', data, ...this.#where(), '--name', miner.name, '--on-battery=yes', ...earn, ...token])
+    return await this.#start(miner.name, [
+      'mine',
+      'start',
+      '--data',
+      data,
+      ...this.#where(),
+      '--name',
+      miner.name,
+      '--on-battery=yes',
+      ...earn,
+      ...token
+    ])
   }
 
   /** What the operator does once he trusts a gateway: after it, miners dial it. Admitting it again changes nothing. */

@@ -1,4 +1,3 @@
-import {cpus, hostname, totalmem} from 'node:os'
 import type {Interfaces} from '@oclif/core'
 import {Client} from '../client/client.ts'
 import {Connection} from '../client/connection.ts'
@@ -10,6 +9,7 @@ import {type KeyPair, loadOrCreateKeyFile, nodeIdOf} from '../identity/keys.ts'
 import type {DrainReport} from '../miner/drain.ts'
 import {enroll} from '../miner/enrolment.ts'
 import {followSettings} from '../miner/follow-settings.ts'
+import {hostDefaults} from '../miner/host-defaults.ts'
 import {createMiner} from '../miner/miner.ts'
 import type {Miner} from '../miner/miner-options.ts'
 import {type GivenSettings, loadSettings, type MinerSettings, mergeSettings, saveSettings, termsOf} from '../miner/settings.ts'
@@ -17,10 +17,6 @@ import type {MinerStatus} from '../miner/status-file.ts'
 import type {ContainerRuntime} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {createRuntime, findRuntimes, runtimeTools} from './runtimes.ts'
-
-/** A volunteer keeps at least half of the machine's memory. */
-const MEMORY_SHARE = 0.5
-const MILLIS_PER_CPU = 1000
 
 export interface MinerRoleOptions {
   readonly directory: string
@@ -45,7 +41,7 @@ export async function runMiner(
   try {
     const nodeKey = await loadOrCreateKeyFile(data.file('node.key'))
     const remembered = await loadSettings(data.path)
-    const settings = await pinned(mergeSettings(remembered, options.given, defaults()), signal)
+    const settings = await pinned(mergeSettings(remembered, options.given, hostDefaults()), signal)
     await saveSettings(data.path, settings)
     const connection = connectionTo(settings)
     const client = new Client(connection, nodeKey, 'new')
@@ -64,11 +60,6 @@ export async function runMiner(
   } finally {
     await data.close()
   }
-}
-
-function defaults(): Pick<MinerSettings, 'name' | 'memoryBytes' | 'cpuMillis' | 'runtime'> {
-  const memoryBytes = Math.floor(totalmem() * MEMORY_SHARE)
-  return {name: hostname().slice(0, 60) || 'node', memoryBytes, cpuMillis: cpus().length * MILLIS_PER_CPU, runtime: 'podman'}
 }
 
 /** Asks the coordinator once for the genesis, and believes it by its hash. */

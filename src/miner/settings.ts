@@ -6,7 +6,7 @@ import {CreoError} from '../core/errors.ts'
 import {heartbeatSchema} from '../core/protocol/api.ts'
 import {labelSchema, networkIdSchema, publicKeySchema} from '../core/protocol/scalars.ts'
 
-const DISK_BYTES_DEFAULT = 20 * 2 ** 30
+export const DISK_BYTES_DEFAULT = 20 * 2 ** 30
 
 const settingsSchema = z.object({
   format: z.literal('creo-miner-v1'),

@@ -1,0 +1,44 @@
+import type {MiningOffers, ShownChoice} from '../miner/mining-offers.ts'
+import {formatDurationMs} from './format.ts'
+
+/** What each incentive buys and how it was redeemed, then what the work pays here, and only then what somebody would give for it. */
+export function offersText({gutta, choices}: MiningOffers): string {
+  return [guttaText(gutta), ...choices.map(choiceText)].join('\n\n')
+}
+
+export function guttaText({exchangeOrg, functions, epochMs, lastEpoch, expectedPerDay}: MiningOffers['gutta']): string {
+  const last = lastEpoch === null ? 'No epoch has ended yet.' : `The last one minted ${lastEpoch.minted} among ${lastEpoch.owners} owners.`
+  return [
+    'gutta: what every market is priced in  (--earn gutta)',
+    `  Work    the ${functions} functions of ${exchangeOrg}, paid every ${formatDurationMs(epochMs)} for verified work. ${last}`,
+    `  Here    about ${expectedPerDay} a day, with an owner's equal part`
+  ].join('\n')
+}
+
+export function choiceText(choice: ShownChoice): string {
+  const {earn, name, buys, work, expectedPerDay, mostPerDay, bestBid, lastTrade} = choice
+  const items = buys.map(({item, price, stock, where}) => `${item} for ${price} (${stock} left, ${where})`)
+  const pays = work.map(
+    (one) =>
+      `${one.function}: ${one.perMillionRequests} a million requests, ${one.perGibHour} a GiB-hour, ${one.nodes} nodes, at most ${one.dailyBudget} a day for all`
+  )
+  const price = [bestBid === null ? 'nobody bids' : `best bid ${bestBid} Gutta`, ...(lastTrade === null ? [] : [`last trade ${lastTrade}`])]
+  return [
+    `${earn}: ${name}  (--earn ${earn})`,
+    `  Buys    ${items.join('; ') || 'nothing is offered'}`,
+    `  Kept    ${keptText(choice)}`,
+    ...(pays.length === 0 ? ['  Work    no function pays it now'] : pays.map((line) => `  Work    ${line}`)),
+    `  Here    about ${expectedPerDay} a day by what was paid so far, at most ${mostPerDay} by running time`,
+    `  Price   ${price.join(', ')}`
+  ]
+    .map((line) => line.replace(/\p{Cc}+/gu, ' '))
+    .join('\n')
+}
+
+function keptText({redeemed}: ShownChoice): string {
+  const {captured, released, held, capturedShare, medianMs} = redeemed
+  const open = held === 0 ? '' : `, ${held} open`
+  if (capturedShare === null) return `nothing was redeemed yet${open}`
+  const time = medianMs === null ? '' : `, half of them within ${formatDurationMs(medianMs)}`
+  return `${captured} of ${captured + released} redemptions were honoured (${Math.floor(capturedShare * 100)} %)${time}${open}`
+}
