@@ -6,6 +6,7 @@ import type {MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {chooseLease, type LeaseCandidate} from './choose-lease.ts'
+import type {Verdict} from './ejections.ts'
 import {Instance} from './instance.ts'
 import type {LeaseBudgets} from './lease-budgets.ts'
 import type {Work, WorkOf} from './meter.ts'
@@ -114,8 +115,8 @@ export class Fleet {
     this.#starts.failAll(link)
   }
 
-  release(pool: RevisionPool, instance: Instance): void {
-    pool.release(instance)
+  release(pool: RevisionPool, instance: Instance, verdict: Verdict): void {
+    pool.release(instance, verdict)
     if (instance.draining && instance.inFlight === 0 && this.#instances.has(instance.id)) this.#stop(instance)
   }
 

@@ -1,6 +1,7 @@
 import type {LoadSample, ScaleState} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
+import {Ejections, type Verdict} from './ejections.ts'
 import type {Instance} from './instance.ts'
 
 /** Requests of one revision that wait for an instance. */
@@ -20,6 +21,7 @@ export class RevisionPool {
   /** Those that take requests. */
   #warm: Instance[] = []
   readonly #waiters = new Set<Waiter>()
+  readonly #ejections = new Ejections<Instance>()
   readonly #random: () => number
   readonly #monotonicMs: () => number
   /** Called when a request begins to wait. */
@@ -57,13 +59,21 @@ export class RevisionPool {
     return this.#waiters.size
   }
 
+  /** Instances that are left out because they fail. */
+  get ejected(): number {
+    return this.#ejections.count
+  }
+
   get inFlight(): number {
     return this.#inFlight
   }
 
-  /** Of two warm instances taken by chance, the one with fewer requests; undefined when all are full. Give it back with `release`. */
-  tryAcquire(): Instance | undefined {
-    const instance = this.#choose()
+  /**
+   * Of two warm instances taken by chance, the one with fewer requests; undefined when all are full. Give it back with `release`.
+   * `tried` has failed this request already: another one is taken where there is one.
+   */
+  tryAcquire(tried?: Instance): Instance | undefined {
+    const instance = this.#choose(tried)
     if (instance !== undefined) this.#take(instance)
     return instance
   }
@@ -104,8 +114,10 @@ export class RevisionPool {
     })
   }
 
-  release(instance: Instance): void {
+  /** Gives an instance back; `verdict` decides whether it is left out for a while. */
+  release(instance: Instance, verdict: Verdict): void {
     this.#loadChanges()
+    if (this.instances.has(instance)) this.#ejections.judge(instance, verdict, this.#changedAtMs)
     this.#inFlight -= 1
     instance.inFlight -= 1
     this.#serveWaiting()
@@ -127,6 +139,7 @@ export class RevisionPool {
   remove(instance: Instance): void {
     this.drain(instance)
     this.instances.delete(instance)
+    this.#ejections.forget(instance)
   }
 
   /** Answers everybody who waits with an error. */
@@ -147,8 +160,10 @@ export class RevisionPool {
     this.#sampledAtMs = atMs
   }
 
-  #choose(): Instance | undefined {
-    const warm = this.#warm
+  #choose(tried?: Instance): Instance | undefined {
+    const usable = this.#ejections.count === 0 ? this.#warm : this.#ejections.usable(this.#warm, this.#monotonicMs())
+    const others = tried === undefined ? usable : usable.filter((instance) => instance !== tried)
+    const warm = others.length === 0 ? usable : others
     if (warm.length > 1) {
       const first = Math.floor(this.#random() * warm.length)
       const second = (first + 1 + Math.floor(this.#random() * (warm.length - 1))) % warm.length

@@ -3,6 +3,7 @@ import {CreoError, isCreoError} from '../core/errors.ts'
 import {type Destination, type RoutingIndex, routeRequest} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import {answerError} from './answer-error.ts'
+import type {Verdict} from './ejections.ts'
 import {type ExchangeOutcome, type ExchangeRequest, exchange} from './exchange.ts'
 import type {Fleet} from './fleet.ts'
 import {type CheckedHead, checkHead, forwardedHead} from './headers.ts'
@@ -109,28 +110,35 @@ async function forward(options: ServeOptions, arrived: Arrived, {destination, fu
   const {target} = destination
   const head = forwardedHead({method: request.method ?? '', target, rawHeaders, body, expectsContinue, upgrades, client})
   let lastError: CreoError | undefined
+  let tried: Instance | undefined
   for (let left = TRIES_MAX; left > 0; left -= 1) {
-    const {pool, instance} = await acquire(options.fleet, {functionName, revision: destination.revision, response})
+    const {pool, instance} = await acquire(options.fleet, {functionName, revision: destination.revision, response, tried})
     const {timeoutMs} = pool.entry.spec
     const outcome = await exchange(instance, {request, response, head, body, bodyBytesMax, timeoutMs, onUpgrade})
     count(options, instance, outcome)
-    options.fleet.release(pool, instance)
+    options.fleet.release(pool, instance, verdictOn(outcome))
     if (outcome.kind !== 'failed') return drainRest(request, response)
+    tried = instance
     lastError = outcome.error ?? new CreoError('bad_gateway', 'The instance failed.')
     if (!mayRetry(request, outcome)) break
   }
   throw lastError ?? noInstance('No instance answered.')
 }
 
+interface Wanted {
+  readonly functionName: string
+  readonly revision: string
+  readonly response: ServerResponse
+  /** Failed the request before. */
+  readonly tried: Instance | undefined
+}
+
 /** An instance with room, by waiting for it where none has. */
-async function acquire(
-  fleet: Fleet,
-  {functionName, revision, response}: {readonly functionName: string; readonly revision: string; readonly response: ServerResponse}
-): Promise<{pool: RevisionPool; instance: Instance}> {
+async function acquire(fleet: Fleet, {functionName, revision, response, tried}: Wanted): Promise<{pool: RevisionPool; instance: Instance}> {
   for (let left = TRIES_MAX; ; left -= 1) {
     const pool = fleet.poolFor(functionName, revision)
     if (pool === undefined) throw noInstance('This function has no revision to serve it.')
-    const warm = pool.tryAcquire()
+    const warm = pool.tryAcquire(tried)
     if (warm !== undefined) return {pool, instance: warm}
     const gone = new AbortController()
     const leave = (): void => gone.abort()
@@ -151,6 +159,12 @@ function count({onWork}: ServeOptions, instance: Instance, outcome: ExchangeOutc
   // A timeout is the function's own doing, too large a body the client's: neither is paid nor held against the node.
   const failed = kind === 'failed' && !NOT_THE_NODE.has(outcome.error?.code ?? '') ? 1 : 0
   onWork(instance.work, {requests: kind === 'answered' ? 1 : 0, requestsFailed: failed, bytesIn, bytesOut})
+}
+
+/** A timeout tells against an instance as well: one that hangs must not go on taking requests. */
+function verdictOn({kind, error}: ExchangeOutcome): Verdict {
+  if (kind === 'answered') return 'served'
+  return kind === 'client_gone' || error?.code === 'payload_too_large' ? 'unknown' : 'failed'
 }
 
 function mayRetry(request: IncomingMessage, outcome: ExchangeOutcome): boolean {

@@ -33,6 +33,11 @@ export class TrafficMetrics {
   })
   readonly #instances = this.#metrics.gauge({name: 'creo_gateway_instances', help: 'Instances by revision.', labels: ['revision']})
   readonly #queue = this.#metrics.gauge({name: 'creo_gateway_queue', help: 'Requests that wait for an instance.', labels: ['revision']})
+  readonly #ejected = this.#metrics.gauge({
+    name: 'creo_gateway_ejected_instances',
+    help: 'Instances that are left out because they fail.',
+    labels: ['revision']
+  })
   readonly #miners = this.#metrics.gauge({name: 'creo_gateway_miners', help: 'Miners connected.'})
   readonly #unsigned = this.#metrics.gauge({name: 'creo_gateway_unsigned_receipts', help: 'Proposals that no miner has signed yet.'})
   readonly #bytes = this.#metrics.counter({
@@ -68,7 +73,12 @@ export class TrafficMetrics {
 
   /** Prometheus text, with what is so right now. */
   text(now: {
-    readonly pools: Iterable<{readonly entry: {readonly id: string}; readonly instances: {readonly size: number}; readonly waiting: number}>
+    readonly pools: Iterable<{
+      readonly entry: {readonly id: string}
+      readonly instances: {readonly size: number}
+      readonly waiting: number
+      readonly ejected: number
+    }>
     readonly miners: number
     readonly unsigned: number
   }): string {
@@ -84,6 +94,7 @@ export class TrafficMetrics {
     this.#bytesOut = 0
     for (const pool of now.pools) {
       this.#instances.set(pool.instances.size, {revision: pool.entry.id})
+      this.#ejected.set(pool.ejected, {revision: pool.entry.id})
       this.#queue.set(pool.waiting, {revision: pool.entry.id})
     }
     this.#miners.set(now.miners)
