@@ -6,6 +6,8 @@ const APT_TIMEOUT_MS = 10 * 60_000
 const APT_LOCK_WAIT_S = 120
 
 const CONTAINER_PACKAGES = ['podman', 'runc', 'crun', 'netavark', 'aardvark-dns', 'uidmap', 'nftables']
+/** A second runtime that the suite of all runtimes is run against; creo itself does without. */
+const CONTAINERD_PACKAGES = ['containerd', 'runc']
 /** Compilers with which a test rebuilds the static init for both architectures and compares it with the committed one. */
 const TEST_PACKAGES = ['musl-tools', 'gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross']
 
@@ -70,8 +72,17 @@ export async function ensureContainerRuntime() {
 
 /** Installs what only tests use, when we may; a test that lacks its tool says so itself. */
 export async function ensureTestTools() {
-  if ((findProgram('musl-gcc') && findProgram('aarch64-linux-gnu-gcc')) || !mayInstall()) return
-  await step('Installing the compilers for the static init', () => install(TEST_PACKAGES))
+  if (!mayInstall()) return
+  if (!findProgram('musl-gcc') || !findProgram('aarch64-linux-gnu-gcc'))
+    await step('Installing the compilers for the static init', () => install(TEST_PACKAGES))
+  if (!findProgram('ctr')) await step('Installing containerd for its tests', installContainerd)
+}
+
+/** Our runtime starts one of its own; the machine's is neither started nor left to start at boot. */
+async function installContainerd() {
+  const installed = await withoutServices(() => install(CONTAINERD_PACKAGES))
+  if (findProgram('systemctl')) await run('systemctl', ['disable', 'containerd'], {quiet: true, timeoutMs: DISABLE_TIMEOUT_MS})
+  return installed
 }
 
 const howToInstall = (packages) =>

@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import type {Interfaces} from '@oclif/core'
 import {makePrivateFolder} from '../config/data-directory.ts'
 import {configDirectory, dataDirectory} from '../config/paths.ts'
+import {isCreoError} from '../core/errors.ts'
 import {formatBytes} from '../core/units.ts'
 import {checkCoordinator} from './doctor-coordinator.ts'
 import {type Finding, failure} from './finding.ts'
@@ -74,16 +75,23 @@ async function checkRuntimes(options: DoctorOptions, signal: AbortSignal): Promi
       hint: `creo plugins update, or creo plugins uninstall ${plugin}`
     }
   })
-  const probed: Finding[] = []
+  const probed: (Finding & {readonly missing?: true})[] = []
   for (const {name} of found.providers) probed.push(await probeRuntime({name, found, env: options.env}, signal))
-  if (probed.length > 0) return [...probed, ...broken]
+  const works = probed.find(({verdict}) => verdict !== 'fail')
+  if (probed.length > 0) return [...probed.map((finding) => excuse(finding, works)), ...broken]
   return [{check: 'runtime', verdict: 'fail', message: 'No plugin offers a container runtime.', hint: 'npm run build'}, ...broken]
+}
+
+/** One runtime is enough: another that is not installed is nothing to mend. */
+function excuse({missing, ...finding}: Finding & {readonly missing?: true}, works: Finding | undefined): Finding {
+  if (!missing || !works) return finding
+  return {check: finding.check, verdict: 'ok', message: `${finding.message} Not needed: ${works.message}`}
 }
 
 async function probeRuntime(
   runtime: {readonly name: string; readonly found: Awaited<ReturnType<typeof findRuntimes>>; readonly env: DoctorOptions['env']},
   signal: AbortSignal
-): Promise<Finding> {
+): Promise<Finding & {readonly missing?: true}> {
   const check = `runtime ${runtime.name}`
   try {
     const stateDirectory = join(dataDirectory(runtime.env), 'doctor', runtime.name)
@@ -100,6 +108,6 @@ async function probeRuntime(
     }
   } catch (error) {
     signal.throwIfAborted()
-    return failure(check, error)
+    return {...failure(check, error), ...(isCreoError(error) && error.code === 'runtime_missing' ? {missing: true} : {})}
   }
 }

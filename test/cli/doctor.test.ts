@@ -7,6 +7,7 @@ import {afterEach, beforeEach, expect, test} from 'vitest'
 import {diagnose} from '../../src/compose/doctor.ts'
 import {createRuntime, findRuntimes, runtimeTools} from '../../src/compose/runtimes.ts'
 import {openUserConfig} from '../../src/config/user-config.ts'
+import {CreoError} from '../../src/core/errors.ts'
 import type {RuntimeProbe} from '../../src/runtime/port.ts'
 import {creo} from '../support/processes.ts'
 
@@ -105,6 +106,19 @@ test('a machine with everything is found well', async () => {
 test('a host that cannot enforce limits is told what is missing', async () => {
   const findings = await findingsFor({fine: [provider('podman', {enforcesLimits: false, problems: ['The memory cgroup is off.']})]})
   expect(findings['runtime podman']).toMatchObject({verdict: 'warn', hint: 'The memory cgroup is off.'})
+})
+
+test('a runtime that is not installed is nothing to mend where another works, and fails where none does', async () => {
+  const absent = {
+    name: 'containerd',
+    create: async () => {
+      throw new CreoError('runtime_missing', 'containerd is not installed.', {hint: 'apt-get install containerd'})
+    }
+  }
+  const beside = await findingsFor({fine: [provider('podman')], other: [absent]})
+  expect(beside['runtime containerd']).toMatchObject({verdict: 'ok', message: expect.stringContaining('containerd is not installed.')})
+  const alone = await findingsFor({other: [absent]})
+  expect(alone['runtime containerd']).toMatchObject({verdict: 'fail', hint: 'apt-get install containerd'})
 })
 
 test('another network at the pinned address fails', async () => {

@@ -1,0 +1,211 @@
+import {mkdir} from 'node:fs/promises'
+import {setTimeout as delay} from 'node:timers/promises'
+import type {ContainerRuntime, ImageLayout, InstanceSpec, InstanceTier, RuntimeInstance, RuntimeProbe, RuntimeTools} from 'creo/runtime'
+import {ContainerdInstance} from './containerd-instance.ts'
+import {ContainerdService} from './containerd-service.ts'
+import {removeGroup} from './control-group-files.ts'
+import {ExitEvents} from './exit-events.ts'
+import {detectHost, type Host} from './host.ts'
+import {ImageStore} from './image-store.ts'
+import {InstanceFiles} from './instance-files.ts'
+import {ociSpec} from './oci-spec.ts'
+import {clearAway, layOut, type Places} from './places.ts'
+
+const INSTANCE_ID = /^[a-z0-9-]{1,60}$/
+const LABELS_MAX = 16
+const VERSION_MIN = [1, 6] as const
+/** A start that was begun is waited for, so that it can be undone. */
+const START_TIMEOUT_MS = 60_000
+const REMOVAL_RETRY_MS = 10_000
+const REMOVALS_MAX = 360
+const EXIT_UNKNOWN = 137
+
+/** @throws {CreoError} `runtime_missing` when containerd or what it needs is not installed, or this is not root. */
+export async function createContainerdRuntime(tools: RuntimeTools): Promise<ContainerRuntime> {
+  await mkdir(tools.stateDirectory, {recursive: true, mode: 0o711})
+  const host = await detectHost(tools)
+  return new ContainerdRuntime(tools, host, await layOut(tools))
+}
+
+/** Containers by a containerd of our own, which is told what to do by its command line, ctr. */
+class ContainerdRuntime implements ContainerRuntime {
+  readonly name = 'containerd'
+  readonly #tools: RuntimeTools
+  readonly #host: Host
+  readonly #places: Places
+  readonly #service: ContainerdService
+  readonly #images: ImageStore
+  readonly #files: InstanceFiles
+  readonly #events: ExitEvents
+  readonly #instances = new Map<string, ContainerdInstance>()
+  /** Ids between their claim and their first moment in `#instances`: not leftovers. */
+  readonly #starting = new Set<string>()
+
+  constructor(tools: RuntimeTools, host: Host, places: Places) {
+    this.#tools = tools
+    this.#host = host
+    this.#places = places
+    const service = new ContainerdService(tools, host, places)
+    this.#service = service
+    this.#images = new ImageStore(tools, host, places, service)
+    this.#files = new InstanceFiles(tools, host, places, service)
+    const listener = {
+      onExit: (id: string, exitCode: number) => this.#settle(id, exitCode),
+      onReconnected: async () => {
+        await this.list(AbortSignal.timeout(START_TIMEOUT_MS))
+      }
+    }
+    this.#events = new ExitEvents({tools, host, service, listener})
+  }
+
+  async probe(signal: AbortSignal): Promise<RuntimeProbe> {
+    const printed = await this.#service.run(['version'], signal)
+    const version = /Server:\s+Version:\s+(\S+)/.exec(printed)?.[1] ?? ''
+    const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number)
+    const isOld = major < VERSION_MIN[0] || (major === VERSION_MIN[0] && minor < VERSION_MIN[1])
+    const tooOld = isOld ? [`containerd ${version} is too old: install version ${VERSION_MIN.join('.')} or later.`] : []
+    const problems = [...this.#host.problems, ...tooOld]
+    const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
+    return {name: this.name, version, architecture, enforcesLimits: problems.length === 0, problems}
+  }
+
+  prepare(image: ImageLayout, signal: AbortSignal): Promise<void> {
+    return this.#images.prepare(image, signal)
+  }
+
+  async prune(keep: readonly string[], signal: AbortSignal): Promise<void> {
+    const used = new Set<string>()
+    for (const id of await this.#files.ids()) {
+      const record = await this.#files.record(id)
+      if (record) used.add(record.imageDigest)
+    }
+    await this.#images.prune(keep, used, signal)
+  }
+
+  async start(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance> {
+    this.#check(spec)
+    if (this.#starting.has(spec.id)) throw this.#files.taken(spec.id)
+    // Before anything of it is there, so that a list meanwhile does not take it for a leftover.
+    this.#starting.add(spec.id)
+    try {
+      await this.#images.find(spec.imageDigest)
+      if (signal.aborted) throw this.#service.aborted(signal)
+      await this.#events.open()
+      await this.#files.claim(spec)
+      return await this.#startClaimed(spec, signal)
+    } finally {
+      this.#starting.delete(spec.id)
+    }
+  }
+
+  async list(signal: AbortSignal): Promise<readonly RuntimeInstance[]> {
+    await this.#events.open()
+    const states = await this.#states(signal)
+    const found: RuntimeInstance[] = []
+    for (const id of await this.#files.ids()) {
+      if (this.#starting.has(id)) continue
+      const state = states.get(id)
+      const record = await this.#files.record(id)
+      const instance = this.#adopt(id, record?.labels ?? {}, tierOf(state))
+      if (state === undefined || state === 'STOPPED') await this.#learnExit(instance, state, signal)
+      found.push(instance)
+    }
+    return found
+  }
+
+  async close(): Promise<void> {
+    await this.#events.close()
+    await this.#service.close()
+    if (await clearAway(this.#tools, this.#places)) await removeGroup(this.#host.controlGroups.version, this.#places.controlGroup)
+  }
+
+  async #startClaimed(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance> {
+    // Known from the first moment: it may have ended before ctr has said that it started.
+    const instance = this.#adopt(spec.id, spec.labels, 'running')
+    try {
+      await this.#create(spec, signal)
+      return instance
+    } catch (error) {
+      await instance.remove().catch((failure: unknown) => this.#removeLater(instance, failure))
+      throw error
+    }
+  }
+
+  /** Not cut off in the middle, so that what was made can be undone for certain. */
+  async #create(spec: InstanceSpec, signal: AbortSignal): Promise<void> {
+    const patience = AbortSignal.timeout(START_TIMEOUT_MS)
+    const image = await this.#images.find(spec.imageDigest)
+    const [rootPath] = await Promise.all([this.#images.mount(image, patience), this.#files.mount(spec.id, patience)])
+    const {sandbox} = this.#tools
+    const {initPath, controlGroup} = this.#places
+    const socketDirectory = this.#files.socketDirectory(spec.id)
+    const parts = {spec, plan: sandbox.plan(spec), image, host: this.#host, sandbox, rootPath, initPath, socketDirectory, controlGroup}
+    const specPath = await this.#files.writeSpec(spec.id, await ociSpec(parts))
+    const log = ['--log-uri', this.#files.logUri(spec.id, spec.limits.logBytes)]
+    const runc = ['--runc-binary', this.#host.runcPath, '--runc-root', this.#places.runcState]
+    await this.#service.run(['run', '--detach', ...runc, '--config', specPath, ...log, spec.id], patience)
+    if (signal.aborted) throw this.#service.aborted(signal)
+  }
+
+  /** What can't be removed now must not run on unseen: it is listed, and tried again until it is gone. */
+  #removeLater(half: ContainerdInstance, failure: unknown): void {
+    this.#tools.log('error', 'a start that failed could not be undone yet', {instance: half.id, error: String(failure)})
+    const again = async (): Promise<void> => {
+      for (let attempt = 0; attempt < REMOVALS_MAX && !this.#service.closed; attempt++) {
+        await delay(REMOVAL_RETRY_MS, undefined, {ref: false})
+        const removed = await half.remove().then(
+          () => true,
+          () => false
+        )
+        if (removed) return
+      }
+    }
+    again().catch((error: unknown) => this.#tools.log('error', 'a failed start is left behind', {instance: half.id, error: String(error)}))
+  }
+
+  /** Of one that ended unseen. Asking containerd takes its answer away, so the instance keeps it on disk. */
+  async #learnExit(instance: ContainerdInstance, state: string | undefined, signal: AbortSignal): Promise<void> {
+    const kept = await this.#files.exit(instance.id)
+    if (kept || state === undefined) return instance.settle(kept?.exitCode ?? EXIT_UNKNOWN)
+    await instance.settle((await this.#service.removeTask(instance.id, {force: false}, signal)) ?? EXIT_UNKNOWN)
+  }
+
+  /** containerd's word for each task: RUNNING, PAUSED, STOPPED, CREATED. */
+  async #states(signal: AbortSignal): Promise<Map<string, string>> {
+    const printed = await this.#service.run(['tasks', 'ls'], signal)
+    const rows = printed.split('\n').slice(1)
+    return new Map(rows.map((row) => row.trim().split(/\s+/)).flatMap(([id, , state]) => (id && state ? [[id, state] as const] : [])))
+  }
+
+  #settle(id: string, exitCode: number): void {
+    this.#instances
+      .get(id)
+      ?.settle(exitCode)
+      .catch((error: unknown) =>
+        this.#tools.log('error', 'the end of an instance was not understood', {instance: id, error: String(error)})
+      )
+  }
+
+  #adopt(id: string, labels: Readonly<Record<string, string>>, tier: InstanceTier): ContainerdInstance {
+    const known = this.#instances.get(id)
+    if (known) return known
+    const {controlGroup} = this.#places
+    const parts = {id, labels, tier, tools: this.#tools, host: this.#host, service: this.#service, files: this.#files, controlGroup}
+    const instance = new ContainerdInstance({...parts, onRemoved: () => this.#instances.delete(id)})
+    this.#instances.set(id, instance)
+    return instance
+  }
+
+  #check(spec: InstanceSpec): void {
+    const refuse = (message: string, hint: string) => new this.#tools.CreoError('invalid_input', message, {hint})
+    if (!INSTANCE_ID.test(spec.id)) throw refuse(`"${spec.id}" is not an instance id.`, 'Use 1 to 60 of a-z, 0-9 and -.')
+    if (!Number.isInteger(spec.port) || spec.port < 1 || spec.port > 65_535) throw refuse(`${spec.port} is not a port.`, 'Use 1 to 65535.')
+    if (Object.keys(spec.labels).length > LABELS_MAX) throw refuse(`More than ${LABELS_MAX} labels.`, 'Use fewer labels.')
+    if (!this.#host.idRange) throw refuse('This machine has no ids free for containers.', this.#host.problems[0] ?? '')
+  }
+}
+
+function tierOf(state: string | undefined): InstanceTier {
+  if (state === 'RUNNING') return 'running'
+  return state === 'PAUSED' ? 'frozen' : 'created'
+}

@@ -1,0 +1,125 @@
+import {createHash} from 'node:crypto'
+import {chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {basename, join} from 'node:path'
+import type {RuntimeTools} from 'creo/runtime'
+
+/** Where everything of one runtime lies. */
+export interface Places {
+  /** One JSON file for each image that was prepared. */
+  readonly images: string
+  /** The root file systems of prepared images, owners already mapped. */
+  readonly roots: string
+  /** One directory for each instance: its spec, labels and log, on disk and not in memory as `/run` is. */
+  readonly instances: string
+  /** Half-made images; emptied at the next start. */
+  readonly work: string
+  readonly configPath: string
+  readonly initPath: string
+  readonly logWriterPath: string
+  /** Sockets and mounts; short, since a unix socket's path has at most 107 bytes. */
+  readonly run: string
+  /** containerd's API. The path never changes: containers' monitors report to it after a restart too. */
+  readonly socketPath: string
+  /** Where functions' sockets are, one file system for each instance. */
+  readonly sockets: string
+  /** Where images' roots are mounted for containers: the state directory itself is nobody's to enter. */
+  readonly mounts: string
+  /** runc's own notes: not where every containerd of the machine has them. */
+  readonly runcState: string
+  /** Under this all control groups of this runtime are made. */
+  readonly controlGroup: string
+}
+
+const KEY_CHARACTERS = 8
+/** Plugins that do what we don't use, or write elsewhere than below our directories. A name that this containerd lacks does nothing. */
+const DISABLED_PLUGINS = [
+  'io.containerd.grpc.v1.cri',
+  'io.containerd.internal.v1.opt',
+  'io.containerd.internal.v1.restart',
+  'io.containerd.internal.v1.tracing',
+  'io.containerd.tracing.processor.v1.otlp',
+  'io.containerd.snapshotter.v1.aufs',
+  'io.containerd.snapshotter.v1.btrfs',
+  'io.containerd.snapshotter.v1.devmapper',
+  'io.containerd.snapshotter.v1.zfs'
+]
+
+/** Makes the directories and settings files. Doing it again changes nothing. */
+export async function layOut(tools: RuntimeTools): Promise<Places> {
+  const state = tools.stateDirectory
+  const key = createHash('sha256').update(state).digest('hex').slice(0, KEY_CHARACTERS)
+  const run = await makeRunDirectory(tools, key)
+  const below = (name: string) => join(state, name)
+  const places = {
+    images: below('images'),
+    roots: below('roots'),
+    instances: below('instances'),
+    work: below('work'),
+    configPath: below('containerd.toml'),
+    run,
+    socketPath: join(run, 'containerd.sock'),
+    sockets: join(run, 'i'),
+    mounts: join(run, 'r'),
+    runcState: join(run, 'runc'),
+    controlGroup: `/creo-${key}`
+  }
+  for (const directory of [places.images, places.roots, places.instances, places.work])
+    await mkdir(directory, {recursive: true, mode: 0o700})
+  await makeMountPoints(places)
+  const temporary = `${places.configPath}.${process.pid}`
+  await writeFile(temporary, settings(below('root'), join(run, 'state'), places.socketPath), {mode: 0o600})
+  await rename(temporary, places.configPath)
+  const [initPath, logWriterPath] = [await copyProgram(tools.initPath, state), await copyProgram(tools.sandbox.logWriterPath, state)]
+  return {...places, initPath, logWriterPath}
+}
+
+/** Another process over the same state may have cleared them away. */
+export async function makeMountPoints({sockets, mounts}: Pick<Places, 'sockets' | 'mounts'>): Promise<void> {
+  for (const directory of [sockets, mounts]) await mkdir(directory, {recursive: true, mode: 0o711})
+}
+
+/** Removes what lies outside the state directory when no instance needs it: a later start makes it anew, as after a reboot. True when it did. */
+export async function clearAway(tools: RuntimeTools, places: Places): Promise<boolean> {
+  if ((await readdir(places.instances)).length > 0) return false
+  if ((await readFile('/proc/net/unix', 'utf8')).includes(places.socketPath)) return false
+  for (const name of await readdir(places.mounts).catch(() => []))
+    await tools.execa('umount', ['--lazy', join(places.mounts, name)], {reject: false, stdin: 'ignore'})
+  await rm(places.run, {recursive: true, force: true})
+  return true
+}
+
+/** A private directory whose name follows from the state directory, so that a later process finds it again. Only one that is ours is taken. */
+async function makeRunDirectory(tools: RuntimeTools, key: string): Promise<string> {
+  const directory = join('/run', `creo-${key}`)
+  await mkdir(directory, {recursive: true, mode: 0o711})
+  const status = await lstat(directory)
+  if (status.isDirectory() && status.uid === process.getuid?.()) return directory
+  throw new tools.CreoError('data_dir_unwritable', `${directory} belongs to somebody else.`, {hint: `Remove ${directory}.`})
+}
+
+/** A copy with a name of its own: an upgrade of creo doesn't change the program under running containers, and it is on a disk that allows programs. */
+async function copyProgram(source: string, directory: string): Promise<string> {
+  const bytes = await readFile(source)
+  const path = join(directory, `${basename(source)}-${createHash('sha256').update(bytes).digest('hex').slice(0, KEY_CHARACTERS)}`)
+  const there = await lstat(path).catch(() => undefined)
+  if (there?.size === bytes.length) return path
+  const temporary = `${path}.${process.pid}`
+  await copyFile(source, temporary)
+  await chmod(temporary, 0o755)
+  await rename(temporary, path)
+  return path
+}
+
+function settings(root: string, state: string, address: string): string {
+  return [
+    'version = 2',
+    `root = ${JSON.stringify(root)}`,
+    `state = ${JSON.stringify(state)}`,
+    `disabled_plugins = ${JSON.stringify(DISABLED_PLUGINS)}`,
+    '[grpc]',
+    `address = ${JSON.stringify(address)}`,
+    '[debug]',
+    'level = "warn"',
+    ''
+  ].join('\n')
+}
