@@ -4,6 +4,8 @@ import type {ProcessLimits} from './sandbox.ts'
 /** What a function may open and start at most, if its host may as many: processes are bounded by the control group. */
 const OPEN_FILES_WANTED = 65_536
 const PROCESSES_WANTED = 1_048_576
+/** The kernel's own sign for "start no collector of core dumps"; at 0 a collector that the host has is started for every crash, as root. */
+const CORE_BYTES_WANTED = 1
 
 /**
  * Limits for containers started by the process `pid`. Some runtimes lower their own at start, and a root without CAP_SYS_RESOURCE
@@ -13,7 +15,8 @@ export async function limitsBelow(pid: number): Promise<ProcessLimits> {
   const limits = await readFile(`/proc/${pid}/limits`, 'utf8')
   return {
     openFilesMax: Math.min(OPEN_FILES_WANTED, hardLimit(limits, 'Max open files')),
-    processesMax: Math.min(PROCESSES_WANTED, hardLimit(limits, 'Max processes'))
+    processesMax: Math.min(PROCESSES_WANTED, hardLimit(limits, 'Max processes')),
+    coreBytesMax: Math.min(CORE_BYTES_WANTED, hardLimit(limits, 'Max core file size'))
   }
 }
 

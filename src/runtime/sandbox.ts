@@ -63,6 +63,7 @@ export interface IdRange {
 export interface ProcessLimits {
   readonly openFilesMax: number
   readonly processesMax: number
+  readonly coreBytesMax: number
 }
 
 export interface ControlGroupReach {

@@ -44,7 +44,7 @@ export function containerSpec(parts: ContainerParts): Record<string, unknown> {
     r_limits: [
       {type: 'nofile', soft: parts.limits.openFilesMax, hard: parts.limits.openFilesMax},
       {type: 'nproc', soft: parts.limits.processesMax, hard: parts.limits.processesMax},
-      {type: 'core', soft: 0, hard: 0}
+      {type: 'core', soft: parts.limits.coreBytesMax, hard: parts.limits.coreBytesMax}
     ],
     log_configuration: {driver: 'k8s-file', path: parts.logPath, size: spec.limits.logBytes},
     oom_score_adj: plan.oomScore
