@@ -12,7 +12,8 @@ import {type DiskRoom, unpackedBytes} from './disk-room.ts'
 
 /** Longest time that one image may take on a slow line. */
 const FETCH_TIMEOUT_MS = 3_600_000
-const FETCHES_MAX = 2
+/** One at a time: images share layers, and the second finds on disk what the first brought. */
+const FETCHES_MAX = 1
 const RUNTIME_CALL_TIMEOUT_MS = 120_000
 /** Beside an image's layout: what it takes unpacked. */
 const UNPACKED_FILE = 'unpacked-bytes'

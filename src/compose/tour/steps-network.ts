@@ -2,7 +2,7 @@ import {z} from 'zod'
 import {accountViewSchema, incentiveViewSchema, networkViewSchema} from '../../core/protocol/api.ts'
 import {ask} from './load.ts'
 import {eventually, mustHold} from './must-hold.ts'
-import type {TourStep} from './tour.ts'
+import type {TourStep, TourWorld} from './tour.ts'
 
 export const ORGS = {exchange: 'creometry', shop: 'colibris'} as const
 export const OWNERS = {leaf: 'ana', gutta: 'ben'} as const
@@ -85,25 +85,31 @@ export const networkSteps: readonly TourStep[] = [
     id: 'nodes',
     title: 'Two miners of different owners join with one-use tokens',
     run: async (world) => {
-      const facts: Record<string, unknown> = {}
-      for (const [name, owner, earn] of [
-        [MINERS.leaf, OWNERS.leaf, LEAF],
-        [MINERS.gutta, OWNERS.gutta, 'gutta']
-      ] as const) {
-        const {token} = await world.creo(['node', 'token', '--as', owner], z.looseObject({token: z.string()}))
-        const role = await world.network.startMiner({name, earn: [earn], token})
-        const {node} = z.looseObject({node: z.string()}).parse(role.ready)
-        const account = await world.read(`/v1/accounts/${owner}`, accountViewSchema)
-        const view = await world.read(
-          `/v1/nodes/${node}`,
-          z.looseObject({owner: z.string(), presence: z.looseObject({earn: z.array(z.string())}).nullable()})
-        )
-        mustHold(view.owner === account.id, `${name} belongs to ${owner}`)
-        mustHold(view.presence?.earn.join() === earn, `${name} selected ${earn} alone`)
-        world.found(`${name} of ${owner} earns ${earn}`)
-        facts[name] = {node, owner, earn, pid: role.pid}
-      }
-      return facts
+      const joined = await Promise.all([
+        join(world, {name: MINERS.leaf, owner: OWNERS.leaf, earn: LEAF}),
+        join(world, {name: MINERS.gutta, owner: OWNERS.gutta, earn: 'gutta'})
+      ])
+      for (const {name, owner, earn} of joined) world.found(`${name} of ${owner} earns ${earn}`)
+      return Object.fromEntries(joined.map(({name, ...facts}) => [name, facts]))
     }
   }
 ]
+
+interface Joining {
+  readonly name: string
+  readonly owner: string
+  readonly earn: string
+}
+
+/** Enrols one miner under its owner and checks what the coordinator knows of it. */
+async function join(world: TourWorld, {name, owner, earn}: Joining): Promise<Joining & {readonly node: string; readonly pid: number}> {
+  const {token} = await world.creo(['node', 'token', '--as', owner], z.looseObject({token: z.string()}))
+  const role = await world.network.startMiner({name, earn: [earn], token})
+  const {node} = z.looseObject({node: z.string()}).parse(role.ready)
+  const account = await world.read(`/v1/accounts/${owner}`, accountViewSchema)
+  const presence = z.looseObject({earn: z.array(z.string())}).nullable()
+  const view = await world.read(`/v1/nodes/${node}`, z.looseObject({owner: z.string(), presence}))
+  mustHold(view.owner === account.id, `${name} belongs to ${owner}`)
+  mustHold(view.presence?.earn.join() === earn, `${name} selected ${earn} alone`)
+  return {name, owner, earn, node, pid: role.pid}
+}
