@@ -1,4 +1,5 @@
 import {CreoError} from '../core/errors.ts'
+import {isTraceparent} from './trace-context.ts'
 
 /** Headers that speak of one connection and never pass a proxy (RFC 9110, 7.6.1), with those that this gateway sets itself. */
 const NOT_FORWARDED = new Set([
@@ -17,7 +18,8 @@ const NOT_FORWARDED = new Set([
   'x-forwarded-for',
   'x-forwarded-host',
   'x-forwarded-proto',
-  'x-forwarded-prefix'
+  'x-forwarded-prefix',
+  'traceparent'
 ])
 const NOT_ANSWERED = new Set([
   'connection',
@@ -53,6 +55,8 @@ export interface CheckedHead {
   readonly body: BodyFraming
   /** As announced; 0 for chunks. */
   readonly bodyBytes: number
+  /** The client's own, if it sent exactly one that is well formed. */
+  readonly traceparent: string | undefined
 }
 
 /**
@@ -66,6 +70,7 @@ export function checkHead({method, target, httpVersion, rawHeaders}: ReceivedHea
   let host: string | undefined
   let length: string | undefined
   let encoding: string | undefined
+  const traces: string[] = []
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
     if (name.length === 4 && name.toLowerCase() === 'host') {
@@ -77,13 +82,15 @@ export function checkHead({method, target, httpVersion, rawHeaders}: ReceivedHea
     } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
       if (encoding !== undefined) throw refused('The length of the body is given twice.')
       encoding = (rawHeaders[at + 1] ?? '').toLowerCase()
-    }
+    } else if (name.length === 11 && name.toLowerCase() === 'traceparent') traces.push(rawHeaders[at + 1] ?? '')
   }
   if (host === undefined || host === '') throw refused('There is no Host header.')
-  if (encoding === undefined) return {host, body: Number(length ?? 0) > 0 ? 'length' : 'none', bodyBytes: Number(length ?? 0)}
+  const traceparent = traces.length === 1 && isTraceparent(traces[0] ?? '') ? traces[0] : undefined
+  const bodyBytes = Number(length ?? 0)
+  if (encoding === undefined) return {host, body: bodyBytes > 0 ? 'length' : 'none', bodyBytes, traceparent}
   if (length !== undefined) throw refused('The length of the body is given twice.')
   if (encoding !== 'chunked') throw refused('The transfer encoding of a body can only be chunked.')
-  return {host, body: 'chunked', bodyBytes: 0}
+  return {host, body: 'chunked', bodyBytes: 0, traceparent}
 }
 
 /** How the end of a request's body is told: not at all when there is none. */
@@ -98,21 +105,25 @@ export interface ForwardedHead {
   readonly body: BodyFraming
   readonly expectsContinue: boolean
   readonly upgrades: boolean
+  readonly trace: {readonly parent: string; readonly isNew: boolean}
   readonly client: {readonly address: string; readonly host: string; readonly secure: boolean; readonly prefix: string}
 }
 
 /** Request line and headers for the function, without what belongs to the client's connection. */
-export function forwardedHead({method, target, rawHeaders, body, expectsContinue, upgrades, client}: ForwardedHead): string {
+export function forwardedHead({method, target, rawHeaders, body, expectsContinue, upgrades, trace, client}: ForwardedHead): string {
   const named = connectionNamed(rawHeaders)
   let head = `${method} ${target} HTTP/1.1\r\n`
   let hasLength = false
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase()
     if (NOT_FORWARDED.has(name) || named?.has(name)) continue
+    // A state without its trace means nothing.
+    if (name === 'tracestate' && trace.isNew) continue
     if (name === 'content-length') hasLength = true
     head += `${name}: ${rawHeaders[at + 1]}\r\n`
   }
   head += `x-forwarded-for: ${client.address}\r\nx-forwarded-host: ${client.host}\r\nx-forwarded-proto: ${client.secure ? 'https' : 'http'}\r\n`
+  head += `traceparent: ${trace.parent}\r\n`
   if (client.prefix !== '') head += `x-forwarded-prefix: ${client.prefix}\r\n`
   if (body === 'chunked') head += 'transfer-encoding: chunked\r\n'
   else if (!hasLength && METHOD_WITH_BODY.test(method)) head += 'content-length: 0\r\n'

@@ -12,6 +12,7 @@ import type {Work, WorkOf} from './meter.ts'
 import type {RequestLimits} from './request-limits.ts'
 import {noInstance, type RevisionPool} from './revision-pool.ts'
 import type {GatewaySettings} from './settings.ts'
+import {newTraceparent, traceIdOf} from './trace-context.ts'
 import type {TrafficMetrics} from './traffic-metrics.ts'
 
 /** Instances that one request is tried on at most. */
@@ -43,6 +44,7 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
   const startedMs = options.monotonicMs()
   const {request, response} = arrived
   let functionName = ''
+  let traceparent: string | undefined
   let failure: CreoError | undefined
   try {
     const head = checkHead({
@@ -51,6 +53,7 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
       httpVersion: request.httpVersion,
       rawHeaders: request.rawHeaders
     })
+    traceparent = head.traceparent ?? newTraceparent()
     options.limits.takeFromClient(request.socket, startedMs)
     const routing = options.routing()
     if (routing === undefined) throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.')
@@ -58,7 +61,7 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
     if (destination === undefined) throw new CreoError('not_found', 'Nothing has this address.', {hint: 'Check the name and the path.'})
     functionName = `${destination.org}/${destination.app}/${destination.function}`
     options.limits.takeFromFunction(functionName, startedMs)
-    await forward(options, arrived, {destination, functionName, head})
+    await forward(options, arrived, {destination, functionName, head, traceparent})
   } catch (error) {
     failure = isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error})
     if (failure.code === 'internal') options.log.error({err: error}, 'request failed')
@@ -69,7 +72,7 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
   options.metrics.answered(functionName, failure?.code === 'interrupted' ? 499 : response.statusCode, ms)
   const accessLog = options.settings().accessLog
   if (accessLog || options.log.isLevelEnabled('debug')) {
-    const facts = factsOf(arrived, ms)
+    const facts = factsOf(arrived, {ms, traceparent})
     options.log[accessLog ? 'info' : 'debug'](
       {...facts, function: functionName, ...(failure !== undefined && {code: failure.code})},
       'request'
@@ -78,7 +81,7 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
 }
 
 /** Without the query: it may hold what is not for a log. */
-function factsOf({request, response}: Arrived, ms: number) {
+function factsOf({request, response}: Arrived, {ms, traceparent}: {readonly ms: number; readonly traceparent: string | undefined}) {
   const {method, headers, url = '', socket} = request
   const query = url.indexOf('?')
   return {
@@ -87,7 +90,8 @@ function factsOf({request, response}: Arrived, ms: number) {
     host: headers.host,
     path: query === -1 ? url : url.slice(0, query),
     status: response.statusCode,
-    ms: Math.round(ms)
+    ms: Math.round(ms),
+    trace: traceparent === undefined ? '' : traceIdOf(traceparent)
   }
 }
 
@@ -96,9 +100,14 @@ interface Addressed {
   readonly destination: Destination
   readonly functionName: string
   readonly head: CheckedHead
+  readonly traceparent: string
 }
 
-async function forward(options: ServeOptions, arrived: Arrived, {destination, functionName, head: checked}: Addressed): Promise<void> {
+async function forward(
+  options: ServeOptions,
+  arrived: Arrived,
+  {destination, functionName, head: checked, traceparent}: Addressed
+): Promise<void> {
   const {request, response, expectsContinue, onUpgrade} = arrived
   const {socket, rawHeaders} = request
   const {host, body, bodyBytes} = checked
@@ -108,7 +117,8 @@ async function forward(options: ServeOptions, arrived: Arrived, {destination, fu
   if (upgrades && body !== 'none') throw new CreoError('invalid_input', 'A WebSocket begins without a body.')
   const client = {address: socket.remoteAddress ?? '', host, secure: 'encrypted' in socket, prefix: destination.prefix}
   const {target} = destination
-  const head = forwardedHead({method: request.method ?? '', target, rawHeaders, body, expectsContinue, upgrades, client})
+  const trace = {parent: traceparent, isNew: checked.traceparent === undefined}
+  const head = forwardedHead({method: request.method ?? '', target, rawHeaders, body, expectsContinue, upgrades, trace, client})
   let lastError: CreoError | undefined
   let tried: Instance | undefined
   for (let left = TRIES_MAX; left > 0; left -= 1) {

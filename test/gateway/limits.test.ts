@@ -93,6 +93,7 @@ describe('a gateway with limits', () => {
       {client: '127.0.0.1', method: 'GET', host: 'shop--acme.localhost', path: '/api/x', status: 201, function: 'acme/shop/api'},
       {path: '/', status: 404, function: '', code: 'not_found'}
     ])
+    expect(logged.map(({trace}) => trace)).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), expect.stringMatching(/^[0-9a-f]{32}$/)])
     expect(lines.join('')).not.toContain('secret')
   })
 })

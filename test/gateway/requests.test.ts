@@ -86,6 +86,20 @@ describe('a request through gateway and tunnel', () => {
     expect((await world.ask('/', {host: 'shop--acme.elsewhere.example'})).status).toBe(404)
   })
 
+  it('passes a trace on as it came, and begins one where none came or it cannot be read', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({
+      serve: ({headers}, response) => void response.end(`${headers.traceparent} ${headers.tracestate ?? 'stateless'}`)
+    })
+    const given = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    const ask = async (headers: Record<string, string | string[]>) => (await world.ask('/', {headers})).body
+    expect(await ask({traceparent: given, tracestate: 'a=1'})).toBe(`${given} a=1`)
+    const begun = /^00-[0-9a-f]{32}-[0-9a-f]{16}-00 stateless$/
+    const [first, second] = [await ask({}), await ask({traceparent: `00-${'0'.repeat(32)}-00f067aa0ba902b7-01`, tracestate: 'a=1'})]
+    expect([first, second, await ask({traceparent: [given, given]})]).toEqual(new Array(3).fill(expect.stringMatching(begun)))
+    expect(first).not.toBe(second)
+  })
+
   it('streams answers as they come, and a body while the answer already runs', async () => {
     world = await openGatewayWorld()
     await world.addMiner({
