@@ -67,6 +67,12 @@ export async function loadSettings(dataDirectory: string): Promise<MinerSettings
   }
 }
 
+/** @throws {CreoError} `not_found` when no node was started with this folder and taken into its network. */
+export async function assertEnrolled(dataDirectory: string): Promise<void> {
+  if ((await loadSettings(dataDirectory))?.enrolled === true) return
+  throw new CreoError('not_found', `No node of the folder ${dataDirectory} is enrolled yet.`, {hint: 'creo mine start'})
+}
+
 export async function saveSettings(dataDirectory: string, settings: MinerSettings): Promise<void> {
   await writeFileDurably(settingsPath(dataDirectory), `${JSON.stringify(settings, null, 2)}\n`)
 }

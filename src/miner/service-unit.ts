@@ -1,0 +1,75 @@
+import {CreoError} from '../core/errors.ts'
+
+/** Whose service manager runs the node: the machine's, or one user's. */
+export type ServiceScope = 'system' | 'user'
+
+export const UNIT_NAME = 'creo-miner.service'
+
+export interface ServiceCommand {
+  /** Absolute paths: Node's, the program's first file, and the node's folder. */
+  readonly node: string
+  readonly program: string
+  readonly dataDirectory: string
+}
+
+/**
+ * What holds for the process and everything it starts. Left out is what would keep containers from starting: read-only kernel settings and a hidden
+ * /proc (a new one can't be mounted then), a private host name, refused namespaces and set-uid files, memory that is never both written and executed.
+ */
+const HARDENING: Readonly<Record<ServiceScope, readonly string[]>> = {
+  system: [
+    'ProtectSystem=full',
+    'PrivateTmp=yes',
+    'ProtectKernelModules=yes',
+    'LockPersonality=yes',
+    'RestrictRealtime=yes',
+    'SystemCallArchitectures=native',
+    'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK'
+  ],
+  // A user's manager can set the others only together with what forbids newuidmap, and without it there are no containers.
+  user: []
+}
+
+/** A unit for systemd that starts a node as its settings say, and drains it when it stops. */
+export function serviceUnit(scope: ServiceScope, command: ServiceCommand): string {
+  const {node, program, dataDirectory} = command
+  const start = [node, program, 'mine', 'start', '--data', dataDirectory].map(quoted).join(' ')
+  return `[Unit]
+Description=creo miner: lends this machine to a network and earns incentives
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=exec
+ExecStart=${start}
+WorkingDirectory=${plain(dataDirectory)}
+Restart=on-failure
+RestartSec=10
+# SIGTERM drains: requests finish, containers stop, receipts are handed in.
+KillMode=mixed
+TimeoutStopSec=120
+# Containers get control groups of their own below this one.
+Delegate=yes
+# The owner comes first, and when memory is short the node goes before what the owner does.
+Nice=10
+IOSchedulingClass=idle
+OOMScoreAdjust=500
+LimitNOFILE=65536
+UMask=0077
+${HARDENING[scope].map((line) => `${line}\n`).join('')}
+[Install]
+WantedBy=${scope === 'system' ? 'multi-user.target' : 'default.target'}
+`
+}
+
+/** One word of a command line: systemd expands % and $ and reads quotes and backslashes. */
+function quoted(word: string): string {
+  const safe = plain(word).replaceAll('$', '$$$$')
+  return /^[\w./:@%$+,=-]+$/.test(safe) ? safe : `"${safe.replace(/["\\]/g, '\\$&')}"`
+}
+
+function plain(word: string): string {
+  if (/\p{Cc}/u.test(word))
+    throw new CreoError('invalid_input', 'A path with control characters cannot stand in a unit.', {hint: 'Choose another folder.'})
+  return word.replaceAll('%', '%%')
+}
