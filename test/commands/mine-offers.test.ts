@@ -1,7 +1,15 @@
-import {mkdir, writeFile} from 'node:fs/promises'
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {access, mkdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
 import {afterAll, beforeAll, expect, it} from 'vitest'
+import {pickEarn} from '../../src/cli/pick-earn.ts'
+import type {MiningOffers} from '../../src/miner/mining-offers.ts'
 import {CliWorld} from './cli-world.ts'
+
+const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
+const SCRIPT = '/usr/bin/script'
 
 let world: CliWorld
 beforeAll(async () => {
@@ -66,3 +74,48 @@ it('shows what each incentive buys and was redeemed for, what its work pays here
     'Price'
   ])
 })
+
+async function picked(...answers: readonly string[]): Promise<{earn: readonly string[]; said: string}> {
+  const offers = (await world.must('mine', 'offers')) as unknown as MiningOffers
+  const left = [...answers]
+  let said = ''
+  const earn = await pickEarn(offers, {
+    ask: async () => left.shift() ?? '?',
+    say: (text) => {
+      said += `${text}\n`
+    }
+  })
+  return {earn, said}
+}
+
+it('lets a person pick by numbers, Gutta first and by default, and says the flags that mean the same', async () => {
+  const {earn, said} = await picked('')
+  expect(earn).toEqual(['gutta'])
+  expect(said).toMatch(/^1\. gutta: .*\(--earn gutta\)$/m)
+  expect(said).toMatch(/^2\. colibris\/LEAF: .*\(--earn colibris\/LEAF\)$/m)
+  expect((await picked('9', '2, 1')).said).toContain('The same without asking: --earn colibris/LEAF --earn gutta')
+  await expect(picked('x', '0', '')).resolves.toMatchObject({earn: ['gutta']})
+  await expect(picked('x', '0', '1.5')).rejects.toMatchObject({code: 'usage'})
+}, 60_000)
+
+it('asks on a terminal what to earn when a first start does not say, and remembers the answer', async ({skip}) => {
+  if (
+    await access(SCRIPT).then(
+      () => false,
+      () => true
+    )
+  )
+    skip()
+  const data = join(world.folder, 'picked')
+  const args = ['mine', 'start', '--data', data, '--coordinator', world.coordinatorUrl, '--network-id', world.networkId]
+  const line = [process.execPath, CREO, ...args].join(' ')
+  const child = spawn(SCRIPT, ['-qfec', line, '/dev/null'], {env: world.env, stdio: ['pipe', 'pipe', 'inherit']})
+  let shown = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    shown += chunk
+    if (shown.includes('[1]:') && !child.stdin.writableEnded) child.stdin.end('2 1\r')
+  })
+  await once(child, 'exit')
+  expect(shown).toContain('The same without asking: --earn colibris/LEAF --earn gutta')
+  expect(JSON.parse(await readFile(join(data, 'settings.json'), 'utf8'))).toMatchObject({earn: ['colibris/LEAF', 'gutta'], enrolled: false})
+}, 60_000)

@@ -2,12 +2,14 @@ import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {lendingFlags} from '../../cli/lending-flags.ts'
 import type {DrainReport} from '../../miner/drain.ts'
+import type {GivenSettings} from '../../miner/settings.ts'
 import type {MinerStatus} from '../../miner/status-file.ts'
 
 export default class MineStart extends CreoCommand {
   static override summary = 'Lend this machine to a network and earn incentives.'
   static override description = `Runs functions in containers under limits, dials out to the network's gateways and listens nowhere.
-The first start enrolls the machine with a one-use token; what was given is remembered, so later starts need no flags.
+The first start enrolls the machine with a one-use token; what was given is remembered, so later starts need no flags. On a terminal, a
+first start without --earn shows what there is to earn and asks.
 Ctrl-C or SIGTERM lets requests finish, stops every container and hands in the last receipts.
 Your own root user can read what you host; the organizations know that.`
   static override examples = [
@@ -37,7 +39,8 @@ Your own root user can read what you host; the organizations know that.`
     const lending = readLending(flags)
     const {directory} = lending
     const {coordinator: coordinatorUrl, 'network-id': networkId, name, runtime} = flags
-    const given = {...lending.given, coordinatorUrl, networkId, name, runtime}
+    const said = {...lending.given, coordinatorUrl, networkId, name, runtime}
+    const given = {...said, earn: said.earn ?? (await this.#pickEarn(directory, said))}
     const stream = teeLog(rotatingLogFile(nodeLogPath(directory), LOG_FILE_BYTES_MAX))
     const log = createLog({role: 'miner', env: process.env, stream})
     const options = {
@@ -52,6 +55,20 @@ Your own root user can read what you host; the organizations know that.`
     const report = await runMiner(options, (status) => this.#sayReady(status), this.abort)
     this.log(`Stopped: ${report.containersStopped} containers ended, ${report.receiptsWaiting} receipts wait for the next start.`)
     return {stopped: true, role: 'miner', ...report}
+  }
+
+  /** On a terminal, a first start that does not say what to earn is asked. */
+  async #pickEarn(directory: string, given: GivenSettings): Promise<readonly string[] | undefined> {
+    if (!process.stdin.isTTY || this.jsonEnabled()) return undefined
+    const [{offersBeforeStart}, {pickEarn}, {askText}] = await Promise.all([
+      import('../../compose/offers-before-start.ts'),
+      import('../../cli/pick-earn.ts'),
+      import('../../cli/prompt.ts')
+    ])
+    const offers = await offersBeforeStart(directory, given, this.abort)
+    if (offers === undefined) return undefined
+    const ask = (question: string): Promise<string> => askText(question, {flag: '--earn', signal: this.abort})
+    return await pickEarn(offers, {ask, say: (text) => this.logToStderr(text)})
   }
 
   #sayReady(status: MinerStatus): void {
