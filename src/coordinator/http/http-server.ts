@@ -45,6 +45,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
     store: tools.store,
     catalog: tools.catalog,
     nowMs: tools.nowMs,
+    log: tools.log,
     authorize: async (request, action, repository) => {
       const keyId = await tools.signer.keyOf(request)
       if (action === 'push') tools.signer.assertOrgKey(keyId, repository.split('/')[0] ?? '', ['deployer'])
