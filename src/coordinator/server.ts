@@ -103,7 +103,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     {...settings, settings: settings.scheduling, ledger, commands, presence, exchangeOrg: genesis.exchangeOrg, nowMs, log},
     stopping.signal
   )
-  const calendar = new Calendar({ledger, commands, genesis})
+  const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
   const store = await openBlobStore(join(data.path, REGISTRY_FOLDER))
   const app = await buildHttpServer({
