@@ -36,7 +36,11 @@ export class Reads {
     return this.#get(answers.balancesSchema, `/v1/accounts/${segment(idOrName)}/balances`, {}, signal)
   }
 
-  orders(idOrName: string, filter: {readonly status?: OrderView['status']} = {}, signal?: AbortSignal): Read<typeof answers.ordersSchema> {
+  orders(
+    idOrName: string,
+    filter: {readonly status?: OrderView['status']; readonly limit?: number} = {},
+    signal?: AbortSignal
+  ): Read<typeof answers.ordersSchema> {
     return this.#get(answers.ordersSchema, `/v1/accounts/${segment(idOrName)}/orders`, filter, signal)
   }
 
