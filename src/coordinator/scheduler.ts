@@ -183,8 +183,8 @@ export class Scheduler {
 
   #endedToday(current: readonly RevisionView[], nowMs: number): LeaseView[] {
     const paying = current.filter((revision) => revision.spec.rewards.length > 0)
-    const ended = paying.flatMap((revision) => this.#tools.ledger.reads.leases({revision: revision.id, status: 'ended'}))
-    return ended.filter((lease) => lease.startsAtMs > nowMs - DAY_MS)
+    const {reads} = this.#tools.ledger
+    return paying.flatMap((revision) => reads.endedLeases({revision: revision.id, startedAfterMs: nowMs - DAY_MS}))
   }
 
   #pools(current: readonly RevisionView[]): Map<string, number> {
