@@ -23,6 +23,7 @@ export class NetworkReads {
   readonly #revisions: FilteredRows<RevisionRow, 'id' | 'org' | 'app' | 'current'>
   readonly #leases: FilteredRows<LeaseRow, 'id' | 'node' | 'revision' | 'status'>
   readonly #endedLeases: Database.Statement<[string, number], LeaseRow>
+  readonly #activeLeases: Database.Statement<[], {count: number}>
   readonly #budgets: Database.Statement<[string], LeaseView['budgets'][number]>
   readonly #nodes: FilteredRows<NodeView, 'id' | 'key_id' | 'owner'>
   readonly #gateways: Database.Statement<[], GatewayView>
@@ -34,6 +35,7 @@ export class NetworkReads {
     this.#revisions = new FilteredRows(database, REVISIONS, 'ORDER BY number')
     this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq DESC')
     this.#endedLeases = database.prepare(ENDED_LEASES)
+    this.#activeLeases = database.prepare("SELECT count(*) AS count FROM leases WHERE status = 'active'")
     this.#budgets = database.prepare(BUDGETS)
     this.#nodes = new FilteredRows(database, NODES, 'ORDER BY seq')
     this.#gateways = database.prepare(GATEWAYS)
@@ -75,6 +77,10 @@ export class NetworkReads {
 
   endedLeases({revision, startedAfterMs}: Parameters<LedgerReads['endedLeases']>[0]): LeaseView[] {
     return this.#endedLeases.all(revision, startedAfterMs).map((row) => this.#leaseView(row))
+  }
+
+  activeLeaseCount(): number {
+    return this.#activeLeases.get()?.count ?? 0
   }
 
   lease(id: string): LeaseView | undefined {

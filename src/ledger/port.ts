@@ -111,6 +111,7 @@ export interface LedgerReads {
   }): LeaseView[]
   /** Ended leases of a revision that began after this time: what a day's budget has paid for. */
   endedLeases(filter: {readonly revision: string; readonly startedAfterMs: number}): LeaseView[]
+  activeLeaseCount(): number
   lease(id: string): LeaseView | undefined
   nodes(filter: {readonly owner?: string; readonly limit?: number}): NodeView[]
   node(id: string): NodeView | undefined

@@ -103,6 +103,7 @@ export class SqliteReads implements LedgerReads {
   currentRevisions: LedgerReads['currentRevisions'] = () => this.#network.currentRevisions()
   leases: LedgerReads['leases'] = (filter) => this.#network.leases(filter)
   endedLeases: LedgerReads['endedLeases'] = (filter) => this.#network.endedLeases(filter)
+  activeLeaseCount: LedgerReads['activeLeaseCount'] = () => this.#network.activeLeaseCount()
   lease: LedgerReads['lease'] = (id) => this.#network.lease(id)
   nodes: LedgerReads['nodes'] = (filter) => this.#network.nodes(filter)
   node: LedgerReads['node'] = (id) => this.#network.node(id)
