@@ -20,7 +20,7 @@ const REJECTION_HINTS: Readonly<Record<string, string>> = {
   invalid_input: 'Mend that value and run the same command again.',
   insufficient_funds: 'creo account balance',
   supply_exceeded: 'creo incentive list',
-  volume_limit: 'creo incentive list shows what is left; some is free again within the hour.',
+  volume_limit: 'creo incentive list shows the limit and what is used of it. Take less, or wait until earlier trades count no more.',
   sold_out: 'creo offer list',
   would_self_trade: 'creo trade orders, and cancel the one that stands against it.',
   forbidden: 'Choose the account that may do this with --as.',
@@ -70,6 +70,7 @@ export async function submitAll(
   named: readonly Named[],
   signal?: AbortSignal
 ): Promise<CommandOutcome[]> {
+  if (named.length === 0) return []
   const post = (some: readonly Named[]): Promise<CommandOutcome[]> =>
     postCommands(
       connection,

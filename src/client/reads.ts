@@ -11,6 +11,9 @@ import type {KeyPair} from '../identity/keys.ts'
 import * as answers from './answers.ts'
 import type {Ask, Connection} from './connection.ts'
 
+const PAGE_ROWS = 1000
+const INCENTIVE_PAGES_MAX = 100
+
 type Query = NonNullable<Ask['query']>
 type Read<S extends z.ZodType> = Promise<z.output<S>>
 
@@ -36,7 +39,11 @@ export class Reads {
     return this.#get(answers.balancesSchema, `/v1/accounts/${segment(idOrName)}/balances`, {}, signal)
   }
 
-  orders(idOrName: string, filter: {readonly status?: OrderView['status']} = {}, signal?: AbortSignal): Read<typeof answers.ordersSchema> {
+  orders(
+    idOrName: string,
+    filter: {readonly status?: OrderView['status']; readonly limit?: number} = {},
+    signal?: AbortSignal
+  ): Read<typeof answers.ordersSchema> {
     return this.#get(answers.ordersSchema, `/v1/accounts/${segment(idOrName)}/orders`, filter, signal)
   }
 
@@ -65,8 +72,16 @@ export class Reads {
     return this.#get(answers.entriesSchema, `/v1/accounts/${segment(idOrName)}/entries`, filter, signal)
   }
 
-  incentives(signal?: AbortSignal): Read<typeof answers.incentivesSchema> {
-    return this.#get(answers.incentivesSchema, '/v1/incentives', {}, signal)
+  /** All of them: amounts are shown by their decimals. */
+  async incentives(signal?: AbortSignal): Read<typeof answers.incentivesSchema> {
+    const all: z.output<typeof incentiveViewSchema>[] = []
+    for (let page = 0; page < INCENTIVE_PAGES_MAX; page += 1) {
+      const query = {limit: PAGE_ROWS, after: all.at(-1)?.id}
+      const {incentives} = await this.#get(answers.incentivesSchema, '/v1/incentives', query, signal)
+      all.push(...incentives)
+      if (incentives.length < PAGE_ROWS) break
+    }
+    return {incentives: all}
   }
 
   incentive(id: string, signal?: AbortSignal): Read<typeof incentiveViewSchema> {

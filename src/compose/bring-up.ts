@@ -2,13 +2,13 @@ import {mkdir, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {dataDirectory} from '../config/paths.ts'
-import {CreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import {DevNetwork} from './dev-network.ts'
 import {leftBehind} from './leftover-processes.ts'
 import {glanceAt, type NetworkGlance} from './network-glance.ts'
+import {pause} from './pause.ts'
 import {PLAIN_ACCOUNT, startPlainNetwork} from './plain-network.ts'
 import type {Progress} from './progress-port.ts'
-import {pause} from './tour/must-hold.ts'
 import {tourSteps} from './tour/steps.ts'
 import {ORGS} from './tour/steps-network.ts'
 import {runTour, type StepReport} from './tour/tour.ts'
@@ -57,6 +57,8 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
     else await startPlainNetwork(network, options.progress, options.signal)
     holds = true
     if (!options.once) await stayUp(network, options)
+  } catch (error) {
+    throw isCreoError(error) && error.code === 'port_taken' ? withOwnFlags(error) : error
   } finally {
     stopped = await stopAll(network, options.progress)
     const isOurs = options.tour && options.dataDirectory === undefined
@@ -64,6 +66,12 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
     else options.progress.say(`Everything is kept in ${directory}, logs in ${join(directory, 'logs')}.`)
   }
   return {holds: true, networkId: network.networkId, totalMs: Math.round(performance.now() - startedAtMs), steps, stopped}
+}
+
+/** A role's advice names the role's own flags, which who runs the whole network can't give. */
+function withOwnFlags(cause: CreoError): CreoError {
+  const hint = 'End what has it, or choose another port: --coordinator-port, --gateway-port, --tunnel-port (0: any).'
+  return new CreoError('port_taken', cause.message, {hint, cause})
 }
 
 /** Until Ctrl-C, which is how this ends well. */

@@ -1,8 +1,8 @@
 import {z} from 'zod'
 import {accountViewSchema, appViewSchema, balanceViewSchema, GUTTA, incentiveViewSchema, tradeViewSchema} from '../core/protocol/api.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
+import {ask} from './ask.ts'
 import type {DevNetwork} from './dev-network.ts'
-import {ask} from './tour/load.ts'
 
 /** What a person wants to see of a running network at a glance. Amounts are decimal strings in whole units. */
 export interface NetworkGlance {

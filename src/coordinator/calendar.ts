@@ -1,5 +1,6 @@
 import type {Genesis} from '../core/protocol/genesis.ts'
 import type {Ledger} from '../ledger/port.ts'
+import type {Log} from '../telemetry/log.ts'
 import type {OwnCommands} from './own-commands.ts'
 
 /** Epochs closed in one go after a long stop; the rest follow at the next tick. */
@@ -10,11 +11,14 @@ export interface CalendarTools {
   readonly ledger: Ledger
   readonly commands: OwnCommands
   readonly genesis: Genesis
+  readonly log: Log
 }
 
 /** What comes due by time alone: the ends of epochs, of orders, redemptions and join tokens, and of leases whose receipts had their time. */
 export class Calendar {
   readonly #tools: CalendarTools
+  /** The epoch whose refusal was said: once is enough, although every tick tries again. */
+  #refusedEpoch: number | undefined
 
   constructor(tools: CalendarTools) {
     this.#tools = tools
@@ -28,13 +32,18 @@ export class Calendar {
 
   /** Epochs are counted without gaps from the genesis on, so those of a stop are closed one after the other. */
   async #closeEpochs(signal: AbortSignal): Promise<void> {
-    const {ledger, genesis, commands} = this.#tools
+    const {ledger, genesis, commands, log} = this.#tools
     const first = (ledger.reads.lastEpoch()?.epoch ?? -1) + 1
     const ended = Math.floor((ledger.nowMs() - genesis.createdAtMs) / genesis.emission.epochMs)
     let lastSeq = 0
     for (let epoch = first; epoch < Math.min(ended, first + EPOCHS_PER_TICK_MAX); epoch += 1) {
       const answer = await commands.submit({type: 'epoch.close', epoch}, `epoch:${epoch}`, signal)
-      if (answer.status === 'rejected') break
+      if (answer.status === 'rejected') {
+        if (this.#refusedEpoch !== epoch)
+          log.error({epoch, code: answer.code}, `the epoch is not closed, so nothing more is minted: ${answer.message}`)
+        this.#refusedEpoch = epoch
+        break
+      }
       lastSeq = answer.seq
     }
     await ledger.projected(lastSeq, signal)

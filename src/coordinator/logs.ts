@@ -3,6 +3,11 @@ import type {Heartbeat, LogLine} from '../core/protocol/api.ts'
 
 const LINES_PER_REVISION_MAX = 1000
 const REVISIONS_MAX = 2000
+/** Memory for the lines of all revisions; those of the revision that was silent longest go first. */
+const LINES_BYTES_MAX = 256 * 2 ** 20
+/** What a line costs besides its text: its object, its ids, its place. */
+const LINE_OVERHEAD_BYTES = 256
+const BYTES_PER_CHARACTER_MAX = 2
 /** Lines of one answer. */
 export const LOG_LINES_READ_MAX = 1000
 /** Line numbers go on above those of an earlier process, so that a reader's place stays good over a restart. */
@@ -10,7 +15,11 @@ const NUMBERS_PER_MS = 1000
 
 /** The last lines that functions wrote, in memory, by revision. */
 export class FunctionLogs {
-  readonly #revisions = new LRUCache<string, LogLine[]>({max: REVISIONS_MAX})
+  readonly #revisions = new LRUCache<string, readonly LogLine[]>({
+    max: REVISIONS_MAX,
+    maxSize: LINES_BYTES_MAX,
+    sizeCalculation: bytesOf
+  })
   #nextNumber: number
 
   constructor(nowMs: number) {
@@ -19,17 +28,13 @@ export class FunctionLogs {
 
   /** Keeps the lines of revisions that this node may run; others are not its to speak for. Answers the revisions that got lines. */
   append(node: string, lines: Heartbeat['logs'], mayRun: (revision: string) => boolean): ReadonlySet<string> {
-    const touched = new Set<string>()
-    for (const line of lines) {
-      if (!touched.has(line.revision) && !mayRun(line.revision)) continue
-      touched.add(line.revision)
-      const kept = this.#revisions.get(line.revision) ?? []
-      kept.push({...line, node, seq: this.#nextNumber})
-      this.#nextNumber += 1
-      if (kept.length > LINES_PER_REVISION_MAX) kept.splice(0, kept.length - LINES_PER_REVISION_MAX)
-      this.#revisions.set(line.revision, kept)
+    const allowed = [...Map.groupBy(lines, (line) => line.revision)].filter(([revision]) => mayRun(revision))
+    for (const [revision, added] of allowed) {
+      const numbered = added.map((line, index) => ({...line, node, seq: this.#nextNumber + index}))
+      this.#nextNumber += numbered.length
+      this.#revisions.set(revision, [...(this.#revisions.get(revision) ?? []), ...numbered].slice(-LINES_PER_REVISION_MAX))
     }
-    return touched
+    return new Set(allowed.map(([revision]) => revision))
   }
 
   /** Lines after a place, oldest first, and the place to go on from. */
@@ -38,4 +43,8 @@ export class FunctionLogs {
     const lines = newer.sort((a, b) => a.seq - b.seq).slice(0, LOG_LINES_READ_MAX)
     return {lines, next: lines.at(-1)?.seq ?? after}
   }
+}
+
+function bytesOf(lines: readonly LogLine[]): number {
+  return lines.reduce((bytes, {line}) => bytes + LINE_OVERHEAD_BYTES + line.length * BYTES_PER_CHARACTER_MAX, 0)
 }

@@ -44,6 +44,8 @@ export class Scheduler {
   readonly #signal: AbortSignal
   readonly #unsubscribe: () => void
   readonly #refused = new Map<string, {readonly untilMs: number; readonly attempts: number}>()
+  /** Read and parsed once after each deploy: every heartbeat of a node without work asks for them. */
+  #current: readonly RevisionView[] | undefined
   #shortOfPay: LeasePlan['shortOfPay'] = new Map()
   #timer: NodeJS.Timeout | undefined
   #timerDueMs = 0
@@ -55,6 +57,7 @@ export class Scheduler {
     this.#signal = signal
     this.#startedAtMs = tools.nowMs()
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
+      if (types.has('revision.deploy')) this.#current = undefined
       if ([...types].some((type) => MATTERING.has(type))) this.poke()
     })
     this.#schedule(tools.planEveryMs)
@@ -72,7 +75,7 @@ export class Scheduler {
     if (!node) return 'This node is not enrolled.'
     const {reads} = this.#tools.ledger
     const leases = reads.leases({node: node.id, status: 'active'})
-    const revisions = leases.length > 0 ? [] : reads.currentRevisions()
+    const revisions = leases.length > 0 ? [] : this.#currentRevisions()
     return noWorkReason(node, {revisions, leases, exchangeOrg: this.#tools.exchangeOrg}, this.#shortOfPay)
   }
 
@@ -154,7 +157,7 @@ export class Scheduler {
     const {ledger, presence, exchangeOrg, settings} = this.#tools
     const {reads} = ledger
     const nowMs = this.#tools.nowMs()
-    const current = reads.currentRevisions()
+    const current = this.#currentRevisions()
     const active = reads.leases({status: 'active'})
     return {
       nowMs,
@@ -166,6 +169,11 @@ export class Scheduler {
       leases: [...active, ...this.#endedToday(current, nowMs)],
       pools: this.#pools(current)
     }
+  }
+
+  #currentRevisions(): readonly RevisionView[] {
+    this.#current ??= this.#tools.ledger.reads.currentRevisions()
+    return this.#current
   }
 
   #schedulingNode({heartbeat, seenAtMs, earnSinceMs}: NodePresence): SchedulingNode | undefined {
@@ -183,8 +191,8 @@ export class Scheduler {
 
   #endedToday(current: readonly RevisionView[], nowMs: number): LeaseView[] {
     const paying = current.filter((revision) => revision.spec.rewards.length > 0)
-    const ended = paying.flatMap((revision) => this.#tools.ledger.reads.leases({revision: revision.id, status: 'ended'}))
-    return ended.filter((lease) => lease.startsAtMs > nowMs - DAY_MS)
+    const {reads} = this.#tools.ledger
+    return paying.flatMap((revision) => reads.endedLeases({revision: revision.id, startedAfterMs: nowMs - DAY_MS}))
   }
 
   #pools(current: readonly RevisionView[]): Map<string, number> {

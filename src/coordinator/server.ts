@@ -11,7 +11,7 @@ import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {Calendar} from './calendar.ts'
 import {COORDINATOR_KEY_FILE, GENESIS_FILE, REGISTRY_FOLDER} from './data-files.ts'
-import {buildHttpServer, listenAt} from './http/http-server.ts'
+import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {RequestSigner} from './http/request-signer.ts'
 import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
@@ -103,7 +103,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     {...settings, settings: settings.scheduling, ledger, commands, presence, exchangeOrg: genesis.exchangeOrg, nowMs, log},
     stopping.signal
   )
-  const calendar = new Calendar({ledger, commands, genesis})
+  const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
   const store = await openBlobStore(join(data.path, REGISTRY_FOLDER))
   const app = await buildHttpServer({
@@ -124,7 +124,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   cleanups.push(async () => {
     stopping.abort(new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a moment.'}))
     tables.close()
-    await app.close()
+    await closeWithin(app)
     await Promise.all([scheduler.close(), calendarLoop.close()])
   })
   return listenAt(app, opened)

@@ -22,7 +22,10 @@ const TABLES_CACHED_MAX = 100_000
 const WAKE_DELAY_MS = 20
 const ROUTES = 'routes'
 
-/** Commands after which a table may say something else. A paid receipt is not one: budgets count down by the readers' own receipts. */
+/**
+ * Commands after which a table may say something else. A paid receipt is not one: budgets count down by the readers' own receipts. `time.advance` is one
+ * only when it ended leases: it comes every second in a busy market, and every node would be woken for orders and redemptions that came due.
+ */
 const CHANGING: ReadonlySet<CommandType> = new Set([
   'account.create',
   'node.enroll',
@@ -30,9 +33,10 @@ const CHANGING: ReadonlySet<CommandType> = new Set([
   'gateway.revoke',
   'revision.deploy',
   'lease.grant',
-  'lease.end',
-  'time.advance'
+  'lease.end'
 ])
+
+const LEASING: readonly CommandType[] = ['lease.grant', 'lease.end', 'time.advance']
 
 interface Built {
   readonly signed: SignedTable
@@ -53,15 +57,19 @@ export class SignedTables {
   readonly #unsubscribe: () => void
   #generation = 0
   #projected: number
+  #activeLeases: number
   #wakeTimer: NodeJS.Timeout | undefined
 
   constructor(tools: {readonly ledger: Ledger; readonly key: KeyPair}) {
     this.#ledger = tools.ledger
     this.#key = tools.key
     this.#projected = tools.ledger.sequence
+    this.#activeLeases = tools.ledger.reads.activeLeaseCount()
     this.#unsubscribe = tools.ledger.onCommitted(({lastSeq, types}) => {
       this.#projected = lastSeq
-      if ([...types].some((type) => CHANGING.has(type))) this.#changed()
+      const leasesBefore = this.#activeLeases
+      if (LEASING.some((type) => types.has(type))) this.#activeLeases = tools.ledger.reads.activeLeaseCount()
+      if (this.#activeLeases !== leasesBefore || [...types].some((type) => CHANGING.has(type))) this.#changed()
     })
   }
 
@@ -70,12 +78,12 @@ export class SignedTables {
   }
 
   routes(): SignedTable {
-    return this.#current(ROUTES, () => encoded(routesTableSchema, buildRoutesTable(this.#ledger.reads)))
+    return this.#current(ROUTES, routesTableSchema, () => buildRoutesTable(this.#ledger.reads))
   }
 
   /** @throws {CreoError} `not_found` for a node that is not enrolled. */
   node(node: string): SignedTable {
-    return this.#current(node, () => encoded(nodeTableSchema, buildNodeTable(this.#ledger.reads, node)))
+    return this.#current(node, nodeTableSchema, () => buildNodeTable(this.#ledger.reads, node))
   }
 
   /** The table once it is newer than `after`, or undefined when `waitMs` have passed without that. */
@@ -104,25 +112,28 @@ export class SignedTables {
     }, WAKE_DELAY_MS)
   }
 
-  #current(name: string, build: () => {readonly body: unknown; readonly shape: string}): SignedTable {
+  #current<S extends z.ZodType>(name: string, schema: S, build: () => Table<S>): SignedTable {
     const before = this.#built.get(name)
     if (before?.generation === this.#generation) return before.signed
     const generation = this.#generation
-    const {body, shape} = build()
+    const table = build()
+    const shape = shapeOf(table)
     if (before?.shape === shape) {
       before.generation = generation
       return before.signed
     }
     const version = Math.max(this.#projected, before === undefined ? 0 : before.signed.version + 1)
-    const signed = signTable({network: this.#ledger.networkId, version, body, key: this.#key})
+    const signed = signTable({network: this.#ledger.networkId, version, body: z.encode(schema, table), key: this.#key})
     this.#built.set(name, {signed, shape, generation})
     return signed
   }
 }
 
-function encoded<S extends z.ZodType>(schema: S, table: z.output<S> & {readonly leases: readonly LeaseEntry[]}) {
+type Table<S extends z.ZodType> = z.output<S> & {readonly leases: readonly LeaseEntry[]}
+
+function shapeOf(table: {readonly leases: readonly LeaseEntry[]}): string {
   const leases = table.leases.map(({budgets, ...lease}) => ({...lease, budgets: budgets.map(({incentive}) => incentive)}))
-  return {body: z.encode(schema, table), shape: JSON.stringify({...table, leases})}
+  return JSON.stringify({...table, leases})
 }
 
 export function buildRoutesTable(reads: LedgerReads): RoutesTable {

@@ -1,11 +1,17 @@
-import {CreoError} from '../core/errors.ts'
+import type {CommandOutcome} from '../client/answers.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import {amountOfLots, lotsFrom, priceFrom, priceText} from '../core/market-units.ts'
 import type {BookView, IncentiveView, OrderView} from '../core/protocol/api.ts'
+import {COMMAND_BATCH_MAX} from '../core/protocol/commands.ts'
+import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
 import type {AccountContext, Context} from './context.ts'
 import {findIncentive} from './incentives.ts'
 
 /** A market order without a price of its own may pay this much more, or get this much less, than the best price now. */
 const PROTECTION_PERCENT = 10
+/** An account has at most ten times what one batch cancels; the rest is for orders that are placed meanwhile. */
+const CANCEL_ROUNDS_MAX = 20
+const REFUSALS_SHOWN_MAX = 3
 
 export interface OrderInput {
   readonly incentive: string
@@ -41,21 +47,21 @@ export async function placeOrder(context: AccountContext, input: OrderInput, sig
   const priceMicroGutta = input.price === undefined ? await protectionPrice(context, input, signal) : priceFrom(input.price, units)
   const expiry = await expiryOf(context, input)
   const {side, kind, timeInForce} = input
-  const {seq} = await context.client.submit({
-    type: 'order.place',
-    incentive: units.id,
-    side,
-    priceMicroGutta,
-    lots,
-    kind,
-    timeInForce,
-    ...expiry
+  const body = {type: 'order.place', incentive: units.id, side, priceMicroGutta, lots, kind, timeInForce, ...expiry} as const
+  const {seq} = await context.client.submit(body).catch((error: unknown) => {
+    throw isCreoError(error) && error.code === 'volume_limit' ? beyondVolumeLimit(error, units) : error
   })
   const {orders} = await context.client.orders(context.account.id, {}, signal)
   const placed = orders.find(({id}) => id === `ord_${seq}`)
   if (placed === undefined)
     throw new CreoError('failed', `The order ord_${seq} was placed, but is not shown yet.`, {hint: 'creo trade orders'})
   return shownOrder(placed, units)
+}
+
+function beyondVolumeLimit(cause: CreoError, {tradeVolumeLimitMicroGutta, tradeVolumeUsedMicroGutta}: IncentiveView): CreoError {
+  const left = formatDecimal(Math.max(0, tradeVolumeLimitMicroGutta - tradeVolumeUsedMicroGutta), GUTTA_DECIMALS)
+  const hint = `${left} of ${formatDecimal(tradeVolumeLimitMicroGutta, GUTTA_DECIMALS)} Gutta are left of the limit; order less, or wait until earlier trades count no more.`
+  return new CreoError('volume_limit', cause.message, {hint, cause})
 }
 
 export function shownOrder(view: OrderView, units: IncentiveView): ShownOrder {
@@ -82,16 +88,45 @@ export function orderSentence(order: ShownOrder): string {
   return `${done}; the rest ended (${order.reason ?? order.status}).`
 }
 
-/** Cancels one order, or all open ones of the account. */
+/**
+ * Cancels one order, or all open ones of the account, however many: until none is open.
+ * @throws {CreoError} why the first of those that are still open could not be cancelled; what was cancelled stays so.
+ */
 export async function cancelOrders(context: AccountContext, order: string | undefined, signal: AbortSignal): Promise<readonly string[]> {
   if (order !== undefined) {
     if (!/^ord_\d{1,16}$/.test(order)) throw new CreoError('invalid_input', `"${order}" is not an order.`, {hint: 'creo trade orders'})
     await context.client.submit({type: 'order.cancel', order})
     return [order]
   }
-  const {orders} = await context.client.orders(context.account.id, {status: 'open'}, signal)
-  const outcomes = await context.client.submitMany(orders.map(({id}) => ({type: 'order.cancel', order: id})))
-  return orders.flatMap(({id}, index) => (outcomes[index]?.status === 'applied' ? [id] : []))
+  const cancelled: string[] = []
+  const refusals = new Map<string, CommandOutcome>()
+  for (let round = 0; round < CANCEL_ROUNDS_MAX; round += 1) {
+    const {orders} = await context.client.orders(context.account.id, {status: 'open', limit: COMMAND_BATCH_MAX}, signal)
+    const untried = orders.map(({id}) => id).filter((id) => !refusals.has(id))
+    if (orders.length === 0) return cancelled
+    if (untried.length === 0) break
+    const outcomes = await context.client.submitMany(
+      untried.map((id) => ({type: 'order.cancel', order: id})),
+      signal
+    )
+    for (const [index, outcome] of outcomes.entries()) {
+      const id = untried[index] ?? ''
+      if (outcome.status === 'applied') cancelled.push(id)
+      else refusals.set(id, outcome)
+    }
+  }
+  throw stillOpen(cancelled, [...refusals])
+}
+
+function stillOpen(cancelled: readonly string[], refusals: readonly (readonly [string, CommandOutcome])[]): CreoError {
+  const said = refusals.slice(0, REFUSALS_SHOWN_MAX).map(([id, outcome]) => `${id}: ${refusalOf(outcome)}`)
+  const message = `${cancelled.length} orders are cancelled, others are still open. ${said.join(' ')}`.trimEnd()
+  return new CreoError('failed', message, {hint: 'creo trade orders --status open, then creo trade cancel --all again.'})
+}
+
+function refusalOf(outcome: CommandOutcome): string {
+  if (outcome.status === 'error') return outcome.error.message
+  return outcome.status === 'rejected' ? outcome.message : ''
 }
 
 export interface ShownBook {

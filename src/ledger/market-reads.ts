@@ -32,6 +32,7 @@ export class MarketReads {
   readonly #now: () => number
   readonly #window: {readonly bucketMs: number; readonly buckets: number}
   readonly #incentives: FilteredRows<IncentiveRow, 'id'>
+  readonly #incentivesAfter: Named<IncentiveRow>
   readonly #offers: FilteredRows<OfferView, 'id' | 'incentive'>
   readonly #levels: Named<BookView['bids'][number]>
   readonly #sequence: Database.Statement<[], {seq: number}>
@@ -46,6 +47,7 @@ export class MarketReads {
     this.#now = options.now
     this.#window = {bucketMs: options.volumeBucketMs, buckets: options.volumeBuckets}
     this.#incentives = new FilteredRows(database, INCENTIVES, 'ORDER BY id')
+    this.#incentivesAfter = database.prepare(`${INCENTIVES} WHERE id > @after ORDER BY id LIMIT @limit`)
     this.#offers = new FilteredRows(database, OFFERS, 'ORDER BY seq')
     this.#levels = database.prepare(LEVELS)
     this.#sequence = database.prepare('SELECT seq FROM watermark')
@@ -54,8 +56,9 @@ export class MarketReads {
     this.#redemptions = new FilteredRows(database, REDEMPTIONS, 'ORDER BY seq DESC')
   }
 
-  incentives(): IncentiveView[] {
-    return this.#incentives.all({}, {bound: {bucket: this.#oldestBucket()}}).map(incentiveView)
+  incentives({limit, after = ''}: Parameters<LedgerReads['incentives']>[0] = {}): IncentiveView[] {
+    const rows = this.#incentivesAfter.all({after, bucket: this.#oldestBucket(), limit: limit === undefined ? -1 : rowsOf(limit)})
+    return rows.map(incentiveView)
   }
 
   incentive(id: string): IncentiveView | undefined {
@@ -63,8 +66,8 @@ export class MarketReads {
     return row && incentiveView(row)
   }
 
-  offers({incentive}: {readonly incentive?: string}): OfferView[] {
-    return this.#offers.all({incentive})
+  offers({incentive, ...page}: Parameters<LedgerReads['offers']>[0]): OfferView[] {
+    return this.#offers.all({incentive}, page)
   }
 
   offer(id: string): OfferView | undefined {

@@ -5,6 +5,7 @@ import type {AppRoutes, AppView, EpochView, GatewayView, LeaseView, LedgerReads,
 
 const REVISIONS = 'SELECT id, org, app, function, image_digest AS imageDigest, spec, current, deployed_at_ms AS deployedAtMs FROM revisions'
 const LEASES = 'SELECT id, node, revision, starts_at_ms AS startsAtMs, ends_at_ms AS endsAtMs, status FROM leases'
+const ENDED_LEASES = `${LEASES} WHERE revision = ? AND status = 'ended' AND starts_at_ms > ? ORDER BY seq`
 const BUDGETS =
   'SELECT incentive, reserved_minor AS reservedMinor, paid_minor AS paidMinor FROM lease_budgets WHERE lease = ? ORDER BY position'
 const NODES = 'SELECT id, name, owner, architecture, public_key AS publicKey, enrolled_at_ms AS enrolledAtMs FROM nodes'
@@ -21,6 +22,8 @@ export class NetworkReads {
   readonly #apps: FilteredRows<{org: string; app: string; routes: string}, 'org' | 'app'>
   readonly #revisions: FilteredRows<RevisionRow, 'id' | 'org' | 'app' | 'current'>
   readonly #leases: FilteredRows<LeaseRow, 'id' | 'node' | 'revision' | 'status'>
+  readonly #endedLeases: Database.Statement<[string, number], LeaseRow>
+  readonly #activeLeases: Database.Statement<[], {count: number}>
   readonly #budgets: Database.Statement<[string], LeaseView['budgets'][number]>
   readonly #nodes: FilteredRows<NodeView, 'id' | 'key_id' | 'owner'>
   readonly #gateways: Database.Statement<[], GatewayView>
@@ -30,7 +33,9 @@ export class NetworkReads {
   constructor(database: Database.Database) {
     this.#apps = new FilteredRows(database, 'SELECT org, app, routes FROM apps', 'ORDER BY org, app')
     this.#revisions = new FilteredRows(database, REVISIONS, 'ORDER BY number')
-    this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq')
+    this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq DESC')
+    this.#endedLeases = database.prepare(ENDED_LEASES)
+    this.#activeLeases = database.prepare("SELECT count(*) AS count FROM leases WHERE status = 'active'")
     this.#budgets = database.prepare(BUDGETS)
     this.#nodes = new FilteredRows(database, NODES, 'ORDER BY seq')
     this.#gateways = database.prepare(GATEWAYS)
@@ -38,8 +43,8 @@ export class NetworkReads {
     this.#epochs = database.prepare('SELECT epoch, seq, minted AS mintedMicroGutta, shares FROM epochs ORDER BY epoch DESC LIMIT ?')
   }
 
-  apps({org}: {readonly org?: string}): AppView[] {
-    return this.#apps.all({org}).map((row) => this.#appView(row))
+  apps({org, ...page}: Parameters<LedgerReads['apps']>[0]): AppView[] {
+    return this.#apps.all({org}, page).map((row) => this.#appView(row))
   }
 
   app(org: string, app: string): AppView | undefined {
@@ -65,18 +70,26 @@ export class NetworkReads {
     return this.#revisions.all({current: 1}).map(revisionView)
   }
 
-  leases({node, revision, status}: Parameters<LedgerReads['leases']>[0]): LeaseView[] {
-    const rows = this.#leases.all({node, revision, status})
-    return rows.map((row) => ({...row, budgets: this.#budgets.all(row.id)}))
+  leases({node, revision, status, ...page}: Parameters<LedgerReads['leases']>[0]): LeaseView[] {
+    const newestFirst = this.#leases.all({node, revision, status}, page)
+    return newestFirst.reverse().map((row) => this.#leaseView(row))
+  }
+
+  endedLeases({revision, startedAfterMs}: Parameters<LedgerReads['endedLeases']>[0]): LeaseView[] {
+    return this.#endedLeases.all(revision, startedAfterMs).map((row) => this.#leaseView(row))
+  }
+
+  activeLeaseCount(): number {
+    return this.#activeLeases.get()?.count ?? 0
   }
 
   lease(id: string): LeaseView | undefined {
     const row = this.#leases.get({id})
-    return row && {...row, budgets: this.#budgets.all(row.id)}
+    return row && this.#leaseView(row)
   }
 
-  nodes({owner}: {readonly owner?: string}): NodeView[] {
-    return this.#nodes.all({owner})
+  nodes({owner, ...page}: Parameters<LedgerReads['nodes']>[0]): NodeView[] {
+    return this.#nodes.all({owner}, page)
   }
 
   node(id: string): NodeView | undefined {
@@ -102,6 +115,10 @@ export class NetworkReads {
 
   epochs({limit}: {readonly limit: number}): EpochView[] {
     return this.#epochs.all(rowsOf(limit)).map((row) => ({...row, shares: JSON.parse(row.shares) as EpochView['shares']}))
+  }
+
+  #leaseView(row: LeaseRow): LeaseView {
+    return {...row, budgets: this.#budgets.all(row.id)}
   }
 
   #appView({org, app, routes}: {readonly org: string; readonly app: string; readonly routes: string}): AppView {

@@ -75,9 +75,10 @@ export interface LedgerReads {
   accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined
   /** Balances that are not zero, ordered by account, asset and kind; the asset of the native currency is `gutta`. */
   balances(filter: {readonly account?: string; readonly asset?: string}): BalanceView[]
-  incentives(): IncentiveView[]
+  /** By id, those after `after`. */
+  incentives(page?: {readonly limit?: number; readonly after?: string}): IncentiveView[]
   incentive(id: string): IncentiveView | undefined
-  offers(filter: {readonly incentive?: string}): OfferView[]
+  offers(filter: {readonly incentive?: string; readonly limit?: number}): OfferView[]
   offer(id: string): OfferView | undefined
   book(incentive: string): BookView
   trades(incentive: string, page: {readonly limit: number; readonly beforeSeq?: number}): TradeView[]
@@ -95,15 +96,24 @@ export interface LedgerReads {
     readonly limit: number
   }): RedemptionView[]
   redemption(id: string): RedemptionView | undefined
-  apps(filter: {readonly org?: string}): AppView[]
+  apps(filter: {readonly org?: string; readonly limit?: number}): AppView[]
   app(org: string, app: string): AppView | undefined
   /** Routes and current revisions of every app, ordered by org and app. */
   appRoutes(): AppRoutes[]
   revision(id: string): RevisionView | undefined
   currentRevisions(): RevisionView[]
-  leases(filter: {readonly node?: string; readonly revision?: string; readonly status?: LeaseView['status']}): LeaseView[]
+  /** Oldest first; with a limit, the newest of them. */
+  leases(filter: {
+    readonly node?: string
+    readonly revision?: string
+    readonly status?: LeaseView['status']
+    readonly limit?: number
+  }): LeaseView[]
+  /** Ended leases of a revision that began after this time: what a day's budget has paid for. */
+  endedLeases(filter: {readonly revision: string; readonly startedAfterMs: number}): LeaseView[]
+  activeLeaseCount(): number
   lease(id: string): LeaseView | undefined
-  nodes(filter: {readonly owner?: string}): NodeView[]
+  nodes(filter: {readonly owner?: string; readonly limit?: number}): NodeView[]
   node(id: string): NodeView | undefined
   nodeByKey(keyId: string): NodeView | undefined
   gateways(): GatewayView[]

@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 2
+export const PROJECTION_VERSION = 3
 
 const TABLES = `
 CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
@@ -61,7 +61,7 @@ CREATE TABLE leases (
   status TEXT NOT NULL
 ) STRICT;
 CREATE INDEX leases_of_node ON leases (node, status);
-CREATE INDEX leases_of_revision ON leases (revision, status);
+CREATE INDEX leases_of_revision ON leases (revision, status, starts_at_ms);
 CREATE INDEX leases_by_status ON leases (status);
 CREATE TABLE lease_budgets (
   lease TEXT NOT NULL, position INTEGER NOT NULL, incentive TEXT NOT NULL, reserved_minor INTEGER NOT NULL, paid_minor INTEGER NOT NULL,

@@ -86,7 +86,7 @@ export class SqliteReads implements LedgerReads {
     return groups
   }
 
-  incentives: LedgerReads['incentives'] = () => this.#market.incentives()
+  incentives: LedgerReads['incentives'] = (page) => this.#market.incentives(page)
   incentive: LedgerReads['incentive'] = (id) => this.#market.incentive(id)
   offers: LedgerReads['offers'] = (filter) => this.#market.offers(filter)
   offer: LedgerReads['offer'] = (id) => this.#market.offer(id)
@@ -102,6 +102,8 @@ export class SqliteReads implements LedgerReads {
   revision: LedgerReads['revision'] = (id) => this.#network.revision(id)
   currentRevisions: LedgerReads['currentRevisions'] = () => this.#network.currentRevisions()
   leases: LedgerReads['leases'] = (filter) => this.#network.leases(filter)
+  endedLeases: LedgerReads['endedLeases'] = (filter) => this.#network.endedLeases(filter)
+  activeLeaseCount: LedgerReads['activeLeaseCount'] = () => this.#network.activeLeaseCount()
   lease: LedgerReads['lease'] = (id) => this.#network.lease(id)
   nodes: LedgerReads['nodes'] = (filter) => this.#network.nodes(filter)
   node: LedgerReads['node'] = (id) => this.#network.node(id)

@@ -27,6 +27,29 @@ describe('commands', () => {
     expect(asked[1]?.headers['creo-after']).toBe('9')
   })
 
+  it('read all incentives, page by page, since amounts are shown by their decimals', async () => {
+    const incentive = (index: number) => ({
+      id: `colibris/L${String(index).padStart(4, '0')}`,
+      org: `acc_${'1'.repeat(32)}`,
+      name: 'Leaf',
+      scope: null,
+      decimals: 2,
+      lotMinor: '100',
+      supplyMinor: '100',
+      tradeVolumeLimitMicroGutta: '1',
+      tradeVolumeUsedMicroGutta: '0',
+      captured: 'burn',
+      transferable: false,
+      issuedAtMs: 1
+    })
+    const {coordinatorUrl} = await coordinator(({url}) => {
+      const after = new URL(url, 'http://any').searchParams.get('after')
+      const first = after === null ? 0 : Number(after.slice(-4)) + 1
+      return {status: 200, body: {incentives: Array.from({length: Math.min(1000, 1500 - first)}, (_, index) => incentive(first + index))}}
+    })
+    expect((await client(coordinatorUrl).incentives()).incentives).toHaveLength(1500)
+  })
+
   it('whose answer got lost are repeated byte for byte', async () => {
     const {coordinatorUrl, asked} = await coordinator((_, count) => (count < 3 ? 'cut' : appliedAnswer))
     await client(coordinatorUrl).submit(fund)

@@ -1,5 +1,6 @@
 import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {pino} from 'pino'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {Calendar} from '../../src/coordinator/calendar.ts'
 import {RateLimit} from '../../src/coordinator/http/rate-limit.ts'
@@ -7,7 +8,7 @@ import {FunctionLogs} from '../../src/coordinator/logs.ts'
 import {createOwnCommands} from '../../src/coordinator/own-commands.ts'
 import {Waiters} from '../../src/coordinator/waiters.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
-import {genesisSchema} from '../../src/core/protocol/genesis.ts'
+import {type Genesis, genesisSchema} from '../../src/core/protocol/genesis.ts'
 import {signCommand} from '../../src/identity/commands.ts'
 import {generateKeyPair, loadKeyFile} from '../../src/identity/keys.ts'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
@@ -24,6 +25,7 @@ describe('the calendar', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
   let ledger: Ledger
   let calendar: Calendar
+  let genesis: Genesis
   let nowMs: number
   const {signal} = new AbortController()
 
@@ -31,12 +33,12 @@ describe('the calendar', () => {
     folder = await temporaryFolder()
     await makeNetwork(folder.path, EPOCH_MS)
     const genesisText = await readFile(join(folder.path, 'genesis.json'), 'utf8')
-    const genesis = genesisSchema.parse(JSON.parse(genesisText))
+    genesis = genesisSchema.parse(JSON.parse(genesisText))
     nowMs = genesis.createdAtMs
     ledger = await openLedger({directory: folder.path, genesisText, now: () => nowMs, signal})
     const key = await loadKeyFile(join(folder.path, 'coordinator.key'))
     const commands = createOwnCommands({ledger, key})
-    calendar = new Calendar({ledger, commands, genesis})
+    calendar = new Calendar({ledger, commands, genesis, log: pino({level: 'silent'})})
   })
   afterEach(async () => {
     await ledger.close()
@@ -84,6 +86,19 @@ describe('the calendar', () => {
     expect([ledger.reads.lastEpoch()?.epoch, ledger.sequence]).toEqual([1, 2])
   })
 
+  it('says once that an epoch is refused, since nothing is minted from then on', async () => {
+    const said: string[] = []
+    const log = pino({}, {write: (line) => said.push(line)})
+    const refused = {status: 'rejected', seq: 1, code: 'conflict', message: 'Not that one.'} as const
+    const stuck = new Calendar({ledger, commands: {submit: async () => refused}, genesis, log})
+    nowMs += EPOCH_MS
+    await stuck.tick(signal)
+    await stuck.tick(signal)
+    expect(said.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({level: 50, epoch: 0, code: 'conflict', msg: expect.stringContaining('Not that one.')})
+    ])
+  })
+
   it('closes the epochs of a long stop one after the other, a bounded number at a time', async () => {
     nowMs += 1005 * EPOCH_MS
     await calendar.tick(signal)
@@ -127,5 +142,14 @@ describe('bounded things', () => {
     const read = logs.read(['rev_1'], -1)
     expect([read.lines.length, read.lines[0]?.line, read.next]).toEqual([1000, '500', 1_790_000_000_001_499])
     expect(logs.read(['rev_1'], read.next)).toEqual({lines: [], next: read.next})
+  })
+  it('keeps the lines of many functions within a budget of bytes, those written last', () => {
+    const logs = new FunctionLogs(0)
+    const line = 'x'.repeat(4096)
+    for (let revision = 0; revision < 40; revision += 1) {
+      const lines = Array.from({length: 1000}, () => ({revision: `rev_${revision}`, instance: 'i', atMs: 0, line}))
+      logs.append('node', lines, () => true)
+    }
+    expect([logs.read(['rev_0'], -1).lines.length, logs.read(['rev_39'], -1).lines.length]).toEqual([0, 1000])
   })
 })

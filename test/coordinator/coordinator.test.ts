@@ -138,6 +138,16 @@ describe('what it refuses', () => {
 })
 
 describe('what it answers', () => {
+  it('no list without a limit: as many rows as asked, and never more than an answer has room for', async () => {
+    await actors.node(ann)
+    for (const list of ['incentives', 'offers', 'apps', 'leases', 'nodes', 'receipts', 'accounts', 'redemptions']) {
+      expect([list, code(await actors.ask('GET', `/v1/${list}?limit=1001`))]).toEqual([list, 'invalid_input'])
+      const {json} = await actors.ask('GET', `/v1/${list}?limit=1`)
+      expect((json as unknown as Record<string, unknown[]>)[list]?.length).toBeLessThanOrEqual(1)
+    }
+    expect((await actors.ask('GET', '/v1/incentives?after=colibris/LEAF')).json).toEqual({incentives: []})
+  })
+
   it('its time, signed and bound to the nonce', async () => {
     const {json} = await actors.ask('GET', '/v1/time?nonce=n1')
     const {atMs, signature} = json as unknown as {atMs: number; signature: string}

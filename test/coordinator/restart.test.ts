@@ -1,10 +1,15 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
+import {request} from 'node:http'
 import {createServer} from 'node:net'
+import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import {afterEach, expect, it} from 'vitest'
+import {signRequest} from '../../src/identity/http-signatures.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
+import {openBlobStore} from '../../src/images/blob-store.ts'
+import {digestOf} from '../../src/images/digest.ts'
 import {creo} from '../support/processes.ts'
 import {Actors, makeNetwork, temporaryFolder} from './coordinator-world.ts'
 
@@ -86,6 +91,24 @@ it('stops at SIGTERM although readers wait for news, and leaves its folder to th
   expect((await waiting).status).toBe(204)
   const next = await serve(directory)
   expect(await kill(next.child, 'SIGTERM')).toBe(0)
+})
+
+it('stops at SIGTERM although a client that downloads has stopped reading', async () => {
+  const directory = await folder()
+  const made = await makeNetwork(directory)
+  const blob = Buffer.alloc(64 * 2 ** 20)
+  await (await openBlobStore(join(directory, 'registry'))).write(blob)
+  const {child, url} = await serve(directory)
+  const {key} = await new Actors({...made, url}).person('ann')
+  const address = `${url}/v2/ann/app/api/blobs/${digestOf(blob)}`
+  const headers = signRequest({method: 'GET', url: address, key, nowMs: Date.now()})
+  const asked = request(address, {headers, agent: false}).end()
+  const [answer] = (await once(asked, 'response')) as [import('node:http').IncomingMessage]
+  const cut = once(answer, 'error')
+  expect(answer.statusCode).toBe(200)
+  expect(await kill(child, 'SIGTERM')).toBe(0)
+  answer.resume()
+  await cut
 })
 
 it('says plainly why it cannot start: no network, a folder in use, a port that is taken, a bad address', async () => {

@@ -3,6 +3,7 @@ import {mkdir, readdir, writeFile} from 'node:fs/promises'
 import {connect, createServer, type Server, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {execa} from 'execa'
+import {pino} from 'pino'
 import {request} from 'undici'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {CreoError} from '../../src/core/errors.ts'
@@ -290,3 +291,13 @@ async function startCuttingLink(
     }
   }
 }
+
+test('what fails in the registry itself is logged with its cause, and not explained to strangers', async () => {
+  const said: string[] = []
+  const log = pino({}, {write: (line) => said.push(line)})
+  const broken = await startRegistry(join(scratch.path, 'broken'), async () => Promise.reject(new Error('the disk is on fire')), log)
+  const {statusCode, body} = await request(`${broken.url}/v2/${repository}/manifests/v1`)
+  expect([statusCode, await body.text()]).toEqual([500, expect.not.stringContaining('fire')])
+  await broken.close()
+  expect(said.map((line) => JSON.parse(line))).toMatchObject([{err: {message: 'the disk is on fire'}, method: 'GET'}])
+})

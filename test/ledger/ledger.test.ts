@@ -77,6 +77,23 @@ describe('the ledger', () => {
     ])
   })
 
+  it('shows the ended leases of a revision that began after a time, and of all leases the newest', async () => {
+    await world.settle()
+    await world.serve()
+    const {reads} = world.ledger
+    const [first] = reads.leases({})
+    if (first === undefined) throw new Error('there is no lease')
+    const {node, revision, startsAtMs} = first
+    expect(reads.endedLeases({revision, startedAfterMs: startsAtMs - 1})).toEqual([])
+    await world.must('coordinator', {type: 'lease.end', lease: first.id})
+    const budgets = [{incentive: 'acme/LEAF', amountMinor: 10}]
+    const next = await world.must('coordinator', {type: 'lease.grant', node, revision, endsAtMs: world.nowMs + 3_600_000, budgets})
+    expect(reads.endedLeases({revision, startedAfterMs: startsAtMs - 1})).toMatchObject([{id: first.id, budgets: first.budgets}])
+    expect(reads.endedLeases({revision, startedAfterMs: startsAtMs})).toEqual([])
+    expect(reads.leases({}).map(({id}) => id)).toEqual([first.id, next.lease])
+    expect(reads.leases({limit: 1}).map(({id}) => id)).toEqual([next.lease])
+  })
+
   it('comes back from the journal exactly as it was', async () => {
     await world.settle()
     const receipt = await world.serve()

@@ -1,5 +1,6 @@
 import {join} from 'node:path'
 import fastify, {type FastifyRequest} from 'fastify'
+import {pino} from 'pino'
 import {z} from 'zod'
 import {openManifestCatalog} from '../../src/coordinator/registry/catalog.ts'
 import {registryRoutes} from '../../src/coordinator/registry/registry-routes.ts'
@@ -97,7 +98,7 @@ class Coordinator implements FakeCoordinator {
     const store = await openBlobStore(join(this.#directory, 'store'))
     const catalog = await openManifestCatalog(join(this.#directory, 'catalog'))
     const authorize = async (request: FastifyRequest): Promise<void> => void (await this.#signer(request, undefined))
-    await app.register(registryRoutes, {store, catalog, authorize, nowMs: Date.now})
+    await app.register(registryRoutes, {store, catalog, authorize, nowMs: Date.now, log: pino({level: 'silent'})})
     app.removeContentTypeParser('application/json')
     app.addContentTypeParser('application/json', {parseAs: 'string'}, (_request, body, done) => done(null, body))
     const view = {id: this.network, name: 'test', network: 'development', coordinatorKey: this.key.publicKey, genesis: this.genesis}

@@ -1,10 +1,8 @@
 import {createHash} from 'node:crypto'
-import {Agent, request} from 'undici'
-import {mustHold} from './must-hold.ts'
+import {Agent} from 'undici'
+import {ask} from '../ask.ts'
 
 const CONNECTIONS = 8
-const REQUEST_TIMEOUT_MS = 30_000
-const BODY_BYTES_MAX = 64 * 1024
 
 export interface LoadReport {
   readonly sent: number
@@ -55,20 +53,6 @@ async function askOne(url: string, n: number, options: {readonly agent: Agent; r
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }
-}
-
-/** One GET; the body is bounded and the wait too. */
-export async function ask(
-  url: string,
-  options: {readonly agent?: Agent; readonly signal: AbortSignal}
-): Promise<{readonly status: number; readonly text: string}> {
-  const response = await request(url, {
-    signal: AbortSignal.any([options.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
-    ...(options.agent === undefined ? {} : {dispatcher: options.agent})
-  })
-  const text = await response.body.text()
-  mustHold(text.length <= BODY_BYTES_MAX, `${url} answers at most ${BODY_BYTES_MAX} bytes`)
-  return {status: response.statusCode, text}
 }
 
 function isRightPrime(answer: unknown, n: number): boolean {

@@ -1,4 +1,5 @@
 import {CreoError} from '../../core/errors.ts'
+import {pause} from '../pause.ts'
 
 /**
  * States what must be true for the tour to go on.
@@ -27,19 +28,5 @@ export async function eventually<T>(what: string, signal: AbortSignal, look: () 
   signal.throwIfAborted()
   throw new CreoError('verification_failed', `Waited ${WAIT_MAX_MS / 1000} s in vain until ${what}.`, {
     hint: 'Run again with --keep and read the logs it names.'
-  })
-}
-
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
-      },
-      {once: true}
-    )
   })
 }

@@ -1,5 +1,5 @@
 import {z} from 'zod'
-import {ask} from './load.ts'
+import {ask} from '../ask.ts'
 import {eventually, mustHold} from './must-hold.ts'
 import {orgRevisions} from './steps-apps.ts'
 import type {TourWorld} from './tour.ts'

@@ -10,8 +10,9 @@ import {
   tradeViewSchema
 } from '../../core/protocol/api.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../../core/units.ts'
+import {ask} from '../ask.ts'
 import {balanceOf} from './balances.ts'
-import {ask, askForPrimes} from './load.ts'
+import {askForPrimes} from './load.ts'
 import {eventually, mustHold} from './must-hold.ts'
 import {everythingPaid} from './receipts-paid.ts'
 import {exchangeUrl, shopUrl} from './steps-apps.ts'

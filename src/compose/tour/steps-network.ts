@@ -1,6 +1,6 @@
 import {z} from 'zod'
 import {accountViewSchema, incentiveViewSchema, networkViewSchema} from '../../core/protocol/api.ts'
-import {ask} from './load.ts'
+import {ask} from '../ask.ts'
 import {eventually, mustHold} from './must-hold.ts'
 import type {TourStep, TourWorld} from './tour.ts'
 

@@ -1,6 +1,7 @@
 import {z} from 'zod'
+import {pause} from '../pause.ts'
 import {askForPrimes} from './load.ts'
-import {mustHold, pause} from './must-hold.ts'
+import {mustHold} from './must-hold.ts'
 import {everythingPaid} from './receipts-paid.ts'
 import {shopUrl} from './steps-apps.ts'
 import {ORGS} from './steps-network.ts'

@@ -1,7 +1,7 @@
 import type {z} from 'zod'
+import {ask} from '../ask.ts'
 import type {DevNetwork} from '../dev-network.ts'
 import type {Progress} from '../progress-port.ts'
-import {ask} from './load.ts'
 import {mustHold} from './must-hold.ts'
 
 /** What a step found and checked: amounts as decimal strings, digests, ids. */

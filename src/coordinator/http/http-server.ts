@@ -19,6 +19,8 @@ import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
 /** A layer of an image over 1 Mbit/s takes a quarter of an hour. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000
 const PARAM_LENGTH_MAX = 512
+/** Answers under way get this long once the server stops; a client that reads slower is cut, and asks again. */
+const CLOSE_MAX_MS = 5000
 
 export interface HttpTools extends AppTools, NodeTools, NetworkTools {
   readonly settings: CoordinatorSettings
@@ -45,6 +47,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
     store: tools.store,
     catalog: tools.catalog,
     nowMs: tools.nowMs,
+    log: tools.log,
     authorize: async (request, action, repository) => {
       const keyId = await tools.signer.keyOf(request)
       if (action === 'push') tools.signer.assertOrgKey(keyId, repository.split('/')[0] ?? '', ['deployer'])
@@ -68,6 +71,16 @@ export async function listenAt(app: FastifyInstance, {host, port}: {readonly hos
       hint: 'Choose another address with --listen.',
       cause
     })
+  }
+}
+
+/** Ends what is under way and frees the port: within seconds, whoever has stopped reading. */
+export async function closeWithin(app: FastifyInstance): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), CLOSE_MAX_MS)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(cut)
   }
 }
 

@@ -5,7 +5,10 @@ const LONG_POLL_MAX_MS = 30_000
 const ROWS_MAX = 1000
 const ROWS_DEFAULT = 100
 
-export const limitSchema = z.coerce.number().int().min(1).max(ROWS_MAX).default(ROWS_DEFAULT)
+const rowsSchema = z.coerce.number().int().min(1).max(ROWS_MAX)
+export const limitSchema = rowsSchema.default(ROWS_DEFAULT)
+/** Of lists that are short in most networks: as many as an answer has room for. */
+export const longLimitSchema = rowsSchema.default(ROWS_MAX)
 /** A place in a stream: what was seen already. */
 export const afterSchema = z.coerce.number().int().min(-1).default(-1)
 export const waitMsSchema = z.coerce.number().int().min(0).max(LONG_POLL_MAX_MS).default(0)

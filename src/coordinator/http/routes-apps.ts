@@ -6,7 +6,7 @@ import {leaseIdSchema, nameSchema, nodeIdSchema, revisionIdSchema} from '../../c
 import type {AppView, LeaseView} from '../../ledger/port.ts'
 import type {FunctionLogs} from '../logs.ts'
 import type {Waiters} from '../waiters.ts'
-import {afterSchema, appParamsSchema, waitMsSchema} from './query.ts'
+import {afterSchema, appParamsSchema, longLimitSchema, waitMsSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
 export interface AppTools extends RouteTools {
@@ -30,7 +30,7 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
     {
       method: 'GET',
       path: '/v1/apps',
-      query: z.object({org: nameSchema.optional()}),
+      query: z.object({org: nameSchema.optional(), limit: longLimitSchema}),
       answer: z.object({apps: z.array(appViewSchema)})
     },
     ({query}) => ({apps: reads.apps(query)})
@@ -61,7 +61,8 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
       query: z.object({
         node: nodeIdSchema.optional(),
         revision: revisionIdSchema.optional(),
-        status: z.enum(['active', 'ended']).optional()
+        status: z.enum(['active', 'ended']).optional(),
+        limit: longLimitSchema
       }),
       answer: z.object({leases: z.array(leaseViewSchema)})
     },

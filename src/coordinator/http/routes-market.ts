@@ -4,7 +4,7 @@ import {CreoError} from '../../core/errors.ts'
 import type {IncentiveView} from '../../core/protocol/api.ts'
 import {bookViewSchema, incentiveViewSchema, offerViewSchema, redemptionViewSchema, tradeViewSchema} from '../../core/protocol/api.ts'
 import {incentiveIdSchema} from '../../core/protocol/scalars.ts'
-import {incentiveParamsSchema, limitSchema} from './query.ts'
+import {incentiveParamsSchema, limitSchema, longLimitSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 import {redemptionStatusSchema} from './routes-accounts.ts'
 
@@ -17,9 +17,17 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
     if (incentive) return incentive
     throw new CreoError('not_found', `There is no incentive ${org}/${code}.`, {hint: 'creo incentive list'})
   }
-  route(app, tools, {method: 'GET', path: '/v1/incentives', answer: z.object({incentives: z.array(incentiveViewSchema)})}, () => ({
-    incentives: reads.incentives()
-  }))
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/incentives',
+      query: z.object({after: incentiveIdSchema.optional(), limit: longLimitSchema}),
+      answer: z.object({incentives: z.array(incentiveViewSchema)})
+    },
+    ({query}) => ({incentives: reads.incentives(query)})
+  )
   route(app, tools, {method: 'GET', path: '/v1/incentives/:org/:code', params, answer: incentiveViewSchema}, (request) =>
     known(request.params)
   )
@@ -29,7 +37,7 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/offers',
-      query: z.object({incentive: incentiveIdSchema.optional()}),
+      query: z.object({incentive: incentiveIdSchema.optional(), limit: longLimitSchema}),
       answer: z.object({offers: z.array(offerViewSchema)})
     },
     ({query}) => ({offers: reads.offers(query)})

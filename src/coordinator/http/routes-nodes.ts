@@ -12,7 +12,7 @@ import {payReceipts} from '../receipts.ts'
 import type {Scheduler} from '../scheduler.ts'
 import type {SignedTables} from '../tables.ts'
 import type {Waiters} from '../waiters.ts'
-import {afterSchema, limitSchema, waitMsSchema} from './query.ts'
+import {afterSchema, limitSchema, longLimitSchema, waitMsSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
 const HEARTBEAT_BYTES_MAX = 4 * 2 ** 20
@@ -65,7 +65,7 @@ export function nodeRoutes(app: FastifyInstance, tools: NodeTools): void {
 
 function nodeReads(app: FastifyInstance, tools: NodeTools): void {
   const {reads} = tools.ledger
-  const owner = z.object({owner: accountIdSchema.optional()})
+  const owner = z.object({owner: accountIdSchema.optional(), limit: longLimitSchema})
   route(app, tools, {method: 'GET', path: '/v1/nodes', query: owner, answer: z.object({nodes: z.array(nodeViewSchema)})}, ({query}) => ({
     nodes: reads.nodes(query)
   }))

@@ -6,6 +6,9 @@ import {OciError} from './oci-error.ts'
 import {requestBody} from './request-body.ts'
 import type {Session, UploadSessions} from './upload-sessions.ts'
 
+/** A reader that takes not a byte for this long is cut: it holds a file open, and asks for the rest by a range. */
+const ANSWER_IDLE_MAX_MS = 60_000
+
 export interface BlobTools {
   readonly store: BlobStore
   readonly sessions: UploadSessions
@@ -29,6 +32,7 @@ export async function sendBlob(tools: BlobTools, digest: Digest, request: Fastif
   reply.header('content-length', range ? range.end - range.start + 1 : found.size)
   if (request.method === 'HEAD') return reply.send()
   if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${found.size}`)
+  reply.raw.setTimeout(ANSWER_IDLE_MAX_MS, () => reply.raw.destroy())
   return reply.send(await tools.store.open(digest, range))
 }
 

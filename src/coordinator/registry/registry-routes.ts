@@ -1,6 +1,7 @@
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {isCreoError} from '../../core/errors.ts'
 import type {BlobStore} from '../../images/blob-store.ts'
+import type {Log} from '../../telemetry/log.ts'
 import {appendUpload, beginUpload, cancelUpload, completeUpload, sendBlob, uploadProgress} from './blob-routes.ts'
 import type {ManifestCatalog} from './catalog.ts'
 import {putManifest, sendManifest, sendTags} from './manifest-routes.ts'
@@ -15,6 +16,7 @@ export interface RegistryOptions {
   /** Resolves when the request may do this, rejects with a CreoError when it may not. Asked before any byte of a body is read. */
   readonly authorize: (request: FastifyRequest, action: 'pull' | 'push', repository: string) => Promise<void>
   readonly nowMs: () => number
+  readonly log: Log
   readonly limits?: Partial<StorageLimits>
 }
 
@@ -22,7 +24,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'] as const
 
 /**
  * The part of the OCI distribution API that pushing and pulling need, below `/v2/`. A fastify plugin:
- * `app.register(registryRoutes, {store, catalog, authorize, nowMs})`. Blobs are shared by all repositories: who may pull from one and knows a
+ * `app.register(registryRoutes, {store, catalog, authorize, nowMs, log})`. Blobs are shared by all repositories: who may pull from one and knows a
  * digest can have the blob, as when a base image lies under many functions; manifests and tags belong to their repository.
  */
 export function registryRoutes(app: FastifyInstance, options: RegistryOptions, registered: () => void): void {
@@ -30,7 +32,7 @@ export function registryRoutes(app: FastifyInstance, options: RegistryOptions, r
   const tools = {...options, sessions}
   app.addHook('onClose', () => sessions.close())
   app.setErrorHandler((error, request, reply) => {
-    if (!isCreoError(error)) request.log.error({err: error}, 'the registry failed')
+    if (!isCreoError(error)) options.log.error({err: error, method: request.method, path: request.url}, 'the registry failed')
     return replyWithError(reply, error)
   })
   app.removeAllContentTypeParsers()
