@@ -61,6 +61,10 @@ interface Held extends HeldInstance {
   isReady: boolean
   exit: InstanceExit | undefined
   stopping: boolean
+  /** Settles when the runtime's start has, however it went: only then is it known whether there is something to stop. */
+  starting: Promise<void>
+  /** Calls the runtime's start off. */
+  readonly calledOff: AbortController
   /** The removal under way; a removal that failed is tried again by `sweep`. */
   removal: Promise<void> | undefined
   readonly connections: Set<BoundConnection>
@@ -101,21 +105,36 @@ export class Instances {
 
   /** Starts one instance of a prepared image and waits until it accepts connections. */
   async start(origin: InstanceOrigin, revision: RevisionEntry, manifestDigest: string): Promise<StartOutcome> {
-    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(START_TIMEOUT_MS)])
+    const timely = AbortSignal.any([this.#options.signal, AbortSignal.timeout(START_TIMEOUT_MS)])
     let held: Held | undefined
     try {
       held = this.#claim(origin, revision)
-      const spec = await this.#spec(held, revision, manifestDigest)
-      held.runtime = await this.#options.runtime.start(spec, signal)
-      this.#watch(held, held.runtime)
-      await held.runtime.ready(signal)
-      if (held.stopping) return {status: 'failed', code: 'stopped', message: 'The instance was stopped while it started.'}
+      const signal = AbortSignal.any([timely, held.calledOff.signal])
+      const launched = this.#launch(held, revision, manifestDigest, signal)
+      held.starting = launched.then(ignore, ignore)
+      const runtime = await launched
+      if (held.stopping) return await this.#stoppedWhileStarting(held)
+      this.#watch(held, runtime)
+      await runtime.ready(timely)
+      if (held.stopping) return await this.#stoppedWhileStarting(held)
       held.isReady = true
       return {status: 'started'}
     } catch (error) {
+      if (held?.stopping && held.exit === undefined) return await this.#stoppedWhileStarting(held)
       if (held !== undefined) await this.#remove(held, 0)
-      return startFailure(error, held?.exit, signal)
+      return startFailure(error, held?.exit, timely)
     }
+  }
+
+  async #launch(held: Held, revision: RevisionEntry, manifestDigest: string, signal: AbortSignal): Promise<RuntimeInstance> {
+    const spec = await this.#spec(held, revision, manifestDigest)
+    held.runtime = await this.#options.runtime.start(spec, signal)
+    return held.runtime
+  }
+
+  async #stoppedWhileStarting(held: Held): Promise<StartOutcome> {
+    await this.#remove(held, 0)
+    return {status: 'failed', code: 'stopped', message: 'The instance was stopped while it started.'}
   }
 
   /** Takes over an instance of an earlier process. False when it does not answer any more. */
@@ -139,8 +158,10 @@ export class Instances {
   async end(instance: string, graceMs: number): Promise<void> {
     const held = this.#held.get(instance)
     if (held === undefined || held.stopping) return
+    const wasReady = held.isReady
     await this.#remove(held, graceMs)
-    this.#options.onEnded(held, held.exit ?? EXIT_TERMINATED)
+    // A start that is under way answers for itself.
+    if (wasReady) this.#options.onEnded(held, held.exit ?? EXIT_TERMINATED)
   }
 
   /** Ends all, those included that are starting or being stopped already, and resolves when nothing is left. */
@@ -270,6 +291,8 @@ export class Instances {
   }
 
   async #removeOnce(held: Held, graceMs: number): Promise<void> {
+    held.calledOff.abort(new CreoError('interrupted', 'The start was called off.'))
+    await held.starting
     await held.runtime?.stop({graceMs}, AbortSignal.timeout(STOP_TIMEOUT_MS + graceMs))
     this.#options.meter.instanceEnded(held.instance)
     for (const connection of held.connections) connection.cut()
@@ -286,11 +309,15 @@ function unstarted(): Omit<Held, keyof HeldInstance> {
     isReady: false,
     exit: undefined,
     stopping: false,
+    starting: Promise.resolve(),
+    calledOff: new AbortController(),
     removal: undefined,
     connections: new Set(),
     logs: new AbortController()
   }
 }
+
+function ignore(): void {}
 
 /** In words that a gateway and the org's owner understand. */
 function startFailure(error: unknown, exit: InstanceExit | undefined, signal: AbortSignal): StartOutcome {
