@@ -59,6 +59,11 @@ export class GatewayRequests {
     instances.bind(instance, socket, head).catch((error: unknown) => log.error({instance, error: String(error)}, 'a connection failed'))
   }
 
+  /** Calls off the starts that wait for an image; each is answered at once. */
+  callOffWaiting(): void {
+    for (const calledOff of this.#waiting.values()) calledOff.abort(new CreoError('interrupted', 'This node is stopping.'))
+  }
+
   isBudgetEmpty(lease: string): boolean {
     return isEmpty(this.#options.store.leaseLines(lease))
   }
@@ -72,8 +77,9 @@ export class GatewayRequests {
     send(gateway.id, answer)
   }
 
-  async #startAnswer(gateway: GatewayEntry, {instance, lease, revision}: Start): Promise<StartAnswer> {
-    const {book, instances, now, monotonicMs, isDraining} = this.#options
+  async #startAnswer(gateway: GatewayEntry, message: Start): Promise<StartAnswer> {
+    const {instances, monotonicMs} = this.#options
+    const {instance, lease, revision} = message
     const failed = (code: string, text: string): StartAnswer => ({
       type: 'start_failed',
       instance,
@@ -81,20 +87,32 @@ export class GatewayRequests {
       message: text.slice(0, MESSAGE_MAX)
     })
     const beganMs = monotonicMs()
-    const work = book.find(lease, now())
-    if (isDraining()) return failed('draining', 'This node is stopping.')
-    if (work === undefined) return failed('expired', 'This node holds no such lease.')
-    if (work.revision.id !== revision) return failed('invalid_input', `The lease is for ${work.revision.id}.`)
-    if (this.isBudgetEmpty(lease)) return failed('reward_pool_empty', 'The budget of this lease is used up.')
     try {
-      const manifestDigest = await this.#imageFor(instance, work.revision)
-      const outcome = await instances.start({instance, gateway: gateway.id, lease, revision}, work.revision, manifestDigest)
+      const wanted = this.#workFor(message)
+      if ('code' in wanted) return failed(wanted.code, wanted.text)
+      const manifestDigest = await this.#imageFor(instance, wanted)
+      // An image takes minutes on a slow line, and the answer may be another one by then.
+      const work = this.#workFor(message)
+      if ('code' in work) return failed(work.code, work.text)
+      const outcome = await instances.start({instance, gateway: gateway.id, lease, revision}, work, manifestDigest)
       if (outcome.status === 'failed') return failed(outcome.code, outcome.message)
       return {type: 'started', instance, tier: 'running', startMs: Math.max(0, monotonicMs() - beganMs)}
     } catch (error) {
+      if (this.#options.isDraining()) return failed('draining', 'This node is stopping.')
       if (isCreoError(error)) return failed(error.code, error.message)
       return failed('timeout', 'The image could not be had in time.')
     }
+  }
+
+  /** The revision that may be started now, or why none may. */
+  #workFor({lease, revision}: Start): RevisionEntry | {readonly code: string; readonly text: string} {
+    const {book, now, isDraining} = this.#options
+    const work = book.find(lease, now())
+    if (isDraining()) return {code: 'draining', text: 'This node is stopping.'}
+    if (work === undefined) return {code: 'expired', text: 'This node holds no such lease.'}
+    if (work.revision.id !== revision) return {code: 'invalid_input', text: `The lease is for ${work.revision.id}.`}
+    if (this.isBudgetEmpty(lease)) return {code: 'reward_pool_empty', text: 'The budget of this lease is used up.'}
+    return work.revision
   }
 
   async #imageFor(instance: string, revision: RevisionEntry): Promise<string> {

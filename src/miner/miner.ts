@@ -231,6 +231,7 @@ class MiningNode implements Miner {
   async drain(): Promise<DrainReport> {
     this.#draining = true
     this.#links.broadcast({type: 'draining'})
+    this.#requests.callOffWaiting()
     const report = await drain({
       instances: this.#instances,
       meter: this.#meter,

@@ -5,7 +5,7 @@ import {LogRing} from '../../src/miner/log-ring.ts'
 import {WorkMeter} from '../../src/miner/work-meter.ts'
 import {createMemoryRuntime} from '../../src/runtime/memory-runtime.ts'
 import type {ContainerRuntime} from '../../src/runtime/port.ts'
-import {MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
+import {changedRuntime, MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 const DIGEST = `sha256:${'7'.repeat(64)}`
 const ORIGIN = {instance: 'i-1', gateway: 'gw_1', lease: 'lea_9', revision: 'rev_7'}
@@ -31,13 +31,11 @@ async function slowWorld(changes: Partial<InstancesOptions> = {}): Promise<World
   await runtime.prepare({layoutDirectory: directory, manifestDigest: DIGEST}, signal)
   const asked = Promise.withResolvers<AbortSignal>()
   const gate = Promise.withResolvers<void>()
-  const slow: ContainerRuntime = Object.create(runtime, {
-    start: {
-      value: async (...[spec, calledOff]: Parameters<ContainerRuntime['start']>) => {
-        asked.resolve(calledOff)
-        await gate.promise
-        return await runtime.start(spec, signal)
-      }
+  const slow = changedRuntime(runtime, {
+    start: async (spec, calledOff) => {
+      asked.resolve(calledOff)
+      await gate.promise
+      return await runtime.start(spec, signal)
     }
   })
   let clockMs = 0
