@@ -134,6 +134,12 @@ export class MinerStore {
     return {...rest, rewards: rewardsSchema.parse(JSON.parse(rewards))}
   }
 
+  /** Of all leases that are remembered, those included that are over. */
+  leasedRevisions(): ReadonlySet<string> {
+    const rows = this.#prepared('SELECT DISTINCT revision FROM leases').all() as {revision: string}[]
+    return new Set(rows.map(({revision}) => revision))
+  }
+
   leaseLines(lease: string): readonly LeaseLine[] {
     const sql = 'SELECT incentive, capacity_minor AS capacityMinor, attested_minor AS attestedMinor FROM lease_lines WHERE lease = ?'
     return this.#prepared(sql).all(lease) as LeaseLine[]
