@@ -15,6 +15,7 @@ const IMAGE_WAIT_MAX_MS = 170_000
 const MESSAGE_MAX = 2000
 
 type Start = Extract<GatewayMessage, {type: 'start'}>
+type Stop = Extract<GatewayMessage, {type: 'stop'}>
 type StartAnswer = Extract<MinerMessage, {type: 'started' | 'start_failed'}>
 
 export interface GatewayRequestsOptions {
@@ -27,6 +28,8 @@ export interface GatewayRequestsOptions {
   readonly monotonicMs: () => number
   readonly isDraining: () => boolean
   readonly send: (gateway: string, message: MinerMessage) => void
+  /** Something failed that a further try does not mend: the store, say. */
+  readonly onCrash: (error: unknown) => void
   readonly log: Log
   readonly signal: AbortSignal
 }
@@ -42,10 +45,18 @@ export class GatewayRequests {
   }
 
   handle(gateway: GatewayEntry, message: GatewayMessage): void {
-    const {send, signer, log} = this.#options
+    const {log, onCrash} = this.#options
+    this.#handle(gateway, message).catch((error: unknown) => {
+      log.error({gateway: gateway.id, type: message.type, error: String(error)}, 'a request failed')
+      if (!isCreoError(error)) onCrash(error)
+    })
+  }
+
+  async #handle(gateway: GatewayEntry, message: GatewayMessage): Promise<void> {
+    const {send, signer} = this.#options
     if (message.type === 'propose_receipt') send(gateway.id, signer.answer(message, gateway))
-    const work = message.type === 'start' ? this.#start(gateway, message) : this.#stop(gateway, message)
-    work.catch((error: unknown) => log.error({gateway: gateway.id, type: message.type, error: String(error)}, 'a request failed'))
+    else if (message.type === 'start') await this.#start(gateway, message)
+    else if (message.type === 'stop') await this.#stop(gateway, message)
   }
 
   /** Joins a bound connection to the gateway's own instance, or cuts it. */
@@ -126,9 +137,8 @@ export class GatewayRequests {
     }
   }
 
-  async #stop(gateway: GatewayEntry, message: GatewayMessage): Promise<void> {
+  async #stop(gateway: GatewayEntry, message: Stop): Promise<void> {
     const {instances} = this.#options
-    if (message.type !== 'stop') return
     this.#waiting.get(message.instance)?.abort(new CreoError('interrupted', 'The start was called off.'))
     if (instances.get(message.instance)?.gateway === gateway.id) await instances.stop(message.instance, message.graceMs)
   }

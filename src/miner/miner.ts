@@ -175,7 +175,7 @@ class MiningNode implements Miner {
     })
     const send = (gateway: string, message: Parameters<GatewayLinks['send']>[1]): void => this.#links.send(gateway, message)
     const shared = {book, store, images, instances: this.#instances, now, monotonicMs, log, signal: lifetime.signal}
-    this.#requests = new GatewayRequests({...shared, signer, isDraining: () => this.#draining, send})
+    this.#requests = new GatewayRequests({...shared, signer, isDraining: () => this.#draining, send, onCrash: this.#crash.resolve})
     this.#links = new GatewayLinks({
       network: options.network.id,
       nodeKey,
@@ -326,7 +326,11 @@ class MiningNode implements Miner {
   }
 
   async #saveStatus(): Promise<void> {
-    await writeStatus(this.#options.dataDirectory, this.status)
+    const {dataDirectory, log} = this.#options
+    // A status that is old is no reason to end work that goes on.
+    await writeStatus(dataDirectory, this.status).catch((error: unknown) =>
+      log.warn({error: String(error)}, 'the status could not be written')
+    )
   }
 }
 

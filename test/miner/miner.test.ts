@@ -6,7 +6,7 @@ import {loadOrCreateKeyFile} from '../../src/identity/keys.ts'
 import {openReceipt} from '../../src/identity/receipts.ts'
 import {readStatus} from '../../src/miner/status-file.ts'
 import {prepared, signal, stalledRegistry, started, world} from './miner-world.ts'
-import {changedRuntime, MIB} from './worlds.ts'
+import {MIB} from './worlds.ts'
 
 test('a leased function is fetched, started when a gateway asks, reached through the tunnel, signed for and paid', async () => {
   const w = await world()
@@ -114,48 +114,6 @@ test('a start that waits for its image is called off by a stop', async () => {
   await registry.asked
   link.send({type: 'stop', instance: 'i-1', graceMs: 0})
   expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-1', code: 'interrupted'})
-  await miner.drain()
-})
-
-test('draining calls off a start that waits for its image', async () => {
-  const w = await world()
-  const absent = `sha256:${'5'.repeat(64)}`
-  const table = w.table()
-  w.coordinator.setTable({...table, revisions: table.revisions.map((revision) => ({...revision, imageDigest: absent}))})
-  const registry = await stalledRegistry()
-  const miner = await w.miner({coordinatorUrl: registry.url})
-  const link = await w.gateway.link(w.node)
-  link.send({type: 'start', instance: 'i-1', revision: 'rev_7', lease: 'lea_9'})
-  link.send({type: 'start', instance: 'i-2', revision: 'rev_7', lease: 'lea_8'})
-  expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-2', code: 'expired'})
-  const drained = miner.drain()
-  expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-1', code: 'draining'})
-  expect(await drained).toMatchObject({containersStopped: 0})
-})
-
-test('a lease that is taken away while its image is fetched starts nothing', async () => {
-  const w = await world()
-  const fetching = Promise.withResolvers<void>()
-  const fetched = Promise.withResolvers<void>()
-  const runtime = changedRuntime(w.runtime, {
-    prepare: async (image, ended) => {
-      fetching.resolve()
-      await fetched.promise
-      await w.runtime.prepare(image, ended)
-    }
-  })
-  w.coordinator.setTable(w.table())
-  const miner = await w.miner({runtime})
-  const link = await w.gateway.link(w.node)
-  link.send({type: 'start', instance: 'i-1', revision: 'rev_7', lease: 'lea_9'})
-  link.send({type: 'start', instance: 'i-2', revision: 'rev_7', lease: 'lea_8'})
-  expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-2'})
-  await fetching.promise
-  w.coordinator.setTable(w.table({leases: []}))
-  await expect.poll(() => miner.status.leases).toEqual([])
-  fetched.resolve()
-  expect(await w.gateway.next('started', 'start_failed')).toMatchObject({type: 'start_failed', instance: 'i-1', code: 'expired'})
-  expect(await w.runtime.list(signal)).toEqual([])
   await miner.drain()
 })
 
