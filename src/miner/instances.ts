@@ -137,21 +137,29 @@ export class Instances {
     return {status: 'failed', code: 'stopped', message: 'The instance was stopped while it started.'}
   }
 
-  /** Takes over an instance of an earlier process. False when it does not answer any more. */
-  async adopt(runtime: RuntimeInstance, origin: InstanceOrigin, revision: RevisionEntry): Promise<boolean> {
-    const held = this.#claim(origin, revision)
-    held.runtime = runtime
+  /** Takes over an instance of an earlier process, without a way out. One that does not answer any more is removed. */
+  async adopt(runtime: RuntimeInstance, origin: InstanceOrigin, revision: RevisionEntry): Promise<'adopted' | 'removed'> {
+    let held: Held | undefined
     try {
-      if (revision.spec.egress.length > 0) held.egress = await this.#openEgress(held, revision)
+      held = this.#claim(origin, revision)
+      held.runtime = runtime
       this.#watch(held, runtime)
       await runtime.ready(AbortSignal.any([this.#options.signal, AbortSignal.timeout(ADOPT_TIMEOUT_MS)]))
       held.isReady = true
-      return true
+      return 'adopted'
     } catch (error) {
-      this.#options.log.info({instance: origin.instance, error: String(error)}, 'an instance of an earlier process does not answer')
-      await this.#remove(held, 0)
-      return false
+      this.#options.log.info({instance: origin.instance, error: String(error)}, 'an instance of an earlier process is not taken over')
+      await (held === undefined ? this.discard(runtime) : this.#remove(held, 0))
+      return 'removed'
     }
+  }
+
+  /** Removes an instance of an earlier process; what can't be removed is tried again by `sweep`, like any other. */
+  async discard(runtime: RuntimeInstance): Promise<void> {
+    const {gateway = '', lease = '', revision = ''} = runtime.labels
+    const held: Held = {instance: runtime.id, gateway, lease, revision, memoryBytes: 0, cpuMillis: 0, ...unstarted(), runtime}
+    this.#held.set(runtime.id, held)
+    await this.#remove(held, 0)
   }
 
   /** Ends one instance for a reason of this node's own. */
@@ -234,7 +242,7 @@ export class Instances {
 
   async #spec(held: Held, revision: RevisionEntry, imageDigest: string): Promise<InstanceSpec> {
     const {spec} = revision
-    if (spec.egress.length > 0) held.egress = await this.#openEgress(held, revision)
+    if (spec.egress.length > 0) held.egress = await this.#options.openEgress(this.#egressPath(held.instance), spec.egress)
     const {instance, gateway, lease, memoryBytes, cpuMillis} = held
     return {
       id: instance,
@@ -246,10 +254,6 @@ export class Instances {
       ...(held.egress === undefined ? {} : {egressSocketPath: this.#egressPath(instance)}),
       labels: {gateway, lease, revision: revision.id}
     }
-  }
-
-  #openEgress(held: Held, revision: RevisionEntry): Promise<EgressProxy> {
-    return this.#options.openEgress(this.#egressPath(held.instance), revision.spec.egress)
   }
 
   /** A directory for each instance, so that the directory can be mounted and a later process can put a new socket in it. */

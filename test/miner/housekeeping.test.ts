@@ -10,6 +10,7 @@ import {LEASE} from './lease.ts'
 import {NETWORK, quietLog, temporaryDirectory} from './worlds.ts'
 
 const signal = new AbortController().signal
+const never = (): Promise<never> => Promise.reject(new Error('Nothing of the kind is to be done here.'))
 
 test('work that was measured is kept for windows that are proposed late, for as long as its lease is remembered', async () => {
   const directory = await temporaryDirectory()
@@ -23,8 +24,8 @@ test('work that was measured is kept for windows that are proposed late, for as 
     runtime: createMemoryRuntime({directory, images: new Map()}),
     book,
     store,
-    images: {isReady: () => true, ensure: () => Promise.reject(new Error('none is asked for')), evict: async () => undefined},
-    instances: {all: [], adopt: async () => false, end: async () => undefined, sweep: async () => undefined},
+    images: {isReady: () => true, ensure: never, evict: async () => undefined},
+    instances: {all: [], adopt: never, discard: never, end: never, sweep: never},
     meter,
     isBudgetEmpty: () => false,
     lostSinceMs: () => undefined,

@@ -2,8 +2,9 @@ import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import Database from 'better-sqlite3'
 import {expect, onTestFinished, test} from 'vitest'
-import {signal, stalledRegistry, started, world} from './miner-world.ts'
-import {changedRuntime} from './worlds.ts'
+import {CreoError} from '../../src/core/errors.ts'
+import {prepared, signal, stalledRegistry, started, world} from './miner-world.ts'
+import {changedRuntime, MIB} from './worlds.ts'
 
 test('draining calls off a start that waits for its image', async () => {
   const w = await world()
@@ -69,4 +70,44 @@ test('a status that cannot be written does not keep the miner from working', asy
   const miner = await w.miner()
   expect(await started(w)).toMatchObject({type: 'started'})
   await miner.drain()
+})
+
+test('what an earlier process left and cannot be removed does not keep the miner from starting, and is removed later', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const first = await w.miner()
+  await started(w)
+  await first.drain()
+  const {manifestDigest} = await prepared(w)
+  const limits = {memoryBytes: 64 * MIB, cpuMillis: 100, pidsMax: 10, scratchBytes: MIB, logBytes: MIB}
+  const left = {imageDigest: manifestDigest, argv: [], env: {}, port: 8080, limits, labels: {}}
+  const stuck = await w.runtime.start({...left, id: 'stuck'}, signal)
+  await w.runtime.start({...left, id: 'loose'}, signal)
+  const stop = stuck.stop.bind(stuck)
+  let attempts = 0
+  stuck.stop = async (options, ended) => {
+    attempts += 1
+    if (attempts === 1) throw new CreoError('timeout', 'The runtime does not answer.')
+    await stop(options, ended)
+  }
+  const second = await w.miner()
+  expect((await w.runtime.list(signal)).map(({id}) => id)).toEqual(['stuck'])
+  expect(second.status.instances).toEqual([])
+  await expect.poll(() => w.runtime.list(signal), {timeout: 10_000}).toEqual([])
+  await second.drain()
+})
+
+test('an instance of an earlier process for which there is no room any more is removed', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const first = await w.miner()
+  await started(w)
+  await first.drain()
+  const {manifestDigest} = await prepared(w)
+  const limits = {memoryBytes: 64 * MIB, cpuMillis: 100, pidsMax: 10, scratchBytes: MIB, logBytes: MIB}
+  const labels = {gateway: w.gateway.id, revision: 'rev_7', lease: 'lea_9'}
+  await w.runtime.start({imageDigest: manifestDigest, argv: [], env: {}, port: 8080, limits, labels, id: 'left'}, signal)
+  const second = await w.miner({limits: {memoryBytes: 32 * MIB, cpuMillis: 1000}})
+  expect(await w.runtime.list(signal)).toEqual([])
+  await second.drain()
 })
