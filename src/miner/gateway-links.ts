@@ -27,6 +27,8 @@ interface Link {
   readonly ended: Promise<void>
   session: TunnelSession | undefined
   lostSinceMs: number | undefined
+  /** Ends the wait for the next try; does nothing while a try is under way. */
+  retryNow: () => void
 }
 
 /** One tunnel to each gateway of the table, dialled again for as long as the gateway is in it. */
@@ -44,7 +46,7 @@ export class GatewayLinks {
 
   /**
    * Dials new gateways, leaves those that are gone, dials anew where the address has changed. A gateway that could not be reached or did not
-   * know this node is dialled at once: a newer table is why it may now. Answers who is gone.
+   * know this node is not waited for any longer: a newer table is why it may now. Answers who is gone.
    */
   sync(gateways: readonly GatewayEntry[]): readonly string[] {
     const gone: string[] = []
@@ -52,7 +54,10 @@ export class GatewayLinks {
     for (const [id, link] of this.#links) {
       const entry = gateways.find((gateway) => gateway.id === id)
       const isSame = entry?.tunnelUrl === link.entry.tunnelUrl && entry.publicKey === link.entry.publicKey
-      if (isSame && link.lostSinceMs === undefined) continue
+      if (isSame) {
+        link.retryNow()
+        continue
+      }
       link.stop.abort()
       this.#links.delete(id)
       if (entry === undefined) gone.push(id)
@@ -104,8 +109,9 @@ export class GatewayLinks {
         log.info({gateway: entry.id}, 'tunnel stands')
         first.resolve()
       },
-      onLost: (reason, retryMs) => {
+      onLost: (reason, retryMs, retryNow) => {
         link.session = undefined
+        link.retryNow = retryNow
         link.lostSinceMs ??= monotonicMs()
         if (reason.code === 'clock_skew') onClockSkew()
         log.info({gateway: entry.id, code: reason.code, retryMs}, 'no tunnel')
@@ -115,7 +121,7 @@ export class GatewayLinks {
       onBind: (instance, socket, head) => onBind(entry, instance, socket, head)
     })
     void ended.then(() => first.resolve())
-    const link: Link = {entry, stop, tried: first.promise, ended, session: undefined, lostSinceMs}
+    const link: Link = {entry, stop, tried: first.promise, ended, session: undefined, lostSinceMs, retryNow: () => undefined}
     return link
   }
 }

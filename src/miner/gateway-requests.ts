@@ -15,6 +15,7 @@ const IMAGE_WAIT_MAX_MS = 170_000
 const MESSAGE_MAX = 2000
 
 type Start = Extract<GatewayMessage, {type: 'start'}>
+type Stop = Extract<GatewayMessage, {type: 'stop'}>
 type StartAnswer = Extract<MinerMessage, {type: 'started' | 'start_failed'}>
 
 export interface GatewayRequestsOptions {
@@ -30,6 +31,8 @@ export interface GatewayRequestsOptions {
   /** The owner's line has data left this month. */
   readonly hasData: () => boolean
   readonly send: (gateway: string, message: MinerMessage) => void
+  /** Something failed that a further try does not mend: the store, say. */
+  readonly onCrash: (error: unknown) => void
   readonly log: Log
   readonly signal: AbortSignal
 }
@@ -45,10 +48,18 @@ export class GatewayRequests {
   }
 
   handle(gateway: GatewayEntry, message: GatewayMessage): void {
-    const {send, signer, log} = this.#options
+    const {log, onCrash} = this.#options
+    this.#handle(gateway, message).catch((error: unknown) => {
+      log.error({gateway: gateway.id, type: message.type, error: String(error)}, 'a request failed')
+      if (!isCreoError(error)) onCrash(error)
+    })
+  }
+
+  async #handle(gateway: GatewayEntry, message: GatewayMessage): Promise<void> {
+    const {send, signer} = this.#options
     if (message.type === 'propose_receipt') send(gateway.id, signer.answer(message, gateway))
-    const work = message.type === 'start' ? this.#start(gateway, message) : this.#stop(gateway, message)
-    work.catch((error: unknown) => log.error({gateway: gateway.id, type: message.type, error: String(error)}, 'a request failed'))
+    else if (message.type === 'start') await this.#start(gateway, message)
+    else if (message.type === 'stop') await this.#stop(gateway, message)
   }
 
   /** Joins a bound connection to the gateway's own instance, or cuts it. */
@@ -60,6 +71,11 @@ export class GatewayRequests {
       return void socket.destroy()
     }
     instances.bind(instance, socket, head).catch((error: unknown) => log.error({instance, error: String(error)}, 'a connection failed'))
+  }
+
+  /** Calls off the starts that wait for an image; each is answered at once. */
+  callOffWaiting(): void {
+    for (const calledOff of this.#waiting.values()) calledOff.abort(new CreoError('interrupted', 'This node takes no new work now.'))
   }
 
   isBudgetEmpty(lease: string): boolean {
@@ -75,8 +91,9 @@ export class GatewayRequests {
     send(gateway.id, answer)
   }
 
-  async #startAnswer(gateway: GatewayEntry, {instance, lease, revision}: Start): Promise<StartAnswer> {
-    const {book, instances, now, monotonicMs, isDraining} = this.#options
+  async #startAnswer(gateway: GatewayEntry, message: Start): Promise<StartAnswer> {
+    const {instances, monotonicMs} = this.#options
+    const {instance, lease, revision} = message
     const failed = (code: string, text: string): StartAnswer => ({
       type: 'start_failed',
       instance,
@@ -84,20 +101,32 @@ export class GatewayRequests {
       message: text.slice(0, MESSAGE_MAX)
     })
     const beganMs = monotonicMs()
-    const work = book.find(lease, now())
-    if (isDraining()) return failed('draining', 'This node takes no new work now.')
-    if (work === undefined) return failed('expired', 'This node holds no such lease.')
-    if (work.revision.id !== revision) return failed('invalid_input', `The lease is for ${work.revision.id}.`)
-    if (this.isBudgetEmpty(lease)) return failed('reward_pool_empty', 'The budget of this lease is used up.')
     try {
-      const manifestDigest = await this.#imageFor(instance, work.revision)
-      const outcome = await instances.start({instance, gateway: gateway.id, lease, revision}, work.revision, manifestDigest)
+      const wanted = this.#workFor(message)
+      if ('code' in wanted) return failed(wanted.code, wanted.text)
+      const manifestDigest = await this.#imageFor(instance, wanted)
+      // An image takes minutes on a slow line, and the answer may be another one by then.
+      const work = this.#workFor(message)
+      if ('code' in work) return failed(work.code, work.text)
+      const outcome = await instances.start({instance, gateway: gateway.id, lease, revision}, work, manifestDigest)
       if (outcome.status === 'failed') return failed(outcome.code, outcome.message)
       return {type: 'started', instance, tier: 'running', startMs: Math.max(0, monotonicMs() - beganMs)}
     } catch (error) {
+      if (this.#options.isDraining()) return failed('draining', 'This node takes no new work now.')
       if (isCreoError(error)) return failed(error.code, error.message)
       return failed('timeout', 'The image could not be had in time.')
     }
+  }
+
+  /** The revision that may be started now, or why none may. */
+  #workFor({lease, revision}: Start): RevisionEntry | {readonly code: string; readonly text: string} {
+    const {book, now, isDraining} = this.#options
+    const work = book.find(lease, now())
+    if (isDraining()) return {code: 'draining', text: 'This node takes no new work now.'}
+    if (work === undefined) return {code: 'expired', text: 'This node holds no such lease.'}
+    if (work.revision.id !== revision) return {code: 'invalid_input', text: `The lease is for ${work.revision.id}.`}
+    if (this.isBudgetEmpty(lease)) return {code: 'reward_pool_empty', text: 'The budget of this lease is used up.'}
+    return work.revision
   }
 
   async #imageFor(instance: string, revision: RevisionEntry): Promise<string> {
@@ -111,9 +140,8 @@ export class GatewayRequests {
     }
   }
 
-  async #stop(gateway: GatewayEntry, message: GatewayMessage): Promise<void> {
+  async #stop(gateway: GatewayEntry, message: Stop): Promise<void> {
     const {instances} = this.#options
-    if (message.type !== 'stop') return
     this.#waiting.get(message.instance)?.abort(new CreoError('interrupted', 'The start was called off.'))
     if (instances.get(message.instance)?.gateway === gateway.id) await instances.stop(message.instance, message.graceMs)
   }

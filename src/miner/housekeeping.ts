@@ -21,8 +21,8 @@ export interface HousekeepingOptions {
   readonly runtime: ContainerRuntime
   readonly book: LeaseBook
   readonly store: MinerStore
-  readonly images: ImageCache
-  readonly instances: Instances
+  readonly images: Pick<ImageCache, 'isReady' | 'ensure' | 'evict'>
+  readonly instances: Pick<Instances, 'all' | 'adopt' | 'discard' | 'end' | 'sweep'>
   readonly meter: WorkMeter
   readonly isBudgetEmpty: (lease: string) => boolean
   /** Since when a gateway can't be reached, by the monotonic clock; undefined when it is connected. */
@@ -50,11 +50,11 @@ export class Housekeeping {
     this.#rememberLeases()
     const timely = AbortSignal.any([signal, AbortSignal.timeout(RUNTIME_CALL_TIMEOUT_MS)])
     const found = await runtime.list(timely)
-    const adopted = await Promise.all(found.map((instance) => this.#adoptOne(instance, timely)))
+    const adopted = await Promise.all(found.map((instance) => this.#adoptOne(instance)))
     if (found.length > 0) log.info({found: found.length, adopted: adopted.filter(Boolean).length}, 'instances of an earlier process')
   }
 
-  async #adoptOne(found: RuntimeInstance, signal: AbortSignal): Promise<boolean> {
+  async #adoptOne(found: RuntimeInstance): Promise<boolean> {
     const {book, instances, isBudgetEmpty, now} = this.#options
     const {gateway, lease, revision} = found.labels
     const work = lease === undefined ? undefined : book.find(lease, now())
@@ -63,9 +63,9 @@ export class Housekeeping {
     const canGoOn = isKnown && found.tier === 'running' && !isBudgetEmpty(work.lease.id) && work.revision.spec.egress.length === 0
     if (canGoOn && gateway !== undefined) {
       const origin = {instance: found.id, gateway, lease: work.lease.id, revision: work.revision.id}
-      return await instances.adopt(found, origin, work.revision)
+      return (await instances.adopt(found, origin, work.revision)) === 'adopted'
     }
-    await found.stop({graceMs: 0}, signal)
+    await instances.discard(found)
     return false
   }
 
@@ -94,7 +94,7 @@ export class Housekeeping {
       this.#stopUnleased()
       await this.#options.instances.sweep()
       if (round % PRUNE_EVERY_ROUNDS !== 0) continue
-      await this.#prune(signal).catch((error: unknown) => log.warn({error: String(error)}, 'old images stay for now'))
+      await this.prune(signal).catch((error: unknown) => log.warn({error: String(error)}, 'old images stay for now'))
     }
   }
 
@@ -130,13 +130,14 @@ export class Housekeeping {
     return book.current(now()).find((work) => work.revision.id === revision)
   }
 
-  async #prune(signal: AbortSignal): Promise<void> {
+  /** Forgets what is over: images that no lease needs, and receipts, leases and measured work that nobody asks about any more. */
+  async prune(signal: AbortSignal): Promise<void> {
     const {book, images, store, meter, now} = this.#options
     const nowMs = now()
     const current = book.current(nowMs)
     await images.evict(new Set(current.map(({revision}) => revision.imageDigest)), signal)
     store.prune(nowMs)
-    meter.keepOnly(new Set(current.map(({revision}) => revision.id)))
+    meter.keepOnly(store.leasedRevisions())
   }
 
   #rememberLeases(): void {

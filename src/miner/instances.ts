@@ -65,6 +65,10 @@ interface Held extends HeldInstance {
   isReady: boolean
   exit: InstanceExit | undefined
   stopping: boolean
+  /** Settles when the runtime's start has, however it went: only then is it known whether there is something to stop. */
+  starting: Promise<void>
+  /** Calls the runtime's start off. */
+  readonly calledOff: AbortController
   /** The removal under way; a removal that failed is tried again by `sweep`. */
   removal: Promise<void> | undefined
   readonly connections: Set<BoundConnection>
@@ -122,46 +126,71 @@ export class Instances {
 
   /** Starts one instance of a prepared image and waits until it accepts connections. */
   async start(origin: InstanceOrigin, revision: RevisionEntry, manifestDigest: string): Promise<StartOutcome> {
-    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(START_TIMEOUT_MS)])
+    const timely = AbortSignal.any([this.#options.signal, AbortSignal.timeout(START_TIMEOUT_MS)])
     let held: Held | undefined
     try {
       held = this.#claim(origin, revision)
-      const spec = await this.#spec(held, revision, manifestDigest)
-      held.runtime = await this.#options.runtime.start(spec, signal)
-      this.#watch(held, held.runtime)
-      await held.runtime.ready(signal)
-      if (held.stopping) return {status: 'failed', code: 'stopped', message: 'The instance was stopped while it started.'}
+      const signal = AbortSignal.any([timely, held.calledOff.signal])
+      const launched = this.#launch(held, revision, manifestDigest, signal)
+      held.starting = launched.then(ignore, ignore)
+      const runtime = await launched
+      if (held.stopping) return await this.#stoppedWhileStarting(held)
+      this.#watch(held, runtime)
+      await runtime.ready(timely)
+      if (held.stopping) return await this.#stoppedWhileStarting(held)
       held.isReady = true
       return {status: 'started'}
     } catch (error) {
+      if (held?.stopping && held.exit === undefined) return await this.#stoppedWhileStarting(held)
       if (held !== undefined) await this.#remove(held, 0)
-      return startFailure(error, held?.exit, signal)
+      return startFailure(error, held?.exit, timely)
     }
   }
 
-  /** Takes over an instance of an earlier process. False when it does not answer any more. */
-  async adopt(runtime: RuntimeInstance, origin: InstanceOrigin, revision: RevisionEntry): Promise<boolean> {
-    const held = this.#claim(origin, revision)
-    held.runtime = runtime
+  async #launch(held: Held, revision: RevisionEntry, manifestDigest: string, signal: AbortSignal): Promise<RuntimeInstance> {
+    const spec = await this.#spec(held, revision, manifestDigest)
+    held.runtime = await this.#options.runtime.start(spec, signal)
+    return held.runtime
+  }
+
+  async #stoppedWhileStarting(held: Held): Promise<StartOutcome> {
+    await this.#remove(held, 0)
+    return {status: 'failed', code: 'stopped', message: 'The instance was stopped while it started.'}
+  }
+
+  /** Takes over an instance of an earlier process, without a way out. One that does not answer any more is removed. */
+  async adopt(runtime: RuntimeInstance, origin: InstanceOrigin, revision: RevisionEntry): Promise<'adopted' | 'removed'> {
+    let held: Held | undefined
     try {
-      if (revision.spec.egress.length > 0) held.egress = await this.#openEgress(held, revision)
+      held = this.#claim(origin, revision)
+      held.runtime = runtime
       this.#watch(held, runtime)
       await runtime.ready(AbortSignal.any([this.#options.signal, AbortSignal.timeout(ADOPT_TIMEOUT_MS)]))
       held.isReady = true
-      return true
+      return 'adopted'
     } catch (error) {
-      this.#options.log.info({instance: origin.instance, error: String(error)}, 'an instance of an earlier process does not answer')
-      await this.#remove(held, 0)
-      return false
+      this.#options.log.info({instance: origin.instance, error: String(error)}, 'an instance of an earlier process is not taken over')
+      await (held === undefined ? this.discard(runtime) : this.#remove(held, 0))
+      return 'removed'
     }
+  }
+
+  /** Removes an instance of an earlier process; what can't be removed is tried again by `sweep`, like any other. */
+  async discard(runtime: RuntimeInstance): Promise<void> {
+    const {gateway = '', lease = '', revision = ''} = runtime.labels
+    const held: Held = {instance: runtime.id, gateway, lease, revision, memoryBytes: 0, cpuMillis: 0, ...unstarted(), runtime}
+    this.#held.set(runtime.id, held)
+    await this.#remove(held, 0)
   }
 
   /** Ends one instance for a reason of this node's own. */
   async end(instance: string, graceMs: number): Promise<void> {
     const held = this.#held.get(instance)
     if (held === undefined || held.stopping) return
+    const wasReady = held.isReady
     await this.#remove(held, graceMs)
-    this.#options.onEnded(held, held.exit ?? EXIT_TERMINATED)
+    // A start that is under way answers for itself.
+    if (wasReady) this.#options.onEnded(held, held.exit ?? EXIT_TERMINATED)
   }
 
   /** Ends all, those included that are starting or being stopped already, and resolves when nothing is left. */
@@ -226,7 +255,7 @@ export class Instances {
 
   async #spec(held: Held, revision: RevisionEntry, imageDigest: string): Promise<InstanceSpec> {
     const {spec} = revision
-    if (spec.egress.length > 0) held.egress = await this.#openEgress(held, revision)
+    if (spec.egress.length > 0) held.egress = await this.#options.openEgress(this.#egressPath(held.instance), spec.egress)
     const {instance, gateway, lease, memoryBytes, cpuMillis} = held
     return {
       id: instance,
@@ -238,10 +267,6 @@ export class Instances {
       ...(held.egress === undefined ? {} : {egressSocketPath: this.#egressPath(instance)}),
       labels: {gateway, lease, revision: revision.id}
     }
-  }
-
-  #openEgress(held: Held, revision: RevisionEntry): Promise<EgressProxy> {
-    return this.#options.openEgress(this.#egressPath(held.instance), revision.spec.egress)
   }
 
   /** A directory for each instance, so that the directory can be mounted and a later process can put a new socket in it. */
@@ -283,6 +308,8 @@ export class Instances {
   }
 
   async #removeOnce(held: Held, graceMs: number): Promise<void> {
+    held.calledOff.abort(new CreoError('interrupted', 'The start was called off.'))
+    await held.starting
     await held.runtime?.stop({graceMs}, AbortSignal.timeout(STOP_TIMEOUT_MS + graceMs))
     this.#options.meter.instanceEnded(held.instance)
     for (const connection of held.connections) connection.cut()
@@ -304,11 +331,15 @@ function unstarted(): Omit<Held, keyof HeldInstance> {
     isReady: false,
     exit: undefined,
     stopping: false,
+    starting: Promise.resolve(),
+    calledOff: new AbortController(),
     removal: undefined,
     connections: new Set(),
     logs: new AbortController()
   }
 }
+
+function ignore(): void {}
 
 /** In words that a gateway and the org's owner understand. */
 function startFailure(error: unknown, exit: InstanceExit | undefined, signal: AbortSignal): StartOutcome {

@@ -38,7 +38,9 @@ export class LeaseBook {
   static async open(options: LeaseBookOptions): Promise<LeaseBook> {
     const book = new LeaseBook(options)
     const bytes = await readFileIfThere(options.path, TABLE_BYTES_MAX)
-    if (bytes !== undefined) book.#take(signedTableSchema.parse(JSON.parse(bytes.toString('utf8'))))
+    if (bytes === undefined) return book
+    const signed = signedTableSchema.parse(JSON.parse(bytes.toString('utf8')))
+    book.#take(signed, book.#verified(signed))
     return book
   }
 
@@ -54,8 +56,10 @@ export class LeaseBook {
   /** Takes a newer table and keeps it on stable storage. @throws {CreoError} `bad_signature`, `invalid_input`. */
   async accept(signed: SignedTable): Promise<'newer' | 'old'> {
     if (signed.version <= this.#version) return 'old'
-    this.#take(signed)
+    const table = this.#verified(signed)
+    // What could not be written is not taken, so that the same table is asked for again.
     await writeFileDurably(this.#options.path, JSON.stringify(signed))
+    this.#take(signed, table)
     return 'newer'
   }
 
@@ -71,7 +75,12 @@ export class LeaseBook {
     return this.current(nowMs).find((work) => work.lease.id === lease)
   }
 
-  #take(signed: SignedTable): void {
+  #take({version}: SignedTable, table: NodeTable): void {
+    this.#table = table
+    this.#version = version
+  }
+
+  #verified(signed: SignedTable): NodeTable {
     const {network, coordinatorKey, node} = this.#options
     const table = openTable(signed, nodeTableSchema, {network, coordinatorKey})
     if (table.node !== node) {
@@ -79,7 +88,6 @@ export class LeaseBook {
         hint: 'Start the miner with the folder that belongs to its key.'
       })
     }
-    this.#table = table
-    this.#version = signed.version
+    return table
   }
 }

@@ -1,6 +1,6 @@
-import {createInterface} from 'node:readline'
 import type {Readable} from 'node:stream'
 import type {Heartbeat} from '../core/protocol/api.ts'
+import {LineCutter} from './line-cutter.ts'
 
 export type ShippedLine = Heartbeat['logs'][number]
 
@@ -9,10 +9,16 @@ const LINES_MAX = 2000
 const BATCH_LINES_MAX = 500
 const BATCH_CHARS_MAX = 256 * 1024
 const LINE_CHARS_MAX = 4096
+/** A character takes at most four bytes. */
+const LINE_BYTES_MAX = 4 * LINE_CHARS_MAX
+/** What one instance may have waiting, so that one that prints without end does not drive out what the others said. */
+const INSTANCE_CHARS_MAX = 256 * 1024
 
 /** What functions print, until a heartbeat has taken it along. When it can't leave, the oldest lines are dropped. */
 export class LogRing {
   #lines: ShippedLine[] = []
+  /** Characters that wait, by instance. */
+  readonly #chars = new Map<string, number>()
   #droppedLines = 0
 
   get droppedLines(): number {
@@ -20,19 +26,24 @@ export class LogRing {
   }
 
   add(line: ShippedLine): void {
-    this.#lines.push({...line, line: line.line.slice(0, LINE_CHARS_MAX)})
-    if (this.#lines.length <= LINES_MAX) return
-    this.#lines.shift()
-    this.#droppedLines += 1
+    const added = {...line, line: line.line.slice(0, LINE_CHARS_MAX)}
+    this.#lines.push(added)
+    this.#count(added, added.line.length)
+    while (this.#charsOf(line.instance) > INSTANCE_CHARS_MAX) this.#drop(this.#lines.findIndex(({instance}) => instance === line.instance))
+    if (this.#lines.length > LINES_MAX) this.#drop(0)
   }
 
   /** Follows one instance's output until it ends. */
   follow(output: Readable, origin: {readonly revision: string; readonly instance: string; readonly now: () => number}): void {
     const {revision, instance, now} = origin
-    const lines = createInterface({input: output, crlfDelay: Number.POSITIVE_INFINITY})
-    // An output that breaks off has ended: readline passes its error on, and nobody waits for more lines.
-    lines.on('error', () => lines.close())
-    lines.on('line', (line) => this.add({revision, instance, atMs: now(), line}))
+    const cutter = new LineCutter(LINE_BYTES_MAX)
+    const addAll = (lines: readonly string[]): void => {
+      for (const line of lines) this.add({revision, instance, atMs: now(), line})
+    }
+    output.on('data', (bytes: Buffer) => addAll(cutter.push(bytes)))
+    // An output that breaks off has ended, and nobody waits for more lines.
+    output.on('error', () => undefined)
+    output.on('close', () => addAll(cutter.end()))
   }
 
   /** The oldest lines that fit one heartbeat. They stay until `sent`. */
@@ -49,5 +60,22 @@ export class LogRing {
   sent(batch: readonly ShippedLine[]): void {
     const arrived = new Set(batch)
     this.#lines = this.#lines.filter((line) => !arrived.has(line))
+    this.#chars.clear()
+    for (const line of this.#lines) this.#count(line, line.line.length)
+  }
+
+  #drop(at: number): void {
+    for (const line of this.#lines.splice(at, 1)) this.#count(line, -line.line.length)
+    this.#droppedLines += 1
+  }
+
+  #charsOf(instance: string): number {
+    return this.#chars.get(instance) ?? 0
+  }
+
+  #count({instance}: ShippedLine, chars: number): void {
+    const waiting = this.#charsOf(instance) + chars
+    if (waiting > 0) this.#chars.set(instance, waiting)
+    else this.#chars.delete(instance)
   }
 }

@@ -68,6 +68,8 @@ export interface LeaseLine {
 const earnedSchema = z.array(z.object({incentive: z.string(), amountMinor: z.int()}))
 const rewardsSchema = z.array(rewardLineSchema)
 
+type Earned = z.output<typeof earnedSchema>[number]
+
 interface ReceiptRow {
   readonly number: number
   readonly id: string
@@ -84,9 +86,14 @@ interface ReceiptRow {
 export class MinerStore {
   readonly #db: Database.Database
   readonly #statements = new Map<string, Database.Statement>()
+  /** Sums over the receipts that wait: of a week offline there are too many to go through at each heartbeat. */
+  readonly #pendingMinor = new Map<string, number>()
+  #pendingCount = 0
 
   private constructor(db: Database.Database) {
     this.#db = db
+    const rows = this.#prepared(`SELECT earned FROM receipts WHERE status = 'pending'`).iterate() as Iterable<{earned: string}>
+    for (const {earned} of rows) this.#countPending(earnedSchema.parse(JSON.parse(earned)), 1)
   }
 
   /** @throws {CreoError} `data_dir_unwritable` when the file cannot be opened or is not such a store. */
@@ -134,6 +141,12 @@ export class MinerStore {
     return {...rest, rewards: rewardsSchema.parse(JSON.parse(rewards))}
   }
 
+  /** Of all leases that are remembered, those included that are over. */
+  leasedRevisions(): ReadonlySet<string> {
+    const rows = this.#prepared('SELECT DISTINCT revision FROM leases').all() as {revision: string}[]
+    return new Set(rows.map(({revision}) => revision))
+  }
+
   leaseLines(lease: string): readonly LeaseLine[] {
     const sql = 'SELECT incentive, capacity_minor AS capacityMinor, attested_minor AS attestedMinor FROM lease_lines WHERE lease = ?'
     return this.#prepared(sql).all(lease) as LeaseLine[]
@@ -154,7 +167,7 @@ export class MinerStore {
   }): void {
     const {id, lease, receipt, earned, atMs} = signed
     this.#atomically(() => {
-      if (this.pendingCount() >= PENDING_RECEIPTS_MAX) {
+      if (this.#pendingCount >= PENDING_RECEIPTS_MAX) {
         throw new CreoError('overloaded', `${PENDING_RECEIPTS_MAX} receipts wait for the coordinator already.`)
       }
       const texts = {receipt: JSON.stringify(receipt), earned: JSON.stringify(earned)}
@@ -175,6 +188,7 @@ export class MinerStore {
         })
       }
     })
+    this.#countPending(earned, 1)
   }
 
   receipt(id: string): StoredReceipt | undefined {
@@ -183,8 +197,7 @@ export class MinerStore {
   }
 
   pendingCount(): number {
-    const row = this.#prepared(`SELECT count(*) AS waiting FROM receipts WHERE status = 'pending'`).get()
-    return (row as {waiting: number}).waiting
+    return this.#pendingCount
   }
 
   /** Those that wait, oldest first. */
@@ -199,11 +212,9 @@ export class MinerStore {
   }
 
   markPaid(id: string): void {
-    this.#atomically(() => {
-      const row = this.#pendingRow(id)
-      if (row === undefined) return
+    this.#settle(id, (_lease, earned) => {
       this.#run(`UPDATE receipts SET status = 'paid' WHERE id = @id`, {id})
-      for (const {incentive, amountMinor} of earnedSchema.parse(JSON.parse(row.earned))) {
+      for (const {incentive, amountMinor} of earned) {
         this.#run(
           'INSERT INTO earnings VALUES (@incentive, @amountMinor) ON CONFLICT DO UPDATE SET paid_minor = paid_minor + excluded.paid_minor',
           {incentive, amountMinor}
@@ -214,13 +225,11 @@ export class MinerStore {
 
   /** Puts a receipt aside and takes back what it would have used of its lease's budget. */
   markRejected(id: string, reason: {readonly code: string; readonly message: string}): void {
-    this.#atomically(() => {
-      const row = this.#pendingRow(id)
-      if (row === undefined) return
+    this.#settle(id, (lease, earned) => {
       this.#run(`UPDATE receipts SET status = 'rejected', code = @code, message = @message WHERE id = @id`, {id, ...reason})
-      for (const {incentive, amountMinor} of earnedSchema.parse(JSON.parse(row.earned))) {
+      for (const {incentive, amountMinor} of earned) {
         this.#run('UPDATE lease_lines SET attested_minor = attested_minor - @amountMinor WHERE lease = @lease AND incentive = @incentive', {
-          lease: row.lease,
+          lease,
           incentive,
           amountMinor
         })
@@ -250,17 +259,39 @@ export class MinerStore {
 
   /** By incentive: what the coordinator has taken for payment, and what is signed and waits. As this node reckons it by its leases' rates. */
   earnings(): readonly {readonly incentive: string; readonly paidMinor: number; readonly pendingMinor: number}[] {
-    const pending = this.#prepared(`
-      SELECT json_extract(value, '$.incentive') AS incentive, sum(json_extract(value, '$.amountMinor')) AS amountMinor
-      FROM receipts, json_each(earned) WHERE status = 'pending' GROUP BY 1`).all() as {incentive: string; amountMinor: number}[]
-    const paid = this.#prepared('SELECT incentive, paid_minor AS amountMinor FROM earnings').all() as typeof pending
-    const names = [...new Set([...paid, ...pending].map((row) => row.incentive))].sort()
-    const of = (rows: typeof pending, incentive: string): number => rows.find((row) => row.incentive === incentive)?.amountMinor ?? 0
-    return names.map((incentive) => ({incentive, paidMinor: of(paid, incentive), pendingMinor: of(pending, incentive)}))
+    const rows = this.#prepared('SELECT incentive, paid_minor AS paidMinor FROM earnings').all() as {incentive: string; paidMinor: number}[]
+    const paid = new Map(rows.map(({incentive, paidMinor}) => [incentive, paidMinor]))
+    const names = [...new Set([...paid.keys(), ...this.#pendingMinor.keys()])].sort()
+    return names.map((incentive) => ({
+      incentive,
+      paidMinor: paid.get(incentive) ?? 0,
+      pendingMinor: this.#pendingMinor.get(incentive) ?? 0
+    }))
   }
 
   close(): void {
     this.#db.close()
+  }
+
+  /** Lets a receipt leave those that wait, when it is one of them. */
+  #settle(id: string, change: (lease: string, earned: readonly Earned[]) => void): void {
+    let settled: readonly Earned[] | undefined
+    this.#atomically(() => {
+      const row = this.#pendingRow(id)
+      if (row === undefined) return
+      settled = earnedSchema.parse(JSON.parse(row.earned))
+      change(row.lease, settled)
+    })
+    if (settled !== undefined) this.#countPending(settled, -1)
+  }
+
+  #countPending(earned: readonly Earned[], receipts: 1 | -1): void {
+    this.#pendingCount += receipts
+    for (const {incentive, amountMinor} of earned) {
+      const sumMinor = (this.#pendingMinor.get(incentive) ?? 0) + receipts * amountMinor
+      if (sumMinor === 0) this.#pendingMinor.delete(incentive)
+      else this.#pendingMinor.set(incentive, sumMinor)
+    }
   }
 
   #pendingRow(id: string): Pick<ReceiptRow, 'lease' | 'earned'> | undefined {

@@ -142,7 +142,14 @@ class MiningNode implements Miner {
     })
     const send = (gateway: string, message: MinerMessage): void => this.#links.send(gateway, message)
     const shared = {book, store, images, instances: this.#instances, now, monotonicMs, log, signal: lifetime.signal}
-    this.#requests = new GatewayRequests({...shared, signer, isDraining: () => this.#takesNoWork, hasData: () => this.#rules.hasData, send})
+    this.#requests = new GatewayRequests({
+      ...shared,
+      signer,
+      isDraining: () => this.#takesNoWork,
+      hasData: () => this.#rules.hasData,
+      send,
+      onCrash: this.#crash.resolve
+    })
     this.#links = new GatewayLinks({
       network: options.network.id,
       nodeKey,
@@ -197,6 +204,7 @@ class MiningNode implements Miner {
   async drain(): Promise<DrainReport> {
     this.#draining = true
     this.#links.broadcast({type: 'draining'})
+    this.#requests.callOffWaiting()
     const report = await drain({
       instances: this.#instances,
       meter: this.#meter,
@@ -316,7 +324,11 @@ class MiningNode implements Miner {
   }
 
   async #saveStatus(): Promise<void> {
-    await writeStatus(this.#options.dataDirectory, this.status)
+    const {dataDirectory, log} = this.#options
+    // A status that is old is no reason to end work that goes on.
+    await writeStatus(dataDirectory, this.status).catch((error: unknown) =>
+      log.warn({error: String(error)}, 'the status could not be written')
+    )
   }
 }
 

@@ -1,6 +1,6 @@
 import type {ReceiptAnswer} from '../client/answers.ts'
 import type {Client} from '../client/client.ts'
-import {isCreoError} from '../core/errors.ts'
+import {type CreoError, isCreoError} from '../core/errors.ts'
 import type {Log} from '../telemetry/log.ts'
 import {Backoff} from './backoff.ts'
 import type {MinerStore, StoredReceipt} from './miner-store.ts'
@@ -9,6 +9,20 @@ const BATCH_MAX = 100
 const RETRY_FIRST_MS = 500
 const RETRY_MOST_MS = 60_000
 const SUBMIT_TIMEOUT_MS = 30_000
+
+/** Refusals of all that was sent, for what is in it: sending the same again meets the same. */
+const INDIGESTIBLE_CODES: ReadonlySet<string> = new Set(['payload_too_large', 'invalid_input'])
+/** So many receipts that are refused alone, and none that is taken: it is not because of them. */
+const INDIGESTIBLE_MAX = 100
+
+type Outcome = 'settled' | 'some_later' | 'unreachable'
+
+interface Pass {
+  /** Receipts that the coordinator refused to read, each alone. */
+  readonly indigestible: Map<string, CreoError>
+  /** The coordinator has read others. */
+  hasRead: boolean
+}
 
 export interface ReceiptOutboxOptions {
   readonly store: MinerStore
@@ -46,48 +60,73 @@ export class ReceiptOutbox {
 
   /** One pass over all that waits. `waiting` when some of it must be tried again later. */
   async flush(signal: AbortSignal): Promise<'empty' | 'waiting'> {
+    const pass: Pass = {indigestible: new Map(), hasRead: false}
     let after = 0
     let waiting = false
     for (;;) {
       this.#woken = false
       const batch = this.#options.store.pending(BATCH_MAX, after)
       const last = batch.at(-1)
-      if (last === undefined) return waiting ? 'waiting' : 'empty'
+      if (last === undefined) return this.#setAside(pass) && !waiting ? 'empty' : 'waiting'
       after = last.number
-      const outcome = await this.#submit(batch, signal)
+      const outcome = await this.#submit(batch, pass, signal)
       if (outcome === 'unreachable') return 'waiting'
       if (outcome === 'some_later') waiting = true
-      else this.#backoff.succeeded()
+      else if (pass.hasRead) this.#backoff.succeeded()
     }
   }
 
-  async #submit(batch: readonly StoredReceipt[], signal: AbortSignal): Promise<'settled' | 'some_later' | 'unreachable'> {
+  async #submit(batch: readonly StoredReceipt[], pass: Pass, signal: AbortSignal): Promise<Outcome> {
     const {client, log} = this.#options
     try {
       const receipts = batch.map((stored) => stored.receipt)
       const answers = await client.postReceipts(receipts, AbortSignal.any([signal, AbortSignal.timeout(SUBMIT_TIMEOUT_MS)]))
+      pass.hasRead = true
       const byId = new Map(answers.map((answer) => [answer.id, answer]))
       const settled = batch.filter(({id}) => this.#settle(id, byId.get(id)))
       return settled.length === batch.length ? 'settled' : 'some_later'
     } catch (error) {
       if (!signal.aborted) log.info({code: isCreoError(error) ? error.code : 'unknown', waiting: batch.length}, 'receipts wait')
       if (!isCreoError(error)) throw error
-      return 'unreachable'
+      return INDIGESTIBLE_CODES.has(error.code) ? await this.#halve(batch, error, pass, signal) : 'unreachable'
     }
+  }
+
+  /** Finds the receipts for which a batch is refused, so that they hold up no other. */
+  async #halve(batch: readonly StoredReceipt[], refusal: CreoError, pass: Pass, signal: AbortSignal): Promise<Outcome> {
+    const [first] = batch
+    if (first !== undefined && batch.length === 1) {
+      pass.indigestible.set(first.id, refusal)
+      return !pass.hasRead && pass.indigestible.size >= INDIGESTIBLE_MAX ? 'unreachable' : 'settled'
+    }
+    const middle = Math.ceil(batch.length / 2)
+    const before = await this.#submit(batch.slice(0, middle), pass, signal)
+    if (before === 'unreachable') return before
+    const after = await this.#submit(batch.slice(middle), pass, signal)
+    return after === 'settled' ? before : after
+  }
+
+  /** Puts aside what alone is refused. Where nothing else was read the coordinator may be at fault, and all of it waits: false. */
+  #setAside({indigestible, hasRead}: Pass): boolean {
+    if (!hasRead) return indigestible.size === 0
+    for (const [id, {code, message}] of indigestible) this.#reject(id, {code, message})
+    return true
   }
 
   /** True when the receipt has left the outbox. */
   #settle(id: string, answer: ReceiptAnswer | undefined): boolean {
-    const {store, log} = this.#options
     if (answer === undefined || answer.status === 'retry') return false
     if (answer.status === 'rejected') {
-      const reason = {code: answer.code ?? 'rejected', message: answer.message ?? 'The coordinator gave no reason.'}
-      store.markRejected(id, reason)
-      log.warn({receipt: id, ...reason}, 'the coordinator rejected a receipt; it is kept aside')
+      this.#reject(id, {code: answer.code ?? 'rejected', message: answer.message ?? 'The coordinator gave no reason.'})
     } else {
-      store.markPaid(id)
+      this.#options.store.markPaid(id)
     }
     return true
+  }
+
+  #reject(id: string, reason: {readonly code: string; readonly message: string}): void {
+    this.#options.store.markRejected(id, reason)
+    this.#options.log.warn({receipt: id, ...reason}, 'the coordinator rejected a receipt; it is kept aside')
   }
 
   async #untilAdded(signal: AbortSignal): Promise<void> {

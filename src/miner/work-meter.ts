@@ -96,7 +96,7 @@ export class WorkMeter {
     account.windowsMs += signed.windowMs
   }
 
-  /** Forgets revisions that are leased no more. */
+  /** Forgets revisions whose windows are signed no more. */
   keepOnly(revisions: ReadonlySet<string>): void {
     for (const key of this.#accounts.keys()) {
       if (!revisions.has(key.slice(key.indexOf(' ') + 1))) this.#accounts.delete(key)

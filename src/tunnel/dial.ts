@@ -76,8 +76,8 @@ export interface KeepTunnelOptions extends Omit<ConnectTunnelOptions, 'session' 
   /** A new session stands; send `ready` first. */
   onSession(session: TunnelSession): void
   onMessage(message: GatewayMessage, session: TunnelSession): void
-  /** Why a session ended or could not be had; it is tried again after `retryMs`, or being waited for where that is 0. */
-  onLost(reason: CreoError, retryMs: number): void
+  /** Why a session ended or could not be had; it is tried again after `retryMs`, or being waited for where that is 0. `retryNow` ends the wait. */
+  onLost(reason: CreoError, retryMs: number, retryNow: () => void): void
 }
 
 /** Keeps one session to a gateway until the signal fires, waiting 0.1 s to 30 s longer after each failure. */
@@ -89,8 +89,9 @@ export async function keepTunnel(options: KeepTunnelOptions): Promise<void> {
     failures = failuresAfter(failures, lastedMs)
     if (signal.aborted) return
     const retryMs = Math.round(backoffMs(failures, Math.random()))
-    options.onLost(reason, retryMs)
-    await wait(retryMs, undefined, {signal}).catch(() => undefined)
+    const hurried = new AbortController()
+    options.onLost(reason, retryMs, () => hurried.abort())
+    await wait(retryMs, undefined, {signal: AbortSignal.any([signal, hurried.signal])}).catch(() => undefined)
   }
 }
 
@@ -101,7 +102,10 @@ async function runSession(options: KeepTunnelOptions): Promise<{readonly reason:
     session = await connectTunnel({
       ...options,
       session: randomToken(),
-      onHeld: () => options.onLost(new CreoError('unauthorized', 'The gateway does not know this node yet; it answers when it does.'), 0),
+      onHeld: () => {
+        const reason = new CreoError('unauthorized', 'The gateway does not know this node yet; it answers when it does.')
+        options.onLost(reason, 0, () => undefined)
+      },
       onMessage: (message) => {
         if (session === undefined) early.push(message)
         else options.onMessage(message, session)

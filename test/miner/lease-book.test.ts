@@ -1,4 +1,5 @@
-import {join} from 'node:path'
+import {mkdir} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
 import {expect, test} from 'vitest'
 import {z} from 'zod'
 import {type NodeTable, nodeTableSchema, type SignedTable} from '../../src/core/protocol/tables.ts'
@@ -29,6 +30,17 @@ test('a table is kept on disk, and a later process starts from it', async () => 
   const later = await LeaseBook.open(at)
   expect(later.version).toBe(4)
   expect(later.find('lea_9', 4999)?.revision.function).toBe('site')
+})
+
+test('a table that cannot be written is not taken, and taken when it comes again', async () => {
+  const at = await options()
+  const folder = join(dirname(at.path), 'later')
+  const book = await LeaseBook.open({...at, path: join(folder, 'table.json')})
+  await expect(book.accept(signed(4))).rejects.toMatchObject({code: 'ENOENT'})
+  expect([book.version, book.current(0)]).toEqual([-1, []])
+  await mkdir(folder)
+  expect(await book.accept(signed(4))).toBe('newer')
+  expect(book.version).toBe(4)
 })
 
 test('a lease holds until its end and not a moment longer', async () => {

@@ -1,7 +1,9 @@
 import {once} from 'node:events'
 import {PassThrough} from 'node:stream'
+import fc from 'fast-check'
 import {expect, test} from 'vitest'
 import {heartbeatSchema} from '../../src/core/protocol/api.ts'
+import {LineCutter} from '../../src/miner/line-cutter.ts'
 import {LogRing} from '../../src/miner/log-ring.ts'
 
 const line = (text: string) => ({revision: 'rev_7', instance: 'i-1', atMs: 1, line: text})
@@ -52,4 +54,46 @@ test('what a function prints is cut into lines, whatever its pieces', async () =
   output.write('o\r\nthree')
   output.end()
   await expect.poll(() => ring.batch().map((one) => one.line)).toEqual(['one', 'two', 'three'])
+})
+
+test('of a line without end the beginning is shown as soon as it is there, and the rest is dropped', async () => {
+  const ring = new LogRing()
+  const output = new PassThrough()
+  ring.follow(output, {revision: 'rev_7', instance: 'i-1', now: () => 5})
+  for (let piece = 0; piece < 40; piece += 1) output.write('x'.repeat(64 * 1024))
+  await expect.poll(() => ring.batch().map((one) => one.line)).toEqual(['x'.repeat(4096)])
+  output.write('\nafter it\n')
+  await expect.poll(() => ring.batch().map((one) => one.line)).toEqual(['x'.repeat(4096), 'after it'])
+})
+
+test('an instance that prints without end loses its own oldest lines, and no other instance loses any', () => {
+  const ring = new LogRing()
+  ring.add({...line('quiet'), instance: 'i-2'})
+  for (let number = 0; number < 1000; number += 1) ring.add(line(String(number).padEnd(4096)))
+  expect(ring.droppedLines).toBe(1000 - 64)
+  ring.sent(ring.batch().slice(0, 1))
+  expect(ring.batch()[0]?.line.trim()).toBe('936')
+})
+
+test.each([
+  ['in a character', 'a€€', ['a€']],
+  ['at a newline', 'abcde\nf', ['abcde', 'f']],
+  ['before a newline', 'abcdef\r\ng', ['abcde', 'g']],
+  ['after a return', 'abc\r\n\nd', ['abc', '', 'd']]
+])('a limit of five bytes that falls %s', (_where, text, lines) => {
+  const cutter = new LineCutter(5)
+  const whole = cutter.push(Buffer.from(text))
+  expect([...whole, ...cutter.end()]).toEqual(lines)
+})
+
+test('lines are the same whatever pieces their bytes come in', () => {
+  fc.assert(
+    fc.property(fc.string({unit: fc.constantFrom('a', '€', '\r', '\n')}), (text) => {
+      const bytes = Buffer.from(text)
+      const whole = new LineCutter(8)
+      const pieces = new LineCutter(8)
+      const single = [...bytes].flatMap((byte) => pieces.push(Buffer.from([byte])))
+      expect([...single, ...pieces.end()]).toEqual([...whole.push(bytes), ...whole.end()])
+    })
+  )
 })

@@ -60,6 +60,29 @@ test('one that must be tried later holds up no other, and one that is rejected i
   expect(store.leaseLines('lea_9')[0]?.attestedMinor).toBe(4)
 })
 
+test('one for which a whole batch is refused is found and kept aside, and all others are paid', async () => {
+  let posts = 0
+  const {store, outbox} = await outboxWith(250, async (receipts) => {
+    posts += 1
+    if (receipts.some((one) => idOf(one) === 'w17')) throw new CreoError('invalid_input', 'receipts.16: is not right.')
+    return receipts.map((one) => ({id: idOf(one), status: 'paid'}))
+  })
+  expect(await outbox.flush(signal)).toBe('empty')
+  expect([store.pendingCount(), posts]).toEqual([0, 17])
+  expect(store.rejected(10)).toEqual([{id: 'w17', code: 'invalid_input', message: 'receipts.16: is not right.'}])
+  expect(store.earnings()).toEqual([{incentive: 'colibris/LEAF', paidMinor: 498, pendingMinor: 0}])
+})
+
+test('a coordinator that can read no receipt at all is waited for, and none is given up', async () => {
+  let posts = 0
+  const {store, outbox} = await outboxWith(130, async () => {
+    posts += 1
+    throw new CreoError('invalid_input', 'no')
+  })
+  expect(await outbox.flush(signal)).toBe('waiting')
+  expect([store.pendingCount(), store.rejected(10), posts]).toEqual([130, [], 199])
+})
+
 test('while the coordinator is gone receipts wait, and they go out when it is back, with those that came meanwhile', async () => {
   const back = Promise.withResolvers<void>()
   let isBack = false

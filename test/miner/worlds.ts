@@ -7,6 +7,7 @@ import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import type {RevisionEntry} from '../../src/core/protocol/tables.ts'
 import {gatewayIdOf, generateKeyPair, type KeyPair, nodeIdOf} from '../../src/identity/keys.ts'
 import {signProposal} from '../../src/identity/receipts.ts'
+import type {ContainerRuntime} from '../../src/runtime/port.ts'
 import {createLog} from '../../src/telemetry/log.ts'
 import {LEASE} from './lease.ts'
 
@@ -19,6 +20,20 @@ export async function temporaryDirectory(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'creo-'))
   onTestFinished(() => rm(path, {recursive: true, force: true}))
   return path
+}
+
+/** A runtime that does some things otherwise. */
+export function changedRuntime(runtime: ContainerRuntime, changes: Partial<ContainerRuntime>): ContainerRuntime {
+  return {
+    name: runtime.name,
+    probe: (signal) => runtime.probe(signal),
+    prepare: (image, signal) => runtime.prepare(image, signal),
+    start: (spec, signal) => runtime.start(spec, signal),
+    list: (signal) => runtime.list(signal),
+    prune: (keep, signal) => runtime.prune(keep, signal),
+    close: () => runtime.close(),
+    ...changes
+  }
 }
 
 export function spec(changes: Partial<RevisionSpec> = {}): RevisionSpec {

@@ -1,0 +1,88 @@
+import {join} from 'node:path'
+import {expect, test} from 'vitest'
+import {Instances, type InstancesOptions} from '../../src/miner/instances.ts'
+import {LogRing} from '../../src/miner/log-ring.ts'
+import {WorkMeter} from '../../src/miner/work-meter.ts'
+import {createMemoryRuntime} from '../../src/runtime/memory-runtime.ts'
+import type {ContainerRuntime} from '../../src/runtime/port.ts'
+import {changedRuntime, MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
+
+const DIGEST = `sha256:${'7'.repeat(64)}`
+const ORIGIN = {instance: 'i-1', gateway: 'gw_1', lease: 'lea_9', revision: 'rev_7'}
+const signal = new AbortController().signal
+
+interface World {
+  readonly runtime: ContainerRuntime
+  readonly instances: Instances
+  readonly ended: string[]
+  /** Resolves when the runtime has been asked to start something. */
+  readonly asked: Promise<AbortSignal>
+  /** Lets the runtime do what it was asked. */
+  readonly release: () => void
+  /** Instance time measured in the next second. */
+  measured(): number
+}
+
+/** A runtime whose start takes until it is released, and which does not notice that it was called off. */
+async function slowWorld(changes: Partial<InstancesOptions> = {}): Promise<World> {
+  const directory = await temporaryDirectory()
+  const images = new Map([[DIGEST, () => (_request: unknown, response: {end(): void}) => response.end()]])
+  const runtime = createMemoryRuntime({directory, images})
+  await runtime.prepare({layoutDirectory: directory, manifestDigest: DIGEST}, signal)
+  const asked = Promise.withResolvers<AbortSignal>()
+  const gate = Promise.withResolvers<void>()
+  const slow = changedRuntime(runtime, {
+    start: async (spec, calledOff) => {
+      asked.resolve(calledOff)
+      await gate.promise
+      return await runtime.start(spec, signal)
+    }
+  })
+  let clockMs = 0
+  const meter = new WorkMeter(() => clockMs)
+  const ended: string[] = []
+  const instances = new Instances({
+    runtime: slow,
+    meter,
+    logs: new LogRing(),
+    limits: () => ({memoryBytes: 256 * MIB, cpuMillis: 1000}),
+    onBytes: () => undefined,
+    openEgress: () => Promise.reject(new Error('nothing goes out')),
+    egressDirectory: join(directory, 'e'),
+    now: Date.now,
+    log: quietLog,
+    onEnded: ({instance}) => ended.push(instance),
+    signal,
+    ...changes
+  })
+  const measured = (): number => {
+    clockMs += 1000
+    return meter.measured(ORIGIN.gateway, ORIGIN.revision).mibMs
+  }
+  return {runtime, instances, ended, asked: asked.promise, release: gate.resolve, measured}
+}
+
+test.each([
+  ['its gateway stops it', (instances: Instances) => instances.stop('i-1', 100)],
+  ['the node drains', (instances: Instances) => instances.endAll(100)]
+])('an instance whose start is under way when %s is called off, and what came of it is stopped and not measured', async (_when, stop) => {
+  const {runtime, instances, ended, asked, release, measured} = await slowWorld()
+  const started = instances.start(ORIGIN, revisionEntry(DIGEST), DIGEST)
+  const calledOff = await asked
+  const stopped = stop(instances)
+  expect([calledOff.aborted, instances.count]).toEqual([true, 1])
+  release()
+  await stopped
+  expect([await runtime.list(signal), instances.count]).toEqual([[], 0])
+  expect(await started).toMatchObject({status: 'failed', code: 'stopped'})
+  expect([measured(), ended]).toEqual([0, []])
+})
+
+test('an instance that was started is measured until it is stopped, and its end is said when the node ends it', async () => {
+  const {runtime, instances, ended, release, measured} = await slowWorld()
+  release()
+  expect(await instances.start(ORIGIN, revisionEntry(DIGEST), DIGEST)).toEqual({status: 'started'})
+  expect(measured()).toBe(64_000)
+  await instances.end('i-1', 100)
+  expect([await runtime.list(signal), measured(), ended]).toEqual([[], 64_000, ['i-1']])
+})

@@ -1,0 +1,113 @@
+import {mkdir} from 'node:fs/promises'
+import {join} from 'node:path'
+import Database from 'better-sqlite3'
+import {expect, onTestFinished, test} from 'vitest'
+import {CreoError} from '../../src/core/errors.ts'
+import {prepared, signal, stalledRegistry, started, TERMS, world} from './miner-world.ts'
+import {changedRuntime, MIB} from './worlds.ts'
+
+test('draining calls off a start that waits for its image', async () => {
+  const w = await world()
+  const absent = `sha256:${'5'.repeat(64)}`
+  const table = w.table()
+  w.coordinator.setTable({...table, revisions: table.revisions.map((revision) => ({...revision, imageDigest: absent}))})
+  const registry = await stalledRegistry()
+  const miner = await w.miner({coordinatorUrl: registry.url})
+  const link = await w.gateway.link(w.node)
+  link.send({type: 'start', instance: 'i-1', revision: 'rev_7', lease: 'lea_9'})
+  link.send({type: 'start', instance: 'i-2', revision: 'rev_7', lease: 'lea_8'})
+  expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-2', code: 'expired'})
+  const drained = miner.drain()
+  expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-1', code: 'draining'})
+  expect(await drained).toMatchObject({containersStopped: 0})
+})
+
+test('a lease that is taken away while its image is fetched starts nothing', async () => {
+  const w = await world()
+  const fetching = Promise.withResolvers<void>()
+  const fetched = Promise.withResolvers<void>()
+  const runtime = changedRuntime(w.runtime, {
+    prepare: async (image, ended) => {
+      fetching.resolve()
+      await fetched.promise
+      await w.runtime.prepare(image, ended)
+    }
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner({runtime})
+  const link = await w.gateway.link(w.node)
+  link.send({type: 'start', instance: 'i-1', revision: 'rev_7', lease: 'lea_9'})
+  link.send({type: 'start', instance: 'i-2', revision: 'rev_7', lease: 'lea_8'})
+  expect(await w.gateway.next('start_failed')).toMatchObject({instance: 'i-2'})
+  await fetching.promise
+  w.coordinator.setTable(w.table({leases: []}))
+  await expect.poll(() => miner.status.leases).toEqual([])
+  fetched.resolve()
+  expect(await w.gateway.next('started', 'start_failed')).toMatchObject({type: 'start_failed', instance: 'i-1', code: 'expired'})
+  expect(await w.runtime.list(signal)).toEqual([])
+  await miner.drain()
+})
+
+test('a store that fails ends the miner with its reason, and the tunnel is not dialled anew', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  const link = await w.gateway.link(w.node)
+  const disk = new Database(join(w.directory, 'm', 'miner.sqlite'))
+  onTestFinished(() => void disk.close())
+  disk.exec('ALTER TABLE receipts RENAME TO receipts_elsewhere')
+  link.send(w.gateway.propose(w.nodeKey, {mibMs: 1}))
+  expect(await miner.crashed).toMatchObject({code: 'SQLITE_ERROR'})
+  expect(await w.gateway.link(w.node)).toBe(link)
+  disk.exec('ALTER TABLE receipts_elsewhere RENAME TO receipts')
+  await miner.drain()
+})
+
+test('a status that cannot be written does not keep the miner from working', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  await mkdir(join(w.directory, 'm', 'status.json'))
+  const miner = await w.miner()
+  expect(await started(w)).toMatchObject({type: 'started'})
+  await miner.drain()
+})
+
+test('what an earlier process left and cannot be removed does not keep the miner from starting, and is removed later', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const first = await w.miner()
+  await started(w)
+  await first.drain()
+  const {manifestDigest} = await prepared(w)
+  const limits = {memoryBytes: 64 * MIB, cpuMillis: 100, pidsMax: 10, scratchBytes: MIB, logBytes: MIB}
+  const left = {imageDigest: manifestDigest, argv: [], env: {}, port: 8080, limits, labels: {}}
+  const stuck = await w.runtime.start({...left, id: 'stuck'}, signal)
+  await w.runtime.start({...left, id: 'loose'}, signal)
+  const stop = stuck.stop.bind(stuck)
+  let attempts = 0
+  stuck.stop = async (options, ended) => {
+    attempts += 1
+    if (attempts === 1) throw new CreoError('timeout', 'The runtime does not answer.')
+    await stop(options, ended)
+  }
+  const second = await w.miner()
+  expect((await w.runtime.list(signal)).map(({id}) => id)).toEqual(['stuck'])
+  expect(second.status.instances).toEqual([])
+  await expect.poll(() => w.runtime.list(signal), {timeout: 10_000}).toEqual([])
+  await second.drain()
+})
+
+test('an instance of an earlier process for which there is no room any more is removed', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table())
+  const first = await w.miner()
+  await started(w)
+  await first.drain()
+  const {manifestDigest} = await prepared(w)
+  const limits = {memoryBytes: 64 * MIB, cpuMillis: 100, pidsMax: 10, scratchBytes: MIB, logBytes: MIB}
+  const labels = {gateway: w.gateway.id, revision: 'rev_7', lease: 'lea_9'}
+  await w.runtime.start({imageDigest: manifestDigest, argv: [], env: {}, port: 8080, limits, labels, id: 'left'}, signal)
+  const second = await w.miner({terms: {...TERMS, memoryBytes: 32 * MIB}})
+  expect(await w.runtime.list(signal)).toEqual([])
+  await second.drain()
+})
