@@ -105,6 +105,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#bytesOut += chunk.length
     if (first && chunk.length <= HELD_BYTES_MAX) {
       this.#held = chunk
+      queueMicrotask(this.#flush)
       return
     }
     this.#flush()
@@ -150,8 +151,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #flush = (): void => {
     const {response} = this.#asked
     if (response.writableEnded || response.destroyed) return
-    if (this.#held === undefined) response.flushHeaders()
-    else response.write(this.#held)
+    if (this.#held !== undefined) response.write(this.#held)
+    else if (this.#bytesOut === 0) response.flushHeaders()
     this.#held = undefined
   }
 
