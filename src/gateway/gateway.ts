@@ -192,11 +192,16 @@ class RunningGateway implements Gateway {
     for (const timer of this.#timers) clearInterval(timer)
     await this.#public?.close()
     await this.#fleet.close()
-    await this.#closeWindow()
-    await this.#untilSigned()
-    this.#tunnel.close()
-    await this.#admin?.close()
-    await this.#following
+    try {
+      await this.#closeWindow()
+      await this.#untilSigned()
+    } finally {
+      // Also when the disk is full: a process that cannot count must end.
+      this.#tunnel.close()
+      await this.#admin?.close()
+    }
+    // Its failure went to `onFatal` already.
+    await this.#following.catch(() => undefined)
     await this.#meter.save()
   }
 

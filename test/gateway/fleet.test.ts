@@ -1,4 +1,6 @@
+import {mkdir, rm} from 'node:fs/promises'
 import type {IncomingMessage, ServerResponse} from 'node:http'
+import {join} from 'node:path'
 import {afterEach, describe, expect, it} from 'vitest'
 import {SCALE_SETTINGS} from '../../src/core/autoscaling.ts'
 import {openProposal} from '../../src/identity/receipts.ts'
@@ -240,6 +242,19 @@ describe('a gateway', () => {
     const metrics = (await admin('/.creo/metrics')).text
     expect(metrics).toContain('creo_gateway_requests_total{function="acme/shop/site",class="2xx"} 1')
     expect(metrics).toContain('creo_gateway_cold_start_seconds_count{function="acme/shop/site"} 1')
+  })
+
+  it('closes its listeners also when it can no longer write down what it counted', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({serve: hello})
+    await world.ask('/')
+    const {tunnelUrl} = world.gateway
+    await rm(join(world.directory, 'meter'), {recursive: true})
+    await expect(world.gateway.close()).rejects.toThrow('ENOENT')
+    await expect(fetch(`${tunnelUrl}/.creo/healthz`)).rejects.toThrow()
+    await mkdir(join(world.directory, 'meter', 'proposals'), {recursive: true})
+    await world.restart()
+    world.fatal.splice(0)
   })
 
   it('cuts off a miner whose node is no longer in the table', async () => {
