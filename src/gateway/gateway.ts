@@ -11,6 +11,7 @@ import {createTunnelServer, type TunnelServer} from '../tunnel/accept.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {selfSignedCertificate} from '../tunnel/self-signed.ts'
 import {createAdminServer, type GatewayStatus} from './admin-server.ts'
+import {everyUnlessBusy} from './every.ts'
 import {Fleet} from './fleet.ts'
 import {LeaseBudgets} from './lease-budgets.ts'
 import {type Listening, listenOn} from './listen.ts'
@@ -154,8 +155,8 @@ class RunningGateway implements Gateway {
       await this.close()
       throw error
     }
-    this.#timers.push(setInterval(() => this.#guard(this.#save()), SAVE_MS))
-    this.#timers.push(setInterval(() => this.#guard(this.#closeWindow()), windowMs ?? WINDOW_MS))
+    this.#timers.push(everyUnlessBusy(SAVE_MS, () => this.#save(), this.#options.onFatal))
+    this.#timers.push(everyUnlessBusy(windowMs ?? WINDOW_MS, () => this.#closeWindow(), this.#options.onFatal))
     this.#following = this.#routes.follow(source, this.#stop.signal)
     this.#guard(this.#following)
   }
