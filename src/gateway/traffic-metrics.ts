@@ -70,6 +70,8 @@ export class TrafficMetrics {
       for (const [statusClass, count] of byClass) this.#requests.add(count, {function: functionName, class: statusClass})
       byClass.clear()
     }
+    this.#instances.clear()
+    this.#queue.clear()
     for (const pool of now.pools) {
       this.#instances.set(pool.instances.size, {revision: pool.entry.id})
       this.#queue.set(pool.waiting, {revision: pool.entry.id})
