@@ -1,8 +1,9 @@
 import {mkdir, rm} from 'node:fs/promises'
 import type {IncomingMessage, ServerResponse} from 'node:http'
 import {join} from 'node:path'
-import {afterEach, describe, expect, it} from 'vitest'
+import {afterEach, describe, expect, it, vi} from 'vitest'
 import {SCALE_SETTINGS} from '../../src/core/autoscaling.ts'
+import {LeaseBudgets} from '../../src/gateway/lease-budgets.ts'
 import {openProposal} from '../../src/identity/receipts.ts'
 import {type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
 
@@ -116,6 +117,25 @@ describe('instances', () => {
     world.table.apps[0]!.functions[0]!.revision = 'rev_9'
     world.publish()
     expect((await world.ask('/')).headers['x-revision']).toBe('rev_1')
+  })
+
+  it('of the old revision serve without a search for a place for the new one at each request', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({serve: hello})
+    await world.ask('/')
+    const [site] = world.table.revisions
+    const [lease] = world.table.leases
+    world.table.revisions.push({...site!, id: 'rev_9'})
+    world.table.apps[0]!.functions[0]!.revision = 'rev_9'
+    // Its only node is not connected.
+    world.table.leases.push({...lease!, id: 'lea_9', revision: 'rev_9', node: `node_${'9'.repeat(32)}`})
+    world.publish()
+    await expect.poll(() => world.gateway.status().revisions.map(({revision}) => revision)).toContain('rev_9')
+    const searched = vi.spyOn(LeaseBudgets.prototype, 'isEmpty')
+    const answers = await Promise.all(Array.from({length: 20}, () => world.ask('/')))
+    expect(answers.map(({headers}) => headers['x-revision'])).toEqual(new Array(20).fill('rev_1'))
+    expect(searched.mock.calls.filter(([id]) => id === 'lea_9').length).toBeLessThan(10)
+    searched.mockRestore()
   })
 
   it('under a lease that was followed by another serve until one under the new lease is warm', async () => {
