@@ -5,6 +5,7 @@ import {loadOrCreateKeyFile} from '../identity/keys.ts'
 import {createLog} from '../telemetry/log.ts'
 import {createGateway} from './gateway.ts'
 import {parseListen} from './listen.ts'
+import {keepClockMended} from './network-clock.ts'
 import {pinNetwork} from './network-file.ts'
 
 /** Short enough that a developer sees pay while he looks. */
@@ -39,6 +40,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   const tunnelListen = parseListen(options.tunnel)
   const log = createLog({role: 'gateway', env: options.env})
   const directory = await openDataDirectory(options.data)
+  const stopped = new AbortController()
   const failed = Promise.withResolvers<never>()
   // It may reject before anybody waits for it, when the start itself fails.
   failed.promise.catch(() => undefined)
@@ -49,6 +51,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       return {networkId, coordinatorKey, network: genesis.network}
     })
     const client = createClient({coordinatorUrl, networkId, coordinatorKey: pinned.coordinatorKey, now: Date.now, signal})
+    await keepClockMended({mend: (stop) => client.mendClock(stop), log, signal: AbortSignal.any([signal, stopped.signal])})
     const windowMs = options.windowMs ?? (pinned.network === 'development' ? DEVELOPMENT_WINDOW_MS : undefined)
     const gateway = await createGateway({
       dataDirectory: directory.path,
@@ -74,6 +77,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       await client.close()
     }
   } finally {
+    stopped.abort()
     await directory.close()
   }
 }
