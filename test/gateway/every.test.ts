@@ -6,7 +6,11 @@ afterEach(() => void vi.useRealTimers())
 
 it('work that takes longer than its turn is not started again until it is done', async () => {
   const ends: (() => void)[] = []
-  const timer = everyUnlessBusy(1000, () => new Promise<void>((resolve) => ends.push(resolve)), expect.unreachable)
+  const timer = everyUnlessBusy(
+    1000,
+    () => new Promise<void>((resolve) => ends.push(resolve)),
+    () => expect.unreachable()
+  )
   await vi.advanceTimersByTimeAsync(3500)
   expect(ends).toHaveLength(1)
   ends[0]?.()

@@ -52,7 +52,7 @@ describe('a request that comes to nothing', () => {
     const {promise: judged, resolve: hasJudged} = Promise.withResolvers<void>()
     const poolOf = (id: string): RevisionPool => {
       const entry = {...world.table.revisions[0]!, id}
-      return new RevisionPool({entry, random: Math.random, monotonicMs: () => performance.now(), onWaiting: isWaiting})
+      return new RevisionPool({entry, random: Math.random, monotonicMs: () => performance.now(), onWaiting: () => isWaiting()})
     }
     const [old, newer] = [poolOf('rev_1'), poolOf('rev_9')]
     const asked = vi.fn(() => old)
