@@ -146,6 +146,7 @@ class RunningGateway implements Gateway {
         tunnel: this.#tunnel,
         ...(!isLoopback(tunnelListen.host) && {tls: selfSignedCertificate(key, this.id)}),
         status: () => this.status(),
+        standing: () => this.#standing(),
         metrics: () => this.#metricsText()
       })
       this.#admin = await listenOn(admin, tunnelListen)
@@ -165,8 +166,7 @@ class RunningGateway implements Gateway {
     const pools = [...this.#fleet.pools]
     return {
       id: this.id,
-      admitted: this.#routing !== undefined,
-      tableVersion: this.#routes.version,
+      ...this.#standing(),
       requests: this.#metrics.requestsInAll,
       unsignedReceipts: this.#meter.pendingCount,
       revisions: pools.map((pool) => ({
@@ -186,6 +186,10 @@ class RunningGateway implements Gateway {
         dataConnections: link.openDataSockets
       }))
     }
+  }
+
+  #standing(): Pick<GatewayStatus, 'admitted' | 'tableVersion'> {
+    return {admitted: this.#routing !== undefined, tableVersion: this.#routes.version}
   }
 
   async close(): Promise<void> {
