@@ -69,6 +69,11 @@ export class Client extends Reads {
     return this.nowMs()
   }
 
+  /** Compares our clock with the coordinator's again, and answers by how many ms it moved. @throws {CreoError} `bad_signature` */
+  mendClock(signal?: AbortSignal): Promise<number> {
+    return this.#connection.mendClock(signal)
+  }
+
   network(signal?: AbortSignal): Promise<z.output<typeof networkViewSchema>> {
     return this.#connection.ask(networkViewSchema, {path: '/v1/network', signal})
   }

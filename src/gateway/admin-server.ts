@@ -36,11 +36,13 @@ export interface AdminServerOptions {
   /** Certificate and private key; left out on loopback, where nobody listens in. */
   readonly tls?: {readonly cert: string; readonly key: string}
   status(): GatewayStatus
+  /** The part of the status that a probe asks for every few seconds. */
+  standing(): Pick<GatewayStatus, 'admitted' | 'tableVersion'>
   /** Prometheus text. */
   metrics(): string
 }
 
-/** The listener that miners dial; it also tells the operator how the gateway does. */
+/** The listener that miners dial; it also tells the operator, and whoever else can reach it, how the gateway does. */
 export function createAdminServer(options: AdminServerOptions): Server {
   const limits = {maxHeaderSize: HEADERS_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS, noDelay: true}
   const {tls} = options
@@ -51,12 +53,12 @@ export function createAdminServer(options: AdminServerOptions): Server {
   return server
 }
 
-function answer({status, metrics}: AdminServerOptions, request: IncomingMessage, response: ServerResponse): void {
+function answer({status, standing, metrics}: AdminServerOptions, request: IncomingMessage, response: ServerResponse): void {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     answerError(response, new CreoError('invalid_input', 'Only GET is answered here.'))
   } else if (request.url === '/.creo/healthz') answerJson(response, 200, {ok: true})
   else if (request.url === '/.creo/readyz') {
-    const {admitted, tableVersion} = status()
+    const {admitted, tableVersion} = standing()
     answerJson(response, admitted ? 200 : 503, {ready: admitted, reason: admitted ? null : notReady(tableVersion)})
   } else if (request.url === '/.creo/status') answerJson(response, 200, status())
   else if (request.url === '/.creo/metrics') {

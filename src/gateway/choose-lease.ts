@@ -24,3 +24,10 @@ export function chooseLease(candidates: readonly LeaseCandidate[], nowMs: number
     .sort((a, b) => a.instancesHere - b.instancesHere || a.instancesInAll - b.instancesInAll)
   return best === undefined ? {refused: 'no_instance'} : {lease: best.lease}
 }
+
+/** How many instances there are on each node. */
+export function countByNode(instances: Iterable<{readonly node: string}>): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const {node} of instances) counts.set(node, (counts.get(node) ?? 0) + 1)
+  return counts
+}

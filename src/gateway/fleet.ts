@@ -5,10 +5,11 @@ import type {LeaseEntry, RevisionEntry, RoutesTable} from '../core/protocol/tabl
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
-import {chooseLease, type LeaseCandidate} from './choose-lease.ts'
+import {chooseLease, countByNode, type LeaseCandidate} from './choose-lease.ts'
 import type {Verdict} from './ejections.ts'
 import {Instance} from './instance.ts'
 import type {LeaseBudgets} from './lease-budgets.ts'
+import {LeaseIndex} from './lease-index.ts'
 import type {Work, WorkOf} from './meter.ts'
 import {noInstance, RevisionPool} from './revision-pool.ts'
 import {type Start, Starts} from './starts.ts'
@@ -47,6 +48,7 @@ export class Fleet {
   readonly #serving = new Map<string, string>()
   #current = new Set<string>()
   #table: RoutesTable | undefined
+  #leases = new LeaseIndex([])
   readonly #ticker: NodeJS.Timeout
   #retry: NodeJS.Timeout | undefined
 
@@ -63,6 +65,7 @@ export class Fleet {
 
   update(table: RoutesTable): void {
     this.#table = table
+    this.#leases = new LeaseIndex(table.leases)
     this.#current = new Set(table.apps.flatMap((app) => app.functions.map((entry) => entry.revision)))
     for (const entry of table.revisions) {
       const pool = this.#pools.get(entry.id)
@@ -74,7 +77,8 @@ export class Fleet {
   }
 
   /**
-   * Where requests for a function go: to its current revision, or to the one before until an instance of the current one is warm.
+   * Where requests for a function go: to its current revision, or to the one before until an instance of the current one is warm,
+   * which `tick` sees to.
    */
   poolFor(functionKey: string, revision: string): RevisionPool | undefined {
     const current = this.#pools.get(revision)
@@ -85,7 +89,6 @@ export class Fleet {
       this.#serving.set(functionKey, revision)
       return current
     }
-    if (current.starting === 0) this.#startOne(current)
     return old
   }
 
@@ -136,9 +139,8 @@ export class Fleet {
   endUnleased(): void {
     const nowMs = this.#options.now()
     const standing = (lease: LeaseEntry): boolean => lease.endsAtMs > nowMs && !this.#options.budgets.isEmpty(lease.id)
-    const leases = this.#table?.leases ?? []
     for (const instance of this.#instances.values()) {
-      const listed = leases.find((lease) => lease.id === instance.lease.id)
+      const listed = this.#leases.find(instance.lease.id)
       const pool = this.#pools.get(instance.revision.id)
       const goesOn = listed === undefined ? standing(instance.lease) && this.#awaitsSuccessor(instance, pool, standing) : standing(listed)
       if (!goesOn) this.#drain(instance)
@@ -147,11 +149,9 @@ export class Fleet {
 
   /** A lease that a newer one of its revision has followed is served by until an instance under the newer one is warm. */
   #awaitsSuccessor(instance: Instance, pool: RevisionPool | undefined, standing: (lease: LeaseEntry) => boolean): boolean {
-    const successors = new Set(
-      this.#table?.leases.filter((lease) => lease.revision === instance.revision.id && standing(lease)).map(({id}) => id)
-    )
-    if (pool === undefined || successors.size === 0) return false
-    if ([...pool.instances].some((other) => !other.draining && successors.has(other.lease.id))) return false
+    const successors = this.#leases.of(instance.revision.id).filter(standing)
+    if (pool === undefined || successors.length === 0) return false
+    if ([...pool.instances].some((other) => !other.draining && successors.some(({id}) => id === other.lease.id))) return false
     if (pool.starting === 0) this.#startOne(pool)
     return true
   }
@@ -215,17 +215,17 @@ export class Fleet {
   }
 
   #candidates(pool: RevisionPool): LeaseCandidate[] {
-    const leases = this.#table?.leases.filter((lease) => lease.revision === pool.entry.id) ?? []
-    const all = [...this.#instances.values()]
-    return leases.map((lease) => {
+    const here = countByNode(pool.instances)
+    const inAll = countByNode(this.#instances.values())
+    return this.#leases.of(pool.entry.id).map((lease) => {
       const link = this.#options.links.get(lease.node)
       return {
         lease,
         connected: link !== undefined,
         avoided: (link !== undefined && this.#draining.has(link)) || this.#starts.isCooling(pool.entry.id, lease.node),
         budgetEmpty: this.#options.budgets.isEmpty(lease.id),
-        instancesHere: all.filter((instance) => instance.node === lease.node && instance.revision.id === pool.entry.id).length,
-        instancesInAll: all.filter((instance) => instance.node === lease.node).length + this.#starts.countOn(lease.node)
+        instancesHere: here.get(lease.node) ?? 0,
+        instancesInAll: (inAll.get(lease.node) ?? 0) + this.#starts.countOn(lease.node)
       }
     })
   }
@@ -249,7 +249,7 @@ export class Fleet {
 
   /** An instance that ran before this session: used when its lease still stands, else stopped. */
   #adopt(link: MinerLink, found: {readonly instance: string; readonly revision: string; readonly lease: string}): void {
-    const lease = this.#table?.leases.find((entry) => entry.id === found.lease && entry.node === link.node)
+    const lease = this.#leases.find(found.lease)
     const pool = this.#pools.get(found.revision)
     const known = this.#instances.get(found.instance)
     if (known?.link === link) return
@@ -257,7 +257,7 @@ export class Fleet {
       this.#forget(known)
       known.leave()
     }
-    if (lease === undefined || pool === undefined || lease.revision !== found.revision) {
+    if (lease === undefined || pool === undefined || lease.node !== link.node || lease.revision !== found.revision) {
       link.send({type: 'stop', instance: found.instance, graceMs: STOP_GRACE_MS})
       return
     }

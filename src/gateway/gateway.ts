@@ -12,6 +12,7 @@ import {createTunnelServer, type TunnelServer} from '../tunnel/accept.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {selfSignedCertificate} from '../tunnel/self-signed.ts'
 import {createAdminServer, type GatewayStatus} from './admin-server.ts'
+import {everyUnlessBusy} from './every.ts'
 import {Fleet} from './fleet.ts'
 import {LeaseBudgets} from './lease-budgets.ts'
 import {type Listening, listenOn} from './listen.ts'
@@ -157,6 +158,7 @@ class RunningGateway implements Gateway {
         tunnel: this.#tunnel,
         ...(!isLoopback(tunnelListen.host) && {tls: selfSignedCertificate(key, this.id)}),
         status: () => this.status(),
+        standing: () => this.#standing(),
         metrics: () => this.#metricsText()
       })
       this.#admin = await listenOn(admin, tunnelListen)
@@ -165,8 +167,8 @@ class RunningGateway implements Gateway {
       await this.close()
       throw error
     }
-    this.#timers.push(setInterval(() => this.#guard(this.#save()), SAVE_MS))
-    this.#timers.push(setInterval(() => this.#guard(this.#closeWindow()), windowMs ?? WINDOW_MS))
+    this.#timers.push(everyUnlessBusy(SAVE_MS, () => this.#save(), this.#options.onFatal))
+    this.#timers.push(everyUnlessBusy(windowMs ?? WINDOW_MS, () => this.#closeWindow(), this.#options.onFatal))
     this.#following = this.#routes.follow(source, this.#stop.signal)
     this.#guard(this.#following)
   }
@@ -175,8 +177,7 @@ class RunningGateway implements Gateway {
     const pools = [...this.#fleet.pools]
     return {
       id: this.id,
-      admitted: this.#routing !== undefined,
-      tableVersion: this.#routes.version,
+      ...this.#standing(),
       requests: this.#metrics.requestsInAll,
       unsignedReceipts: this.#meter.pendingCount,
       revisions: pools.map((pool) => ({
@@ -198,6 +199,10 @@ class RunningGateway implements Gateway {
     }
   }
 
+  #standing(): Pick<GatewayStatus, 'admitted' | 'tableVersion'> {
+    return {admitted: this.#routing !== undefined, tableVersion: this.#routes.version}
+  }
+
   useSettings(settings: GatewaySettings): void {
     if ((settings.tls === undefined) !== (this.#settings.tls === undefined)) {
       throw new CreoError('conflict', 'TLS begins or ends only when the gateway is started anew.', {hint: 'Restart it.'})
@@ -211,11 +216,16 @@ class RunningGateway implements Gateway {
     for (const timer of this.#timers) clearInterval(timer)
     await this.#public?.close()
     this.#fleet.close()
-    await this.#closeWindow()
-    await this.#untilSigned()
-    this.#tunnel.close()
-    await this.#admin?.close()
-    await this.#following
+    try {
+      await this.#closeWindow()
+      await this.#untilSigned()
+    } finally {
+      // Also when the disk is full: a process that cannot count must end.
+      this.#tunnel.close()
+      await this.#admin?.close()
+    }
+    // Its failure went to `onFatal` already.
+    await this.#following.catch(() => undefined)
     await this.#meter.save()
   }
 

@@ -1,6 +1,6 @@
 import {once} from 'node:events'
 import type {Server} from 'node:http'
-import type {AddressInfo} from 'node:net'
+import type {AddressInfo, Socket} from 'node:net'
 import {Server as TlsServer} from 'node:tls'
 import {CreoError} from '../core/errors.ts'
 
@@ -18,8 +18,13 @@ export interface Listening {
 }
 
 /** @throws {CreoError} `port_taken`, `invalid_input` for an address that this machine does not have. */
-export async function listenOn(server: Server, address: {readonly host: string; readonly port: number}): Promise<Listening> {
+export async function listenOn(
+  server: Server,
+  address: {readonly host: string; readonly port: number},
+  {closeMaxMs = CLOSE_MAX_MS}: {readonly closeMaxMs?: number} = {}
+): Promise<Listening> {
   const {host, port} = address
+  const sockets = openSockets(server)
   server.listen({host, port})
   try {
     await once(server, 'listening')
@@ -45,11 +50,23 @@ export async function listenOn(server: Server, address: {readonly host: string; 
       const closed = once(server, 'close')
       server.close()
       server.closeIdleConnections()
-      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MAX_MS)
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, closeMaxMs)
       await closed
       clearTimeout(timer)
     }
   }
+}
+
+/** All connections, also those that were upgraded: the server itself forgets these. */
+function openSockets(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return sockets
 }
 
 /** "127.0.0.1:7801" or "[::1]:7801". @throws {CreoError} `usage` */

@@ -9,6 +9,11 @@ import {type Counter, type MeterFiles, type OpenWindow, readMeterFiles} from './
 const WINDOW_MAX_MS = 3_600_000
 /** Proposals that wait for a miner's signature. The oldest is dropped beyond this: its work stays unpaid. */
 const PENDING_MAX = 100_000
+/**
+ * Proposals of a window that ended so long ago are dropped. A lease lasts for seven days, and its node forgets it two days after its
+ * end: from then on nobody would sign.
+ */
+export const PROPOSAL_MEMORY_MS = 9 * 24 * 3_600_000
 
 /** Whose work it is. */
 export interface WorkOf {
@@ -36,6 +41,7 @@ export interface MeterOptions {
 interface Pending extends PendingProposal {
   /** Window whose file it is kept in. */
   readonly file: number
+  readonly windowEndMs: number
 }
 
 /**
@@ -46,7 +52,10 @@ export class Meter {
   readonly #options: MeterOptions
   readonly #files: MeterFiles
   readonly #gateway: string
+  /** Oldest window first. */
   readonly #pending = new Map<string, Pending>()
+  /** How many of a file's proposals are pending. */
+  readonly #pendingInFile = new Map<number, number>()
   readonly #onSettled = new Set<() => void>()
   readonly #totals: Map<string, number>
   #counters = new Map<string, Counter>()
@@ -80,7 +89,9 @@ export class Meter {
       meter.#counters = new Map(open.counters.map((counter) => [keyOf(counter), counter]))
       await meter.#close(open.startMs, open.durationMs)
     }
+    // The next number is on disk before a file that shows the last one may go.
     await files.saveOpen(meter.#openWindow())
+    await meter.#forgetOldest()
     return meter
   }
 
@@ -114,7 +125,11 @@ export class Meter {
 
   /** Ends the window and answers the new proposals, which are on disk by then. */
   closeWindow(): Promise<readonly PendingProposal[]> {
-    return this.#serially(() => this.#close(this.#startMs, this.#elapsedMs()))
+    return this.#serially(async () => {
+      const proposed = await this.#close(this.#startMs, this.#elapsedMs())
+      await this.#forgetOldest()
+      return proposed
+    })
   }
 
   /** What a node has not signed yet, oldest first. */
@@ -131,10 +146,9 @@ export class Meter {
     return this.#serially(async () => {
       const pending = this.#pending.get(sha256)
       if (pending?.node !== node) return false
-      this.#pending.delete(sha256)
+      const dropped = this.#drop(pending)
       for (const done of [...this.#onSettled]) done()
-      const left = [...this.#pending.values()].filter((other) => other.file === pending.file)
-      if (left.length === 0) await this.#files.dropProposals(pending.file)
+      await dropped
       return true
     })
   }
@@ -192,19 +206,33 @@ export class Meter {
   }
 
   #keep(file: number, signed: readonly SignedProposal[]): readonly PendingProposal[] {
-    const kept = signed.map(({proposal, gatewaySignature}) => ({
-      proposal,
-      gatewaySignature,
-      node: openProposal(proposal).node,
-      sha256: sha256Hex(proposal),
-      file
-    }))
+    const kept = signed.map(({proposal, gatewaySignature}) => {
+      const {node, windowStartMs, windowMs} = openProposal(proposal)
+      return {proposal, gatewaySignature, node, sha256: sha256Hex(proposal), file, windowEndMs: windowStartMs + windowMs}
+    })
     for (const pending of kept) this.#pending.set(pending.sha256, pending)
-    for (const sha256 of this.#pending.keys()) {
-      if (this.#pending.size <= PENDING_MAX) break
-      this.#pending.delete(sha256)
-    }
+    if (kept.length > 0) this.#pendingInFile.set(file, kept.length)
     return kept
+  }
+
+  /** What nobody will sign any more, and what is too much to keep. */
+  async #forgetOldest(): Promise<void> {
+    const expiredMs = this.#options.now() - PROPOSAL_MEMORY_MS
+    for (const pending of this.#pending.values()) {
+      if (this.#pending.size <= PENDING_MAX && pending.windowEndMs >= expiredMs) return
+      await this.#drop(pending)
+    }
+  }
+
+  /** A file goes with the last of its proposals. */
+  async #drop({sha256, file}: Pending): Promise<void> {
+    this.#pending.delete(sha256)
+    const left = (this.#pendingInFile.get(file) ?? 1) - 1
+    if (left > 0) this.#pendingInFile.set(file, left)
+    else {
+      this.#pendingInFile.delete(file)
+      await this.#files.dropProposals(file)
+    }
   }
 
   #report(key: string, of: WorkOf, {requests = 0, mibMs = 0}: Work): void {

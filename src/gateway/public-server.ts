@@ -56,7 +56,8 @@ function serveUpgrade(options: ServeOptions, request: IncomingMessage, socket: D
   response.shouldKeepAlive = false
   socket.on('error', () => socket.destroy())
   response.assignSocket(socket as Socket)
-  response.once('finish', () => socket.end())
+  // A client that never closes its own side must not keep its place.
+  response.once('finish', () => (socket as Socket).destroySoon())
   const onUpgrade: ExchangeRequest['onUpgrade'] = async (headers, functionSocket) => {
     response.detachSocket(socket as Socket)
     socket.write(switchingHead(headers))

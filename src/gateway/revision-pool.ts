@@ -29,7 +29,7 @@ export class RevisionPool {
   samples: LoadSample[] = []
   scaleState: ScaleState = {}
   starting = 0
-  /** Since when nothing can be started for those who wait. */
+  /** Since when nothing can be started for those who wait; undefined while nobody does. */
   stuckSinceMs: number | undefined
   /** Integral of the concurrency since the last sample, and what it is made from. */
   #area = 0
@@ -92,6 +92,7 @@ export class RevisionPool {
         clearTimeout(timer)
         signal.removeEventListener('abort', aborted)
         this.#waiters.delete(waiter)
+        if (this.#waiters.size === 0) this.stuckSinceMs = undefined
       }
       const fail = (error: CreoError): void => {
         settle()

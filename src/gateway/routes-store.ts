@@ -26,6 +26,11 @@ export interface RoutesStoreOptions {
   onTable(table: RoutesTable): void
 }
 
+interface NewerTable {
+  readonly version: number
+  readonly table: RoutesTable
+}
+
 /** The newest signed routes table, on disk so that everything is served with the coordinator gone. */
 export class RoutesStore {
   readonly #options: RoutesStoreOptions
@@ -43,22 +48,17 @@ export class RoutesStore {
   async load(): Promise<void> {
     const bytes = await readFileIfThere(this.#options.path, TABLE_FILE_MAX)
     if (bytes === undefined) return
-    try {
-      const signed = signedTableSchema.parse(JSON.parse(bytes.toString()))
-      this.#use(signed, this.#open(signed))
-    } catch (error) {
-      if (!isCreoError(error) && !(error instanceof SyntaxError) && !(error instanceof z.ZodError)) throw error
-      this.#options.log.warn({err: error}, 'the stored table cannot be used')
-    }
+    const stored = this.#read(bytes)
+    if (stored !== undefined) this.#use(stored)
   }
 
-  /** Asks for newer tables until the signal fires. */
+  /** Asks for newer tables until the signal fires. What cannot be fetched is asked for again; rejects with what `onTable` throws. */
   async follow(source: RoutesSource, signal: AbortSignal): Promise<void> {
     let retryMs = RETRY_FIRST_MS
     while (!signal.aborted) {
+      let newer: NewerTable | undefined
       try {
-        const answer = await source.routesTable(Math.max(0, this.#version), POLL_WAIT_MS, signal)
-        if (answer !== undefined) await this.accept(answer.signed)
+        newer = await this.#fetch(source, signal)
         retryMs = RETRY_FIRST_MS
       } catch (error) {
         if (signal.aborted) return
@@ -66,15 +66,30 @@ export class RoutesStore {
         await wait(retryMs, undefined, {signal}).catch(() => undefined)
         retryMs = Math.min(RETRY_MAX_MS, retryMs * 2)
       }
+      if (newer !== undefined) this.#use(newer)
     }
   }
 
-  /** @throws {CreoError} `bad_signature`, `invalid_input`. An older table changes nothing. */
-  async accept(signed: SignedTable): Promise<void> {
+  /** A newer table, on disk; undefined when none came up. @throws {CreoError} `bad_signature`, `invalid_input`, and what the source throws. */
+  async #fetch(source: RoutesSource, signal: AbortSignal): Promise<NewerTable | undefined> {
+    const answer = await source.routesTable(Math.max(0, this.#version), POLL_WAIT_MS, signal)
+    if (answer === undefined) return undefined
+    const {signed} = answer
     const table = this.#open(signed)
-    if (signed.version <= this.#version) return
+    if (signed.version <= this.#version) return undefined
     await writeFileDurably(this.#options.path, JSON.stringify(signed))
-    this.#use(signed, table)
+    return {version: signed.version, table}
+  }
+
+  #read(bytes: Buffer): NewerTable | undefined {
+    try {
+      const signed = signedTableSchema.parse(JSON.parse(bytes.toString()))
+      return {version: signed.version, table: this.#open(signed)}
+    } catch (error) {
+      if (!isCreoError(error) && !(error instanceof SyntaxError) && !(error instanceof z.ZodError)) throw error
+      this.#options.log.warn({err: error}, 'the stored table cannot be used')
+      return undefined
+    }
   }
 
   #open(signed: SignedTable): RoutesTable {
@@ -82,8 +97,8 @@ export class RoutesStore {
     return openTable(signed, routesTableSchema, {network, coordinatorKey})
   }
 
-  #use(signed: SignedTable, table: RoutesTable): void {
-    this.#version = signed.version
+  #use({version, table}: NewerTable): void {
+    this.#version = version
     this.#options.onTable(table)
   }
 }

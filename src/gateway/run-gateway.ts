@@ -5,6 +5,7 @@ import {loadOrCreateKeyFile} from '../identity/keys.ts'
 import {createLog, type Log} from '../telemetry/log.ts'
 import {createGateway} from './gateway.ts'
 import {parseListen} from './listen.ts'
+import {keepClockMended} from './network-clock.ts'
 import {pinNetwork} from './network-file.ts'
 import {readSettings} from './settings.ts'
 
@@ -46,6 +47,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   const settingsFrom = {path: options.settings, tls: options.tls}
   const settings = await readSettings(settingsFrom)
   const directory = await openDataDirectory(options.data)
+  const stopped = new AbortController()
   const failed = Promise.withResolvers<never>()
   // It may reject before anybody waits for it, when the start itself fails.
   failed.promise.catch(() => undefined)
@@ -56,6 +58,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       return {networkId, coordinatorKey, network: genesis.network}
     })
     const client = createClient({coordinatorUrl, networkId, coordinatorKey: pinned.coordinatorKey, now: Date.now, signal})
+    await keepClockMended({mend: (stop) => client.mendClock(stop), log, signal: AbortSignal.any([signal, stopped.signal])})
     const windowMs = options.windowMs ?? (pinned.network === 'development' ? DEVELOPMENT_WINDOW_MS : undefined)
     const gateway = await createGateway({
       dataDirectory: directory.path,
@@ -86,6 +89,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       await client.close()
     }
   } finally {
+    stopped.abort()
     await directory.close()
   }
 }

@@ -68,6 +68,7 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
     if (failure.code !== 'interrupted') answerError(response, failure)
     drainRest(request, response)
   }
+  drainRest(request, response)
   const ms = options.monotonicMs() - startedMs
   options.metrics.answered(functionName, failure?.code === 'interrupted' ? 499 : response.statusCode, ms)
   const accessLog = options.settings().accessLog
@@ -127,7 +128,7 @@ async function forward(
     const outcome = await exchange(instance, {request, response, head, body, bodyBytesMax, timeoutMs, onUpgrade})
     count(options, instance, outcome)
     options.fleet.release(pool, instance, verdictOn(outcome))
-    if (outcome.kind !== 'failed') return drainRest(request, response)
+    if (outcome.kind !== 'failed') return
     tried = instance
     lastError = outcome.error ?? new CreoError('bad_gateway', 'The instance failed.')
     if (!mayRetry(request, outcome)) break
@@ -156,8 +157,8 @@ async function acquire(fleet: Fleet, {functionName, revision, response, tried}: 
     try {
       return {pool, instance: await pool.wait(gone.signal)}
     } catch (error) {
-      // A revision that was replaced while we waited is not the answer.
-      if (left <= 1 || fleet.poolFor(functionName, revision) === pool) throw error
+      // A revision that was replaced while we waited is not the answer, unless nobody wants one any more.
+      if (left <= 1 || gone.signal.aborted || fleet.poolFor(functionName, revision) === pool) throw error
     } finally {
       response.off('close', leave)
     }
@@ -187,7 +188,7 @@ const UNREAD_BODY_MAX_MS = 5000
 
 /** After an early answer the rest of the body is read away for a while, or the client would not get to see the answer. */
 function drainRest(request: IncomingMessage, response: ServerResponse): void {
-  if (request.complete || request.destroyed) return
+  if (request.complete || request.destroyed || response.destroyed) return
   const timer = setTimeout(() => request.destroy(), UNREAD_BODY_MAX_MS)
   request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer))
   if (response.writableFinished) request.resume()

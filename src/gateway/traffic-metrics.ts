@@ -88,6 +88,9 @@ export class TrafficMetrics {
       }
       byClass.fill(0)
     }
+    this.#instances.clear()
+    this.#ejected.clear()
+    this.#queue.clear()
     this.#bytes.add(this.#bytesIn, {direction: 'in'})
     this.#bytes.add(this.#bytesOut, {direction: 'out'})
     this.#bytesIn = 0

@@ -18,6 +18,8 @@ export interface Counter {
 }
 export interface Gauge {
   set(value: number, labels?: Labels): void
+  /** Forgets every value: what is not set again is shown no more. */
+  clear(): void
 }
 export interface Histogram {
   observe(seconds: number, labels?: Labels): void
@@ -56,7 +58,8 @@ export function createMetrics(): Metrics {
       return {
         set: (value, labels = {}) => {
           series.of(labels).value = value
-        }
+        },
+        clear: series.clear
       }
     },
     histogram: (definition) => {
@@ -77,6 +80,7 @@ export function createMetrics(): Metrics {
 interface Series<Value> {
   readonly all: ReadonlyMap<string, Value>
   of(labels: Labels): Value
+  clear(): void
 }
 
 function createSeries<Value>(definition: Definition, initial: () => Value): Series<Value> {
@@ -92,6 +96,7 @@ function createSeries<Value>(definition: Definition, initial: () => Value): Seri
   }
   return {
     all,
+    clear: () => all.clear(),
     of: (labels) => {
       const key = labelText(names, (name) => labels[name] ?? '')
       return all.has(key) || all.size < SERIES_MAX ? at(key) : at(labelText(names, () => OTHER))

@@ -1,6 +1,9 @@
+import {mkdir, rm} from 'node:fs/promises'
 import type {IncomingMessage, ServerResponse} from 'node:http'
-import {afterEach, describe, expect, it} from 'vitest'
+import {join} from 'node:path'
+import {afterEach, describe, expect, it, vi} from 'vitest'
 import {SCALE_SETTINGS} from '../../src/core/autoscaling.ts'
+import {LeaseBudgets} from '../../src/gateway/lease-budgets.ts'
 import {openProposal} from '../../src/identity/receipts.ts'
 import {type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
 
@@ -114,6 +117,25 @@ describe('instances', () => {
     world.table.apps[0]!.functions[0]!.revision = 'rev_9'
     world.publish()
     expect((await world.ask('/')).headers['x-revision']).toBe('rev_1')
+  })
+
+  it('of the old revision serve without a search for a place for the new one at each request', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({serve: hello})
+    await world.ask('/')
+    const [site] = world.table.revisions
+    const [lease] = world.table.leases
+    world.table.revisions.push({...site!, id: 'rev_9'})
+    world.table.apps[0]!.functions[0]!.revision = 'rev_9'
+    // Its only node is not connected.
+    world.table.leases.push({...lease!, id: 'lea_9', revision: 'rev_9', node: `node_${'9'.repeat(32)}`})
+    world.publish()
+    await expect.poll(() => world.gateway.status().revisions.map(({revision}) => revision)).toContain('rev_9')
+    const searched = vi.spyOn(LeaseBudgets.prototype, 'isEmpty')
+    const answers = await Promise.all(Array.from({length: 20}, () => world.ask('/')))
+    expect(answers.map(({headers}) => headers['x-revision'])).toEqual(new Array(20).fill('rev_1'))
+    expect(searched.mock.calls.filter(([id]) => id === 'lea_9').length).toBeLessThan(10)
+    searched.mockRestore()
   })
 
   it('under a lease that was followed by another serve until one under the new lease is warm', async () => {
@@ -240,6 +262,19 @@ describe('a gateway', () => {
     const metrics = (await admin('/.creo/metrics')).text
     expect(metrics).toContain('creo_gateway_requests_total{function="acme/shop/site",class="2xx"} 1')
     expect(metrics).toContain('creo_gateway_cold_start_seconds_count{function="acme/shop/site"} 1')
+  })
+
+  it('closes its listeners also when it can no longer write down what it counted', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({serve: hello})
+    await world.ask('/')
+    const {tunnelUrl} = world.gateway
+    await rm(join(world.directory, 'meter'), {recursive: true})
+    await expect(world.gateway.close()).rejects.toThrow('ENOENT')
+    await expect(fetch(`${tunnelUrl}/.creo/healthz`)).rejects.toThrow()
+    await mkdir(join(world.directory, 'meter', 'proposals'), {recursive: true})
+    await world.restart()
+    world.fatal.splice(0)
   })
 
   it('cuts off a miner whose node is no longer in the table', async () => {

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import type {RoutesTable} from '../../src/core/protocol/tables.ts'
 import {LeaseBudgets} from '../../src/gateway/lease-budgets.ts'
-import {Meter, type PendingProposal} from '../../src/gateway/meter.ts'
+import {Meter, type PendingProposal, PROPOSAL_MEMORY_MS} from '../../src/gateway/meter.ts'
 import {readMeterFiles} from '../../src/gateway/meter-file.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 import {openProposal} from '../../src/identity/receipts.ts'
@@ -106,6 +106,33 @@ describe('the meter', () => {
     expect(await after.settle(node, proposal!.sha256)).toBe(true)
     expect(await after.settle(node, proposal!.sha256)).toBe(false)
     expect((await openMeter()).pendingOf(node)).toEqual([])
+  })
+
+  it('forgets proposals that nobody can sign any more, in memory and on disk', async () => {
+    const meter = await openMeter()
+    meter.count(work, {requests: 1})
+    meter.count({...work, node: `node_${'b'.repeat(32)}`}, {requests: 2})
+    await meter.closeWindow()
+    clock = PROPOSAL_MEMORY_MS
+    meter.count(work, {requests: 3})
+    await meter.closeWindow()
+    expect(meter.pendingCount).toBe(3)
+    clock += 1_000
+    meter.count(work, {requests: 4})
+    await meter.closeWindow()
+    expect(meter.pendingOf(node).map(({proposal}) => openProposal(proposal).requests)).toEqual([3, 4])
+    expect([...(await readMeterFiles(directory)).proposals.keys()]).toEqual([1, 2])
+  })
+
+  it('keeps the file of a window until the last of its proposals is settled', async () => {
+    const meter = await openMeter()
+    for (let lease = 1; lease <= 20; lease += 1) meter.count({...work, lease: `lea_${lease}`}, {requests: 1})
+    const proposals = await meter.closeWindow()
+    const files = async (): Promise<number[]> => [...(await readMeterFiles(directory)).proposals.keys()]
+    for (const {sha256} of proposals.slice(1)) await meter.settle(node, sha256)
+    expect(await files()).toEqual([0])
+    await meter.settle(node, proposals[0]!.sha256)
+    expect(await files()).toEqual([])
   })
 
   it('refuses to start from a damaged file', async () => {

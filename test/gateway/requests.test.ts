@@ -121,6 +121,28 @@ describe('a request through gateway and tunnel', () => {
     expect(await textOf(response)).toBe('data: done\n\n')
   })
 
+  it('passes the first event on at once when it comes after the head', async () => {
+    world = await openGatewayWorld()
+    const {promise: headSeen, resolve: sawHead} = Promise.withResolvers<void>()
+    const {promise: eventSeen, resolve: sawEvent} = Promise.withResolvers<void>()
+    await world.addMiner({
+      serve: async (_request, response) => {
+        response.writeHead(200, {'content-type': 'text/event-stream'}).flushHeaders()
+        await headSeen
+        response.write('data: one\n\n')
+        await eventSeen
+        response.end()
+      }
+    })
+    const {asked, answered} = open('/')
+    asked.end()
+    const response = await answered
+    sawHead()
+    expect(String((await once(response, 'data'))[0])).toBe('data: one\n\n')
+    sawEvent()
+    expect(await textOf(response)).toBe('')
+  })
+
   it('lets the client see an answer that comes before the body was sent', async () => {
     world = await openGatewayWorld()
     await world.addMiner({serve: (_request, response) => void response.writeHead(413).end('too much')})

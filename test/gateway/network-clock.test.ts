@@ -1,0 +1,54 @@
+import {mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterEach, beforeEach, expect, it, vi} from 'vitest'
+import {createClient} from '../../src/client/client.ts'
+import {CreoError} from '../../src/core/errors.ts'
+import {keepClockMended} from '../../src/gateway/network-clock.ts'
+import {createLog} from '../../src/telemetry/log.ts'
+import {startFakeCoordinator} from '../support/fake-coordinator.ts'
+
+const log = createLog({role: 'gateway', env: {CREO_LOG_LEVEL: 'silent'}})
+let stop: AbortController
+beforeEach(() => {
+  stop = new AbortController()
+})
+afterEach(() => {
+  stop.abort()
+  vi.useRealTimers()
+})
+
+it('a gateway whose clock is minutes off goes by the coordinator', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'creo-clock-'))
+  const coordinator = await startFakeCoordinator(directory)
+  const now = (): number => Date.now() + 300_000
+  const network = {coordinatorUrl: coordinator.url, networkId: coordinator.network, coordinatorKey: coordinator.key.publicKey}
+  const client = createClient({...network, now, signal: stop.signal})
+  await keepClockMended({mend: (signal) => client.mendClock(signal), log, signal: stop.signal})
+  expect(Math.abs(client.nowMs() - Date.now())).toBeLessThan(30_000)
+  stop.abort()
+  await client.close()
+  await coordinator.stop()
+  await rm(directory, {recursive: true})
+})
+
+it('the clock is compared again after a while, and sooner when that failed', async () => {
+  vi.useFakeTimers()
+  const mend = vi.fn(async () => 0)
+  mend.mockRejectedValueOnce(new CreoError('unavailable', 'Nobody answers.'))
+  await keepClockMended({mend, log, signal: stop.signal})
+  expect(mend).toHaveBeenCalledTimes(1)
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(mend).toHaveBeenCalledTimes(2)
+  await vi.advanceTimersByTimeAsync(599_000)
+  expect(mend).toHaveBeenCalledTimes(2)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(mend).toHaveBeenCalledTimes(3)
+})
+
+it('a coordinator that is silent does not keep a gateway from starting', async () => {
+  vi.useFakeTimers()
+  const started = keepClockMended({mend: () => new Promise(() => undefined), log, signal: stop.signal})
+  await vi.advanceTimersByTimeAsync(3000)
+  await started
+})
