@@ -8,6 +8,7 @@ export function minerStatusText(report: StatusReport): string {
   return [
     `${report.running ? 'Running' : 'Not running'} as ${report.node}. Last heartbeat: ${report.lastHeartbeat ?? 'never'}.`,
     ...(report.noWork === null ? [] : [`No work: ${report.noWork}`]),
+    ...report.gateways.map(reachText),
     ...(report.earnings.length === 0 ? [] : ['', earningsTable(report)]),
     ...(report.owner === null || report.owner.available.length === 0 ? [] : ['', availableTable(report.owner)]),
     ...(report.leases.length === 0 ? [] : ['', leaseTable(report)]),
@@ -18,6 +19,13 @@ export function minerStatusText(report: StatusReport): string {
     ...(report.receiptsWaiting === 0 ? [] : [`${report.receiptsWaiting} receipts wait for the coordinator.`]),
     ...report.receiptsRejected.map(({id, code, message}) => `Rejected receipt ${id}: ${message} (${code})`)
   ].join('\n')
+}
+
+function reachText({name, connected, roundTripMs}: StatusReport['gateways'][number]): string {
+  if (!connected) return `Gateway ${name} can't be reached.`
+  return roundTripMs === null
+    ? `Gateway ${name} is connected and has not answered yet.`
+    : `Gateway ${name} answered through the tunnel in ${roundTripMs} ms.`
 }
 
 function earningsTable(report: StatusReport): string {

@@ -63,6 +63,7 @@ class Exchange implements FunctionCall {
   #bytesIn = 0
   #bytesOut = 0
   #headWaits = false
+  #waitsForClient = false
   /** The first bytes of an answer, until the rest of the piece that they came in is read. */
   #held: Buffer | undefined
 
@@ -152,9 +153,15 @@ class Exchange implements FunctionCall {
     const {response} = this.#asked
     this.#headWaits = false
     const connection = this.#connection
-    if (response.write(chunk) || connection === undefined) return
+    if (response.write(chunk) || connection === undefined || this.#waitsForClient) return
+    this.#waitsForClient = true
     connection.pause()
-    response.once('drain', () => connection.resume())
+    response.once('drain', this.#clientDrained)
+  }
+
+  readonly #clientDrained = (): void => {
+    this.#waitsForClient = false
+    if (!this.#done) this.#connection?.resume()
   }
 
   readonly #takeBody = (chunk: Buffer): void => {

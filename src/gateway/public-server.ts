@@ -6,7 +6,7 @@ import {CreoError} from '../core/errors.ts'
 import {pipeSockets} from '../tunnel/pipe-sockets.ts'
 import {answerError, rawError} from './answer-error.ts'
 import type {ExchangeRequest} from './exchange.ts'
-import {type ServeOptions, serveRequest} from './serve-request.ts'
+import {isDisbelieved, type ServeOptions, serveRequest} from './serve-request.ts'
 
 const HEADERS_BYTES_MAX = 16 * 1024
 const HEADERS_COUNT_MAX = 100
@@ -36,13 +36,17 @@ export function createPublicServer(options: ServeOptions): Server {
   server.maxHeadersCount = HEADERS_COUNT_MAX
   server.maxConnections = limits.connections
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX
-  server.on('request', (request, response) => void serveRequest(options, {request, response, expectsContinue: false}))
+  const answers = new WeakMap<Duplex, ServerResponse>()
+  server.on('request', (request, response) => {
+    answers.set(request.socket, response)
+    void serveRequest(options, {request, response, expectsContinue: false})
+  })
   server.on('checkContinue', (request, response) => void serveRequest(options, {request, response, expectsContinue: true}))
   server.on('checkExpectation', (_request, response) =>
     answerError(response, new CreoError('invalid_input', 'Only 100-continue can be expected.'))
   )
   server.on('upgrade', (request, socket, head) => serveUpgrade(options, request, socket, head))
-  server.on('clientError', refuseUnparsed)
+  server.on('clientError', (error, socket) => refuseUnparsed(error, socket, answers.get(socket)))
   limitClients(server, options)
   return server
 }
@@ -74,7 +78,13 @@ function switchingHead(answered: readonly string[]): string {
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-function refuseUnparsed(error: Error & {code?: string}, socket: Duplex): void {
+/** `answer` is the one to the last request that could be parsed: nothing is written into its middle. */
+function refuseUnparsed(error: Error & {code?: string}, socket: Duplex, answer: ServerResponse | undefined): void {
+  if (isDisbelieved(socket)) return
+  if (answer?.headersSent === true && !answer.writableFinished) {
+    socket.destroy()
+    return
+  }
   if (socket.destroyed || !socket.writable || error.code?.startsWith('ERR_SSL') === true) {
     // There is no HTTP yet on a line whose TLS failed.
     socket.destroy()

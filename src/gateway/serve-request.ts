@@ -1,4 +1,5 @@
 import type {IncomingMessage, ServerResponse} from 'node:http'
+import type {Duplex} from 'node:stream'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {type Destination, type RoutingIndex, routeRequest} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -43,16 +44,12 @@ export interface Arrived {
 export async function serveRequest(options: ServeOptions, arrived: Arrived): Promise<void> {
   const startedMs = options.monotonicMs()
   const {request, response} = arrived
+  if (DISBELIEVED.has(request.socket)) return
   let functionName = ''
   let traceparent: string | undefined
   let failure: CreoError | undefined
   try {
-    const head = checkHead({
-      method: request.method ?? '',
-      target: request.url ?? '',
-      httpVersion: request.httpVersion,
-      rawHeaders: request.rawHeaders
-    })
+    const head = believedHead(arrived)
     traceparent = head.traceparent ?? newTraceparent()
     options.limits.takeFromClient(request.socket, startedMs)
     const routing = options.routing()
@@ -78,6 +75,25 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
       {...facts, function: functionName, ...(failure !== undefined && {code: failure.code})},
       'request'
     )
+  }
+}
+
+/** Connections on which a request could be read in two ways. Whatever follows it may be a part of it, and is not looked at. */
+const DISBELIEVED = new WeakSet<Duplex>()
+
+/** True when a request came on it that could be read in two ways: it is being answered and closed. */
+export function isDisbelieved(socket: Duplex): boolean {
+  return DISBELIEVED.has(socket)
+}
+
+function believedHead({request, response}: Arrived): CheckedHead {
+  const {method = '', url = '', httpVersion, rawHeaders} = request
+  try {
+    return checkHead({method, target: url, httpVersion, rawHeaders})
+  } catch (error) {
+    DISBELIEVED.add(request.socket)
+    response.shouldKeepAlive = false
+    throw error
   }
 }
 

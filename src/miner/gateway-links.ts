@@ -19,6 +19,14 @@ export interface GatewayLinksOptions {
   readonly onBind: (gateway: GatewayEntry, instance: string, socket: Duplex, head: Buffer) => void
 }
 
+interface GatewayReach {
+  readonly id: string
+  readonly name: string
+  readonly connected: boolean
+  /** How long it took to answer the last ping through the tunnel; null before it has. */
+  readonly roundTripMs: number | null
+}
+
 interface Link {
   readonly entry: GatewayEntry
   readonly stop: AbortController
@@ -40,8 +48,11 @@ export class GatewayLinks {
     this.#options = options
   }
 
-  get all(): readonly {readonly id: string; readonly name: string; readonly connected: boolean}[] {
-    return [...this.#links.values()].map(({entry, session}) => ({id: entry.id, name: entry.name, connected: session !== undefined}))
+  get all(): readonly GatewayReach[] {
+    return [...this.#links.values()].map(({entry, session}) => {
+      const roundTripMs = session?.roundTripMs === undefined ? null : Math.round(session.roundTripMs)
+      return {id: entry.id, name: entry.name, connected: session !== undefined, roundTripMs}
+    })
   }
 
   /**

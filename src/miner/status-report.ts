@@ -97,6 +97,8 @@ function whyNoWork(status: MinerStatus, running: boolean): string | null {
   if (status.leases.length > 0 && status.leases.every((lease) => lease.budgetEmpty)) return 'The budgets of all leases are used up.'
   if (status.noWorkReason !== null) return status.noWorkReason
   if (status.leases.length > 0 && !status.gateways.some((gateway) => gateway.connected)) return 'No gateway can be reached.'
+  if (status.leases.length > 0 && status.instances.length === 0 && !status.gateways.some(({roundTripMs}) => roundTripMs !== null))
+    return 'No gateway has answered through its tunnel yet.'
   if (status.leases.length === 0 && status.heartbeatRefused !== null) return `The coordinator does not answer (${status.heartbeatRefused}).`
   return status.leases.length === 0 ? 'The coordinator has not leased anything to this node yet.' : null
 }

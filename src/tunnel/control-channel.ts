@@ -15,6 +15,10 @@ export interface ControlChannel<Out> {
   /** Queues one message. Does nothing once the channel is closed. @throws {CreoError} `payload_too_large` for what no line can hold. */
   send(message: Out): void
   close(): void
+  /** Asks the other end for an answer now, whatever else passes. */
+  ping(): void
+  /** How long the last answer to a ping took; undefined before the first. */
+  readonly roundTripMs: number | undefined
   /** Resolves with why the channel ended, when it has; never rejects. */
   readonly closed: Promise<CreoError>
 }
@@ -39,6 +43,7 @@ export function openControlChannel<In extends Typed, Out extends Typed>(options:
   let heardAt = performance.now()
   let sentAt = heardAt
   let reason: CreoError | undefined
+  const trip = new RoundTrip()
 
   const write = (message: object): void => {
     if (socket.destroyed || socket.writableEnded) return
@@ -55,13 +60,18 @@ export function openControlChannel<In extends Typed, Out extends Typed>(options:
     reason ??= why
     socket.destroy()
   }
+  const ping = (): void => {
+    trip.begin()
+    write({type: 'ping'})
+  }
   const read = (chunk: Buffer): void => {
     heardAt = performance.now()
     try {
       for (const line of lines.push(chunk)) {
         const message = parseMessage(options.schema, line)
         if (message.type === 'ping') write({type: 'pong'})
-        else if (message.type !== 'pong') options.onMessage(message)
+        else if (message.type === 'pong') trip.end()
+        else options.onMessage(message)
       }
     } catch (error) {
       end(isCreoError(error) ? error : new CreoError('internal', 'A message of the tunnel could not be handled.', {cause: error}))
@@ -71,7 +81,7 @@ export function openControlChannel<In extends Typed, Out extends Typed>(options:
   const timer = setInterval(() => {
     const now = performance.now()
     if (now - heardAt >= SILENT_PINGS_MAX * pingMs) end(new CreoError('timeout', 'The other end of the tunnel is silent.'))
-    else if (now - sentAt >= pingMs) write({type: 'ping'})
+    else if (now - sentAt >= pingMs) ping()
   }, pingMs / CHECKS_PER_PING)
 
   const closed = new Promise<CreoError>((resolve) => {
@@ -89,7 +99,26 @@ export function openControlChannel<In extends Typed, Out extends Typed>(options:
   return {
     send: (message) => write(options.outgoing.parse(message) as object),
     close: () => end(new CreoError('interrupted', 'The tunnel was closed at this end.')),
+    ping,
+    get roundTripMs() {
+      return trip.ms
+    },
     closed
+  }
+}
+
+/** Time from a ping to the next answer. */
+class RoundTrip {
+  ms: number | undefined
+  #beganAt: number | undefined
+
+  begin(): void {
+    this.#beganAt ??= performance.now()
+  }
+
+  end(): void {
+    if (this.#beganAt !== undefined) this.ms = performance.now() - this.#beganAt
+    this.#beganAt = undefined
   }
 }
 

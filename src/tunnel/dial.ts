@@ -16,6 +16,8 @@ export interface TunnelSession {
   readonly closed: Promise<CreoError>
   /** Idle and bound data connections. */
   readonly dataConnections: number
+  /** How long the gateway took to answer the last ping; undefined before it has answered one. */
+  readonly roundTripMs: number | undefined
 }
 
 export interface ConnectTunnelOptions extends TunnelDial {
@@ -50,6 +52,7 @@ export async function connectTunnel(options: ConnectTunnelOptions): Promise<Tunn
     return reason
   })
   data.refill()
+  channel.ping()
   return {
     send: (message) => {
       for (const line of linesOf(message)) channel.send(line)
@@ -58,6 +61,9 @@ export async function connectTunnel(options: ConnectTunnelOptions): Promise<Tunn
     closed,
     get dataConnections() {
       return data.total
+    },
+    get roundTripMs() {
+      return channel.roundTripMs
     }
   }
 }

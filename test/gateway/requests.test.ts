@@ -227,6 +227,20 @@ describe('a request through gateway and tunnel', () => {
     await second.close()
   })
 
+  it('takes an answer in very many small chunks without gathering up work for each', async () => {
+    world = await openGatewayWorld()
+    const warnings: Error[] = []
+    const warned = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', warned)
+    const chunks = '1\r\nx\r\n'.repeat(50_000)
+    await world.addMiner({
+      serve: ({socket}) => void socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`)
+    })
+    expect((await world.ask('/')).body).toBe('x'.repeat(50_000))
+    process.off('warning', warned)
+    expect(warnings).toEqual([])
+  })
+
   it('passes 5 MiB both ways unchanged', async () => {
     world = await openGatewayWorld()
     await world.addMiner({serve: (request, response) => void request.pipe(response)})

@@ -1,5 +1,6 @@
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {buffer} from 'node:stream/consumers'
 import {createZstdCompress, gzipSync, zstdCompressSync} from 'node:zlib'
 import {Header} from 'tar'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
@@ -34,7 +35,7 @@ describe('a layer', () => {
     const plain = archive({path: 'x'})
     const stream = createZstdCompress()
     stream.write(plain)
-    const streamed = Buffer.concat(await Array.fromAsync(stream.end() as AsyncIterable<Buffer>))
+    const streamed = await buffer(stream.end())
     expect(await inspect(streamed, MEDIA_TYPE.layerZstd)).toMatchObject({files: 1})
     expect(await inspect(Buffer.concat([zstdCompressSync(plain), zstdCompressSync('')]), MEDIA_TYPE.layerZstd)).toMatchObject({files: 1})
   })
@@ -109,6 +110,14 @@ describe('a layer', () => {
     const many = gzipSync(archive(...Array.from({length: 11}, (_, i) => ({path: `f${i}`}))))
     await expect(inspect(many, MEDIA_TYPE.layerGzip, {filesMax: 10})).rejects.toMatchObject({code: 'rejected'})
     await expect(inspect(many, MEDIA_TYPE.layerGzip, {decompressedBytesMax: 1000})).rejects.toMatchObject({code: 'rejected'})
+  })
+
+  test('of more files than a volunteer’s machine takes is refused with how many that are', async () => {
+    const million = Buffer.alloc((LAYER_LIMITS.filesMax + 1) * 512, header({path: 'f'}))
+    await expect(inspect(million, MEDIA_TYPE.layerTar)).rejects.toMatchObject({
+      code: 'rejected',
+      message: expect.stringContaining(`more than ${LAYER_LIMITS.filesMax} files`)
+    })
   })
 
   test('that is zipped twice, cut short, no archive, or of an unknown kind is refused', async () => {

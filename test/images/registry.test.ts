@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto'
-import {mkdir, readdir, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, stat, writeFile} from 'node:fs/promises'
 import {connect, createServer, type Server, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {execa} from 'execa'
@@ -101,6 +101,14 @@ describe('pushing and fetching over a real socket', () => {
       code: 'image_missing',
       message: expect.stringContaining('linux/amd64')
     })
+  })
+
+  test('takes no other bytes than the digest says, and says so', async () => {
+    await push({})
+    const path = registry.store.path(image.appLayer.digest)
+    await writeFile(path, Buffer.alloc((await stat(path)).size))
+    await expect(fetch('miner')).rejects.toMatchObject({code: 'digest_mismatch'})
+    await expect(stat(join(scratch.path, 'miner', 'layout', 'index.json'))).rejects.toMatchObject({code: 'ENOENT'})
   })
 
   test('says that an image is missing, and that no registry answers', async () => {

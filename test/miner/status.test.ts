@@ -36,7 +36,7 @@ function status(changes: Partial<MinerStatus> = {}): MinerStatus {
     heartbeatRefused: null,
     noWorkReason: null,
     tableVersion: 4,
-    gateways: [{id: 'gw_1', name: 'one', connected: true}],
+    gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: 40}],
     leases: [LEASE],
     instances: [{instance: 'i-1', revision: 'rev_7', gateway: 'gw_1'}],
     earnings: [{incentive: 'colibris/LEAF', paidMinor: 1250, pendingMinor: 5}],
@@ -62,7 +62,12 @@ test.each([
   ],
   ['budgets are used up', {leases: [{...LEASE, budgetEmpty: true}]}, 'The budgets of all leases are used up.'],
   ['the coordinator gives a reason', {leases: [], noWorkReason: 'No app pays gutta.'}, 'No app pays gutta.'],
-  ['no gateway is reached', {gateways: [{id: 'gw_1', name: 'one', connected: false}]}, 'No gateway can be reached.'],
+  ['no gateway is reached', {gateways: [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null}]}, 'No gateway can be reached.'],
+  [
+    'no gateway answers',
+    {instances: [], gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: null}]},
+    'No gateway has answered through its tunnel yet.'
+  ],
   ['nobody answers', {leases: [], heartbeatRefused: 'unavailable'}, 'The coordinator does not answer (unavailable).'],
   ['nothing is leased', {leases: []}, 'The coordinator has not leased anything to this node yet.']
 ])('when %s, status says why there is no work', (_when, changes, sentence) => {
@@ -77,6 +82,7 @@ test('amounts are shown with the decimals of the incentive, and as minor units w
 test('people see one screen', () => {
   expect(minerStatusText(reportStatus(status(), FACTS, LENDS, NOW_MS)).split('\n')).toEqual([
     'Running as node_00000000000000000000000000000000. Last heartbeat: 2026-11-21T23:59:58.000Z.',
+    'Gateway one answered through the tunnel in 40 ms.',
     '',
     'EARNED HERE    PAID  WAITING',
     'colibris/LEAF  12.5     0.05',

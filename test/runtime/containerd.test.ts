@@ -1,5 +1,5 @@
 import {existsSync} from 'node:fs'
-import {mkdtemp, readdir, readFile, rm} from 'node:fs/promises'
+import {mkdir, mkdtemp, readdir, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {basename, dirname, join} from 'node:path'
 import {text} from 'node:stream/consumers'
@@ -8,6 +8,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {createContainerdRuntime} from '../../plugins/runtime-containerd/src/containerd-runtime.ts'
 import {runtimeTools} from '../../src/compose/runtimes.ts'
 import type {ContainerRuntime, ImageLayout, InstanceSpec} from '../../src/runtime/port.ts'
+import {containerdIsThere} from '../support/containerd.ts'
 import {buildEchoImage} from '../support/echo-image.ts'
 import {type ContractWorld, runtimeContract} from '../support/runtime-contract.ts'
 
@@ -15,10 +16,8 @@ const PATIENCE_MS = 60_000
 const MIB = 2 ** 20
 const LIMITS = {memoryBytes: 256 * MIB, cpuMillis: 1000, pidsMax: 64, scratchBytes: 4 * MIB, logBytes: 64 * 1024}
 const patience = () => AbortSignal.timeout(PATIENCE_MS)
-/** The set-up of the tests installs it where it may: containerd is for root alone. */
-const isThere = process.getuid?.() === 0 && (await execa('ctr', ['--version'], {reject: false})).exitCode === 0
 
-describe.skipIf(!isThere)('containerd, where it is installed and creo is root,', () => {
+describe.skipIf(!(await containerdIsThere()))('containerd, where it is installed and creo is root,', () => {
   runtimeContract('containerd', open)
 
   describe('as a service of our own', () => {
@@ -68,6 +67,14 @@ describe.skipIf(!isThere)('containerd, where it is installed and creo is root,',
       const kept = await text(instance.logs({follow: false}, patience()))
       expect(kept.length).toBeLessThanOrEqual(LIMITS.logBytes)
       expect(kept.endsWith('word 20000\n')).toBe(true)
+    })
+
+    test('clears what a process left that was killed while it prepared an image', async () => {
+      const left = join(world.state, 'work/left/mount')
+      await mkdir(left, {recursive: true})
+      await execa('mount', ['-t', 'tmpfs', 'creo', left])
+      await runtime.prune([image.manifestDigest], patience())
+      expect(await readdir(join(world.state, 'work'))).toEqual([])
     })
 
     test('evicts an image for good once nothing uses it', async () => {

@@ -101,6 +101,14 @@ describe('the tunnel', () => {
     expect((await session.closed).code).toBe('timeout')
   })
 
+  it('says how long the gateway took to answer, from the first moment on', async () => {
+    const gateway = await openGateway()
+    const session = await connectTunnel(dialOptions(gateway))
+    await expect.poll(() => session.roundTripMs).toBeGreaterThan(0)
+    session.close()
+    await session.closed
+  })
+
   it('keeps an idle session alive with pings', async () => {
     const gateway = await openGateway({pingMs: 20})
     const {promise: manyHeard, resolve} = Promise.withResolvers<string>()

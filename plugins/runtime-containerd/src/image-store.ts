@@ -1,5 +1,5 @@
 import {randomUUID} from 'node:crypto'
-import {mkdir, readdir, readFile, rename, rm, stat, writeFile} from 'node:fs/promises'
+import {chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import type {ImageLayout, RuntimeTools} from 'creo/runtime'
 import type {ContainerdService} from './containerd-service.ts'
@@ -19,6 +19,7 @@ export interface PreparedImage {
 
 const DIGEST = /^sha256:([0-9a-f]{64})$/
 const CLEANUP_TIMEOUT_MS = 60_000
+const SCRATCH_MODE = 0o1777
 
 /**
  * Has containerd check and unpack OCI layouts, and keeps of each one root file system whose owners are mapped to the ids of
@@ -69,6 +70,7 @@ export class ImageStore {
 
   /** `used` are digests of images that instances have. */
   async prune(keep: readonly string[], used: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    if (this.#underWay.size === 0) await this.#clearWork(signal)
     for (const name of await readdir(this.#places.images)) {
       const digest = `sha256:${name.replace(/\.json$/, '')}`
       if (keep.includes(digest) || used.has(digest) || this.#underWay.has(digest)) continue
@@ -86,6 +88,18 @@ export class ImageStore {
     await rm(join(this.#places.roots, hex), {recursive: true, force: true})
   }
 
+  /** What a process that was killed in the middle of an import left: files, a mount, and what containerd has of the image. */
+  async #clearWork(signal: AbortSignal): Promise<void> {
+    for (const name of await readdir(this.#places.work)) {
+      const work = join(this.#places.work, name)
+      const mountPoint = join(work, 'mount')
+      await this.#service.call(['images', 'unmount', '--snapshotter', this.#host.snapshotter, '--rm', mountPoint], signal)
+      await rm(work, {recursive: true, force: true})
+    }
+    const names = (await this.#service.run(['images', 'ls', '--quiet'], signal)).split('\n').filter((name) => name !== '')
+    for (const name of names) await this.#service.runIfThere(['images', 'rm', '--sync', name], signal)
+  }
+
   async #prepare(layout: ImageLayout, signal: AbortSignal): Promise<void> {
     if (await this.find(layout.manifestDigest).catch(() => undefined)) return
     const hex = this.#hex(layout.manifestDigest)
@@ -95,6 +109,7 @@ export class ImageStore {
     await mkdir(root, {recursive: true, mode: 0o700})
     try {
       await this.#unpack(layout, manifest, work, signal)
+      await openScratch(root)
       if (this.#host.idRange) await mapOwners(root, this.#host.idRange, signal)
       // What is remembered must be there after a power cut.
       await this.#command('sync', ['--file-system', root], signal)
@@ -151,6 +166,14 @@ export class ImageStore {
     if (!hex) throw new this.#tools.CreoError('invalid_input', `"${digest}" is not a sha256 digest.`)
     return hex
   }
+}
+
+/** runc gives a tmpfs the mode of the directory that it covers, whatever it is told; so the directory gets the mode that /tmp shall have. */
+async function openScratch(root: string): Promise<void> {
+  const path = join(root, 'tmp')
+  const there = await lstat(path).catch(() => undefined)
+  if (!there) await mkdir(path)
+  if (!there || there.isDirectory()) await chmod(path, SCRATCH_MODE)
 }
 
 function platform(): string {

@@ -40,7 +40,8 @@ export class InstanceFiles {
   /** How containerd's monitor starts the program that keeps the log. */
   logUri(id: string, bytes: number): string {
     const query = `--log=${encodeURIComponent(this.logPath(id))}&--bytes=${bytes}`
-    return `binary://${encodeURI(this.#places.logWriterPath)}?${query}`
+    const program = this.#places.logWriterPath.split('/').map(encodeURIComponent).join('/')
+    return `binary://${program}?${query}`
   }
 
   async ids(): Promise<string[]> {

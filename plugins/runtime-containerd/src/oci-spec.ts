@@ -37,7 +37,7 @@ export interface SpecParts {
 /** What runc reads: DESIGN's sandbox, field by field, as an OCI runtime spec. Nothing is left to containerd's defaults. */
 export async function ociSpec(parts: SpecParts): Promise<Record<string, unknown>> {
   const {spec, plan, image, host, sandbox} = parts
-  const {openFilesMax, processesMax} = host.limits
+  const {openFilesMax, processesMax, coreBytesMax} = host.limits
   const command = spec.argv.length > 0 ? spec.argv : image.command
   const none: string[] = []
   return {
@@ -52,7 +52,7 @@ export async function ociSpec(parts: SpecParts): Promise<Record<string, unknown>
       rlimits: [
         {type: 'RLIMIT_NOFILE', soft: openFilesMax, hard: openFilesMax},
         {type: 'RLIMIT_NPROC', soft: processesMax, hard: processesMax},
-        {type: 'RLIMIT_CORE', soft: 0, hard: 0}
+        {type: 'RLIMIT_CORE', soft: coreBytesMax, hard: coreBytesMax}
       ],
       noNewPrivileges: true,
       oomScoreAdj: plan.oomScore

@@ -11,7 +11,7 @@ export interface Places {
   readonly roots: string
   /** One directory for each instance: its spec, labels and log, on disk and not in memory as `/run` is. */
   readonly instances: string
-  /** Half-made images; emptied at the next start. */
+  /** Half-made images. What a killed process left there goes when images are pruned. */
   readonly work: string
   readonly configPath: string
   readonly initPath: string
