@@ -12,7 +12,7 @@ import {DiskRoom} from './disk-room.ts'
 import {type DrainReport, drain, finishWork} from './drain.ts'
 import {openEgressProxy} from './egress-proxy.ts'
 import {GatewayLinks} from './gateway-links.ts'
-import {GatewayRequests} from './gateway-requests.ts'
+import {GatewayRequests, type GatewayRequestsOptions} from './gateway-requests.ts'
 import {Heartbeats} from './heartbeats.ts'
 import {createHostRules, type HostRules} from './host-rules.ts'
 import {Housekeeping} from './housekeeping.ts'
@@ -131,25 +131,8 @@ class MiningNode implements Miner {
       onRest: ({ends}) => void this.#rest(ends),
       onWork: () => this.#goOn()
     })
-    const signer = new ReceiptSigner({
-      network: options.network.id,
-      nodeKey,
-      store,
-      meter,
-      now,
-      log,
-      onSigned: (lease) => this.#signed(lease.id)
-    })
-    const send = (gateway: string, message: MinerMessage): void => this.#links.send(gateway, message)
     const shared = {book, store, images, instances: this.#instances, now, monotonicMs, log, signal: lifetime.signal}
-    this.#requests = new GatewayRequests({
-      ...shared,
-      signer,
-      isDraining: () => this.#takesNoWork,
-      hasData: () => this.#rules.hasData,
-      send,
-      onCrash: this.#crash.resolve
-    })
+    this.#requests = this.#createRequests(shared)
     this.#links = new GatewayLinks({
       network: options.network.id,
       nodeKey,
@@ -171,6 +154,19 @@ class MiningNode implements Miner {
     })
     const describe = (): Omit<Heartbeat, 'logs'> => this.#heartbeat()
     this.#heartbeats = new Heartbeats({client, describe, logs: this.#logs, now, random, log, onBeat: () => this.#saveStatus()})
+  }
+
+  #createRequests(shared: Omit<GatewayRequestsOptions, 'signer' | 'isDraining' | 'hasData' | 'send' | 'onCrash'>): GatewayRequests {
+    const {network, nodeKey, now, log} = this.#options
+    const onSigned = (lease: {readonly id: string}): void => this.#signed(lease.id)
+    return new GatewayRequests({
+      ...shared,
+      signer: new ReceiptSigner({network: network.id, nodeKey, store: this.#store, meter: this.#meter, now, log, onSigned}),
+      isDraining: () => this.#takesNoWork,
+      hasData: () => this.#rules.hasData,
+      send: (gateway, message) => this.#links.send(gateway, message),
+      onCrash: this.#crash.resolve
+    })
   }
 
   async start(signal: AbortSignal): Promise<void> {
