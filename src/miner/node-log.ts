@@ -20,29 +20,53 @@ export function nodeLogPath(dataDirectory: string): string {
   return join(dataDirectory, 'miner.log')
 }
 
-/** The newest lines, oldest of them first. Empty where no node ever ran. */
-export async function newestLines(dataDirectory: string, count: number): Promise<readonly NodeLogLine[]> {
-  const path = nodeLogPath(dataDirectory)
-  const texts = await Promise.all([olderLogFile(path), path].map((file) => readFile(file, 'utf8').catch(() => '')))
-  return parsed(texts.join('')).slice(-count)
+/** How far a log was read: in which file, and up to which byte. */
+export interface LogPosition {
+  readonly ino: number
+  readonly offset: number
 }
 
-/** Lines as they are written, until the signal fires. */
-export async function* followLog(dataDirectory: string, signal: AbortSignal): AsyncGenerator<NodeLogLine> {
+/** The newest lines, oldest of them first, and where they end. No lines where no node ever ran. */
+export async function newestLines(
+  dataDirectory: string,
+  count: number
+): Promise<{readonly lines: readonly NodeLogLine[]; readonly end: LogPosition}> {
   const path = nodeLogPath(dataDirectory)
-  let {ino, size: offset} = await stat(path).catch(() => ({ino: 0, size: 0}))
-  let rest = ''
+  const older = await readFile(olderLogFile(path), 'utf8').catch(() => '')
+  const {ino, bytes} = await readWhole(path)
+  const whole = bytes.subarray(0, bytes.lastIndexOf('\n') + 1)
+  const lines = count === 0 ? [] : parsed(older + whole.toString('utf8')).slice(-count)
+  return {lines, end: {ino, offset: whole.length}}
+}
+
+/** Lines behind a position as they are written, until the signal fires. */
+export async function* followLog(dataDirectory: string, from: LogPosition, signal: AbortSignal): AsyncGenerator<NodeLogLine> {
+  const path = nodeLogPath(dataDirectory)
+  let {ino, offset} = from
   while (!signal.aborted) {
-    await pause(LOOK_EVERY_MS, signal)
     const now = await stat(path).catch(() => undefined)
-    if (now === undefined || (now.ino === ino && now.size <= offset)) continue
-    if (now.ino !== ino) offset = 0
-    ino = now.ino
-    const bytes = await readFrom(path, offset)
-    offset += bytes.length
-    const text = rest + bytes.toString('utf8')
-    rest = text.slice(text.lastIndexOf('\n') + 1)
-    yield* parsed(text.slice(0, text.length - rest.length))
+    const isNew = now !== undefined && now.ino !== ino
+    const older = isNew ? await stat(olderLogFile(path)).catch(() => undefined) : undefined
+    const file = older?.ino === ino ? olderLogFile(path) : path
+    if (isNew && file === path) offset = 0
+    if (isNew && file === path) ino = now.ino
+    const bytes = now === undefined ? Buffer.alloc(0) : await readFrom(file, offset)
+    const whole = bytes.subarray(0, bytes.lastIndexOf('\n') + 1)
+    offset += whole.length
+    yield* parsed(whole.toString('utf8'))
+    if (whole.length > 0) continue
+    if (isNew && file !== path) ino = 0
+    else await pause(LOOK_EVERY_MS, signal)
+  }
+}
+
+async function readWhole(path: string): Promise<{readonly ino: number; readonly bytes: Buffer}> {
+  const file = await open(path, 'r').catch(() => undefined)
+  if (file === undefined) return {ino: 0, bytes: Buffer.alloc(0)}
+  try {
+    return {ino: (await file.stat()).ino, bytes: await file.readFile()}
+  } finally {
+    await file.close()
   }
 }
 

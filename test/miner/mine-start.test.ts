@@ -18,6 +18,8 @@ import {startFakeGateway} from './fake-gateway.ts'
 import {MIB, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
+/** Manifests, layouts and the runtime's own books come on top of images; the cap keeps this much for them. */
+const IMAGE_DOCUMENTS_BYTES = 2 ** 20
 const {signal} = new AbortController()
 
 interface Mining {
@@ -128,6 +130,10 @@ test('creo mine start enrolls once, runs real containers, survives a kill withou
 
   const status = await creo(['mine', 'status', '--data', data, '--json'], {env})
   expect(JSON.parse(status.stdout)).toMatchObject({node, running: true, noWork: null, instances: [{instance: 'one'}]})
+
+  const {diskUsedBytes} = JSON.parse(status.stdout) as {diskUsedBytes: number}
+  const {stdout: taken} = await execa('du', ['-sxb', '--total', join(data, 'images'), join(data, 'runtime')])
+  expect(Number(taken.split('\n').at(-1)?.split('\t')[0])).toBeLessThan(diskUsedBytes + IMAGE_DOCUMENTS_BYTES)
 
   const set = await creo(['mine', 'set', '--data', data, '--cpu', '1', '--data', '20GB/month', '--json'], {env})
   expect(JSON.parse(set.stdout)).toMatchObject({cpu: '1', dataBytesPerMonth: 20_000_000_000, earn: ['colibris/LEAF'], running: true})

@@ -32,12 +32,12 @@ export default class MineLogs extends CreoCommand {
       import('../../cli/read-lending.ts')
     ])
     const directory = nodeFolder(flags.data)
-    const lines = await newestLines(directory, flags.lines)
+    const {lines, end} = await newestLines(directory, flags.lines)
     for (const line of lines) this.log(lineText(line))
     if (lines.length === 0 && !flags.follow) this.log('No node has written anything there yet.')
     if (!flags.follow) return {lines}
     for (const line of lines) this.logJsonLine(line)
-    for await (const line of followLog(directory, this.abort)) {
+    for await (const line of followLog(directory, end, this.abort)) {
       this.log(lineText(line))
       this.logJsonLine(line)
     }
