@@ -63,14 +63,17 @@ export class FunctionConnection implements AnswerParts {
     this.#reader = new AnswerReader(this, call)
     this.#head = undefined
     this.#bodyEnded = call.body === 'none'
-    if (call.body === 'none') this.#socket.write(call.head, 'latin1')
-    else {
-      // The head goes out at once, with what of the body is there already: it must not wait for a client that waits for the answer.
-      this.#socket.cork()
+    if (call.body === 'none') {
       this.#socket.write(call.head, 'latin1')
-      process.nextTick(() => this.#socket.uncork())
+      call.onSent(this)
+      return
     }
+    // The head goes out at once, with what of the body is there already: it must not wait for a client that waits for the answer.
+    this.#socket.cork()
+    this.#socket.write(call.head, 'latin1')
+    // In this order: what is there already is read in the tick that is asked for here, before the one that sends.
     call.onSent(this)
+    process.nextTick(() => this.#socket.uncork())
   }
 
   /** @returns false when the client should wait for `onDrain`. */

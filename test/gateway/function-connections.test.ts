@@ -1,6 +1,7 @@
 import {once} from 'node:events'
 import {createServer, type IncomingMessage, type RequestListener, type Server} from 'node:http'
 import {type AddressInfo, connect} from 'node:net'
+import {Duplex} from 'node:stream'
 import fc from 'fast-check'
 import {afterEach, describe, expect, it} from 'vitest'
 import {CreoError} from '../../src/core/errors.ts'
@@ -110,6 +111,45 @@ describe('connections to an instance', () => {
     )
     expect(opened()).toBeGreaterThan(0)
     connections.close()
+  })
+
+  it('send a head together with what of its body is there in that moment, and do not wait for the rest', async () => {
+    server = createServer()
+    const writes: string[] = []
+    const ended = Promise.withResolvers<void>()
+    const socket = new Duplex({
+      read: () => undefined,
+      write: (chunk: Buffer, _encoding, done) => {
+        writes.push(String(chunk))
+        done()
+        ended.resolve()
+      },
+      writev: (chunks, done) => {
+        writes.push(chunks.map(({chunk}) => String(chunk)).join(''))
+        done()
+      }
+    })
+    const connections = new FunctionConnections({concurrency: 1, open: () => Promise.resolve(socket)})
+    const ignore = (): void => undefined
+    const onSent = (on: FunctionConnection): void => {
+      process.nextTick(() => on.writeBody(Buffer.from('first ')))
+      setImmediate(() => on.writeBody(Buffer.from('second')))
+    }
+    const told = {onDrain: ignore, onInterim: ignore, onHead: ignore, onData: ignore, onPieceEnd: ignore, onEnd: ignore}
+    const call = {
+      head: 'HEAD ',
+      toHead: false,
+      mayUpgrade: false,
+      body: 'length',
+      onSent,
+      ...told,
+      onError: ignore,
+      onUpgrade: ignore
+    } as const
+    connections.send(call)
+    await ended.promise
+    expect(writes).toEqual(['HEAD first ', 'second'])
+    connections.destroy(new CreoError('bad_gateway', 'The instance has ended.'))
   })
 
   it('are used again, and no more are opened than the instance serves at a time', async () => {
