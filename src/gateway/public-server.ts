@@ -12,8 +12,12 @@ const HEADERS_BYTES_MAX = 16 * 1024
 const HEADERS_COUNT_MAX = 100
 /** A client gets this long to send its headers. */
 const HEADERS_TIMEOUT_MS = 30_000
+/** How often it is looked whose time is over. */
+const HEADERS_CHECK_MS = 5000
 const KEEP_ALIVE_MS = 65_000
 const REQUESTS_PER_CONNECTION_MAX = 100_000
+/** Requests that a client may send on one connection before it has the first one's answer. 64 KiB hold a thousand, and each costs its share of memory. */
+const UNANSWERED_MAX = 16
 const TLS_HANDSHAKE_MAX_MS = 20_000
 
 /** The public HTTP side: parses strictly, and gives each request to `serveRequest`. */
@@ -24,6 +28,7 @@ export function createPublicServer(options: ServeOptions): Server {
     insecureHTTPParser: false,
     requireHostHeader: false,
     headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: HEADERS_CHECK_MS,
     // A body may take as long as the revision's own timeout.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -37,8 +42,17 @@ export function createPublicServer(options: ServeOptions): Server {
   server.maxConnections = limits.connections
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX
   const answers = new WeakMap<Duplex, ServerResponse>()
+  const unanswered = new WeakMap<Duplex, number>()
   server.on('request', (request, response) => {
-    answers.set(request.socket, response)
+    const {socket} = request
+    const count = (unanswered.get(socket) ?? 0) + 1
+    if (count > UNANSWERED_MAX) {
+      socket.destroy()
+      return
+    }
+    unanswered.set(socket, count)
+    response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1))
+    answers.set(socket, response)
     void serveRequest(options, {request, response, expectsContinue: false})
   })
   server.on('checkContinue', (request, response) => void serveRequest(options, {request, response, expectsContinue: true}))

@@ -15,11 +15,11 @@ const HOST_SLACK_PIDS = 500
 const LOG_FACTOR = 4
 const CONNECTIONS = IS_LONG ? 5000 : 1500
 const CPU_MILLIS = 100
-const SHARE_ROUNDS = IS_LONG ? 100 : 10
+const SHARE_ROUNDS = IS_LONG ? 10_000 : 1000
 /** 128 and the number of SIGKILL. */
 const OUT_OF_MEMORY = 137
 /** Without limits eight workers do eight times the work of one. */
-const SHARE_MAX = 3
+const SHARE_MAX = 2.5
 
 /** What a function takes too much of, what stops it, and how far it may come. */
 export interface Greed {

@@ -181,6 +181,14 @@ describe('clients that want to wear a gateway out', () => {
     await strict.close()
   })
 
+  it('are cut off when they send a crowd of requests before the first answer', async () => {
+    const text = await raw(`GET /crowd HTTP/1.1\r\n${host}\r\n`.repeat(1000))
+    expect(text.match(/HTTP\/1\.1 \d/g)?.length ?? 0).toBeLessThanOrEqual(16)
+    expect(heard.length).toBeLessThan(100)
+    const last = `GET /last HTTP/1.1\r\n${host}Connection: close\r\n\r\n`
+    expect((await raw(`${`GET /few HTTP/1.1\r\n${host}\r\n`.repeat(9)}${last}`)).match(/HTTP\/1\.1 200/g)).toHaveLength(10)
+  })
+
   it('flood it with requests without reading answers, and are read from no further', async () => {
     const one = `GET /flood HTTP/1.1\r\n${host}\r\n`
     const flood = Array.from({length: FLOOD_CONNECTIONS}, () => {
