@@ -2,7 +2,7 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {once} from 'node:events'
 import {readFile} from 'node:fs/promises'
-import {createServer, type Server} from 'node:http'
+import {createServer, request, type Server} from 'node:http'
 import {type AddressInfo, connect} from 'node:net'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
@@ -104,6 +104,27 @@ describe('the exchange', () => {
     expect([page.status, await page.text()]).toEqual([502, expect.stringContaining('cannot be reached')])
   })
 })
+
+describe.each(['examples/colibris/site', 'examples/colibris/api', 'apps/exchange/web'])('the server of %s', (folder) => {
+  test('answers a target that is no URL, and goes on', async () => {
+    const {url, child} = await run(folder, {COORDINATOR_URL: 'http://127.0.0.1:1'})
+    for (const target of ['//', '//:99999', '/\\', '//[', '/%', '/?a=%', '///?//']) {
+      expect([target, [200, 404, 502].includes(await statusOf(url, 'GET', target))]).toEqual([target, true])
+    }
+    expect([404, 405]).toContain(await statusOf(url, 'OPTIONS', '*'))
+    expect(await statusOf(url, 'GET', '/nothing')).toBe(404)
+    expect([child.exitCode, child.signalCode]).toEqual([null, null])
+  })
+})
+
+/** Sends the target as it is; `fetch` would mend it first. */
+async function statusOf(url: string, method: string, target: string): Promise<number | undefined> {
+  const asked = request({host: '127.0.0.1', port: new URL(url).port, method, path: target, agent: false})
+  asked.end()
+  const [answer] = await once(asked, 'response')
+  answer.resume()
+  return answer.statusCode
+}
 
 /** Starts a function's server as its container would, with `$PORT`, and waits for it to say where it listens. */
 async function run(folder: string, env: Readonly<Record<string, string>> = {}): Promise<{url: string; child: ChildProcess}> {

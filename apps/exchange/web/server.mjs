@@ -17,7 +17,7 @@ const style = await readFile(new URL('./style.css', import.meta.url))
 const markets = createMarkets({url: process.env.COORDINATOR_URL ?? 'http://coordinator.internal', nowMs: () => performance.now()})
 
 const server = createServer(async (request, response) => {
-  const {pathname} = new URL(request.url ?? '/', 'http://exchange')
+  const [pathname] = request.url.split('?', 1)
   const asJson = pathname.startsWith('/book/')
   try {
     send(
@@ -67,7 +67,7 @@ function json(status, body) {
 }
 
 function refused(pathname, status, message) {
-  const root = '../'.repeat(pathname.split('/').length - 2) || './'
+  const root = '../'.repeat(Math.max(0, pathname.split('/').length - 2)) || './'
   return html(status, renderError(root, message))
 }
 

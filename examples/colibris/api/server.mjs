@@ -31,12 +31,12 @@ const ROUTES = {
 }
 
 const server = createServer(async (request, response) => {
-  const url = new URL(request.url ?? '/', 'http://api')
-  const path = url.pathname.replace(/^\/api(?=\/|$)/, '').replace(/\/$/, '') || '/'
+  const [pathname] = request.url.split('?', 1)
+  const path = pathname.replace(/^\/api(?=\/|$)/, '').replace(/\/$/, '') || '/'
   const route = ROUTES[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`]
   try {
     const answer = route
-      ? await route({query: url.searchParams, request})
+      ? await route({query: new URLSearchParams(request.url.slice(pathname.length)), request})
       : refusal(404, 'not_found', `There is no ${request.method} ${path}.`)
     send(request, response, answer)
   } catch {

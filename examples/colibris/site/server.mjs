@@ -23,7 +23,7 @@ for (const [path, {name, type}] of FILES) {
 }
 
 const server = createServer((request, response) => {
-  const {pathname} = new URL(request.url ?? '/', 'http://site')
+  const [pathname] = request.url.split('?', 1)
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response
       .writeHead(405, {...HEADERS, allow: 'GET, HEAD', 'content-type': 'text/plain; charset=utf-8'})
