@@ -1,10 +1,13 @@
 import {rm} from 'node:fs/promises'
 import {connect} from 'node:net'
+import {setTimeout as delay} from 'node:timers/promises'
 import type {RuntimeTools, ServiceProcess} from 'creo/runtime'
 import type {Host} from './host.ts'
 import {makeMountPoints, type Places} from './places.ts'
 
 const START_TIMEOUT_MS = 30_000
+const CONNECT_ATTEMPTS = 400
+const CONNECT_RETRY_MS = 5
 const COMMANDS_AT_ONCE_MAX = 16
 const CTR_FAILED = /^ctr: /m
 const TASK_EXIT = /exit with non-zero exit code (\d+)/
@@ -131,6 +134,7 @@ export class ContainerdService {
         signal: AbortSignal.timeout(START_TIMEOUT_MS)
       })
       this.#own = own
+      await this.#untilAnswering()
       own.ended.then((words) => this.#tools.log(this.#closed ? 'debug' : 'warn', 'containerd ended', {words}))
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
@@ -139,6 +143,15 @@ export class ContainerdService {
         cause
       })
     }
+  }
+
+  /** Its socket is there a moment before it listens, and ctr doesn't try twice. */
+  async #untilAnswering(): Promise<void> {
+    for (let attempt = 0; attempt < CONNECT_ATTEMPTS; attempt++) {
+      if (await this.#answers()) return
+      await delay(CONNECT_RETRY_MS)
+    }
+    throw new Error('it does not answer')
   }
 
   #answers(): Promise<boolean> {
