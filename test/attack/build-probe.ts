@@ -8,6 +8,7 @@ import {execa} from 'execa'
 const SOURCES = fileURLToPath(new URL('./probe', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/creo-probe', import.meta.url))
 const KEY_CHARACTERS = 12
+const COMPILERS = ['musl-gcc', 'gcc']
 
 /** The path of the probe, a static program, compiled when one of its sources has changed. */
 export async function buildProbe(signal: AbortSignal): Promise<string> {
@@ -19,7 +20,17 @@ export async function buildProbe(signal: AbortSignal): Promise<string> {
   await mkdir(CACHE, {recursive: true})
   const unfinished = `${path}.${process.pid}`
   const sources = names.filter((name) => name.endsWith('.c')).map((name) => join(SOURCES, name))
-  await execa('musl-gcc', ['-O1', '-static', '-s', '-Wall', '-Wextra', '-Werror', '-o', unfinished, ...sources], {cancelSignal: signal})
+  await compile(['-O1', '-static', '-s', '-Wall', '-Wextra', '-Werror', '-o', unfinished, ...sources], signal)
   await rename(unfinished, path)
   return path
+}
+
+/** With the first compiler that is installed; what one says about the sources is an error. */
+async function compile(args: readonly string[], signal: AbortSignal): Promise<void> {
+  for (const compiler of COMPILERS) {
+    const {exitCode, code, stderr} = await execa(compiler, args, {cancelSignal: signal, reject: false})
+    if (exitCode === 0) return
+    if (code !== 'ENOENT') throw new Error(`${compiler} cannot compile the probe:\n${stderr}`)
+  }
+  throw new Error('The probe needs a C compiler: apt-get install musl-tools gcc.')
 }
