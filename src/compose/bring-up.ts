@@ -1,6 +1,7 @@
-import {mkdir, mkdtemp, rm} from 'node:fs/promises'
+import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {makePrivateFolder} from '../config/data-directory.ts'
 import {dataDirectory} from '../config/paths.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {DevNetwork} from './dev-network.ts'
@@ -45,7 +46,7 @@ export async function bringUp(options: BringUpOptions): Promise<BroughtUp> {
   const startedAtMs = performance.now()
   const directory =
     options.dataDirectory ?? (options.tour ? await mkdtemp(join(tmpdir(), 'creo-')) : join(dataDirectory(process.env), 'dev'))
-  await mkdir(directory, {recursive: true, mode: 0o700})
+  await makePrivateFolder(directory)
   const creo = [process.execPath, join(options.root, 'bin', 'run.js')]
   const exchangeOrg = options.tour ? ORGS.exchange : PLAIN_ACCOUNT
   const network = new DevNetwork({directory, creo, ports: options.ports, epoch: '5s', emission: '10', exchangeOrg}, options.signal)

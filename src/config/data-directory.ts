@@ -1,7 +1,7 @@
-import {access, constants, mkdir} from 'node:fs/promises'
-import {join, resolve} from 'node:path'
-import {CreoError} from '../core/errors.ts'
+import {access, constants} from 'node:fs/promises'
+import {join, resolve, sep} from 'node:path'
 import {lockDirectory} from './directory-lock.ts'
+import {makeFolders, unwritable} from './make-folder.ts'
 
 /** A directory that this process alone uses until `close`. */
 export interface DataDirectory {
@@ -29,14 +29,11 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
 
 /** @throws {CreoError} `data_dir_unwritable` with what the system said. */
 export async function makePrivateFolder(path: string): Promise<void> {
+  const absolute = resolve(path)
+  makeFolders(absolute, 'CREO_DATA_DIR')
   try {
-    await mkdir(path, {recursive: true, mode: 0o700})
-    await access(path, constants.R_OK | constants.W_OK | constants.X_OK)
+    await access(join(absolute, sep), constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
-    throw new CreoError('data_dir_unwritable', `The folder ${path} can't be made or written${why}.`, {
-      hint: 'Give this user the right to write there, or choose another folder with CREO_DATA_DIR.',
-      cause: error
-    })
+    throw unwritable(absolute, 'CREO_DATA_DIR', error)
   }
 }

@@ -3,6 +3,7 @@ import Conf from 'conf'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {networkIdSchema, publicKeySchema} from '../core/protocol/scalars.ts'
+import {makeFolders} from './make-folder.ts'
 import {configDirectory} from './paths.ts'
 
 const CONTEXTS_MAX = 100
@@ -41,10 +42,11 @@ export interface UserConfig {
 
 /**
  * Opens the settings, making them at the first write.
- * @throws {CreoError} `invalid_input` when the file was edited into something else.
+ * @throws {CreoError} `invalid_input` when the file was edited into something else; `data_dir_unwritable` when its folder can't be made.
  */
 export function openUserConfig(env: Readonly<Record<string, string | undefined>>): UserConfig {
   const directory = configDirectory(env)
+  makeFolders(directory, 'CREO_CONFIG_DIR')
   const conf = readable(join(directory, 'config.json'), () => openStore(directory))
   const read = (): UserSettings =>
     parseSettings(

@@ -1,5 +1,6 @@
-import {mkdir, mkdtemp, rm} from 'node:fs/promises'
+import {mkdtemp, rm} from 'node:fs/promises'
 import {join} from 'node:path'
+import {makePrivateFolder} from '../config/data-directory.ts'
 import {CreoError} from '../core/errors.ts'
 import {type Manifest, toRevisionSpec} from '../core/manifest.ts'
 import {nearestOf} from '../core/nearest.ts'
@@ -98,7 +99,7 @@ async function checkedSpecs({account, client}: AccountContext, manifest: Manifes
 
 async function withBuildFolder<T>(dataDirectory: string, work: (folder: string) => Promise<T>): Promise<T> {
   const builds = join(dataDirectory, 'builds')
-  await mkdir(builds, {recursive: true, mode: 0o700})
+  await makePrivateFolder(builds)
   const folder = await mkdtemp(join(builds, 'deploy-'))
   try {
     return await work(folder)

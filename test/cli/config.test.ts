@@ -117,6 +117,17 @@ describe('data directory', () => {
       code: 'data_dir_unwritable',
       hint: expect.stringContaining('CREO_DATA_DIR')
     })
+    await expect(openDataDirectory(join(folder, 'file'))).rejects.toMatchObject({code: 'data_dir_unwritable'})
+  })
+
+  test('a folder whose parent is there and takes none is refused at once, for data and for settings', async () => {
+    await expect(openDataDirectory('/proc/nope/data')).rejects.toMatchObject({
+      code: 'data_dir_unwritable',
+      message: expect.stringContaining('(ENOENT)')
+    })
+    expect(() => openUserConfig({CREO_CONFIG_DIR: '/proc/nope'}).read()).toThrow(
+      expect.objectContaining({code: 'data_dir_unwritable', hint: expect.stringContaining('CREO_CONFIG_DIR')})
+    )
   })
 })
 
