@@ -3,7 +3,7 @@ import {describe, expect, it} from 'vitest'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {deployOf, HOUR_MS, receiptOf, START_MS, World} from './world.ts'
 
-const IS_LONG = process.env.CREO_TEST_TIER === 'long'
+const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
 const RUNS = IS_LONG ? 200 : 50
 const STEPS = IS_LONG ? 1000 : 200
 

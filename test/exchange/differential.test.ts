@@ -8,7 +8,7 @@ import {HOUR_MS, type World} from './world.ts'
 
 const OWNERS = ['ann', 'bob', 'cyd'] as const
 const RULES = {makerPpm: 1500, takerPpm: 3100, lotMinor: 10, bucketMs: HOUR_MS, fullBuckets: 24}
-const IS_LONG = process.env.CREO_TEST_TIER === 'long'
+const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
 const RUNS = IS_LONG ? 1000 : 60
 const STEPS_MAX = IS_LONG ? 500 : 150
 

@@ -10,7 +10,7 @@ import {verifyLedger} from '../../src/ledger/verify.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
 
-const KILLS = process.env.CREO_TEST_TIER === 'long' ? 50 : 4
+const KILLS = (process.env.CREO_TEST_TIER ?? 'short') !== 'short' ? 50 : 4
 const PROCESS = fileURLToPath(new URL('./trading-process.ts', import.meta.url))
 
 interface Acknowledged {

@@ -11,6 +11,7 @@ import {QUEUE_BYTES_MAX, QUEUE_MAX, SqliteLedger} from '../../src/ledger/sqlite-
 import {deployOf} from '../exchange/world.ts'
 import {LedgerWorld} from './ledger-world.ts'
 
+const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
 let world: LedgerWorld
 
 beforeEach(async () => {
@@ -96,7 +97,7 @@ describe('waiting for the ledger', () => {
     await expect(world.ledger.submit(command, stop.signal)).rejects.toMatchObject({code: 'interrupted'})
   })
 
-  it.runIf(process.env.CREO_TEST_TIER === 'long')('is refused when too many commands wait for the disk', async () => {
+  it.runIf(IS_LONG)('is refused when too many commands wait for the disk', async () => {
     await world.settle()
     const commands = Array.from({length: QUEUE_MAX + 1}, () => world.sign('ann', {type: 'order.cancel', order: 'ord_1'}))
     const answers = await Promise.allSettled(commands.map((command) => world.submit(command)))
@@ -104,7 +105,7 @@ describe('waiting for the ledger', () => {
     expect(answers.slice(0, -1).filter((answer) => answer.status === 'rejected')).toEqual([])
   })
 
-  it.runIf(process.env.CREO_TEST_TIER === 'long')('is refused when too many bytes wait, but not to the network itself', async () => {
+  it.runIf(IS_LONG)('is refused when too many bytes wait, but not to the network itself', async () => {
     await world.settle()
     const size = largeDeploy(0)
     const count = Math.ceil(QUEUE_BYTES_MAX / JSON.stringify(size).length) + 100
