@@ -57,7 +57,14 @@ describe('the colibris example', () => {
 })
 
 describe('the exchange', () => {
-  const incentive = {id: 'colibris/LEAF', name: '<b>Leaf</b>', decimals: 2, lotMinor: '10'}
+  const incentive = {
+    id: 'colibris/LEAF',
+    name: '<b>Leaf</b>',
+    decimals: 2,
+    lotMinor: '10',
+    tradeVolumeLimitMicroGutta: '50000000',
+    tradeVolumeUsedMicroGutta: '1250000'
+  }
   const answers: Readonly<Record<string, unknown>> = {
     '/v1/incentives': {incentives: [incentive]},
     '/v1/markets/colibris/LEAF/book': {
@@ -65,6 +72,12 @@ describe('the exchange', () => {
       sequence: 7,
       bids: [{priceMicroGutta: '150000', lots: '25'}],
       asks: []
+    },
+    '/v1/offers?incentive=colibris/LEAF': {
+      offers: [
+        {id: 'off_12', item: 'Delivery <in town>', priceMinor: '200', stock: 5},
+        {id: 'off_13', item: 'Bread', priceMinor: '450', stock: 0}
+      ]
     },
     '/v1/markets/colibris/LEAF/trades': {
       trades: [{seq: 6, index: 0, incentive: 'colibris/LEAF', priceMicroGutta: '100000', lots: '3', takerSide: 'buy', atMs: 0}]
@@ -80,7 +93,12 @@ describe('the exchange', () => {
     expect(home).not.toContain('<b>Leaf')
     const market = await fetch(`${url}/market/colibris/LEAF`)
     expect(market.headers.get('content-security-policy')).toContain("default-src 'none'")
-    expect(await market.text()).toContain('1970-01-01 00:00:00')
+    const page = await market.text()
+    for (const shown of ['Time (UTC)', '1970-01-01 00:00:00', 'Nobody offers to sell.', '1.25 of at most 50 Gutta']) {
+      expect(page).toContain(shown)
+    }
+    expect(page).toContain('Delivery &lt;in town&gt; for 2 LEAF: <code>creo redeem off_12</code>')
+    expect(page).toContain('Bread for 4.5 LEAF: none left')
     expect(await json(`${url}/book/colibris/LEAF`)).toMatchObject({sequence: 7, bids: [{lots: '25'}], trades: [{lots: '3'}]})
     expect(asked.every((line) => line === 'CONNECT coordinator.internal:80' || line.startsWith('GET /v1/'))).toBe(true)
     expect(asked).toContain('CONNECT coordinator.internal:80')

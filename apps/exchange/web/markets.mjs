@@ -30,6 +30,7 @@ export function createMarkets({url, nowMs}) {
   return {
     incentives: async () => (await read('/v1/incentives')).incentives,
     book: async (id) => read(`/v1/markets/${checked(id)}/book`),
+    offers: async (id) => (await read(`/v1/offers?incentive=${checked(id)}`)).offers,
     trades: async (id) => (await read(`/v1/markets/${checked(id)}/trades`)).trades
   }
 }

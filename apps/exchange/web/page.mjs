@@ -2,6 +2,7 @@
 
 const LEVELS_SHOWN = 20
 const TRADES_SHOWN = 20
+const OFFERS_SHOWN = 10
 const REFRESH_SECONDS = 5
 const GUTTA_DECIMALS = 6
 const ESCAPES = {'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;'}
@@ -15,12 +16,9 @@ export function renderHome(root, incentives, books) {
   return page(root, 'Exchange', `<h1>Markets</h1>${none}${markets}${rest}`)
 }
 
-export function renderMarket(root, incentive, book, trades) {
-  return page(
-    root,
-    incentive.id,
-    `<p><a href="${root}">All markets</a></p>${bookSection(root, incentive, book, 1)}${tradesTable(incentive, trades)}`
-  )
+export function renderMarket(root, {incentive, book, trades, offers}) {
+  const sections = `${bookSection(root, incentive, book, 1)}${offersSection(incentive, offers)}${tradesTable(incentive, trades)}`
+  return page(root, incentive.id, `<p><a href="${root}">All markets</a></p>${sections}`)
 }
 
 export function renderError(root, message) {
@@ -39,15 +37,35 @@ export function amountOfLots(lots, {lotMinor, decimals}) {
 
 function bookSection(root, incentive, book, level) {
   const heading = `<h${level}>${level === 1 ? text(incentive.id) : marketLink(root, incentive)}</h${level}><p>${text(incentive.name)}</p>`
-  const sides = `${sideTable('Offers to buy', book.bids, incentive)}${sideTable('Offers to sell', book.asks, incentive)}`
-  return `<section>${heading}<div class="sides">${sides}</div><p class="small">Book number ${text(book.sequence)}</p></section>`
+  const bids = sideTable({caption: 'Offers to buy', none: 'Nobody offers to buy.', levels: book.bids}, incentive)
+  const asks = sideTable({caption: 'Offers to sell', none: 'Nobody offers to sell.', levels: book.asks}, incentive)
+  const sides = `${bids}${asks}`
+  const buys = level === 1 ? '' : `<p class="small"><a href="${text(`${root}market/${incentive.id}#buys`)}">What it buys</a></p>`
+  return `<section>${heading}<div class="sides">${sides}</div><p class="small">${volume(incentive)}</p>${buys}</section>`
 }
 
-function sideTable(caption, levels, incentive) {
+/** How much of what may be traded in 24 hours has been. */
+function volume({tradeVolumeUsedMicroGutta: used, tradeVolumeLimitMicroGutta: limit}) {
+  return `Traded in 24 hours: ${text(decimal(used, GUTTA_DECIMALS))} of at most ${text(decimal(limit, GUTTA_DECIMALS))} Gutta.`
+}
+
+function offersSection(incentive, offers) {
+  const unit = incentive.id.split('/')[1]
+  const items = offers.slice(0, OFFERS_SHOWN).map(({id, item, priceMinor, stock}) => {
+    const price = `${decimal(priceMinor, incentive.decimals)} ${unit}`
+    const how = stock > 0 ? `<code>creo redeem ${text(id)}</code>` : 'none left'
+    return `<li>${text(item)} for ${text(price)}: ${how}</li>`
+  })
+  const more = offers.length > items.length ? `<p class="small">All of them: <code>creo offer list ${text(incentive.id)}</code></p>` : ''
+  const list = items.length === 0 ? '<p>Nothing is offered just now.</p>' : `<ul>${items.join('')}</ul>`
+  return `<section><h2 id="buys">What ${text(unit)} buys</h2>${list}${more}</section>`
+}
+
+function sideTable({caption, none, levels}, incentive) {
   const rows = levels.slice(0, LEVELS_SHOWN).map((level) => {
     return `<tr><td>${text(pricePerUnit(level.priceMicroGutta, incentive))}</td><td>${text(amountOfLots(level.lots, incentive))}</td></tr>`
   })
-  const body = rows.length === 0 ? '<tr><td colspan="2">None</td></tr>' : rows.join('')
+  const body = rows.length === 0 ? `<tr><td class="none" colspan="2">${none}</td></tr>` : rows.join('')
   return `<table><caption>${caption}</caption><thead><tr><th scope="col">Gutta each</th><th scope="col">Amount</th></tr></thead><tbody>${body}</tbody></table>`
 }
 
@@ -56,8 +74,8 @@ function tradesTable(incentive, trades) {
     const price = text(pricePerUnit(trade.priceMicroGutta, incentive))
     return `<tr><td>${text(timeOf(trade.atMs))}</td><td>${price}</td><td>${text(amountOfLots(trade.lots, incentive))}</td></tr>`
   })
-  const head = '<tr><th scope="col">Time</th><th scope="col">Gutta each</th><th scope="col">Amount</th></tr>'
-  const body = rows.length === 0 ? '<tr><td colspan="3">No trades yet</td></tr>' : rows.join('')
+  const head = '<tr><th scope="col">Time (UTC)</th><th scope="col">Gutta each</th><th scope="col">Amount</th></tr>'
+  const body = rows.length === 0 ? '<tr><td class="none" colspan="3">No trades yet.</td></tr>' : rows.join('')
   return `<section><table><caption>Last trades</caption><thead>${head}</thead><tbody>${body}</tbody></table></section>`
 }
 

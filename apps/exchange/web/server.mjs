@@ -54,8 +54,8 @@ async function answer(pathname) {
   }
   const incentive = (await markets.incentives()).find((known) => known.id === id)
   if (!incentive) return refused(pathname, 404, 'There is no such market.')
-  const [book, trades] = await Promise.all([markets.book(id), markets.trades(id)])
-  return html(200, renderMarket('../../', incentive, book, trades))
+  const [book, trades, offers] = await Promise.all([markets.book(id), markets.trades(id), markets.offers(id)])
+  return html(200, renderMarket('../../', {incentive, book, trades, offers}))
 }
 
 function html(status, body) {
