@@ -29,9 +29,20 @@ export function asCreoError(error: unknown): CreoError {
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   if (status === 413)
     return new CreoError('payload_too_large', 'The body of the request is too large.', {hint: 'Send it in several requests.', cause: error})
-  if (status >= 400 && status < 500) {
-    return new CreoError('invalid_input', error instanceof Error ? error.message : 'The request cannot be read.', {cause: error})
-  }
+  if (status === 415)
+    return new CreoError('invalid_input', 'The body of the request is not of a type that is read here.', {
+      hint: 'Send content-type: application/json and a JSON object.',
+      cause: error
+    })
+  if (status >= 400 && status < 500)
+    return new CreoError(
+      'invalid_input',
+      `The request cannot be read: ${error instanceof Error ? error.message : 'it is not plain HTTP'}.`,
+      {
+        hint: 'Send one plain HTTP/1.1 request; docs/PROTOCOL.md lists every address and what it takes.',
+        cause: error
+      }
+    )
   return new CreoError('internal', 'The coordinator failed to answer this request.', {
     hint: "Try again; if it stays, the operator finds the cause in the coordinator's log.",
     cause: error

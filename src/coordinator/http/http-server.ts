@@ -7,6 +7,7 @@ import type {ManifestCatalog} from '../registry/catalog.ts'
 import {registryRoutes} from '../registry/registry-routes.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import {sendError, unknownAddress} from './error-answer.ts'
+import {PlainRequests, refuseConnect, refuseExpectation} from './plain-requests.ts'
 import {RateLimit} from './rate-limit.ts'
 import {acceptJsonBytes} from './route.ts'
 import {accountRoutes} from './routes-accounts.ts'
@@ -31,12 +32,22 @@ export interface HttpTools extends AppTools, NodeTools, NetworkTools {
 
 /** The coordinator's whole HTTP surface, ready to listen. */
 export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance> {
+  const plain = new PlainRequests()
   const app = Fastify({
     logger: false,
+    http: {requireHostHeader: false},
+    clientErrorHandler: (error, socket) => plain.refuseUnparsed(error, socket),
+    frameworkErrors: (error, request, reply) => {
+      sendError(plain.faultIn(request.raw, reply.raw) ?? error, reply, tools.log)
+    },
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     routerOptions: {maxParamLength: PARAM_LENGTH_MAX}
   })
+  // Their size is limited: not one of them is overlooked for their number.
+  app.server.maxHeadersCount = 0
+  app.server.on('checkExpectation', refuseExpectation).on('connect', refuseConnect)
+  app.addHook('onRequest', (request, reply, done) => done(plain.faultIn(request.raw, reply.raw)))
   acceptJsonBytes(app)
   app.setErrorHandler((error, _request, reply) => sendError(error, reply, tools.log))
   app.setNotFoundHandler((request, reply) => sendError(unknownAddress(request), reply, tools.log))
@@ -111,7 +122,7 @@ function observe(app: FastifyInstance, {ledger, presence, tables, stopping}: Htt
   })
   app.get('/healthz', () => ({ok: true}))
   app.get('/readyz', () => {
-    if (stopping.aborted) throw new CreoError('unavailable', 'The coordinator is stopping.')
+    if (stopping.aborted) throw new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a second.'})
     return {ok: true, sequence: ledger.sequence}
   })
   app.get('/metrics', (_request, reply) => {

@@ -111,7 +111,10 @@ async function waitForSequence(request: FastifyRequest, ledger: Ledger, signal: 
   const header = request.headers[AFTER_SEQUENCE_HEADER]
   if (header === undefined) return
   const sequence = sequenceSchema.safeParse(header)
-  if (!sequence.success) throw new CreoError('invalid_input', `The header ${AFTER_SEQUENCE_HEADER} is not a ledger sequence.`)
+  if (!sequence.success)
+    throw new CreoError('invalid_input', `The header ${AFTER_SEQUENCE_HEADER} is not a ledger sequence.`, {
+      hint: 'Send the number that a command was answered with.'
+    })
   const timeout = AbortSignal.timeout(AFTER_SEQUENCE_WAIT_MAX_MS)
   try {
     await ledger.projected(sequence.data, AbortSignal.any([signal, timeout]))
