@@ -70,11 +70,12 @@ export async function ensureContainerRuntime() {
   return step('Installing the container runtime (podman)', () => install(CONTAINER_PACKAGES))
 }
 
-/** Installs what only tests use, when we may; a test that lacks its tool says so itself. */
+/** Installs what only tests use, when we may. A test that lacks its tool is skipped, and fails where `CI` is set. */
 export async function ensureTestTools() {
   if (!mayInstall()) return
   if (!findProgram('musl-gcc') || !findProgram('aarch64-linux-gnu-gcc'))
     await step('Installing the compilers for the static init', () => install(TEST_PACKAGES))
+  if (!findProgram('skopeo')) await step('Installing skopeo, which reads our images as others do', () => install(['skopeo']))
   if (!findProgram('ctr')) await step('Installing containerd for its tests', installContainerd)
 }
 

@@ -24,13 +24,17 @@ afterEach(() => rm(directory, {recursive: true}))
 const compilers = await Promise.all(['x86_64-linux-gnu-gcc', 'aarch64-linux-gnu-gcc'].map(versionOf))
 const samePins = compilers.every((version) => version === COMPILER_VERSION)
 
-test.skipIf(!samePins)('the committed programs are what their sources compile to, byte for byte', async () => {
-  await execa(join(SOURCE, 'build.sh'), [directory])
-  for (const name of ['creo-init-amd64', 'creo-init-arm64', 'creo-log-amd64', 'creo-log-arm64']) {
-    const [rebuilt, committed] = await Promise.all([readFile(join(directory, name)), readFile(join(SOURCE, name))])
-    expect(rebuilt.equals(committed), name).toBe(true)
+/** Where `CI` is set, other compilers than the pinned ones fail it. */
+test.skipIf(!samePins && process.env.CI === undefined)(
+  'the committed programs are what their sources compile to, byte for byte',
+  async () => {
+    await execa(join(SOURCE, 'build.sh'), [directory])
+    for (const name of ['creo-init-amd64', 'creo-init-arm64', 'creo-log-amd64', 'creo-log-arm64']) {
+      const [rebuilt, committed] = await Promise.all([readFile(join(directory, name)), readFile(join(SOURCE, name))])
+      expect(rebuilt.equals(committed), name).toBe(true)
+    }
   }
-})
+)
 
 describe('the init', () => {
   test('makes its socket appear when the function listens, and passes bytes and half-closes both ways', async () => {
