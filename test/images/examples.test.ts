@@ -136,7 +136,7 @@ describe.each(['examples/colibris/site', 'examples/colibris/api', 'apps/exchange
 })
 
 /** Sends the target as it is; `fetch` would mend it first. */
-async function statusOf(url: string, method: string, target: string): Promise<number | undefined> {
+async function statusOf(url: string, method: string, target: string): Promise<number> {
   const asked = request({host: '127.0.0.1', port: new URL(url).port, method, path: target, agent: false})
   asked.end()
   const [answer] = await once(asked, 'response')
