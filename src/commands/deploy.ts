@@ -6,7 +6,7 @@ import type {Deployed} from '../developer/deploy.ts'
 
 export default class Deploy extends CreoCommand {
   static override summary = "Build an app's functions, push what is missing, and switch to them at once."
-  static override description = `Until the last step nothing that runs changes. Then it waits until every function has answered through a
+  static override description = `Until the last step nothing that runs changes. Then it waits until every function has answered through a \
 gateway. Deploying the same files again pushes nothing.`
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> examples/colibris --as colibris']
   static override args = {folder: Args.string({default: '.', description: 'Folder with creo.yaml.'})}

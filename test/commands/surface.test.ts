@@ -33,6 +33,13 @@ it('has a summary and examples for every command', async () => {
   expect(own.filter(({summary, examples}) => !summary?.endsWith('.') || !examples?.length).map(({id}) => id)).toEqual([])
 })
 
+it('breaks no description in the middle of a sentence: the help wraps it at the width of the terminal', async () => {
+  const config = await Config.load(ROOT)
+  const own = config.commands.filter(({id, pluginName}) => pluginName === 'creo' && TOPICS.has(id.split(':')[0] ?? ''))
+  const broken = own.filter(({description}) => description?.split('\n').some((line) => !/[.?!]$/.test(line)))
+  expect(broken.map(({id}) => id)).toEqual([])
+})
+
 it('shows help for a command', async () => {
   const {code, stdout} = await creo(['trade', 'buy', '--help'])
   expect(code).toBe(0)

@@ -6,7 +6,7 @@ import type {ShownBalance} from '../../developer/balances.ts'
 
 export default class AccountBalance extends CreoCommand {
   static override summary = 'Show what an account holds.'
-  static override description = `available can be used; held waits for orders and redemptions; pool pays miners; reserved is promised to
+  static override description = `available can be used; held waits for orders and redemptions; pool pays miners; reserved is promised to \
 leases; issued is what the account has given out, below zero.`
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> colibris --json']
   static override args = {name: Args.string({description: 'Name or id; your own when left out.'})}

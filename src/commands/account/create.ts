@@ -5,7 +5,7 @@ import type {CreatedAccount} from '../../developer/accounts.ts'
 
 export default class AccountCreate extends CreoCommand {
   static override summary = 'Create an account with a key on this machine.'
-  static override description = `One account may be an organization, the owner of miners and a trader at once. Its name is part of the
+  static override description = `One account may be an organization, the owner of miners and a trader at once. Its name is part of the \
 addresses of its apps. Whoever has the key file has the account: keep a copy of it in a safe place.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris',

@@ -4,7 +4,7 @@ import {accountFlags, networkFlags} from '../../cli/flags.ts'
 
 export default class IncentiveIssue extends CreoCommand {
   static override summary = 'Issue an incentive: value that is redeemable in your app.'
-  static override description = `Code, scope, decimals, lot and supply are fixed for ever. The first offer says what it buys. The limit is
+  static override description = `Code, scope, decimals, lot and supply are fixed for ever. The first offer says what it buys. The limit is \
 the Gutta for which it may be traded in 24 hours; you can change it later.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> LEAF --supply 100000 --limit 500 --offer "Delivery in town" --offer-price 2 --offer-stock 500'

@@ -12,7 +12,7 @@ interface Installed {
 export default class MineInstall extends CreoCommand {
   static override summary = 'Make this node a service that systemd starts at boot.'
   static override description =
-    `Writes one unit and says how to enable it; nothing is started. The node must have been started once by hand, so that it is
+    `Writes one unit and says how to enable it; nothing is started. The node must have been started once by hand, so that it is \
 enrolled and its settings are remembered. The unit of the machine's manager is hardened; a user's manager can't do that and run containers.`
   static override examples = [
     '<%= config.bin %> <%= command.id %>',

@@ -6,7 +6,7 @@ import type {MiningOffers} from '../../miner/mining-offers.ts'
 export default class MineOffers extends CreoCommand {
   static override summary = 'Show what this machine could earn, and what that buys.'
   static override description =
-    `For each incentive what it buys and how reliably it was redeemed; what it pays for which work, reckoned for a day of this
+    `For each incentive what it buys and how reliably it was redeemed; what it pays for which work, reckoned for a day of this \
 machine; and only then its price. Estimates share what was paid in the last week with the nodes that work for it already.`
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --network main --json']
   static override flags = {

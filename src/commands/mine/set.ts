@@ -5,7 +5,7 @@ import type {ShownTerms} from '../../miner/shown-terms.ts'
 export default class MineSet extends CreoCommand {
   static override summary = 'Change what this machine lends, also while it works.'
   static override description =
-    `A node that runs takes the change within a second: when it lends less, the youngest instances end; outside its hours it
+    `A node that runs takes the change within a second: when it lends less, the youngest instances end; outside its hours it \
 finishes what is under way and rests. What is not given stays as it is.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> --cpu 1 --memory 1GiB',

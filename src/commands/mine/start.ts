@@ -8,7 +8,7 @@ import type {MinerStatus} from '../../miner/status-file.ts'
 export default class MineStart extends CreoCommand {
   static override summary = 'Lend this machine to a network and earn incentives.'
   static override description = `Runs functions in containers under limits, dials out to the network's gateways and listens nowhere.
-The first start enrolls the machine with a one-use token; what was given is remembered, so later starts need no flags. On a terminal, a
+The first start enrolls the machine with a one-use token; what was given is remembered, so later starts need no flags. On a terminal, a \
 first start without --earn shows what there is to earn and asks.
 Ctrl-C or SIGTERM lets requests finish, stops every container and hands in the last receipts.
 Your own root user can read what you host; the organizations know that.`

@@ -3,7 +3,7 @@ import {CreoCommand} from '../../cli/base-command.ts'
 
 export default class NetworkJoin extends CreoCommand {
   static override summary = 'Join a network and make it the current one.'
-  static override description = `Asks the coordinator for its genesis and believes it only if its hash is the id that you were told. The
+  static override description = `Asks the coordinator for its genesis and believes it only if its hash is the id that you were told. The \
 id pins the network: nobody at that address can later pass for it. Joining again changes the address.`
   static override examples = ['<%= config.bin %> <%= command.id %> https://creo.example --id 9f2c…']
   static override args = {url: Args.url({required: true, description: 'Where the coordinator answers.'})}

@@ -5,7 +5,7 @@ import {parseDurationMs} from '../../cli/format.ts'
 
 export default class NodeToken extends CreoCommand {
   static override summary = 'Make a one-use token with which a machine joins as your node.'
-  static override description = `Whoever uses the token first becomes your node: what it earns is yours. The token is shown once and
+  static override description = `Whoever uses the token first becomes your node: what it earns is yours. The token is shown once and \
 stored nowhere; the ledger knows only its hash.`
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --expires 30m']
   static override flags = {
