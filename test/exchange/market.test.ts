@@ -1,7 +1,21 @@
 import {describe, expect, it} from 'vitest'
 import {marketWorld, run} from './market-script.ts'
+import {World} from './world.ts'
 
 describe('the order book', () => {
+  it('says in whole units what an order would hold and what is there', () => {
+    const world = new World()
+    for (const name of ['creometry', 'acme', 'bob']) world.account(name)
+    world.issue('acme')
+    const order = {type: 'order.place', incentive: 'acme/LEAF', side: 'sell', kind: 'limit', timeInForce: 'GTC'} as const
+    const sell = {...order, lots: 100_005, priceMicroGutta: 100}
+    expect(world.do('acme', sell)).toMatchObject({message: 'The order would hold 10000.5 acme/LEAF; 10000 acme/LEAF is available.'})
+    const buy = {...order, side: 'buy', lots: 5, priceMicroGutta: 500_000} as const
+    expect(world.do('bob', buy)).toMatchObject({
+      message: expect.stringMatching(/^The order would hold 2\.5\d* Gutta; 0 Gutta is available\.$/)
+    })
+  })
+
   it('fills the best price first, then the oldest, at the resting price', () => {
     expect(run(['s1 sell 5 @ 101 by ann', 's2 sell 5 @ 100 by ann', 's3 sell 5 @ 100 by cyd', 'b1 buy 12 @ 101 by bob'])).toEqual([
       's1 open 5',

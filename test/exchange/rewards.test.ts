@@ -189,6 +189,9 @@ describe('leases and receipts', () => {
     } as const
     const grantOf = (changes: object): string => world.try('coordinator', {...grant, budgets: [...grant.budgets], ...changes})
     expect(grantOf({})).toBe('reward_pool_empty')
+    expect(world.do('coordinator', {...grant, budgets: [...grant.budgets]})).toMatchObject({
+      message: 'The reward pool holds 9 acme/LEAF, less than 9.01 acme/LEAF.'
+    })
     expect(grantOf({node: `node_${'0'.repeat(32)}`})).toBe('not_found')
     expect(grantOf({revision: 'rev_1'})).toBe('not_found')
     expect(grantOf({endsAtMs: START_MS})).toBe('invalid_input')

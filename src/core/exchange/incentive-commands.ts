@@ -20,6 +20,7 @@ export function issueIncentive(context: CommandContext, org: AccountState, body:
     id,
     org: org.index,
     scope: body.scope ?? null,
+    decimals: body.decimals,
     lotMinor: body.lotMinor,
     captured: body.captured,
     volume: new VolumeWindow({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets}),

@@ -19,7 +19,10 @@ export function grantLease(context: CommandContext, body: CommandOf<'lease.grant
     const {asset} = state.incentive(incentive)
     const inPool = state.balances.of(revision.org, asset, POOL)
     if (inPool < amountMinor)
-      refuse('reward_pool_empty', `The reward pool of ${incentive} holds ${inPool}, less than ${amountMinor} (minor units).`)
+      refuse(
+        'reward_pool_empty',
+        `The reward pool holds ${state.amountText(asset, inPool)}, less than ${state.amountText(asset, amountMinor)}.`
+      )
     return {asset, incentive, reservedMinor: amountMinor, paidMinor: 0}
   })
   for (const {asset, reservedMinor} of budgets) {

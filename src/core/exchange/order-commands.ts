@@ -134,7 +134,10 @@ function hold(context: CommandContext, owner: AccountState, incentive: Incentive
   const available = state.slot(owner.index, heldAsset, AVAILABLE)
   const has = state.balances.at(available)
   if (has < amount)
-    refuse('insufficient_funds', `The order would hold ${amount} of ${state.assetName(heldAsset)}; ${has} is available (minor units).`)
+    refuse(
+      'insufficient_funds',
+      `The order would hold ${state.amountText(heldAsset, amount)}; ${state.amountText(heldAsset, has)} is available.`
+    )
   state.balances.move(available, state.slot(owner.index, heldAsset, HELD), amount)
 }
 

@@ -2,6 +2,7 @@ import {GUTTA} from '../protocol/api.ts'
 import type {KeyRole} from '../protocol/commands.ts'
 import type {Genesis} from '../protocol/genesis.ts'
 import type {RevisionSpec} from '../protocol/revisions.ts'
+import {formatDecimal, GUTTA_DECIMALS} from '../units.ts'
 import {Balances} from './balances.ts'
 import {ExpiryQueue} from './expiry-queue.ts'
 import {Market} from './market.ts'
@@ -49,6 +50,7 @@ export interface IncentiveState {
   readonly id: string
   readonly org: number
   readonly scope: {readonly app: string; readonly function: string} | null
+  readonly decimals: number
   readonly lotMinor: number
   readonly captured: 'burn' | 'return'
   readonly volume: VolumeWindow
@@ -164,6 +166,12 @@ export class LedgerState {
 
   assetName(asset: number): string {
     return asset === GUTTA_ASSET ? GUTTA : (this.incentives[asset]?.id ?? String(asset))
+  }
+
+  /** For people: in whole units, with the asset's name. */
+  amountText(asset: number, minor: number): string {
+    if (asset === GUTTA_ASSET) return `${formatDecimal(minor, GUTTA_DECIMALS)} Gutta`
+    return `${formatDecimal(minor, this.incentives[asset]?.decimals ?? 0)} ${this.assetName(asset)}`
   }
 
   accountName(index: number): string {
