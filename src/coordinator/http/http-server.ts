@@ -7,7 +7,7 @@ import type {ManifestCatalog} from '../registry/catalog.ts'
 import {registryRoutes} from '../registry/registry-routes.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import {sendError, unknownAddress} from './error-answer.ts'
-import {PlainRequests, refuseConnect, refuseExpectation} from './plain-requests.ts'
+import {PlainRequests, refuseConnect} from './plain-requests.ts'
 import {RateLimit} from './rate-limit.ts'
 import {acceptJsonBytes} from './route.ts'
 import {accountRoutes} from './routes-accounts.ts'
@@ -46,7 +46,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   })
   // Their size is limited: not one of them is overlooked for their number.
   app.server.maxHeadersCount = 0
-  app.server.on('checkExpectation', refuseExpectation).on('connect', refuseConnect)
+  app.server.on('checkExpectation', (request, answer) => plain.refuseExpectation(request, answer)).on('connect', refuseConnect)
   app.addHook('onRequest', (request, reply, done) => done(plain.faultIn(request.raw, reply.raw)))
   acceptJsonBytes(app)
   app.setErrorHandler((error, _request, reply) => sendError(error, reply, tools.log))

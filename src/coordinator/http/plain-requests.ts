@@ -36,22 +36,25 @@ export class PlainRequests {
     this.#faults.set(socket, refusal)
     refuseRaw(socket, refusal, status)
   }
+
+  /** Closes the connection: nobody knows whether the body follows. */
+  refuseExpectation({socket}: IncomingMessage, answer: ServerResponse): void {
+    const error = refused('Only 100-continue can be expected.')
+    const body = JSON.stringify({error})
+    this.#faults.set(socket, error)
+    answer.shouldKeepAlive = false
+    answer
+      .writeHead(ERROR_CODES[error.code].http, {'content-type': 'application/json', 'content-length': Buffer.byteLength(body)})
+      .end(body)
+  }
 }
 
 /** Answers on a connection that node gives no response for, and closes it. */
-export function refuseRaw(socket: Duplex, error: CreoError, status: number): void {
+function refuseRaw(socket: Duplex, error: CreoError, status: number): void {
   const body = JSON.stringify({error})
   const head = ['content-type: application/json', `content-length: ${Buffer.byteLength(body)}`, 'connection: close']
   socket.on('error', () => socket.destroy())
   socket.end(`HTTP/1.1 ${status} Refused\r\n${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
-}
-
-/** @param answer is all that is sent: the request's body is not read. */
-export function refuseExpectation(_request: IncomingMessage, answer: ServerResponse): void {
-  const error = refused('Only 100-continue can be expected.')
-  const body = JSON.stringify({error})
-  answer.shouldKeepAlive = false
-  answer.writeHead(ERROR_CODES[error.code].http, {'content-type': 'application/json', 'content-length': Buffer.byteLength(body)}).end(body)
 }
 
 export function refuseConnect(_request: IncomingMessage, socket: Duplex): void {
