@@ -1,12 +1,14 @@
 import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
 import {createServer as createTlsServer} from 'node:https'
-import {CreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import type {TunnelServer} from '../tunnel/accept.ts'
 import {answerError} from './answer-error.ts'
+import {believedHead, isDisbelieved, refuseUnbelieved} from './believed-head.ts'
 
 const HEADERS_BYTES_MAX = 8 * 1024
 const HEADERS_TIMEOUT_MS = 20_000
 const CONNECTIONS_MAX = 50_000
+const ADDRESSES_HINT = 'Ask with GET for /.creo/healthz, /.creo/readyz, /.creo/status or /.creo/metrics.'
 
 /** What the gateway says of itself, as the names of its fields are promised in docs/JSON.md. */
 export interface GatewayStatus {
@@ -44,18 +46,37 @@ export interface AdminServerOptions {
 
 /** The listener that miners dial; it also tells the operator, and whoever else can reach it, how the gateway does. */
 export function createAdminServer(options: AdminServerOptions): Server {
-  const limits = {maxHeaderSize: HEADERS_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS, noDelay: true}
+  const limits = {
+    maxHeaderSize: HEADERS_BYTES_MAX,
+    requireHostHeader: false,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: HEADERS_TIMEOUT_MS,
+    noDelay: true
+  }
   const {tls} = options
   const server = tls === undefined ? createServer(limits) : createTlsServer({...limits, ...tls, minVersion: 'TLSv1.3', allowHalfOpen: true})
   server.maxConnections = CONNECTIONS_MAX
-  server.on('request', (request, response) => answer(options, request, response))
+  server.on('request', (request, response) => answerBelieved(options, request, response))
+  refuseUnbelieved(server)
   server.on('upgrade', options.tunnel.handleUpgrade)
   return server
 }
 
+function answerBelieved(options: AdminServerOptions, request: IncomingMessage, response: ServerResponse): void {
+  if (isDisbelieved(request.socket)) return
+  try {
+    believedHead({request, response})
+  } catch (error) {
+    if (!isCreoError(error)) throw error
+    answerError(response, error)
+    return
+  }
+  answer(options, request, response)
+}
+
 function answer({status, standing, metrics}: AdminServerOptions, request: IncomingMessage, response: ServerResponse): void {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    answerError(response, new CreoError('invalid_input', 'Only GET is answered here.'))
+    answerError(response, new CreoError('invalid_input', 'Only GET is answered here.', {hint: ADDRESSES_HINT}))
   } else if (request.url === '/.creo/healthz') answerJson(response, 200, {ok: true})
   else if (request.url === '/.creo/readyz') {
     const {admitted, tableVersion} = standing()
@@ -63,7 +84,7 @@ function answer({status, standing, metrics}: AdminServerOptions, request: Incomi
   } else if (request.url === '/.creo/status') answerJson(response, 200, status())
   else if (request.url === '/.creo/metrics') {
     response.writeHead(200, {'content-type': 'text/plain; version=0.0.4'}).end(metrics())
-  } else answerError(response, new CreoError('not_found', 'Only the tunnel, health, metrics and status are here.'))
+  } else answerError(response, new CreoError('not_found', 'Only the tunnel, health, metrics and status are here.', {hint: ADDRESSES_HINT}))
 }
 
 function notReady(tableVersion: number): string {

@@ -1,5 +1,5 @@
 import type {ServerResponse} from 'node:http'
-import {type CreoError, ERROR_CODES} from '../core/errors.ts'
+import {CreoError, ERROR_CODES} from '../core/errors.ts'
 
 const RETRY_AFTER_S = 2
 const RETRY_LATER = new Set<string>(['no_instance', 'overloaded', 'unavailable', 'rate_limited'])
@@ -24,4 +24,12 @@ export function answerError(response: ServerResponse, error: CreoError): void {
 export function rawError(error: CreoError, status: number): string {
   const body = JSON.stringify({error})
   return `HTTP/1.1 ${status} Refused\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncreo-error: ${error.code}\r\nconnection: close\r\n\r\n${body}`
+}
+
+/** A function that did not answer as it should: who asks can only try again, who owns it can find out why. */
+export function badGateway(message: string, cause?: unknown): CreoError {
+  return new CreoError('bad_gateway', message, {
+    hint: 'Try again; if it stays, the owner of the app finds the cause with: creo logs',
+    cause
+  })
 }

@@ -1,4 +1,5 @@
-import {CreoError} from '../core/errors.ts'
+import type {CreoError} from '../core/errors.ts'
+import {badGateway} from './answer-error.ts'
 
 export const ANSWER_HEAD_BYTES_MAX = 64 * 1024
 const CHUNK_LINE_BYTES_MAX = 1024
@@ -83,7 +84,7 @@ export class AnswerReader {
 
   /** The function has ended its side. @throws {CreoError} `bad_gateway` unless that is the end of the answer. */
   end(): void {
-    if (this.#state !== 'until_close') throw malformed('The connection ended before the answer did.')
+    if (this.#state !== 'until_close') throw badGateway('The function broke off before its answer was complete.')
     this.#finish()
   }
 
@@ -228,5 +229,5 @@ function framingOf(
 }
 
 function malformed(message: string): CreoError {
-  return new CreoError('bad_gateway', `The function's answer is not plain HTTP/1.1. ${message}`)
+  return badGateway(`The function's answer is not plain HTTP/1.1. ${message}`)
 }

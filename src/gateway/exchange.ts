@@ -169,7 +169,7 @@ class Exchange implements FunctionCall {
     this.#bytesIn += chunk.length
     const {bodyBytesMax} = this.#asked
     if (this.#bytesIn > bodyBytesMax) {
-      this.#fail(new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`))
+      this.#fail(new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`, {hint: 'Send it in several requests.'}))
     } else if (this.#connection?.writeBody(chunk) === false) this.#asked.request.pause()
   }
 
@@ -184,7 +184,11 @@ class Exchange implements FunctionCall {
   }
 
   readonly #timedOut = (): void => {
-    this.#fail(new CreoError('timeout', 'The function took longer than its timeout.'))
+    this.#fail(
+      new CreoError('timeout', 'The function took longer than its timeout.', {
+        hint: 'Ask for less at once; its owner can set a longer timeout in creo.yaml.'
+      })
+    )
   }
 
   #fail(reason: CreoError): void {

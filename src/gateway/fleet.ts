@@ -170,7 +170,8 @@ export class Fleet {
     clearInterval(this.#ticker)
     clearTimeout(this.#retry)
     this.#starts.close()
-    for (const pool of this.#pools.values()) pool.refuseWaiting(new CreoError('unavailable', 'The gateway is stopping.'))
+    for (const pool of this.#pools.values())
+      pool.refuseWaiting(new CreoError('unavailable', 'The gateway is stopping.', {hint: 'Try again in a moment.'}))
     for (const instance of [...this.#instances.values()]) {
       instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS})
       this.#forget(instance)

@@ -1,5 +1,6 @@
 import type {Duplex} from 'node:stream'
 import {CreoError, isCreoError} from '../core/errors.ts'
+import {badGateway} from './answer-error.ts'
 import {type AnswerHead, type AnswerParts, AnswerReader} from './answer-reader.ts'
 
 /** An unused connection to an instance is given back after this long: each takes a place in a home router's table. */
@@ -202,11 +203,11 @@ export class FunctionConnection implements AnswerParts {
   }
 
   readonly #broke = (cause: Error): void => {
-    this.#fail(new CreoError('bad_gateway', 'The line to the instance broke.', {cause}))
+    this.#fail(badGateway('The line to the function broke off before its answer was complete.', cause))
   }
 
   readonly #closed = (): void => {
-    this.#fail(new CreoError('bad_gateway', 'The instance broke off.'))
+    this.#fail(badGateway('The function broke off before its answer was complete.'))
     this.#onGone(this)
   }
 

@@ -1,5 +1,6 @@
 import type {Duplex} from 'node:stream'
 import {CreoError, isCreoError} from '../core/errors.ts'
+import {badGateway} from './answer-error.ts'
 import {type FunctionCall, FunctionConnection} from './function-connection.ts'
 
 /** Connections to one instance; requests beyond them wait for one of them. */
@@ -72,7 +73,7 @@ export class FunctionConnections {
       this.#opening -= 1
       const [first] = this.#waiting
       const reason = isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error})
-      if (first !== undefined) this.#refuse(first, new CreoError('bad_gateway', 'The instance cannot be reached.', {cause: reason}))
+      if (first !== undefined) this.#refuse(first, badGateway('The function cannot be reached.', reason))
       this.#openForWaiting()
     }
   }

@@ -41,6 +41,8 @@ const METHOD_WITH_BODY = /^(POST|PUT|PATCH)$/
 /** The only values of Connection that most requests and answers have: they name no header. */
 const NAMES_NONE = /^(keep-alive|close|upgrade)$/i
 
+export const PLAIN_HINT = 'Send one plain HTTP/1.1 request.'
+
 /** The parts of a request that are looked at before it is believed. */
 export interface ReceivedHead {
   readonly method: string
@@ -170,5 +172,5 @@ function tokensOf(value: string): Set<string> {
 }
 
 function refused(message: string): CreoError {
-  return new CreoError('invalid_input', message, {hint: 'Send one plain HTTP/1.1 request.'})
+  return new CreoError('invalid_input', message, {hint: PLAIN_HINT})
 }

@@ -1,9 +1,9 @@
 import type {Duplex} from 'node:stream'
-import {CreoError} from '../core/errors.ts'
 import {instanceMibMs} from '../core/metering.ts'
 import type {LeaseEntry, RevisionEntry} from '../core/protocol/tables.ts'
 import {bindLine} from '../core/protocol/tunnel.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
+import {badGateway} from './answer-error.ts'
 import {FunctionConnections} from './function-connections.ts'
 import type {WorkOf} from './meter.ts'
 
@@ -63,7 +63,7 @@ export class Instance {
   /** Ends everything at once: the container is gone. */
   cut(): void {
     this.draining = true
-    this.connections.destroy(new CreoError('bad_gateway', 'The instance has ended.'))
+    this.connections.destroy(badGateway('The instance of the function has ended.'))
   }
 
   async #bind(signal: AbortSignal): Promise<Duplex> {

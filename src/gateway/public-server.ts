@@ -2,11 +2,10 @@ import {createServer, type IncomingMessage, type Server, ServerResponse} from 'n
 import {createServer as createTlsServer} from 'node:https'
 import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
-import {CreoError} from '../core/errors.ts'
 import {pipeSockets} from '../tunnel/pipe-sockets.ts'
-import {answerError, rawError} from './answer-error.ts'
+import {refuseUnbelieved} from './believed-head.ts'
 import type {ExchangeRequest} from './exchange.ts'
-import {isDisbelieved, type ServeOptions, serveRequest} from './serve-request.ts'
+import {type ServeOptions, serveRequest} from './serve-request.ts'
 
 const HEADERS_BYTES_MAX = 16 * 1024
 const HEADERS_COUNT_MAX = 100
@@ -41,7 +40,6 @@ export function createPublicServer(options: ServeOptions): Server {
   server.maxHeadersCount = HEADERS_COUNT_MAX
   server.maxConnections = limits.connections
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX
-  const answers = new WeakMap<Duplex, ServerResponse>()
   const unanswered = new WeakMap<Duplex, number>()
   server.on('request', (request, response) => {
     const {socket} = request
@@ -52,15 +50,11 @@ export function createPublicServer(options: ServeOptions): Server {
     }
     unanswered.set(socket, count)
     response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1))
-    answers.set(socket, response)
     void serveRequest(options, {request, response, expectsContinue: false})
   })
   server.on('checkContinue', (request, response) => void serveRequest(options, {request, response, expectsContinue: true}))
-  server.on('checkExpectation', (_request, response) =>
-    answerError(response, new CreoError('invalid_input', 'Only 100-continue can be expected.'))
-  )
   server.on('upgrade', (request, socket, head) => serveUpgrade(options, request, socket, head))
-  server.on('clientError', (error, socket) => refuseUnparsed(error, socket, answers.get(socket)))
+  refuseUnbelieved(server)
   limitClients(server, options)
   return server
 }
@@ -90,28 +84,6 @@ function switchingHead(answered: readonly string[]): string {
   const lines = ['HTTP/1.1 101 Switching Protocols', 'connection: Upgrade', 'upgrade: websocket']
   for (let at = 0; at < answered.length; at += 2) lines.push(`${answered[at]}: ${answered[at + 1]}`)
   return `${lines.join('\r\n')}\r\n\r\n`
-}
-
-/** `answer` is the one to the last request that could be parsed: nothing is written into its middle. */
-function refuseUnparsed(error: Error & {code?: string}, socket: Duplex, answer: ServerResponse | undefined): void {
-  if (isDisbelieved(socket)) return
-  if (answer?.headersSent === true && !answer.writableFinished) {
-    socket.destroy()
-    return
-  }
-  if (socket.destroyed || !socket.writable || error.code?.startsWith('ERR_SSL') === true) {
-    // There is no HTTP yet on a line whose TLS failed.
-    socket.destroy()
-    return
-  }
-  const [status, message] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, 'The headers are too large.']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'The request did not arrive in time.']
-        : [400, 'This is not an HTTP/1.1 request.']
-  const code = status === 408 ? 'timeout' : 'invalid_input'
-  socket.end(rawError(new CreoError(code, String(message)), Number(status)), () => socket.destroy())
 }
 
 function limitClients(server: Server, {settings}: ServeOptions): void {

@@ -1,13 +1,13 @@
 import type {IncomingMessage, ServerResponse} from 'node:http'
-import type {Duplex} from 'node:stream'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {type Destination, type RoutingIndex, routeRequest} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
-import {answerError} from './answer-error.ts'
+import {answerError, badGateway} from './answer-error.ts'
+import {believedHead, isDisbelieved} from './believed-head.ts'
 import type {Verdict} from './ejections.ts'
 import {type ExchangeOutcome, type ExchangeRequest, exchange} from './exchange.ts'
 import type {Fleet} from './fleet.ts'
-import {type CheckedHead, checkHead, forwardedHead} from './headers.ts'
+import {type CheckedHead, forwardedHead} from './headers.ts'
 import type {Instance} from './instance.ts'
 import type {Work, WorkOf} from './meter.ts'
 import type {RequestLimits} from './request-limits.ts'
@@ -44,7 +44,7 @@ export interface Arrived {
 export async function serveRequest(options: ServeOptions, arrived: Arrived): Promise<void> {
   const startedMs = options.monotonicMs()
   const {request, response} = arrived
-  if (DISBELIEVED.has(request.socket)) return
+  if (isDisbelieved(request.socket)) return
   let functionName = ''
   let traceparent: string | undefined
   let failure: CreoError | undefined
@@ -53,14 +53,20 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
     traceparent = head.traceparent ?? newTraceparent()
     options.limits.takeFromClient(request.socket, startedMs)
     const routing = options.routing()
-    if (routing === undefined) throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.')
+    if (routing === undefined)
+      throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.', {hint: 'Try again in a moment.'})
     const destination = routeRequest(routing, head.host, request.url ?? '')
     if (destination === undefined) throw new CreoError('not_found', 'Nothing has this address.', {hint: 'Check the name and the path.'})
     functionName = `${destination.org}/${destination.app}/${destination.function}`
     options.limits.takeFromFunction(functionName, startedMs)
     await forward(options, arrived, {destination, functionName, head, traceparent})
   } catch (error) {
-    failure = isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error})
+    failure = isCreoError(error)
+      ? error
+      : new CreoError('internal', 'The gateway failed.', {
+          hint: "Try again; if it stays, the operator finds the cause in the gateway's log.",
+          cause: error
+        })
     if (failure.code === 'internal') options.log.error({err: error}, 'request failed')
     if (failure.code !== 'interrupted') answerError(response, failure)
     drainRest(request, response)
@@ -75,25 +81,6 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
       {...facts, function: functionName, ...(failure !== undefined && {code: failure.code})},
       'request'
     )
-  }
-}
-
-/** Connections on which a request could be read in two ways. Whatever follows it may be a part of it, and is not looked at. */
-const DISBELIEVED = new WeakSet<Duplex>()
-
-/** True when a request came on it that could be read in two ways: it is being answered and closed. */
-export function isDisbelieved(socket: Duplex): boolean {
-  return DISBELIEVED.has(socket)
-}
-
-function believedHead({request, response}: Arrived): CheckedHead {
-  const {method = '', url = '', httpVersion, rawHeaders} = request
-  try {
-    return checkHead({method, target: url, httpVersion, rawHeaders})
-  } catch (error) {
-    DISBELIEVED.add(request.socket)
-    response.shouldKeepAlive = false
-    throw error
   }
 }
 
@@ -129,9 +116,11 @@ async function forward(
   const {socket, rawHeaders} = request
   const {host, body, bodyBytes} = checked
   const {bodyBytes: bodyBytesMax} = options.settings().limits
-  if (bodyBytes > bodyBytesMax) throw new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`)
+  if (bodyBytes > bodyBytesMax)
+    throw new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`, {hint: 'Send it in several requests.'})
   const upgrades = onUpgrade !== undefined
-  if (upgrades && body !== 'none') throw new CreoError('invalid_input', 'A WebSocket begins without a body.')
+  if (upgrades && body !== 'none')
+    throw new CreoError('invalid_input', 'A WebSocket begins without a body.', {hint: 'Send what there is to send as its messages.'})
   const client = {address: socket.remoteAddress ?? '', host, secure: 'encrypted' in socket, prefix: destination.prefix}
   const {target} = destination
   const trace = {parent: traceparent, isNew: checked.traceparent === undefined}
@@ -146,7 +135,7 @@ async function forward(
     options.fleet.release(pool, instance, verdictOn(outcome))
     if (outcome.kind !== 'failed') return
     tried = instance
-    lastError = outcome.error ?? new CreoError('bad_gateway', 'The instance failed.')
+    lastError = outcome.error ?? badGateway('The function failed.')
     if (!mayRetry(request, outcome)) break
   }
   throw lastError ?? noInstance('No instance answered.')
