@@ -7,6 +7,7 @@ import type {Bench} from './run.ts'
 const ROUNDS = 3
 /** After an interruption the tour gets this long to stop its containers and processes. */
 const STOP_TIMEOUT_MS = 60_000
+const ANY_PORTS = ['--coordinator-port', '0', '--gateway-port', '0', '--tunnel-port', '0']
 const CREO = fileURLToPath(new URL('../bin/run.js', import.meta.url))
 const tourSchema = z.looseObject({totalMs: z.number(), steps: z.array(z.looseObject({id: z.string(), ms: z.number()}))})
 type Tour = z.output<typeof tourSchema>
@@ -15,7 +16,7 @@ type Tour = z.output<typeof tourSchema>
 export const measure: Bench['measure'] = async ({signal, say}) => {
   const tours: Tour[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
-    const {stdout} = await execa(process.execPath, [CREO, 'up', '--tour', '--once', '--json'], {
+    const {stdout} = await execa(process.execPath, [CREO, 'up', '--tour', '--once', '--json', ...ANY_PORTS], {
       cancelSignal: signal,
       forceKillAfterDelay: STOP_TIMEOUT_MS
     })

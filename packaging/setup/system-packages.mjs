@@ -60,14 +60,13 @@ function writePolicy() {
   return true
 }
 
-/** Makes sure that podman is there, or says in one sentence what to install. creo itself says loudly when it must do without. */
+/** Makes sure that podman is there, and answers in one sentence what to install where it can't be; undefined when all is well. */
 export async function ensureContainerRuntime() {
-  if (findProgram('podman')) return true
-  if (!mayInstall()) {
-    say(`No container runtime here. Install it with: ${howToInstall(CONTAINER_PACKAGES)}`)
-    return false
-  }
-  return step('Installing the container runtime (podman)', () => install(CONTAINER_PACKAGES))
+  if (findProgram('podman')) return undefined
+  const sentence = `No container runtime here. Install it with: ${howToInstall(CONTAINER_PACKAGES)}`
+  if (!mayInstall()) return sentence
+  await step('Installing the container runtime (podman)', () => install(CONTAINER_PACKAGES))
+  return findProgram('podman') ? undefined : sentence
 }
 
 /** Installs what only tests use, when we may. A test that lacks its tool is skipped, and fails where `CI` is set. */
