@@ -18,6 +18,9 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export abstract class CreoCommand extends Command {
   static override enableJsonFlag = true
 
+  /** Fields that `--json` has beside `error` when the command fails. */
+  protected besideError: Readonly<Record<string, unknown>> | undefined
+
   readonly #interruption = new AbortController()
 
   /** Fires at the first Ctrl-C, SIGTERM or closed terminal. A second one ends the process at once. */
@@ -46,7 +49,10 @@ export abstract class CreoCommand extends Command {
   protected override async catch(error: unknown): Promise<never> {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIT') throw error
     const commandLine = [this.config.bin, ...(this.id ?? '').split(':')].join(' ')
-    throw toCreoError(error, {commandLine, interrupted: this.abort.aborted})
+    const said = toCreoError(error, {commandLine, interrupted: this.abort.aborted})
+    if (this.besideError === undefined) throw said
+    const hint = said.hint === undefined ? {} : {hint: said.hint}
+    throw new CreoError(said.code, said.message, {...hint, cause: said, beside: this.besideError})
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {

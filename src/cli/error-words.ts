@@ -52,7 +52,7 @@ export function errorBlock(error: CreoError, options: {readonly width?: number; 
 /** The object that `--json` prints on stdout. */
 export function errorJson(error: CreoError): {readonly error: {code: ErrorCode; message: string; hint?: string}} {
   const hint = error.hint === undefined ? {} : {hint: error.hint}
-  return {error: {code: error.code, message: error.message, ...hint}}
+  return {error: {code: error.code, message: error.message, ...hint}, ...error.beside}
 }
 
 function isAbort(error: unknown): boolean {

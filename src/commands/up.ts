@@ -1,5 +1,6 @@
 import {Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
+import {createProgress} from '../cli/progress.ts'
 
 export default class Up extends CreoCommand {
   static override summary = 'Bring up a whole development network on this machine.'
@@ -39,8 +40,11 @@ redeemed request, and checks each step.`
       once: flags.once,
       keep: flags.keep,
       ports: {coordinator: flags['coordinator-port'], tunnel: flags['tunnel-port'], gateway: flags['gateway-port']},
-      progress: this.progress,
+      progress: createProgress({stream: process.stderr, silent: false}),
       draw: this.jsonEnabled() ? undefined : createLiveView(process.stdout),
+      onFailure: (facts) => {
+        this.besideError = {...facts}
+      },
       signal: this.abort
     })
   }

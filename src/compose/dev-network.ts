@@ -3,7 +3,7 @@ import {join} from 'node:path'
 import {execa} from 'execa'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
-import {type RoleProcess, startRole} from './role-process.ts'
+import {type RoleProcess, type Stopped, startRole} from './role-process.ts'
 import {saidError} from './said-error.ts'
 
 export interface DevNetworkOptions {
@@ -41,6 +41,8 @@ export class DevNetwork {
   readonly #options: DevNetworkOptions
   readonly #signal: AbortSignal
   readonly #roles = new Map<string, RoleProcess>()
+  readonly #miners = new Map<string, MinerOptions>()
+  #onCommand: (args: readonly string[]) => void = () => undefined
   #networkId = ''
   #coordinatorUrl = ''
   #gateway: {readonly publicUrl: string; readonly tunnelUrl: string} | undefined
@@ -60,6 +62,11 @@ export class DevNetwork {
     const flags = ['--development', '--if-missing', '--epoch', epoch, '--emission', emission, '--exchange-org', exchangeOrg]
     const made = await this.run(['coordinator', 'init', '--data', this.coordinatorDirectory, ...flags])
     this.#networkId = initAnswerSchema.parse(made).networkId
+  }
+
+  /** Told of each command of creo from now on, roles' too, before it is given; takes the place of who was told before. */
+  tellCommands(listener: (args: readonly string[]) => void): void {
+    this.#onCommand = listener
   }
 
   get networkId(): string {
@@ -125,21 +132,16 @@ export class DevNetwork {
   }
 
   async startMiner(miner: MinerOptions): Promise<RoleProcess> {
+    return await this.#startMiner(miner, this.#signal)
+  }
+
+  async #startMiner(miner: MinerOptions, signal: AbortSignal): Promise<RoleProcess> {
+    this.#miners.set(miner.name, miner)
     const earn = miner.earn.flatMap((incentive) => ['--earn', incentive])
     const token = miner.token === undefined ? [] : ['--token', miner.token]
     const data = join(this.directory, miner.name)
-    return await this.#start(miner.name, [
-      'mine',
-      'start',
-      '--data',
-      data,
-      ...this.#where(),
-      '--name',
-      miner.name,
-      '--on-battery=yes',
-      ...earn,
-      ...token
-    ])
+    const args = ['mine', 'start', '--data', data, ...this.#where(), '--name', miner.name, '--on-battery=yes', ...earn, ...token]
+    return await this.#start(miner.name, args, signal)
   }
 
   /** What the operator does once he trusts a gateway: after it, miners dial it. Admitting it again changes nothing. */
@@ -153,6 +155,7 @@ export class DevNetwork {
    * @throws {CreoError} the command's own error, which names it.
    */
   async run(args: readonly string[]): Promise<unknown> {
+    this.#onCommand(args)
     const [program = '', ...first] = this.#options.creo
     const result = await execa(program, [...first, ...args, '--json'], {env: this.#env(), reject: false, cancelSignal: this.#signal})
     this.#signal.throwIfAborted()
@@ -161,14 +164,19 @@ export class DevNetwork {
     throw saidError(result.stdout, said) ?? new CreoError('failed', `${said} ended with ${result.exitCode}: ${result.stderr}`)
   }
 
-  /** Stops every role, miners first, and says how each ended. */
-  async stop(onStopped: (name: string, how: string) => void): Promise<void> {
+  /** Names of roles that were started and have ended since, without having been asked. */
+  gone(): readonly string[] {
+    return [...this.#roles.values()].filter((role) => role.isGone()).map(({name}) => name)
+  }
+
+  /** Stops every role, miners first, and says how each ended. Its containers go with a miner, also those of one that was killed. */
+  async stop(onStopped: (name: string, how: Stopped) => void): Promise<void> {
     const order = [...this.#roles.keys()].sort((a, b) => stopRank(a) - stopRank(b))
     for (const rank of new Set(order.map(stopRank))) {
       const names = order.filter((name) => stopRank(name) === rank)
       await Promise.all(
         names.map(async (name) => {
-          const {stopped} = await this.role(name).stop()
+          const stopped = await this.#stopRole(name)
           this.#roles.delete(name)
           onStopped(name, stopped)
         })
@@ -176,10 +184,22 @@ export class DevNetwork {
     }
   }
 
-  async #start(name: string, args: readonly string[]): Promise<RoleProcess> {
+  async #stopRole(name: string): Promise<Stopped> {
+    const stopped = await this.role(name).stop()
+    const miner = this.#miners.get(name)
+    if (stopped === 'by_itself' || miner === undefined) return stopped
+    const {token: _, ...again} = miner
+    // Started once more it owns what it left, and takes it with it. If it can't, whoever looks for what is left finds it.
+    const adopter = await this.#startMiner(again, new AbortController().signal).catch(() => undefined)
+    await adopter?.stop()
+    return stopped
+  }
+
+  async #start(name: string, args: readonly string[], signal = this.#signal): Promise<RoleProcess> {
+    this.#onCommand(args)
     const role = await startRole(
       {name, argv: [...this.#options.creo, ...args, '--json'], env: this.#env(), logPath: this.logPath(name)},
-      this.#signal
+      signal
     )
     this.#roles.set(name, role)
     return role

@@ -56,10 +56,8 @@ async function holdings(api: Api, incentives: Incentives): Promise<NetworkGlance
     accounts.map(async (account) => {
       const {balances} = await api(`/v1/accounts/${account.id}/balances`, balancesSchema)
       const available = balances.filter((balance) => balance.kind === 'available' && balance.amountMinor > 0)
-      return {
-        name: account.name,
-        has: available.map(({asset, amountMinor}) => `${formatDecimal(amountMinor, decimals.get(asset) ?? 0)} ${unitOf(asset)}`)
-      }
+      const has = available.map(({asset, amountMinor}) => `${formatDecimal(amountMinor, decimals.get(asset) ?? 0)} ${unitOf(asset)}`)
+      return {name: account.name, has: has.length === 0 ? ['nothing yet'] : has}
     })
   )
 }

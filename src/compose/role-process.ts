@@ -29,6 +29,9 @@ export interface RoleOptions {
   readonly logPath: string
 }
 
+/** How a role ended: well, with an exit code that says otherwise, by SIGKILL after 30 s, or before it was asked. */
+export type Stopped = 'by_itself' | 'failed' | 'killed' | 'already_stopped'
+
 /** One role of a network as a process of its own, as it would be on a machine of its own. */
 export interface RoleProcess {
   readonly name: string
@@ -36,10 +39,12 @@ export interface RoleProcess {
   readonly ready: ReadyLine
   /** Resolves when the process has ended, however. */
   readonly exited: Promise<void>
+  /** It has ended, asked or not. */
+  isGone(): boolean
   /** SIGKILL: a power cut as far as the process can tell. */
   kill(): Promise<void>
-  /** SIGTERM, and SIGKILL after 30 s. Resolves when it has ended; says whether it stopped by itself. */
-  stop(): Promise<{readonly stopped: 'by_itself' | 'killed' | 'already_stopped'}>
+  /** SIGTERM, and SIGKILL after 30 s. Resolves when it has ended, and says how. */
+  stop(): Promise<Stopped>
 }
 
 /**
@@ -80,17 +85,19 @@ function roleProcess(role: {
     pid: role.ready.pid,
     ready: role.ready,
     exited,
+    isGone,
     kill: async () => {
       child.kill('SIGKILL')
       await exited
     },
     stop: async () => {
-      if (isGone()) return {stopped: 'already_stopped'}
+      if (isGone()) return 'already_stopped'
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
       child.kill('SIGTERM')
       await exited
       clearTimeout(timer)
-      return {stopped: child.signalCode === 'SIGKILL' ? 'killed' : 'by_itself'}
+      if (child.signalCode === 'SIGKILL') return 'killed'
+      return child.exitCode === 0 ? 'by_itself' : 'failed'
     }
   }
 }

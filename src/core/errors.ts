@@ -52,11 +52,18 @@ export class CreoError extends Error {
   override readonly name = 'CreoError'
   readonly code: ErrorCode
   readonly hint: string | undefined
+  /** Fields that a command's `--json` has beside `error`. Never on the wire. */
+  readonly beside: Readonly<Record<string, unknown>> | undefined
 
-  constructor(code: ErrorCode, message: string, options: {readonly hint?: string; readonly cause?: unknown} = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: {readonly hint?: string; readonly cause?: unknown; readonly beside?: Readonly<Record<string, unknown>>} = {}
+  ) {
     super(message, options.cause === undefined ? undefined : {cause: options.cause})
     this.code = code
     this.hint = options.hint
+    this.beside = options.beside
   }
 
   toJSON(): {code: ErrorCode; message: string; hint?: string} {

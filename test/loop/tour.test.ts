@@ -69,6 +69,28 @@ test('a network that stays up goes at Ctrl-C with its containers, and comes back
   expect(await leftBehind(folder)).toEqual([])
 })
 
+test('Ctrl-C takes the containers of a miner that was killed before', {timeout: TIMEOUT_MS}, async () => {
+  const folder = await temporaryFolder()
+  const data = join(folder, 'network')
+  const env = {...process.env, CREO_CONFIG_DIR: join(data, 'config')}
+  const up = startUp(folder, ['--data', data])
+  await up.said('Ctrl-C stops everything.')
+  expect(await creo(['init', join(folder, 'hello'), '--org', 'dev'], {env})).toMatchObject({code: 0})
+  expect(await creo(['deploy', join(folder, 'hello'), '--as', 'dev'], {env})).toMatchObject({code: 0})
+  const miner = async (): Promise<number | undefined> => {
+    const found = (await leftBehind(folder)).find((line) => line.includes(' mine start '))
+    return found === undefined ? undefined : Number(found.split(' ')[1])
+  }
+  process.kill((await miner()) ?? Number.NaN, 'SIGKILL')
+  await expect.poll(miner).toBeUndefined()
+  expect(await containersOf(folder)).not.toEqual([])
+  up.child.kill('SIGINT')
+  const {code, stderr} = await up.ended
+  expect(code, stderr).toBe(0)
+  expect(stderr).toContain(STOPPED)
+  expect(await leftBehind(folder)).toEqual([])
+})
+
 test('when creo up itself is killed, the roles stop by themselves and no container stays', {timeout: TIMEOUT_MS}, async () => {
   const folder = await temporaryFolder()
   const up = startUp(folder, ['--tour', '--once'])

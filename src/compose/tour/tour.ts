@@ -35,27 +35,23 @@ export interface StepReport {
   readonly facts: Facts
 }
 
-/** Does the steps one after the other; the first that does not hold ends the tour with `verification_failed`. */
-export async function runTour(
+/** Does the steps one after the other and gives what each found; the first that does not hold ends the tour with `verification_failed`. */
+export async function* runTour(
   steps: readonly TourStep[],
   tour: {readonly network: DevNetwork; readonly root: string; readonly progress: Progress; readonly signal: AbortSignal}
-): Promise<readonly StepReport[]> {
-  const reports: StepReport[] = []
-  for (const step of steps) reports.push(await runStep(step, tour, `${reports.length + 1}/${steps.length}`))
-  return reports
+): AsyncGenerator<StepReport, void> {
+  for (const [index, step] of steps.entries()) yield await runStep(step, tour, `${index + 1}/${steps.length}`)
 }
 
 async function runStep(step: TourStep, tour: Parameters<typeof runTour>[1], number: string): Promise<StepReport> {
   const commands: string[] = []
   const said: string[] = []
+  tour.network.tellCommands((args) => commands.push(commandLine(args)))
   const world: TourWorld = {
     network: tour.network,
     signal: tour.signal,
     root: tour.root,
-    creo: async (args, answer) => {
-      commands.push(commandLine(args))
-      return answer.parse(await tour.network.run(args))
-    },
+    creo: async (args, answer) => answer.parse(await tour.network.run(args)),
     read: async (path, answer) => {
       const {status, text} = await ask(`${tour.network.coordinatorUrl}${path}`, {signal: tour.signal})
       mustHold(status === 200, `GET ${path} answers 200, it answered ${status} ${text.slice(0, 200)}`)
