@@ -21,6 +21,14 @@ export async function leftBehind(directory: string): Promise<readonly LeftoverPr
   return left
 }
 
+/** Ids of the processes whose root lies in a folder: those inside a network's containers. */
+export async function containedProcesses(directory: string): Promise<readonly number[]> {
+  const ownMounts = await readlink('/proc/self/ns/mnt')
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const contained = await Promise.all(ids.map(async (id) => ((await rootOf(id, ownMounts)).includes(`${directory}/`) ? [Number(id)] : [])))
+  return contained.flat()
+}
+
 /**
  * Processes whose command line names a folder, as a network's roles, their helpers and each container's monitor do, and those whose
  * root lies in it, which are the containers. Linux only (proc(5)).

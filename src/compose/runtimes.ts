@@ -70,7 +70,7 @@ export async function runtimeTools(options: {
 }
 
 /** The committed static init for this machine's architecture. */
-function initPath(): string {
+export function initPath(): string {
   const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
   return fileURLToPath(new URL(`init/creo-init-${architecture}`, PACKAGING))
 }
