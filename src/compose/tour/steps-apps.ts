@@ -12,7 +12,7 @@ const deployAnswerSchema = z.looseObject({
   revisions: z.array(z.looseObject({function: z.string(), revision: z.string(), imageDigest: z.string()})),
   addresses: z.array(z.string())
 })
-const WARM_REQUESTS = 10
+export const WARM_REQUESTS = 10
 
 /** The address of an app by path, which needs no name resolution. */
 export function appUrl(world: TourWorld, app: string, org: string): string {

@@ -1,6 +1,7 @@
 import {z} from 'zod'
-import {accountViewSchema, incentiveViewSchema, networkViewSchema} from '../../core/protocol/api.ts'
+import {accountViewSchema, incentiveViewSchema, networkViewSchema, offerViewSchema} from '../../core/protocol/api.ts'
 import {ask} from '../ask.ts'
+import {balanceOf} from './balances.ts'
 import {eventually, mustHold} from './must-hold.ts'
 import type {TourStep, TourWorld} from './tour.ts'
 
@@ -11,6 +12,10 @@ export const LEAF = 'colibris/LEAF'
 /** Gutta that may be traded of LEAF in a day: small, so that the tour can run into it. */
 export const LEAF_LIMIT_GUTTA = 3
 const LEAF_POOL = '20000'
+/** Minor units of one LEAF, and of all there are. */
+const LEAF_MINOR = 100
+const LEAF_SUPPLY_MINOR = 100_000 * LEAF_MINOR
+export const LEAF_POOL_MINOR = 20_000 * LEAF_MINOR
 
 export const networkSteps: readonly TourStep[] = [
   {
@@ -70,6 +75,15 @@ export const networkSteps: readonly TourStep[] = [
       await world.creo(['incentive', 'issue', 'LEAF', ...supply, ...offer, '--as', ORGS.shop], z.looseObject({incentive: z.literal(LEAF)}))
       await world.creo(['incentive', 'fund', LEAF, LEAF_POOL, '--as', ORGS.shop], z.looseObject({}))
       const leaf = await world.read(`/v1/incentives/${LEAF}`, incentiveViewSchema)
+      mustHold(leaf.supplyMinor === LEAF_SUPPLY_MINOR && leaf.lotMinor === LEAF_MINOR, 'supply and lot are what was asked for')
+      const pool = await balanceOf(world, ORGS.shop, LEAF, 'pool')
+      mustHold(pool === LEAF_POOL_MINOR, 'the reward pool has what it was funded with')
+      mustHold((await balanceOf(world, ORGS.shop, LEAF)) === LEAF_SUPPLY_MINOR - pool, 'colibris holds the rest of the supply')
+      const {offers} = await world.read(`/v1/offers?incentive=${LEAF}`, z.object({offers: z.array(offerViewSchema)}))
+      mustHold(
+        offers[0]?.item === 'Delivery in town' && offers[0].priceMinor === 2 * LEAF_MINOR && offers[0].stock === 500,
+        'the offer is listed'
+      )
       mustHold(leaf.tradeVolumeLimitMicroGutta === LEAF_LIMIT_GUTTA * 1_000_000, 'the trade volume limit is what was asked for')
       return {
         incentive: leaf.id,
