@@ -1,5 +1,6 @@
 import {stat} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
+import {makeFolders} from '../config/make-folder.ts'
 import {CreoError} from '../core/errors.ts'
 import type {ManifestFunction} from '../core/manifest.ts'
 import {hostArchitecture, nodeBase} from '../images/base-node.ts'
@@ -27,9 +28,10 @@ export interface BuildOptions {
 
 /**
  * Builds what has a `source`, finds what has an `image`.
- * @throws {CreoError} `build_failed`; `image_missing` when `image` names no layout.
+ * @throws {CreoError} `build_failed`; `image_missing` when `image` names no layout; `data_dir_unwritable`.
  */
 export async function buildFunctions(options: BuildOptions): Promise<readonly FunctionImage[]> {
+  for (const folder of [options.outputDirectory, options.cacheDirectory]) makeFolders(resolve(folder), 'CREO_DATA_DIR')
   const images: FunctionImage[] = []
   for (const [name, fn] of Object.entries(options.found.manifest.functions)) {
     const image = fn.image === undefined ? await built(options, name, fn) : await given(options.found.folder, name, fn.image)

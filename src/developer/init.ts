@@ -1,5 +1,6 @@
 import {mkdir, readdir, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
+import {makeFolders} from '../config/make-folder.ts'
 import {CreoError} from '../core/errors.ts'
 import {incentiveIdSchema, nameSchema} from '../core/protocol/scalars.ts'
 import {MANIFEST_NAME} from './read-manifest.ts'
@@ -70,6 +71,7 @@ export async function initApp(folder: string, newApp: NewApp): Promise<readonly 
   const present = await readdir(root).catch(() => [])
   if (present.length > 0) throw new CreoError('conflict', `${root} is not empty.`, {hint: 'Name a new folder: creo init FOLDER'})
   const files = {[MANIFEST_NAME]: manifestText(newApp), 'web/server.mjs': SERVER, 'web/.creoignore': '.git\n*.log\n'}
+  makeFolders(root, 'CREO_DATA_DIR')
   await mkdir(join(root, 'web'), {recursive: true})
   for (const [name, text] of Object.entries(files)) await writeFile(join(root, name), text, {flag: 'wx'})
   return Object.keys(files).map((name) => join(root, name))

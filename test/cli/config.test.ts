@@ -2,12 +2,13 @@ import {once} from 'node:events'
 import {chmod, mkdtemp, readdir, readFile, rm, stat, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {openDataDirectory} from '../../src/config/data-directory.ts'
 import {readFileIfThere, writeFileDurably} from '../../src/config/durable-file.ts'
 import {configDirectory, dataDirectory} from '../../src/config/paths.ts'
 import {openUserConfig} from '../../src/config/user-config.ts'
-import {ended, script} from '../support/processes.ts'
+import {creo, ended, script} from '../support/processes.ts'
 
 const CONTEXT = {coordinatorUrl: 'http://127.0.0.1:7700', networkId: 'a'.repeat(64), coordinatorKey: 'k'.repeat(43)}
 const DATA_DIRECTORY = new URL('../../src/config/data-directory.ts', import.meta.url)
@@ -129,6 +130,17 @@ describe('data directory', () => {
       expect.objectContaining({code: 'data_dir_unwritable', hint: expect.stringContaining('CREO_CONFIG_DIR')})
     )
   })
+
+  const MINE = `mine start --coordinator http://127.0.0.1:1 --network-id ${'a'.repeat(64)} --earn gutta --data /proc/nope`
+  test.each([MINE, 'build examples/colibris --output /proc/nope/images', 'init /proc/nope/app --org colibris'])(
+    'so does the program with: %s',
+    async (line) => {
+      const cwd = fileURLToPath(new URL('../..', import.meta.url))
+      const {code, stdout} = await creo([...line.split(' '), '--json'], {cwd, env: {...process.env, CREO_CONFIG_DIR: folder}})
+      expect(JSON.parse(stdout)).toMatchObject({error: {code: 'data_dir_unwritable', hint: expect.any(String)}})
+      expect(code).toBe(1)
+    }
+  )
 })
 
 describe('durable files', () => {

@@ -1,3 +1,4 @@
+import {resolve} from 'node:path'
 import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {lendingFlags} from '../../cli/lending-flags.ts'
@@ -29,18 +30,21 @@ Your own root user can read what you host; the organizations know that.`
 
   async run(): Promise<DrainReport & {readonly stopped: true; readonly role: 'miner'}> {
     const {flags} = await this.parse(MineStart)
-    const [{runMiner}, {createLog, teeLog}, {rotatingLogFile}, {readLending}, {LOG_FILE_BYTES_MAX, nodeLogPath}] = await Promise.all([
-      import('../../compose/miner-role.ts'),
-      import('../../telemetry/log.ts'),
-      import('../../telemetry/rotating-log-file.ts'),
-      import('../../cli/read-lending.ts'),
-      import('../../miner/node-log.ts')
-    ])
+    const [{runMiner}, {createLog, teeLog}, {rotatingLogFile}, {readLending}, {LOG_FILE_BYTES_MAX, nodeLogPath}, {makeFolders}] =
+      await Promise.all([
+        import('../../compose/miner-role.ts'),
+        import('../../telemetry/log.ts'),
+        import('../../telemetry/rotating-log-file.ts'),
+        import('../../cli/read-lending.ts'),
+        import('../../miner/node-log.ts'),
+        import('../../config/make-folder.ts')
+      ])
     const lending = readLending(flags)
     const {directory} = lending
     const {coordinator: coordinatorUrl, 'network-id': networkId, name, runtime} = flags
     const said = {...lending.given, coordinatorUrl, networkId, name, runtime}
     const given = {...said, earn: said.earn ?? (await this.#pickEarn(directory, said))}
+    makeFolders(resolve(directory), 'CREO_DATA_DIR')
     const stream = teeLog(rotatingLogFile(nodeLogPath(directory), LOG_FILE_BYTES_MAX))
     const log = createLog({role: 'miner', env: process.env, stream})
     const options = {
