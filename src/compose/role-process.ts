@@ -92,11 +92,15 @@ function roleProcess(role: {
     },
     stop: async () => {
       if (isGone()) return 'already_stopped'
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
+      let isKilledByUs = false
+      const timer = setTimeout(() => {
+        isKilledByUs = child.kill('SIGKILL')
+      }, STOP_TIMEOUT_MS)
       child.kill('SIGTERM')
       await exited
       clearTimeout(timer)
-      if (child.signalCode === 'SIGKILL') return 'killed'
+      // Killed by somebody else a moment ago: its end had not been told to us yet.
+      if (child.signalCode === 'SIGKILL') return isKilledByUs ? 'killed' : 'already_stopped'
       return child.exitCode === 0 ? 'by_itself' : 'failed'
     }
   }
