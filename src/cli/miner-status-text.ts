@@ -48,6 +48,13 @@ function leaseTable(report: StatusReport): string {
     {header: 'LEASE', value: ({id}) => id},
     {header: 'FUNCTION', value: (lease) => lease.function},
     {header: 'ENDS', value: ({ends}) => ends},
-    {header: 'STATE', value: ({budgetEmpty, imageReady}) => (budgetEmpty ? 'budget used up' : imageReady ? 'ready' : 'fetching image')}
+    {header: 'STATE', value: stateOf}
   ])
+}
+
+function stateOf({budgetEmpty, imageReady, imageProgress}: StatusReport['leases'][number]): string {
+  if (budgetEmpty) return 'budget used up'
+  if (imageReady) return 'ready'
+  if (imageProgress === null) return 'waits for its image'
+  return `fetching image, ${formatBytes(imageProgress.doneBytes)} of ${formatBytes(imageProgress.totalBytes)}`
 }

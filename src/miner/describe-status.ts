@@ -50,7 +50,8 @@ export function describeStatus(parts: StatusParts): MinerStatus {
       function: `${revision.org}/${revision.app}/${revision.function}`,
       endsAtMs: lease.endsAtMs,
       budgetEmpty: isEmpty(store.leaseLines(lease.id)),
-      imageReady: images.isReady(revision)
+      imageReady: images.isReady(revision),
+      imageProgress: images.progressOf(revision) ?? null
     })),
     instances: instances.all.map(({instance, revision, gateway}) => ({instance, revision, gateway})),
     earnings: [...store.earnings()],

@@ -5,6 +5,7 @@ import {type BlobStore, openBlobStore} from '../images/blob-store.ts'
 import {type Digest, digestHex, parseDigest} from '../images/digest.ts'
 import {type FetchedImage, fetchImage} from '../images/fetch-image.ts'
 import type {Architecture} from '../images/oci.ts'
+import type {TransferProgress} from '../images/registry-client.ts'
 import type {AuthorizeRequest} from '../images/registry-http.ts'
 import type {ContainerRuntime} from '../runtime/port.ts'
 import type {DataPlan} from './data-plan.ts'
@@ -41,6 +42,7 @@ export class ImageCache {
   /** Digest of what is deployed (an index) → digest of the manifest for this machine. */
   readonly #ready = new Map<Digest, Digest>()
   readonly #underWay = new Map<Digest, Promise<Digest>>()
+  readonly #progress = new Map<Digest, TransferProgress>()
   readonly #queue: (() => void)[] = []
   #fetching = 0
 
@@ -64,6 +66,11 @@ export class ImageCache {
 
   isReady(image: ImageOf): boolean {
     return this.#ready.has(parseDigest(image.imageDigest))
+  }
+
+  /** How far the image's fetch has come, what an earlier one brought included; undefined when none is under way. */
+  progressOf(image: ImageOf): TransferProgress | undefined {
+    return this.#progress.get(parseDigest(image.imageDigest))
   }
 
   /**
@@ -151,6 +158,7 @@ export class ImageCache {
       this.#ready.set(digest, fetched.manifestDigest)
       return fetched.manifestDigest
     } finally {
+      this.#progress.delete(digest)
       await this.#recount().finally(giveBack)
       this.#fetching -= 1
       this.#queue.shift()?.()
@@ -174,6 +182,7 @@ export class ImageCache {
         reserve(missingBytes)
       },
       onBytes: (bytes) => data.countOrCut(bytes),
+      onProgress: (progress) => this.#progress.set(digest, progress),
       signal
     })
   }

@@ -21,7 +21,17 @@ export const minerStatusSchema = z.object({
   noWorkReason: z.string().nullable(),
   tableVersion: z.int(),
   gateways: z.array(z.object({id: z.string(), name: z.string(), connected: z.boolean(), roundTripMs: count.nullable()})),
-  leases: z.array(z.object({id: z.string(), function: z.string(), endsAtMs: count, budgetEmpty: z.boolean(), imageReady: z.boolean()})),
+  leases: z.array(
+    z.object({
+      id: z.string(),
+      function: z.string(),
+      endsAtMs: count,
+      budgetEmpty: z.boolean(),
+      imageReady: z.boolean(),
+      /** While the image is being fetched. */
+      imageProgress: z.object({doneBytes: count, totalBytes: count}).nullable()
+    })
+  ),
   instances: z.array(z.object({instance: z.string(), revision: z.string(), gateway: z.string()})),
   /** As this node reckons it by the rates of its leases; Gutta comes by epochs and is in the owner's balance. */
   earnings: z.array(z.object({incentive: z.string(), paidMinor: amountSchema, pendingMinor: amountSchema})),

@@ -30,6 +30,7 @@ export interface StatusReport {
     readonly ends: string
     readonly budgetEmpty: boolean
     readonly imageReady: boolean
+    readonly imageProgress: {readonly doneBytes: number; readonly totalBytes: number} | null
   }[]
   readonly instances: MinerStatus['instances']
   /** By incentive; without the coordinator the decimals are not known and amounts are null. */
@@ -100,7 +101,8 @@ function whyNoWork(status: MinerStatus, running: boolean): string | null {
   if (status.leases.length > 0 && status.instances.length === 0 && !status.gateways.some(({roundTripMs}) => roundTripMs !== null))
     return 'No gateway has answered through its tunnel yet.'
   if (status.leases.length === 0 && status.heartbeatRefused !== null) return `The coordinator does not answer (${status.heartbeatRefused}).`
-  return status.leases.length === 0 ? 'The coordinator has not leased anything to this node yet.' : null
+  if (status.leases.length === 0) return 'The coordinator has not leased anything to this node yet.'
+  return status.leases.some((lease) => lease.imageReady) ? null : 'The images of the leased functions are still being fetched.'
 }
 
 function rfc3339(ms: number): string {

@@ -1,6 +1,5 @@
 import {randomBytes} from 'node:crypto'
 import {mkdir, readdir, stat, writeFile} from 'node:fs/promises'
-import {connect, createServer, type Server, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {execa} from 'execa'
 import {pino} from 'pino'
@@ -14,7 +13,7 @@ import {fetchImage} from '../../src/images/fetch-image.ts'
 import {layoutBlobPath} from '../../src/images/layout.ts'
 import {encodeJson, MEDIA_TYPE} from '../../src/images/oci.ts'
 import {pushImage} from '../../src/images/registry-client.ts'
-import {type RegistryWorld, scratchDirectory, startRegistry} from './registry-world.ts'
+import {type RegistryWorld, scratchDirectory, startCuttingLink, startRegistry} from './registry-world.ts'
 
 const {signal} = new AbortController()
 /** Where `CI` is set, a tool that is missing fails its test. */
@@ -241,64 +240,6 @@ async function call(
 function putManifest(manifest: {readonly mediaType: string; readonly [field: string]: unknown}): ReturnType<typeof call> {
   const bytes = encodeJson(manifest)
   return call('PUT', `${repository}/manifests/${digestOf(bytes)}`, bytes, {'content-type': manifest.mediaType})
-}
-
-interface CuttingLink {
-  readonly url: string
-  readonly cuts: number
-  onCut(listener: () => void): void
-  close(): Promise<void>
-}
-
-/** A TCP relay that resets a connection after so many bytes in one direction, as often as `cuts` says. */
-async function startCuttingLink(
-  target: string,
-  options: {readonly afterBytes?: number; readonly afterUpstreamBytes?: number; readonly cuts: number}
-): Promise<CuttingLink> {
-  const {hostname, port} = new URL(target)
-  const sockets = new Set<Socket>()
-  const listeners: (() => void)[] = []
-  let cuts = 0
-  const server: Server = createServer((near) => {
-    const far = connect(Number(port), hostname)
-    for (const socket of [near, far]) {
-      sockets.add(socket)
-      socket.on('error', () => undefined)
-      socket.on('close', () => sockets.delete(socket))
-    }
-    const relay = (from: Socket, to: Socket, limit: number): void => {
-      let bytes = 0
-      from.on('data', (chunk) => {
-        bytes += chunk.length
-        if (bytes > limit && cuts < options.cuts) {
-          cuts += 1
-          near.resetAndDestroy()
-          far.resetAndDestroy()
-          for (const listener of listeners) listener()
-          return
-        }
-        if (!to.write(chunk)) {
-          from.pause()
-          to.once('drain', () => from.resume())
-        }
-      })
-      from.on('end', () => to.end())
-    }
-    relay(far, near, options.afterBytes ?? Number.POSITIVE_INFINITY)
-    relay(near, far, options.afterUpstreamBytes ?? Number.POSITIVE_INFINITY)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    url: `http://127.0.0.1:${(server.address() as {port: number}).port}`,
-    get cuts() {
-      return cuts
-    },
-    onCut: (listener) => listeners.push(listener),
-    close: async () => {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => server.close(resolve))
-    }
-  }
 }
 
 test('what fails in the registry itself is logged with its cause, and not explained to strangers', async () => {

@@ -7,7 +7,14 @@ import {reportStatus} from '../../src/miner/status-report.ts'
 import {temporaryDirectory} from './worlds.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 22)
-const LEASE = {id: 'lea_9', function: 'colibris/shop/site', endsAtMs: NOW_MS + 1000, budgetEmpty: false, imageReady: true}
+const LEASE = {
+  id: 'lea_9',
+  function: 'colibris/shop/site',
+  endsAtMs: NOW_MS + 1000,
+  budgetEmpty: false,
+  imageReady: true,
+  imageProgress: null
+}
 const LENDS = shownTerms({
   earn: ['gutta'],
   memoryBytes: 2 ** 30,
@@ -69,6 +76,11 @@ test.each([
     'No gateway has answered through its tunnel yet.'
   ],
   ['nobody answers', {leases: [], heartbeatRefused: 'unavailable'}, 'The coordinator does not answer (unavailable).'],
+  [
+    'no image is there yet',
+    {leases: [{...LEASE, imageReady: false}], instances: []},
+    'The images of the leased functions are still being fetched.'
+  ],
   ['nothing is leased', {leases: []}, 'The coordinator has not leased anything to this node yet.']
 ])('when %s, status says why there is no work', (_when, changes, sentence) => {
   expect(reportStatus(status(changes), undefined, LENDS, NOW_MS).noWork).toBe(sentence)
@@ -99,6 +111,13 @@ test('people see one screen', () => {
     'Lends 1.5 CPUs, 1.0 GiB of memory, 1.0 GiB of disk, 1.0 GiB of data a month.',
     '1 receipts wait for the coordinator.'
   ])
+})
+
+test('an image that is being fetched is shown with its bytes', () => {
+  const fetching = {...LEASE, imageReady: false, imageProgress: {doneBytes: 12.5 * 2 ** 20, totalBytes: 43 * 2 ** 20}}
+  const shown = (lease: MinerStatus['leases'][number]) => minerStatusText(reportStatus(status({leases: [lease]}), FACTS, LENDS, NOW_MS))
+  expect(shown(fetching)).toContain('fetching image, 12.5 MiB of 43.0 MiB')
+  expect(shown({...fetching, imageProgress: null})).toContain('waits for its image')
 })
 
 test('the status file is read as it was written', async () => {
