@@ -1,0 +1,161 @@
+import {createHash} from 'node:crypto'
+import {join} from 'node:path'
+import {CreoError} from '../core/errors.ts'
+import type {RevisionEntry} from '../core/protocol/tables.ts'
+import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance} from '../runtime/port.ts'
+import type {Log} from '../telemetry/log.ts'
+import type {EgressProxy} from './egress-proxy.ts'
+import type {LogRing} from './log-ring.ts'
+
+const STOP_TIMEOUT_MS = 60_000
+const PIDS_MAX = 256
+const SCRATCH_BYTES = 64 * 2 ** 20
+const LOG_BYTES = 2 ** 20
+
+/** What a container needs of the node around it. */
+export interface ContainerSurroundings {
+  readonly runtime: ContainerRuntime
+  readonly logs: LogRing
+  readonly openEgress: (socketPath: string, allowedHosts: readonly string[]) => Promise<EgressProxy>
+  /** Short, since a unix socket's path has 107 bytes at most. */
+  readonly egressDirectory: string
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** Who is told what becomes of a container. */
+export interface ContainerHolder {
+  /** Its process ended without having been asked to; the container is still there. */
+  readonly onExit: (exit: InstanceExit) => void
+  /** Nothing of it is left. */
+  readonly onGone: () => void
+}
+
+/** One container on this node, with its way out and its log, from its making or its adoption until nothing of it is left. */
+export class HeldContainer {
+  readonly id: string
+  readonly #around: ContainerSurroundings
+  readonly #holder: ContainerHolder
+  #runtime: RuntimeInstance | undefined
+  #egress: EgressProxy | undefined
+  #exit: InstanceExit | undefined
+  #stopping = false
+  /** Settles when the runtime's start has, however it went: only then is it known whether there is something to stop. */
+  #starting: Promise<void> = Promise.resolve()
+  /** Calls the runtime's start off. */
+  readonly #calledOff = new AbortController()
+  /** The removal under way; one that failed is tried again. */
+  #removal: Promise<void> | undefined
+  readonly #logs = new AbortController()
+
+  constructor(id: string, around: ContainerSurroundings, holder: ContainerHolder) {
+    this.id = id
+    this.#around = around
+    this.#holder = holder
+  }
+
+  /** The runtime's part; undefined until it is started or adopted. */
+  get runtime(): RuntimeInstance | undefined {
+    return this.#runtime
+  }
+
+  /** How its process ended, if it did so by itself. */
+  get exit(): InstanceExit | undefined {
+    return this.#exit
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping
+  }
+
+  /** True when a removal failed, so that another should be tried. */
+  get isLeftOver(): boolean {
+    return this.#stopping && this.#removal === undefined
+  }
+
+  get egressBytes(): number {
+    return this.#egress === undefined ? 0 : this.#egress.bytesIn + this.#egress.bytesOut
+  }
+
+  /** Starts it from nothing; its removal calls that off. */
+  async start(
+    revision: RevisionEntry,
+    options: {readonly imageDigest: string; readonly labels: InstanceSpec['labels']; readonly signal: AbortSignal}
+  ): Promise<RuntimeInstance> {
+    const launched = this.#launch(revision, {...options, signal: AbortSignal.any([options.signal, this.#calledOff.signal])})
+    this.#starting = launched.then(ignore, ignore)
+    return await launched
+  }
+
+  async #launch(
+    revision: RevisionEntry,
+    {imageDigest, labels, signal}: {readonly imageDigest: string; readonly labels: InstanceSpec['labels']; readonly signal: AbortSignal}
+  ): Promise<RuntimeInstance> {
+    const spec = await this.#spec(revision, imageDigest, labels)
+    this.#runtime = await this.#around.runtime.start(spec, signal)
+    return this.#runtime
+  }
+
+  /** Takes over what an earlier process left. */
+  adopt(runtime: RuntimeInstance): void {
+    this.#runtime = runtime
+  }
+
+  /** Follows what its process prints and how it ends, from here on. */
+  watch(runtime: RuntimeInstance, revision: string): void {
+    const {logs, now, log} = this.#around
+    logs.follow(runtime.logs({follow: true}, this.#logs.signal), {revision, instance: this.id, now})
+    const gone = (exit: InstanceExit): void => {
+      if (this.#stopping) return
+      this.#exit = exit
+      log.info({instance: this.id, ...exit}, 'an instance ended by itself')
+      this.#holder.onExit(exit)
+    }
+    void runtime.exited
+      .then(gone)
+      .catch((error: unknown) => log.warn({instance: this.id, error: String(error)}, 'the end of an instance was missed'))
+  }
+
+  /** Stops it, and removes everything that it left. What can't be removed is `isLeftOver`. */
+  async remove(graceMs: number): Promise<void> {
+    this.#stopping = true
+    this.#removal ??= this.#removeOnce(graceMs).catch((error: unknown) => {
+      this.#removal = undefined
+      this.#around.log.warn({instance: this.id, error: String(error)}, 'an instance could not be removed; it is tried again')
+    })
+    await this.#removal
+  }
+
+  async #removeOnce(graceMs: number): Promise<void> {
+    this.#calledOff.abort(new CreoError('interrupted', 'The start was called off.'))
+    await this.#starting
+    await this.#runtime?.stop({graceMs}, AbortSignal.timeout(STOP_TIMEOUT_MS + graceMs))
+    this.#logs.abort()
+    await this.#egress?.close()
+    this.#holder.onGone()
+  }
+
+  async #spec({id: revision, spec}: RevisionEntry, imageDigest: string, labels: InstanceSpec['labels']): Promise<InstanceSpec> {
+    const egressSocketPath = spec.egress.length > 0 ? this.#egressPath : undefined
+    if (egressSocketPath !== undefined) this.#egress = await this.#around.openEgress(egressSocketPath, spec.egress)
+    const {memoryBytes, cpuMillis} = spec
+    return {
+      id: this.id,
+      imageDigest,
+      argv: spec.command,
+      env: spec.env,
+      port: spec.port,
+      limits: {memoryBytes, cpuMillis, pidsMax: PIDS_MAX, scratchBytes: SCRATCH_BYTES, logBytes: LOG_BYTES},
+      ...(egressSocketPath !== undefined && {egressSocketPath}),
+      labels: {...labels, revision}
+    }
+  }
+
+  /** A directory for each container, so that the directory can be mounted and a later process can put a new socket in it. */
+  get #egressPath(): string {
+    const short = createHash('sha256').update(this.id).digest('hex').slice(0, 12)
+    return join(this.#around.egressDirectory, short, 'proxy')
+  }
+}
+
+function ignore(): void {}
