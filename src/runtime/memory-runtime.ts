@@ -12,7 +12,8 @@ import type {
   InstanceStats,
   InstanceTier,
   RuntimeInstance,
-  RuntimeProbe
+  RuntimeProbe,
+  WaitingTier
 } from './port.ts'
 
 /** What a function of this runtime is given in place of a process of its own. */
@@ -61,7 +62,12 @@ class MemoryRuntime implements ContainerRuntime {
       version: process.versions.node,
       architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
       enforcesLimits: false,
-      problems: ['The memory runtime isolates and limits nothing: use it in tests alone.']
+      problems: ['The memory runtime isolates and limits nothing: use it in tests alone.'],
+      tiers: [
+        {tier: 'frozen', heldBytes: 0},
+        {tier: 'initialised', heldBytes: 0},
+        {tier: 'created', heldBytes: 0}
+      ]
     }
   }
 
@@ -71,6 +77,12 @@ class MemoryRuntime implements ContainerRuntime {
   }
 
   async start(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance> {
+    const instance = await this.create(spec, 'created', signal)
+    await instance.run(signal)
+    return instance
+  }
+
+  async create(spec: InstanceSpec, tier: WaitingTier, signal: AbortSignal): Promise<RuntimeInstance> {
     const body = this.#prepared.has(spec.imageDigest) ? this.#images.get(spec.imageDigest) : undefined
     if (!body) throw missingImage(spec.imageDigest)
     if (signal.aborted) throw new CreoError('interrupted', 'The start was called off.', {cause: signal.reason})
@@ -78,10 +90,9 @@ class MemoryRuntime implements ContainerRuntime {
       throw new CreoError('conflict', `An instance "${spec.id}" is already there.`, {hint: 'Stop it, or choose another id.'})
     }
     const socketPath = join(this.#directory, `${spec.id}.sock`)
-    const instance = new MemoryInstance(spec, socketPath, () => this.#instances.delete(spec.id))
+    const instance = new MemoryInstance({spec, body, tier, socketPath, onRemoved: () => this.#instances.delete(spec.id)})
     this.#instances.set(spec.id, instance)
     await mkdir(this.#directory, {recursive: true})
-    instance.run(body)
     return instance
   }
 
@@ -97,6 +108,14 @@ class MemoryRuntime implements ContainerRuntime {
   async close(): Promise<void> {}
 }
 
+interface MemoryParts {
+  readonly spec: InstanceSpec
+  readonly body: MemoryFunction
+  readonly tier: WaitingTier
+  readonly socketPath: string
+  readonly onRemoved: () => void
+}
+
 class MemoryInstance implements RuntimeInstance {
   readonly id: string
   readonly labels: Readonly<Record<string, string>>
@@ -104,8 +123,10 @@ class MemoryInstance implements RuntimeInstance {
   readonly imageDigest: string
   readonly exited: Promise<InstanceExit>
   readonly #spec: InstanceSpec
+  readonly #body: MemoryFunction
   readonly #onRemoved: () => void
-  readonly #startedMs = performance.now()
+  #waiting: WaitingTier | undefined
+  #startedMs = 0
   readonly #listening = Promise.withResolvers<void>()
   readonly #ended = Promise.withResolvers<InstanceExit>()
   readonly #followers = new Set<PassThrough>()
@@ -115,24 +136,29 @@ class MemoryInstance implements RuntimeInstance {
   #terminate = () => this.#exit(EXIT_TERMINATED)
   #outcome: InstanceExit | undefined
 
-  constructor(spec: InstanceSpec, socketPath: string, onRemoved: () => void) {
+  constructor({spec, body, tier, socketPath, onRemoved}: MemoryParts) {
     this.id = spec.id
     this.labels = spec.labels
     this.imageDigest = spec.imageDigest
     this.socketPath = socketPath
     this.exited = this.#ended.promise
     this.#spec = spec
+    this.#body = body
+    this.#waiting = tier
     this.#onRemoved = onRemoved
     this.#listening.promise.catch(() => undefined)
   }
 
   get tier(): InstanceTier {
-    return this.#thawed ? 'frozen' : 'running'
+    return this.#waiting ?? (this.#thawed ? 'frozen' : 'running')
   }
 
-  run(body: MemoryFunction): void {
+  async run(): Promise<void> {
+    if (this.#waiting === undefined) return
+    this.#waiting = undefined
+    this.#startedMs = performance.now()
     try {
-      const listener = body({
+      const listener = this.#body({
         argv: this.#spec.argv,
         env: {...this.#spec.env, PORT: String(this.#spec.port)},
         log: (text) => this.#append(`${text}\n`),
@@ -165,6 +191,7 @@ class MemoryInstance implements RuntimeInstance {
   }
 
   async freeze(): Promise<void> {
+    if (this.#waiting !== undefined) throw new CreoError('conflict', `${this.id} does not run.`)
     this.#thawed ??= Promise.withResolvers<void>()
   }
 
@@ -175,7 +202,7 @@ class MemoryInstance implements RuntimeInstance {
 
   async stop(options: {readonly graceMs: number}, signal: AbortSignal): Promise<void> {
     await this.thaw()
-    if (options.graceMs > 0 && !this.#outcome) {
+    if (options.graceMs > 0 && !this.#outcome && this.#waiting === undefined) {
       this.#terminate()
       const grace = new AbortController()
       const late = delay(options.graceMs, undefined, {signal: AbortSignal.any([grace.signal, signal])}).catch(() => undefined)
@@ -188,6 +215,7 @@ class MemoryInstance implements RuntimeInstance {
   }
 
   async stats(): Promise<InstanceStats> {
+    if (this.#waiting !== undefined) return {cpuMicros: 0, memoryBytes: 0, pids: 0}
     const {user, system} = process.cpuUsage()
     const runningMicros = Math.floor((performance.now() - this.#startedMs) * 1000)
     return {cpuMicros: Math.min(user + system, runningMicros), memoryBytes: process.memoryUsage.rss(), pids: 1}
@@ -216,6 +244,7 @@ class MemoryInstance implements RuntimeInstance {
 
   #exit(exitCode: number): void {
     if (this.#outcome) return
+    this.#waiting = undefined
     this.#outcome = {exitCode, oom: false}
     this.#server?.close()
     this.#server?.closeAllConnections()

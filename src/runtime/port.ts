@@ -13,6 +13,16 @@ export type {
 /** The readiness tiers of an instance, warmest first. Each is cheaper to hold and slower to leave than the one before. */
 export type InstanceTier = 'running' | 'frozen' | 'initialised' | 'created'
 
+/** A tier in which an instance waits without a process of its function: it has used none of what it may use. */
+export type WaitingTier = 'initialised' | 'created'
+
+/** A tier in which a runtime can keep an instance that nobody asks for. */
+export interface HeldTier {
+  readonly tier: Exclude<InstanceTier, 'running'>
+  /** Memory that one instance costs the machine in this tier, beside what its function has taken (which only a frozen one has). */
+  readonly heldBytes: number
+}
+
 /** What one instance may use. Every field is enforced by the host, or `probe` says that it cannot be. */
 export interface InstanceLimits {
   readonly memoryBytes: number
@@ -60,6 +70,8 @@ export interface RuntimeProbe {
   readonly enforcesLimits: boolean
   /** One sentence for each thing that is missing, with what mends it. Empty when all is well. */
   readonly problems: readonly string[]
+  /** The tiers that this runtime can keep instances in on this machine, warmest first. */
+  readonly tiers: readonly HeldTier[]
 }
 
 export interface InstanceStats {
@@ -78,6 +90,7 @@ export interface InstanceExit {
 export interface RuntimeInstance {
   readonly id: string
   readonly labels: Readonly<Record<string, string>>
+  /** As it is now. One whose first process has ended is `running` until it is stopped; `exited` tells the difference. */
   readonly tier: InstanceTier
   /**
    * Unix socket on the host that reaches the function's `$PORT`. It exists once the function accepts connections.
@@ -86,12 +99,19 @@ export interface RuntimeInstance {
   readonly socketPath: string
   /** Resolves when the socket accepts connections; rejects with `timeout`, or `failed` with the log's tail if it exits first. */
   ready(signal: AbortSignal): Promise<void>
-  /** Resolves when the instance's first process has ended, however that came about. */
+  /** Resolves when the instance's first process has ended, however that came about; for one that never ran, when it is stopped. */
   readonly exited: Promise<InstanceExit>
+  /**
+   * From `created` or `initialised` to `running`: its process is started, and `ready` says when it answers. Does nothing when it is
+   * started already. When this rejects, the instance is fit for `stop` alone.
+   */
+  run(signal: AbortSignal): Promise<void>
+  /** Takes every process off the CPU, with its connections and memory as they are. Does nothing when it is frozen. */
   freeze(signal: AbortSignal): Promise<void>
   thaw(signal: AbortSignal): Promise<void>
-  /** SIGTERM, then SIGKILL after `graceMs`, then removal with everything it left. Stopping what is gone does nothing. */
+  /** From any tier: SIGTERM, then SIGKILL after `graceMs`, then removal with everything it left. Stopping what is gone does nothing. */
   stop(options: {readonly graceMs: number}, signal: AbortSignal): Promise<void>
+  /** Nothing but zeros for one that is `created`. */
   stats(signal: AbortSignal): Promise<InstanceStats>
   /** stdout and stderr as bytes, oldest first; with `follow` until the instance ends or the signal fires. */
   logs(options: {readonly follow: boolean}, signal: AbortSignal): Readable
@@ -106,9 +126,17 @@ export interface ContainerRuntime {
   probe(signal: AbortSignal): Promise<RuntimeProbe>
   /** Makes an image startable. Idempotent by digest. */
   prepare(image: ImageLayout, signal: AbortSignal): Promise<void>
-  /** Starts one instance from nothing up to `running` (its process is started; `ready` says when it answers). */
+  /** Starts one instance from nothing up to `running` (its process is started; `ready` says when it answers): `create` and `run` in one. */
   start(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance>
-  /** Every instance that this runtime holds in its storage root, those of an earlier process included, so that a caller can adopt or stop them. */
+  /**
+   * Makes one instance up to `tier`, which is one that `probe` names: everything but the function's process. When it is `initialised`,
+   * its namespaces, limits and file system stand.
+   */
+  create(spec: InstanceSpec, tier: WaitingTier, signal: AbortSignal): Promise<RuntimeInstance>
+  /**
+   * Every instance that this runtime holds in its storage root, with its tier, those of an earlier process included, at whatever instant
+   * that was killed: so a caller can adopt or stop them. What was half made then is `running` with `exited` resolved.
+   */
   list(signal: AbortSignal): Promise<readonly RuntimeInstance[]>
   /** Forgets images that are not in `keep` and that no instance uses. */
   prune(keep: readonly string[], signal: AbortSignal): Promise<void>

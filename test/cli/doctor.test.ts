@@ -11,7 +11,7 @@ import {CreoError} from '../../src/core/errors.ts'
 import type {RuntimeProbe} from '../../src/runtime/port.ts'
 import {creo} from '../support/processes.ts'
 
-const PROBE: RuntimeProbe = {name: 'good', version: '4.3.1', architecture: 'amd64', enforcesLimits: true, problems: []}
+const PROBE: RuntimeProbe = {name: 'good', version: '4.3.1', architecture: 'amd64', enforcesLimits: true, problems: [], tiers: []}
 const NETWORK = {
   id: 'a'.repeat(64),
   name: 'testnet',

@@ -29,6 +29,7 @@ export function changedRuntime(runtime: ContainerRuntime, changes: Partial<Conta
     probe: (signal) => runtime.probe(signal),
     prepare: (image, signal) => runtime.prepare(image, signal),
     start: (spec, signal) => runtime.start(spec, signal),
+    create: (spec, tier, signal) => runtime.create(spec, tier, signal),
     list: (signal) => runtime.list(signal),
     prune: (keep, signal) => runtime.prune(keep, signal),
     close: () => runtime.close(),

@@ -9,16 +9,29 @@ import {createContainerdRuntime} from '../../plugins/runtime-containerd/src/cont
 import {runtimeTools} from '../../src/compose/runtimes.ts'
 import type {ContainerRuntime, ImageLayout, InstanceSpec} from '../../src/runtime/port.ts'
 import {containerdIsThere} from '../support/containerd.ts'
+import type {ContractWorld} from '../support/contract-world.ts'
 import {buildEchoImage} from '../support/echo-image.ts'
-import {type ContractWorld, runtimeContract} from '../support/runtime-contract.ts'
+import {runtimeContract} from '../support/runtime-contract.ts'
 
 const PATIENCE_MS = 60_000
 const MIB = 2 ** 20
 const LIMITS = {memoryBytes: 256 * MIB, cpuMillis: 1000, pidsMax: 64, scratchBytes: 4 * MIB, logBytes: 64 * 1024}
+/** ctr makes a container and starts its process in one. */
+const NO_INIT = 'ctr can not stop between the namespaces and the process'
+const withoutInitialised = Object.fromEntries(
+  [
+    'names what holding an instance initialised costs',
+    'holds an instance initialised without a process of the function, and runs it',
+    'says how a function ended that was initialised and did not become ready',
+    'stops an instance that is initialised, and frees its id',
+    'leaves nothing of one that shall be initialised and was called off',
+    'hands an instance that is initialised to a later process, which runs it'
+  ].map((title) => [title, NO_INIT])
+)
 const patience = () => AbortSignal.timeout(PATIENCE_MS)
 
 describe.skipIf(!(await containerdIsThere()))('containerd, where it is installed and creo is root,', () => {
-  runtimeContract('containerd', open)
+  runtimeContract('containerd', open, withoutInitialised)
 
   describe('as a service of our own', () => {
     let world: ContainerdWorld
@@ -50,6 +63,12 @@ describe.skipIf(!(await containerdIsThere()))('containerd, where it is installed
       const init = await readFile(join(world.run, 'state/io.containerd.runtime.v2.task/creo/outlives/init.pid'), 'utf8')
       process.kill(Number(init), 'SIGKILL')
       expect(await instance.exited).toEqual({exitCode: 137, oom: false})
+    })
+
+    test('refuses to hold an instance initialised, which it does not offer', async () => {
+      const {tiers} = await runtime.probe(patience())
+      expect(tiers.map(({tier}) => tier)).toEqual(['frozen', 'created'])
+      await expect(runtime.create(specOf('colder'), 'initialised', patience())).rejects.toMatchObject({code: 'invalid_input'})
     })
 
     test('starts an id once, also when asked twice at the same time, and lists no half of it', async () => {

@@ -7,6 +7,7 @@ import {runtimeContract} from '../support/runtime-contract.ts'
 
 const DIGEST = `sha256:${'e'.repeat(64)}`
 const NO_PROCESS = 'a function of the memory runtime is no process of its own'
+const ENDS = 'its functions end with the process'
 
 const echo: MemoryFunction = ({argv, env, log, exit, onTerminate}) => {
   if (env.ECHO_CRASH) {
@@ -37,7 +38,10 @@ runtimeContract(
     }
   },
   {
-    'hands its instances to a later process': 'its functions end with the process',
+    'hands its instances to a later process': ENDS,
+    'hands a frozen function to a later process, which thaws it': ENDS,
+    'hands an instance that is initialised to a later process, which runs it': ENDS,
+    'hands an instance that is created to a later process, which runs it': ENDS,
     'enforces limits and says so': NO_PROCESS,
     'ends a function that takes more memory than it may, and says that this was why': NO_PROCESS,
     'lets a function start no more processes than it may': NO_PROCESS,

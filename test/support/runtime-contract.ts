@@ -1,28 +1,17 @@
 import {once} from 'node:events'
 import {chmod, mkdtemp, rm} from 'node:fs/promises'
-import {type IncomingMessage, request} from 'node:http'
 import {createServer, type Server} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {json, text} from 'node:stream/consumers'
+import {text} from 'node:stream/consumers'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
-import type {ContainerRuntime, ImageLayout, InstanceSpec, RuntimeInstance} from '../../src/runtime/port.ts'
+import type {InstanceSpec, RuntimeInstance, WaitingTier} from '../../src/runtime/port.ts'
+import {ask, type Contract, type ContractWorld, PATIENCE_MS, patience} from './contract-world.ts'
+import {tierPromises} from './tier-promises.ts'
 
-export interface ContractWorld {
-  readonly runtime: ContainerRuntime
-  readonly echoImage: ImageLayout
-  /** Another runtime object over the same state, as a later process would make it. */
-  reopen(): Promise<ContainerRuntime>
-  close(): Promise<void>
-}
-
-const PATIENCE_MS = 30_000
 const MIB = 2 ** 20
 const PORT = 8080
 const LIMITS = {memoryBytes: 256 * MIB, cpuMillis: 1000, pidsMax: 64, scratchBytes: 4 * MIB, logBytes: MIB}
-
-/** A signal that ends what hangs: no test waits longer. */
-const patience = () => AbortSignal.timeout(PATIENCE_MS)
 
 /**
  * What every container runtime promises. `skip` maps a title to the reason why this implementation can't keep it.
@@ -53,25 +42,23 @@ export function runtimeContract(name: string, open: () => Promise<ContractWorld>
       instances.push(instance)
       return instance
     }
+    const create = async (tier: WaitingTier, overrides: Partial<InstanceSpec> = {}) => {
+      const instance = await world.runtime.create(specOf(overrides), tier, patience())
+      instances.push(instance)
+      return instance
+    }
     const running = async (overrides: Partial<InstanceSpec> = {}) => {
       const instance = await start(overrides)
       await instance.ready(patience())
       return instance
     }
-    const context: Contract = {promise, start, running, specOf, world: () => world}
+    const context: Contract = {promise, start, create, running, specOf, world: () => world}
     lifecyclePromises(context)
+    tierPromises(context)
     observationPromises(context)
     limitPromises(context)
     sandboxPromises(context)
   })
-}
-
-interface Contract {
-  promise(title: string, body: () => Promise<void>): void
-  start(overrides?: Partial<InstanceSpec>): Promise<RuntimeInstance>
-  running(overrides?: Partial<InstanceSpec>): Promise<RuntimeInstance>
-  specOf(overrides?: Partial<InstanceSpec>): InstanceSpec
-  world(): ContractWorld
 }
 
 function lifecyclePromises({promise, start, running, specOf, world}: Contract): void {
@@ -121,23 +108,6 @@ function lifecyclePromises({promise, start, running, specOf, world}: Contract): 
     await instance.stop({graceMs: 50}, patience())
     expect((await instance.exited).exitCode).toBe(137)
     expect((await world().runtime.list(patience())).map(({id}) => id)).not.toContain(instance.id)
-  })
-
-  promise('holds requests while frozen and answers them when thawed', async () => {
-    const instance = await running()
-    await instance.freeze(patience())
-    expect(instance.tier).toBe('frozen')
-    const answer = ask(instance, '/')
-    await instance.thaw(patience())
-    expect(instance.tier).toBe('running')
-    expect(await answer).toMatchObject({method: 'GET'})
-  })
-
-  promise('stops a frozen function', async () => {
-    const instance = await running()
-    await instance.freeze(patience())
-    await instance.stop({graceMs: PATIENCE_MS}, patience())
-    expect((await instance.exited).exitCode).toBe(143)
   })
 
   promise('hands its instances to a later process', async () => {
@@ -259,11 +229,4 @@ async function listenAsProxy(): Promise<{path: string; close(): Promise<void>}> 
       await rm(directory, {recursive: true})
     }
   }
-}
-
-async function ask(instance: RuntimeInstance, path: string, options: {method?: 'GET' | 'POST'; body?: string} = {}): Promise<unknown> {
-  const {method = 'GET', body} = options
-  const sent = request({socketPath: instance.socketPath, path, method, agent: false, signal: patience()}).end(body)
-  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
-  return json(answer)
 }

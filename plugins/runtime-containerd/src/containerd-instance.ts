@@ -17,6 +17,8 @@ export interface InstanceParts {
   readonly service: ContainerdService
   readonly files: InstanceFiles
   readonly controlGroup: string
+  /** From `created` to `running`. */
+  readonly launch: (signal: AbortSignal) => Promise<void>
   /** Called once it is stopped and removed. */
   readonly onRemoved: () => void
 }
@@ -34,6 +36,7 @@ export class ContainerdInstance implements RuntimeInstance {
   readonly #parts: InstanceParts
   readonly #ended = Promise.withResolvers<InstanceExit>()
   #tier: InstanceTier
+  #starting: Promise<void> | undefined
   #removing: Promise<void> | undefined
   #settled = false
 
@@ -48,6 +51,10 @@ export class ContainerdInstance implements RuntimeInstance {
 
   get tier(): InstanceTier {
     return this.#tier
+  }
+
+  get isStarting(): boolean {
+    return this.#starting !== undefined
   }
 
   async ready(signal: AbortSignal): Promise<void> {
@@ -72,18 +79,30 @@ export class ContainerdInstance implements RuntimeInstance {
     }
   }
 
+  run(signal: AbortSignal): Promise<void> {
+    if (this.#tier !== 'created') return Promise.resolve()
+    this.#starting ??= this.#run(signal).finally(() => {
+      this.#starting = undefined
+    })
+    return this.#starting
+  }
+
   async freeze(signal: AbortSignal): Promise<void> {
+    if (this.#tier === 'frozen') return
     await this.#parts.service.run(['tasks', 'pause', this.id], signal)
     this.#tier = 'frozen'
   }
 
   async thaw(signal: AbortSignal): Promise<void> {
+    if (this.#tier !== 'frozen') return
     await this.#parts.service.run(['tasks', 'resume', this.id], signal)
     this.#tier = 'running'
   }
 
   async stop(options: {readonly graceMs: number}, signal: AbortSignal): Promise<void> {
-    if (options.graceMs > 0 && this.#removing === undefined && !this.#settled) await this.#terminate(options.graceMs, signal)
+    await this.#starting?.catch(() => undefined)
+    const ended = this.#removing !== undefined || this.#settled
+    if (options.graceMs > 0 && !ended && this.#tier !== 'created') await this.#terminate(options.graceMs, signal)
     await this.remove()
   }
 
@@ -97,6 +116,7 @@ export class ContainerdInstance implements RuntimeInstance {
   }
 
   async stats(): Promise<InstanceStats> {
+    if (this.#tier === 'created') return {cpuMicros: 0, memoryBytes: 0, pids: 0}
     const {host, service, controlGroup} = this.#parts
     const usage = await readUsage(host.controlGroups.version, `${controlGroup}/${this.id}`).catch((cause: unknown) => {
       throw service.failure(`Measuring ${this.id}: it does not run.`, cause)
@@ -119,6 +139,11 @@ export class ContainerdInstance implements RuntimeInstance {
     // Removal may have come first; then nobody will ask any more.
     await files.writeExit(this.id, exit).catch(() => undefined)
     this.#ended.resolve(exit)
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    await this.#parts.launch(signal)
+    this.#tier = 'running'
   }
 
   async #terminate(graceMs: number, signal: AbortSignal): Promise<void> {

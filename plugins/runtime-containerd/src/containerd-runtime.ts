@@ -1,13 +1,23 @@
 import {mkdir} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
-import type {ContainerRuntime, ImageLayout, InstanceSpec, InstanceTier, RuntimeInstance, RuntimeProbe, RuntimeTools} from 'creo/runtime'
+import type {
+  ContainerRuntime,
+  HeldTier,
+  ImageLayout,
+  InstanceSpec,
+  InstanceTier,
+  RuntimeInstance,
+  RuntimeProbe,
+  RuntimeTools,
+  WaitingTier
+} from 'creo/runtime'
 import {ContainerdInstance} from './containerd-instance.ts'
 import {ContainerdService} from './containerd-service.ts'
 import {removeGroup} from './control-group-files.ts'
 import {ExitEvents} from './exit-events.ts'
 import {detectHost, type Host} from './host.ts'
 import {ImageStore} from './image-store.ts'
-import {InstanceFiles} from './instance-files.ts'
+import {InstanceFiles, type WaitingRecord} from './instance-files.ts'
 import {ociSpec} from './oci-spec.ts'
 import {clearAway, layOut, type Places} from './places.ts'
 
@@ -19,6 +29,12 @@ const START_TIMEOUT_MS = 60_000
 const REMOVAL_RETRY_MS = 10_000
 const REMOVALS_MAX = 360
 const EXIT_UNKNOWN = 137
+const MIB = 2 ** 20
+/** ctr has no word for a container whose process is not started, so nothing is `initialised`. */
+const HELD_TIERS: readonly HeldTier[] = [
+  {tier: 'frozen', heldBytes: 10 * MIB},
+  {tier: 'created', heldBytes: MIB / 16}
+]
 
 /** @throws {CreoError} `runtime_missing` when containerd or what it needs is not installed, or this is not root. */
 export async function createContainerdRuntime(tools: RuntimeTools): Promise<ContainerRuntime> {
@@ -66,7 +82,7 @@ class ContainerdRuntime implements ContainerRuntime {
     const tooOld = isOld ? [`containerd ${version} is too old: install version ${VERSION_MIN.join('.')} or later.`] : []
     const problems = [...this.#host.problems, ...tooOld]
     const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
-    return {name: this.name, version, architecture, enforcesLimits: problems.length === 0, problems}
+    return {name: this.name, version, architecture, enforcesLimits: problems.length === 0, problems, tiers: HELD_TIERS}
   }
 
   prepare(image: ImageLayout, signal: AbortSignal): Promise<void> {
@@ -83,6 +99,16 @@ class ContainerdRuntime implements ContainerRuntime {
   }
 
   async start(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance> {
+    return this.#make(spec, 'running', signal)
+  }
+
+  async create(spec: InstanceSpec, tier: WaitingTier, signal: AbortSignal): Promise<RuntimeInstance> {
+    if (tier === 'initialised')
+      throw new this.#tools.CreoError('invalid_input', 'containerd holds nothing initialised.', {hint: 'Use the tier created.'})
+    return this.#make(spec, tier, signal)
+  }
+
+  async #make(spec: InstanceSpec, tier: 'created' | 'running', signal: AbortSignal): Promise<RuntimeInstance> {
     this.#check(spec)
     if (this.#starting.has(spec.id)) throw this.#files.taken(spec.id)
     // Before anything of it is there, so that a list meanwhile does not take it for a leftover.
@@ -92,7 +118,7 @@ class ContainerdRuntime implements ContainerRuntime {
       if (signal.aborted) throw this.#service.aborted(signal)
       await this.#events.open()
       await this.#files.claim(spec)
-      return await this.#startClaimed(spec, signal)
+      return await this.#makeClaimed(spec, tier, signal)
     } finally {
       this.#starting.delete(spec.id)
     }
@@ -100,14 +126,18 @@ class ContainerdRuntime implements ContainerRuntime {
 
   async list(signal: AbortSignal): Promise<readonly RuntimeInstance[]> {
     await this.#events.open()
+    // What is whole now has a task among those that are asked for next, unless it waits.
+    const waiting = new Map<string, boolean>()
+    for (const id of await this.#files.ids()) {
+      if (!this.#starting.has(id)) waiting.set(id, this.#instances.get(id)?.isStarting || (await this.#files.waiting(id)) !== undefined)
+    }
     const states = await this.#states(signal)
     const found: RuntimeInstance[] = []
-    for (const id of await this.#files.ids()) {
-      if (this.#starting.has(id)) continue
+    for (const [id, isWaiting] of waiting) {
       const state = states.get(id)
       const record = await this.#files.record(id)
-      const instance = this.#adopt(id, record?.labels ?? {}, tierOf(state))
-      if (state === undefined || state === 'STOPPED') await this.#learnExit(instance, state, signal)
+      const instance = this.#adopt(id, record?.labels ?? {}, isWaiting ? 'created' : tierOf(state))
+      if (!isWaiting && (state === undefined || state === 'STOPPED')) await this.#learnExit(instance, state, signal)
       found.push(instance)
     }
     return found
@@ -119,11 +149,14 @@ class ContainerdRuntime implements ContainerRuntime {
     if (await clearAway(this.#tools, this.#places)) await removeGroup(this.#host.controlGroups.version, this.#places.controlGroup)
   }
 
-  async #startClaimed(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance> {
+  async #makeClaimed(spec: InstanceSpec, tier: 'created' | 'running', signal: AbortSignal): Promise<RuntimeInstance> {
     // Known from the first moment: it may have ended before ctr has said that it started.
-    const instance = this.#adopt(spec.id, spec.labels, 'running')
+    const instance = this.#adopt(spec.id, spec.labels, tier)
     try {
-      await this.#create(spec, signal)
+      const waiting = await this.#lay(spec)
+      if (signal.aborted) throw this.#service.aborted(signal)
+      if (tier === 'created') await this.#files.writeWaiting(spec.id, waiting)
+      else await this.#launch(spec.id, waiting, signal)
       return instance
     } catch (error) {
       await instance.remove().catch((failure: unknown) => this.#removeLater(instance, failure))
@@ -131,8 +164,8 @@ class ContainerdRuntime implements ContainerRuntime {
     }
   }
 
-  /** Not cut off in the middle, so that what was made can be undone for certain. */
-  async #create(spec: InstanceSpec, signal: AbortSignal): Promise<void> {
+  /** Everything that containerd is told of when it shall run. Not cut off in the middle, so that what was made can be undone for certain. */
+  async #lay(spec: InstanceSpec): Promise<WaitingRecord> {
     const patience = AbortSignal.timeout(START_TIMEOUT_MS)
     const image = await this.#images.find(spec.imageDigest)
     const [rootPath] = await Promise.all([this.#images.mount(image, patience), this.#files.mount(spec.id, patience)])
@@ -140,11 +173,21 @@ class ContainerdRuntime implements ContainerRuntime {
     const {initPath, controlGroup} = this.#places
     const socketDirectory = this.#files.socketDirectory(spec.id)
     const parts = {spec, plan: sandbox.plan(spec), image, host: this.#host, sandbox, rootPath, initPath, socketDirectory, controlGroup}
-    const specPath = await this.#files.writeSpec(spec.id, await ociSpec(parts))
-    const log = ['--log-uri', this.#files.logUri(spec.id, spec.limits.logBytes)]
+    return {specPath: await this.#files.writeSpec(spec.id, await ociSpec(parts)), logBytes: spec.limits.logBytes}
+  }
+
+  async #launch(id: string, {specPath, logBytes}: WaitingRecord, signal: AbortSignal): Promise<void> {
+    const log = ['--log-uri', this.#files.logUri(id, logBytes)]
     const runc = ['--runc-binary', this.#host.runcPath, '--runc-root', this.#places.runcState]
-    await this.#service.run(['run', '--detach', ...runc, '--config', specPath, ...log, spec.id], patience)
+    await this.#service.run(['run', '--detach', ...runc, '--config', specPath, ...log, id], AbortSignal.timeout(START_TIMEOUT_MS))
     if (signal.aborted) throw this.#service.aborted(signal)
+  }
+
+  async #runWaiting(id: string, signal: AbortSignal): Promise<void> {
+    const waiting = await this.#files.waiting(id)
+    if (waiting === undefined) throw this.#service.failure(`${id} was not made to its end.`)
+    await this.#files.dropWaiting(id)
+    await this.#launch(id, waiting, signal)
   }
 
   /** What can't be removed now must not run on unseen: it is listed, and tried again until it is gone. */
@@ -191,7 +234,8 @@ class ContainerdRuntime implements ContainerRuntime {
     if (known) return known
     const {controlGroup} = this.#places
     const parts = {id, labels, tier, tools: this.#tools, host: this.#host, service: this.#service, files: this.#files, controlGroup}
-    const instance = new ContainerdInstance({...parts, onRemoved: () => this.#instances.delete(id)})
+    const launch = (signal: AbortSignal) => this.#runWaiting(id, signal)
+    const instance = new ContainerdInstance({...parts, launch, onRemoved: () => this.#instances.delete(id)})
     this.#instances.set(id, instance)
     return instance
   }
@@ -205,7 +249,7 @@ class ContainerdRuntime implements ContainerRuntime {
   }
 }
 
+/** containerd's word for a task. One that has ended, or never was, waits for nothing. */
 function tierOf(state: string | undefined): InstanceTier {
-  if (state === 'RUNNING') return 'running'
-  return state === 'PAUSED' ? 'frozen' : 'created'
+  return state === 'PAUSED' ? 'frozen' : 'running'
 }

@@ -11,6 +11,12 @@ export interface InstanceRecord {
   readonly labels: Readonly<Record<string, string>>
 }
 
+/** What a later process needs to run an instance that waits. */
+export interface WaitingRecord {
+  readonly specPath: string
+  readonly logBytes: number
+}
+
 /** What is kept of each instance: a directory on disk, and a small file system in memory for its socket. */
 export class InstanceFiles {
   readonly #tools: RuntimeTools
@@ -70,6 +76,20 @@ export class InstanceFiles {
   /** Answers the path of the spec that runc will read. */
   writeSpec(id: string, spec: Record<string, unknown>): Promise<string> {
     return this.#write(id, 'spec.json', spec)
+  }
+
+  /** From now on it counts as created: all that it needs is there. */
+  async writeWaiting(id: string, waiting: WaitingRecord): Promise<void> {
+    await this.#write(id, 'waiting.json', waiting)
+  }
+
+  waiting(id: string): Promise<WaitingRecord | undefined> {
+    return this.#read<WaitingRecord>(id, 'waiting.json')
+  }
+
+  /** Before containerd hears of it, so that nobody takes what may have been started for one that waits. */
+  async dropWaiting(id: string): Promise<void> {
+    await rm(join(this.#directory(id), 'waiting.json'), {force: true})
   }
 
   /** How it ended, for a process that comes later. */

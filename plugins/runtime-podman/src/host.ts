@@ -1,6 +1,6 @@
 import {access, statfs} from 'node:fs/promises'
-import {join} from 'node:path'
-import type {ControlGroups, IdRange, RuntimeTools} from 'creo/runtime'
+import {basename, join} from 'node:path'
+import type {ControlGroups, HeldTier, IdRange, RuntimeTools} from 'creo/runtime'
 
 /** What this machine can do, found out and never assumed. */
 export interface Host {
@@ -10,11 +10,18 @@ export interface Host {
   readonly cgroupManager: 'systemd' | 'cgroupfs'
   readonly storageDriver: 'overlay' | 'vfs'
   readonly idRange: IdRange | undefined
+  readonly controlGroupVersion: 1 | 2
   readonly limitsSwap: boolean
   readonly enforcesLimits: boolean
   readonly problems: readonly string[]
 }
 
+const MIB = 2 ** 20
+const RUNC_INIT_BYTES = 11 * MIB
+const CRUN_INIT_BYTES = MIB
+const MONITOR_BYTES = MIB
+const INIT_BYTES = MIB / 4
+const CREATED_BYTES = MIB / 16
 const OVERLAYFS_MAGIC = 0x794c7630
 
 /**
@@ -40,10 +47,22 @@ export async function detectHost(tools: RuntimeTools): Promise<Host> {
     cgroupManager,
     storageDriver: storageType === OVERLAYFS_MAGIC ? 'vfs' : 'overlay',
     idRange,
+    controlGroupVersion: controlGroups.version,
     limitsSwap: controlGroups.limitsSwap,
     enforcesLimits: problems.length === 0,
     problems
   }
+}
+
+/** Without root, version 1 of control groups lets nothing be frozen. */
+export function heldTiers(host: Host): readonly HeldTier[] {
+  const isCrun = basename(host.ociRuntime).startsWith('crun')
+  const waiting: readonly HeldTier[] = [
+    {tier: 'initialised', heldBytes: MONITOR_BYTES + (isCrun ? CRUN_INIT_BYTES : RUNC_INIT_BYTES)},
+    {tier: 'created', heldBytes: CREATED_BYTES}
+  ]
+  const freezes = host.rootful || host.controlGroupVersion === 2
+  return freezes ? [{tier: 'frozen', heldBytes: MONITOR_BYTES + INIT_BYTES}, ...waiting] : waiting
 }
 
 /** crun starts faster and is smaller, but it refuses machines where version 1 and 2 of cgroups are mixed. */

@@ -38,6 +38,8 @@ export class PodmanInstance implements RuntimeInstance {
   readonly socketPath: string
   readonly exited: Promise<InstanceExit>
   readonly #parts: InstanceParts
+  readonly #ended = Promise.withResolvers<InstanceExit>()
+  #starting: Promise<void> | undefined
   #tier: InstanceTier
   #removed = false
 
@@ -47,7 +49,8 @@ export class PodmanInstance implements RuntimeInstance {
     this.socketPath = parts.directories.socketPath(parts.id)
     this.#parts = parts
     this.#tier = parts.tier
-    this.exited = this.#untilExit()
+    this.exited = this.#ended.promise
+    if (!this.#isWaiting) this.#awaitExit()
   }
 
   get tier(): InstanceTier {
@@ -76,19 +79,30 @@ export class PodmanInstance implements RuntimeInstance {
     }
   }
 
+  run(signal: AbortSignal): Promise<void> {
+    if (!this.#isWaiting) return Promise.resolve()
+    this.#starting ??= this.#run(signal).finally(() => {
+      this.#starting = undefined
+    })
+    return this.#starting
+  }
+
   async freeze(signal: AbortSignal): Promise<void> {
+    if (this.#tier === 'frozen') return
     await this.#post('pause', signal, 'Freezing')
     this.#tier = 'frozen'
   }
 
   async thaw(signal: AbortSignal): Promise<void> {
+    if (this.#tier !== 'frozen') return
     await this.#post('unpause', signal, 'Thawing')
     this.#tier = 'running'
   }
 
   async stop(options: {readonly graceMs: number}, signal: AbortSignal): Promise<void> {
     if (this.#removed) return
-    if (options.graceMs > 0) await this.#terminate(options.graceMs, signal)
+    await this.#starting?.catch(() => undefined)
+    if (options.graceMs > 0 && !this.#isWaiting) await this.#terminate(options.graceMs, signal)
     await this.remove()
   }
 
@@ -101,10 +115,12 @@ export class PodmanInstance implements RuntimeInstance {
     await this.#delete(signal)
     await directories.release(this.id, signal)
     this.#removed = true
+    if (this.#isWaiting) this.#ended.resolve(EXIT_UNKNOWN)
     onRemoved()
   }
 
   async stats(signal: AbortSignal): Promise<InstanceStats> {
+    if (this.#tier === 'created') return {cpuMicros: 0, memoryBytes: 0, pids: 0}
     const path = `/containers/stats?containers=${containerName(this.id)}&stream=false`
     const answer = await this.#parts.service.expect({method: 'GET', path, signal}, `Measuring ${this.id}`)
     const {Stats: list, Error: refused} = answer.body as {
@@ -134,6 +150,20 @@ export class PodmanInstance implements RuntimeInstance {
       await delay(REMOVE_RETRY_MS, undefined, {signal})
     }
     await service.expect(request, `Removing ${this.id}`, [404])
+  }
+
+  get #isWaiting(): boolean {
+    return this.#tier === 'created' || this.#tier === 'initialised'
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    await this.#post('start', signal, 'Starting')
+    this.#tier = 'running'
+    this.#awaitExit()
+  }
+
+  #awaitExit(): void {
+    this.#untilExit().then(this.#ended.resolve, this.#ended.reject)
   }
 
   get #path(): string {

@@ -8,10 +8,11 @@ import type {
   ProcessLimits,
   RuntimeInstance,
   RuntimeProbe,
-  RuntimeTools
+  RuntimeTools,
+  WaitingTier
 } from 'creo/runtime'
-import {containerSpec, ID_LABEL, LABELS_LABEL} from './container-spec.ts'
-import {detectHost, type Host} from './host.ts'
+import {containerName, containerSpec, ID_LABEL, LABELS_LABEL} from './container-spec.ts'
+import {detectHost, type Host, heldTiers} from './host.ts'
 import {ImageStore, type PreparedImage} from './image-store.ts'
 import {clearAway, layOut, type Places} from './places.ts'
 import {PodmanInstance} from './podman-instance.ts'
@@ -25,6 +26,15 @@ const MAJOR_MIN = 4
 const COMMAND_TIMEOUT_MS = 60_000
 const REMOVAL_RETRY_MS = 10_000
 const REMOVALS_MAX = 360
+
+/** What making an instance needs once its id is claimed. */
+interface Claimed {
+  readonly spec: InstanceSpec
+  readonly tier: WaitingTier | 'running'
+  readonly image: PreparedImage
+  readonly limits: ProcessLimits
+  readonly signal: AbortSignal
+}
 
 /** @throws {CreoError} `runtime_missing` when podman or what it needs is not installed. */
 export async function createPodmanRuntime(tools: RuntimeTools): Promise<ContainerRuntime> {
@@ -64,7 +74,8 @@ class PodmanRuntime implements ContainerRuntime {
       version,
       architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
       enforcesLimits: this.#host.enforcesLimits && tooOld.length === 0,
-      problems: [...this.#host.problems, ...tooOld]
+      problems: [...this.#host.problems, ...tooOld],
+      tiers: heldTiers(this.#host)
     }
   }
 
@@ -76,7 +87,15 @@ class PodmanRuntime implements ContainerRuntime {
     return this.#images.prune(keep, signal)
   }
 
-  async start(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance> {
+  start(spec: InstanceSpec, signal: AbortSignal): Promise<RuntimeInstance> {
+    return this.#make(spec, 'running', signal)
+  }
+
+  create(spec: InstanceSpec, tier: WaitingTier, signal: AbortSignal): Promise<RuntimeInstance> {
+    return this.#make(spec, tier, signal)
+  }
+
+  async #make(spec: InstanceSpec, tier: WaitingTier | 'running', signal: AbortSignal): Promise<RuntimeInstance> {
     this.#check(spec)
     const image = await this.#images.find(spec.imageDigest)
     const limits = await this.#service.limits()
@@ -86,16 +105,17 @@ class PodmanRuntime implements ContainerRuntime {
     this.#starting.add(spec.id)
     try {
       await this.#directories.claim(spec.id)
-      return await this.#startClaimed(spec, image, limits, signal)
+      return await this.#makeClaimed({spec, tier, image, limits, signal})
     } finally {
       this.#starting.delete(spec.id)
     }
   }
 
-  async #startClaimed(spec: InstanceSpec, image: PreparedImage, limits: ProcessLimits, signal: AbortSignal): Promise<RuntimeInstance> {
+  async #makeClaimed({spec, tier, image, limits, signal}: Claimed): Promise<RuntimeInstance> {
     try {
-      await this.#create(
-        spec,
+      await this.#bring(
+        spec.id,
+        tier,
         containerSpec({
           spec,
           plan: this.#tools.sandbox.plan(spec),
@@ -109,9 +129,9 @@ class PodmanRuntime implements ContainerRuntime {
         }),
         signal
       )
-      return this.#adopt(spec.id, spec.labels, 'running')
+      return this.#adopt(spec.id, spec.labels, tier)
     } catch (error) {
-      const half = this.#adopt(spec.id, spec.labels, 'created')
+      const half = this.#adopt(spec.id, spec.labels, 'running')
       await half.remove().catch((failure: unknown) => this.#removeLater(half, failure))
       throw error
     }
@@ -143,7 +163,7 @@ class PodmanRuntime implements ContainerRuntime {
       found.set(id, this.#adopt(id, labels, tierOf(container.State)))
     }
     for (const id of await this.#directories.ids()) {
-      if (!found.has(id) && !this.#starting.has(id)) found.set(id, this.#adopt(id, {}, 'created'))
+      if (!found.has(id) && !this.#starting.has(id)) found.set(id, this.#adopt(id, {}, 'running'))
     }
     return [...found.values()]
   }
@@ -154,15 +174,17 @@ class PodmanRuntime implements ContainerRuntime {
   }
 
   /** Both halves are waited for also when one fails or the caller gives up: what was made can then be undone for certain. */
-  async #create(spec: InstanceSpec, body: Record<string, unknown>, signal: AbortSignal): Promise<void> {
+  async #bring(id: string, tier: WaitingTier | 'running', body: Record<string, unknown>, signal: AbortSignal): Promise<void> {
     const patience = AbortSignal.timeout(COMMAND_TIMEOUT_MS)
     const outcomes = await Promise.allSettled([
-      this.#service.expect({method: 'POST', path: '/containers/create', body, signal: patience}, `Creating ${spec.id}`),
-      this.#directories.mount(spec.id, patience)
+      this.#service.expect({method: 'POST', path: '/containers/create', body, signal: patience}, `Creating ${id}`),
+      this.#directories.mount(id, patience)
     ])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     if (signal.aborted) throw this.#service.aborted(signal)
-    await this.#service.expect({method: 'POST', path: `/containers/creo-${spec.id}/start`, signal: patience}, `Starting ${spec.id}`)
+    if (tier === 'created') return
+    const action = tier === 'running' ? 'start' : 'init'
+    await this.#service.expect({method: 'POST', path: `/containers/${containerName(id)}/${action}`, signal: patience}, `Starting ${id}`)
     if (signal.aborted) throw this.#service.aborted(signal)
   }
 
@@ -185,8 +207,9 @@ class PodmanRuntime implements ContainerRuntime {
   }
 }
 
+/** podman's word for a container. One that has ended waits for nothing. */
 function tierOf(state: string): InstanceTier {
-  if (state === 'running') return 'running'
   if (state === 'paused') return 'frozen'
-  return state === 'initialized' ? 'initialised' : 'created'
+  if (state === 'initialized') return 'initialised'
+  return state === 'created' || state === 'configured' ? 'created' : 'running'
 }
