@@ -20,7 +20,14 @@ const REFUSED_PAUSE_MS = 5000
 const REFUSED_MAX = 10_000
 
 /** Commands after which other leases may be right. Receipts are not among them: what they use up is renewed by the periodic plan. */
-const MATTERING: ReadonlySet<CommandType> = new Set(['node.enroll', 'revision.deploy', 'pool.fund', 'lease.end', 'time.advance'])
+const MATTERING: ReadonlySet<CommandType> = new Set([
+  'node.enroll',
+  'revision.deploy',
+  'traffic.set',
+  'pool.fund',
+  'lease.end',
+  'time.advance'
+])
 
 export interface SchedulerTools {
   readonly ledger: Ledger
@@ -57,7 +64,7 @@ export class Scheduler {
     this.#signal = signal
     this.#startedAtMs = tools.nowMs()
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
-      if (types.has('revision.deploy')) this.#current = undefined
+      if (types.has('revision.deploy') || types.has('traffic.set')) this.#current = undefined
       if ([...types].some((type) => MATTERING.has(type))) this.poke()
     })
     this.#schedule(tools.planEveryMs)

@@ -32,6 +32,7 @@ const CHANGING: ReadonlySet<CommandType> = new Set([
   'gateway.admit',
   'gateway.revoke',
   'revision.deploy',
+  'traffic.set',
   'lease.grant',
   'lease.end'
 ])

@@ -1,5 +1,6 @@
 import {GUTTA, type LeaseView, type RevisionView} from './protocol/api.ts'
 import type {RewardLine} from './protocol/revisions.ts'
+import {dailyBudgetMinor, wantedNodes} from './traffic.ts'
 
 /**
  * Who may run what: a pure function from what the coordinator knows to the leases that it should grant and end.
@@ -8,10 +9,10 @@ import type {RewardLine} from './protocol/revisions.ts'
 
 export const LEASES_PER_NODE_MAX = 256
 export const GRANTS_PER_PLAN_MAX = 1000
-/** A function is leased to at least this many nodes when there are so many, so that one may vanish. */
-export const NODES_PER_REVISION_MIN = 2
 /** A lease is renewed when this part of a budget, per cent, or less is left: the next one is there before nothing is. */
 const RENEW_AT_LEFT_PERCENT = 10
+/** A lease is renewed when the share that its revision has now would reserve so many times what it reserves. */
+const RENEW_AT_GROWTH = 2
 const DAY_MS = 24 * 3600 * 1000
 
 export interface SchedulingSettings {
@@ -21,7 +22,7 @@ export interface SchedulingSettings {
   readonly leaseRenewMs: number
   /** The least time between two leases of one node and revision. */
   readonly renewEveryMs: number
-  /** How long a lease that something newer replaced stays, so that running requests end and receipts arrive. */
+  /** How long a lease that something newer replaced stays, besides the revision's longest request: so that requests end and receipts arrive. */
   readonly drainMs: number
   /** Silence after which a node's leases count no more and others get theirs. */
   readonly lostAfterMs: number
@@ -70,7 +71,7 @@ export interface LeaseGrant {
   /** Node, revision and the number of the lease that it follows: the same need has the same cause. */
   readonly cause: string
 }
-export type LeaseEndReason = 'superseded' | 'renewed' | 'not_selected' | 'node_lost'
+export type LeaseEndReason = 'superseded' | 'renewed' | 'surplus' | 'not_selected' | 'node_lost'
 export interface LeaseEnding {
   readonly lease: string
   readonly reason: LeaseEndReason
@@ -118,6 +119,7 @@ class Planner {
   readonly #leasesOfRevision: ReadonlyMap<string, readonly LeaseView[]>
   readonly #pools: Map<string, number>
   readonly #leasesOfNode = new Map<string, number>()
+  readonly #surplus = new Set<string>()
 
   constructor(world: SchedulingWorld) {
     this.#world = world
@@ -139,9 +141,14 @@ class Planner {
       const node = this.#nodes.get(lease.node)
       if (!this.#isHeard(lease.node) || node?.draining) continue
       if (node && selectionRank(node.earn, revision, this.#world.exchangeOrg) === undefined) continue
+      if (this.#isSurplus(lease, revision, holders.size)) {
+        this.#surplus.add(lease.id)
+        continue
+      }
       holders.add(lease.node)
       const due =
-        nowMs >= lease.startsAtMs + settings.renewEveryMs && (nowMs >= lease.startsAtMs + settings.leaseRenewMs || isUsedUp(lease))
+        nowMs >= lease.startsAtMs + settings.renewEveryMs &&
+        (nowMs >= lease.startsAtMs + settings.leaseRenewMs || isUsedUp(lease) || this.#isOutgrown(lease, revision))
       if (due && node?.enforcesLimits) this.#grant(node, revision, lease)
     }
     const candidates = this.#world.nodes.filter((node) => !newest.has(node.id) && this.#mayRun(node, revision))
@@ -165,8 +172,10 @@ class Planner {
 
   #endReason(lease: LeaseView, newestOfPair: LeaseView): LeaseEndReason | undefined {
     const {nowMs, settings, exchangeOrg} = this.#world
-    if (newestOfPair.id !== lease.id && nowMs >= newestOfPair.startsAtMs + settings.drainMs) return 'renewed'
-    if (nowMs >= this.#replacedAtMs(lease) + settings.drainMs) return 'superseded'
+    const drainMs = settings.drainMs + (this.#revisions.get(lease.revision)?.spec.timeoutMs ?? 0)
+    if (newestOfPair.id !== lease.id && nowMs >= newestOfPair.startsAtMs + drainMs) return 'renewed'
+    if (nowMs >= this.#replacedAtMs(lease) + drainMs) return 'superseded'
+    if (this.#surplus.has(lease.id)) return 'surplus'
     if (nowMs >= this.#seenAtMs(lease.node) + settings.endLostAfterMs) return 'node_lost'
     const node = this.#nodes.get(lease.node)
     const revision = this.#revisions.get(lease.revision)
@@ -174,15 +183,20 @@ class Planner {
     return unselected && nowMs >= node.earnSinceMs + settings.drainMs ? 'not_selected' : undefined
   }
 
-  /** When the lease's revision was replaced: at the first lease of the next one, or at its deploy while there is none. */
+  /** True for a lease of the time when its revision had more traffic, once enough others stand: what it reserves is somebody else's to earn. */
+  #isSurplus(lease: LeaseView, revision: RevisionView, holders: number): boolean {
+    const {trafficAtMs, spec} = revision
+    const settledAtMs = trafficAtMs + this.#world.settings.drainMs + spec.timeoutMs
+    return holders >= wantedNodes(revision) && lease.startsAtMs < trafficAtMs && this.#world.nowMs >= settledAtMs
+  }
+
+  /** When the lease's revision was replaced: when it lost its traffic, or at the first lease of one that has it now, if that is later. */
   #replacedAtMs(lease: LeaseView): number {
     const revision = this.#revisions.get(lease.revision)
     if (!revision || revision.current) return Number.POSITIVE_INFINITY
-    const ofApp = this.#world.revisions.filter((other) => other.current && other.org === revision.org && other.app === revision.app)
-    const next = ofApp.find((other) => other.function === revision.function)
-    const leases = next ? this.#active.filter((other) => other.revision === next.id) : []
-    if (leases.length > 0) return Math.min(...leases.map((other) => other.startsAtMs))
-    return next?.deployedAtMs ?? Math.max(0, ...ofApp.map((other) => other.deployedAtMs))
+    const next = this.#world.revisions.filter((other) => other.percent > 0 && isOneFunction(other, revision)).map(({id}) => id)
+    const leases = this.#active.filter((other) => next.includes(other.revision))
+    return Math.max(revision.trafficAtMs, leases.length === 0 ? 0 : Math.min(...leases.map((other) => other.startsAtMs)))
   }
 
   #mayRun(node: SchedulingNode, revision: RevisionView): boolean {
@@ -216,12 +230,9 @@ class Planner {
   #grant(node: SchedulingNode, revision: RevisionView, replaced: LeaseView | undefined): boolean {
     const budgets: LeaseBudget[] = []
     for (const line of payingLines(revision)) {
-      const share = Math.max(1, Math.floor(line.dailyBudgetMinor / wantedNodes(revision)))
-      const dayLeft = line.dailyBudgetMinor - this.#committedToday(revision, line.incentive, replaced)
-      const pool = this.#pools.get(line.incentive) ?? 0
-      const amountMinor = Math.min(share, dayLeft, pool)
+      const amountMinor = this.#affordable(line, revision, replaced)
       if (amountMinor <= 0) {
-        this.shortOfPay.set(revision.id, pool <= 0 ? 'pool_empty' : 'day_spent')
+        this.shortOfPay.set(revision.id, (this.#pools.get(line.incentive) ?? 0) <= 0 ? 'pool_empty' : 'day_spent')
         return false
       }
       budgets.push({incentive: line.incentive, amountMinor})
@@ -233,6 +244,22 @@ class Planner {
     const endsAtMs = this.#world.nowMs + this.#world.settings.leaseTermMs
     this.grants.push({node: node.id, revision: revision.id, endsAtMs, budgets, cause: `${node.id}:${revision.id}:${number}`})
     return true
+  }
+
+  /** What a lease of this revision would reserve now; nothing, or less, when day or pool are used up. */
+  #affordable(line: RewardLine, revision: RevisionView, replaced: LeaseView | undefined): number {
+    const daily = dailyBudgetMinor(line, revision)
+    const share = Math.max(1, Math.floor(daily / wantedNodes(revision)))
+    return Math.min(share, daily - this.#committedToday(revision, line.incentive, replaced), this.#pools.get(line.incentive) ?? 0)
+  }
+
+  /** True when the lease was made for a far smaller share of the traffic, or its owner has paid in since. */
+  #isOutgrown(lease: LeaseView, revision: RevisionView): boolean {
+    if (revision.trafficAtMs <= lease.startsAtMs) return false
+    return payingLines(revision).some((line) => {
+      const reserved = lease.budgets.find(({incentive}) => incentive === line.incentive)?.reservedMinor ?? 0
+      return this.#affordable(line, revision, lease) >= reserved * RENEW_AT_GROWTH
+    })
   }
 
   /** What this line may still pay or has paid within a day of now. A lease that is replaced, or whose node is lost, counts by what it paid. */
@@ -266,8 +293,8 @@ class Planner {
   }
 }
 
-function wantedNodes(revision: RevisionView): number {
-  return Math.max(revision.spec.scaleMax, NODES_PER_REVISION_MIN)
+function isOneFunction(a: RevisionView, b: RevisionView): boolean {
+  return a.function === b.function && a.app === b.app && a.org === b.org
 }
 
 /** One instance must fit; how many run is decided by demand, and by the miner's own caps. */

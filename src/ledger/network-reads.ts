@@ -3,7 +3,9 @@ import type Database from 'better-sqlite3'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import type {AppRoutes, AppView, EpochView, GatewayView, LeaseView, LedgerReads, NodeView, ReceiptView, RevisionView} from './port.ts'
 
-const REVISIONS = 'SELECT id, org, app, function, image_digest AS imageDigest, spec, current, deployed_at_ms AS deployedAtMs FROM revisions'
+const REVISIONS = `
+SELECT id, org, app, function, image_digest AS imageDigest, spec, current, percent, tags, served, traffic_at_ms AS trafficAtMs,
+  deployed_at_ms AS deployedAtMs FROM revisions`
 const LEASES = 'SELECT id, node, revision, starts_at_ms AS startsAtMs, ends_at_ms AS endsAtMs, status FROM leases'
 const ENDED_LEASES = `${LEASES} WHERE revision = ? AND status = 'ended' AND starts_at_ms > ? ORDER BY seq`
 const BUDGETS =
@@ -13,7 +15,12 @@ const GATEWAYS = `
 SELECT id, public_key AS publicKey, name, tunnel_url AS tunnelUrl, public_url AS publicUrl FROM gateways WHERE admitted = 1 ORDER BY id`
 const RECEIPTS = 'SELECT id, lease, requests, mib_ms AS mibMs, paid, seq, at_ms AS atMs FROM receipts'
 
-type RevisionRow = Omit<RevisionView, 'spec' | 'current'> & {readonly spec: string; readonly current: number}
+type RevisionRow = Omit<RevisionView, 'spec' | 'current' | 'tags' | 'served'> & {
+  readonly spec: string
+  readonly current: number
+  readonly tags: string
+  readonly served: number
+}
 type ReceiptRow = Omit<ReceiptView, 'paid'> & {readonly paid: string}
 type LeaseRow = Omit<LeaseView, 'budgets'>
 
@@ -21,6 +28,7 @@ type LeaseRow = Omit<LeaseView, 'budgets'>
 export class NetworkReads {
   readonly #apps: FilteredRows<{org: string; app: string; routes: string}, 'org' | 'app'>
   readonly #revisions: FilteredRows<RevisionRow, 'id' | 'org' | 'app' | 'current'>
+  readonly #releases: FilteredRows<RevisionRow, 'org' | 'app'>
   readonly #leases: FilteredRows<LeaseRow, 'id' | 'node' | 'revision' | 'status'>
   readonly #endedLeases: Database.Statement<[string, number], LeaseRow>
   readonly #activeLeases: Database.Statement<[], {count: number}>
@@ -33,6 +41,7 @@ export class NetworkReads {
   constructor(database: Database.Database) {
     this.#apps = new FilteredRows(database, 'SELECT org, app, routes FROM apps', 'ORDER BY org, app')
     this.#revisions = new FilteredRows(database, REVISIONS, 'ORDER BY number')
+    this.#releases = new FilteredRows(database, REVISIONS, 'ORDER BY number DESC')
     this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq DESC')
     this.#endedLeases = database.prepare(ENDED_LEASES)
     this.#activeLeases = database.prepare("SELECT count(*) AS count FROM leases WHERE status = 'active'")
@@ -57,13 +66,17 @@ export class NetworkReads {
       org: row.org,
       app: row.app,
       routes: JSON.parse(row.routes) as AppRoutes['routes'],
-      functions: this.#revisionsOf(row.org, row.app).map((revision) => ({function: revision.function, revision: revision.id}))
+      functions: [...Map.groupBy(this.#revisionsOf(row.org, row.app), (revision) => revision.function).values()].flatMap(functionRoutes)
     }))
   }
 
   revision(id: string): RevisionView | undefined {
     const row = this.#revisions.get({id})
     return row && revisionView(row)
+  }
+
+  revisions({org, app, ...page}: Parameters<LedgerReads['revisions']>[0]): RevisionView[] {
+    return this.#releases.all({org, app}, page).map(revisionView)
   }
 
   currentRevisions(): RevisionView[] {
@@ -139,7 +152,24 @@ function addressOf(publicUrl: string, org: string, app: string): string {
 }
 
 function revisionView(row: RevisionRow): RevisionView {
-  return {...row, spec: JSON.parse(row.spec) as RevisionView['spec'], current: row.current === 1}
+  const spec = JSON.parse(row.spec) as RevisionView['spec']
+  return {...row, spec, current: row.current === 1, tags: JSON.parse(row.tags) as string[], served: row.served === 1}
+}
+
+/** How the table of gateways says it: what is usual is left out. */
+function functionRoutes(revisions: readonly RevisionView[]): AppRoutes['functions'] {
+  const serving = revisions.filter((revision) => revision.percent > 0)
+  const [first] = serving.toSorted((a, b) => b.percent - a.percent)
+  if (first === undefined) return []
+  const tags = revisions.flatMap((revision) => revision.tags.map((tag) => ({tag, revision: revision.id})))
+  return [
+    {
+      function: first.function,
+      revision: first.id,
+      ...(serving.length > 1 && {traffic: serving.map(({id, percent}) => ({revision: id, percent}))}),
+      ...(tags.length > 0 && {tags})
+    }
+  ]
 }
 
 function receiptView(row: ReceiptRow): ReceiptView {

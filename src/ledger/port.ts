@@ -16,6 +16,7 @@ import type {
   TradeView
 } from '../core/protocol/api.ts'
 import type {CommandAnswer, CommandType, KeyRole, SignedCommand} from '../core/protocol/commands.ts'
+import type {RoutesTable} from '../core/protocol/tables.ts'
 
 export type AccountView = z.output<typeof accountViewSchema>
 export type AppView = z.output<typeof appViewSchema>
@@ -39,7 +40,7 @@ export interface AppRoutes {
   readonly org: string
   readonly app: string
   readonly routes: readonly {readonly path: string; readonly function: string}[]
-  readonly functions: readonly {readonly function: string; readonly revision: string}[]
+  readonly functions: RoutesTable['apps'][number]['functions']
 }
 
 /** One line of an account's statement: what a command changed in one balance, newest first. */
@@ -101,6 +102,8 @@ export interface LedgerReads {
   /** Routes and current revisions of every app, ordered by org and app. */
   appRoutes(): AppRoutes[]
   revision(id: string): RevisionView | undefined
+  /** Of an app, current or not. */
+  revisions(filter: {readonly org: string; readonly app: string; readonly limit: number}): RevisionView[]
   currentRevisions(): RevisionView[]
   /** Oldest first; with a limit, the newest of them. */
   leases(filter: {

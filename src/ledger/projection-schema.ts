@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 3
+export const PROJECTION_VERSION = 4
 
 const TABLES = `
 CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
@@ -52,7 +52,8 @@ CREATE TABLE redemptions (
 CREATE TABLE apps (org TEXT NOT NULL, app TEXT NOT NULL, routes TEXT NOT NULL, PRIMARY KEY (org, app)) STRICT;
 CREATE TABLE revisions (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, org TEXT NOT NULL, app TEXT NOT NULL, function TEXT NOT NULL, image_digest TEXT NOT NULL,
-  spec TEXT NOT NULL, current INTEGER NOT NULL, deployed_at_ms INTEGER NOT NULL
+  spec TEXT NOT NULL, current INTEGER NOT NULL, percent INTEGER NOT NULL, tags TEXT NOT NULL, served INTEGER NOT NULL, traffic_at_ms INTEGER NOT NULL,
+  deployed_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX revisions_of_app ON revisions (org, app, function, current);
 CREATE INDEX revisions_current ON revisions (current);

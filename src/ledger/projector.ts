@@ -27,6 +27,7 @@ export class Projector {
       ...moneyWrites(database),
       ...marketWrites(database, volumeBucketMs),
       ...networkWrites(database),
+      traffic: trafficWrite(database),
       ...workWrites(database)
     }
   }
@@ -124,8 +125,10 @@ function networkWrites(database: Database.Database): Pick<Writes, 'node' | 'gate
   const gateway = database.prepare('INSERT OR REPLACE INTO gateways VALUES (?, ?, ?, ?, ?, 1)')
   const revoked = database.prepare('UPDATE gateways SET admitted = 0 WHERE id = ?')
   const app = database.prepare('INSERT OR REPLACE INTO apps VALUES (?, ?, ?)')
-  const replaced = database.prepare('UPDATE revisions SET current = 0 WHERE org = ? AND app = ? AND function = ? AND current = 1')
-  const revision = database.prepare('INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)')
+  const replaced = database.prepare(
+    "UPDATE revisions SET percent = 0, current = tags <> '[]', traffic_at_ms = ? WHERE org = ? AND app = ? AND function = ? AND percent > 0"
+  )
+  const revision = database.prepare("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '[]', ?, ?, ?)")
   return {
     node: (effect, {seq, atMs}) =>
       node.run(effect.id, effect.owner, effect.name, effect.architecture, effect.keyId, effect.publicKey, atMs, seq),
@@ -134,10 +137,30 @@ function networkWrites(database: Database.Database): Pick<Writes, 'node' | 'gate
     app: (effect, {seq, atMs}) => {
       app.run(effect.org, effect.app, JSON.stringify(effect.routes))
       for (const [index, made] of effect.revisions.entries()) {
-        replaced.run(effect.org, effect.app, made.function)
-        const number = seq * REVISIONS_PER_DEPLOY_MAX + index
-        revision.run(number, made.id, effect.org, effect.app, made.function, made.imageDigest, JSON.stringify(made.spec), atMs)
+        const takes = made.noTraffic === true ? 0 : 1
+        if (takes === 1) replaced.run(atMs, effect.org, effect.app, made.function)
+        const what = [made.id, effect.org, effect.app, made.function, made.imageDigest, JSON.stringify(made.spec)]
+        revision.run(seq * REVISIONS_PER_DEPLOY_MAX + index, ...what, takes, takes * 100, takes, atMs, atMs)
       }
+    }
+  }
+}
+
+function trafficWrite(database: Database.Database): Writes['traffic'] {
+  const known = database.prepare<[string, string, string, string], {id: string; percent: number; tags: string}>(
+    'SELECT id, percent, tags FROM revisions WHERE org = ? AND app = ? AND function = ? AND (current = 1 OR id IN (SELECT value FROM json_each(?)))'
+  )
+  const set = database.prepare(
+    'UPDATE revisions SET percent = ?, tags = ?, current = ?, served = max(served, ?), traffic_at_ms = ? WHERE id = ?'
+  )
+  return (effect, {atMs}) => {
+    const named = [...effect.traffic, ...effect.tags].map(({revision}) => revision)
+    for (const before of known.all(effect.org, effect.app, effect.function, JSON.stringify(named))) {
+      const percent = effect.traffic.find(({revision}) => revision === before.id)?.percent ?? 0
+      const own = effect.tags.filter(({revision}) => revision === before.id).map(({tag}) => tag)
+      const tags = JSON.stringify(own.sort())
+      if (percent === before.percent && tags === before.tags) continue
+      set.run(percent, tags, percent > 0 || own.length > 0 ? 1 : 0, percent > 0 ? 1 : 0, atMs, before.id)
     }
   }
 }

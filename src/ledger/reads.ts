@@ -100,6 +100,7 @@ export class SqliteReads implements LedgerReads {
   app: LedgerReads['app'] = (org, app) => this.#network.app(org, app)
   appRoutes: LedgerReads['appRoutes'] = () => this.#network.appRoutes()
   revision: LedgerReads['revision'] = (id) => this.#network.revision(id)
+  revisions: LedgerReads['revisions'] = (filter) => this.#network.revisions(filter)
   currentRevisions: LedgerReads['currentRevisions'] = () => this.#network.currentRevisions()
   leases: LedgerReads['leases'] = (filter) => this.#network.leases(filter)
   endedLeases: LedgerReads['endedLeases'] = (filter) => this.#network.endedLeases(filter)

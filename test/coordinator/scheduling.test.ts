@@ -1,102 +1,6 @@
 import {describe, expect, it} from 'vitest'
-import type {LeaseView, RevisionView} from '../../src/core/protocol/api.ts'
 import {noWorkReason, planLeases, type SchedulingNode, type SchedulingWorld} from '../../src/core/scheduling.ts'
-
-const NOW_MS = 1_790_000_000_000
-const MINUTE_MS = 60_000
-const DAY_MS = 24 * 60 * MINUTE_MS
-const SETTINGS = {
-  leaseTermMs: 7 * DAY_MS,
-  leaseRenewMs: DAY_MS,
-  renewEveryMs: MINUTE_MS,
-  drainMs: 2 * MINUTE_MS,
-  lostAfterMs: 10 * MINUTE_MS,
-  endLostAfterMs: 70 * MINUTE_MS
-}
-
-function node(id: string, changes: Partial<SchedulingNode> = {}): SchedulingNode {
-  return {
-    id: `node_${id}`,
-    owner: `owner of ${id}`,
-    earn: ['colibris/LEAF'],
-    memoryBytes: 2 ** 30,
-    cpuMillis: 2000,
-    enforcesLimits: true,
-    draining: false,
-    seenAtMs: NOW_MS,
-    earnSinceMs: NOW_MS - DAY_MS,
-    ...changes
-  }
-}
-
-function revision(id: number, changes: Partial<RevisionView> = {}, pays: number | null = 1000): RevisionView {
-  const line = {incentive: 'colibris/LEAF', requestsPerMillionMinor: 5, mibMsPerMillionMinor: 5, dailyBudgetMinor: pays ?? 1}
-  return {
-    id: `rev_${id}`,
-    org: 'colibris',
-    app: 'garden',
-    function: 'api',
-    imageDigest: `sha256:${'a'.repeat(64)}`,
-    current: true,
-    deployedAtMs: NOW_MS - DAY_MS,
-    spec: {
-      command: [],
-      port: 8080,
-      memoryBytes: 64 * 2 ** 20,
-      cpuMillis: 100,
-      concurrency: 10,
-      timeoutMs: 1000,
-      scaleMin: 0,
-      scaleMax: 2,
-      env: {},
-      egress: [],
-      rewards: pays === null ? [] : [line]
-    },
-    ...changes
-  }
-}
-
-const EXCHANGE = revision(9, {org: 'creometry', app: 'exchange'}, null)
-
-function lease(id: number, of: string, by: string, changes: Partial<LeaseView> & {readonly paid?: number} = {}): LeaseView {
-  const {paid = 0, ...rest} = changes
-  return {
-    id: `lea_${id}`,
-    node: `node_${by}`,
-    revision: of,
-    startsAtMs: NOW_MS - 10 * MINUTE_MS,
-    endsAtMs: NOW_MS + 6 * DAY_MS,
-    status: 'active',
-    budgets: [{incentive: 'colibris/LEAF', reservedMinor: 500, paidMinor: paid}],
-    ...rest
-  }
-}
-
-function world(changes: Partial<SchedulingWorld>): SchedulingWorld {
-  return {
-    nowMs: NOW_MS,
-    startedAtMs: NOW_MS - DAY_MS,
-    exchangeOrg: 'creometry',
-    settings: SETTINGS,
-    nodes: [],
-    revisions: [],
-    leases: [],
-    pools: new Map([['colibris/LEAF', 100_000]]),
-    ...changes
-  }
-}
-
-/** The plan as lines a person can read. */
-function planned(changes: Partial<SchedulingWorld>): string[] {
-  const plan = planLeases(world(changes))
-  return [
-    ...plan.grants.map(
-      ({node: id, revision: of, budgets}) => `${id} gets ${of}${budgets.map((line) => ` with ${line.amountMinor}`).join('')}`
-    ),
-    ...plan.endings.map((ending) => `${ending.lease} ends: ${ending.reason}`),
-    ...[...plan.shortOfPay].map(([id, reason]) => `${id} short: ${reason}`)
-  ]
-}
+import {DAY_MS, DRAINED_MS, EXCHANGE, lease, MINUTE_MS, NOW_MS, node, planned, revision, world} from './scheduling-world.ts'
 
 describe('which leases are granted', () => {
   it.each<[string, Partial<SchedulingWorld>, string[]]>([
@@ -194,7 +98,7 @@ describe('which leases are ended', () => {
       {
         nodes: [node('a')],
         revisions: [revision(1)],
-        leases: [lease(5, 'rev_1', 'a', {paid: 500}), lease(7, 'rev_1', 'a', {startsAtMs: NOW_MS - 2 * MINUTE_MS})]
+        leases: [lease(5, 'rev_1', 'a', {paid: 500}), lease(7, 'rev_1', 'a', {startsAtMs: DRAINED_MS})]
       },
       ['lea_5 ends: renewed']
     ],
@@ -203,7 +107,7 @@ describe('which leases are ended', () => {
       {
         nodes: [node('a')],
         revisions: [next, old],
-        leases: [lease(5, 'rev_1', 'a'), lease(7, 'rev_2', 'a', {startsAtMs: NOW_MS - 2 * MINUTE_MS})]
+        leases: [lease(5, 'rev_1', 'a'), lease(7, 'rev_2', 'a', {startsAtMs: DRAINED_MS})]
       },
       ['lea_5 ends: superseded']
     ],

@@ -19,7 +19,7 @@ const LINES = ASSETS.slice(0, 2).map((incentive) => ({
 
 /** Numbers that one random command is made of. */
 const numbers = fc.record({
-  kind: fc.nat(14),
+  kind: fc.nat(16),
   who: fc.nat(4),
   asset: fc.nat(2),
   amount: fc.integer({min: 1, max: 3000}),
@@ -107,6 +107,10 @@ class Everything {
         return {who: network, body: {type: 'epoch.close', epoch: state.nextEpoch}}
       case 13:
         return {who: own, body: deployOf(n.flag ? LINES.slice(0, 1) : [], {image: String(n.pick % 3)})}
+      case 14:
+        return {who: own, body: this.#deploying(n)}
+      case 15:
+        return {who: own, body: this.#directing(n, own)}
       default:
         return {who: network, body: {type: 'time.advance'}}
     }
@@ -118,6 +122,28 @@ class Everything {
     const slot = open[n.pick % Math.max(1, open.length)] ?? -1
     const owner = n.flag ? (accounts[market.pool.owner[slot] ?? -1]?.name ?? who) : who
     return {who: owner, body: {type: 'order.cancel', order: `ord_${market.pool.seq[slot] ?? 0}`}}
+  }
+
+  /** A revision that gets a tag, or no traffic yet, or both. */
+  #deploying(n: Numbers): CommandBody {
+    const deploy = deployOf(n.flag ? LINES.slice(0, 1) : [], {image: String(n.pick % 7)})
+    const [revision = never()] = deploy.revisions
+    const tag = `next-${n.amount % 7}`
+    return {...deploy, revisions: [{...revision, noTraffic: n.flag, ...(n.pick % 2 === 0 && {tag})}]}
+  }
+
+  #directing(n: Numbers, org: string): CommandBody {
+    const {revisions = [], tags = new Map<string, string>()} = this.world.machine.state.apps.get(`${org}/site`)?.functions.get('web') ?? {}
+    const one = revisions[n.pick % Math.max(1, revisions.length)] ?? 'rev_1'
+    const other = revisions[n.amount % Math.max(1, revisions.length)] ?? 'rev_2'
+    const percent = 1 + (n.amount % 99)
+    const traffic = [
+      {revision: one, percent},
+      {revision: other, percent: 100 - percent}
+    ]
+    const untag = [...tags.keys()].slice(0, 1)
+    const change = n.flag ? {traffic} : {tags: [{tag: `next-${n.pick % 7}`, revision: one}], ...(untag.length > 0 && {untag})}
+    return {type: 'traffic.set', app: 'site', functions: [{function: 'web', ...change}]}
   }
 
   #receipt(n: Numbers, lease: {id: string; node: string; revision: string} | undefined): CommandBody {

@@ -56,11 +56,11 @@ describe('revisions', () => {
     const second = world.deploy('acme', [], {image: 'b'})
     expect(second).not.toBe(first)
     const api = world.deploy('acme', [], {fn: 'api'})
-    expect([...(world.machine.state.apps.get('acme/site')?.functions ?? [])]).toEqual([
-      ['web', second],
-      ['api', api]
+    const functions = [...(world.machine.state.apps.get('acme/site')?.functions ?? [])]
+    expect(functions.map(([name, {traffic}]) => [name, traffic])).toEqual([
+      ['web', [{revision: second, percent: 100}]],
+      ['api', [{revision: api, percent: 100}]]
     ])
-    expect([...world.machine.state.revisions.keys()]).toEqual([second, api])
   })
 
   it.each([

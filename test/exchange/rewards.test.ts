@@ -1,4 +1,5 @@
 import {describe, expect, it} from 'vitest'
+import {REVISIONS_KEPT_MAX} from '../../src/core/exchange/limits.ts'
 import type {PaidWindows} from '../../src/core/exchange/paid-windows.ts'
 import {type ReceiptParts, receiptOf, START_MS, World} from './world.ts'
 
@@ -165,16 +166,28 @@ describe('leases and receipts', () => {
     expect([pay({window: 5, ...later}), pay({window: 9, ...later}), pay({window: 8, ...later})]).toEqual(['expired', 'replayed', 'applied'])
   })
 
-  it('forgets a revision that was replaced once no lease refers to it', () => {
+  it('forgets a revision that is too old to go back to once no lease refers to it', () => {
     const {world, revision, lease} = serving()
-    const newer = world.deploy('acme', [line], {image: 'b'})
-    const newest = world.deploy('acme', [line], {image: 'c'})
-    expect([...world.machine.state.revisions.keys()]).toEqual([revision, newest])
-    expect(newer).not.toBe(newest)
+    const newer = Array.from({length: REVISIONS_KEPT_MAX + 2}, (_, index) => world.deploy('acme', [line], {image: `b${index}`}))
+    const known = (): string[] => [...world.machine.state.revisions.keys()]
+    expect(known()).toEqual([revision, ...newer.slice(1)])
     world.must('coordinator', {type: 'lease.end', lease})
     world.nowMs += DAY_MS
     world.must('coordinator', {type: 'time.advance'})
-    expect([...world.machine.state.revisions.keys()]).toEqual([newest])
+    expect(known()).toEqual(newer.slice(1))
+  })
+
+  it('leases no revision that is only kept to go back to', () => {
+    const {world, revision, lease} = serving()
+    world.deploy('acme', [line], {image: 'b'})
+    const [node = ''] = world.machine.state.nodes.keys()
+    const grant = (): string => world.try('coordinator', {type: 'lease.grant', node, revision, endsAtMs: world.nowMs + DAY_MS, budgets: []})
+    world.must('coordinator', {type: 'lease.end', lease})
+    world.nowMs += DAY_MS
+    world.must('coordinator', {type: 'time.advance'})
+    expect(grant()).toBe('not_found')
+    world.must('acme', {type: 'traffic.set', app: 'site', functions: [{function: 'web', traffic: [{revision, percent: 100}]}]})
+    expect(grant()).toBe('applied')
   })
 
   it('refuses a lease that the pool is too short for, and one of nothing', () => {

@@ -1,7 +1,7 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
-import {appViewSchema, leaseViewSchema, logLineSchema} from '../../core/protocol/api.ts'
+import {appViewSchema, leaseViewSchema, logLineSchema, revisionViewSchema} from '../../core/protocol/api.ts'
 import {leaseIdSchema, nameSchema, nodeIdSchema, revisionIdSchema} from '../../core/protocol/scalars.ts'
 import type {AppView, LeaseView} from '../../ledger/port.ts'
 import type {FunctionLogs} from '../logs.ts'
@@ -41,6 +41,21 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
     tools,
     {
       method: 'GET',
+      path: '/v1/apps/:org/:app/revisions',
+      params,
+      query: z.object({limit: longLimitSchema}),
+      answer: z.object({revisions: z.array(revisionViewSchema)})
+    },
+    ({params: {org, app: name}, query}) => {
+      known({org, app: name})
+      return {revisions: reads.revisions({org, app: name, ...query})}
+    }
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
       path: '/v1/apps/:org/:app/logs',
       params,
       query: z.object({after: afterSchema, waitMs: waitMsSchema}),
@@ -52,6 +67,11 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
       return readLogs(tools, () => known({org, app: name}), query, signal)
     }
   )
+  leaseRoutes(app, tools)
+}
+
+function leaseRoutes(app: FastifyInstance, tools: AppTools): void {
+  const {reads} = tools.ledger
   route(
     app,
     tools,

@@ -20,6 +20,7 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'redemption.capture': ['treasurer'],
   'redemption.release': ['treasurer'],
   'revision.deploy': ['deployer'],
+  'traffic.set': ['deployer'],
   'lease.grant': 'coordinator',
   'lease.end': 'coordinator',
   'receipt.pay': 'coordinator',

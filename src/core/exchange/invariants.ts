@@ -22,8 +22,25 @@ export function assertInvariants({state}: LedgerMachine): void {
   assert.equal(orders, state.market.pool.count, 'orders in books and in the pool')
   const openOrders = state.accounts.reduce((sum, account) => sum + account.openOrders, 0)
   assert.equal(openOrders, orders, 'open orders counted by account')
+  assertTraffic(state)
   for (const {id, stock} of state.offers.values()) assert(stock >= 0, `stock of ${id} below zero`)
   assert(state.mintedMicroGutta <= state.genesis.emission.totalMicroGutta, 'more minted than the emission allows')
+}
+
+/** Each function's traffic makes 100 percent, and goes like its tags to revisions that are there and known to be current. */
+function assertTraffic(state: LedgerState): void {
+  const current = new Set<string>()
+  for (const [app, {functions}] of state.apps) {
+    for (const [name, {revisions, traffic, tags}] of functions) {
+      const percent = traffic.reduce((sum, share) => sum + share.percent, 0)
+      assert.equal(percent, 100, `traffic of ${app}/${name}`)
+      const named = [...traffic.map(({revision}) => revision), ...tags.values()]
+      for (const id of named) current.add(id)
+      for (const id of named) assert(revisions.includes(id), `${app}/${name} sends traffic to ${id}, which it has not`)
+      for (const id of revisions) assert(state.revisions.get(id)?.isKept, `${app}/${name} keeps ${id}, which is not there`)
+    }
+  }
+  for (const {id, isCurrent} of state.revisions.values()) assert.equal(isCurrent, current.has(id), `whether ${id} is current`)
 }
 
 /** Sums are zero, only `issued` is negative, held is what orders and redemptions hold, reserved is what leases hold. */

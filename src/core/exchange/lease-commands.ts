@@ -1,14 +1,15 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {POOL, RESERVED} from './balances.ts'
 import {type Effect, refuse} from './outcome.ts'
-import {forgetSuperseded, pairOf} from './revision-work.ts'
+import {forgetSuperseded, hasLeases, pairOf} from './revision-work.ts'
 import type {CommandContext, LeaseState, LedgerState, Result} from './state.ts'
 
 /** Sets the lease's budget aside: pool → reserved of the org, so that what a node earns is there already. */
 export function grantLease(context: CommandContext, body: CommandOf<'lease.grant'>): Result {
   const {state, seq, atMs} = context
   const revision = state.revisions.get(body.revision)
-  if (revision === undefined) refuse('not_found', `There is no revision ${body.revision}.`)
+  // One that could only be gone back to is nobody's to lease.
+  if (revision === undefined || !(revision.isCurrent || hasLeases(revision))) refuse('not_found', `There is no revision ${body.revision}.`)
   if (!state.nodes.has(body.node)) refuse('not_found', `There is no node ${body.node}.`)
   if (body.endsAtMs <= atMs) refuse('invalid_input', 'The lease would have ended already.')
   const paying = new Set(revision.spec.rewards.map((line) => line.incentive))

@@ -14,6 +14,7 @@ import {deployRevisions} from './revision-commands.ts'
 import {type AccountState, type CommandContext, LedgerState, type Result} from './state.ts'
 import {stateLines} from './state-text.ts'
 import {advanceTime, clearEnded} from './time-commands.ts'
+import {setTraffic} from './traffic-commands.ts'
 
 /** The rules that this machine runs; each journaled group names them. */
 export const RULESET = '1'
@@ -130,6 +131,8 @@ function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
       return releaseRedemption(context, signerOf(context), body)
     case 'revision.deploy':
       return deployRevisions(context, signerOf(context), body)
+    case 'traffic.set':
+      return setTraffic(context, signerOf(context), body)
     case 'allot':
       return allot(context, body)
     case 'lease.grant':

@@ -26,7 +26,9 @@ export const IDEMPOTENCY_KEYS_PER_ACCOUNT_MAX = 100_000
 export const FUNCTIONS_PER_APP_MAX = 64
 /** Revisions that one deploy can make: part of a revision's number. */
 export const REVISIONS_PER_DEPLOY_MAX = 64
-/** `function--app--org` is one DNS label. */
+/** Revisions without traffic and tag that a function can go back to. */
+export const REVISIONS_KEPT_MAX = 10
+/** `function--app--org`, with or without a tag in front, is one DNS label. */
 export const DNS_LABEL_MAX = 63
 /** How far the clocks of those who sign windows and terms may be off the ledger's. */
 export const CLOCK_SKEW_MAX_MS = 300 * SECOND_MS

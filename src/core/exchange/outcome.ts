@@ -1,7 +1,7 @@
 import type {ErrorCode} from '../errors.ts'
 import type {BalanceKind} from '../protocol/api.ts'
 import type {CommandBody, KeyRole} from '../protocol/commands.ts'
-import type {RevisionSpec} from '../protocol/revisions.ts'
+import type {RevisionSpec, Tag, TrafficShare} from '../protocol/revisions.ts'
 
 /** A command with everything that the machine can't find out itself: its place, its time and its hashes. */
 export interface SequencedCommand {
@@ -78,6 +78,8 @@ export interface RevisionDeployed {
   readonly function: string
   readonly imageDigest: string
   readonly spec: RevisionSpec
+  /** Only where the function's traffic does not go to it yet. */
+  readonly noTraffic?: true
 }
 
 export interface Paid {
@@ -154,7 +156,17 @@ export type Effect =
       readonly org: string
       readonly app: string
       readonly routes: readonly {readonly path: string; readonly function: string}[]
+      /** Those that were made: each takes all of its function's traffic, unless it says otherwise. */
       readonly revisions: readonly RevisionDeployed[]
+    }
+  | {
+      /** Where a function's traffic goes and what tags it has from now on. */
+      readonly type: 'traffic'
+      readonly org: string
+      readonly app: string
+      readonly function: string
+      readonly traffic: readonly TrafficShare[]
+      readonly tags: readonly Tag[]
     }
   | {
       readonly type: 'lease'

@@ -1,13 +1,13 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import type {RevisionSpec} from '../protocol/revisions.ts'
 import {DNS_LABEL_MAX, FUNCTIONS_PER_APP_MAX, REVISIONS_PER_DEPLOY_MAX} from './limits.ts'
-import {type RevisionDeployed, refuse} from './outcome.ts'
-import {forgetIfSuperseded} from './revision-work.ts'
-import type {AccountState, AppState, CommandContext, LedgerState, Result} from './state.ts'
+import {type Effect, type RevisionDeployed, refuse} from './outcome.ts'
+import type {AccountState, AppState, CommandContext, FunctionState, LedgerState, Result} from './state.ts'
+import {checkTags, direct, type Place, trafficEffect} from './traffic-commands.ts'
 
 /**
- * Makes a revision of each function named and sends the function's traffic to it, all in one step. A function that is named exactly as it
- * already runs keeps its revision; functions that are not named keep theirs.
+ * Makes a revision of each function named and sends the function's traffic to it, or leaves it where it is, all in one step. A function that is
+ * named exactly as its newest revision is keeps that; functions that are not named keep theirs.
  */
 export function deployRevisions(context: CommandContext, org: AccountState, body: CommandOf<'revision.deploy'>): Result {
   const {state, effects} = context
@@ -15,24 +15,82 @@ export function deployRevisions(context: CommandContext, org: AccountState, body
   const app: AppState = state.apps.get(key) ?? {org: org.index, name: body.app, functions: new Map(), routes: []}
   checkFunctions(org, app, body)
   for (const revision of body.revisions) checkRewards(state, org, body.app, revision.function, revision.spec)
-  const deployed: RevisionDeployed[] = []
-  for (const [index, revision] of body.revisions.entries()) {
-    const current = state.revisions.get(app.functions.get(revision.function) ?? '')
-    if (current?.imageDigest === revision.imageDigest && JSON.stringify(current.spec) === JSON.stringify(revision.spec)) continue
-    const id = `rev_${context.seq * REVISIONS_PER_DEPLOY_MAX + index}`
-    deployed.push({id, ...revision})
-    state.revisions.set(id, {id, org: org.index, app: body.app, ...revision, isCurrent: true, work: new Map()})
-    if (current !== undefined) {
-      current.isCurrent = false
-      forgetIfSuperseded(state, current)
-    }
-    app.functions.set(revision.function, id)
-  }
+  const planned = body.revisions.map((revision, index) =>
+    plan(context, app, {org: org.name, app: body.app, function: revision.function}, {revision, index})
+  )
+  const changes = planned.map((one) => put(context, app, org, one))
   app.routes = body.routes
   state.apps.set(key, app)
-  effects.push({type: 'app', org: org.name, app: body.app, routes: body.routes, revisions: deployed})
-  const revisions = body.revisions.map((revision) => ({function: revision.function, revision: app.functions.get(revision.function)}))
-  return {org: org.name, app: body.app, revisions}
+  const made = changes.flatMap((change) => change.made ?? [])
+  effects.push({type: 'app', org: org.name, app: body.app, routes: body.routes, revisions: made})
+  effects.push(...changes.flatMap((change) => change.directed ?? []))
+  return {org: org.name, app: body.app, revisions: planned.map(({id, revision}) => ({function: revision.function, revision: id}))}
+}
+
+type DeployedAs = CommandOf<'revision.deploy'>['revisions'][number]
+
+interface Planned {
+  readonly place: Place
+  readonly revision: DeployedAs
+  readonly id: string
+  /** False when the newest revision is the same already. */
+  readonly isNew: boolean
+  readonly fn: FunctionState
+  /** Where the function's traffic goes and what tags it has from then on. */
+  readonly split: Pick<FunctionState, 'traffic' | 'tags'>
+}
+
+function plan(
+  {state, seq}: CommandContext,
+  app: AppState,
+  place: Place,
+  {revision, index}: {readonly revision: DeployedAs; readonly index: number}
+): Planned {
+  const known = app.functions.get(place.function)
+  const newest = state.revisions.get(known?.revisions.at(-1) ?? '')
+  const isSame = newest?.imageDigest === revision.imageDigest && JSON.stringify(newest.spec) === JSON.stringify(revision.spec)
+  const id = isSame ? newest.id : `rev_${seq * REVISIONS_PER_DEPLOY_MAX + index}`
+  if (revision.noTraffic === true && known === undefined)
+    refuse('invalid_input', `${place.function} is deployed for the first time: its first revision takes its traffic.`)
+  const fn = known ?? {revisions: [], traffic: [], tags: new Map<string, string>()}
+  const tags = new Map(fn.tags)
+  if (revision.tag !== undefined) tags.set(revision.tag, id)
+  checkTags(place, tags)
+  const traffic = revision.noTraffic === true ? fn.traffic : [{revision: id, percent: 100}]
+  return {place, revision, id, isNew: !isSame, fn, split: {traffic, tags}}
+}
+
+interface Placed {
+  readonly made?: RevisionDeployed
+  /** Only where more changes than that a new revision takes all of the traffic. */
+  readonly directed?: Effect
+}
+
+function put({state}: CommandContext, app: AppState, org: AccountState, {place, revision, id, isNew, fn, split}: Planned): Placed {
+  const {function: name, imageDigest, spec, noTraffic} = revision
+  const said = {traffic: isNew && noTraffic !== true ? split.traffic : fn.traffic, tags: fn.tags}
+  if (isNew) {
+    state.revisions.set(id, {
+      id,
+      org: org.index,
+      app: app.name,
+      function: name,
+      imageDigest,
+      spec,
+      isCurrent: true,
+      isKept: true,
+      work: new Map()
+    })
+    fn.revisions = [...fn.revisions, id]
+  }
+  app.functions.set(name, fn)
+  direct(state, fn, split)
+  const directed = trafficEffect(place, split)
+  const isSaid = JSON.stringify(directed) === JSON.stringify(trafficEffect(place, said))
+  return {
+    ...(isNew && {made: {id, function: name, imageDigest, spec, ...(noTraffic === true && {noTraffic})}}),
+    ...(!isSaid && {directed})
+  }
 }
 
 function checkFunctions(org: AccountState, app: AppState, body: CommandOf<'revision.deploy'>): void {

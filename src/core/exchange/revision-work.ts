@@ -12,7 +12,7 @@ export function pairOf(revision: RevisionState, node: string): NodeWork {
 
 /**
  * After a lease was settled: forgets paid windows that began before every lease that the node still has of this revision, since no receipt can claim
- * them any more; and the whole revision once another has replaced it and no lease refers to it (with it carries of less than a minor unit).
+ * them any more; and the whole revision once nothing can go back to it and no lease refers to it (with it carries of less than a minor unit).
  */
 export function forgetSuperseded(state: LedgerState, revision: RevisionState, node: string): void {
   const {leases, paid} = pairOf(revision, node)
@@ -21,9 +21,13 @@ export function forgetSuperseded(state: LedgerState, revision: RevisionState, no
   forgetIfSuperseded(state, revision)
 }
 
-/** Drops a revision that gets no traffic and that no lease refers to. */
+/** Drops a revision that can get no traffic any more and that no lease refers to. */
 export function forgetIfSuperseded(state: LedgerState, revision: RevisionState): void {
-  if (revision.isCurrent) return
-  for (const {leases} of revision.work.values()) if (leases.size > 0) return
-  state.revisions.delete(revision.id)
+  if (!revision.isKept && !hasLeases(revision)) state.revisions.delete(revision.id)
+}
+
+/** True while one of its leases is not settled. */
+export function hasLeases(revision: RevisionState): boolean {
+  for (const {leases} of revision.work.values()) if (leases.size > 0) return true
+  return false
 }

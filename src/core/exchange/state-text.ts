@@ -21,7 +21,10 @@ export function* stateLines(state: LedgerState): Generator<string> {
   }
   for (const {id, incentive, priceMinor, stock} of state.offers.values()) yield line('offer', id, incentive.id, priceMinor, stock)
   for (const redemption of state.redemptions.values()) yield line('redemption', {...redemption, offer: redemption.offer.id})
-  for (const app of state.apps.values()) yield line('app', app.org, app.name, [...app.functions], app.routes)
+  for (const app of state.apps.values()) {
+    yield line('app', app.org, app.name, app.routes)
+    for (const [name, {revisions, traffic, tags}] of app.functions) yield line('function', name, revisions, traffic, [...tags])
+  }
   for (const {work, ...revision} of state.revisions.values()) {
     yield line('revision', revision)
     for (const [node, {leases, carries, paid}] of work) {

@@ -1,7 +1,7 @@
 import {GUTTA} from '../protocol/api.ts'
 import type {KeyRole} from '../protocol/commands.ts'
 import type {Genesis} from '../protocol/genesis.ts'
-import type {RevisionSpec} from '../protocol/revisions.ts'
+import type {RevisionSpec, TrafficShare} from '../protocol/revisions.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../units.ts'
 import {Balances} from './balances.ts'
 import {ExpiryQueue} from './expiry-queue.ts'
@@ -77,9 +77,17 @@ export interface RedemptionState {
 export interface AppState {
   readonly org: number
   readonly name: string
-  /** Current revision of each function. */
-  readonly functions: Map<string, string>
+  readonly functions: Map<string, FunctionState>
   routes: readonly {readonly path: string; readonly function: string}[]
+}
+
+export interface FunctionState {
+  /** Those that can get traffic, in the order of their making: the current ones, and of the others the newest. */
+  revisions: readonly string[]
+  /** Percents that make 100. */
+  traffic: readonly TrafficShare[]
+  /** Revisions by tag. */
+  tags: ReadonlyMap<string, string>
 }
 
 export interface RevisionState {
@@ -89,8 +97,10 @@ export interface RevisionState {
   readonly function: string
   readonly imageDigest: string
   readonly spec: RevisionSpec
-  /** True while its function's traffic goes to it. */
+  /** True while it gets traffic or has a tag. */
   isCurrent: boolean
+  /** True while traffic can be sent to it. */
+  isKept: boolean
   /** By node. */
   readonly work: Map<string, NodeWork>
 }
@@ -146,7 +156,7 @@ export class LedgerState {
   readonly redemptions = new Map<string, RedemptionState>()
   /** By `org/app`. */
   readonly apps = new Map<string, AppState>()
-  /** Those that get traffic or that a lease refers to. */
+  /** Those that traffic can be sent to or that a lease refers to. */
   readonly revisions = new Map<string, RevisionState>()
   /** Those whose receipts are still paid. */
   readonly leases = new Map<string, LeaseState>()

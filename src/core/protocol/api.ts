@@ -148,7 +148,16 @@ export const revisionViewSchema = z.object({
   function: z.string(),
   imageDigest: imageDigestSchema,
   spec: revisionSpecSchema,
+  /** True while it gets traffic or has a tag. */
   current: z.boolean(),
+  /** Its share of the function's requests. */
+  percent: z.int().min(0).max(100),
+  /** By name. */
+  tags: z.array(z.string()),
+  /** True when it gets or once got traffic. */
+  served: z.boolean(),
+  /** When it last began or ceased to be current, or its share changed. */
+  trafficAtMs: timeMsSchema,
   deployedAtMs: timeMsSchema
 })
 export type RevisionView = z.output<typeof revisionViewSchema>

@@ -1,6 +1,6 @@
 import {z} from 'zod'
 import {receiptSchema} from './receipts.ts'
-import {revisionSpecSchema} from './revisions.ts'
+import {revisionSpecSchema, TAGS_PER_FUNCTION_MAX, TRAFFIC_REVISIONS_MAX, tagSchema, trafficShareSchema} from './revisions.ts'
 import {
   accountIdSchema,
   imageDigestSchema,
@@ -129,13 +129,24 @@ const redemptionRequest = z.strictObject({type: z.literal('redemption.request'),
 const redemptionCapture = z.strictObject({type: z.literal('redemption.capture'), redemption: redemptionIdSchema})
 const redemptionRelease = z.strictObject({type: z.literal('redemption.release'), redemption: redemptionIdSchema})
 
-/** By the org that owns the app (its name is `org` of the manifest). Makes an immutable revision and sends the function's traffic to it. */
+/**
+ * By the org that owns the app (its name is `org` of the manifest). Makes an immutable revision and sends all of the function's traffic to it,
+ * unless it says `noTraffic`; with `tag` the revision gets an address of its own, which the tag's revision before loses.
+ */
 const revisionDeploy = z.strictObject({
   type: z.literal('revision.deploy'),
   app: nameSchema,
   /** All functions of the app in one command, so that a deploy is one step. */
   revisions: z
-    .array(z.strictObject({function: nameSchema, imageDigest: imageDigestSchema, spec: revisionSpecSchema}))
+    .array(
+      z.strictObject({
+        function: nameSchema,
+        imageDigest: imageDigestSchema,
+        spec: revisionSpecSchema,
+        tag: nameSchema.optional(),
+        noTraffic: z.boolean().optional()
+      })
+    )
     .min(1)
     .max(64),
   routes: z
@@ -146,6 +157,25 @@ const revisionDeploy = z.strictObject({
           .regex(/^\/[\x21-\x7e]*$/)
           .max(200),
         function: nameSchema
+      })
+    )
+    .min(1)
+    .max(64)
+})
+
+/** Which revisions the requests of an app's functions go to, and which have an address of their own: all that is named in one step, or nothing. */
+const trafficSet = z.strictObject({
+  type: z.literal('traffic.set'),
+  app: nameSchema,
+  functions: z
+    .array(
+      z.strictObject({
+        function: nameSchema,
+        /** The whole of the new split. Absent: it stays. */
+        traffic: z.array(z.strictObject(trafficShareSchema.shape)).min(1).max(TRAFFIC_REVISIONS_MAX).optional(),
+        /** Tags to give or to move. */
+        tags: z.array(z.strictObject(tagSchema.shape)).min(1).max(TAGS_PER_FUNCTION_MAX).optional(),
+        untag: z.array(nameSchema).min(1).max(TAGS_PER_FUNCTION_MAX).optional()
       })
     )
     .min(1)
@@ -190,6 +220,7 @@ export const commandBodySchema = z.discriminatedUnion('type', [
   redemptionCapture,
   redemptionRelease,
   revisionDeploy,
+  trafficSet,
   allot,
   leaseGrant,
   leaseEnd,

@@ -1,5 +1,5 @@
 import {z} from 'zod'
-import {amountSchema, incentiveIdSchema, positiveAmountSchema} from './scalars.ts'
+import {amountSchema, incentiveIdSchema, nameSchema, positiveAmountSchema, revisionIdSchema} from './scalars.ts'
 
 /** Pay of one incentive: minor units per 10^6 served requests and per 10^6 MiB·ms (memory limit × running time). */
 export const rewardLineSchema = z.strictObject({
@@ -36,3 +36,15 @@ export const revisionSpecSchema = z.strictObject({
   rewards: z.array(rewardLineSchema).max(8)
 })
 export type RevisionSpec = z.output<typeof revisionSpecSchema>
+
+/** Revisions that share one function's traffic at most, and tags that a function has at most: each of them is leased. */
+export const TRAFFIC_REVISIONS_MAX = 5
+export const TAGS_PER_FUNCTION_MAX = 5
+
+/** What part of a function's requests a revision gets; a function's shares make 100. */
+export const trafficShareSchema = z.object({revision: revisionIdSchema, percent: z.int().min(1).max(100)})
+export type TrafficShare = z.output<typeof trafficShareSchema>
+
+/** A name under which one revision has an address of its own, `<tag>--<function>--<app>--<org>`. */
+export const tagSchema = z.object({tag: nameSchema, revision: revisionIdSchema})
+export type Tag = z.output<typeof tagSchema>

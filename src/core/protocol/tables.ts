@@ -1,5 +1,5 @@
 import {z} from 'zod'
-import {revisionSpecSchema} from './revisions.ts'
+import {revisionSpecSchema, tagSchema, trafficShareSchema} from './revisions.ts'
 import {
   amountSchema,
   gatewayIdSchema,
@@ -54,8 +54,17 @@ export const routesTableSchema = z.object({
       app: nameSchema,
       /** Longest path prefix wins; a prefix ends at a `/` or the end. */
       routes: z.array(z.object({path: z.string(), function: nameSchema})),
-      /** The revision each function's traffic goes to. */
-      functions: z.array(z.object({function: nameSchema, revision: revisionIdSchema}))
+      functions: z.array(
+        z.object({
+          function: nameSchema,
+          /** The revision that gets most of the function's traffic: all of it, without `traffic`. */
+          revision: revisionIdSchema,
+          /** Only while several share it. */
+          traffic: z.array(trafficShareSchema).optional(),
+          /** Revisions with an address of their own; absent when there are none. */
+          tags: z.array(tagSchema).optional()
+        })
+      )
     })
   ),
   revisions: z.array(revisionEntry),
