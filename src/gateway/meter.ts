@@ -82,9 +82,10 @@ export class Meter {
     const lastProposed = Math.max(-1, ...[...proposals.values()].flat().map((signed) => openProposal(signed.proposal).window))
     const meter = new Meter(options, files, {window: Math.max(open?.window ?? 0, lastProposed + 1), totals: open?.totals ?? {}})
     for (const [file, signed] of proposals) meter.#keep(file, signed)
-    if (open !== undefined && proposals.has(open.window)) {
-      // Killed between the two writes of `closeWindow`: these counters are proposed already.
-      for (const counter of open.counters) meter.#addTotal(counter)
+    const proposed = open === undefined ? undefined : proposals.get(open.window)
+    if (proposed !== undefined) {
+      // Killed between the two writes of `closeWindow`: what was counted, also after the last save, is proposed already.
+      for (const {proposal} of proposed) meter.#addTotal(openProposal(proposal))
     } else if (open !== undefined && open.counters.length > 0) {
       meter.#counters = new Map(open.counters.map((counter) => [keyOf(counter), counter]))
       await meter.#close(open.startMs, open.durationMs)
@@ -245,7 +246,7 @@ export class Meter {
     }
   }
 
-  #addTotal(counter: Counter): void {
+  #addTotal(counter: Pick<Counter, 'revision' | 'requests'>): void {
     this.#totals.set(counter.revision, (this.#totals.get(counter.revision) ?? 0) + counter.requests)
   }
 

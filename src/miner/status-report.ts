@@ -102,7 +102,9 @@ function whyNoWork(status: MinerStatus, running: boolean): string | null {
     return 'No gateway has answered through its tunnel yet.'
   if (status.leases.length === 0 && status.heartbeatRefused !== null) return `The coordinator does not answer (${status.heartbeatRefused}).`
   if (status.leases.length === 0) return 'The coordinator has not leased anything to this node yet.'
-  return status.leases.some((lease) => lease.imageReady) ? null : 'The images of the leased functions are still being fetched.'
+  return status.instances.length > 0 || status.leases.some((lease) => lease.imageReady)
+    ? null
+    : 'The images of the leased functions are still being fetched.'
 }
 
 function rfc3339(ms: number): string {
