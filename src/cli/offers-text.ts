@@ -18,17 +18,18 @@ export function guttaText({exchangeOrg, functions, epochMs, lastEpoch, expectedP
 export function choiceText(choice: ShownChoice): string {
   const {earn, name, buys, work, expectedPerDay, mostPerDay, bestBid, lastTrade} = choice
   const items = buys.map(({item, price, stock, where}) => `${item} for ${price} (${stock} left, ${where})`)
-  const pays = work.map(
-    (one) =>
-      `${one.function}: ${one.perMillionRequests} a million requests, ${one.perGibHour} a GiB-hour, ${one.nodes} nodes, at most ${one.dailyBudget} a day for all`
-  )
+  const pays = work.map((one) => {
+    const standby = Number(one.perStandbyHour) > 0 ? `, ${one.perStandbyHour} an hour of standing by` : ''
+    const rates = `${one.perMillionRequests} a million requests, ${one.perGibHour} a GiB-hour${standby}`
+    return `${one.function}: ${rates}, ${one.nodes} nodes, at most ${one.dailyBudget} a day for all`
+  })
   const price = [bestBid === null ? 'nobody bids' : `best bid ${bestBid} Gutta`, ...(lastTrade === null ? [] : [`last trade ${lastTrade}`])]
   return [
     `${earn}: ${name}  (--earn ${earn})`,
     `  Buys    ${items.join('; ') || 'nothing is offered'}`,
     `  Kept    ${keptText(choice)}`,
     ...(pays.length === 0 ? ['  Work    no function pays it now'] : pays.map((line) => `  Work    ${line}`)),
-    `  Here    about ${expectedPerDay} a day by what was paid so far, at most ${mostPerDay} by running time`,
+    `  Here    about ${expectedPerDay} a day by what was paid so far or standing by, at most ${mostPerDay} by time`,
     `  Price   ${price.join(', ')}`
   ]
     .map((line) => line.replace(/\p{Cc}+/gu, ' '))

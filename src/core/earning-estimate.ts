@@ -15,9 +15,9 @@ interface PaidSoFar {
 }
 
 export interface EarningEstimate {
-  /** By what was paid so far, shared with the other nodes; what demand decides. */
+  /** By what was paid so far, shared with the other nodes, which demand decides; at least what standing by pays. */
   readonly expectedMinor: number
-  /** By running time alone, with every instance that fits this machine running whenever it may; what nobody can promise. */
+  /** By running time alone, with every instance that fits this machine running whenever it may, or by standing by: what nobody can promise. */
   readonly mostMinor: number
 }
 
@@ -31,9 +31,16 @@ export function estimatePerDay(
   const instances = Math.min(spec.scaleMax, Math.floor(terms.memoryBytes / spec.memoryBytes), Math.floor(terms.cpuMillis / spec.cpuMillis))
   const mibMs = instances * instanceMibMs(spec.memoryBytes, workingMsPerDay(terms))
   const byTime = rewardFor(line, {requests: 0, mibMs}, 0).amountMinor
+  const standbyMs = instances === 0 ? 0 : workingMsPerDay(terms)
+  const byStandby = rewardFor(line, {requests: 0, mibMs: 0, standbyMs}, 0).amountMinor
   const paidPerDay = mulDivFloor(sofar.paidMinor, DAY_MS, Math.max(DAY_MS, sofar.overMs)).quotient
   const share = Math.floor(paidPerDay / Math.max(1, sofar.nodes))
-  return {expectedMinor: instances === 0 ? 0 : Math.min(share, line.dailyBudgetMinor), mostMinor: Math.min(byTime, line.dailyBudgetMinor)}
+  // Standing by is paid whatever demand is, as far as the daily budget goes round.
+  const sureMinor = Math.min(byStandby, Math.floor(line.dailyBudgetMinor / Math.max(1, sofar.nodes)))
+  return {
+    expectedMinor: instances === 0 ? 0 : Math.min(Math.max(share, sureMinor), line.dailyBudgetMinor),
+    mostMinor: Math.min(Math.max(byTime, byStandby), line.dailyBudgetMinor)
+  }
 }
 
 function workingMsPerDay({hours}: Pick<OwnerTerms, 'hours'>): number {

@@ -14,8 +14,8 @@ const FUNCTIONS_MAX = 64
 
 const rewardSchema = keyed({
   incentive: incentiveIdSchema,
-  /** Pay per 10^6 served requests and per 10^6 MiB·ms. */
-  perMillion: keyed({requests: amountText.default('0'), mibMs: amountText.default('0')}),
+  /** Pay per 10^6 served requests, per 10^6 MiB·ms, and per 10^6 ms that a node stood ready without running it. */
+  perMillion: keyed({requests: amountText.default('0'), mibMs: amountText.default('0'), standbyMs: amountText.default('0')}),
   dailyBudget: amountText
 })
 
@@ -120,10 +120,12 @@ export function toRevisionSpec(fn: ManifestFunction, decimalsOf: (incentive: str
     egress: fn.egress,
     rewards: fn.rewards.map((reward) => {
       const decimals = decimalsOf(reward.incentive)
+      const standbyMsPerMillionMinor = parseDecimal(reward.perMillion.standbyMs, decimals)
       return {
         incentive: reward.incentive,
         requestsPerMillionMinor: parseDecimal(reward.perMillion.requests, decimals),
         mibMsPerMillionMinor: parseDecimal(reward.perMillion.mibMs, decimals),
+        ...(standbyMsPerMillionMinor > 0 && {standbyMsPerMillionMinor}),
         dailyBudgetMinor: parseDecimal(reward.dailyBudget, decimals)
       }
     })

@@ -5,10 +5,11 @@ const PER_MILLION = 1_000_000
 /** More requests than one node can answer in a millisecond, whatever it is. */
 const REQUESTS_PER_MS_MAX = 20
 
-/** Work that is paid: requests served, and memory limit in MiB × running time in ms. */
+/** Work that is paid: requests served, memory limit in MiB × running time in ms, and time in ms that was stood by for. */
 export interface MeteredWork {
   readonly requests: number
   readonly mibMs: number
+  readonly standbyMs?: number | undefined
 }
 
 /**
@@ -18,20 +19,23 @@ export interface MeteredWork {
 export function rewardFor(line: RewardLine, work: MeteredWork, carry: number): {readonly amountMinor: number; readonly carry: number} {
   const forRequests = mulDivFloor(line.requestsPerMillionMinor, work.requests, PER_MILLION)
   const forTime = mulDivFloor(line.mibMsPerMillionMinor, work.mibMs, PER_MILLION)
-  const rest = forRequests.remainder + forTime.remainder + carry
-  const amountMinor = Math.min(AMOUNT_MAX, forRequests.quotient + forTime.quotient + Math.floor(rest / PER_MILLION))
+  const forStandby = mulDivFloor(line.standbyMsPerMillionMinor ?? 0, work.standbyMs ?? 0, PER_MILLION)
+  const rest = forRequests.remainder + forTime.remainder + forStandby.remainder + carry
+  const whole = forRequests.quotient + forTime.quotient + forStandby.quotient
+  const amountMinor = Math.min(AMOUNT_MAX, whole + Math.floor(rest / PER_MILLION))
   return {amountMinor, carry: rest % PER_MILLION}
 }
 
-/** What of the counted work one node can have done in a window, with every instance that the revision allows running all the time. */
+/** What of the counted work one node can have done in a window: every instance that the revision allows running, or stood by for, all the time. */
 export function plausibleWork(
   spec: Pick<RevisionSpec, 'memoryBytes' | 'scaleMax'>,
   windowMs: number,
-  {requests, mibMs}: MeteredWork
-): MeteredWork {
+  {requests, mibMs, standbyMs = 0}: MeteredWork
+): Required<MeteredWork> {
   return {
     requests: Math.min(requests, REQUESTS_PER_MS_MAX * windowMs),
-    mibMs: Math.min(mibMs, meteredMib(spec.memoryBytes) * windowMs * spec.scaleMax)
+    mibMs: Math.min(mibMs, meteredMib(spec.memoryBytes) * windowMs * spec.scaleMax),
+    standbyMs: Math.min(standbyMs, windowMs)
   }
 }
 

@@ -99,7 +99,9 @@ function paysSelection(selection: string, revision: RevisionView, exchangeOrg: s
 }
 
 function payingLines(revision: RevisionView): RewardLine[] {
-  return revision.spec.rewards.filter((line) => line.requestsPerMillionMinor > 0 || line.mibMsPerMillionMinor > 0)
+  return revision.spec.rewards.filter(
+    (line) => line.requestsPerMillionMinor > 0 || line.mibMsPerMillionMinor > 0 || (line.standbyMsPerMillionMinor ?? 0) > 0
+  )
 }
 
 /** Plans the grants and ends that lead from the world to the wanted one. Applying a plan and planning again gives nothing new to do. */

@@ -21,8 +21,10 @@ export function signProposal(proposal: ReceiptProposal, gatewayKey: KeyPair): Si
 
 /** Adds the miner's half. */
 export function attest(signed: SignedProposal, attestation: Omit<ReceiptAttestation, 'v' | 'proposalSha256'>, nodeKey: KeyPair): Receipt {
-  const {mibMs, bytesIn, bytesOut} = attestation
-  const whole: ReceiptAttestation = {v: 'creo-attestation-v1', proposalSha256: sha256Hex(signed.proposal), mibMs, bytesIn, bytesOut}
+  const {mibMs, standbyMs = 0, bytesIn, bytesOut} = attestation
+  const standby = standbyMs > 0 && {standbyMs}
+  const proposalSha256 = sha256Hex(signed.proposal)
+  const whole: ReceiptAttestation = {v: 'creo-attestation-v1', proposalSha256, mibMs, ...standby, bytesIn, bytesOut}
   const text = JSON.stringify(whole)
   return {...signed, attestation: text, nodeSignature: signText(nodeKey, receiptSigningText('creo-attestation-v1', text))}
 }

@@ -13,7 +13,7 @@ const BUDGETS =
 const NODES = 'SELECT id, name, owner, architecture, public_key AS publicKey, enrolled_at_ms AS enrolledAtMs FROM nodes'
 const GATEWAYS = `
 SELECT id, public_key AS publicKey, name, tunnel_url AS tunnelUrl, public_url AS publicUrl FROM gateways WHERE admitted = 1 ORDER BY id`
-const RECEIPTS = 'SELECT id, lease, requests, mib_ms AS mibMs, paid, seq, at_ms AS atMs FROM receipts'
+const RECEIPTS = 'SELECT id, lease, requests, mib_ms AS mibMs, standby_ms AS standbyMs, paid, seq, at_ms AS atMs FROM receipts'
 
 type RevisionRow = Omit<RevisionView, 'spec' | 'current' | 'tags' | 'served'> & {
   readonly spec: string

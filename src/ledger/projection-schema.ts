@@ -70,7 +70,7 @@ CREATE TABLE lease_budgets (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE receipts (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, lease TEXT NOT NULL, node TEXT NOT NULL, requests INTEGER NOT NULL, mib_ms INTEGER NOT NULL,
-  paid TEXT NOT NULL, at_ms INTEGER NOT NULL
+  standby_ms INTEGER NOT NULL, paid TEXT NOT NULL, at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX receipts_of_lease ON receipts (lease, seq);
 CREATE INDEX receipts_of_node ON receipts (node, seq);

@@ -169,7 +169,7 @@ function workWrites(database: Database.Database): Pick<Writes, 'lease' | 'lease.
   const lease = database.prepare("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, 'active')")
   const budget = database.prepare('INSERT INTO lease_budgets VALUES (?, ?, ?, ?, 0)')
   const leaseEnded = database.prepare("UPDATE leases SET status = 'ended', ends_at_ms = ? WHERE id = ?")
-  const receipt = database.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+  const receipt = database.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const paid = database.prepare('UPDATE lease_budgets SET paid_minor = paid_minor + ? WHERE lease = ? AND incentive = ?')
   const epoch = database.prepare('INSERT INTO epochs VALUES (?, ?, ?, ?)')
   return {
@@ -179,7 +179,8 @@ function workWrites(database: Database.Database): Pick<Writes, 'lease' | 'lease.
     },
     'lease.ended': (effect) => leaseEnded.run(effect.endsAtMs, effect.id),
     receipt: (effect, {seq, atMs}) => {
-      receipt.run(seq, effect.id, effect.lease, effect.node, effect.requests, effect.mibMs, JSON.stringify(effect.paid), atMs)
+      const {id, lease: of, node, requests, mibMs, standbyMs = 0} = effect
+      receipt.run(seq, id, of, node, requests, mibMs, standbyMs, JSON.stringify(effect.paid), atMs)
       for (const {incentive, amountMinor} of effect.paid) paid.run(amountMinor, effect.lease, incentive)
     },
     epoch: (effect, {seq}) => epoch.run(effect.epoch, seq, effect.mintedMicroGutta, JSON.stringify(effect.shares))

@@ -17,12 +17,16 @@ const REVISIONS_ASKED_MAX = 100
 const LOOK_BACK_MS = 7 * DAY_MS
 /** Tenths of 10^6 MiB·ms in one GiB for one hour. */
 const GIB_HOUR_TENTHS = 36_864
+/** Tenths of 10^6 ms in one hour. */
+const HOUR_TENTHS = 36
 
-/** What one function pays for, per million requests and per GiB-hour, and what that may come to here. */
+/** What one function pays for, per million requests, per GiB-hour and per hour of standing by, and what that may come to here. */
 interface ShownWork {
   readonly function: string
   readonly perMillionRequests: string
   readonly perGibHour: string
+  /** For an hour of standing ready without running it. */
+  readonly perStandbyHour: string
   readonly dailyBudget: string
   readonly nodes: number
   readonly expectedPerDay: string
@@ -136,6 +140,7 @@ function shownWork(
     function: `${revision.org}/${revision.app}/${revision.function}`,
     perMillionRequests: formatDecimal(line.requestsPerMillionMinor, decimals),
     perGibHour: formatDecimal(mulDivFloor(line.mibMsPerMillionMinor, GIB_HOUR_TENTHS, 10).quotient, decimals),
+    perStandbyHour: formatDecimal(mulDivFloor(line.standbyMsPerMillionMinor ?? 0, HOUR_TENTHS, 10).quotient, decimals),
     dailyBudget: formatDecimal(line.dailyBudgetMinor, decimals),
     nodes,
     expectedPerDay: formatDecimal(estimate.expectedMinor, decimals),

@@ -27,6 +27,15 @@ test('a function never pays more than its daily budget, and one hour says nothin
   expect(estimatePerDay(LINE, SPEC, TERMS, {...SOFAR, overMs: 3_600_000, nodes: 1}).expectedMinor).toBe(70_000)
 })
 
+test('standing by is paid whatever demand is, as far as the daily budget goes round', () => {
+  const standby = {...LINE, standbyMsPerMillionMinor: 100}
+  expect(estimatePerDay(standby, SPEC, TERMS, {...SOFAR, paidMinor: 0})).toEqual({expectedMinor: 8640, mostMinor: 33_177})
+  const night = {hours: {fromMinute: 1320, toMinute: 360}}
+  expect(estimatePerDay(standby, SPEC, {...TERMS, ...night}, {...SOFAR, paidMinor: 0}).expectedMinor).toBe(2880)
+  expect(estimatePerDay({...standby, dailyBudgetMinor: 9000}, SPEC, TERMS, {...SOFAR, paidMinor: 0})).toMatchObject({expectedMinor: 4500})
+  expect(estimatePerDay(standby, SPEC, {...TERMS, cpuMillis: 100}, SOFAR)).toEqual({expectedMinor: 0, mostMinor: 0})
+})
+
 test('redemptions are judged by those that ended', () => {
   const at = (status: 'held' | 'captured' | 'released', ms: number | null) => ({status, requestedAtMs: 0, endedAtMs: ms})
   expect(redemptionRecord([at('captured', 10), at('captured', 40), at('captured', 20), at('released', 1), at('held', null)])).toEqual({

@@ -56,6 +56,16 @@ describe('the manifest', () => {
     })
   })
 
+  it('names a rate for standing by only where it pays one, so that what is deployed already stays the same revision', async () => {
+    const specOf = async (perMillion: string) => {
+      const rewards = `    rewards: [{incentive: colibris/LEAF, perMillion: {${perMillion}}, dailyBudget: 50}]\n`
+      const {manifest} = await read(`${MINIMAL}${rewards}`)
+      return toRevisionSpec(manifest.functions.site!, () => 2).rewards[0]
+    }
+    expect(await specOf('standbyMs: "0.2"')).toMatchObject({requestsPerMillionMinor: 0, standbyMsPerMillionMinor: 20})
+    expect(await specOf('standbyMs: 0')).not.toHaveProperty('standbyMsPerMillionMinor')
+  })
+
   it('needs no more than where the files are', async () => {
     const {manifest} = await read(MINIMAL)
     expect(manifest.functions.site).toMatchObject({base: 'node', port: 8080, memory: 128 * 2 ** 20, cpu: 500, timeout: 30_000, rewards: []})

@@ -14,6 +14,7 @@ const LINES = ASSETS.slice(0, 2).map((incentive) => ({
   incentive,
   requestsPerMillionMinor: 700_000,
   mibMsPerMillionMinor: 333_333,
+  standbyMsPerMillionMinor: 44_444,
   dailyBudgetMinor: 1000
 }))
 
@@ -148,7 +149,7 @@ class Everything {
 
   #receipt(n: Numbers, lease: {id: string; node: string; revision: string} | undefined): CommandBody {
     const {id = 'lea_0', node = `node_${'0'.repeat(32)}`, revision = 'rev_0'} = lease ?? {}
-    const counts = {requests: n.amount, mibMs: n.amount, nodeMibMs: n.pick}
+    const counts = {requests: n.amount, mibMs: n.amount, nodeMibMs: n.pick, standbyMs: n.amount * 3, nodeStandbyMs: n.pick * 300}
     return receiptOf({
       gateway: this.gateway,
       node,

@@ -202,6 +202,8 @@ export interface ReceiptParts {
   readonly requests?: number
   readonly mibMs?: number
   readonly nodeMibMs?: number
+  readonly standbyMs?: number
+  readonly nodeStandbyMs?: number
   readonly windowStartMs?: number
   readonly windowMs?: number
 }
@@ -211,6 +213,8 @@ export function receiptOf(parts: ReceiptParts): CommandOf<'receipt.pay'> {
     requests = 0,
     mibMs = 0,
     nodeMibMs = mibMs,
+    standbyMs,
+    nodeStandbyMs = standbyMs,
     windowStartMs = START_MS,
     windowMs = 10_000,
     gateway,
@@ -232,6 +236,7 @@ export function receiptOf(parts: ReceiptParts): CommandOf<'receipt.pay'> {
     requests,
     requestsFailed: 0,
     mibMs,
+    standbyMs,
     bytesIn: 0,
     bytesOut: 0
   })
@@ -239,6 +244,7 @@ export function receiptOf(parts: ReceiptParts): CommandOf<'receipt.pay'> {
     v: 'creo-attestation-v1',
     proposalSha256: hexOf(proposal, 64),
     mibMs: nodeMibMs,
+    standbyMs: nodeStandbyMs,
     bytesIn: 0,
     bytesOut: 0
   })

@@ -24,6 +24,9 @@ export function assertInvariants({state}: LedgerMachine): void {
   assert.equal(openOrders, orders, 'open orders counted by account')
   assertTraffic(state)
   for (const {id, stock} of state.offers.values()) assert(stock >= 0, `stock of ${id} below zero`)
+  for (const {id, startsAtMs, endsAtMs, standbyMs = 0} of state.leases.values()) {
+    assert(standbyMs <= Math.max(0, endsAtMs - startsAtMs), `${id} was stood by for longer than it lasted`)
+  }
   assert(state.mintedMicroGutta <= state.genesis.emission.totalMicroGutta, 'more minted than the emission allows')
 }
 

@@ -184,6 +184,8 @@ export type Effect =
       readonly node: string
       readonly requests: number
       readonly mibMs: number
+      /** Absent for none. */
+      readonly standbyMs?: number | undefined
       readonly paid: readonly Paid[]
     }
   | {

@@ -32,11 +32,11 @@ export function payReceipt(context: CommandContext, body: CommandOf<'receipt.pay
   const windows = pair.paid.get(proposal.gateway) ?? new PaidWindows()
   if (windows.isForgotten(proposal.window)) refuse('expired', `Receipt ${id} is older than any lease of its node and revision.`)
   if (windows.has(proposal.window)) refuse('replayed', `Receipt ${id} was paid already.`)
-  const counted = {requests: proposal.requests, mibMs: Math.min(proposal.mibMs, attestation.mibMs)}
-  const work = plausibleWork(revision.spec, proposal.windowMs, counted)
+  const work = countedWork({lease, revision, atMs: context.atMs}, proposal, attestation)
   const paid = payLines(state, {lease, node, revision, work, carries: pair.carries})
   windows.add(proposal.window, proposal.windowStartMs)
   pair.paid.set(proposal.gateway, windows)
+  if (work.standbyMs !== undefined) lease.standbyMs = (lease.standbyMs ?? 0) + work.standbyMs
   countWork(state, node, revision, work)
   context.effects.push({type: 'receipt', id, lease: lease.id, node: node.id, ...work, paid})
   return {receipt: id, paid: paid.map(({incentive, amountMinor}) => ({incentive, amountMinor: String(amountMinor)}))}
@@ -91,6 +91,26 @@ interface Paying {
   readonly work: MeteredWork
   /** Millionths of a minor unit by incentive. */
   readonly carries: Map<string, number>
+}
+
+/** What both attest, as far as one node can have done it. Time stood by is left out where there is none. */
+function countedWork(
+  {lease, revision, atMs}: {readonly lease: LeaseState; readonly revision: RevisionState; readonly atMs: number},
+  proposal: ReceiptProposal,
+  attestation: ReceiptAttestation
+): MeteredWork {
+  const {requests, mibMs, standbyMs} = plausibleWork(revision.spec, proposal.windowMs, {
+    requests: proposal.requests,
+    mibMs: Math.min(proposal.mibMs, attestation.mibMs),
+    standbyMs: Math.min(proposal.standbyMs ?? 0, attestation.standbyMs ?? 0)
+  })
+  const newMs = Math.min(standbyMs, standbyLeftMs(lease, proposal, atMs))
+  return {requests, mibMs, ...(newMs > 0 && {standbyMs: newMs})}
+}
+
+/** A lease is stood by for once, whatever gateways say and however their windows overlap: never longer than it has lasted by the window's end. */
+function standbyLeftMs(lease: LeaseState, {windowStartMs, windowMs}: ReceiptProposal, atMs: number): number {
+  return Math.min(windowStartMs + windowMs, lease.endsAtMs, atMs) - lease.startsAtMs - (lease.standbyMs ?? 0)
 }
 
 /** Every line of the revision that the lease has a budget for, never above what is left of it. */

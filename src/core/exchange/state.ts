@@ -123,6 +123,8 @@ export interface LeaseState {
   endsAtMs: number
   /** True when a command ended it before its time: it waits for its last receipts. */
   isEnded: boolean
+  /** Time that its node was counted as standing by, over all gateways; absent for none. */
+  standbyMs?: number
   readonly budgets: {readonly asset: number; readonly incentive: string; readonly reservedMinor: number; paidMinor: number}[]
 }
 

@@ -198,6 +198,7 @@ export const receiptViewSchema = z.object({
   lease: leaseIdSchema,
   requests: z.int(),
   mibMs: z.int(),
+  standbyMs: z.int().default(0),
   paid: z.array(z.object({incentive: incentiveIdSchema, amountMinor: amountSchema})),
   seq: z.int(),
   atMs: timeMsSchema

@@ -28,6 +28,8 @@ export const receiptProposalSchema = z.strictObject({
   requestsFailed: countSchema,
   /** Upper bound of the instance time that the gateway asked for: memory limit in MiB × ms. */
   mibMs: countSchema,
+  /** Time that lay between two good probes of the node's readiness, less what ran (docs/PROTOCOL.md). Absent for none. */
+  standbyMs: countSchema.optional(),
   bytesIn: countSchema,
   bytesOut: countSchema
 })
@@ -39,6 +41,8 @@ export const receiptAttestationSchema = z.strictObject({
   /** SHA-256 of the proposal's exact text, hex. */
   proposalSha256: z.string().regex(/^[0-9a-f]{64}$/),
   mibMs: countSchema,
+  /** Absent for none. */
+  standbyMs: countSchema.optional(),
   bytesIn: countSchema,
   bytesOut: countSchema
 })

@@ -1,11 +1,15 @@
 import {z} from 'zod'
 import {amountSchema, incentiveIdSchema, nameSchema, positiveAmountSchema, revisionIdSchema} from './scalars.ts'
 
-/** Pay of one incentive: minor units per 10^6 served requests and per 10^6 MiB·ms (memory limit × running time). */
+/**
+ * Pay of one incentive: minor units per 10^6 served requests, per 10^6 MiB·ms (memory limit × running time), and per 10^6 ms in which a node
+ * stood ready without running it. A rate that came later is absent where it is nothing, so that what is journaled stays as it was.
+ */
 export const rewardLineSchema = z.strictObject({
   incentive: incentiveIdSchema,
   requestsPerMillionMinor: amountSchema,
   mibMsPerMillionMinor: amountSchema,
+  standbyMsPerMillionMinor: amountSchema.optional(),
   /** The most this line pays per day over all nodes; leases reserve parts of it. */
   dailyBudgetMinor: positiveAmountSchema
 })
