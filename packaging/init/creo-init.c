@@ -1,12 +1,12 @@
 /*
  * creo-init: the first process in every container of creo.
  *
- *   creo-init --port P --listen SOCKET [--egress-port Q --egress SOCKET] -- COMMAND [ARGUMENT...]
+ *   creo-init --port P --listen SOCKET [--out Q:SOCKET]... -- COMMAND [ARGUMENT...]
  *
  * Starts COMMAND in a session of its own, forwards signals to it, reaps every zombie and exits as it exits (128 + signal when
  * killed; when that was for want of memory, SOCKET.oom is left behind). Tries 127.0.0.1:P until something accepts, and only then binds SOCKET, so that the socket's appearance means ready.
- * Each connection to SOCKET is relayed to 127.0.0.1:P. With --egress, 127.0.0.1:Q is relayed to that socket, from before the
- * command starts.
+ * Each connection to SOCKET is relayed to 127.0.0.1:P. With --out, 127.0.0.1:Q is relayed to that socket, from before the command
+ * starts; the socket is looked for at each connection.
  */
 #include "command.h"
 #include "memory.h"
@@ -14,6 +14,7 @@
 
 enum {
   CONNECTIONS_MAX = 1024,
+  OUTS_MAX = 4,
   RESERVED_FDS = 32,
   BACKLOG = 4096,
   EVENTS_PER_BATCH = 64,
@@ -28,11 +29,15 @@ enum {
 
 enum { TAG_SIGNALS = 1, TAG_PROBE = 2 };
 
+struct way_out {
+  int port;
+  struct sockaddr_un target;
+  struct listener listener;
+};
+
 struct options {
   int port;
-  int egress_port;
   const char *listen;
-  const char *egress;
   char **command;
 };
 
@@ -41,9 +46,9 @@ static const int FORWARDED[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUS
 static struct options options;
 static struct sockaddr_in application;
 static struct sockaddr_in prober;
-static struct sockaddr_un egress_target;
 static struct listener ingress = {.fd = -1};
-static struct listener egress = {.fd = -1};
+static struct way_out outs[OUTS_MAX];
+static int out_count;
 static int epoll = -1;
 static int probe_fd = -1;
 static int probe_delay_ms = PROBE_FIRST_MS;
@@ -85,28 +90,6 @@ static int port_of(const char *text) {
   return value <= 65535 ? value : 0;
 }
 
-static void options_read(char **argv) {
-  char **next = argv + 1;
-  for (; *next && !same(*next, "--"); next += 2) {
-    if (!next[1]) die(EXIT_USAGE, "no value for ", *next);
-    if (same(*next, "--port")) options.port = port_of(next[1]);
-    else if (same(*next, "--listen")) options.listen = next[1];
-    else if (same(*next, "--egress-port")) options.egress_port = port_of(next[1]);
-    else if (same(*next, "--egress")) options.egress = next[1];
-    else die(EXIT_USAGE, "unknown option ", *next);
-  }
-  if (!*next || !next[1]) die(EXIT_USAGE, "no command after --", "");
-  if (!options.port || !options.listen) die(EXIT_USAGE, "--port and --listen are needed", "");
-  if (!options.egress != !options.egress_port) die(EXIT_USAGE, "--egress and --egress-port belong together", "");
-  options.command = next + 1;
-}
-
-/* 127.0.0.LAST */
-static struct sockaddr_in loopback(int last, int port) {
-  uint16_t swapped = (uint16_t)((port & 0xff) << 8 | port >> 8);
-  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = swapped, .sin_addr = {.s_addr = __builtin_bswap32(0x7f000000u | (uint32_t)last)}};
-}
-
 /* `path` and then `suffix` as an address; exits when it doesn't fit. */
 static struct sockaddr_un unix_address(const char *path, const char *suffix) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -115,6 +98,38 @@ static struct sockaddr_un unix_address(const char *path, const char *suffix) {
   memcpy(address.sun_path, path, bytes);
   memcpy(address.sun_path + bytes, suffix, text_length(suffix));
   return address;
+}
+
+/* "Q:SOCKET" */
+static void out_read(char *text) {
+  size_t colon = 0;
+  while (text[colon] && text[colon] != ':') colon++;
+  if (!text[colon] || out_count == OUTS_MAX) die(EXIT_USAGE, "not a way out, or one too many: ", text);
+  text[colon] = 0;
+  struct way_out *out = &outs[out_count++];
+  out->port = port_of(text);
+  out->target = unix_address(text + colon + 1, "");
+  if (!out->port) die(EXIT_USAGE, "not a port: ", text);
+}
+
+static void options_read(char **argv) {
+  char **next = argv + 1;
+  for (; *next && !same(*next, "--"); next += 2) {
+    if (!next[1]) die(EXIT_USAGE, "no value for ", *next);
+    if (same(*next, "--port")) options.port = port_of(next[1]);
+    else if (same(*next, "--listen")) options.listen = next[1];
+    else if (same(*next, "--out")) out_read(next[1]);
+    else die(EXIT_USAGE, "unknown option ", *next);
+  }
+  if (!*next || !next[1]) die(EXIT_USAGE, "no command after --", "");
+  if (!options.port || !options.listen) die(EXIT_USAGE, "--port and --listen are needed", "");
+  options.command = next + 1;
+}
+
+/* 127.0.0.LAST */
+static struct sockaddr_in loopback(int last, int port) {
+  uint16_t swapped = (uint16_t)((port & 0xff) << 8 | port >> 8);
+  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = swapped, .sin_addr = {.s_addr = __builtin_bswap32(0x7f000000u | (uint32_t)last)}};
 }
 
 static void child_start(char **environment, uint64_t handled) {
@@ -136,26 +151,28 @@ static int signals_open(uint64_t *handled) {
   return (int)SYS(signalfd4, -1, handled, SIGNAL_SET_BYTES, O_NONBLOCK | O_CLOEXEC, 0, 0);
 }
 
-/* A connection has two sockets, and both listeners may be full at once: a quarter each of the descriptors that may be open. */
-static int connections_most(void) {
+/* A connection has two sockets, and all listeners may be full at once: half of the descriptors that may be open are for the way in, half for all ways out. */
+static int connections_most(int listeners) {
   struct {
     uint64_t soft, hard;
   } limit = {0};
   SYS(prlimit64, 0, RLIMIT_NOFILE, 0, &limit, 0, 0);
-  uint64_t share = limit.soft > RESERVED_FDS + 4 ? (limit.soft - RESERVED_FDS) / 4 : 1;
+  uint64_t share = limit.soft > RESERVED_FDS + 4 ? (limit.soft - RESERVED_FDS) / 4 / (uint64_t)listeners : 1;
+  if (share == 0) share = 1;
   return share < CONNECTIONS_MAX ? (int)share : CONNECTIONS_MAX;
 }
 
-static void egress_open(void) {
-  struct sockaddr_in address = loopback(1, options.egress_port);
-  egress_target = unix_address(options.egress, "");
-  egress.family = AF_UNIX;
-  egress.target = &egress_target;
-  egress.target_bytes = sizeof egress_target;
-  egress.fd = sys_socket(AF_INET);
-  sys_set_option(egress.fd, SOL_SOCKET, SO_REUSEADDR);
-  if (sys_bind(egress.fd, &address, sizeof address) < 0 || sys_listen(egress.fd, BACKLOG) < 0 || relay_listen(&egress) < 0) {
-    die(EXIT_USAGE, "cannot listen for outgoing connections", "");
+static void out_open(struct way_out *out) {
+  struct sockaddr_in address = loopback(1, out->port);
+  struct listener *listener = &out->listener;
+  listener->family = AF_UNIX;
+  listener->target = &out->target;
+  listener->target_bytes = sizeof out->target;
+  listener->most = connections_most(out_count);
+  listener->fd = sys_socket(AF_INET);
+  sys_set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR);
+  if (sys_bind(listener->fd, &address, sizeof address) < 0 || sys_listen(listener->fd, BACKLOG) < 0 || relay_listen(listener) < 0) {
+    die(EXIT_USAGE, "cannot listen for outgoing connections to ", out->target.sun_path);
   }
 }
 
@@ -233,7 +250,9 @@ static void signals_event(int signals) {
 /* Milliseconds until something must be done without an event; -1 for never. */
 static int wait_ms(void) {
   int64_t at = child_status >= 0 ? drain_until_ms : probe_at_ms;
-  int most = ingress.starved || egress.starved ? STARVED_MS : -1;
+  int starved = ingress.starved;
+  for (int i = 0; i < out_count; i++) starved |= outs[i].listener.starved;
+  int most = starved ? STARVED_MS : -1;
   if (at == 0) return most;
   int64_t left = at - sys_now_ms();
   if (left < 0) left = 0;
@@ -244,13 +263,27 @@ static void starved_rearm(struct listener *listener) {
   if (listener->starved && listener->fd >= 0) relay_rearm(listener);
 }
 
+static void starved_rearm_all(void) {
+  starved_rearm(&ingress);
+  for (int i = 0; i < out_count; i++) starved_rearm(&outs[i].listener);
+}
+
+/* The listener whose address an event carries, if it is one's. */
+static struct listener *listener_of(uint64_t tag) {
+  if (tag == (uint64_t)(uintptr_t)&ingress) return &ingress;
+  for (int i = 0; i < out_count; i++) {
+    if (tag == (uint64_t)(uintptr_t)&outs[i].listener) return &outs[i].listener;
+  }
+  return NULL;
+}
+
 static void events_handle(const struct epoll_event *events, int count, int signals) {
   for (int i = 0; i < count; i++) {
     uint64_t tag = events[i].data;
+    struct listener *listener = listener_of(tag);
     if (tag == TAG_SIGNALS) signals_event(signals);
     else if (tag == TAG_PROBE) probe_event();
-    else if (tag == (uint64_t)(uintptr_t)&ingress) relay_accept(&ingress);
-    else if (tag == (uint64_t)(uintptr_t)&egress) relay_accept(&egress);
+    else if (listener) relay_accept(listener);
     else relay_event(tag, events[i].events);
   }
   relay_sweep();
@@ -277,14 +310,14 @@ __attribute__((used)) _Noreturn void creo_start(long *stack) {
   ingress.family = AF_INET;
   ingress.target = &application;
   ingress.target_bytes = sizeof application;
-  ingress.most = egress.most = connections_most();
-  if (options.egress) egress_open();
+  ingress.most = connections_most(1);
+  for (int i = 0; i < out_count; i++) out_open(&outs[i]);
   child_start(argv + stack[0] + 1, handled);
   probe_at_ms = sys_now_ms() + PROBE_FIRST_MS;
   for (;;) {
     int count = sys_epoll_wait(epoll, events, EVENTS_PER_BATCH, wait_ms());
     if (count > 0) events_handle(events, count, signals);
-    if (count == 0) starved_rearm(&ingress), starved_rearm(&egress);
+    if (count == 0) starved_rearm_all();
     if (child_status >= 0 && (ingress.live == 0 || sys_now_ms() >= drain_until_ms)) sys_exit(child_status);
     if (probe_at_ms != 0 && sys_now_ms() >= probe_at_ms) probe_start();
   }

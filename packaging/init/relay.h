@@ -4,7 +4,7 @@
 
 #include "sys.h"
 
-/* Where a listener's connections go: the application's TCP port, or the host's egress socket. */
+/* Where a listener's connections go: the application's TCP port, or a socket of the host's. */
 struct listener {
   int fd;
   int live;

@@ -1,3 +1,4 @@
+import {lookup} from 'node:dns/promises'
 import {chmod, mkdir, rm} from 'node:fs/promises'
 import {
   type ClientRequest,
@@ -32,8 +33,8 @@ export interface EgressOptions {
   readonly allowedHosts: readonly string[]
   /** Where `coordinator.internal:80` leads. */
   readonly coordinatorUrl: string
-  /** Every address of a name; asked once for each connection, and only what it answered is connected to. */
-  readonly resolve: (host: string) => Promise<readonly string[]>
+  /** Every address of a name, without it as this machine resolves names; asked once for each connection, and only what it answered is connected to. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>
   readonly connect?: (address: string, port: number) => Socket
   /** Networks of this machine as ADDRESS/BITS, asked for each connection; without it what the interfaces have. */
   readonly ownNetworks?: () => readonly string[]
@@ -153,7 +154,7 @@ class EgressServer implements EgressProxy {
 
   /** @throws {CreoError} `forbidden` when one of the name's addresses is not public or is in this machine's own networks. */
   async #publicAddress(host: string): Promise<string> {
-    const addresses = await this.#inTime(this.#options.resolve(host), `The name ${host} is not resolved in time.`)
+    const addresses = await this.#inTime((this.#options.resolve ?? addressesOf)(host), `The name ${host} is not resolved in time.`)
     const forbidden = firstForbiddenAddress(addresses, (this.#options.ownNetworks ?? ownNetworks)())
     if (forbidden !== undefined) {
       throw new CreoError('forbidden', `${host} has the ${forbidden.kind} address ${forbidden.address}; only public addresses are reached.`)
@@ -186,6 +187,10 @@ class EgressServer implements EgressProxy {
     })
     return await connected(socket, host)
   }
+}
+
+async function addressesOf(host: string): Promise<readonly string[]> {
+  return (await lookup(host, {all: true})).map(({address}) => address)
 }
 
 function ownNetworks(): readonly string[] {

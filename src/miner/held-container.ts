@@ -1,11 +1,9 @@
-import {createHash} from 'node:crypto'
-import {join} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
-import type {EgressProxy} from './egress-proxy.ts'
 import type {LogRing} from './log-ring.ts'
+import type {OpenedWaysOut} from './ways-out.ts'
 
 const STOP_TIMEOUT_MS = 60_000
 const PIDS_MAX = 256
@@ -16,9 +14,7 @@ const LOG_BYTES = 2 ** 20
 export interface ContainerSurroundings {
   readonly runtime: ContainerRuntime
   readonly logs: LogRing
-  readonly openEgress: (socketPath: string, allowedHosts: readonly string[]) => Promise<EgressProxy>
-  /** Short, since a unix socket's path has 107 bytes at most. */
-  readonly egressDirectory: string
+  readonly openWaysOut: (of: {readonly id: string; readonly spec: RevisionEntry['spec']}) => Promise<OpenedWaysOut>
   readonly now: () => number
   readonly log: Log
 }
@@ -31,13 +27,13 @@ export interface ContainerHolder {
   readonly onGone: () => void
 }
 
-/** One container on this node, with its way out and its log, from its making or its adoption until nothing of it is left. */
+/** One container on this node, with its ways out and its log, from its making or its adoption until nothing of it is left. */
 export class HeldContainer {
   readonly id: string
   readonly #around: ContainerSurroundings
   readonly #holder: ContainerHolder
   #runtime: RuntimeInstance | undefined
-  #egress: EgressProxy | undefined
+  #waysOut: OpenedWaysOut | undefined
   #exit: InstanceExit | undefined
   #stopping = false
   /** Settles when the runtime's start has, however it went: only then is it known whether there is something to stop. */
@@ -73,8 +69,8 @@ export class HeldContainer {
     return this.#stopping && this.#removal === undefined
   }
 
-  get egressBytes(): number {
-    return this.#egress === undefined ? 0 : this.#egress.bytesIn + this.#egress.bytesOut
+  get waysOutBytes(): number {
+    return this.#waysOut?.bytes ?? 0
   }
 
   /** Starts it from nothing; its removal calls that off. */
@@ -99,6 +95,12 @@ export class HeldContainer {
   /** Takes over what an earlier process left. */
   adopt(runtime: RuntimeInstance): void {
     this.#runtime = runtime
+  }
+
+  /** Before its start, and again for a container of an earlier process, whose sockets ended with that. */
+  async openWaysOut({spec}: RevisionEntry): Promise<OpenedWaysOut> {
+    this.#waysOut = await this.#around.openWaysOut({id: this.id, spec})
+    return this.#waysOut
   }
 
   /** Follows what its process prints and how it ends, from here on. */
@@ -131,13 +133,13 @@ export class HeldContainer {
     await this.#starting
     await this.#runtime?.stop({graceMs}, AbortSignal.timeout(STOP_TIMEOUT_MS + graceMs))
     this.#logs.abort()
-    await this.#egress?.close()
+    await this.#waysOut?.close()
     this.#holder.onGone()
   }
 
-  async #spec({id: revision, spec}: RevisionEntry, imageDigest: string, labels: InstanceSpec['labels']): Promise<InstanceSpec> {
-    const egressSocketPath = spec.egress.length > 0 ? this.#egressPath : undefined
-    if (egressSocketPath !== undefined) this.#egress = await this.#around.openEgress(egressSocketPath, spec.egress)
+  async #spec(revision: RevisionEntry, imageDigest: string, labels: InstanceSpec['labels']): Promise<InstanceSpec> {
+    const {bound} = await this.openWaysOut(revision)
+    const {spec} = revision
     const {memoryBytes, cpuMillis} = spec
     return {
       id: this.id,
@@ -146,15 +148,9 @@ export class HeldContainer {
       env: spec.env,
       port: spec.port,
       limits: {memoryBytes, cpuMillis, pidsMax: PIDS_MAX, scratchBytes: SCRATCH_BYTES, logBytes: LOG_BYTES},
-      ...(egressSocketPath !== undefined && {egressSocketPath}),
-      labels: {...labels, revision}
+      ...(bound !== undefined && {waysOut: bound}),
+      labels: {...labels, revision: revision.id}
     }
-  }
-
-  /** A directory for each container, so that the directory can be mounted and a later process can put a new socket in it. */
-  get #egressPath(): string {
-    const short = createHash('sha256').update(this.id).digest('hex').slice(0, 12)
-    return join(this.#around.egressDirectory, short, 'proxy')
   }
 }
 

@@ -22,8 +22,8 @@ interface HostRulesOptions {
   readonly now: () => number
   readonly timeZone: string
   readonly running: () => readonly HeldInstance[]
-  /** Bytes that functions sent and received by their way out, since the start. */
-  readonly egressBytes: () => number
+  /** Bytes that functions sent and received by their ways out, since the start. */
+  readonly waysOutBytes: () => number
   /** Ends an instance that the owner's caps have no room for any more. */
   readonly end: (instance: string) => void
   /** No work from now on: take none, and end what runs. */
@@ -40,7 +40,7 @@ class HostRules {
   #terms: OwnerTerms
   #availability: Availability = {mayWork: true}
   #idleForMs: number | null = 0
-  #egressCounted = 0
+  #waysOutCounted = 0
 
   constructor(options: HostRulesOptions) {
     this.#options = options
@@ -95,7 +95,7 @@ class HostRules {
   /** Judges by the rules as they are now, and acts when the judgement has changed. */
   async look(): Promise<void> {
     const {data, readings, now, timeZone, onRest, onWork, log} = this.#options
-    this.#countEgress()
+    this.#countWaysOut()
     this.#keepCaps()
     const isOnBattery = this.#terms.onBattery ? null : await readings.isOnBattery()
     const facts = {nowMs: now(), timeZone, dataUsedBytes: data.usedBytes, isOnBattery, idleForMs: this.#idleForMs}
@@ -112,10 +112,10 @@ class HostRules {
     }
   }
 
-  #countEgress(): void {
-    const bytes = this.#options.egressBytes()
-    const passed = bytes - this.#egressCounted
-    this.#egressCounted = bytes
+  #countWaysOut(): void {
+    const bytes = this.#options.waysOutBytes()
+    const passed = bytes - this.#waysOutCounted
+    this.#waysOutCounted = bytes
     if (passed > 0) this.count(passed)
   }
 
@@ -150,7 +150,7 @@ export function createHostRules(
     onWork,
     readings: new MachineReadings({monotonicMs, ownCpuMicros}),
     running: () => instances.all,
-    egressBytes: () => instances.egressBytes,
+    waysOutBytes: () => instances.waysOutBytes,
     end: (instance) => void instances.end(instance, STOP_GRACE_MS),
     onDataUsedUp: () => instances.cutConnections()
   })

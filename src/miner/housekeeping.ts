@@ -59,8 +59,7 @@ export class Housekeeping {
     const {gateway, lease, revision} = found.labels
     const work = lease === undefined ? undefined : book.find(lease, now())
     const isKnown = work !== undefined && work.revision.id === revision && book.gateways.some(({id}) => id === gateway)
-    // A way out is a socket of the process that is gone: what had one starts anew.
-    const canGoOn = isKnown && found.tier === 'running' && !isBudgetEmpty(work.lease.id) && work.revision.spec.egress.length === 0
+    const canGoOn = isKnown && found.tier === 'running' && !isBudgetEmpty(work.lease.id)
     if (canGoOn && gateway !== undefined) {
       const origin = {instance: found.id, gateway, lease: work.lease.id, revision: work.revision.id}
       return (await instances.adopt(found, origin, work.revision)) === 'adopted'

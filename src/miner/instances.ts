@@ -55,7 +55,7 @@ export class Instances {
   readonly #options: InstancesOptions
   readonly #held = new Map<string, Held>()
   #bytesMoved = 0
-  #endedEgressBytes = 0
+  #endedWaysOutBytes = 0
 
   constructor(options: InstancesOptions) {
     this.#options = options
@@ -83,9 +83,9 @@ export class Instances {
     return this.#bytesMoved
   }
 
-  /** Bytes that instances sent and received by their way out since the start. */
-  get egressBytes(): number {
-    return [...this.#held.values()].reduce((sum, {container}) => sum + container.egressBytes, this.#endedEgressBytes)
+  /** Bytes that instances sent and received by their ways out since the start. */
+  get waysOutBytes(): number {
+    return [...this.#held.values()].reduce((sum, {container}) => sum + container.waysOutBytes, this.#endedWaysOutBytes)
   }
 
   /** CPU time that running instances have used, in microseconds; what can't be asked counts nothing. */
@@ -121,12 +121,13 @@ export class Instances {
     }
   }
 
-  /** Takes over an instance of an earlier process, without a way out. One that does not answer any more is removed. */
+  /** Takes over an instance of an earlier process, with new ways out. One that does not answer any more is removed. */
   async adopt(runtime: RuntimeInstance, origin: InstanceOrigin, revision: RevisionEntry): Promise<'adopted' | 'removed'> {
     let held: Held | undefined
     try {
       held = this.#claim(origin, revision)
       held.container.adopt(runtime)
+      await held.container.openWaysOut(revision)
       this.#watch(held, runtime)
       await runtime.ready(AbortSignal.any([this.#options.signal, AbortSignal.timeout(ADOPT_TIMEOUT_MS)]))
       held.isReady = true
@@ -241,7 +242,7 @@ export class Instances {
   #forget(held: Held): void {
     this.#options.meter.instanceEnded(held.instance)
     for (const connection of held.connections) connection.cut()
-    this.#endedEgressBytes += held.container.egressBytes
+    this.#endedWaysOutBytes += held.container.waysOutBytes
     this.#held.delete(held.instance)
   }
 }

@@ -1,4 +1,3 @@
-import {lookup} from 'node:dns/promises'
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {OwnerTerms} from '../core/availability.ts'
@@ -10,7 +9,6 @@ import {DataPlan} from './data-plan.ts'
 import {describeStatus} from './describe-status.ts'
 import {DiskRoom} from './disk-room.ts'
 import {type DrainReport, drain, finishWork} from './drain.ts'
-import {openEgressProxy} from './egress-proxy.ts'
 import {GatewayLinks} from './gateway-links.ts'
 import {GatewayRequests, type GatewayRequestsOptions} from './gateway-requests.ts'
 import {Heartbeats} from './heartbeats.ts'
@@ -27,6 +25,7 @@ import {ReceiptSigner} from './receipt-signer.ts'
 import {type MinerStatus, writeStatus} from './status-file.ts'
 import {followTable} from './table-feed.ts'
 import {refuseUnlimited, takesWork} from './unlimited-host.ts'
+import {openWaysOut} from './ways-out.ts'
 import {WorkMeter} from './work-meter.ts'
 
 const PROBE_TIMEOUT_MS = 60_000
@@ -250,8 +249,7 @@ class MiningNode implements Miner {
       meter: this.#meter,
       logs: this.#logs,
       limits: () => this.#rules.terms,
-      openEgress: (socketPath, allowedHosts) => openEgressProxy({socketPath, allowedHosts, coordinatorUrl, resolve: addressesOf}),
-      egressDirectory: join(dataDirectory, 'egress'),
+      openWaysOut: (of) => openWaysOut({directory: join(dataDirectory, 'out'), coordinatorUrl}, of),
       now,
       log,
       onEnded: ({instance, gateway}, exit) => this.#links.send(gateway, {type: 'ended', instance, ...exit}),
@@ -326,8 +324,4 @@ class MiningNode implements Miner {
       log.warn({error: String(error)}, 'the status could not be written')
     )
   }
-}
-
-async function addressesOf(host: string): Promise<readonly string[]> {
-  return (await lookup(host, {all: true})).map(({address}) => address)
 }

@@ -13,13 +13,16 @@ import type {
   InstanceTier,
   RuntimeInstance,
   RuntimeProbe,
-  WaitingTier
+  WaitingTier,
+  WaysOut
 } from './port.ts'
 
 /** What a function of this runtime is given in place of a process of its own. */
 export interface MemoryProcess {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** As the starter gave it: a function of this runtime connects to the sockets themselves. */
+  readonly waysOut: WaysOut | undefined
   log(text: string): void
   exit(exitCode: number): void
   /** Called on `stop`; by default the function exits with 143 at once, as a process without a handler does. */
@@ -161,6 +164,7 @@ class MemoryInstance implements RuntimeInstance {
       const listener = this.#body({
         argv: this.#spec.argv,
         env: {...this.#spec.env, PORT: String(this.#spec.port)},
+        waysOut: this.#spec.waysOut,
         log: (text) => this.#append(`${text}\n`),
         exit: (exitCode) => this.#exit(exitCode),
         onTerminate: (handler) => {

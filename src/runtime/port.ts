@@ -35,6 +35,19 @@ export interface InstanceLimits {
   readonly logBytes: number
 }
 
+/** How an instance reaches what is outside of it: unix sockets of the caller's. */
+export interface WaysOut {
+  /**
+   * Absolute directory on the host, readable by anybody, with the sockets (mode 0666) and, if there are `hosts`, a file with what
+   * `hostsText` says. It stays bound as long as the container is there: a later process may put new sockets in place of old ones.
+   */
+  readonly directory: string
+  /** The socket `proxy` is an HTTP CONNECT proxy: the function finds it as `$HTTP_PROXY` (`http://127.0.0.1:<port>`). */
+  readonly proxy: boolean
+  /** Names by which the function reaches the socket `calls`, on port 80. */
+  readonly hosts: readonly string[]
+}
+
 export interface InstanceSpec {
   /** Chosen by the caller, unique per runtime: `[a-z0-9-]{1,60}`. Starting the same id twice is an error (`conflict`). */
   readonly id: string
@@ -46,11 +59,8 @@ export interface InstanceSpec {
   /** The TCP port inside the container that the function listens on; also given to it as `$PORT`. */
   readonly port: number
   readonly limits: InstanceLimits
-  /**
-   * Unix socket on the host where an HTTP CONNECT proxy of the caller's listens, mode 0666. Given, the function reaches it as
-   * `$HTTP_PROXY` (`http://127.0.0.1:<port>`); left out, nothing leaves the container.
-   */
-  readonly egressSocketPath?: string
+  /** Left out, nothing leaves the container. */
+  readonly waysOut?: WaysOut
   /** Kept with the instance and returned by `list`; at most 16 pairs. */
   readonly labels: Readonly<Record<string, string>>
 }

@@ -43,8 +43,10 @@ export interface SandboxPlan {
   readonly initPath: string
   readonly initArguments: readonly string[]
   readonly env: Readonly<Record<string, string>>
-  /** Where the caller's proxy is bound inside; undefined when there is none. */
-  readonly egressSocketPath: string | undefined
+  /** What else of the host is bound inside, read-only: the ways out. */
+  readonly binds: readonly {readonly source: string; readonly destination: string}[]
+  /** Settings of the container's own kernel namespaces. */
+  readonly sysctls: Readonly<Record<string, string>>
   readonly shmBytes: number
   readonly cpuPeriodMicros: number
   readonly cpuQuotaMicros: number

@@ -1,9 +1,10 @@
 import {mkdir, rm} from 'node:fs/promises'
 import {createServer} from 'node:http'
 import {type AddressInfo, connect} from 'node:net'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
 import {openEgressProxy} from '../../src/miner/egress-proxy.ts'
+import {PROXY_SOCKET} from '../../src/runtime/ways-out.ts'
 import {attempt, connectThrough, type ProbeWorld, patience} from './probe-world.ts'
 
 /** What is done to the way in. The miner looks at it before each connection, and connects to a socket alone. */
@@ -29,7 +30,7 @@ export function reachTests(world: () => ProbeWorld): void {
 
   test('reaches the coordinator alone through the proxy that it is given', async () => {
     const {socketPath, connected} = await openProxy(world())
-    const instance = await world().start('with-a-way-out', {egressSocketPath: socketPath})
+    const instance = await world().start('with-a-way-out', {waysOut: {directory: dirname(socketPath), proxy: true, hosts: []}})
     const port = world().baitPort
     const statuses: Record<string, number> = {}
     const asked = [
@@ -64,7 +65,7 @@ async function openProxy(world: ProbeWorld): Promise<{socketPath: string; connec
   const answers = [[PUBLIC_ADDRESS], ['127.0.0.1']]
   const connected: string[] = []
   const proxy = await openEgressProxy({
-    socketPath: join(folder, 'egress.sock'),
+    socketPath: join(folder, PROXY_SOCKET),
     allowedHosts: ['coordinator.internal', REBINDING_HOST],
     coordinatorUrl: `http://127.0.0.1:${(coordinator.address() as AddressInfo).port}`,
     resolve: async () => answers.shift() ?? [],
@@ -79,5 +80,5 @@ async function openProxy(world: ProbeWorld): Promise<{socketPath: string; connec
     coordinator.close()
     await rm(folder, {recursive: true})
   })
-  return {socketPath: join(folder, 'egress.sock'), connected: () => connected}
+  return {socketPath: join(folder, PROXY_SOCKET), connected: () => connected}
 }

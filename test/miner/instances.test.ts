@@ -1,4 +1,3 @@
-import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import {Instances, type InstancesOptions} from '../../src/miner/instances.ts'
 import {LogRing} from '../../src/miner/log-ring.ts'
@@ -47,8 +46,7 @@ async function slowWorld(changes: Partial<InstancesOptions> = {}): Promise<World
     logs: new LogRing(),
     limits: () => ({memoryBytes: 256 * MIB, cpuMillis: 1000}),
     onBytes: () => undefined,
-    openEgress: () => Promise.reject(new Error('nothing goes out')),
-    egressDirectory: join(directory, 'e'),
+    openWaysOut: async () => ({bound: undefined, bytes: 0, close: async () => undefined}),
     now: Date.now,
     log: quietLog,
     onEnded: ({instance}) => ended.push(instance),

@@ -102,6 +102,37 @@ describe('the init', () => {
     }
   )
 
+  test('relays each way out to its own socket, looks for that socket anew at each connection, and keeps the way in open', async () => {
+    const [ports, names] = [
+      [await freePort(), await freePort()],
+      ['one', 'two']
+    ]
+    const outs = ports.flatMap((port, index) => ['--out', `${port}:${join(directory, names[index] ?? '')}`])
+    const init = await start(`require('net').createServer((s) => s.end('hello')).listen(process.env.PORT)`, outs)
+    await socketAppears()
+    const said = async (index: number) => String(await buffer(connect({port: ports[index] ?? 0, host: '127.0.0.1'})))
+    const answering = async (name: string) => {
+      const server = createServer((socket) => socket.end(name)).listen(join(directory, name))
+      await once(server, 'listening')
+      return server
+    }
+    const servers = [await answering('one'), await answering('two')]
+    expect([await said(0), await said(1)]).toEqual(['one', 'two'])
+    for (const server of servers) await new Promise((resolve) => server.close(resolve))
+    expect(await said(0)).toBe('')
+    const again = await answering('one')
+    expect(await said(0)).toBe('one')
+    again.close()
+    expect(String(await buffer(connect({path: socketPath()})))).toBe('hello')
+    init.kill('SIGTERM')
+    await once(init, 'exit')
+  })
+
+  test.each([['0:/a'], ['70000:/a'], ['80'], [`80:/${'a'.repeat(120)}`]])('refuses the way out %s', async (out) => {
+    const init = spawn(INIT, ['--port', '8080', '--listen', socketPath(), '--out', out, '--', 'true'])
+    expect(await once(init, 'exit')).toEqual([125, null])
+  })
+
   test('says in words that there is nothing to run', async () => {
     const init = spawn(INIT, ['--port', '1', '--listen', socketPath(), '--', 'no-such-program'])
     const words = buffer(init.stderr)
@@ -126,9 +157,9 @@ function socketPath(): string {
   return join(directory, 'http.sock')
 }
 
-async function start(script: string): Promise<ChildProcess> {
+async function start(script: string, outs: readonly string[] = []): Promise<ChildProcess> {
   const port = await freePort()
-  const args = ['--port', String(port), '--listen', socketPath(), '--', process.execPath, '-e', script]
+  const args = ['--port', String(port), '--listen', socketPath(), ...outs, '--', process.execPath, '-e', script]
   return spawn(INIT, args, {env: {...process.env, PORT: String(port)}, stdio: ['ignore', 'pipe', 'inherit']})
 }
 

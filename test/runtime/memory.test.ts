@@ -50,6 +50,7 @@ runtimeContract(
     'takes every privilege from a function': NO_PROCESS,
     'gives a function no network but its own loopback': NO_PROCESS,
     'refuses new user namespaces': NO_PROCESS,
-    'connects a function to the proxy it was given, and to none otherwise': NO_PROCESS
+    'connects a function to the proxy it was given, and to none otherwise': NO_PROCESS,
+    'connects a function to the hosts it was given, by their names alone, also through a socket that a later process made': NO_PROCESS
   }
 )

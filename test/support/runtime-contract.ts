@@ -1,13 +1,11 @@
 import {once} from 'node:events'
-import {chmod, mkdtemp, rm} from 'node:fs/promises'
-import {createServer, type Server} from 'node:net'
-import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {createServer} from 'node:net'
 import {text} from 'node:stream/consumers'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {InstanceSpec, RuntimeInstance, WaitingTier} from '../../src/runtime/port.ts'
 import {ask, type Contract, type ContractWorld, PATIENCE_MS, patience} from './contract-world.ts'
 import {tierPromises} from './tier-promises.ts'
+import {waysOutPromises} from './ways-out-promises.ts'
 
 const MIB = 2 ** 20
 const PORT = 8080
@@ -58,6 +56,7 @@ export function runtimeContract(name: string, open: () => Promise<ContractWorld>
     observationPromises(context)
     limitPromises(context)
     sandboxPromises(context)
+    waysOutPromises(context)
   })
 }
 
@@ -199,34 +198,4 @@ function sandboxPromises({promise, running}: Contract): void {
   promise('refuses new user namespaces', async () => {
     expect(await ask(await running(), '/unshare')).toMatch(/Operation not permitted/)
   })
-
-  promise('connects a function to the proxy it was given, and to none otherwise', async () => {
-    const proxy = await listenAsProxy()
-    try {
-      const instance = await running({egressSocketPath: proxy.path})
-      expect(await ask(instance, '/proxy?to=example.org:443')).toBe('HTTP/1.1 200 CONNECT example.org:443\r\n\r\n')
-      const closed = (await ask(await running(), '/')) as {env: Record<string, string>}
-      expect(closed.env).not.toHaveProperty('HTTP_PROXY')
-    } finally {
-      await proxy.close()
-    }
-  })
-}
-
-/** Says back the line that it was sent. */
-async function listenAsProxy(): Promise<{path: string; close(): Promise<void>}> {
-  const directory = await mkdtemp(join(tmpdir(), 'creo-proxy-'))
-  const path = join(directory, 'proxy.sock')
-  const server: Server = createServer((socket) => {
-    socket.once('data', (bytes) => socket.end(`HTTP/1.1 200 ${String(bytes).split(' HTTP')[0]}\r\n\r\n`))
-  }).listen(path)
-  await once(server, 'listening')
-  await chmod(path, 0o666)
-  return {
-    path,
-    close: async () => {
-      server.close()
-      await rm(directory, {recursive: true})
-    }
-  }
 }

@@ -76,6 +76,7 @@ async function isolation({spec, plan, host, sandbox, controlGroup}: SpecParts): 
   const namespaces = ['pid', 'ipc', 'uts', 'mount', 'network', 'user', ...(version === 2 ? ['cgroup'] : [])]
   return {
     namespaces: namespaces.map((type) => ({type})),
+    sysctl: plan.sysctls,
     uidMappings: ids,
     gidMappings: ids,
     cgroupsPath: `${controlGroup}/${spec.id}`,
@@ -131,8 +132,6 @@ function mounts({spec, plan, sandbox, initPath, socketDirectory}: SpecParts): Re
     {destination: '/tmp', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', 'mode=1777', `size=${spec.limits.scratchBytes}`]},
     bind(plan.initPath, initPath, ['ro']),
     bind(sandbox.ingress.directory, socketDirectory, ['rw', 'noexec']),
-    ...(plan.egressSocketPath === undefined || spec.egressSocketPath === undefined
-      ? []
-      : [bind(plan.egressSocketPath, spec.egressSocketPath, ['ro', 'noexec'])])
+    ...plan.binds.map(({destination, source}) => bind(destination, source, ['ro', 'noexec']))
   ]
 }

@@ -30,6 +30,7 @@ export function containerSpec(parts: ContainerParts): Record<string, unknown> {
     entrypoint: [plan.initPath, ...plan.initArguments],
     command: spec.argv.length > 0 ? spec.argv : image.command,
     env: plan.env,
+    sysctl: plan.sysctls,
     labels: {[ID_LABEL]: spec.id, [LABELS_LABEL]: JSON.stringify(spec.labels)},
     ...isolation(parts),
     mounts: mounts(parts),
@@ -97,15 +98,6 @@ function mounts({spec, plan, sandbox, initPath, socketDirectory}: ContainerParts
       source: 'tmpfs',
       options: ['rw', 'nosuid', 'nodev', SCRATCH_MODE, `size=${spec.limits.scratchBytes}`]
     },
-    ...(spec.egressSocketPath === undefined
-      ? []
-      : [
-          {
-            destination: plan.egressSocketPath,
-            type: 'bind',
-            source: spec.egressSocketPath,
-            options: ['ro', 'nosuid', 'nodev', 'noexec', 'bind', 'rprivate']
-          }
-        ])
+    ...plan.binds.map((bind) => ({...bind, type: 'bind', options: ['ro', 'nosuid', 'nodev', 'noexec', 'bind', 'rprivate']}))
   ]
 }

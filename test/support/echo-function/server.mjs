@@ -1,7 +1,7 @@
 // The function that the runtime contract starts: says what it was given, and does on request what a hostile function would.
 import {spawn, spawnSync} from 'node:child_process'
 import {readFileSync, watch, writeFileSync} from 'node:fs'
-import {createServer} from 'node:http'
+import {createServer, get} from 'node:http'
 import {connect} from 'node:net'
 import {networkInterfaces} from 'node:os'
 
@@ -30,7 +30,8 @@ const actions = {
   '/watch': ({path}) => attempt(() => watch(path).close()),
   '/interfaces': () => attempt(() => Object.keys(networkInterfaces())),
   '/unshare': () => spawnSync('/app/unshare', ['--user', process.execPath, '--version'], {encoding: 'utf8'}).stderr,
-  '/proxy': ({to}) => throughProxy(to)
+  '/proxy': ({to}) => throughProxy(to),
+  '/call': ({url, by}) => (by === 'fetch' ? fetched(url) : got(url))
 }
 
 function attempt(action) {
@@ -45,6 +46,22 @@ function outcome(emitter, event) {
   return new Promise((resolve) => {
     emitter.once(event, () => resolve('done'))
     emitter.once('error', (error) => resolve(error.code))
+  })
+}
+
+async function fetched(url) {
+  try {
+    return await (await fetch(url)).text()
+  } catch (error) {
+    return error.cause?.code ?? error.message
+  }
+}
+
+function got(url) {
+  return new Promise((resolve) => {
+    get(url, {agent: false}, async (answer) => resolve((await Array.fromAsync(answer)).join(''))).on('error', (error) =>
+      resolve(error.code)
+    )
   })
 }
 
