@@ -82,7 +82,8 @@ interface OpenedMeter {
 async function openMeter({dataDirectory, network, key, now, monotonicMs}: GatewayOptions): Promise<OpenedMeter> {
   const budgets = new LeaseBudgets()
   const onWork = (of: WorkOf, work: {requests: number; mibMs: number}): void => budgets.spend(of.lease, of.revision, work)
-  const meter = await Meter.open({directory: join(dataDirectory, 'meter'), network, key, now, monotonicMs, onWork})
+  const requestsLeft = (of: WorkOf): number => budgets.requestsLeft(of.lease, of.revision)
+  const meter = await Meter.open({directory: join(dataDirectory, 'meter'), network, key, now, monotonicMs, onWork, requestsLeft})
   return {meter, budgets}
 }
 
@@ -245,6 +246,8 @@ class RunningGateway implements Gateway {
 
   readonly #onWork = (of: WorkOf, work: Work): void => {
     this.#meter.count(of, work)
+    // Nobody works for nothing: no further request begins, what is under way comes to its end.
+    if (this.#budgets.takeRanDry()) this.#fleet.endUnleased()
     const {bytesIn = 0, bytesOut = 0} = work
     if (bytesIn + bytesOut > 0) this.#metrics.moved({in: bytesIn, out: bytesOut})
   }

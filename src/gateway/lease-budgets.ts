@@ -1,6 +1,9 @@
 import {type MeteredWork, rewardFor} from '../core/metering.ts'
 import type {RoutesTable} from '../core/protocol/tables.ts'
 
+/** Rates are for so many requests. */
+const PER_MILLION = 1_000_000
+
 interface Line {
   /** What the newest table says is left. */
   leftMinor: number
@@ -25,6 +28,7 @@ interface Lease {
 export class LeaseBudgets {
   readonly #leases = new Map<string, Lease>()
   #table: RoutesTable | undefined
+  #ranDry = false
 
   update(table: RoutesTable): void {
     this.#table = table
@@ -54,6 +58,27 @@ export class LeaseBudgets {
       line.spentMinor += amountMinor
       line.carry = carry
     }
+    this.#ranDry ||= this.isEmpty(leaseId)
+  }
+
+  /** Whether work was counted, since this was last asked, towards a lease that has nothing left. */
+  takeRanDry(): boolean {
+    const ranDry = this.#ranDry
+    this.#ranDry = false
+    return ranDry
+  }
+
+  /** How many further requests alone would use up what is left, or fewer; infinite where requests don't. */
+  requestsLeft(leaseId: string, revisionId: string): number {
+    const lease = this.#leases.get(leaseId)
+    const revision = this.#table?.revisions.find((entry) => entry.id === revisionId)
+    if (lease === undefined || revision === undefined || lease.lines.size === 0) return Number.POSITIVE_INFINITY
+    const ratesMinor = new Map(revision.spec.rewards.map((reward) => [reward.incentive, reward.requestsPerMillionMinor]))
+    const left = [...lease.lines].map(([incentive, line]) => {
+      const leftMinor = remaining(line)
+      return leftMinor <= 0 ? 0 : (leftMinor / (ratesMinor.get(incentive) ?? 0)) * PER_MILLION
+    })
+    return Math.max(1, Math.floor(Math.max(...left)))
   }
 
   /** The miner says that nothing is left; believed until a table has more than now. */

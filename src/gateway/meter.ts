@@ -34,8 +34,17 @@ export interface MeterOptions {
   readonly key: KeyPair
   readonly now: () => number
   readonly monotonicMs: () => number
-  /** Told about work as it is counted towards a lease, so that a budget can be watched. */
+  /** Told about work that was counted towards a lease, every second and whenever it may have used up the lease's budget. */
   onWork(of: WorkOf, work: MeteredWork): void
+  /** So many requests of this lease must not go by before `onWork` is told of them. */
+  requestsLeft(of: WorkOf): number
+}
+
+interface Unreported {
+  readonly of: WorkOf
+  requests: number
+  mibMs: number
+  readonly requestsMax: number
 }
 
 interface Pending extends PendingProposal {
@@ -59,7 +68,7 @@ export class Meter {
   readonly #onSettled = new Set<() => void>()
   readonly #totals: Map<string, number>
   #counters = new Map<string, Counter>()
-  #unreported = new Map<string, {of: WorkOf; requests: number; mibMs: number}>()
+  #unreported = new Map<string, Unreported>()
   #window: number
   #startMs: number
   #startMonotonicMs: number
@@ -238,12 +247,16 @@ export class Meter {
 
   #report(key: string, of: WorkOf, {requests = 0, mibMs = 0}: Work): void {
     if (requests === 0 && mibMs === 0) return
-    const known = this.#unreported.get(key)
-    if (known === undefined) this.#unreported.set(key, {of, requests, mibMs})
-    else {
-      known.requests += requests
-      known.mibMs += mibMs
+    let known = this.#unreported.get(key)
+    if (known === undefined) {
+      known = {of, requests: 0, mibMs: 0, requestsMax: this.#options.requestsLeft(of)}
+      this.#unreported.set(key, known)
     }
+    known.requests += requests
+    known.mibMs += mibMs
+    if (known.requests < known.requestsMax) return
+    this.#unreported.delete(key)
+    this.#options.onWork(of, known)
   }
 
   #addTotal(counter: Pick<Counter, 'revision' | 'requests'>): void {

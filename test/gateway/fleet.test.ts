@@ -51,15 +51,15 @@ describe('instances', () => {
     expect([answer.status, codeOf(answer.body)]).toEqual([503, 'reward_pool_empty'])
   })
 
-  it('are ended when the budget is earned', async () => {
-    world = await openGatewayWorld({windowMs: 50})
+  it('are ended when the budget is earned, and not one request begins after that', async () => {
+    world = await openGatewayWorld()
     const miner = await world.addMiner({serve: hello}, {budgetMinor: 3})
     const stopped = miner.next('stop')
     for (let count = 0; count < 3; count += 1) expect((await world.ask('/')).status).toBe(200)
     // One minor unit a request: the third one earns the last of it.
-    await stopped
     const answer = await world.ask('/')
     expect([answer.status, codeOf(answer.body)]).toEqual([503, 'reward_pool_empty'])
+    await stopped
   })
 
   it('are ended when the miner says that the budget is earned', async () => {

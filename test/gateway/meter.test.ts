@@ -14,15 +14,25 @@ const node = `node_${'a'.repeat(32)}`
 const work = {node, revision: 'rev_1', lease: 'lea_1'}
 let directory: string
 let clock = 0
+let requestsLeft = Number.POSITIVE_INFINITY
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'creo-meter-'))
   clock = 0
+  requestsLeft = Number.POSITIVE_INFINITY
 })
 afterEach(() => rm(directory, {recursive: true, force: true}))
 
 /** As after a SIGKILL: nothing but the files is left of an earlier one. */
 function openMeter(onWork: (of: {lease: string}, work: {requests: number; mibMs: number}) => void = () => undefined): Promise<Meter> {
-  return Meter.open({directory, network: 'c'.repeat(64), key, now: () => 1_000_000 + clock, monotonicMs: () => clock, onWork})
+  return Meter.open({
+    directory,
+    network: 'c'.repeat(64),
+    key,
+    now: () => 1_000_000 + clock,
+    monotonicMs: () => clock,
+    onWork,
+    requestsLeft: () => requestsLeft
+  })
 }
 const brief = (proposals: readonly PendingProposal[]) =>
   proposals.map(({proposal}) => {
@@ -55,6 +65,16 @@ describe('the meter', () => {
     const whileItWrites = meter.totalRequests('rev_1')
     await closing
     expect([whileItWrites, meter.totalRequests('rev_1')]).toEqual([7, 7])
+  })
+
+  it('tells at once of work that may have used up a budget, and of the rest with the next save', async () => {
+    const told: number[] = []
+    const meter = await openMeter((_of, {requests}) => told.push(requests))
+    requestsLeft = 3
+    for (let request = 0; request < 4; request += 1) meter.count(work, {requests: 1})
+    expect(told).toEqual([3])
+    await meter.save()
+    expect(told).toEqual([3, 1])
   })
 
   it('loses at most what was counted since the last save, and never uses a number twice', async () => {
@@ -166,6 +186,20 @@ describe('what a lease may still earn', () => {
     expect(budgets.isEmpty('lea_1')).toBe(true)
     budgets.update(table(5))
     expect(budgets.isEmpty('lea_1')).toBe(false)
+  })
+
+  it('is told in requests: so many use it up, never fewer than one at a time', () => {
+    const budgets = new LeaseBudgets()
+    expect(budgets.requestsLeft('lea_1', 'rev_1')).toBe(Number.POSITIVE_INFINITY)
+    budgets.update(table(2))
+    const one = budgets.requestsLeft('lea_1', 'rev_1') / 2
+    expect(one).toBeGreaterThanOrEqual(1)
+    budgets.spend('lea_1', 'rev_1', {requests: one, mibMs: 0})
+    expect([budgets.takeRanDry(), budgets.requestsLeft('lea_1', 'rev_1')]).toEqual([false, one])
+    budgets.spend('lea_1', 'rev_1', {requests: one, mibMs: 0})
+    expect([budgets.takeRanDry(), budgets.takeRanDry(), budgets.requestsLeft('lea_1', 'rev_1')]).toEqual([true, false, 1])
+    budgets.update(table(undefined))
+    expect(budgets.requestsLeft('lea_2', 'rev_1')).toBe(Number.POSITIVE_INFINITY)
   })
 
   it('is nothing once the miner says so, until a table has more', () => {
