@@ -1,11 +1,10 @@
 import {type FSWatcher, watch} from 'node:fs'
-import type {DirectoryWatch} from './sandbox.ts'
 
 /** How often to look where the kernel has no watcher to give: there are 128 for all programs of a user, unless its owner allows more. */
 const LOOK_INTERVAL_MS = 25
 
 /** Says that something may have changed in a directory: by the kernel's word where it gives it, else at intervals. */
-export class DirectoryChanges implements DirectoryWatch {
+export class DirectoryChanges {
   #watcher: FSWatcher | undefined
   #timer: NodeJS.Timeout | undefined
   #changed = Promise.withResolvers<void>()
@@ -18,6 +17,7 @@ export class DirectoryChanges implements DirectoryWatch {
     }
   }
 
+  /** Resolves at the next change, or at once when there was one since the last call. Rejects with the signal's reason. */
   async next(signal?: AbortSignal): Promise<void> {
     const changed = this.#changed
     const abort = () => changed.reject(signal?.reason)

@@ -2,8 +2,10 @@ import type {Readable} from 'node:stream'
 import type {SandboxTools} from './sandbox.ts'
 
 export type {
+  ContainerDriver,
+  ContainerInstance,
+  ControlGroup,
   ControlGroups,
-  DirectoryWatch,
   IdRange,
   ProcessLimits,
   SandboxPlan,
@@ -97,6 +99,7 @@ export interface InstanceExit {
   readonly oom: boolean
 }
 
+/** One container. `run`, `freeze` and `thaw` take effect one after the other, in the order in which they were called. */
 export interface RuntimeInstance {
   readonly id: string
   readonly labels: Readonly<Record<string, string>>

@@ -1,4 +1,4 @@
-import type {InstanceSpec} from './port.ts'
+import type {InstanceExit, InstanceSpec, InstanceStats, InstanceTier, RuntimeInstance, RuntimeTools} from './port.ts'
 
 /**
  * What every container runtime needs and none should write a second time: handed to plugins, which import types alone.
@@ -12,16 +12,38 @@ export interface SandboxTools {
   /** User and group inside, whatever the image says: no name, no home, no rights. */
   readonly user: number
   readonly ingress: Ingress
+  /** @throws {CreoError} `invalid_input` when no runtime could start that. */
+  checkSpec(spec: InstanceSpec): void
   plan(spec: InstanceSpec): SandboxPlan
+  /** An instance in the tier that it was made or found in; `isPaused` when it was frozen by the driver's own `pause`. */
+  instance(driver: ContainerDriver, found: {readonly tier: InstanceTier; readonly isPaused: boolean}): ContainerInstance
+  /** Tries until it is gone or the runtime is closed. */
+  removeLater(options: {
+    readonly instance: ContainerInstance
+    readonly failure: unknown
+    readonly isClosed: () => boolean
+    readonly log: RuntimeTools['log']
+  }): void
+  /** A private directory for sockets and mounts, the same for every process over one state directory. */
+  makeRunDirectory(options: RunDirectoryOptions): Promise<string>
+  /** Answers the path of a copy in `directory`, named after its content. */
+  copyProgram(source: string, directory: string): Promise<string>
+  /** Mounts the file system for a function's sockets on a directory; `owner` is the function's user on the host. */
+  mountIngress(options: {readonly path: string; readonly owner: number; readonly signal: AbortSignal}): Promise<void>
+  /** Idempotent. */
+  unmountIngress(options: {readonly path: string; readonly signal: AbortSignal}): Promise<void>
   /** What this machine's control groups can do. `reach` says how the runtime makes its groups. */
   inspectControlGroups(reach: ControlGroupReach): Promise<ControlGroups>
+  /** The control group in which the process `pid` can be frozen; undefined when it is not that of a container called `name`. */
+  findControlGroup(of: {readonly pid: number; readonly name: string}): Promise<ControlGroup | undefined>
+  /** True when all processes of the group are off the CPU. */
+  isFrozen(group: ControlGroup): Promise<boolean>
   /** Ids for containers that no user of this machine owns; undefined when there are none. */
   pickIdRange(): Promise<IdRange | undefined>
   /** What a container started by the process `pid` may be given at most. */
   limitsBelow(pid: number): Promise<ProcessLimits>
   /** The first executable of that name on `path` or where systems keep programs. */
   findProgram(name: string, path?: string): Promise<string | undefined>
-  watchDirectory(directory: string): DirectoryWatch
   /** Runs a program that ends with this process, however that ends, and resolves when its socket is there. */
   startService(options: ServiceOptions): Promise<ServiceProcess>
 }
@@ -82,11 +104,56 @@ export interface ControlGroups {
   readonly problems: readonly string[]
 }
 
-export interface DirectoryWatch {
-  /** Resolves at the next change, or at once when there was one since the last call. Rejects with the signal's reason. */
-  next(signal?: AbortSignal): Promise<void>
-  wake(): void
-  close(): void
+/** The control group of one container, in the hierarchy that can freeze it. */
+export interface ControlGroup {
+  readonly version: 1 | 2
+  /** Below the root of that hierarchy. */
+  readonly path: string
+}
+
+export interface RunDirectoryOptions {
+  readonly stateDirectory: string
+  /** Where it may be, the best first; undefined ones are passed over. */
+  readonly bases: readonly (string | undefined)[]
+  readonly mode: number
+}
+
+/** Where a container's output lies. */
+export interface LogFiles {
+  readonly path: string
+  /** What was in `path` before it was full; undefined when that is not kept. */
+  readonly olderPath?: string
+  /** Made for each file: turns its pieces, in order, into what the function wrote. */
+  readonly unwrap?: () => (chunk: Buffer) => Buffer
+}
+
+/** What one runtime does to one container; all else that an instance does is the same under each. */
+export interface ContainerDriver {
+  readonly id: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly socketPath: string
+  readonly log: LogFiles
+  /** How its first process ended; for one that never ran, settled by `remove`. */
+  readonly exited: Promise<InstanceExit>
+  /** From `created` or `initialised`. */
+  start(signal: AbortSignal): Promise<void>
+  /** Where the container's processes can be frozen; undefined when only `pause` can. */
+  controlGroup(signal: AbortSignal): Promise<ControlGroup | undefined>
+  pause(signal: AbortSignal): Promise<void>
+  unpause(signal: AbortSignal): Promise<void>
+  /** Sends SIGTERM to the first process; false when there is none. */
+  terminate(signal: AbortSignal): Promise<boolean>
+  /** Kills what still runs and removes everything of it, whatever state it is in. Idempotent. */
+  remove(signal: AbortSignal): Promise<void>
+  stats(signal: AbortSignal): Promise<InstanceStats>
+}
+
+/** An instance for the runtime that made it. */
+export interface ContainerInstance extends RuntimeInstance {
+  /** True while `run` is under way. */
+  readonly isStarting: boolean
+  /** `stop` without a word of warning; it may be tried again when it failed. */
+  remove(): Promise<void>
 }
 
 export interface ServiceOptions {

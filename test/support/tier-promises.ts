@@ -34,6 +34,15 @@ function frozenPromises({promise, running, world}: Contract): void {
     }
   })
 
+  promise('changes tiers in the order in which it was asked to', async () => {
+    const instance = await running()
+    await Promise.all([instance.freeze(patience()), instance.thaw(patience())])
+    expect(instance.tier).toBe('running')
+    await Promise.all([instance.thaw(patience()), instance.freeze(patience())])
+    expect(instance.tier).toBe('frozen')
+    expect((await world().runtime.list(patience())).find(({id}) => id === instance.id)).toMatchObject({tier: 'frozen'})
+  })
+
   promise('names what holding an instance frozen costs', async () => {
     const {tiers} = await world().runtime.probe(patience())
     expect(tiers.find((held) => held.tier === 'frozen')?.heldBytes).toBeGreaterThanOrEqual(0)

@@ -1,6 +1,6 @@
 import {mkdir} from 'node:fs/promises'
-import {setTimeout as delay} from 'node:timers/promises'
 import type {
+  ContainerInstance,
   ContainerRuntime,
   HeldTier,
   ImageLayout,
@@ -11,7 +11,7 @@ import type {
   RuntimeTools,
   WaitingTier
 } from 'creo/runtime'
-import {ContainerdInstance} from './containerd-instance.ts'
+import {ContainerdContainer} from './containerd-container.ts'
 import {ContainerdService} from './containerd-service.ts'
 import {removeGroup} from './control-group-files.ts'
 import {ExitEvents} from './exit-events.ts'
@@ -21,13 +21,9 @@ import {InstanceFiles, type WaitingRecord} from './instance-files.ts'
 import {ociSpec} from './oci-spec.ts'
 import {clearAway, layOut, type Places} from './places.ts'
 
-const INSTANCE_ID = /^[a-z0-9-]{1,60}$/
-const LABELS_MAX = 16
 const VERSION_MIN = [1, 6] as const
 /** A start that was begun is waited for, so that it can be undone. */
 const START_TIMEOUT_MS = 60_000
-const REMOVAL_RETRY_MS = 10_000
-const REMOVALS_MAX = 360
 const EXIT_UNKNOWN = 137
 const MIB = 2 ** 20
 /** ctr has no word for a container whose process is not started, so nothing is `initialised`. */
@@ -35,6 +31,12 @@ const HELD_TIERS: readonly HeldTier[] = [
   {tier: 'frozen', heldBytes: 10 * MIB},
   {tier: 'created', heldBytes: MIB / 16}
 ]
+
+/** One instance, and what containerd does for it. */
+interface Known {
+  readonly container: ContainerdContainer
+  readonly instance: ContainerInstance
+}
 
 /** @throws {CreoError} `runtime_missing` when containerd or what it needs is not installed, or this is not root. */
 export async function createContainerdRuntime(tools: RuntimeTools): Promise<ContainerRuntime> {
@@ -53,7 +55,7 @@ class ContainerdRuntime implements ContainerRuntime {
   readonly #images: ImageStore
   readonly #files: InstanceFiles
   readonly #events: ExitEvents
-  readonly #instances = new Map<string, ContainerdInstance>()
+  readonly #instances = new Map<string, Known>()
   /** Ids between their claim and their first moment in `#instances`: not leftovers. */
   readonly #starting = new Set<string>()
 
@@ -129,16 +131,17 @@ class ContainerdRuntime implements ContainerRuntime {
     // What is whole now has a task among those that are asked for next, unless it waits.
     const waiting = new Map<string, boolean>()
     for (const id of await this.#files.ids()) {
-      if (!this.#starting.has(id)) waiting.set(id, this.#instances.get(id)?.isStarting || (await this.#files.waiting(id)) !== undefined)
+      if (!this.#starting.has(id))
+        waiting.set(id, this.#instances.get(id)?.instance.isStarting || (await this.#files.waiting(id)) !== undefined)
     }
     const states = await this.#states(signal)
     const found: RuntimeInstance[] = []
     for (const [id, isWaiting] of waiting) {
       const state = states.get(id)
       const record = await this.#files.record(id)
-      const instance = this.#adopt(id, record?.labels ?? {}, isWaiting ? 'created' : tierOf(state))
-      if (!isWaiting && (state === undefined || state === 'STOPPED')) await this.#learnExit(instance, state, signal)
-      found.push(instance)
+      const known = this.#adopt(id, record?.labels ?? {}, isWaiting ? 'created' : await this.#tierOf(id, state))
+      if (!isWaiting && (state === undefined || state === 'STOPPED')) await this.#learnExit(known.container, state, signal)
+      found.push(known.instance)
     }
     return found
   }
@@ -151,7 +154,7 @@ class ContainerdRuntime implements ContainerRuntime {
 
   async #makeClaimed(spec: InstanceSpec, tier: 'created' | 'running', signal: AbortSignal): Promise<RuntimeInstance> {
     // Known from the first moment: it may have ended before ctr has said that it started.
-    const instance = this.#adopt(spec.id, spec.labels, tier)
+    const {instance} = this.#adopt(spec.id, spec.labels, tier)
     try {
       const waiting = await this.#lay(spec)
       if (signal.aborted) throw this.#service.aborted(signal)
@@ -159,7 +162,9 @@ class ContainerdRuntime implements ContainerRuntime {
       else await this.#launch(spec.id, waiting, signal)
       return instance
     } catch (error) {
-      await instance.remove().catch((failure: unknown) => this.#removeLater(instance, failure))
+      const isClosed = () => this.#service.closed
+      const {sandbox, log} = this.#tools
+      await instance.remove().catch((failure: unknown) => sandbox.removeLater({instance, failure, isClosed, log}))
       throw error
     }
   }
@@ -190,27 +195,11 @@ class ContainerdRuntime implements ContainerRuntime {
     await this.#launch(id, waiting, signal)
   }
 
-  /** What can't be removed now must not run on unseen: it is listed, and tried again until it is gone. */
-  #removeLater(half: ContainerdInstance, failure: unknown): void {
-    this.#tools.log('error', 'a start that failed could not be undone yet', {instance: half.id, error: String(failure)})
-    const again = async (): Promise<void> => {
-      for (let attempt = 0; attempt < REMOVALS_MAX && !this.#service.closed; attempt++) {
-        await delay(REMOVAL_RETRY_MS, undefined, {ref: false})
-        const removed = await half.remove().then(
-          () => true,
-          () => false
-        )
-        if (removed) return
-      }
-    }
-    again().catch((error: unknown) => this.#tools.log('error', 'a failed start is left behind', {instance: half.id, error: String(error)}))
-  }
-
   /** Of one that ended unseen. Asking containerd takes its answer away, so the instance keeps it on disk. */
-  async #learnExit(instance: ContainerdInstance, state: string | undefined, signal: AbortSignal): Promise<void> {
-    const kept = await this.#files.exit(instance.id)
-    if (kept || state === undefined) return instance.settle(kept?.exitCode ?? EXIT_UNKNOWN)
-    await instance.settle((await this.#service.removeTask(instance.id, {force: false}, signal)) ?? EXIT_UNKNOWN)
+  async #learnExit(container: ContainerdContainer, state: string | undefined, signal: AbortSignal): Promise<void> {
+    const kept = await this.#files.exit(container.id)
+    if (kept || state === undefined) return container.settle(kept?.exitCode ?? EXIT_UNKNOWN)
+    await container.settle((await this.#service.removeTask(container.id, {force: false}, signal)) ?? EXIT_UNKNOWN)
   }
 
   /** containerd's word for each task: RUNNING, PAUSED, STOPPED, CREATED. */
@@ -223,33 +212,33 @@ class ContainerdRuntime implements ContainerRuntime {
   #settle(id: string, exitCode: number): void {
     this.#instances
       .get(id)
-      ?.settle(exitCode)
+      ?.container.settle(exitCode)
       .catch((error: unknown) =>
         this.#tools.log('error', 'the end of an instance was not understood', {instance: id, error: String(error)})
       )
   }
 
-  #adopt(id: string, labels: Readonly<Record<string, string>>, tier: InstanceTier): ContainerdInstance {
-    const known = this.#instances.get(id)
-    if (known) return known
+  /** containerd does not know of those that were frozen by the kernel's own file. One that has ended, or never was, waits for nothing. */
+  async #tierOf(id: string, state: string | undefined): Promise<InstanceTier> {
+    const group = {version: this.#host.controlGroups.version, path: `${this.#places.controlGroup}/${id}`}
+    return state === 'RUNNING' && (await this.#tools.sandbox.isFrozen(group)) ? 'frozen' : 'running'
+  }
+
+  #adopt(id: string, labels: Readonly<Record<string, string>>, tier: InstanceTier): Known {
+    const there = this.#instances.get(id)
+    if (there) return there
     const {controlGroup} = this.#places
-    const parts = {id, labels, tier, tools: this.#tools, host: this.#host, service: this.#service, files: this.#files, controlGroup}
+    const parts = {id, labels, tools: this.#tools, host: this.#host, service: this.#service, files: this.#files, controlGroup}
     const launch = (signal: AbortSignal) => this.#runWaiting(id, signal)
-    const instance = new ContainerdInstance({...parts, launch, onRemoved: () => this.#instances.delete(id)})
-    this.#instances.set(id, instance)
-    return instance
+    const container = new ContainerdContainer({...parts, launch, onRemoved: () => this.#instances.delete(id)})
+    const known = {container, instance: this.#tools.sandbox.instance(container, {tier, isPaused: false})}
+    this.#instances.set(id, known)
+    return known
   }
 
   #check(spec: InstanceSpec): void {
-    const refuse = (message: string, hint: string) => new this.#tools.CreoError('invalid_input', message, {hint})
-    if (!INSTANCE_ID.test(spec.id)) throw refuse(`"${spec.id}" is not an instance id.`, 'Use 1 to 60 of a-z, 0-9 and -.')
-    if (!Number.isInteger(spec.port) || spec.port < 1 || spec.port > 65_535) throw refuse(`${spec.port} is not a port.`, 'Use 1 to 65535.')
-    if (Object.keys(spec.labels).length > LABELS_MAX) throw refuse(`More than ${LABELS_MAX} labels.`, 'Use fewer labels.')
-    if (!this.#host.idRange) throw refuse('This machine has no ids free for containers.', this.#host.problems[0] ?? '')
+    this.#tools.sandbox.checkSpec(spec)
+    if (!this.#host.idRange)
+      throw new this.#tools.CreoError('invalid_input', 'This machine has no ids free for containers.', {hint: this.#host.problems[0] ?? ''})
   }
-}
-
-/** containerd's word for a task. One that has ended, or never was, waits for nothing. */
-function tierOf(state: string | undefined): InstanceTier {
-  return state === 'PAUSED' ? 'frozen' : 'running'
 }

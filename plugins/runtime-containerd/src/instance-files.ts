@@ -111,35 +111,19 @@ export class InstanceFiles {
   async mount(id: string, signal: AbortSignal): Promise<void> {
     const path = this.socketDirectory(id)
     await mkdir(path, {mode: 0o700})
-    const options = this.#tools.sandbox.ingress.tmpfsOptions((this.#host.idRange?.base ?? 0) + this.#tools.sandbox.user)
-    const result = await this.#tools.execa('mount', ['-t', 'tmpfs', '-o', options, 'creo', path], {
-      reject: false,
-      stdin: 'ignore',
-      cancelSignal: signal
-    })
-    if (result.isCanceled) throw this.#service.aborted(signal)
-    if (result.failed) throw this.#service.failure(`A tmpfs can't be mounted at ${path}: ${String(result.stderr).trim()}`)
+    await this.#tools.sandbox.mountIngress({path, owner: (this.#host.idRange?.base ?? 0) + this.#tools.sandbox.user, signal})
   }
 
   /** Idempotent. What the function left in it is never followed. The claim goes last: until then the id is taken. */
   async release(id: string, signal: AbortSignal): Promise<void> {
     const path = this.socketDirectory(id)
-    if (await this.#isMounted(path)) {
-      const result = await this.#tools.execa('umount', ['--lazy', path], {reject: false, stdin: 'ignore', cancelSignal: signal})
-      if (result.failed && (await this.#isMounted(path)))
-        throw this.#service.failure(`${path} can't be unmounted: ${String(result.stderr).trim()}`)
-    }
+    await this.#tools.sandbox.unmountIngress({path, signal})
     await rm(path, {recursive: true, force: true})
     await rm(this.#directory(id), {recursive: true, force: true})
   }
 
   #directory(id: string): string {
     return join(this.#places.instances, id)
-  }
-
-  async #isMounted(path: string): Promise<boolean> {
-    const [own, parent] = await Promise.all([lstat(path).catch(() => undefined), lstat(this.#places.sockets).catch(() => undefined)])
-    return own !== undefined && own.dev !== parent?.dev
   }
 
   async #write(id: string, name: string, value: object): Promise<string> {

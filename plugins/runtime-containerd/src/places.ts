@@ -1,5 +1,4 @@
-import {createHash} from 'node:crypto'
-import {chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {basename, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 
@@ -30,7 +29,6 @@ export interface Places {
   readonly controlGroup: string
 }
 
-const KEY_CHARACTERS = 8
 /** Plugins that do what we don't use, or write elsewhere than below our directories. A name that this containerd lacks does nothing. */
 const DISABLED_PLUGINS = [
   'io.containerd.grpc.v1.cri',
@@ -47,8 +45,7 @@ const DISABLED_PLUGINS = [
 /** Makes the directories and settings files. Doing it again changes nothing. */
 export async function layOut(tools: RuntimeTools): Promise<Places> {
   const state = tools.stateDirectory
-  const key = createHash('sha256').update(state).digest('hex').slice(0, KEY_CHARACTERS)
-  const run = await makeRunDirectory(tools, key)
+  const run = await tools.sandbox.makeRunDirectory({stateDirectory: state, bases: ['/run'], mode: 0o711})
   const below = (name: string) => join(state, name)
   const places = {
     images: below('images'),
@@ -61,7 +58,7 @@ export async function layOut(tools: RuntimeTools): Promise<Places> {
     sockets: join(run, 'i'),
     mounts: join(run, 'r'),
     runcState: join(run, 'runc'),
-    controlGroup: `/creo-${key}`
+    controlGroup: `/${basename(run)}`
   }
   for (const directory of [places.images, places.roots, places.instances, places.work])
     await mkdir(directory, {recursive: true, mode: 0o700})
@@ -69,8 +66,9 @@ export async function layOut(tools: RuntimeTools): Promise<Places> {
   const temporary = `${places.configPath}.${process.pid}`
   await writeFile(temporary, settings(below('root'), join(run, 'state'), places.socketPath), {mode: 0o600})
   await rename(temporary, places.configPath)
-  const [initPath, logWriterPath] = [await copyProgram(tools.initPath, state), await copyProgram(tools.sandbox.logWriterPath, state)]
-  return {...places, initPath, logWriterPath}
+  const {copyProgram, logWriterPath} = tools.sandbox
+  const programs = {initPath: await copyProgram(tools.initPath, state), logWriterPath: await copyProgram(logWriterPath, state)}
+  return {...places, ...programs}
 }
 
 /** Another process over the same state may have cleared them away. */
@@ -86,28 +84,6 @@ export async function clearAway(tools: RuntimeTools, places: Places): Promise<bo
     await tools.execa('umount', ['--lazy', join(places.mounts, name)], {reject: false, stdin: 'ignore'})
   await rm(places.run, {recursive: true, force: true})
   return true
-}
-
-/** A private directory whose name follows from the state directory, so that a later process finds it again. Only one that is ours is taken. */
-async function makeRunDirectory(tools: RuntimeTools, key: string): Promise<string> {
-  const directory = join('/run', `creo-${key}`)
-  await mkdir(directory, {recursive: true, mode: 0o711})
-  const status = await lstat(directory)
-  if (status.isDirectory() && status.uid === process.getuid?.()) return directory
-  throw new tools.CreoError('data_dir_unwritable', `${directory} belongs to somebody else.`, {hint: `Remove ${directory}.`})
-}
-
-/** A copy with a name of its own: an upgrade of creo doesn't change the program under running containers, and it is on a disk that allows programs. */
-async function copyProgram(source: string, directory: string): Promise<string> {
-  const bytes = await readFile(source)
-  const path = join(directory, `${basename(source)}-${createHash('sha256').update(bytes).digest('hex').slice(0, KEY_CHARACTERS)}`)
-  const there = await lstat(path).catch(() => undefined)
-  if (there?.size === bytes.length) return path
-  const temporary = `${path}.${process.pid}`
-  await copyFile(source, temporary)
-  await chmod(temporary, 0o755)
-  await rename(temporary, path)
-  return path
 }
 
 function settings(root: string, state: string, address: string): string {

@@ -1,5 +1,4 @@
-import {createHash} from 'node:crypto'
-import {chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
@@ -21,7 +20,6 @@ export interface Places {
   readonly env: Readonly<Record<string, string>>
 }
 
-const KEY_CHARACTERS = 8
 /** Each process's podman service has a socket of this name and a random end. */
 export const SERVICE_SOCKET_PREFIX = 'api-'
 const KEPT_VARIABLES = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'TMPDIR', 'LANG']
@@ -29,7 +27,8 @@ const KEPT_VARIABLES = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADD
 /** Makes the directories and settings files. Doing it again changes nothing. */
 export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
   const state = tools.stateDirectory
-  const run = await makeRunDirectory(tools, host)
+  const bases = host.rootful ? ['/run', '/tmp'] : [tools.env.XDG_RUNTIME_DIR, '/tmp']
+  const run = await tools.sandbox.makeRunDirectory({stateDirectory: state, bases, mode: host.rootful ? 0o711 : 0o700})
   const places = {
     storage: join(state, 'storage'),
     images: join(state, 'images'),
@@ -48,7 +47,7 @@ export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
   return {
     ...places,
     run,
-    initPath: await copyInit(tools),
+    initPath: await tools.sandbox.copyProgram(tools.initPath, state),
     env: {
       ...Object.fromEntries(kept),
       DISABLE_HC_SYSTEMD: 'true',
@@ -72,44 +71,6 @@ export async function clearAway(tools: RuntimeTools, places: Places): Promise<vo
   if ((await readFile('/proc/self/mounts', 'utf8')).includes(` ${overlay} `))
     await tools.execa('umount', ['--lazy', overlay], {reject: false, stdin: 'ignore'})
   await rm(places.run, {recursive: true, force: true})
-}
-
-/**
- * A private directory whose name follows from the state directory, so that a later process finds it again.
- * Only a directory that is ours is taken: /tmp is everybody's.
- */
-async function makeRunDirectory(tools: RuntimeTools, host: Host): Promise<string> {
-  const key = createHash('sha256').update(tools.stateDirectory).digest('hex').slice(0, KEY_CHARACTERS)
-  const bases = host.rootful ? ['/run', '/tmp'] : [tools.env.XDG_RUNTIME_DIR, '/tmp']
-  let cause: unknown
-  for (const base of bases) {
-    if (base === undefined) continue
-    const directory = join(base, `creo-${key}`)
-    try {
-      await mkdir(directory, {recursive: true, mode: host.rootful ? 0o711 : 0o700})
-      const status = await lstat(directory)
-      if (status.isDirectory() && status.uid === process.getuid?.()) return directory
-    } catch (error) {
-      cause = error
-    }
-  }
-  throw new tools.CreoError('data_dir_unwritable', 'There is no writable directory for sockets.', {
-    hint: `Make one of ${bases.join(', ')} writable.`,
-    cause
-  })
-}
-
-/** A copy with a name of its own: an upgrade of creo doesn't change the init under running containers, and it is on a disk that allows programs. */
-async function copyInit(tools: RuntimeTools): Promise<string> {
-  const bytes = await readFile(tools.initPath)
-  const path = join(tools.stateDirectory, `init-${createHash('sha256').update(bytes).digest('hex').slice(0, KEY_CHARACTERS)}`)
-  const there = await lstat(path).catch(() => undefined)
-  if (there?.size === bytes.length) return path
-  const temporary = `${path}.${process.pid}`
-  await copyFile(tools.initPath, temporary)
-  await chmod(temporary, 0o755)
-  await rename(temporary, path)
-  return path
 }
 
 /** Locks in files of our own: podman's default is a segment that all storage roots of the machine share. */

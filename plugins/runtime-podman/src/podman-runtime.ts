@@ -1,6 +1,6 @@
 import {mkdir} from 'node:fs/promises'
-import {setTimeout as delay} from 'node:timers/promises'
 import type {
+  ContainerInstance,
   ContainerRuntime,
   ImageLayout,
   InstanceSpec,
@@ -15,17 +15,21 @@ import {containerName, containerSpec, ID_LABEL, LABELS_LABEL} from './container-
 import {detectHost, type Host, heldTiers} from './host.ts'
 import {ImageStore, type PreparedImage} from './image-store.ts'
 import {clearAway, layOut, type Places} from './places.ts'
-import {PodmanInstance} from './podman-instance.ts'
+import {controlGroupName, PodmanContainer} from './podman-container.ts'
 import {PodmanService} from './podman-service.ts'
 import {SocketDirectories} from './socket-directory.ts'
 
-const INSTANCE_ID = /^[a-z0-9-]{1,60}$/
-const LABELS_MAX = 16
 const MAJOR_MIN = 4
 /** A create or start that was begun is waited for, so that it can be undone. */
 const COMMAND_TIMEOUT_MS = 60_000
-const REMOVAL_RETRY_MS = 10_000
-const REMOVALS_MAX = 360
+
+/** What podman says of a container in its list. */
+interface Listed {
+  readonly Id: string
+  readonly Pid: number
+  readonly State: string
+  readonly Labels?: Readonly<Record<string, string>> | null
+}
 
 /** What making an instance needs once its id is claimed. */
 interface Claimed {
@@ -52,7 +56,7 @@ class PodmanRuntime implements ContainerRuntime {
   readonly #service: PodmanService
   readonly #images: ImageStore
   readonly #directories: SocketDirectories
-  readonly #instances = new Map<string, PodmanInstance>()
+  readonly #instances = new Map<string, ContainerInstance>()
   /** Ids between their claim and their first moment in `#instances`: not leftovers. */
   readonly #starting = new Set<string>()
 
@@ -132,40 +136,36 @@ class PodmanRuntime implements ContainerRuntime {
       return this.#adopt(spec.id, spec.labels, tier)
     } catch (error) {
       const half = this.#adopt(spec.id, spec.labels, 'running')
-      await half.remove().catch((failure: unknown) => this.#removeLater(half, failure))
+      const isClosed = () => this.#service.closed
+      const {sandbox, log} = this.#tools
+      await half.remove().catch((failure: unknown) => sandbox.removeLater({instance: half, failure, isClosed, log}))
       throw error
     }
-  }
-
-  /** What can't be removed now must not run on unseen: it is listed, and tried again until it is gone. */
-  #removeLater(half: PodmanInstance, failure: unknown): void {
-    this.#tools.log('error', 'a start that failed could not be undone yet', {instance: half.id, error: String(failure)})
-    const again = async (): Promise<void> => {
-      for (let attempt = 0; attempt < REMOVALS_MAX && !this.#service.closed; attempt++) {
-        await delay(REMOVAL_RETRY_MS, undefined, {ref: false})
-        const removed = await half.remove().then(
-          () => true,
-          () => false
-        )
-        if (removed) return
-      }
-    }
-    again().catch((error: unknown) => this.#tools.log('error', 'a failed start is left behind', {instance: half.id, error: String(error)}))
   }
 
   async list(signal: AbortSignal): Promise<readonly RuntimeInstance[]> {
     const answer = await this.#service.expect({method: 'GET', path: '/containers/json?all=true', signal}, 'Listing containers')
     const found = new Map<string, RuntimeInstance>()
-    for (const container of answer.body as {Labels?: Record<string, string> | null; State: string}[]) {
+    for (const container of answer.body as Listed[]) {
       const id = container.Labels?.[ID_LABEL]
       if (id === undefined || this.#starting.has(id)) continue
       const labels = JSON.parse(container.Labels?.[LABELS_LABEL] ?? '{}') as Record<string, string>
-      found.set(id, this.#adopt(id, labels, tierOf(container.State)))
+      const tier = tierOf(container.State)
+      const isPaused = tier === 'frozen'
+      found.set(id, this.#adopt(id, labels, (await this.#isFrozen(container)) ? 'frozen' : tier, isPaused))
     }
     for (const id of await this.#directories.ids()) {
       if (!found.has(id) && !this.#starting.has(id)) found.set(id, this.#adopt(id, {}, 'running'))
     }
     return [...found.values()]
+  }
+
+  /** podman does not know of those that were frozen by the kernel's own file. */
+  async #isFrozen({Id, Pid, State}: Listed): Promise<boolean> {
+    if (State !== 'running') return false
+    const {sandbox} = this.#tools
+    const group = await sandbox.findControlGroup({pid: Pid, name: controlGroupName(Id)})
+    return group !== undefined && sandbox.isFrozen(group)
   }
 
   async close(): Promise<void> {
@@ -188,22 +188,21 @@ class PodmanRuntime implements ContainerRuntime {
     if (signal.aborted) throw this.#service.aborted(signal)
   }
 
-  #adopt(id: string, labels: Readonly<Record<string, string>>, tier: InstanceTier): PodmanInstance {
+  #adopt(id: string, labels: Readonly<Record<string, string>>, tier: InstanceTier, isPaused = false): ContainerInstance {
     const known = this.#instances.get(id)
     if (known) return known
-    const parts = {id, labels, tier, tools: this.#tools, service: this.#service, directories: this.#directories}
-    const instance = new PodmanInstance({...parts, onRemoved: () => this.#instances.delete(id)})
+    const hasRun = tier === 'running' || tier === 'frozen'
+    const parts = {id, labels, hasRun, tools: this.#tools, service: this.#service, directories: this.#directories}
+    const container = new PodmanContainer({...parts, onRemoved: () => this.#instances.delete(id)})
+    const instance = this.#tools.sandbox.instance(container, {tier, isPaused})
     this.#instances.set(id, instance)
     return instance
   }
 
   #check(spec: InstanceSpec): void {
-    const refuse = (message: string, hint: string) => new this.#tools.CreoError('invalid_input', message, {hint})
-    if (!INSTANCE_ID.test(spec.id)) throw refuse(`"${spec.id}" is not an instance id.`, 'Use 1 to 60 of a-z, 0-9 and -.')
-    if (!Number.isInteger(spec.port) || spec.port < 1 || spec.port > 65_535) throw refuse(`${spec.port} is not a port.`, 'Use 1 to 65535.')
-    if (Object.keys(spec.labels).length > LABELS_MAX) throw refuse(`More than ${LABELS_MAX} labels.`, 'Use fewer labels.')
+    this.#tools.sandbox.checkSpec(spec)
     if (this.#host.rootful && !this.#host.idRange)
-      throw refuse('This machine has no ids free for containers.', this.#host.problems[0] ?? '')
+      throw new this.#tools.CreoError('invalid_input', 'This machine has no ids free for containers.', {hint: this.#host.problems[0] ?? ''})
   }
 }
 

@@ -60,24 +60,13 @@ export class SocketDirectories {
   async mount(id: string, signal: AbortSignal): Promise<void> {
     const range = this.#host.idRange
     if (!range) return
-    const options = this.#tools.sandbox.ingress.tmpfsOptions(range.base + this.#tools.sandbox.user)
-    const result = await this.#tools.execa('mount', ['-t', 'tmpfs', '-o', options, 'creo', this.path(id)], {
-      reject: false,
-      stdin: 'ignore',
-      cancelSignal: signal
-    })
-    if (result.isCanceled) throw this.#service.aborted(signal)
-    if (result.failed) throw this.#service.failure(`A tmpfs can't be mounted at ${this.path(id)}: ${String(result.stderr).trim()}`)
+    await this.#tools.sandbox.mountIngress({path: this.path(id), owner: range.base + this.#tools.sandbox.user, signal})
   }
 
   /** Idempotent. What the function left in it is never followed. */
   async release(id: string, signal: AbortSignal): Promise<void> {
     const path = this.path(id)
-    if (await this.#isMounted(path)) {
-      const result = await this.#tools.execa('umount', ['--lazy', path], {reject: false, stdin: 'ignore', cancelSignal: signal})
-      if (result.failed && (await this.#isMounted(path)))
-        throw this.#service.failure(`${path} can't be unmounted: ${String(result.stderr).trim()}`)
-    }
+    await this.#tools.sandbox.unmountIngress({path, signal})
     await rm(dirname(this.logPath(id)), {recursive: true, force: true})
     await rm(path, {recursive: true, force: true}).catch(async (error: NodeJS.ErrnoException) => {
       if (this.#host.rootful || (error.code !== 'EACCES' && error.code !== 'EPERM'))
@@ -85,10 +74,5 @@ export class SocketDirectories {
       // Without root, directories made by the function belong to ids that only podman's own namespace may touch.
       await this.#service.run(['unshare', 'rm', '-rf', path], signal)
     })
-  }
-
-  async #isMounted(path: string): Promise<boolean> {
-    const [own, parent] = await Promise.all([lstat(path).catch(() => undefined), lstat(this.#places.instances)])
-    return own !== undefined && own.dev !== parent.dev
   }
 }

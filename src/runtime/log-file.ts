@@ -1,40 +1,42 @@
 import {type FileHandle, open, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
-import type {RuntimeTools} from 'creo/runtime'
+import {DirectoryChanges} from './directory-changes.ts'
+import type {LogFiles} from './sandbox.ts'
 
 const CHUNK_BYTES = 65_536
 
-/**
- * What a function wrote, from the files that its log program keeps: the older half, then the newer one. With `follow` it goes on
- * until `ended` resolves or the signal fires.
- */
-export async function* readLog(options: {
-  readonly path: string
+interface LogReading extends LogFiles {
   readonly follow: boolean
   readonly ended: Promise<unknown>
-  readonly watch: RuntimeTools['sandbox']['watchDirectory']
   readonly signal: AbortSignal
-}): AsyncGenerator<Buffer> {
-  const {path, follow, signal} = options
-  const changes = follow ? options.watch(dirname(path)) : undefined
+}
+
+/**
+ * What a function wrote, from the file that its monitor keeps and replaces when it is full; that needs no service and misses nothing
+ * when one dies. With `follow` it goes on until `ended` resolves or the signal fires.
+ */
+export async function* readLog({path, olderPath, unwrap, follow, ended, signal}: LogReading): AsyncGenerator<Buffer> {
+  const changes = follow ? new DirectoryChanges(dirname(path)) : undefined
   let over = !follow
   const finish = () => {
     over = true
     changes?.wake()
   }
   signal.addEventListener('abort', finish, {once: true})
-  options.ended.then(finish, finish)
-  let file = await open(`${path}.1`).catch(() => undefined)
+  ended.then(finish, finish)
+  let file = olderPath === undefined ? undefined : await open(olderPath).catch(() => undefined)
+  let textOf = unwrap?.()
   try {
     while (!signal.aborted) {
       // The end is looked at before the file, so that what was written last is still read.
       const last = over
-      if (file) yield* drain(file)
+      if (file) yield* drain(file, textOf)
       const next = await openReplacement(path, file)
       if (next) {
-        if (file) yield* drain(file)
+        if (file) yield* drain(file, textOf)
         await file?.close()
         file = next
+        textOf = unwrap?.()
       } else if (last) return
       else await changes?.next()
     }
@@ -52,10 +54,12 @@ async function openReplacement(path: string, current: FileHandle | undefined): P
   return open(path).catch(() => undefined)
 }
 
-async function* drain(file: FileHandle): AsyncGenerator<Buffer> {
+async function* drain(file: FileHandle, textOf: ((chunk: Buffer) => Buffer) | undefined): AsyncGenerator<Buffer> {
   for (;;) {
     const {bytesRead, buffer} = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, null)
     if (bytesRead === 0) return
-    yield buffer.subarray(0, bytesRead)
+    const bytes = buffer.subarray(0, bytesRead)
+    const text = textOf === undefined ? bytes : textOf(bytes)
+    if (text.length > 0) yield text
   }
 }
