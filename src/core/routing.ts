@@ -1,13 +1,17 @@
 import {isLoopback} from './loopback.ts'
+import type {TrafficShare} from './protocol/revisions.ts'
 import type {RoutesTable} from './protocol/tables.ts'
+import {pickShare} from './traffic.ts'
 
 /** What a request is for, once its address is understood (DESIGN.md §4). */
 export interface Destination {
   readonly org: string
   readonly app: string
   readonly function: string
-  /** The revision that the function's traffic goes to. */
+  /** By its tag, or by its share of the function's traffic. */
   readonly revision: string
+  /** The tag was asked for: no other revision will do. */
+  readonly isPinned: boolean
   /** Path and query as the function sees them. */
   readonly target: string
   /** What was cut off in front of the path, without a slash at its end; empty when the host named the app. */
@@ -19,7 +23,13 @@ interface AppRoutes {
   readonly app: string
   /** Longest first. */
   readonly routes: readonly {readonly path: string; readonly function: string}[]
-  readonly revisions: ReadonlyMap<string, string>
+  readonly functions: ReadonlyMap<string, FunctionRoutes>
+}
+
+interface FunctionRoutes {
+  readonly traffic: readonly TrafficShare[]
+  /** Revisions by tag. */
+  readonly tags: ReadonlyMap<string, string>
 }
 
 /** A routes table made ready to be asked for every request. */
@@ -39,6 +49,7 @@ interface Address {
   readonly app: AppRoutes
   /** Undefined when the path decides. */
   readonly function: string | undefined
+  readonly tag: string | undefined
 }
 
 /** Hosts that are remembered; anybody can make up more, so all are forgotten then. */
@@ -54,22 +65,30 @@ export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly 
       org: app.org,
       app: app.app,
       routes: [...app.routes].sort((a, b) => b.path.length - a.path.length),
-      revisions: new Map(app.functions.map((entry) => [entry.function, entry.revision]))
+      functions: new Map(
+        app.functions.map(({function: name, revision, traffic, tags = []}) => [
+          name,
+          {traffic: traffic ?? [{revision, percent: 100}], tags: new Map(tags.map((tag) => [tag.tag, tag.revision]))}
+        ])
+      )
     }
   ])
   return {hosts: new Map(), apps: new Map(apps), domains: new Set([LOCAL_DOMAIN, ...domains])}
 }
 
-/** Where a request goes, by its Host header and its target (path and query); undefined when nothing has that address. */
-export function routeRequest(index: RoutingIndex, host: string, target: string): Destination | undefined {
+/**
+ * Where a request goes, by its Host header and its target (path and query), and by a number from 0 up to 1 drawn for it where revisions share the
+ * traffic; undefined when nothing has that address.
+ */
+export function routeRequest(index: RoutingIndex, host: string, target: string, random: number): Destination | undefined {
   const meaning = index.hosts.get(host) ?? rememberHost(index, host)
-  if (meaning.kind === 'named') return destinationOf(meaning.address, target, '')
+  if (meaning.kind === 'named') return destinationOf(meaning.address, {target, prefix: '', random})
   if (meaning.kind === 'unknown') return undefined
   const match = PATH_FORM.exec(target)
   const address = match?.[1] === undefined ? undefined : addressOf(index, match[1])
   if (match === null || address === undefined) return undefined
   const rest = target.slice(match[0].length)
-  return destinationOf(address, rest.startsWith('/') ? rest : `/${rest}`, match[0])
+  return destinationOf(address, {target: rest.startsWith('/') ? rest : `/${rest}`, prefix: match[0], random})
 }
 
 function rememberHost(index: RoutingIndex, host: string): HostMeaning {
@@ -94,19 +113,26 @@ export function hostName(host: string): string {
     .replace(/\.$/, '')
 }
 
-/** `app--org`, or `function--app--org`. */
+/** `app--org`, `function--app--org`, or `tag--function--app--org`. */
 function addressOf(index: RoutingIndex, label: string): Address | undefined {
   const parts = label.split('--')
   const app = index.apps.get(parts.slice(-2).join('--'))
-  return app === undefined || parts.length > 3 ? undefined : {app, function: parts.length === 3 ? parts[0] : undefined}
+  return app === undefined || parts.length > 4 ? undefined : {app, function: parts.at(-3), tag: parts.at(-4)}
 }
 
-/** The function that is named, or the one that the app's routes send this path to. */
-function destinationOf({app, function: named}: Address, target: string, prefix: string): Destination | undefined {
+interface Asked {
+  readonly target: string
+  readonly prefix: string
+  readonly random: number
+}
+
+/** The function that is named, or the one that the app's routes send this path to; of its revisions the tagged one, or one by chance. */
+function destinationOf({app, function: named, tag}: Address, {target, prefix, random}: Asked): Destination | undefined {
   const name = named ?? routedFunction(app, pathOf(target))
-  const revision = name === undefined ? undefined : app.revisions.get(name)
+  const routes = name === undefined ? undefined : app.functions.get(name)
+  const revision = tag === undefined ? pickShare(routes?.traffic ?? [], random) : routes?.tags.get(tag)
   if (name === undefined || revision === undefined) return undefined
-  return {org: app.org, app: app.app, function: name, revision, target, prefix}
+  return {org: app.org, app: app.app, function: name, revision, isPinned: tag !== undefined, target, prefix}
 }
 
 function pathOf(target: string): string {

@@ -10,6 +10,7 @@ const TAG_PERCENT = 5
 
 /** The revision that one request goes to, by a number from 0 up to 1 drawn for it; undefined when nobody has a share. */
 export function pickShare(traffic: readonly TrafficShare[], random: number): string | undefined {
+  if (traffic.length === 1) return traffic[0]?.revision
   let left = random * WHOLE_PERCENT
   for (const {revision, percent} of traffic) {
     left -= percent

@@ -3,6 +3,7 @@ import {decideScale, SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '..
 import {CreoError} from '../core/errors.ts'
 import type {LeaseEntry, RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
+import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {chooseLease, countByNode, type LeaseCandidate} from './choose-lease.ts'
@@ -12,6 +13,7 @@ import type {LeaseBudgets} from './lease-budgets.ts'
 import {LeaseIndex} from './lease-index.ts'
 import type {Work, WorkOf} from './meter.ts'
 import {noInstance, RevisionPool} from './revision-pool.ts'
+import {ServedRevisions} from './served-revisions.ts'
 import {type Start, Starts} from './starts.ts'
 
 /** A function gets this long to end after its last request. */
@@ -44,10 +46,7 @@ export class Fleet {
   readonly #instances = new Map<string, Instance>()
   readonly #draining = new WeakSet<MinerLink>()
   readonly #starts: Starts
-  /** By function: the revision that requests go to until the current one is warm. */
-  readonly #serving = new Map<string, string>()
-  #current = new Set<string>()
-  #table: RoutesTable | undefined
+  readonly #served = new ServedRevisions(this.#pools)
   #leases = new LeaseIndex([])
   readonly #ticker: NodeJS.Timeout
   #retry: NodeJS.Timeout | undefined
@@ -64,32 +63,25 @@ export class Fleet {
   }
 
   update(table: RoutesTable): void {
-    this.#table = table
     this.#leases = new LeaseIndex(table.leases)
-    this.#current = new Set(table.apps.flatMap((app) => app.functions.map((entry) => entry.revision)))
+    this.#served.update(table)
     for (const entry of table.revisions) {
       const pool = this.#pools.get(entry.id)
       if (pool !== undefined) pool.entry = entry
-      else if (this.#current.has(entry.id)) this.#pools.set(entry.id, this.#newPool(entry))
+      else if (this.#served.isCurrent(entry.id)) this.#pools.set(entry.id, this.#newPool(entry))
     }
     this.#starts.keepOnly(new Set(table.revisions.map((entry) => entry.id)))
     this.#settle()
   }
 
-  /**
-   * Where requests for a function go: to its current revision, or to the one before until an instance of the current one is warm,
-   * which `tick` sees to.
-   */
-  poolFor(functionKey: string, revision: string): RevisionPool | undefined {
-    const current = this.#pools.get(revision)
-    const before = this.#serving.get(functionKey)
-    if (before === revision || current === undefined) return current
-    const old = before === undefined ? undefined : this.#pools.get(before)
-    if (old === undefined || old.warmCount === 0 || current.warmCount > 0) {
-      this.#serving.set(functionKey, revision)
-      return current
+  /** Where a request goes, see `ServedRevisions`. What it should have gone to and is not warm is started, with one try a tick. */
+  poolFor(destination: Destination, refused?: ReadonlySet<RevisionPool>): RevisionPool | undefined {
+    const {pool, missed} = this.#served.choose(destination, refused)
+    if (missed !== undefined && !missed.missed) {
+      missed.missed = true
+      if (missed.starting === 0) this.#startOne(missed)
     }
-    return old
+    return pool
   }
 
   handleMessage(link: MinerLink, message: MinerMessage): void {
@@ -131,7 +123,10 @@ export class Fleet {
 
   /** Samples the load and decides by it. */
   tick(): void {
-    for (const pool of this.#pools.values()) pool.sample(this.#scale.stableWindowMs)
+    for (const pool of this.#pools.values()) {
+      pool.sample(this.#scale.stableWindowMs)
+      pool.missed = false
+    }
     this.#settle()
   }
 
@@ -159,10 +154,12 @@ export class Fleet {
   /** Starts and stops what load and table ask for. */
   #settle(): void {
     this.endUnleased()
-    const serving = new Set(this.#serving.values())
     for (const pool of this.#pools.values()) {
-      if (this.#current.has(pool.entry.id)) this.#scalePool(pool)
-      else if (!serving.has(pool.entry.id) || this.#replaced(pool)) this.#retire(pool)
+      const standsIn = this.#served.stillStandsIn(pool)
+      const successor = standsIn ? this.#served.successorOf(pool) : undefined
+      if (successor !== undefined) this.#startOne(successor)
+      if (this.#served.isCurrent(pool.entry.id)) this.#scalePool(pool)
+      else if (!standsIn) this.#retire(pool)
     }
   }
 
@@ -298,19 +295,6 @@ export class Fleet {
     const surplus = [...pool.instances].filter((instance) => !instance.draining).sort((a, b) => a.inFlight - b.inFlight)
     for (const instance of surplus.slice(0, Math.max(0, pool.warmCount - desired))) this.#drain(instance)
     this.#help(pool)
-  }
-
-  /** True when requests go to a newer revision of the same function already, or the function is gone. */
-  #replaced(pool: RevisionPool): boolean {
-    const {org, app, function: name} = pool.entry
-    const entry = this.#table?.apps
-      .find((other) => other.org === org && other.app === app)
-      ?.functions.find((other) => other.function === name)
-    if (entry === undefined) return true
-    const current = this.#pools.get(entry.revision)
-    if (current === undefined) return false
-    if (current.warmCount === 0 && current.starting === 0) this.#startOne(current)
-    return current.warmCount > 0
   }
 
   #retire(pool: RevisionPool): void {

@@ -231,7 +231,7 @@ class RunningGateway implements Gateway {
   }
 
   #serving(): ServeOptions {
-    const {monotonicMs, log} = this.#options
+    const {monotonicMs, random, log} = this.#options
     return {
       fleet: this.#fleet,
       routing: () => this.#routing,
@@ -240,6 +240,7 @@ class RunningGateway implements Gateway {
       limits: this.#limits,
       settings: () => this.#settings,
       monotonicMs,
+      random,
       log
     }
   }

@@ -29,6 +29,8 @@ export class RevisionPool {
   samples: LoadSample[] = []
   scaleState: ScaleState = {}
   starting = 0
+  /** A request went elsewhere since the last tick, because nothing was warm. */
+  missed = false
   /** Since when nothing can be started for those who wait; undefined while nobody does. */
   stuckSinceMs: number | undefined
   /** Integral of the concurrency since the last sample, and what it is made from. */

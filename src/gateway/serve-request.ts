@@ -16,8 +16,9 @@ import type {GatewaySettings} from './settings.ts'
 import {newTraceparent, traceIdOf} from './trace-context.ts'
 import type {TrafficMetrics} from './traffic-metrics.ts'
 
-/** Instances that one request is tried on at most. */
+/** Instances that one request is tried on at most, and revisions that it waits for in turn. */
 const TRIES_MAX = 3
+const WAITS_MAX = 10
 const NOT_THE_NODE = new Set(['timeout', 'payload_too_large'])
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
@@ -30,6 +31,7 @@ export interface ServeOptions {
   readonly limits: RequestLimits
   settings(): GatewaySettings
   readonly monotonicMs: () => number
+  readonly random: () => number
   readonly log: Log
 }
 
@@ -55,11 +57,11 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
     const routing = options.routing()
     if (routing === undefined)
       throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.', {hint: 'Try again in a moment.'})
-    const destination = routeRequest(routing, head.host, request.url ?? '')
+    const destination = routeRequest(routing, head.host, request.url ?? '', options.random())
     if (destination === undefined) throw new CreoError('not_found', 'Nothing has this address.', {hint: 'Check the name and the path.'})
     functionName = `${destination.org}/${destination.app}/${destination.function}`
     options.limits.takeFromFunction(functionName, startedMs)
-    await forward(options, arrived, {destination, functionName, head, traceparent})
+    await forward(options, arrived, {destination, head, traceparent})
   } catch (error) {
     failure = isCreoError(error)
       ? error
@@ -102,16 +104,11 @@ function factsOf({request, response}: Arrived, {ms, traceparent}: {readonly ms: 
 /** A request whose head was believed, and what it is for. */
 interface Addressed {
   readonly destination: Destination
-  readonly functionName: string
   readonly head: CheckedHead
   readonly traceparent: string
 }
 
-async function forward(
-  options: ServeOptions,
-  arrived: Arrived,
-  {destination, functionName, head: checked, traceparent}: Addressed
-): Promise<void> {
+async function forward(options: ServeOptions, arrived: Arrived, {destination, head: checked, traceparent}: Addressed): Promise<void> {
   const {request, response, expectsContinue, onUpgrade} = arrived
   const {socket, rawHeaders} = request
   const {host, body, bodyBytes} = checked
@@ -125,10 +122,15 @@ async function forward(
   const {target} = destination
   const trace = {parent: traceparent, isNew: checked.traceparent === undefined}
   const head = forwardedHead({method: request.method ?? '', target, rawHeaders, body, expectsContinue, upgrades, trace, client})
+  const routeAgain = (): Destination => {
+    const routing = options.routing()
+    return (routing && routeRequest(routing, host, request.url ?? '', options.random())) ?? destination
+  }
   let lastError: CreoError | undefined
   let tried: Instance | undefined
   for (let left = TRIES_MAX; left > 0; left -= 1) {
-    const {pool, instance} = await acquire(options.fleet, {functionName, revision: destination.revision, response, tried})
+    const first = left === TRIES_MAX ? destination : routeAgain()
+    const {pool, instance} = await acquire(options.fleet, {destination: first, routeAgain, response, tried})
     const {timeoutMs} = pool.entry.spec
     const outcome = await exchange(instance, {request, response, head, body, bodyBytesMax, timeoutMs, onUpgrade})
     count(options, instance, outcome)
@@ -142,18 +144,23 @@ async function forward(
 }
 
 interface Wanted {
-  readonly functionName: string
-  readonly revision: string
+  readonly destination: Destination
+  /** By the newest table. */
+  readonly routeAgain: () => Destination
   readonly response: ServerResponse
   /** Failed the request before. */
   readonly tried: Instance | undefined
 }
 
-/** An instance with room, by waiting for it where none has. */
-async function acquire(fleet: Fleet, {functionName, revision, response, tried}: Wanted): Promise<{pool: RevisionPool; instance: Instance}> {
-  for (let left = TRIES_MAX; ; left -= 1) {
-    const pool = fleet.poolFor(functionName, revision)
-    if (pool === undefined) throw noInstance('This function has no revision to serve it.')
+/** An instance with room, by waiting for it where none has: of the revision that it is for, or of another that can serve it when that one can't. */
+async function acquire(
+  fleet: Fleet,
+  {destination, routeAgain, response, tried}: Wanted
+): Promise<{pool: RevisionPool; instance: Instance}> {
+  const refused = new Set<RevisionPool>()
+  let refusal: unknown = noInstance('This function has no revision to serve it.')
+  let pool = fleet.poolFor(destination)
+  for (let left = WAITS_MAX; left > 0 && pool !== undefined; left -= 1) {
     const warm = pool.tryAcquire(tried)
     if (warm !== undefined) return {pool, instance: warm}
     const gone = new AbortController()
@@ -162,12 +169,15 @@ async function acquire(fleet: Fleet, {functionName, revision, response, tried}: 
     try {
       return {pool, instance: await pool.wait(gone.signal)}
     } catch (error) {
-      // A revision that was replaced while we waited is not the answer, unless nobody wants one any more.
-      if (left <= 1 || gone.signal.aborted || fleet.poolFor(functionName, revision) === pool) throw error
+      if (gone.signal.aborted) throw error
+      refusal = error
     } finally {
       response.off('close', leave)
     }
+    refused.add(pool)
+    pool = fleet.poolFor(routeAgain(), refused)
   }
+  throw refusal
 }
 
 function count({onWork}: ServeOptions, instance: Instance, outcome: ExchangeOutcome): void {

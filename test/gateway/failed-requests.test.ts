@@ -28,6 +28,7 @@ function publicServer(poolFor: Fleet['poolFor'], onAnswered: () => void): Server
     metrics: {answered: onAnswered} as unknown as TrafficMetrics,
     limits: new RequestLimits(() => DEFAULT_SETTINGS.limits),
     settings: () => DEFAULT_SETTINGS,
+    random: () => 0,
     monotonicMs: () => performance.now(),
     log: createLog({role: 'gateway', env: {CREO_LOG_LEVEL: 'silent'}})
   })

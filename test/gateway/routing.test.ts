@@ -16,7 +16,17 @@ const index = indexRoutes(
         functions: [
           {function: 'site', revision: 'rev_1'},
           {function: 'api', revision: 'rev_2'},
-          {function: 'next', revision: 'rev_3'}
+          {function: 'next', revision: 'rev_3', tags: [{tag: 'canary', revision: 'rev_6'}]},
+          {
+            function: 'split',
+            revision: 'rev_8',
+            traffic: [
+              {revision: 'rev_7', percent: 5},
+              {revision: 'rev_8', percent: 70},
+              {revision: 'rev_9', percent: 25}
+            ],
+            tags: [{tag: 'canary', revision: 'rev_7'}]
+          }
         ]
       },
       {org: 'acme', app: 'bare', routes: [{path: '/only', function: 'one'}], functions: [{function: 'one', revision: 'rev_4'}]}
@@ -41,6 +51,12 @@ describe('an address', () => {
     ['api--shop--acme.localhost', '/anything', 'rev_2 /anything'],
     ['none--shop--acme.localhost', '/', 'nothing'],
     ['tag--api--shop--acme.localhost', '/', 'nothing'],
+    ['canary--next--shop--acme.localhost', '/x', 'rev_6 /x'],
+    ['canary--next--shop--acme.apps.example', '/', 'rev_6 /'],
+    ['canary--api--shop--acme.localhost', '/', 'nothing'],
+    ['x--canary--next--shop--acme.localhost', '/', 'nothing'],
+    ['127.0.0.1', '/@canary--next--shop--acme/z?q', 'rev_6 /z?q /@canary--next--shop--acme'],
+    ['127.0.0.1', '/@nothing--next--shop--acme/', 'nothing'],
     ['shop--acme.other.example', '/', 'nothing'],
     ['shop--acme', '/', 'nothing'],
     ['localhost', '/', 'nothing'],
@@ -52,8 +68,27 @@ describe('an address', () => {
     ['apps.example', '/@shop--acme/', 'nothing'],
     ['', '/', 'nothing']
   ])('of %s with %s is %s', (host, target, expected) => {
-    const found = routeRequest(index, host, target)
+    const found = routeRequest(index, host, target, 0)
     const text = found === undefined ? 'nothing' : [found.revision, found.target, ...(found.prefix === '' ? [] : [found.prefix])].join(' ')
     expect(text).toBe(expected)
+  })
+})
+
+describe('a function whose traffic is shared', () => {
+  it.each([
+    [0, 'rev_7'],
+    [0.0499, 'rev_7'],
+    [0.05, 'rev_8'],
+    [0.7499, 'rev_8'],
+    [0.75, 'rev_9'],
+    [0.9999, 'rev_9']
+  ])('answers the number %f by %s', (random, revision) => {
+    const found = routeRequest(index, 'split--shop--acme.localhost', '/', random)
+    expect([found?.revision, found?.isPinned]).toEqual([revision, false])
+  })
+
+  it('answers its tag by one revision, whatever the number', () => {
+    const found = [0, 0.5, 0.99].map((random) => routeRequest(index, 'canary--split--shop--acme.localhost', '/', random))
+    expect(found.map((each) => [each?.revision, each?.isPinned])).toEqual(new Array(3).fill(['rev_7', true]))
   })
 })

@@ -38,7 +38,7 @@ export interface FakeMinerOptions {
   readonly serve: RequestListener
   readonly onUpgrade?: (socket: Duplex, head: Buffer) => void
   /** Answers a start with a failure instead. */
-  readonly refuseStart?: () => {readonly code: string; readonly message: string} | undefined
+  readonly refuseStart?: (start: {readonly revision: string}) => {readonly code: string; readonly message: string} | undefined
   readonly signs?: boolean
 }
 
@@ -61,7 +61,7 @@ export async function startFakeMiner(options: FakeMinerOptions): Promise<FakeMin
     running.delete(instance)
   }
   const start = async ({instance, revision, lease}: Extract<GatewayMessage, {type: 'start'}>, on: TunnelSession): Promise<void> => {
-    const refused = options.refuseStart?.()
+    const refused = options.refuseStart?.({revision})
     if (refused !== undefined) return on.send({type: 'start_failed', instance, ...refused})
     const server = createServer((request, response) => {
       response.setHeader('x-instance', instance)
