@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   reward_pool_empty: {exit: 5, http: 503},
   bad_gateway: {exit: 5, http: 502},
   rate_limited: {exit: 5, http: 429},
+  loop_detected: {exit: 5, http: 508},
   still_running: {exit: 6, http: 202},
   interrupted: {exit: 130, http: 499}
 } as const satisfies Record<string, {exit: number; http: number}>

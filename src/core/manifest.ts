@@ -1,7 +1,7 @@
 import {z} from 'zod'
 import {amountText, bytesText, cpuMillis, durationMs, envText, keyed} from './manifest-values.ts'
 import {nearestOf} from './nearest.ts'
-import {type RevisionSpec, revisionSpecSchema} from './protocol/revisions.ts'
+import {CALLS_PORT, callHost, type RevisionSpec, revisionSpecSchema} from './protocol/revisions.ts'
 import {incentiveIdSchema, nameSchema} from './protocol/scalars.ts'
 import {parseDecimal} from './units.ts'
 
@@ -35,10 +35,14 @@ const functionSchema = keyed({
   scale: keyed({min: spec.scaleMin.default(0), max: spec.scaleMax.default(4)}).default({min: 0, max: 4}),
   env: z.record(z.string(), envText).pipe(spec.env).default({}),
   egress: spec.egress.default([]),
+  calls: spec.calls.unwrap().default([]),
   rewards: z.array(rewardSchema).max(8).default([])
 }).check(({value, issues}) => {
   const problem = (path: string, message: string): number => issues.push({code: 'custom', input: value, path: [path], message})
   if ((value.source === undefined) === (value.image === undefined)) problem('source', 'give either source or image')
+  if (value.calls.length > 0 && value.port === CALLS_PORT)
+    problem('port', `must not be ${CALLS_PORT}: there it finds the functions that it calls`)
+  if (new Set(value.calls).size < value.calls.length) problem('calls', 'names a function twice')
   if (value.scale.max < value.scale.min) problem('scale', 'max must not be below min')
 })
 
@@ -60,16 +64,20 @@ export const manifestSchema = keyed({
   if (names.length === 0 || names.length > FUNCTIONS_MAX) {
     issues.push({code: 'custom', input: value, path: ['functions'], message: `must be 1 to ${FUNCTIONS_MAX} functions`})
   }
-  for (const [index, route] of value.routes.entries()) {
-    if (names.includes(route.function)) continue
-    const nearest = nearestOf(route.function, names)
+  const expectFunction = (name: string, path: (string | number)[]): void => {
+    if (names.includes(name)) return
+    const nearest = nearestOf(name, names)
     const hint = nearest === undefined ? `the functions are ${names.join(', ')}` : `did you mean "${nearest}"?`
-    issues.push({
-      code: 'custom',
-      input: value,
-      path: ['routes', index, 'function'],
-      message: `"${route.function}" is no function here; ${hint}`
-    })
+    issues.push({code: 'custom', input: value, path, message: `"${name}" is no function here; ${hint}`})
+  }
+  for (const [index, route] of value.routes.entries()) expectFunction(route.function, ['routes', index, 'function'])
+  for (const [name, {calls, egress}] of Object.entries(value.functions)) {
+    for (const [index, called] of calls.entries()) {
+      const path = ['functions', name, 'calls', index]
+      expectFunction(called, path)
+      if (!egress.includes(callHost(called))) continue
+      issues.push({code: 'custom', input: value, path, message: `${callHost(called)} is among its egress as well: it can mean one of them`})
+    }
   }
 })
 
@@ -118,6 +126,7 @@ export function toRevisionSpec(fn: ManifestFunction, decimalsOf: (incentive: str
     scaleMax: fn.scale.max,
     env: fn.env,
     egress: fn.egress,
+    ...(fn.calls.length > 0 && {calls: fn.calls}),
     rewards: fn.rewards.map((reward) => {
       const decimals = decimalsOf(reward.incentive)
       const standbyMsPerMillionMinor = parseDecimal(reward.perMillion.standbyMs, decimals)

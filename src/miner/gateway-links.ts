@@ -1,8 +1,11 @@
 import type {Duplex} from 'node:stream'
+import {CreoError} from '../core/errors.ts'
 import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import type {Log} from '../telemetry/log.ts'
 import {keepTunnel, type TunnelSession} from '../tunnel/dial.ts'
+import type {UpgradedSocket} from '../tunnel/dial-upgrade.ts'
+import type {ContainerCaller} from './held-container.ts'
 import type {GatewayEntry} from './lease-book.ts'
 
 export interface GatewayLinksOptions {
@@ -84,6 +87,25 @@ export class GatewayLinks {
 
   broadcast(message: MinerMessage): void {
     for (const link of this.#links.values()) link.session?.send(message)
+  }
+
+  /**
+   * Opens a connection for what an instance calls, to its own gateway or, when that is not connected or refuses, to another one.
+   * @throws {CreoError} what the last gateway said; `unavailable` when none is connected.
+   */
+  async openCalls({gateway, ...caller}: ContainerCaller, signal: AbortSignal): Promise<UpgradedSocket> {
+    const own = this.#links.get(gateway)
+    let refused: unknown = new CreoError('unavailable', 'This node reaches no gateway now.', {hint: 'Try again in a moment.'})
+    for (const link of new Set([...(own === undefined ? [] : [own]), ...this.#links.values()])) {
+      if (link.session === undefined) continue
+      try {
+        return await link.session.openCalls(caller, signal)
+      } catch (error) {
+        if (signal.aborted) throw error
+        refused = error
+      }
+    }
+    throw refused
   }
 
   /** Since when this gateway can't be reached, by the monotonic clock. */

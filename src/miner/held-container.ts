@@ -2,8 +2,9 @@ import {CreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
+import type {UpgradedSocket} from '../tunnel/dial-upgrade.ts'
 import type {LogRing} from './log-ring.ts'
-import type {OpenedWaysOut} from './ways-out.ts'
+import type {OpenedWaysOut, WaysOutOwner} from './ways-out.ts'
 
 const STOP_TIMEOUT_MS = 60_000
 const PIDS_MAX = 256
@@ -14,13 +15,24 @@ const LOG_BYTES = 2 ** 20
 export interface ContainerSurroundings {
   readonly runtime: ContainerRuntime
   readonly logs: LogRing
-  readonly openWaysOut: (of: {readonly id: string; readonly spec: RevisionEntry['spec']}) => Promise<OpenedWaysOut>
+  readonly openWaysOut: (of: WaysOutOwner) => Promise<OpenedWaysOut>
+  /** Opens a connection to a gateway, the instance's own if it is there, for what the instance calls. */
+  readonly dialCalls: (caller: ContainerCaller, signal: AbortSignal) => Promise<UpgradedSocket>
   readonly now: () => number
   readonly log: Log
 }
 
+/** As whom a container calls other functions. */
+export interface ContainerCaller {
+  readonly gateway: string
+  readonly instance: string
+  readonly lease: string
+}
+
 /** Who is told what becomes of a container. */
 export interface ContainerHolder {
+  /** Undefined while it is nobody's instance: then it calls nobody. */
+  readonly caller: ContainerCaller | undefined
   /** Its process ended without having been asked to; the container is still there. */
   readonly onExit: (exit: InstanceExit) => void
   /** Nothing of it is left. */
@@ -99,8 +111,16 @@ export class HeldContainer {
 
   /** Before its start, and again for a container of an earlier process, whose sockets ended with that. */
   async openWaysOut({spec}: RevisionEntry): Promise<OpenedWaysOut> {
-    this.#waysOut = await this.#around.openWaysOut({id: this.id, spec})
+    this.#waysOut = await this.#around.openWaysOut({id: this.id, spec, dialCalls: (signal) => this.#dialCalls(signal)})
     return this.#waysOut
+  }
+
+  #dialCalls(signal: AbortSignal): Promise<UpgradedSocket> {
+    const {caller} = this.#holder
+    if (caller !== undefined) return this.#around.dialCalls(caller, signal)
+    return Promise.reject(
+      new CreoError('unavailable', 'This instance serves nobody now.', {hint: 'Call others while a request is served.'})
+    )
   }
 
   /** Follows what its process prints and how it ends, from here on. */

@@ -215,8 +215,8 @@ export class Instances {
   }
 
   #hold(of: HeldInstance): Held {
-    const {instance} = of
-    const holder = {onExit: () => void this.#exited(held), onGone: () => this.#forget(held)}
+    const {instance, gateway, lease} = of
+    const holder = {caller: {instance, gateway, lease}, onExit: () => void this.#exited(held), onGone: () => this.#forget(held)}
     const container = new HeldContainer(instance, this.#options, holder)
     const held: Held = {...of, container, isReady: false, connections: new Set()}
     this.#held.set(instance, held)

@@ -249,6 +249,7 @@ class MiningNode implements Miner {
       meter: this.#meter,
       logs: this.#logs,
       limits: () => this.#rules.terms,
+      dialCalls: (caller, signal) => this.#links.openCalls(caller, signal),
       openWaysOut: (of) => openWaysOut({directory: join(dataDirectory, 'out'), coordinatorUrl}, of),
       now,
       log,

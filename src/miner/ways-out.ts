@@ -1,17 +1,25 @@
 import {createHash} from 'node:crypto'
-import {mkdir, rm} from 'node:fs/promises'
+import {chmod, mkdir, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {RevisionSpec} from '../core/protocol/revisions.ts'
+import {callHost, type RevisionSpec} from '../core/protocol/revisions.ts'
 import type {WaysOut} from '../runtime/port.ts'
-import {PROXY_SOCKET} from '../runtime/ways-out.ts'
+import {CALLS_SOCKET, HOSTS_FILE, hostsText, PROXY_SOCKET} from '../runtime/ways-out.ts'
+import {type CallsRelayOptions, openCallsRelay} from './calls-relay.ts'
 import {openEgressProxy} from './egress-proxy.ts'
 
 const DIRECTORY_NAME_CHARACTERS = 12
 
 export interface WaysOutOptions {
-  /** Of all instances; short, since a unix socket's path has 107 bytes at most. */
+  /** Of all containers; short, since a unix socket's path has 107 bytes at most. */
   readonly directory: string
   readonly coordinatorUrl: string
+}
+
+/** Whose ways out they are. */
+export interface WaysOutOwner {
+  readonly id: string
+  readonly spec: Pick<RevisionSpec, 'egress' | 'calls'>
+  readonly dialCalls: CallsRelayOptions['dial']
 }
 
 /** What one container has besides its way in. */
@@ -23,22 +31,34 @@ export interface OpenedWaysOut {
   close(): Promise<void>
 }
 
+const NONE: OpenedWaysOut = {bound: undefined, bytes: 0, close: async () => undefined}
+
 /** Opens what a revision asks for. Of a container that an earlier process started, the sockets take the place of that process's. */
 export async function openWaysOut(
   {directory: parent, coordinatorUrl}: WaysOutOptions,
-  {id, spec}: {readonly id: string; readonly spec: Pick<RevisionSpec, 'egress'>}
+  {id, spec, dialCalls}: WaysOutOwner
 ): Promise<OpenedWaysOut> {
-  if (spec.egress.length === 0) return {bound: undefined, bytes: 0, close: async () => undefined}
+  const {egress, calls = []} = spec
+  if (egress.length + calls.length === 0) return NONE
   const directory = join(parent, createHash('sha256').update(id).digest('hex').slice(0, DIRECTORY_NAME_CHARACTERS))
-  await mkdir(directory, {recursive: true, mode: 0o755})
-  const egress = await openEgressProxy({socketPath: join(directory, PROXY_SOCKET), allowedHosts: spec.egress, coordinatorUrl})
+  await mkdir(directory, {recursive: true})
+  const hosts = calls.map(callHost)
+  await writeFile(join(directory, HOSTS_FILE), hostsText(hosts))
+  // The function's user is nobody here, and a service may run with a narrow umask.
+  await chmod(directory, 0o755)
+  await chmod(join(directory, HOSTS_FILE), 0o644)
+  const socketPath = (name: string): string => join(directory, name)
+  const proxy =
+    egress.length === 0 ? undefined : await openEgressProxy({socketPath: socketPath(PROXY_SOCKET), allowedHosts: egress, coordinatorUrl})
+  const relay = calls.length === 0 ? undefined : await openCallsRelay({socketPath: socketPath(CALLS_SOCKET), dial: dialCalls})
   return {
-    bound: {directory, proxy: true, hosts: []},
+    bound: {directory, proxy: proxy !== undefined, hosts},
     get bytes() {
-      return egress.bytesIn + egress.bytesOut
+      return (proxy?.bytesIn ?? 0) + (proxy?.bytesOut ?? 0) + (relay?.bytes ?? 0)
     },
     close: async () => {
-      await egress.close()
+      await proxy?.close()
+      await relay?.close()
       await rm(directory, {recursive: true, force: true})
     }
   }

@@ -1,6 +1,7 @@
+import {CALLS_PORT} from '../core/protocol/revisions.ts'
 import type {InstanceSpec} from './port.ts'
 import type {Ingress, SandboxPlan} from './sandbox.ts'
-import {CALLS_PORT, CALLS_SOCKET, PROXY_SOCKET, WAYS_OUT_DIRECTORY, waysOutBinds} from './ways-out.ts'
+import {CALLS_SOCKET, PROXY_SOCKET, WAYS_OUT_DIRECTORY, waysOutBinds} from './ways-out.ts'
 
 export const FUNCTION_USER = 65_532
 const INIT_PATH = '/run/creo/init'

@@ -6,8 +6,6 @@ export const WAYS_OUT_DIRECTORY = '/run/creo/out'
 export const PROXY_SOCKET = 'proxy'
 export const CALLS_SOCKET = 'calls'
 export const HOSTS_FILE = 'hosts'
-/** Where a function finds the hosts that it may call. */
-export const CALLS_PORT = 80
 
 /** Where a container looks names up. */
 export const HOSTS_PATH = '/etc/hosts'

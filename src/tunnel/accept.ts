@@ -3,9 +3,11 @@ import {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {CreoError, ERROR_CODES, isCreoError} from '../core/errors.ts'
 import {
+  type Caller,
   gatewayMessageSchema,
   type MinerMessage,
   minerMessageSchema,
+  TUNNEL_CALLS_MAX,
   TUNNEL_DATA_MAX,
   TUNNEL_HELLO_HEADER,
   TUNNEL_HELLO_SKEW_MAX_MS,
@@ -31,6 +33,8 @@ export interface TunnelServerOptions {
   /** A session stands; it replaces an older one of the same node, which is closed first. */
   onLink(link: MinerLink): void
   onMessage(link: MinerLink, message: MinerMessage): void
+  /** What an instance calls comes over this connection, whose handshake is done. Left out where nobody takes calls. */
+  onCalls?(caller: Caller, socket: Duplex): void
   readonly pingMs?: number
 }
 
@@ -76,13 +80,12 @@ export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
     })
     options.onLink(link)
   }
-  const acceptData = (hello: TunnelHello, socket: Duplex, head: Buffer): void => {
+  /** A connection that belongs to a session which stands. */
+  const acceptBehind = (hello: TunnelHello, socket: Duplex, head: Buffer): void => {
     const link = links.get(hello.node)
-    if (link?.session !== hello.session) throw new CreoError('conflict', 'The session of this data connection has ended.')
-    if (link.openDataSockets >= TUNNEL_DATA_MAX) throw new CreoError('overloaded', `More than ${TUNNEL_DATA_MAX} data connections.`)
-    if (head.length > 0) throw new CreoError('invalid_input', 'A data connection must be silent until it is bound.')
-    socket.write(SWITCHING)
-    link.add(socket)
+    if (link?.session !== hello.session) throw new CreoError('conflict', 'The session of this connection has ended.')
+    if (hello.kind === 'data') acceptData(link, socket, head)
+    else acceptCalls(link, {socket, head, caller: hello.caller}, options.onCalls)
   }
 
   const judge = ({request, socket, head, mayWait}: Asked): void => {
@@ -94,7 +97,7 @@ export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
       if (unknown && waiting.hold(hello.node, socket, again)) return
       checkHello(opened, socket, options, nonces)
       if (hello.kind === 'control') acceptControl(hello, socket, head)
-      else acceptData(hello, socket, head)
+      else acceptBehind(hello, socket, head)
     } catch (error) {
       refuse(socket, isCreoError(error) ? error : new CreoError('internal', 'The gateway failed.', {cause: error}))
     }
@@ -112,6 +115,28 @@ export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
       for (const link of links.values()) link.close()
     }
   }
+}
+
+/** @throws {CreoError} `overloaded`, `invalid_input` */
+function acceptData(link: AcceptedLink, socket: Duplex, head: Buffer): void {
+  if (link.openDataSockets >= TUNNEL_DATA_MAX) throw new CreoError('overloaded', `More than ${TUNNEL_DATA_MAX} data connections.`)
+  if (head.length > 0) throw new CreoError('invalid_input', 'A data connection must be silent until it is bound.')
+  socket.write(SWITCHING)
+  link.add(socket)
+}
+
+/** @throws {CreoError} `overloaded`, `invalid_input` */
+function acceptCalls(
+  link: AcceptedLink,
+  {socket, head, caller}: {readonly socket: Duplex; readonly head: Buffer; readonly caller: TunnelHello['caller']},
+  onCalls: TunnelServerOptions['onCalls']
+): void {
+  if (caller === undefined || onCalls === undefined) throw new CreoError('invalid_input', 'Nobody takes calls here.')
+  if (link.openCallsSockets >= TUNNEL_CALLS_MAX) throw new CreoError('overloaded', `More than ${TUNNEL_CALLS_MAX} connections with calls.`)
+  socket.write(SWITCHING)
+  if (head.length > 0) socket.unshift(head)
+  link.addCalls(socket)
+  onCalls({...caller, node: link.node}, socket)
 }
 
 /** @throws {CreoError} `not_found`, `invalid_input` */

@@ -48,7 +48,7 @@ export class DataConnections {
     this.#opening += 1
     try {
       if (this.#failures > 0) await wait(backoffMs(this.#failures, Math.random()), undefined, {signal: this.#dial.signal})
-      const opened = await dialUpgrade(this.#dial, 'data')
+      const opened = await dialUpgrade(this.#dial, {kind: 'data'})
       this.#failures = 0
       this.#opening -= 1
       this.#hold(opened)

@@ -44,12 +44,12 @@ export function randomToken(): string {
  * Opens one connection to a gateway, up to and with its 101.
  * @throws {CreoError} what the gateway answered; `unavailable` when none answers; `timeout`; `bad_signature` for a foreign certificate.
  */
-export async function dialUpgrade(dial: TunnelDial, kind: TunnelHello['kind']): Promise<UpgradedSocket> {
+export async function dialUpgrade(dial: TunnelDial, purpose: Pick<TunnelHello, 'kind' | 'caller'>): Promise<UpgradedSocket> {
   const signal = AbortSignal.any([dial.signal, AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS)])
   try {
     const socket = await connectTo(new URL(dial.gateway.tunnelUrl), dial.gateway.id, signal)
     try {
-      return await upgrade(socket, dial, kind, signal)
+      return await upgrade(socket, dial, purpose, signal)
     } catch (error) {
       // A gateway is dialled for as long as the miner runs: what one failed dial leaves open would add up.
       socket.destroy()
@@ -104,7 +104,12 @@ function tlsOptions(host: string, port: number): ConnectionOptions & {readonly a
   return {host, port, ...name, allowHalfOpen: true, rejectUnauthorized: false, minVersion: 'TLSv1.3'}
 }
 
-async function upgrade(socket: Socket, dial: TunnelDial, kind: TunnelHello['kind'], signal: AbortSignal): Promise<UpgradedSocket> {
+async function upgrade(
+  socket: Socket,
+  dial: TunnelDial,
+  purpose: Pick<TunnelHello, 'kind' | 'caller'>,
+  signal: AbortSignal
+): Promise<UpgradedSocket> {
   const {gateway, network, nodeKey, session} = dial
   const node = nodeIdOf(nodeKey.publicKey)
   const hello: TunnelHello = {
@@ -112,7 +117,7 @@ async function upgrade(socket: Socket, dial: TunnelDial, kind: TunnelHello['kind
     network,
     node,
     gateway: gateway.id,
-    kind,
+    ...purpose,
     session,
     nonce: randomToken(),
     atMs: dial.now(),

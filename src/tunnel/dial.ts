@@ -1,16 +1,21 @@
 import {setTimeout as wait} from 'node:timers/promises'
 import {CreoError, isCreoError} from '../core/errors.ts'
-import {type GatewayMessage, gatewayMessageSchema, type MinerMessage, minerMessageSchema} from '../core/protocol/tunnel.ts'
+import {type Caller, type GatewayMessage, gatewayMessageSchema, type MinerMessage, minerMessageSchema} from '../core/protocol/tunnel.ts'
 import {backoffMs, failuresAfter} from './backoff.ts'
 import {openControlChannel} from './control-channel.ts'
 import {DataConnections, type OnBind} from './data-connections.ts'
-import {dialUpgrade, randomToken, type TunnelDial} from './dial-upgrade.ts'
+import {dialUpgrade, randomToken, type TunnelDial, type UpgradedSocket} from './dial-upgrade.ts'
 
 /** Instances that one line of `ready` tells, with the longest ids within TUNNEL_LINE_MAX. */
 const READY_INSTANCES_PER_LINE = 400
 
 export interface TunnelSession {
   send(message: MinerMessage): void
+  /**
+   * Opens a connection for what an instance calls; it lives on when the session ends.
+   * @throws {CreoError} what the gateway refused with; `unavailable`, `timeout`, `interrupted` by the signal.
+   */
+  openCalls(caller: Pick<Caller, 'instance' | 'lease'>, signal: AbortSignal): Promise<UpgradedSocket>
   close(): void
   /** Resolves with why it ended; connections that are bound live on until their own end. */
   readonly closed: Promise<CreoError>
@@ -32,7 +37,7 @@ export interface ConnectTunnelOptions extends TunnelDial {
  * @throws {CreoError} what the gateway refused with; `unavailable` or `timeout` when it does not answer.
  */
 export async function connectTunnel(options: ConnectTunnelOptions): Promise<TunnelSession> {
-  const {socket, head} = await dialUpgrade(options, 'control')
+  const {socket, head} = await dialUpgrade(options, {kind: 'control'})
   const ended = new AbortController()
   const data = new DataConnections({...options, signal: ended.signal}, options.onBind)
   const channel = openControlChannel({
@@ -57,6 +62,7 @@ export async function connectTunnel(options: ConnectTunnelOptions): Promise<Tunn
     send: (message) => {
       for (const line of linesOf(message)) channel.send(line)
     },
+    openCalls: (caller, signal) => dialUpgrade({...options, signal: AbortSignal.any([signal, ended.signal])}, {kind: 'calls', caller}),
     close,
     closed,
     get dataConnections() {

@@ -20,6 +20,8 @@ export interface MinerLink {
   takeDataSocket(signal: AbortSignal): Promise<Duplex>
   readonly idleDataSockets: number
   readonly openDataSockets: number
+  /** Connections with calls of the miner's functions. */
+  readonly openCallsSockets: number
   /** Resolves when the control connection has ended. Connections that are bound live on. */
   readonly closed: Promise<CreoError>
   close(): void
@@ -46,6 +48,7 @@ export class AcceptedLink implements MinerLink {
   /** Connections that the miner was asked for and that have not come yet. */
   #expected = 0
   #open = 0
+  #openCalls = 0
   #trim: NodeJS.Timeout | undefined
   #ended = false
 
@@ -61,6 +64,18 @@ export class AcceptedLink implements MinerLink {
 
   get idleDataSockets(): number {
     return this.#idle.length
+  }
+
+  get openCallsSockets(): number {
+    return this.#openCalls
+  }
+
+  /** Counts a connection with calls; nothing else is done with it here. */
+  addCalls(socket: Duplex): void {
+    this.#openCalls += 1
+    socket.once('close', () => {
+      this.#openCalls -= 1
+    })
   }
 
   get openDataSockets(): number {

@@ -66,6 +66,12 @@ describe('the manifest', () => {
     expect(await specOf('standbyMs: 0')).not.toHaveProperty('standbyMsPerMillionMinor')
   })
 
+  it('names what it calls only where it calls something, so that what is deployed already stays the same revision', async () => {
+    const {manifest} = await read(`${MINIMAL}    calls: [site]\n`)
+    expect(toRevisionSpec(manifest.functions.site!, () => 2).calls).toEqual(['site'])
+    expect(toRevisionSpec((await read(MINIMAL)).manifest.functions.site!, () => 2)).not.toHaveProperty('calls')
+  })
+
   it('needs no more than where the files are', async () => {
     const {manifest} = await read(MINIMAL)
     expect(manifest.functions.site).toMatchObject({base: 'node', port: 8080, memory: 128 * 2 ** 20, cpu: 500, timeout: 30_000, rewards: []})
@@ -84,6 +90,18 @@ describe('the manifest', () => {
       'a route to no function',
       MINIMAL.replace('function: site', 'function: sitte'),
       ':5:5: routes.0.function: "sitte" is no function here; did you mean "site"?'
+    ],
+    [
+      'a call of no function',
+      `${MINIMAL}    calls: [sitte]\n`,
+      ':9:13: functions.site.calls.0: "sitte" is no function here; did you mean "site"?'
+    ],
+    ['a function called twice', `${MINIMAL}    calls: [site, site]\n`, ':9:5: functions.site.calls: names a function twice'],
+    ['a port where calls go', `${MINIMAL}    calls: [site]\n    port: 80\n`, ':10:5: functions.site.port: must not be 80'],
+    [
+      'a name that would mean two things',
+      `${MINIMAL.replace('  site:', '  coordinator:').replace('function: site', 'function: coordinator')}    calls: [coordinator]\n    egress: [coordinator.internal]\n`,
+      ':9:13: functions.coordinator.calls.0: coordinator.internal is among its egress as well'
     ],
     ['a missing key', MINIMAL.replace('org: colibris\n', ''), ':1:1: org: is missing'],
     ['both source and image', `${MINIMAL}    image: sha256:00\n`, ':8:5: functions.site.source: give either source or image'],

@@ -2,7 +2,7 @@ import {once} from 'node:events'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {expect, onTestFinished} from 'vitest'
-import {bindLine, type MinerMessage} from '../../src/core/protocol/tunnel.ts'
+import {bindLine, type Caller, type MinerMessage} from '../../src/core/protocol/tunnel.ts'
 import {createTunnelServer, type TunnelServer} from '../../src/tunnel/accept.ts'
 import type {MinerLink} from '../../src/tunnel/miner-link.ts'
 import {type GatewaySide, gatewaySide} from './worlds.ts'
@@ -15,6 +15,8 @@ export interface FakeGateway extends GatewaySide {
   readonly messages: readonly MinerMessage[]
   /** How wrong the gateway's clock is, and how many hellos it refused while it was. */
   readonly clock: {skewMs: number; readonly refused: number}
+  /** Who has called; each call is answered with the gateway's name, what was asked for, and for whom. */
+  readonly callers: readonly Caller[]
   link(node: string): Promise<MinerLink>
   /** The first message of one of these types that no earlier call has taken. */
   next<T extends MinerMessage['type']>(...types: readonly T[]): Promise<MessageOf<T>>
@@ -30,6 +32,8 @@ export async function startFakeGateway(options: {
   const messages: MinerMessage[] = []
   const taken = new Set<MinerMessage>()
   const clock = {skewMs: 0, refused: 0}
+  const callers: Caller[] = []
+  const called = createServer((request, response) => response.end(`${side.id} ${request.method} ${request.url} ${request.headers.host}`))
   const tunnels: TunnelServer = createTunnelServer({
     network: options.network,
     gatewayId: side.id,
@@ -39,7 +43,11 @@ export async function startFakeGateway(options: {
       return Date.now() + clock.skewMs
     },
     onLink: () => undefined,
-    onMessage: (_link, message) => void messages.push(message)
+    onMessage: (_link, message) => void messages.push(message),
+    onCalls: (caller, socket) => {
+      callers.push(caller)
+      called.emit('connection', socket)
+    }
   })
   const server = createServer().on('upgrade', tunnels.handleUpgrade)
   server.listen(0, '127.0.0.1')
@@ -58,6 +66,7 @@ export async function startFakeGateway(options: {
     ...side,
     messages,
     clock,
+    callers,
     entry: {id: side.id, publicKey: side.publicKey, name: 'one', tunnelUrl: url, publicUrl: url},
     link,
     next: async (...types) => {

@@ -46,6 +46,7 @@ async function slowWorld(changes: Partial<InstancesOptions> = {}): Promise<World
     logs: new LogRing(),
     limits: () => ({memoryBytes: 256 * MIB, cpuMillis: 1000}),
     onBytes: () => undefined,
+    dialCalls: () => Promise.reject(new Error('nobody is called')),
     openWaysOut: async () => ({bound: undefined, bytes: 0, close: async () => undefined}),
     now: Date.now,
     log: quietLog,

@@ -2,7 +2,8 @@ import {once} from 'node:events'
 import {createServer, type Server} from 'node:http'
 import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
-import type {MinerMessage} from '../../src/core/protocol/tunnel.ts'
+import type {Duplex} from 'node:stream'
+import type {Caller, MinerMessage} from '../../src/core/protocol/tunnel.ts'
 import {gatewayIdOf, generateKeyPair, type KeyPair, nodeIdOf} from '../../src/identity/keys.ts'
 import {createTunnelServer, type TunnelServer} from '../../src/tunnel/accept.ts'
 import type {ConnectTunnelOptions} from '../../src/tunnel/dial.ts'
@@ -30,6 +31,7 @@ export interface Gateway {
   readonly known: string[]
   nextLink(): Promise<MinerLink>
   nextMessage(): Promise<MinerMessage>
+  nextCall(): Promise<{readonly caller: Caller; readonly socket: Duplex}>
 }
 
 export const nodeKey = generateKeyPair()
@@ -59,6 +61,7 @@ export async function openGateway({
       messages.push(message)
       events.dispatchEvent(new CustomEvent('message', {detail: message}))
     },
+    onCalls: (caller, socket) => events.dispatchEvent(new CustomEvent('call', {detail: {caller, socket}})),
     ...(pingMs !== undefined && {pingMs})
   })
   const tls = certificateOf === undefined ? undefined : {...selfSignedCertificate(certificateOf(key), id), allowHalfOpen: true}
@@ -71,7 +74,17 @@ export async function openGateway({
     server.closeAllConnections()
   })
   const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return {tunnel, server, url, id, messages, known, nextLink: () => next('link'), nextMessage: () => next('message')}
+  return {
+    tunnel,
+    server,
+    url,
+    id,
+    messages,
+    known,
+    nextLink: () => next('link'),
+    nextMessage: () => next('message'),
+    nextCall: () => next('call')
+  }
 }
 
 export function dialOptions(gateway: Gateway, more: Partial<ConnectTunnelOptions> = {}): ConnectTunnelOptions {

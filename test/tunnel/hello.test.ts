@@ -26,6 +26,7 @@ describe('a hello', () => {
       })
     })
   }
+  const caller = {instance: 'i-1', lease: 'lea_1'}
   const helloFor = (gateway: Gateway, more: object = {}) =>
     ({
       v: 'creo-tunnel-v1',
@@ -58,7 +59,9 @@ describe('a hello', () => {
       ['for another gateway', signHello(helloFor(gateway, {gateway: `gw_${'0'.repeat(32)}`}), nodeKey), 401, 'bad_signature'],
       ['of another TLS connection', signHello(helloFor(gateway, {exporter: 'a'.repeat(64)}), nodeKey), 401, 'bad_signature'],
       ['unreadable', 'nonsense', 400, 'invalid_input'],
-      ['data without a session', signHello(helloFor(gateway, {kind: 'data'}), nodeKey), 409, 'conflict']
+      ['data without a session', signHello(helloFor(gateway, {kind: 'data'}), nodeKey), 409, 'conflict'],
+      ['calls without a session', signHello(helloFor(gateway, {kind: 'calls', caller}), nodeKey), 409, 'conflict'],
+      ['of an unknown kind', signHello(helloFor(gateway, {kind: 'other'}), nodeKey), 400, 'invalid_input']
     ]
     for (const [name, header, status, code] of cases) expect([name, await ask(gateway, header)]).toEqual([name, {status, code}])
     expect(gateway.tunnel.links.size).toBe(0)

@@ -2,7 +2,7 @@ import {once} from 'node:events'
 import {createServer} from 'node:http'
 import type {AddressInfo, Socket} from 'node:net'
 import {afterEach, describe, expect, it} from 'vitest'
-import {bindLine, type GatewayMessage} from '../../src/core/protocol/tunnel.ts'
+import {bindLine, type GatewayMessage, TUNNEL_CALLS_MAX} from '../../src/core/protocol/tunnel.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 import {connectTunnel, keepTunnel, type TunnelSession} from '../../src/tunnel/dial.ts'
 import {closeAll, closers, dialOptions, echo, never, node, openGateway, textOf} from '../support/tunnel-gateway.ts'
@@ -67,6 +67,37 @@ describe('the tunnel', () => {
     const good = await link.takeDataSocket(never)
     good.end(bindLine('ok'))
     expect(await textOf(good)).toBe('ok:')
+  })
+
+  it('carries what an instance calls over a connection of its own, which is counted and outlives the session', async () => {
+    const gateway = await openGateway()
+    const linked = gateway.nextLink()
+    const session = await connectTunnel(dialOptions(gateway))
+    const link = await linked
+    const accepted = gateway.nextCall()
+    const {socket, head} = await session.openCalls({instance: 'i-1', lease: 'lea_1'}, never)
+    const call = await accepted
+    expect([call.caller, link.openCallsSockets]).toEqual([{node, instance: 'i-1', lease: 'lea_1'}, 1])
+    session.close()
+    await link.closed
+    socket.unshift(head)
+    socket.end('asked')
+    expect(await textOf(call.socket)).toBe('asked')
+    call.socket.end('answered')
+    expect(await textOf(socket)).toBe('answered')
+    await expect.poll(() => link.openCallsSockets).toBe(0)
+  })
+
+  it('takes a bounded number of connections with calls, and none that does not say who calls', async () => {
+    const gateway = await openGateway()
+    const session = await connectTunnel(dialOptions(gateway))
+    const open = await Promise.all(
+      Array.from({length: TUNNEL_CALLS_MAX}, () => session.openCalls({instance: 'i-1', lease: 'lea_1'}, never))
+    )
+    await expect(session.openCalls({instance: 'i-2', lease: 'lea_1'}, never)).rejects.toMatchObject({code: 'overloaded'})
+    for (const {socket} of open) socket.destroy()
+    const unnamed = undefined as unknown as {instance: string; lease: string}
+    await expect(session.openCalls(unnamed, never)).rejects.toMatchObject({code: 'invalid_input'})
   })
 
   it('replaces an older session of the same node and ends its waiting takers', async () => {

@@ -16,6 +16,13 @@ export const rewardLineSchema = z.strictObject({
 export type RewardLine = z.output<typeof rewardLineSchema>
 
 export const EGRESS_COORDINATOR = 'coordinator.internal'
+/** Functions that one may call at most. */
+const CALLS_MAX = 32
+/** Where a function finds another one of its app, on this port. */
+export const CALLS_PORT = 80
+export function callHost(name: string): string {
+  return `${name}.internal`
+}
 
 /** How an image is run: the immutable settings of a revision. */
 export const revisionSpecSchema = z.strictObject({
@@ -37,6 +44,8 @@ export const revisionSpecSchema = z.strictObject({
     .refine((env) => Object.keys(env).length <= 64, 'has more than 64 variables'),
   /** Hosts the function may reach; empty: none. `coordinator.internal` is the network's public API. */
   egress: z.array(z.string().min(1).max(253)).max(32),
+  /** Functions of the same app that it may call, each at `callHost`. Absent where there are none, so that what is journaled stays as it was. */
+  calls: z.array(nameSchema).max(CALLS_MAX).optional(),
   rewards: z.array(rewardLineSchema).max(8)
 })
 export type RevisionSpec = z.output<typeof revisionSpecSchema>

@@ -6,7 +6,8 @@ import {gatewayIdSchema, leaseIdSchema, networkIdSchema, nodeIdSchema, revisionI
  * The tunnel between a miner and a gateway (docs/PROTOCOL.md). The miner dials `GET /.creo/tunnel` with
  * `Upgrade: creo-tunnel-v1` and the header `creo-hello`: base64url of the hello JSON, a dot, the node's signature of it.
  * The answer 101 carries no body. A `control` connection then carries one JSON object a line in both directions;
- * a `data` connection stays silent until the gateway writes one line `BIND <instance>\n`, after which it is a byte pipe.
+ * a `data` connection stays silent until the gateway writes one line `BIND <instance>\n`, after which it is a byte pipe;
+ * a `calls` connection carries HTTP/1.1 requests of one instance to other functions of its app, and their answers.
  */
 export const TUNNEL_PATH = '/.creo/tunnel'
 export const TUNNEL_UPGRADE = 'creo-tunnel-v1'
@@ -16,6 +17,8 @@ export const TUNNEL_LINE_MAX = 64 * 1024
 export const TUNNEL_IDLE_MAX = 4
 /** Data connections per miner and gateway in all. */
 export const TUNNEL_DATA_MAX = 512
+/** Connections with calls of functions, per miner and gateway. */
+export const TUNNEL_CALLS_MAX = 512
 /** A hello is refused when its time is further than this from the gateway's clock. */
 export const TUNNEL_HELLO_SKEW_MAX_MS = 60_000
 /** Each side sends `ping` when it has sent nothing for this long, and gives a silent peer up after three times this. */
@@ -28,13 +31,18 @@ export function bindLine(instance: string): string {
 export const BIND_LINE = /^BIND ([a-z0-9-]{1,60})$/
 export const BIND_LINE_MAX = 80
 
+/** Who calls: an instance on the hello's node, and the lease under which it runs. */
+const callerSchema = z.strictObject({instance: instanceIdSchema, lease: leaseIdSchema})
+
 export const tunnelHelloSchema = z.strictObject({
   v: z.literal('creo-tunnel-v1'),
   network: networkIdSchema,
   node: nodeIdSchema,
   gateway: gatewayIdSchema,
-  kind: z.enum(['control', 'data']),
-  /** Same for the control connection and its data connections: a new one replaces an older session of the node. */
+  kind: z.enum(['control', 'data', 'calls']),
+  /** Of `calls` alone. */
+  caller: callerSchema.optional(),
+  /** Same for the control connection and those behind it: a new one replaces an older session of the node. */
   session: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
   /** Unique per connection; the gateway refuses one it has seen within the skew window. */
   nonce: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
@@ -43,6 +51,7 @@ export const tunnelHelloSchema = z.strictObject({
   exporter: z.string().regex(/^([0-9a-f]{64})?$/)
 })
 export type TunnelHello = z.output<typeof tunnelHelloSchema>
+export type Caller = z.output<typeof callerSchema> & Pick<TunnelHello, 'node'>
 
 const instanceTier = z.enum(['running', 'frozen', 'initialised', 'created', 'pulled', 'absent'])
 

@@ -1,0 +1,145 @@
+import {createHash} from 'node:crypto'
+import {once} from 'node:events'
+import {createServer, get, type IncomingMessage, request} from 'node:http'
+import {type AddressInfo, connect, createServer as createTcpServer, type Socket} from 'node:net'
+import {join} from 'node:path'
+import {buffer, text} from 'node:stream/consumers'
+import {expect, onTestFinished, test} from 'vitest'
+import {CreoError} from '../../src/core/errors.ts'
+import {generateKeyPair, nodeIdOf} from '../../src/identity/keys.ts'
+import {type CallsRelay, type CallsRelayOptions, openCallsRelay} from '../../src/miner/calls-relay.ts'
+import {GatewayLinks} from '../../src/miner/gateway-links.ts'
+import type {MemoryFunction} from '../../src/runtime/memory-runtime.ts'
+import {startFakeGateway} from './fake-gateway.ts'
+import {prepared, signal, started, world} from './miner-world.ts'
+import {MIB, NETWORK, quietLog, temporaryDirectory} from './worlds.ts'
+
+const silent = Buffer.alloc(0)
+
+/** Answers with what it was answered by the function `till`. */
+const caller: MemoryFunction =
+  ({waysOut}) =>
+  async (_request, response) => {
+    const socketPath = join(waysOut?.directory ?? '', 'calls')
+    get({socketPath, path: '/sum', headers: {host: 'till.internal'}, agent: false}, (answer) => answer.pipe(response)).on(
+      'error',
+      (error) => response.end(String(error))
+    )
+  }
+
+test('what a function calls goes to its own gateway, under the name of its instance and lease, and counts into the month of data', async () => {
+  const w = await world(caller)
+  w.coordinator.setTable(w.table({spec: {calls: ['till']}}))
+  const miner = await w.miner()
+  await started(w)
+  const {dataUsedBytes: before} = miner.status
+  expect(await w.gateway.ask(w.node, 'i-1')).toContain(`${w.gateway.id} GET /sum till.internal`)
+  expect(w.gateway.callers).toEqual([{node: w.node, instance: 'i-1', lease: 'lea_9'}])
+  // Both the request with its answer and the call with its own.
+  await expect.poll(() => miner.status.dataUsedBytes).toBeGreaterThan(before + 400)
+  await miner.drain()
+})
+
+test('an instance that a later process takes over calls as before', async () => {
+  const w = await world(caller)
+  w.coordinator.setTable(w.table({spec: {calls: ['till']}}))
+  const first = await w.miner()
+  await started(w)
+  await first.drain()
+  // What a killed process leaves: a container with a directory bound into it, and no socket in that.
+  const directory = join(w.directory, 'm', 'out', createHash('sha256').update('left').digest('hex').slice(0, 12))
+  const {manifestDigest: imageDigest} = await prepared(w)
+  const limits = {memoryBytes: 64 * MIB, cpuMillis: 100, pidsMax: 10, scratchBytes: MIB, logBytes: MIB}
+  const labels = {gateway: w.gateway.id, revision: 'rev_7', lease: 'lea_9'}
+  const waysOut = {directory, proxy: false, hosts: ['till.internal']}
+  await w.runtime.start({id: 'left', imageDigest, argv: [], env: {}, port: 8080, limits, labels, waysOut}, signal)
+  const later = await w.miner()
+  expect(await w.gateway.ask(w.node, 'left')).toContain('GET /sum till.internal')
+  expect(w.gateway.callers).toEqual([{node: w.node, instance: 'left', lease: 'lea_9'}])
+  await later.drain()
+})
+
+test('when the own gateway is gone or refuses, a call goes to another one, and says so when there is none', async () => {
+  const nodeKey = generateKeyPair()
+  const node = nodeIdOf(nodeKey.publicKey)
+  const nodes = new Map([[node, nodeKey.publicKey]])
+  const [own, other] = [await startFakeGateway({network: NETWORK, nodes}), await startFakeGateway({network: NETWORK, nodes})]
+  const silentSide = {greet: () => [], onMessage: () => undefined, onBind: () => undefined, onClockSkew: () => undefined}
+  const clocks = {now: Date.now, monotonicMs: () => performance.now()}
+  const links = new GatewayLinks({network: NETWORK, nodeKey, log: quietLog, ...clocks, ...silentSide})
+  onTestFinished(() => links.close())
+  links.sync([other.entry, own.entry])
+  await links.tried()
+  const asked = {gateway: own.id, instance: 'i-1', lease: 'lea_1'}
+  const call = async () => {
+    const {socket, head} = await links.openCalls(asked, signal)
+    socket.unshift(head)
+    socket.end('GET / HTTP/1.1\r\nhost: till.internal\r\nconnection: close\r\n\r\n')
+    return (await text(socket)).split('\r\n\r\n')[1]
+  }
+  expect(await call()).toContain(own.id)
+  own.clock.skewMs = 3_600_000
+  expect(await call()).toContain(other.id)
+  links.sync([other.entry])
+  expect(await call()).toContain(other.id)
+  links.sync([])
+  await expect(call()).rejects.toMatchObject({code: 'unavailable', hint: 'Try again in a moment.'})
+})
+
+async function relayWith(dial: CallsRelayOptions['dial']): Promise<{relay: CallsRelay; socketPath: string}> {
+  const socketPath = join(await temporaryDirectory(), 'calls')
+  const relay = await openCallsRelay({socketPath, dial})
+  onTestFinished(() => relay.close())
+  return {relay, socketPath}
+}
+
+test('a call that no gateway takes is answered in the form of a gateway, whatever of the request has come', async () => {
+  const {socketPath} = await relayWith(() => Promise.reject(new CreoError('unavailable', 'No gateway.', {hint: 'Wait.'})))
+  const asked = request({socketPath, method: 'POST', path: '/', headers: {host: 'till.internal'}, agent: false}).end('x'.repeat(100_000))
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  expect(answer).toMatchObject({statusCode: 503, headers: {'creo-error': 'unavailable', 'retry-after': '2', connection: 'close'}})
+  expect(JSON.parse(await text(answer))).toEqual({error: {code: 'unavailable', message: 'No gateway.', hint: 'Wait.'}})
+})
+
+test('a gateway is dialled when the function has said something and not before, and a function that leaves ends its call there', async () => {
+  const gatewaySide = Promise.withResolvers<Socket>()
+  const server = createTcpServer((socket) => gatewaySide.resolve(socket)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  let dialled = 0
+  const {relay, socketPath} = await relayWith(async () => {
+    dialled += 1
+    const socket = connect({port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true})
+    await once(socket, 'connect')
+    return {socket, head: silent}
+  })
+  const quiet = connect(socketPath)
+  await once(quiet, 'connect')
+  const leaving = connect(socketPath)
+  leaving.write('GET / HTTP/1.1\r\n')
+  const there = await gatewaySide.promise
+  const [bytes] = (await once(there, 'data')) as [Buffer]
+  expect([String(bytes), dialled, relay.bytes]).toEqual(['GET / HTTP/1.1\r\n', 1, 16])
+  leaving.destroy()
+  await once(
+    there.on('error', () => undefined),
+    'close'
+  )
+  quiet.destroy()
+})
+
+test('both ways are piped as they come, and what passes is counted', async () => {
+  const server = createServer((asked, answer) => void asked.pipe(answer)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close().closeAllConnections())
+  const {relay, socketPath} = await relayWith(async () => {
+    const socket = connect({port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true})
+    await once(socket, 'connect')
+    return {socket, head: silent}
+  })
+  const body = Buffer.alloc(2 ** 20, 'creo')
+  const asked = request({socketPath, method: 'POST', path: '/', headers: {host: 'till.internal'}, agent: false}).end(body)
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  expect((await buffer(answer)).equals(body)).toBe(true)
+  expect(relay.bytes).toBeGreaterThan(2 * body.length)
+})
