@@ -1,12 +1,11 @@
-import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
-import {createServer as createTlsServer} from 'node:https'
-import {CreoError, isCreoError} from '../core/errors.ts'
+import {CreoError} from '../core/errors.ts'
+import {TUNNEL_UPGRADE} from '../core/protocol/tunnel.ts'
 import type {TunnelServer} from '../tunnel/accept.ts'
 import {answerError} from './answer-error.ts'
-import {believedHead, isDisbelieved, refuseUnbelieved} from './believed-head.ts'
+import type {ClientCall} from './http/client-call.ts'
+import {createHttpServer, type HttpServer} from './http/http-server.ts'
 
-const HEADERS_BYTES_MAX = 8 * 1024
-const HEADERS_TIMEOUT_MS = 20_000
+const TLS_VERSION_MIN = 'TLSv1.3'
 const CONNECTIONS_MAX = 50_000
 const ADDRESSES_HINT = 'Ask with GET for /.creo/healthz, /.creo/readyz, /.creo/status or /.creo/metrics.'
 
@@ -45,52 +44,53 @@ export interface AdminServerOptions {
 }
 
 /** The listener that miners dial; it also tells the operator, and whoever else can reach it, how the gateway does. */
-export function createAdminServer(options: AdminServerOptions): Server {
-  const limits = {
-    maxHeaderSize: HEADERS_BYTES_MAX,
-    requireHostHeader: false,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: HEADERS_TIMEOUT_MS,
-    noDelay: true
-  }
-  const {tls} = options
-  const server = tls === undefined ? createServer(limits) : createTlsServer({...limits, ...tls, minVersion: 'TLSv1.3', allowHalfOpen: true})
-  server.maxConnections = CONNECTIONS_MAX
-  server.on('request', (request, response) => answerBelieved(options, request, response))
-  refuseUnbelieved(server)
-  server.on('upgrade', options.tunnel.handleUpgrade)
-  return server
+export function createAdminServer(options: AdminServerOptions): HttpServer {
+  const {tls, tunnel} = options
+  return createHttpServer({
+    tls: tls === undefined ? undefined : {...tls, minVersion: TLS_VERSION_MIN},
+    otherProtocol: TUNNEL_UPGRADE,
+    connectionsMax: CONNECTIONS_MAX,
+    connectionsPerClientMax: () => CONNECTIONS_MAX,
+    onCall: (call) => {
+      if (call.upgrades) {
+        const {socket, head} = call.detach()
+        tunnel.handleUpgrade({url: call.head.target, headers: headersOf(call)}, socket, head)
+      } else answer(options, call)
+    },
+    onRefused: () => undefined
+  })
 }
 
-function answerBelieved(options: AdminServerOptions, request: IncomingMessage, response: ServerResponse): void {
-  if (isDisbelieved(request.socket)) return
-  try {
-    believedHead({request, response})
-  } catch (error) {
-    if (!isCreoError(error)) throw error
-    answerError(response, error)
-    return
-  }
-  answer(options, request, response)
+/** The last of each name; a hello that was sent twice is believed no more than one. */
+function headersOf({head: {headers}}: ClientCall): Record<string, string> {
+  const byName: Record<string, string> = {}
+  for (let at = 0; at < headers.length; at += 2) byName[headers[at] ?? ''] = headers[at + 1] ?? ''
+  return byName
 }
 
-function answer({status, standing, metrics}: AdminServerOptions, request: IncomingMessage, response: ServerResponse): void {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    answerError(response, new CreoError('invalid_input', 'Only GET is answered here.', {hint: ADDRESSES_HINT}))
-  } else if (request.url === '/.creo/healthz') answerJson(response, 200, {ok: true})
-  else if (request.url === '/.creo/readyz') {
+function answer({status, standing, metrics}: AdminServerOptions, call: ClientCall): void {
+  const {method, target} = call.head
+  if (method !== 'GET' && method !== 'HEAD') {
+    answerError(call, new CreoError('invalid_input', 'Only GET is answered here.', {hint: ADDRESSES_HINT}))
+  } else if (target === '/.creo/healthz') answerJson(call, 200, {ok: true})
+  else if (target === '/.creo/readyz') {
     const {admitted, tableVersion} = standing()
-    answerJson(response, admitted ? 200 : 503, {ready: admitted, reason: admitted ? null : notReady(tableVersion)})
-  } else if (request.url === '/.creo/status') answerJson(response, 200, status())
-  else if (request.url === '/.creo/metrics') {
-    response.writeHead(200, {'content-type': 'text/plain; version=0.0.4'}).end(metrics())
-  } else answerError(response, new CreoError('not_found', 'Only the tunnel, health, metrics and status are here.', {hint: ADDRESSES_HINT}))
+    answerJson(call, admitted ? 200 : 503, {ready: admitted, reason: admitted ? null : notReady(tableVersion)})
+  } else if (target === '/.creo/status') answerJson(call, 200, status())
+  else if (target === '/.creo/metrics') answerText(call, {status: 200, type: 'text/plain; version=0.0.4', text: metrics()})
+  else answerError(call, new CreoError('not_found', 'Only the tunnel, health, metrics and status are here.', {hint: ADDRESSES_HINT}))
 }
 
 function notReady(tableVersion: number): string {
   return tableVersion < 0 ? 'no routes table from the coordinator yet' : 'the operator of the network has not admitted this gateway'
 }
 
-function answerJson(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, {'content-type': 'application/json'}).end(JSON.stringify(body))
+function answerJson(call: ClientCall, status: number, body: object): void {
+  answerText(call, {status, type: 'application/json', text: JSON.stringify(body)})
+}
+
+function answerText(call: ClientCall, {status, type, text}: {readonly status: number; readonly type: string; readonly text: string}): void {
+  const body = Buffer.from(text)
+  call.begin(status, ['content-type', type, 'content-length', String(body.length)])
+  call.end(body)
 }

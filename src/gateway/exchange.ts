@@ -1,14 +1,16 @@
-import type {IncomingMessage, ServerResponse} from 'node:http'
 import type {Duplex} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
+import {pipeSockets} from '../tunnel/pipe-sockets.ts'
 import type {AnswerHead} from './answer-reader.ts'
 import type {FunctionCall, FunctionConnection} from './function-connection.ts'
-import {answeredHeaders, type BodyFraming} from './headers.ts'
+import {answeredHeaders, interimHeaders} from './headers.ts'
+import type {CallOwner, ClientCall} from './http/client-call.ts'
+import type {Headers} from './http/header-lines.ts'
+import type {BodyFraming} from './http/request-head.ts'
 import type {Instance} from './instance.ts'
 
 /** Only a small answer is held until it is known to be whole. */
 const HELD_BYTES_MAX = 8192
-const CONTINUE = 100
 
 /** How one try on one instance ended. */
 export interface ExchangeOutcome {
@@ -26,20 +28,11 @@ export interface ExchangeOutcome {
 }
 
 export interface ExchangeRequest {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly call: ClientCall
   /** Request line and headers for the function. */
   readonly head: string
-  readonly body: BodyFraming
   readonly bodyBytesMax: number
   readonly timeoutMs: number
-  /** Set for a WebSocket: called with what the client is told of the function's 101 (name, value, …). */
-  readonly onUpgrade?: ((headers: readonly string[], socket: Duplex) => Promise<UpgradedBytes>) | undefined
-}
-
-export interface UpgradedBytes {
-  readonly bytesIn: number
-  readonly bytesOut: number
 }
 
 /** Sends one request to one instance and its answer to the client, both as they come. Never rejects. */
@@ -48,12 +41,13 @@ export function exchange(instance: Instance, asked: ExchangeRequest): Promise<Ex
 }
 
 /** One object a request: this is the hot path, so it has no streams or promises of its own. */
-class Exchange implements FunctionCall {
+class Exchange implements FunctionCall, CallOwner {
   readonly head: string
   readonly body: BodyFraming
   readonly toHead: boolean
   readonly mayUpgrade: boolean
   readonly #asked: ExchangeRequest
+  readonly #client: ClientCall
   readonly #instance: Instance
   readonly #resolve: (outcome: ExchangeOutcome) => void
   readonly #timer: NodeJS.Timeout
@@ -62,16 +56,16 @@ class Exchange implements FunctionCall {
   #done = false
   #bytesIn = 0
   #bytesOut = 0
-  #headWaits = false
   #waitsForClient = false
   /** The first bytes of an answer, until the rest of the piece that they came in is read. */
   #held: Buffer | undefined
 
   constructor(asked: ExchangeRequest, instance: Instance, resolve: (outcome: ExchangeOutcome) => void) {
     this.head = asked.head
-    this.body = asked.body
-    this.toHead = asked.request.method === 'HEAD'
-    this.mayUpgrade = asked.onUpgrade !== undefined
+    this.toHead = asked.call.head.method === 'HEAD'
+    this.body = asked.call.head.body
+    this.mayUpgrade = asked.call.upgrades
+    this.#client = asked.call
     this.#asked = asked
     this.#instance = instance
     this.#resolve = resolve
@@ -79,28 +73,26 @@ class Exchange implements FunctionCall {
   }
 
   run(): void {
-    this.#asked.response.on('close', this.#clientClosed)
-    this.#instance.connections.send(this)
+    this.#client.owner = this
+    if (this.#client.isGone) this.onClientGone()
+    else this.#instance.connections.send(this)
   }
 
   onSent(connection: FunctionConnection): void {
     this.#connection = connection
-    if (this.body === 'none') return
-    this.#asked.request.on('data', this.#takeBody).on('end', this.#endBody).resume()
+    if (this.body !== 'none') this.#client.takeBody()
   }
 
   onDrain(): void {
-    if (!this.#done && this.body !== 'none') this.#asked.request.resume()
+    if (!this.#done && this.body !== 'none') this.#client.takeBody()
   }
 
-  onInterim(status: number): void {
-    const {response, request} = this.#asked
-    if (status === CONTINUE && request.headers.expect !== undefined && !response.headersSent) response.writeContinue()
+  onInterim({status, headers}: AnswerHead): void {
+    this.#client.interim(status, interimHeaders(headers))
   }
 
   onHead({status, headers}: AnswerHead): void {
-    this.#asked.response.writeHead(status, answeredHeaders(headers, this.#instance.revision.id))
-    this.#headWaits = true
+    this.#client.begin(status, answeredHeaders(headers, this.#instance.revision.id))
   }
 
   onData(chunk: Buffer): void {
@@ -119,68 +111,62 @@ class Exchange implements FunctionCall {
     const held = this.#held
     this.#held = undefined
     if (held !== undefined) this.#write(held)
-    else if (this.#headWaits) this.#asked.response.flushHeaders()
-    this.#headWaits = false
+    else if (this.#client.hasBegun) this.#client.flush()
   }
 
-  onEnd(): void {
-    const {response} = this.#asked
+  onEnd(trailers: Headers): void {
     // A small answer leaves in one piece with its head: half the system time of two.
-    if (this.#held === undefined) response.end()
-    else response.end(this.#held.toString('latin1'), 'latin1')
+    const held = this.#held
+    this.#held = undefined
+    this.#client.end(held, trailers)
     this.#finish('answered')
   }
 
   onError(error: CreoError): void {
-    const {response} = this.#asked
     // The client must not take half an answer for the whole.
-    if (response.headersSent) response.destroy()
+    if (this.#client.hasBegun) this.#client.cut()
     this.#finish('failed', error)
   }
 
-  onUpgrade({headers}: AnswerHead, socket: Duplex): void {
-    const {onUpgrade, response} = this.#asked
+  onUpgrade({headers}: AnswerHead, functionSocket: Duplex): void {
     clearTimeout(this.#timer)
-    response.off('close', this.#clientClosed)
-    void onUpgrade?.(answeredHeaders(headers, this.#instance.revision.id), socket).then(({bytesIn, bytesOut}) => {
-      this.#bytesIn = bytesIn
-      this.#bytesOut = bytesOut
+    const {socket, head} = this.#client.upgrade(answeredHeaders(headers, this.#instance.revision.id))
+    const pipe = pipeSockets(socket, functionSocket, {head})
+    void pipe.closed.then(() => {
+      this.#bytesIn = pipe.bytesAToB
+      this.#bytesOut = pipe.bytesBToA
       this.#finish('answered')
     })
   }
 
-  #write(chunk: Buffer): void {
-    const {response} = this.#asked
-    this.#headWaits = false
-    const connection = this.#connection
-    if (response.write(chunk) || connection === undefined || this.#waitsForClient) return
-    this.#waitsForClient = true
-    connection.pause()
-    response.once('drain', this.#clientDrained)
-  }
-
-  readonly #clientDrained = (): void => {
-    this.#waitsForClient = false
-    if (!this.#done) this.#connection?.resume()
-  }
-
-  readonly #takeBody = (chunk: Buffer): void => {
+  onBody(chunk: Buffer): void {
     this.#bodyUntouched = false
     this.#bytesIn += chunk.length
     const {bodyBytesMax} = this.#asked
     if (this.#bytesIn > bodyBytesMax) {
       this.#fail(new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`, {hint: 'Send it in several requests.'}))
-    } else if (this.#connection?.writeBody(chunk) === false) this.#asked.request.pause()
+    } else if (this.#connection?.writeBody(chunk) === false) this.#client.holdBody()
   }
 
-  readonly #endBody = (): void => {
+  onBodyEnd(trailers: Headers): void {
     this.#bodyUntouched = false
-    this.#connection?.endBody()
+    this.#connection?.endBody(trailers)
   }
 
-  readonly #clientClosed = (): void => {
-    if (this.#asked.response.writableFinished) return
-    this.#abort(this.#asked.response.headersSent ? 'answered' : 'client_gone', new CreoError('interrupted', 'The client has gone.'))
+  onClientDrain(): void {
+    if (!this.#done && this.#waitsForClient) this.#connection?.resume()
+    this.#waitsForClient = false
+  }
+
+  onClientGone(): void {
+    this.#abort(this.#client.hasBegun ? 'answered' : 'client_gone', new CreoError('interrupted', 'The client has gone.'))
+  }
+
+  #write(chunk: Buffer): void {
+    const connection = this.#connection
+    if (this.#client.write(chunk) || connection === undefined || this.#waitsForClient) return
+    this.#waitsForClient = true
+    connection.pause()
   }
 
   readonly #timedOut = (): void => {
@@ -192,8 +178,7 @@ class Exchange implements FunctionCall {
   }
 
   #fail(reason: CreoError): void {
-    const {response} = this.#asked
-    if (response.headersSent) response.destroy()
+    if (this.#client.hasBegun) this.#client.cut()
     this.#abort('failed', reason)
   }
 
@@ -208,18 +193,14 @@ class Exchange implements FunctionCall {
     if (this.#done) return
     this.#done = true
     clearTimeout(this.#timer)
-    const {response, request} = this.#asked
-    response.off('close', this.#clientClosed)
-    if (this.body !== 'none') {
-      request.off('data', this.#takeBody).off('end', this.#endBody)
-      if (!request.complete) request.pause()
-    }
+    this.#client.owner = undefined
+    if (this.body !== 'none') this.#client.holdBody()
     this.#resolve({
       kind,
       error,
       nothingSent: this.#connection === undefined,
       bodyUntouched: this.#bodyUntouched,
-      responded: response.headersSent,
+      responded: this.#client.hasBegun,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut
     })

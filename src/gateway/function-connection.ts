@@ -2,16 +2,18 @@ import type {Duplex} from 'node:stream'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {badGateway} from './answer-error.ts'
 import {type AnswerHead, type AnswerParts, AnswerReader} from './answer-reader.ts'
+import {allowedTrailers, type Headers, linesOf} from './http/header-lines.ts'
 
 /** An unused connection to an instance is given back after this long: each takes a place in a home router's table. */
 const KEPT_MS = 10_000
 /** A function that says how long it keeps a connection is believed, less this: a request may be on its way to it. */
 const KEPT_MARGIN_MS = 1000
 const KEEP_ALIVE_TIMEOUT = /(?:^|[\s,])timeout=(\d{1,7})/i
-const CHUNKS_END = '0\r\n\r\n'
+/** A body's first bytes up to so many leave as one text with the head: half the system time of two writes. */
+const JOINED_BYTES_MAX = 8192
 
 /** One request as a connection takes it, and who is told of its answer. */
-export interface FunctionCall extends Omit<AnswerParts, 'onEnd'> {
+export interface FunctionCall extends AnswerParts {
   /** Request line and headers, up to and with the empty line. */
   readonly head: string
   readonly toHead: boolean
@@ -24,7 +26,6 @@ export interface FunctionCall extends Omit<AnswerParts, 'onEnd'> {
   onDrain(): void
   /** Everything that was read in one piece has been told; the answer goes on. */
   onPieceEnd(): void
-  onEnd(): void
   /** The answer is malformed or broke off. Nothing is told afterwards. */
   onError(error: CreoError): void
   onUpgrade(head: AnswerHead, socket: Duplex): void
@@ -37,8 +38,10 @@ export class FunctionConnection implements AnswerParts {
   readonly #socket: Duplex
   readonly #onFree: (connection: FunctionConnection) => void
   readonly #onGone: (connection: FunctionConnection) => void
+  readonly #reader = new AnswerReader(this)
   #call: FunctionCall | undefined
-  #reader: AnswerReader | undefined
+  /** Request line and headers that wait for what of the body is there already. */
+  #headText = ''
   #head: AnswerHead | undefined
   #bodyEnded = true
   #keepAliveText: string | undefined
@@ -61,37 +64,47 @@ export class FunctionConnection implements AnswerParts {
 
   send(call: FunctionCall): void {
     this.#call = call
-    this.#reader = new AnswerReader(this, call)
+    this.#reader.expect(call)
     this.#head = undefined
     this.#bodyEnded = call.body === 'none'
-    if (call.body === 'none') {
+    if (this.#bodyEnded) {
       this.#socket.write(call.head, 'latin1')
       call.onSent(this)
       return
     }
-    // The head goes out at once, with what of the body is there already: it must not wait for a client that waits for the answer.
-    this.#socket.cork()
-    this.#socket.write(call.head, 'latin1')
-    // In this order: what is there already is read in the tick that is asked for here, before the one that sends.
+    // With what of the body is read in this tick, and no later: it must not wait for a client that waits for the answer.
+    this.#headText = call.head
     call.onSent(this)
-    process.nextTick(() => this.#socket.uncork())
+    process.nextTick(this.#flushHead)
   }
 
   /** @returns false when the client should wait for `onDrain`. */
   writeBody(chunk: Buffer): boolean {
     const socket = this.#socket
-    if (this.#call?.body !== 'chunked') return socket.write(chunk)
+    const isChunked = this.#call?.body === 'chunked'
+    const before = isChunked ? `${this.#headText}${chunk.length.toString(16)}\r\n` : this.#headText
+    this.#headText = ''
+    if (before === '') return socket.write(chunk)
+    const after = isChunked ? '\r\n' : ''
+    if (chunk.length <= JOINED_BYTES_MAX) return socket.write(`${before}${chunk.toString('latin1')}${after}`, 'latin1')
     socket.cork()
-    socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
-    socket.write(chunk)
-    const hasRoom = socket.write('\r\n', 'latin1')
+    socket.write(before, 'latin1')
+    let hasRoom = socket.write(chunk)
+    if (isChunked) hasRoom = socket.write(after, 'latin1')
     socket.uncork()
     return hasRoom
   }
 
-  endBody(): void {
-    if (this.#call?.body === 'chunked') this.#socket.write(CHUNKS_END, 'latin1')
+  endBody(trailers: Headers): void {
+    this.#flushHead()
+    if (this.#call?.body === 'chunked') this.#socket.write(`0\r\n${linesOf(allowedTrailers(trailers))}\r\n`, 'latin1')
     this.#bodyEnded = true
+  }
+
+  readonly #flushHead = (): void => {
+    const text = this.#headText
+    this.#headText = ''
+    if (text !== '' && this.#call !== undefined) this.#socket.write(text, 'latin1')
   }
 
   pause(): void {
@@ -113,38 +126,38 @@ export class FunctionConnection implements AnswerParts {
     this.#socket.destroy()
   }
 
-  onInterim(status: number): void {
-    this.#call?.onInterim(status)
+  onInterim(head: AnswerHead): void {
+    this.#call?.onInterim(head)
   }
 
   onHead(head: AnswerHead): void {
     this.#head = head
-    if (this.#reader?.isUpgraded !== true) this.#call?.onHead(head)
+    if (!this.#reader.isUpgraded) this.#call?.onHead(head)
   }
 
   onData(chunk: Buffer): void {
     this.#call?.onData(chunk)
   }
 
-  onEnd(): void {
-    this.#call?.onEnd()
+  onEnd(trailers: Headers): void {
+    this.#call?.onEnd(trailers)
   }
 
   readonly #read = (piece: Buffer): void => {
     const call = this.#call
-    const reader = this.#reader
     // A function that speaks unasked may be answering the next request already: nobody could tell.
-    if (call === undefined || reader === undefined) this.destroy()
+    if (call === undefined) this.destroy()
     else {
       try {
-        this.#took(call, reader, reader.read(piece))
+        this.#took(call, this.#reader.read(piece))
       } catch (error) {
         this.#fail(error)
       }
     }
   }
 
-  #took(call: FunctionCall, reader: AnswerReader, rest: Buffer): void {
+  #took(call: FunctionCall, rest: Buffer): void {
+    const reader = this.#reader
     // What was read may have made the call give up.
     if (this.#call !== call) return
     if (reader.isUpgraded) this.#upgrade(call, rest)
@@ -195,7 +208,7 @@ export class FunctionConnection implements AnswerParts {
 
   readonly #ended = (): void => {
     try {
-      if (this.#call !== undefined) this.#reader?.end()
+      if (this.#call !== undefined) this.#reader.end()
       this.destroy()
     } catch (error) {
       this.#fail(error)

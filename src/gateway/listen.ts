@@ -1,11 +1,15 @@
 import {once} from 'node:events'
-import type {Server} from 'node:http'
-import type {AddressInfo, Socket} from 'node:net'
+import type {AddressInfo, Server, Socket} from 'node:net'
 import {Server as TlsServer} from 'node:tls'
 import {CreoError} from '../core/errors.ts'
 
 /** Longest wait for requests under way when a server closes. */
 const CLOSE_MAX_MS = 10_000
+
+/** Any server that can be told to come to an end. */
+interface Endable extends Server {
+  closeIdleConnections(): void
+}
 
 export interface Listening {
   readonly port: number
@@ -19,7 +23,7 @@ export interface Listening {
 
 /** @throws {CreoError} `port_taken`, `invalid_input` for an address that this machine does not have. */
 export async function listenOn(
-  server: Server,
+  server: Endable,
   address: {readonly host: string; readonly port: number},
   {closeMaxMs = CLOSE_MAX_MS}: {readonly closeMaxMs?: number} = {}
 ): Promise<Listening> {

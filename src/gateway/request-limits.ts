@@ -1,7 +1,8 @@
-import {isIPv6, type Socket} from 'node:net'
+import {isIPv6} from 'node:net'
 import {LRUCache} from 'lru-cache'
 import {CreoError} from '../core/errors.ts'
 import {isLoopback} from '../core/loopback.ts'
+import type {Client} from './http/client-call.ts'
 import type {GatewayLimits} from './settings.ts'
 
 /** Those that were not seen for the longest are forgotten first, with a full bucket. */
@@ -22,18 +23,18 @@ export class RequestLimits {
   readonly #limits: () => GatewayLimits
   readonly #clients = new LRUCache<string, Bucket>({max: CLIENTS_MAX})
   readonly #functions = new LRUCache<string, Bucket>({max: FUNCTIONS_MAX})
-  readonly #clientOf = new WeakMap<Socket, {readonly name: string | undefined}>()
+  readonly #clientOf = new WeakMap<Client, {readonly name: string | undefined}>()
 
   constructor(limits: () => GatewayLimits) {
     this.#limits = limits
   }
 
   /** @throws {CreoError} `rate_limited` */
-  takeFromClient(socket: Socket, nowMs: number): void {
-    let client = this.#clientOf.get(socket)
+  takeFromClient(asking: Client, nowMs: number): void {
+    let client = this.#clientOf.get(asking)
     if (client === undefined) {
-      client = {name: clientName(socket.remoteAddress ?? '')}
-      this.#clientOf.set(socket, client)
+      client = {name: clientName(asking.address)}
+      this.#clientOf.set(asking, client)
     }
     if (client.name === undefined) return
     const {requestsPerSecondPerClient: perSecond, requestsBurstPerClient: burst} = this.#limits()

@@ -1,13 +1,12 @@
-import type {IncomingMessage, ServerResponse} from 'node:http'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {type Destination, type RoutingIndex, routeRequest} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import {answerError, badGateway} from './answer-error.ts'
-import {believedHead, isDisbelieved} from './believed-head.ts'
 import type {Verdict} from './ejections.ts'
-import {type ExchangeOutcome, type ExchangeRequest, exchange} from './exchange.ts'
+import {type ExchangeOutcome, exchange} from './exchange.ts'
 import type {Fleet} from './fleet.ts'
-import {type CheckedHead, forwardedHead} from './headers.ts'
+import {forwardedHead} from './headers.ts'
+import type {ClientCall} from './http/client-call.ts'
 import type {Instance} from './instance.ts'
 import type {Work, WorkOf} from './meter.ts'
 import type {RequestLimits} from './request-limits.ts'
@@ -20,6 +19,8 @@ import type {TrafficMetrics} from './traffic-metrics.ts'
 const TRIES_MAX = 3
 const WAITS_MAX = 10
 const NOT_THE_NODE = new Set(['timeout', 'payload_too_large'])
+/** As other proxies write it to their logs. */
+const CLIENT_GONE = 499
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 export interface ServeOptions {
@@ -35,33 +36,23 @@ export interface ServeOptions {
   readonly log: Log
 }
 
-export interface Arrived {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly expectsContinue: boolean
-  readonly onUpgrade?: ExchangeRequest['onUpgrade']
-}
-
 /** Takes one request from its address to its answer. Never rejects. */
-export async function serveRequest(options: ServeOptions, arrived: Arrived): Promise<void> {
+export async function serveRequest(options: ServeOptions, call: ClientCall): Promise<void> {
   const startedMs = options.monotonicMs()
-  const {request, response} = arrived
-  if (isDisbelieved(request.socket)) return
+  const {head, client} = call
+  const traceparent = head.traceparent ?? newTraceparent()
   let functionName = ''
-  let traceparent: string | undefined
   let failure: CreoError | undefined
   try {
-    const head = believedHead(arrived)
-    traceparent = head.traceparent ?? newTraceparent()
-    options.limits.takeFromClient(request.socket, startedMs)
+    options.limits.takeFromClient(client, startedMs)
     const routing = options.routing()
     if (routing === undefined)
       throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.', {hint: 'Try again in a moment.'})
-    const destination = routeRequest(routing, head.host, request.url ?? '', options.random())
+    const destination = routeRequest(routing, head.host, head.target, options.random())
     if (destination === undefined) throw new CreoError('not_found', 'Nothing has this address.', {hint: 'Check the name and the path.'})
     functionName = `${destination.org}/${destination.app}/${destination.function}`
     options.limits.takeFromFunction(functionName, startedMs)
-    await forward(options, arrived, {destination, head, traceparent})
+    await forward(options, call, {destination, traceparent})
   } catch (error) {
     failure = isCreoError(error)
       ? error
@@ -70,15 +61,13 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
           cause: error
         })
     if (failure.code === 'internal') options.log.error({err: error}, 'request failed')
-    if (failure.code !== 'interrupted') answerError(response, failure)
-    drainRest(request, response)
+    if (failure.code !== 'interrupted') answerError(call, failure)
   }
-  drainRest(request, response)
   const ms = options.monotonicMs() - startedMs
-  options.metrics.answered(functionName, failure?.code === 'interrupted' ? 499 : response.statusCode, ms)
+  options.metrics.answered(functionName, failure?.code === 'interrupted' ? CLIENT_GONE : call.status, ms)
   const accessLog = options.settings().accessLog
   if (accessLog || options.log.isLevelEnabled('debug')) {
-    const facts = factsOf(arrived, {ms, traceparent})
+    const facts = factsOf(call, {ms, traceparent})
     options.log[accessLog ? 'info' : 'debug'](
       {...facts, function: functionName, ...(failure !== undefined && {code: failure.code})},
       'request'
@@ -87,58 +76,46 @@ export async function serveRequest(options: ServeOptions, arrived: Arrived): Pro
 }
 
 /** Without the query: it may hold what is not for a log. */
-function factsOf({request, response}: Arrived, {ms, traceparent}: {readonly ms: number; readonly traceparent: string | undefined}) {
-  const {method, headers, url = '', socket} = request
-  const query = url.indexOf('?')
-  return {
-    client: socket.remoteAddress,
-    method,
-    host: headers.host,
-    path: query === -1 ? url : url.slice(0, query),
-    status: response.statusCode,
-    ms: Math.round(ms),
-    trace: traceparent === undefined ? '' : traceIdOf(traceparent)
-  }
+function factsOf({head, client, status}: ClientCall, {ms, traceparent}: {readonly ms: number; readonly traceparent: string}) {
+  const {method, host, target} = head
+  const query = target.indexOf('?')
+  const path = query === -1 ? target : target.slice(0, query)
+  return {client: client.address, method, host, path, status, ms: Math.round(ms), trace: traceIdOf(traceparent)}
 }
 
-/** A request whose head was believed, and what it is for. */
+/** What a request is for, and its trace. */
 interface Addressed {
   readonly destination: Destination
-  readonly head: CheckedHead
   readonly traceparent: string
 }
 
-async function forward(options: ServeOptions, arrived: Arrived, {destination, head: checked, traceparent}: Addressed): Promise<void> {
-  const {request, response, expectsContinue, onUpgrade} = arrived
-  const {socket, rawHeaders} = request
-  const {host, body, bodyBytes} = checked
+async function forward(options: ServeOptions, call: ClientCall, {destination, traceparent}: Addressed): Promise<void> {
+  const {head: received, client, upgrades} = call
   const {bodyBytes: bodyBytesMax} = options.settings().limits
-  if (bodyBytes > bodyBytesMax)
+  if (received.bodyBytes > bodyBytesMax)
     throw new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`, {hint: 'Send it in several requests.'})
-  const upgrades = onUpgrade !== undefined
-  if (upgrades && body !== 'none')
+  if (upgrades && received.body !== 'none')
     throw new CreoError('invalid_input', 'A WebSocket begins without a body.', {hint: 'Send what there is to send as its messages.'})
-  const client = {address: socket.remoteAddress ?? '', host, secure: 'encrypted' in socket, prefix: destination.prefix}
-  const {target} = destination
-  const trace = {parent: traceparent, isNew: checked.traceparent === undefined}
-  const head = forwardedHead({method: request.method ?? '', target, rawHeaders, body, expectsContinue, upgrades, trace, client})
+  const {target, prefix} = destination
+  const trace = {parent: traceparent, isNew: received.traceparent === undefined}
+  const head = forwardedHead({head: received, target, upgrades, trace, client: {address: client.address, secure: client.secure, prefix}})
   const routeAgain = (): Destination => {
     const routing = options.routing()
-    return (routing && routeRequest(routing, host, request.url ?? '', options.random())) ?? destination
+    return (routing && routeRequest(routing, received.host, received.target, options.random())) ?? destination
   }
   let lastError: CreoError | undefined
   let tried: Instance | undefined
   for (let left = TRIES_MAX; left > 0; left -= 1) {
     const first = left === TRIES_MAX ? destination : routeAgain()
-    const {pool, instance} = await acquire(options.fleet, {destination: first, routeAgain, response, tried})
+    const {pool, instance} = await acquire(options.fleet, {destination: first, routeAgain, call, tried})
     const {timeoutMs} = pool.entry.spec
-    const outcome = await exchange(instance, {request, response, head, body, bodyBytesMax, timeoutMs, onUpgrade})
+    const outcome = await exchange(instance, {call, head, bodyBytesMax, timeoutMs})
     count(options, instance, outcome)
     options.fleet.release(pool, instance, verdictOn(outcome))
     if (outcome.kind !== 'failed') return
     tried = instance
     lastError = outcome.error ?? badGateway('The function failed.')
-    if (!mayRetry(request, outcome)) break
+    if (!mayRetry(received.method, outcome)) break
   }
   throw lastError ?? noInstance('No instance answered.')
 }
@@ -147,16 +124,16 @@ interface Wanted {
   readonly destination: Destination
   /** By the newest table. */
   readonly routeAgain: () => Destination
-  readonly response: ServerResponse
+  readonly call: ClientCall
   /** Failed the request before. */
   readonly tried: Instance | undefined
 }
 
+/** Nothing of a body is read while nobody can take it. */
+const WAITING = {onBody: () => undefined, onBodyEnd: () => undefined, onClientDrain: () => undefined} as const
+
 /** An instance with room, by waiting for it where none has: of the revision that it is for, or of another that can serve it when that one can't. */
-async function acquire(
-  fleet: Fleet,
-  {destination, routeAgain, response, tried}: Wanted
-): Promise<{pool: RevisionPool; instance: Instance}> {
+async function acquire(fleet: Fleet, {destination, routeAgain, call, tried}: Wanted): Promise<{pool: RevisionPool; instance: Instance}> {
   const refused = new Set<RevisionPool>()
   let refusal: unknown = noInstance('This function has no revision to serve it.')
   let pool = fleet.poolFor(destination)
@@ -164,15 +141,15 @@ async function acquire(
     const warm = pool.tryAcquire(tried)
     if (warm !== undefined) return {pool, instance: warm}
     const gone = new AbortController()
-    const leave = (): void => gone.abort()
-    response.once('close', leave)
+    call.owner = {...WAITING, onClientGone: () => gone.abort()}
+    if (call.isGone) gone.abort()
     try {
       return {pool, instance: await pool.wait(gone.signal)}
     } catch (error) {
       if (gone.signal.aborted) throw error
       refusal = error
     } finally {
-      response.off('close', leave)
+      call.owner = undefined
     }
     refused.add(pool)
     pool = fleet.poolFor(routeAgain(), refused)
@@ -193,19 +170,7 @@ function verdictOn({kind, error}: ExchangeOutcome): Verdict {
   return kind === 'client_gone' || error?.code === 'payload_too_large' ? 'unknown' : 'failed'
 }
 
-function mayRetry(request: IncomingMessage, outcome: ExchangeOutcome): boolean {
+function mayRetry(method: string, outcome: ExchangeOutcome): boolean {
   if (outcome.responded || !outcome.bodyUntouched || NOT_THE_NODE.has(outcome.error?.code ?? '')) return false
-  return outcome.nothingSent || IDEMPOTENT.has(request.method ?? '')
-}
-
-/** How long a client may go on sending a body that nobody wants, after its answer. */
-const UNREAD_BODY_MAX_MS = 5000
-
-/** After an early answer the rest of the body is read away for a while, or the client would not get to see the answer. */
-function drainRest(request: IncomingMessage, response: ServerResponse): void {
-  if (request.complete || request.destroyed || response.destroyed) return
-  const timer = setTimeout(() => request.destroy(), UNREAD_BODY_MAX_MS)
-  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer))
-  if (response.writableFinished) request.resume()
-  else response.once('finish', () => request.resume())
+  return outcome.nothingSent || IDEMPOTENT.has(method)
 }

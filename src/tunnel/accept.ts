@@ -1,4 +1,3 @@
-import type {IncomingMessage} from 'node:http'
 import {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {CreoError, ERROR_CODES, isCreoError} from '../core/errors.ts'
@@ -38,9 +37,15 @@ export interface TunnelServerOptions {
   readonly pingMs?: number
 }
 
+export interface UpgradeRequest {
+  readonly url?: string | undefined
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+}
+
 export interface TunnelServer {
-  /** For the `upgrade` event of a node:http server. Answers everything itself, also what it refuses. */
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Takes a connection whose client asked for an upgrade. Answers everything itself, also what it refuses. */
+  handleUpgrade(request: UpgradeRequest, socket: Duplex, head: Buffer): void
   /** By node id. */
   readonly links: ReadonlyMap<string, MinerLink>
   /** Answers those who dialled before their node was known. */
@@ -49,7 +54,7 @@ export interface TunnelServer {
 }
 
 interface Asked {
-  readonly request: IncomingMessage
+  readonly request: UpgradeRequest
   readonly socket: Duplex
   readonly head: Buffer
   /** A node that is not known yet may become so in a moment. */
@@ -140,7 +145,7 @@ function acceptCalls(
 }
 
 /** @throws {CreoError} `not_found`, `invalid_input` */
-function openAsked(request: IncomingMessage): OpenedHello {
+function openAsked(request: UpgradeRequest): OpenedHello {
   if (request.url !== TUNNEL_PATH || request.headers.upgrade !== TUNNEL_UPGRADE) {
     throw new CreoError('not_found', `Only ${TUNNEL_PATH} with the upgrade ${TUNNEL_UPGRADE} is here.`)
   }

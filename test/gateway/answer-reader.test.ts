@@ -6,6 +6,7 @@ interface Read {
   readonly body: string
   readonly interim: readonly number[]
   readonly ended: boolean
+  readonly trailers: readonly string[]
   readonly rest: string
 }
 
@@ -15,22 +16,22 @@ function read(text: string, options: {piece?: number; toHead?: boolean; mayUpgra
   let head: AnswerHead | undefined
   let body = ''
   let ended = false
+  let trailers: readonly string[] = []
   const interim: number[] = []
-  const reader = new AnswerReader(
-    {
-      onInterim: (status) => interim.push(status),
-      onHead: (found) => {
-        head = found
-      },
-      onData: (chunk) => {
-        body += chunk.toString('latin1')
-      },
-      onEnd: () => {
-        ended = true
-      }
+  const reader = new AnswerReader({
+    onInterim: ({status}) => interim.push(status),
+    onHead: (found) => {
+      head = found
     },
-    {toHead, mayUpgrade}
-  )
+    onData: (chunk) => {
+      body += chunk.toString('latin1')
+    },
+    onEnd: (found) => {
+      ended = true
+      trailers = found
+    }
+  })
+  reader.expect({toHead, mayUpgrade})
   const bytes = Buffer.from(text, 'latin1')
   let rest = ''
   for (let at = 0; at < bytes.length; at += piece) {
@@ -38,7 +39,7 @@ function read(text: string, options: {piece?: number; toHead?: boolean; mayUpgra
     else rest += reader.read(bytes.subarray(at, Math.min(bytes.length, at + piece))).toString('latin1')
   }
   if (closes) reader.end()
-  return {head, body, interim, ended, rest}
+  return {head, body, interim, ended, trailers, rest}
 }
 
 const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'

@@ -1,9 +1,10 @@
 import {once} from 'node:events'
-import {Agent, request, type Server} from 'node:http'
+import {Agent, request} from 'node:http'
 import {connect, type Socket} from 'node:net'
 import {afterEach, describe, expect, it, vi} from 'vitest'
 import {indexRoutes} from '../../src/core/routing.ts'
 import type {Fleet} from '../../src/gateway/fleet.ts'
+import type {HttpServer} from '../../src/gateway/http/http-server.ts'
 import {listenOn} from '../../src/gateway/listen.ts'
 import {createPublicServer} from '../../src/gateway/public-server.ts'
 import {RequestLimits} from '../../src/gateway/request-limits.ts'
@@ -20,7 +21,7 @@ afterEach(async () => {
 })
 
 /** The public side alone, with an answer to which pool serves. */
-function publicServer(poolFor: Fleet['poolFor'], onAnswered: () => void): Server {
+function publicServer(poolFor: Fleet['poolFor'], onAnswered: () => void): HttpServer {
   return createPublicServer({
     fleet: {poolFor, release: () => undefined} as unknown as Fleet,
     routing: () => indexRoutes(world.table, []),

@@ -59,7 +59,7 @@ function send(
         connection = on
         if (body === 'none') return
         for (const chunk of chunks) on.writeBody(chunk)
-        on.endBody()
+        on.endBody([])
       },
       onDrain: () => undefined,
       onInterim: () => undefined,
@@ -122,7 +122,7 @@ describe('connections to an instance', () => {
       write: (chunk: Buffer, _encoding, done) => {
         writes.push(String(chunk))
         done()
-        ended.resolve()
+        if (writes.length === 2) ended.resolve()
       },
       writev: (chunks, done) => {
         writes.push(chunks.map(({chunk}) => String(chunk)).join(''))

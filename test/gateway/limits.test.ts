@@ -1,12 +1,12 @@
-import type {Socket} from 'node:net'
 import {afterEach, describe, expect, it} from 'vitest'
+import type {Client} from '../../src/gateway/http/client-call.ts'
 import {clientName, RequestLimits} from '../../src/gateway/request-limits.ts'
 import {DEFAULT_SETTINGS, type GatewayLimits} from '../../src/gateway/settings.ts'
 import {createLog} from '../../src/telemetry/log.ts'
 import {type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
 
 const limits = (changed: Partial<GatewayLimits>): GatewayLimits => ({...DEFAULT_SETTINGS.limits, ...changed})
-const clientAt = (remoteAddress: string): Socket => ({remoteAddress}) as Socket
+const clientAt = (address: string): Client => ({address, secure: false})
 const refused = expect.objectContaining({code: 'rate_limited'})
 
 describe('how often a client may ask', () => {

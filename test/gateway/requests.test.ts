@@ -1,6 +1,5 @@
 import {once} from 'node:events'
 import {type IncomingMessage, request} from 'node:http'
-import {connect} from 'node:net'
 import {afterEach, describe, expect, it} from 'vitest'
 import {type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
 
@@ -9,15 +8,6 @@ afterEach(async () => {
   await world.close()
   expect(world.fatal).toEqual([])
 })
-
-/** Sends bytes as they are and answers everything that comes back until the end. */
-async function raw(bytes: string): Promise<string> {
-  const socket = connect(Number(new URL(world.gateway.publicUrl).port), '127.0.0.1')
-  socket.write(bytes)
-  let text = ''
-  for await (const chunk of socket) text += String(chunk)
-  return text
-}
 
 function open(path: string, options: {method?: string; headers?: Record<string, string>} = {}) {
   const asked = request(`${world.gateway.publicUrl}${path}`, {
@@ -227,6 +217,31 @@ describe('a request through gateway and tunnel', () => {
     await second.close()
   })
 
+  it('passes answers before the answer on, and trailers both ways', async () => {
+    world = await openGatewayWorld()
+    await world.addMiner({
+      serve: (request, response) => {
+        response.writeEarlyHints({link: '</a.css>; rel=preload', 'creo-x': '1'})
+        void textOf(request).then((body) => {
+          response.writeHead(200, {trailer: 'checksum'})
+          response.write(`got ${body} `)
+          response.addTrailers({checksum: String(request.trailers.digest), 'creo-y': '2'})
+          response.end('whole')
+        })
+      }
+    })
+    const {asked, answered} = open('/', {method: 'POST', headers: {trailer: 'digest'}})
+    const hints = once(asked, 'information')
+    asked.write('body')
+    asked.addTrailers({digest: 'd1', host: 'evil.localhost'})
+    asked.end()
+    const [{statusCode, headers}] = await hints
+    expect([statusCode, headers]).toEqual([103, {link: '</a.css>; rel=preload'}])
+    const response = await answered
+    expect(await textOf(response)).toBe('got body whole')
+    expect([response.headers.trailer, response.trailers]).toEqual(['checksum', {checksum: 'd1'}])
+  })
+
   it('takes an answer in very many small chunks without gathering up work for each', async () => {
     world = await openGatewayWorld()
     const warnings: Error[] = []
@@ -284,25 +299,5 @@ describe('a request through gateway and tunnel', () => {
       message: 'The function broke off before its answer was complete.',
       hint: expect.stringContaining('creo logs')
     })
-  })
-})
-
-describe('a request that could be read in two ways', () => {
-  const host = 'Host: shop--acme.localhost\r\n'
-  it.each([
-    ['two Hosts', `GET / HTTP/1.1\r\n${host}${host}\r\n`, 400],
-    ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400],
-    ['HTTP/0.9', 'GET /\r\n\r\n', 400],
-    ['a length and chunks', `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
-    ['two lengths', `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc`, 400],
-    ['a bare line feed in a header', `GET / HTTP/1.1\r\n${host}X: a\nY: b\r\n\r\n`, 400],
-    ['an absolute target', `GET http://other.example/ HTTP/1.1\r\n${host}\r\n`, 400],
-    ['a method of diagnosis', `TRACE / HTTP/1.1\r\n${host}\r\n`, 400],
-    ['headers without end', `GET / HTTP/1.1\r\n${host}X: ${'a'.repeat(20_000)}\r\n\r\n`, 431]
-  ])('is refused: %s', async (_name, bytes, status) => {
-    world = await openGatewayWorld()
-    const text = await raw(bytes.replace(/\r\n\r\n/, '\r\nConnection: close\r\n\r\n'))
-    expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
-    expect(text).toContain('"code":"invalid_input"')
   })
 })
