@@ -61,7 +61,8 @@ export class ClientConnection implements CallLine {
   /** Takes no further request: closes now, or after the answer that is under way. */
   finish(): void {
     this.#isClosing = true
-    if (this.#call === undefined && this.#reader.isIdle && !this.#isDetached) this.#endSocket(true)
+    if (this.#call !== undefined || this.#isDetached || this.#reader.isInHead) return
+    this.#endSocket(this.#reader.isIdle || this.#reader.isComplete)
   }
 
   /** Its deadline has come. */
