@@ -13,6 +13,7 @@ import {
   orderViewSchema,
   receiptViewSchema,
   redemptionViewSchema,
+  releaseViewSchema,
   tradeViewSchema
 } from '../core/protocol/api.ts'
 import {commandAnswerSchema} from '../core/protocol/commands.ts'
@@ -29,6 +30,7 @@ export type CommandOutcome = z.output<typeof commandAnswersSchema>['answers'][nu
 export const enrollAnswerSchema = z.object({answer: commandAnswerSchema})
 
 export const accountsSchema = z.object({accounts: z.array(accountViewSchema)})
+export const releasesSchema = z.object({revisions: z.array(releaseViewSchema)})
 export const balancesSchema = z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
 export const ordersSchema = z.object({orders: z.array(orderViewSchema)})
 export const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema)})

@@ -108,6 +108,11 @@ export class Reads {
     return this.#get(appViewSchema, `/v1/apps/${segment(org)}/${segment(app)}`, {}, signal)
   }
 
+  /** Revisions of an app, newest first, also those that get no traffic. */
+  releases(org: string, app: string, filter: {readonly limit?: number} = {}, signal?: AbortSignal): Read<typeof answers.releasesSchema> {
+    return this.#get(answers.releasesSchema, `/v1/apps/${segment(org)}/${segment(app)}/revisions`, filter, signal)
+  }
+
   /** Lines after sequence `after`, waiting up to `waitMs` for one. Signed: what an app writes is its org's business. */
   logs(
     {org, app}: {readonly org: string; readonly app: string},

@@ -8,12 +8,21 @@ export default class Deploy extends CreoCommand {
   static override summary = "Build an app's functions, push what is missing, and switch to them at once."
   static override description = `Until the last step nothing that runs changes. Then it waits until every function has answered through a \
 gateway. Deploying the same files again pushes nothing.`
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> examples/colibris --as colibris']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> examples/colibris --as colibris',
+    '<%= config.bin %> <%= command.id %> --no-traffic --tag next'
+  ]
   static override args = {folder: Args.string({default: '.', description: 'Folder with creo.yaml.'})}
   static override flags = {
     ...networkFlags,
     ...accountFlags,
-    wait: Flags.string({default: '60s', helpValue: 'DURATION', description: 'How long to wait for the first answers; 0s does not wait.'})
+    wait: Flags.string({default: '60s', helpValue: 'DURATION', description: 'How long to wait for the first answers; 0s does not wait.'}),
+    tag: Flags.string({helpValue: 'NAME', description: 'Give each new revision an address of its own, NAME--FUNCTION--APP--ORG.'}),
+    'no-traffic': Flags.boolean({
+      default: false,
+      description: 'Leave the requests where they go now; creo traffic sends them. Routes change at once.'
+    })
   }
 
   async run(): Promise<Deployed> {
@@ -28,9 +37,13 @@ gateway. Deploying the same files again pushes nothing.`
     const found = await readManifest(args.folder)
     const context = await openAccount({...flags, as: flags.as ?? found.manifest.org}, this.abort)
     const data = dataDirectory(process.env)
-    const deployed = await deploy({context, found, dataDirectory: data, waitMs, steps: this.progress, signal: this.abort})
+    const traffic = {tag: flags.tag, noTraffic: flags['no-traffic']}
+    const deployed = await deploy({context, found, dataDirectory: data, waitMs, ...traffic, steps: this.progress, signal: this.abort})
     for (const one of deployed.revisions) this.log(`${one.function}  ${one.revision}  ${one.imageDigest}  pushed ${one.bytesPushed} bytes`)
-    for (const address of deployed.addresses) this.log(`It answers at ${address}`)
+    if (flags['no-traffic'])
+      this.log(`No request goes to them yet: creo traffic ${deployed.org}/${deployed.app} FUNCTION --to REVISION=PERCENT`)
+    else for (const address of deployed.addresses) this.log(`It answers at ${address}`)
+    for (const {function: name, address} of deployed.tagAddresses) this.log(`${name} answers alone at ${address}`)
     return deployed
   }
 }

@@ -32,3 +32,10 @@ export function dailyBudgetMinor(line: RewardLine, revision: RevisionView): numb
 function weightPercent({percent}: RevisionView): number {
   return percent > 0 ? percent : TAG_PERCENT
 }
+
+/** The revision that a function goes back to: the newest that has served, made before every one that serves now. Revisions newest first. */
+export function revisionBefore(revisions: readonly RevisionView[], name: string): RevisionView | undefined {
+  const own = revisions.filter((revision) => revision.function === name)
+  const oldestServing = own.findLastIndex((revision) => revision.percent > 0)
+  return own.slice(oldestServing + 1).find((revision) => revision.served)
+}

@@ -9,11 +9,24 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 /** With it a gateway marks an answer as its own: the function was not asked, or could not answer. */
 const GATEWAY_ERROR_HEADER = 'creo-error'
 
-/** Where one app answers at one gateway, without a slash at the end. On loopback by path, which needs no name service. */
-export function appAddress(publicUrl: string, {org, app}: {readonly org: string; readonly app: string}): string {
+/** An app, one function of it, or what has a tag of that function. */
+export interface Addressed {
+  readonly org: string
+  readonly app: string
+  readonly function?: string
+  readonly tag?: string
+}
+
+/** Where it answers at one gateway, without a slash at the end. On loopback by path, which needs no name service. */
+export function appAddress(publicUrl: string, of: Addressed): string {
   const url = new URL(publicUrl)
-  if (LOOPBACK.test(url.hostname)) return `${url.origin}/@${app}--${org}`
-  return `${url.protocol}//${app}--${org}.${url.host}`
+  const label = addressLabel(of)
+  return LOOPBACK.test(url.hostname) ? `${url.origin}/@${label}` : `${url.protocol}//${label}.${url.host}`
+}
+
+/** The first label of its host name. */
+export function addressLabel({org, app, function: name, tag}: Addressed): string {
+  return [tag, name, app, org].filter((part) => part !== undefined).join('--')
 }
 
 export interface AppRequest {

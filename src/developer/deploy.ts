@@ -1,12 +1,14 @@
 import {mkdtemp, rm} from 'node:fs/promises'
 import {join} from 'node:path'
+import {z} from 'zod'
 import {makePrivateFolder} from '../config/data-directory.ts'
 import {CreoError} from '../core/errors.ts'
+import {DNS_LABEL_MAX} from '../core/exchange/limits.ts'
 import {type Manifest, toRevisionSpec} from '../core/manifest.ts'
 import {nearestOf} from '../core/nearest.ts'
-import type {RevisionView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
-import {appAddress} from './addresses.ts'
+import {nameSchema} from '../core/protocol/scalars.ts'
+import {addressLabel, appAddress} from './addresses.ts'
 import {buildFunctions, type FunctionImage} from './build.ts'
 import type {AccountContext} from './context.ts'
 import {awaitFirstAnswers, type FirstAnswer} from './first-answers.ts'
@@ -21,9 +23,15 @@ export interface DeployOptions {
   readonly dataDirectory: string
   /** How long to wait for each function's first answer; 0 does not wait. */
   readonly waitMs: number
+  /** Gives each new revision an address of its own. */
+  readonly tag: string | undefined
+  /** Leaves the traffic where it is. */
+  readonly noTraffic: boolean
   readonly steps: StepPort
   readonly signal: AbortSignal
 }
+
+const madeSchema = z.object({revisions: z.array(z.object({function: z.string(), revision: z.string()}))})
 
 export interface DeployedFunction extends PushFacts {
   readonly function: string
@@ -37,6 +45,8 @@ export interface Deployed {
   readonly seq: number
   readonly revisions: readonly DeployedFunction[]
   readonly addresses: readonly string[]
+  /** Only with a tag, and while the network has a gateway. */
+  readonly tagAddresses: readonly {readonly function: string; readonly tag: string; readonly address: string}[]
   readonly firstAnswers: readonly FirstAnswer[]
   readonly steps: readonly StepTime[]
 }
@@ -49,30 +59,77 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
   const {context, signal} = options
   const {manifest} = options.found
   const {port: steps, times} = timedSteps(options.steps, () => performance.now())
-  const specs = await steps.step('Check', () => checkedSpecs(context, manifest))
+  const specs = await steps.step('Check', () => checked(options))
   const built = await withBuildFolder(options.dataDirectory, async (outputDirectory) => {
     const images = await buildFunctions({...options, steps, outputDirectory, cacheDirectory: join(options.dataDirectory, 'bases')})
     const pushed: (PushFacts & {image: FunctionImage})[] = []
     for (const image of images) pushed.push({image, ...(await pushFunction(context, image, {app: manifest.app, steps, signal}))})
     return pushed
   })
-  const seq = await steps.step('Switch to the new revisions', () =>
-    switchOver(
-      context,
-      manifest,
-      specs,
-      built.map(({image}) => image)
-    )
+  const images = built.map(({image}) => image)
+  const {seq, ids} = await steps.step(options.noTraffic ? 'Make the new revisions' : 'Switch to the new revisions', () =>
+    makeRevisions(options, specs, images)
   )
-  const view = await context.client.app(manifest.org, manifest.app)
+  const [{addresses}, {gateways}] = await Promise.all([context.client.app(manifest.org, manifest.app), context.client.gateways()])
   const revisions = built.map(({image, ...facts}) => ({
     function: image.function,
-    revision: currentRevision(view.revisions, image.function),
+    revision: ids.get(image.function) ?? '',
     imageDigest: image.digest,
     ...facts
   }))
-  const firstAnswers = options.waitMs === 0 ? [] : await steps.step('First answers', () => firstAnswersOf(options, manifest, revisions))
-  return {org: manifest.org, app: manifest.app, seq, revisions, addresses: view.addresses, firstAnswers, steps: times}
+  const publicUrl = gateways[0]?.publicUrl
+  const tagAddresses = publicUrl === undefined ? [] : tagAddressesOf(options, publicUrl)
+  const asked = options.waitMs === 0 || (options.noTraffic && options.tag === undefined)
+  const firstAnswers = asked ? [] : await steps.step('First answers', () => firstAnswersOf(options, {publicUrl, ids}))
+  return {org: manifest.org, app: manifest.app, seq, revisions, addresses, tagAddresses, firstAnswers, steps: times}
+}
+
+function tagAddressesOf({found: {manifest}, tag}: DeployOptions, publicUrl: string): Deployed['tagAddresses'] {
+  const {org, app} = manifest
+  if (tag === undefined) return []
+  return Object.keys(manifest.functions).map((name) => ({
+    function: name,
+    tag,
+    address: `${appAddress(publicUrl, {org, app, function: name, tag})}/`
+  }))
+}
+
+async function checked(options: DeployOptions): Promise<ReadonlyMap<string, RevisionSpec>> {
+  const {context, found, tag, noTraffic} = options
+  const {manifest} = found
+  const specs = await checkedSpecs(context, manifest)
+  if (tag !== undefined) checkTag(manifest, tag)
+  if (noTraffic) await checkServed(context, manifest)
+  return specs
+}
+
+function checkTag({org, app, functions}: Manifest, tag: string): void {
+  const {success, error} = nameSchema.safeParse(tag)
+  if (!success)
+    throw new CreoError('invalid_input', `"${tag}" is not a tag: it ${error.issues[0]?.message ?? 'has a wrong form'}.`, {
+      hint: 'Use 2 to 20 lower-case letters, digits and single hyphens.'
+    })
+  const labels = Object.keys(functions).map((name) => addressLabel({org, app, function: name, tag}))
+  const tooLong = labels.find((label) => label.length > DNS_LABEL_MAX)
+  if (tooLong !== undefined)
+    throw new CreoError(
+      'invalid_input',
+      `"${tooLong}" is ${tooLong.length} letters long; a host name's label has at most ${DNS_LABEL_MAX}.`,
+      {
+        hint: 'Choose a shorter tag.'
+      }
+    )
+}
+
+/** Without traffic only what has served already can be deployed: the first revision of a function takes its traffic. */
+async function checkServed({client}: AccountContext, {org, app, functions}: Manifest): Promise<void> {
+  const {apps} = await client.apps({org})
+  const known = apps.find((one) => one.app === app)?.revisions.map((revision) => revision.function) ?? []
+  const first = Object.keys(functions).find((name) => !known.includes(name))
+  if (first !== undefined)
+    throw new CreoError('invalid_input', `${first} is deployed for the first time: its first revision takes its traffic.`, {
+      hint: 'Deploy it without --no-traffic.'
+    })
 }
 
 /** Everything that can be known to be wrong before anything is built. */
@@ -108,40 +165,38 @@ async function withBuildFolder<T>(dataDirectory: string, work: (folder: string) 
   }
 }
 
-async function switchOver(
-  {client}: AccountContext,
-  manifest: Manifest,
+/** One command makes all of them. Returns their ids by function. */
+async function makeRevisions(
+  {context, found: {manifest}, tag, noTraffic}: DeployOptions,
   specs: ReadonlyMap<string, RevisionSpec>,
   images: readonly FunctionImage[]
-): Promise<number> {
+): Promise<{readonly seq: number; readonly ids: ReadonlyMap<string, string>}> {
   const revisions = images.flatMap((image) => {
     const spec = specs.get(image.function)
-    return spec === undefined ? [] : [{function: image.function, imageDigest: image.digest, spec}]
+    const traffic = {...(tag !== undefined && {tag}), ...(noTraffic && {noTraffic})}
+    return spec === undefined ? [] : [{function: image.function, imageDigest: image.digest, spec, ...traffic}]
   })
-  const {seq} = await client.submit({type: 'revision.deploy', app: manifest.app, revisions, routes: manifest.routes})
-  return seq
-}
-
-function currentRevision(revisions: readonly RevisionView[], name: string): string {
-  const found = revisions.find((revision) => revision.current && revision.function === name)
-  if (found) return found.id
-  throw new CreoError('deploy_failed', `The coordinator took the deploy, but shows no revision of ${name}.`, {
-    hint: 'Run the same command again.'
-  })
+  const {seq, result} = await context.client.submit({type: 'revision.deploy', app: manifest.app, revisions, routes: manifest.routes})
+  const made = madeSchema.safeParse(result)
+  if (!made.success) {
+    throw new CreoError('deploy_failed', 'The coordinator took the deploy, but does not say what it made.', {
+      hint: 'Run the same command again.'
+    })
+  }
+  return {seq, ids: new Map(made.data.revisions.map((one) => [one.function, one.revision]))}
 }
 
 async function firstAnswersOf(
-  {context, waitMs, signal}: DeployOptions,
-  manifest: Manifest,
-  deployed: readonly DeployedFunction[]
+  {found: {manifest}, tag, noTraffic, waitMs, signal}: DeployOptions,
+  {publicUrl, ids}: {readonly publicUrl: string | undefined; readonly ids: ReadonlyMap<string, string>}
 ): Promise<readonly FirstAnswer[]> {
-  const {gateways} = await context.client.gateways()
-  const [gateway] = gateways
-  if (gateway === undefined) {
+  if (publicUrl === undefined) {
     throw new CreoError('still_running', 'The new revision is deployed, but the network has no gateway yet that could ask it.', {
       hint: 'creo gateway serve'
     })
   }
-  const revisions = new Map(deployed.map((one) => [one.function, one.revision]))
-  return await awaitFirstAnswers({manifest, revisions, address: appAddress(gateway.publicUrl, manifest), waitMs, signal})
+  const {org, app} = manifest
+  const addressOf = (name: string): string =>
+    appAddress(publicUrl, noTraffic && tag !== undefined ? {org, app, function: name, tag} : {org, app})
+  return await awaitFirstAnswers({manifest, revisions: ids, addressOf, waitMs, signal})
 }

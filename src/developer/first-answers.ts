@@ -23,13 +23,16 @@ export async function awaitFirstAnswers(options: {
   readonly manifest: Manifest
   /** By function, what was deployed. */
   readonly revisions: ReadonlyMap<string, string>
-  readonly address: string
+  /** Where a function is asked, without a slash at the end. */
+  readonly addressOf: (name: string) => string
   readonly waitMs: number
   readonly signal: AbortSignal
 }): Promise<readonly FirstAnswer[]> {
   const routed = new Map(options.manifest.routes.toReversed().map((route) => [route.function, route.path]))
   return await Promise.all(
-    [...routed].map(([name, path]) => firstAnswer({...options, name, revision: options.revisions.get(name), url: options.address + path}))
+    [...routed].map(([name, path]) =>
+      firstAnswer({...options, name, revision: options.revisions.get(name), url: options.addressOf(name) + path})
+    )
   )
 }
 

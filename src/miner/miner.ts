@@ -283,9 +283,10 @@ class MiningNode implements Miner {
     const {earn, memoryBytes, cpuMillis} = this.#rules.terms
     const {architecture, name: runtime} = this.#parts.probe
     const enforcesLimits = takesWork(this.#options, this.#parts.probe)
-    const instances = this.#instances.all.length
-    const draining = this.#takesNoWork
-    return {node: this.node, earn: [...earn], architecture, runtime, enforcesLimits, memoryBytes, cpuMillis, draining, instances}
+    const {all} = this.#instances
+    const running = [...Map.groupBy(all, (held) => held.revision)].map(([revision, of]) => ({revision, instances: of.length}))
+    const offer = {earn: [...earn], architecture, runtime, enforcesLimits, memoryBytes, cpuMillis, draining: this.#takesNoWork}
+    return {node: this.node, ...offer, instances: all.length, running}
   }
 
   #greeting(gateway: GatewayEntry): readonly MinerMessage[] {

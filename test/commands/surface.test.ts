@@ -4,7 +4,9 @@ import {expect, it} from 'vitest'
 import {creo} from '../support/processes.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const TOPICS = new Set('account build deploy incentive init invoke ledger logs network node offer redeem redemption trade'.split(' '))
+const TOPICS = new Set(
+  'account build deploy incentive init invoke ledger logs network node offer redeem redemption releases rollback trade traffic'.split(' ')
+)
 const COMMON = new Set(['json', 'network', 'as'])
 
 /** One line a command: what it takes. `[x]` may be left out. */

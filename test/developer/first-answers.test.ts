@@ -81,7 +81,7 @@ describe('asking an app', () => {
 describe('first answers', () => {
   it('come from every routed function, asked until it speaks for itself', async () => {
     const address = await gateway((count, response) => (count < 4 ? refuse(response, 'not_found', 404) : answerAs(response, 'rev_64')))
-    const answers = await awaitFirstAnswers({manifest, revisions: both('rev_64'), address, waitMs: 20_000, signal})
+    const answers = await awaitFirstAnswers({manifest, revisions: both('rev_64'), addressOf: () => address, waitMs: 20_000, signal})
     expect(answers).toMatchObject([
       {function: 'site', url: `${address}/`, status: 200},
       {function: 'api', url: `${address}/api`, status: 200}
@@ -90,9 +90,11 @@ describe('first answers', () => {
 
   it('are those of the new revision, not of the one that it replaces', async () => {
     const address = await gateway((count, response) => answerAs(response, count < 4 ? 'rev_64' : 'rev_128'))
-    const answers = await awaitFirstAnswers({manifest, revisions: both('rev_128'), address, waitMs: 20_000, signal})
+    const answers = await awaitFirstAnswers({manifest, revisions: both('rev_128'), addressOf: () => address, waitMs: 20_000, signal})
     expect(answers).toMatchObject([{status: 200}, {status: 200}])
-    await expect(awaitFirstAnswers({manifest, revisions: both('rev_192'), address, waitMs: 1, signal})).rejects.toMatchObject({
+    await expect(
+      awaitFirstAnswers({manifest, revisions: both('rev_192'), addressOf: () => address, waitMs: 1, signal})
+    ).rejects.toMatchObject({
       code: 'still_running',
       message: expect.stringContaining('rev_128')
     })
@@ -100,7 +102,9 @@ describe('first answers', () => {
 
   it('that do not come in time say what the gateway said last', async () => {
     const address = await gateway((_, response) => refuse(response, 'reward_pool_empty', 503))
-    await expect(awaitFirstAnswers({manifest, revisions: both('rev_64'), address, waitMs: 1, signal})).rejects.toMatchObject({
+    await expect(
+      awaitFirstAnswers({manifest, revisions: both('rev_64'), addressOf: () => address, waitMs: 1, signal})
+    ).rejects.toMatchObject({
       code: 'still_running',
       message: expect.stringContaining('reward_pool_empty')
     })

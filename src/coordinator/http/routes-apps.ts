@@ -1,16 +1,18 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
-import {appViewSchema, leaseViewSchema, logLineSchema, revisionViewSchema} from '../../core/protocol/api.ts'
+import {appViewSchema, leaseViewSchema, logLineSchema, type ReleaseView, releaseViewSchema} from '../../core/protocol/api.ts'
 import {leaseIdSchema, nameSchema, nodeIdSchema, revisionIdSchema} from '../../core/protocol/scalars.ts'
-import type {AppView, LeaseView} from '../../ledger/port.ts'
+import type {AppView, LeaseView, RevisionView} from '../../ledger/port.ts'
 import type {FunctionLogs} from '../logs.ts'
+import type {PresenceBoard} from '../presence.ts'
 import type {Waiters} from '../waiters.ts'
 import {afterSchema, appParamsSchema, longLimitSchema, waitMsSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
 export interface AppTools extends RouteTools {
   readonly logs: FunctionLogs
+  readonly presence: PresenceBoard
   /** Woken by `org/app` when lines arrive. */
   readonly logWaiters: Waiters
 }
@@ -44,11 +46,11 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
       path: '/v1/apps/:org/:app/revisions',
       params,
       query: z.object({limit: longLimitSchema}),
-      answer: z.object({revisions: z.array(revisionViewSchema)})
+      answer: z.object({revisions: z.array(releaseViewSchema)})
     },
     ({params: {org, app: name}, query}) => {
       known({org, app: name})
-      return {revisions: reads.revisions({org, app: name, ...query})}
+      return {revisions: reads.revisions({org, app: name, ...query}).map((revision) => releaseView(tools, revision))}
     }
   )
   route(
@@ -94,6 +96,12 @@ function leaseRoutes(app: FastifyInstance, tools: AppTools): void {
     {method: 'GET', path: '/v1/leases/:lease', params: z.object({lease: leaseIdSchema}), answer: leaseViewSchema},
     (request) => knownLease(reads.lease(request.params.lease), request.params.lease)
   )
+}
+
+function releaseView({ledger, presence}: AppTools, revision: RevisionView): ReleaseView {
+  const nodes = new Set(ledger.reads.leases({revision: revision.id, status: 'active'}).map((lease) => lease.node))
+  const running = [...nodes].flatMap((node) => presence.of(node)?.heartbeat.running ?? []).filter((one) => one.revision === revision.id)
+  return {...revision, instances: running.reduce((sum, one) => sum + one.instances, 0)}
 }
 
 function knownLease(lease: LeaseView | undefined, id: string): LeaseView {

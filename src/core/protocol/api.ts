@@ -162,6 +162,10 @@ export const revisionViewSchema = z.object({
 })
 export type RevisionView = z.output<typeof revisionViewSchema>
 
+/** A revision with how many of its instances run, by its nodes' last heartbeats. */
+export const releaseViewSchema = revisionViewSchema.extend({instances: z.int().min(0)})
+export type ReleaseView = z.output<typeof releaseViewSchema>
+
 export const appViewSchema = z.object({
   org: z.string(),
   app: z.string(),
@@ -225,6 +229,11 @@ export const heartbeatSchema = z.strictObject({
   cpuMillis: z.int().min(0),
   draining: z.boolean(),
   instances: z.int().min(0),
+  /** How many of them are of each revision. */
+  running: z
+    .array(z.strictObject({revision: revisionIdSchema, instances: z.int().min(1)}))
+    .max(1000)
+    .optional(),
   /** Function output since the last heartbeat. */
   logs: z
     .array(z.strictObject({revision: revisionIdSchema, instance: z.string().max(60), atMs: timeMsSchema, line: z.string().max(4096)}))

@@ -1,0 +1,35 @@
+import {Args} from '@oclif/core'
+import {CreoCommand} from '../cli/base-command.ts'
+import {accountFlags, networkFlags} from '../cli/flags.ts'
+import type {Rollback} from '../developer/traffic.ts'
+
+export default class RollbackCommand extends CreoCommand {
+  static override summary = 'Send the traffic of an app back to the revisions that served before.'
+  static override description =
+    `Of each function, to the newest revision that has served and is older than all that serve now; all functions at once. Nothing is \
+built or pushed, and routes and tags stay.`
+  static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop', '<%= config.bin %> <%= command.id %> colibris/shop web']
+  static override args = {
+    app: Args.string({required: true, description: 'ORG/APP.'}),
+    function: Args.string({description: 'This function alone.'})
+  }
+  static override flags = {...networkFlags, ...accountFlags}
+
+  async run(): Promise<{readonly app: string; readonly functions: readonly Rollback[]; readonly seq: number}> {
+    const {args, flags} = await this.parse(RollbackCommand)
+    const [{openAccount}, {rollBack}, {appNameOf}] = await Promise.all([
+      import('../developer/context.ts'),
+      import('../developer/traffic.ts'),
+      import('../developer/app-name.ts')
+    ])
+    const name = await appNameOf(args.app, '.')
+    const context = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
+    const {functions, seq} = await rollBack(context, name, args.function, this.abort)
+    for (const {function: fn, from, to} of functions) {
+      const before = from.map(({revision, percent}) => (percent === 100 ? revision : `${revision}=${percent}`))
+      this.log(`${fn}  all requests go to ${to} again, not to ${before.join(' and ')}.`)
+      this.log(`Undo it: creo traffic ${args.app} ${fn} ${before.map((one) => `--to ${one}`).join(' ')}`)
+    }
+    return {app: `${name.org}/${name.app}`, functions, seq}
+  }
+}
