@@ -1,4 +1,7 @@
 import type {LeaseEntry} from '../core/protocol/tables.ts'
+import type {MinerLink} from '../tunnel/miner-link.ts'
+import type {LeaseBudgets} from './lease-budgets.ts'
+import type {Starts} from './starts.ts'
 
 /** A lease of the wanted revision, as the gateway sees its node now. */
 export interface LeaseCandidate {
@@ -10,6 +13,33 @@ export interface LeaseCandidate {
   /** Instances of this revision on the node, and of all. */
   readonly instancesHere: number
   readonly instancesInAll: number
+}
+
+/** What a gateway knows of its miners and instances. */
+export interface SeenNodes {
+  readonly links: ReadonlyMap<string, MinerLink>
+  readonly draining: Pick<WeakSet<MinerLink>, 'has'>
+  readonly starts: Pick<Starts, 'isCooling' | 'countOn'>
+  readonly budgets: Pick<LeaseBudgets, 'isEmpty'>
+  /** Instances of the revision, and of all. */
+  readonly here: Iterable<{readonly node: string}>
+  readonly all: Iterable<{readonly node: string}>
+}
+
+/** A revision's leases with what is known of their nodes. */
+export function candidatesAmong(leases: readonly LeaseEntry[], {links, draining, starts, budgets, ...seen}: SeenNodes): LeaseCandidate[] {
+  const [here, all] = [countByNode(seen.here), countByNode(seen.all)]
+  return leases.map((lease) => {
+    const link = links.get(lease.node)
+    return {
+      lease,
+      connected: link !== undefined,
+      avoided: (link !== undefined && draining.has(link)) || starts.isCooling(lease.revision, lease.node),
+      budgetEmpty: budgets.isEmpty(lease.id),
+      instancesHere: here.get(lease.node) ?? 0,
+      instancesInAll: (all.get(lease.node) ?? 0) + starts.countOn(lease.node)
+    }
+  })
 }
 
 export type LeaseChoice = {readonly lease: LeaseEntry} | {readonly refused: 'no_instance' | 'reward_pool_empty'}
@@ -26,7 +56,7 @@ export function chooseLease(candidates: readonly LeaseCandidate[], nowMs: number
 }
 
 /** How many instances there are on each node. */
-export function countByNode(instances: Iterable<{readonly node: string}>): ReadonlyMap<string, number> {
+function countByNode(instances: Iterable<{readonly node: string}>): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   for (const {node} of instances) counts.set(node, (counts.get(node) ?? 0) + 1)
   return counts

@@ -1,4 +1,3 @@
-import {randomBytes} from 'node:crypto'
 import {decideScale, SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
 import type {LeaseEntry, RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
@@ -6,7 +5,7 @@ import type {MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
-import {chooseLease, countByNode, type LeaseCandidate} from './choose-lease.ts'
+import {candidatesAmong, chooseLease, type LeaseCandidate} from './choose-lease.ts'
 import type {Verdict} from './ejections.ts'
 import {Instance} from './instance.ts'
 import type {LeaseBudgets} from './lease-budgets.ts'
@@ -14,6 +13,7 @@ import {LeaseIndex} from './lease-index.ts'
 import type {Work, WorkOf} from './meter.ts'
 import {noInstance, RevisionPool} from './revision-pool.ts'
 import {ServedRevisions} from './served-revisions.ts'
+import type {StandbyWatch} from './standby-watch.ts'
 import {type Start, Starts} from './starts.ts'
 
 /** A function gets this long to end after its last request. */
@@ -21,7 +21,6 @@ const STOP_GRACE_MS = 10_000
 /** How long requests wait when no miner can be asked: one may be dialling in again, or a lease be on its way. */
 const STUCK_MAX_MS = 5000
 const STUCK_RETRY_MS = 200
-const INSTANCE_ID_BYTES = 9
 
 export interface FleetOptions {
   readonly budgets: LeaseBudgets
@@ -32,6 +31,7 @@ export interface FleetOptions {
   readonly log: Log
   readonly scale?: ScaleSettings
   readonly tickMs?: number
+  readonly standby: StandbyWatch
   onWork(of: WorkOf, work: Work): void
   onColdStart(revision: RevisionEntry, ms: number): void
   /** The last instance of a miner that is leaving has ended: its work should be signed for while it is still there. */
@@ -112,7 +112,20 @@ export class Fleet {
 
   release(pool: RevisionPool, instance: Instance, verdict: Verdict): void {
     pool.release(instance, verdict)
+    this.stopIfDrained(instance)
+  }
+
+  stopIfDrained(instance: Instance): void {
     if (instance.draining && instance.inFlight === 0 && this.#instances.has(instance.id)) this.#stop(instance)
+  }
+
+  /** Starts an instance as if a client had asked. @returns its id; undefined when none can be started now, or one is there already. */
+  activate({id, node, revision}: LeaseEntry): string | undefined {
+    const [pool, link] = [this.#pools.get(revision), this.#options.links.get(node)]
+    if (pool === undefined || pool.starting > 0 || link === undefined) return undefined
+    const candidates = this.#candidates(pool).filter(({lease, instancesHere}) => lease.id === id && instancesHere === 0)
+    const choice = chooseLease(candidates, this.#options.now())
+    return 'refused' in choice ? undefined : this.#starts.ask({pool, lease: choice.lease, link})
   }
 
   /** Counts running time into the meter. Called before each save and window. */
@@ -207,25 +220,14 @@ export class Fleet {
     if ('refused' in choice) return choice.refused
     const link = this.#options.links.get(choice.lease.node)
     if (link === undefined) return 'no_instance'
-    const instance = `${pool.entry.id.replace('_', '-')}-${randomBytes(INSTANCE_ID_BYTES).toString('hex')}`
-    this.#starts.ask({instance, pool, lease: choice.lease, link})
+    this.#starts.ask({pool, lease: choice.lease, link})
     return undefined
   }
 
   #candidates(pool: RevisionPool): LeaseCandidate[] {
-    const here = countByNode(pool.instances)
-    const inAll = countByNode(this.#instances.values())
-    return this.#leases.of(pool.entry.id).map((lease) => {
-      const link = this.#options.links.get(lease.node)
-      return {
-        lease,
-        connected: link !== undefined,
-        avoided: (link !== undefined && this.#draining.has(link)) || this.#starts.isCooling(pool.entry.id, lease.node),
-        budgetEmpty: this.#options.budgets.isEmpty(lease.id),
-        instancesHere: here.get(lease.node) ?? 0,
-        instancesInAll: (inAll.get(lease.node) ?? 0) + this.#starts.countOn(lease.node)
-      }
-    })
+    const {links, budgets} = this.#options
+    const seen = {links, budgets, draining: this.#draining, starts: this.#starts, here: pool.instances, all: this.#instances.values()}
+    return candidatesAmong(this.#leases.of(pool.entry.id), seen)
   }
 
   #started(link: MinerLink, id: string): void {
@@ -235,13 +237,14 @@ export class Fleet {
       return
     }
     this.#options.onColdStart(start.pool.entry, this.#options.monotonicMs() - start.askedAtMs)
-    this.#add(start.pool, link, id, start.lease)
+    this.#options.standby.started(this.#add(start.pool, link, id, start.lease))
     this.#settle()
   }
 
   #startFailed({pool, lease, instance}: Start, reason: CreoError): void {
     this.#options.log.warn({instance, revision: pool.entry.id, node: lease.node, code: reason.code, reason: reason.message}, 'start failed')
     if (reason.code === 'reward_pool_empty') this.#options.budgets.refuse(lease.id)
+    this.#options.standby.failed(lease, instance)
     this.#help(pool)
   }
 
@@ -262,10 +265,12 @@ export class Fleet {
     this.#add(pool, link, found.instance, lease)
   }
 
-  #add(pool: RevisionPool, link: MinerLink, id: string, lease: LeaseEntry): void {
+  #add(pool: RevisionPool, link: MinerLink, id: string, lease: LeaseEntry): Instance {
     const instance = new Instance({id, revision: pool.entry, lease, link, monotonicMs: this.#options.monotonicMs()})
     this.#instances.set(id, instance)
+    this.#options.standby.runs(instance.work, 1)
     pool.add(instance)
+    return instance
   }
 
   #ended(link: MinerLink, id: string): void {
@@ -317,7 +322,7 @@ export class Fleet {
   /** From here on it is not metered and gets no request. */
   #forget(instance: Instance): void {
     this.#count(instance, this.#options.monotonicMs())
-    this.#instances.delete(instance.id)
+    if (this.#instances.delete(instance.id)) this.#options.standby.runs(instance.work, -1)
     this.#pools.get(instance.revision.id)?.remove(instance)
     if (this.#draining.has(instance.link) && this.#of(instance.link).length === 0) this.#options.onDrained()
   }

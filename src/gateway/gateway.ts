@@ -23,6 +23,7 @@ import {RequestLimits} from './request-limits.ts'
 import {type RoutesSource, RoutesStore} from './routes-store.ts'
 import type {ServeOptions} from './serve-request.ts'
 import {DEFAULT_SETTINGS, type GatewaySettings} from './settings.ts'
+import {type ProbeTimes, StandbyWatch} from './standby-watch.ts'
 import {TrafficMetrics} from './traffic-metrics.ts'
 
 /** Length of a receipt's window. */
@@ -49,6 +50,8 @@ export interface GatewayOptions {
   readonly windowMs?: number
   readonly scale?: ScaleSettings
   readonly tickMs?: number
+  /** How often nodes that stand by are probed. */
+  readonly probes?: ProbeTimes
   /** Told of an error that nothing can be done about: the process should end. */
   onFatal(error: unknown): void
 }
@@ -96,6 +99,7 @@ class RunningGateway implements Gateway {
   readonly #tunnel: TunnelServer
   readonly #routes: RoutesStore
   readonly #desk: ReceiptDesk
+  readonly #standby: StandbyWatch
   readonly #metrics = new TrafficMetrics()
   readonly #stop = new AbortController()
   readonly #timers: NodeJS.Timeout[] = []
@@ -126,9 +130,11 @@ class RunningGateway implements Gateway {
     })
     const {links} = this.#tunnel
     this.#desk = new ReceiptDesk({meter, gatewayKey: key.publicKey, publicKeyOf, links, log})
+    this.#standby = this.#watchStandby(links)
     this.#fleet = new Fleet({
       budgets,
       links,
+      standby: this.#standby,
       now,
       monotonicMs,
       random,
@@ -258,9 +264,24 @@ class RunningGateway implements Gateway {
     this.#keys = new Map(table.nodes.map((node) => [node.id, node.publicKey]))
     this.#routing = own === undefined ? undefined : indexRoutes(table, [hostName(new URL(own.publicUrl).host)])
     this.#budgets.update(table)
+    this.#standby.update(table)
     this.#fleet.update(table)
     this.#tunnel.nodesChanged()
     for (const link of this.#tunnel.links.values()) if (!this.#keys.has(link.node)) link.close()
+  }
+
+  #watchStandby(links: ReadonlyMap<string, MinerLink>): StandbyWatch {
+    const {now, monotonicMs, log, probes: times} = this.#options
+    return new StandbyWatch({
+      gateway: this.id,
+      fleet: () => this.#fleet,
+      links,
+      now,
+      monotonicMs,
+      log,
+      times,
+      propose: (of, stood) => this.#guard(this.#meter.proposeStandby(of, stood).then((proposals) => this.#desk.propose(proposals)))
+    })
   }
 
   #linked(link: MinerLink): void {
@@ -281,6 +302,7 @@ class RunningGateway implements Gateway {
     this.#fleet.accrue()
     await this.#meter.save()
     this.#fleet.endUnleased()
+    this.#standby.look()
   }
 
   async #closeWindow(): Promise<void> {

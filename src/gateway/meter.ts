@@ -23,6 +23,13 @@ export interface WorkOf {
 }
 export type Work = Partial<Pick<Counter, 'requests' | 'requestsFailed' | 'mibMs' | 'bytesIn' | 'bytesOut'>>
 
+/** Time in which a node stood by for a lease, within a window. */
+export interface Stood {
+  readonly startMs: number
+  readonly windowMs: number
+  readonly standbyMs: number
+}
+
 export interface PendingProposal extends SignedProposal {
   readonly node: string
   readonly sha256: string
@@ -139,6 +146,27 @@ export class Meter {
       const proposed = await this.#close(this.#startMs, this.#elapsedMs())
       await this.#forgetOldest()
       return proposed
+    })
+  }
+
+  /** Proposes time that a node stood by for, in windows of its own; they are on disk when this resolves. */
+  proposeStandby(of: WorkOf, stood: Stood): Promise<readonly PendingProposal[]> {
+    return this.#serially(async () => {
+      const pieces = standbyPieces(stood)
+      const first = this.#window
+      this.#window += pieces.length
+      // Reserved before they are used: a crash between the two writes leaves numbers unused, and counts nothing as proposed that is not.
+      await this.#files.saveOpen(this.#openWindow())
+      const {network, key} = this.#options
+      const {node, revision, lease} = of
+      const none = {requests: 0, requestsFailed: 0, mibMs: 0, bytesIn: 0, bytesOut: 0}
+      const signed = pieces.map((piece, index) => {
+        const head = {v: 'creo-receipt-v1', network, gateway: this.#gateway, window: first + index} as const
+        return signProposal({...head, node, revision, lease, ...none, ...piece}, key)
+      })
+      await this.#files.saveProposals(first, signed)
+      this.#options.onWork(of, {requests: 0, mibMs: 0, standbyMs: stood.standbyMs})
+      return this.#keep(first, signed)
     })
   }
 
@@ -282,6 +310,19 @@ export class Meter {
     this.#writing = done.catch(() => undefined)
     return done
   }
+}
+
+/** A receipt's window has a longest length: what is longer becomes several, none of which claims more than it lasts. */
+function standbyPieces({startMs, windowMs, standbyMs}: Stood) {
+  const pieces: {windowStartMs: number; windowMs: number; standbyMs: number}[] = []
+  let leftMs = standbyMs
+  for (let doneMs = 0; doneMs < windowMs && leftMs > 0; doneMs += WINDOW_MAX_MS) {
+    const pieceMs = Math.min(WINDOW_MAX_MS, windowMs - doneMs)
+    const stoodMs = Math.min(pieceMs, leftMs)
+    pieces.push({windowStartMs: startMs + doneMs, windowMs: pieceMs, standbyMs: stoodMs})
+    leftMs -= stoodMs
+  }
+  return pieces
 }
 
 /** Kept by whose work it is: an instance gives the same object for each of its requests. */

@@ -1,3 +1,4 @@
+import {randomBytes} from 'node:crypto'
 import {CreoError} from '../core/errors.ts'
 import type {LeaseEntry} from '../core/protocol/tables.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
@@ -9,6 +10,7 @@ const START_TIMEOUT_MS = 180_000
 const COOLING_FIRST_MS = 1000
 const COOLING_MAX_MS = 60_000
 const COOLING_DOUBLINGS_MAX = 6
+const INSTANCE_ID_BYTES = 9
 
 /** One instance that a miner was asked to start. */
 export interface Start {
@@ -35,16 +37,18 @@ export class Starts {
     this.#onFailed = options.onFailed
   }
 
-  ask(start: Omit<Start, 'askedAtMs'>): void {
-    const {instance, pool, lease, link} = start
+  /** @returns the id of the instance that was asked for. */
+  ask({pool, lease, link}: Pick<Start, 'pool' | 'lease' | 'link'>): string {
+    const instance = `${pool.entry.id.replace('_', '-')}-${randomBytes(INSTANCE_ID_BYTES).toString('hex')}`
     const timer = setTimeout(() => {
       link.send({type: 'stop', instance, graceMs: 0})
       this.fail(link, instance, new CreoError('timeout', 'The miner did not start the instance in time.'))
     }, START_TIMEOUT_MS)
-    this.#pending.set(instance, {...start, timer, askedAtMs: this.#monotonicMs()})
+    this.#pending.set(instance, {instance, pool, lease, link, timer, askedAtMs: this.#monotonicMs()})
     pool.starting += 1
     pool.stuckSinceMs = undefined
     link.send({type: 'start', instance, revision: pool.entry.id, lease: lease.id})
+    return instance
   }
 
   /** The start that this answer of a miner ends; undefined when nothing of the kind was asked of it. */

@@ -91,10 +91,18 @@ export class Housekeeping {
       await pause(ROUND_MS, signal)
       if (signal.aborted) return
       this.#stopUnleased()
+      this.#holdReady()
       await this.#options.instances.sweep()
       if (round % PRUNE_EVERY_ROUNDS !== 0) continue
       await this.prune(signal).catch((error: unknown) => log.warn({error: String(error)}, 'old images stay for now'))
     }
+  }
+
+  /** Leases whose image is there could be started at once: from then on this node stands by for them. */
+  #holdReady(): void {
+    const {book, images, meter, now} = this.#options
+    const ready = book.current(now()).filter(({revision}) => images.isReady(revision))
+    meter.standby.hold(new Map(ready.map(({lease, revision}) => [lease.id, revision.id])))
   }
 
   #stopUnleased(): void {

@@ -14,6 +14,7 @@ import type {MeasuredWork, WorkMeter} from './work-meter.ts'
 const TOLERANCE_SHARE = 0.25
 const TOLERANCE_BYTES = 2 ** 20
 const TOLERANCE_INSTANCE_MS = 60_000
+const TOLERANCE_STANDBY_MS = 60_000
 /** What ran before a restart was not measured by this process: so long, larger claims are signed with our own, smaller numbers. */
 export const SETTLING_MS = 600_000
 
@@ -67,11 +68,13 @@ export class ReceiptSigner {
     const lease = store.lease(proposal.lease)
     const reason = before === undefined ? this.#objection(proposal, gateway.id, lease) : 'this window is signed with other numbers'
     if (reason !== undefined || lease === undefined) return this.#refuse(proposed, reason ?? 'unknown lease')
-    const own = atMost(meter.measured(gateway.id, proposal.revision), proposal)
+    const standbyMs = Math.min(meter.standby.measuredMs(proposal.lease), proposal.standbyMs ?? 0)
+    const own = {...atMost(meter.measured(gateway.id, proposal.revision), proposal), standbyMs}
     const receipt = attest({proposal: proposed.proposal, gatewaySignature: proposed.gatewaySignature}, own, this.#options.nodeKey)
-    const earned = earnedBy(store, lease, {requests: proposal.requests, mibMs: own.mibMs})
+    const earned = earnedBy(store, lease, {requests: proposal.requests, mibMs: own.mibMs, standbyMs})
     store.add({id, lease, receipt, earned, atMs: this.#options.now()})
-    meter.take(gateway.id, proposal.revision, {...own, windowMs: proposal.windowMs})
+    meter.standby.take(proposal.lease, standbyMs)
+    meter.take(gateway.id, proposal.revision, {...own, windowMs: isStandbyAlone(proposal) ? 0 : proposal.windowMs})
     this.#options.onSigned(lease)
     return {type: 'receipt', receipt}
   }
@@ -83,10 +86,14 @@ export class ReceiptSigner {
     if (lease === undefined) return 'this node has no such lease'
     if (lease.revision !== proposal.revision) return 'the lease is of another revision'
     const {meter} = this.#options
-    if (proposal.windowMs > meter.windowsLeftMs(gateway, proposal.revision) + SETTLING_MS) {
+    if (!isStandbyAlone(proposal) && proposal.windowMs > meter.windowsLeftMs(gateway, proposal.revision) + SETTLING_MS) {
       return 'the windows last longer than time has passed here'
     }
     if (meter.elapsedMs < SETTLING_MS) return undefined
+    const stoodByMs = meter.standby.measuredMs(proposal.lease)
+    if ((proposal.standbyMs ?? 0) > stoodByMs * (1 + TOLERANCE_SHARE) + TOLERANCE_STANDBY_MS) {
+      return `more time stood by than was measured here (${stoodByMs} ms)`
+    }
     return excess(proposal, meter.measured(gateway, proposal.revision), instanceMibMs(lease.memoryBytes, TOLERANCE_INSTANCE_MS))
   }
 
@@ -94,6 +101,11 @@ export class ReceiptSigner {
     this.#options.log.warn({reason}, 'receipt refused')
     return {type: 'refuse_receipt', proposalSha256: sha256Hex(proposed.proposal), reason: reason.slice(0, 400)}
   }
+}
+
+/** Such windows lie beside those of work, over the same time; what they claim is bounded by what was measured. */
+function isStandbyAlone({standbyMs = 0, requests, mibMs, bytesIn, bytesOut}: ReceiptProposal): boolean {
+  return standbyMs > 0 && requests + mibMs + bytesIn + bytesOut === 0
 }
 
 function excess(proposal: ReceiptProposal, own: MeasuredWork, toleranceMibMs: number): string | undefined {

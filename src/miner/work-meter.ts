@@ -1,4 +1,5 @@
 import {instanceMibMs} from '../core/metering.ts'
+import {StandbyMeasure} from './standby-measure.ts'
 
 /** What this node measured of one revision for one gateway and has not signed for yet. */
 export interface MeasuredWork {
@@ -19,6 +20,7 @@ interface Account {
 
 interface RunningInstance {
   readonly account: Account
+  readonly revision: string
   readonly memoryBytes: number
   countedUntilMs: number
 }
@@ -30,6 +32,7 @@ const ACCOUNTS_MAX = 100_000
  * windows of a gateway together never claim more than was measured, however late or in whatever bursts they are proposed.
  */
 export class WorkMeter {
+  readonly standby: StandbyMeasure
   readonly #monotonicMs: () => number
   readonly #sinceMs: number
   readonly #accounts = new Map<string, Account>()
@@ -38,6 +41,7 @@ export class WorkMeter {
   constructor(monotonicMs: () => number) {
     this.#monotonicMs = monotonicMs
     this.#sinceMs = monotonicMs()
+    this.standby = new StandbyMeasure(monotonicMs)
   }
 
   /** Time that this process has measured for. */
@@ -52,7 +56,9 @@ export class WorkMeter {
     readonly memoryBytes: number
   }): void {
     const {instance, gateway, revision, memoryBytes} = work
-    this.#running.set(instance, {account: this.#account(gateway, revision), memoryBytes, countedUntilMs: this.#monotonicMs()})
+    this.instanceEnded(instance)
+    this.#running.set(instance, {account: this.#account(gateway, revision), revision, memoryBytes, countedUntilMs: this.#monotonicMs()})
+    this.standby.runs(revision, 1)
   }
 
   instanceEnded(instance: string): void {
@@ -60,6 +66,7 @@ export class WorkMeter {
     if (running === undefined) return
     this.#count(running)
     this.#running.delete(instance)
+    this.standby.runs(running.revision, -1)
   }
 
   addBytes(instance: string, bytes: {readonly in: number; readonly out: number}): void {
@@ -98,6 +105,7 @@ export class WorkMeter {
 
   /** Forgets revisions whose windows are signed no more. */
   keepOnly(revisions: ReadonlySet<string>): void {
+    this.standby.keepOnly(revisions)
     for (const key of this.#accounts.keys()) {
       if (!revisions.has(key.slice(key.indexOf(' ') + 1))) this.#accounts.delete(key)
     }

@@ -2,6 +2,7 @@ import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import type {MeteredWork} from '../../src/core/metering.ts'
 import type {RoutesTable} from '../../src/core/protocol/tables.ts'
 import {LeaseBudgets} from '../../src/gateway/lease-budgets.ts'
 import {Meter, type PendingProposal, PROPOSAL_MEMORY_MS} from '../../src/gateway/meter.ts'
@@ -23,7 +24,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, {recursive: true, force: true}))
 
 /** As after a SIGKILL: nothing but the files is left of an earlier one. */
-function openMeter(onWork: (of: {lease: string}, work: {requests: number; mibMs: number}) => void = () => undefined): Promise<Meter> {
+function openMeter(onWork: (of: {lease: string}, work: MeteredWork) => void = () => undefined): Promise<Meter> {
   return Meter.open({
     directory,
     network: 'c'.repeat(64),
@@ -89,6 +90,39 @@ describe('the meter', () => {
     expect(after.totalRequests('rev_1')).toBe(5)
     after.count(work, {requests: 1})
     expect(brief(await after.closeWindow())).toEqual(['1 lea_1 1 700+1'])
+  })
+
+  it('proposes time stood by in windows of an hour at most, beside those of work and under numbers of their own', async () => {
+    const told: number[] = []
+    const meter = await openMeter((_of, {standbyMs}) => told.push(standbyMs ?? 0))
+    meter.count(work, {requests: 1})
+    const hour = 3_600_000
+    const stood = await meter.proposeStandby(work, {startMs: 1_000_000, windowMs: 2 * hour + 500, standbyMs: hour + 7})
+    const [first, second, ...rest] = stood.map(({proposal}) => openProposal(proposal))
+    expect([first, second, ...rest]).toMatchObject([
+      {window: 0, windowStartMs: 1_000_000, windowMs: hour, standbyMs: hour, requests: 0, mibMs: 0},
+      {window: 1, windowStartMs: 1_000_000 + hour, windowMs: hour, standbyMs: 7}
+    ])
+    expect(told).toEqual([hour + 7])
+    clock = 1000
+    expect(brief(await meter.closeWindow())).toEqual(['2 lea_1 1 0+1000'])
+    expect(meter.pendingOf(node)).toHaveLength(3)
+  })
+
+  it.each(['before', 'after'] as const)('loses or doubles no count when it is killed %s time stood by is written down', async (when) => {
+    const before = await openMeter()
+    before.count(work, {requests: 5})
+    await before.save()
+    const {files} = await readMeterFiles(directory)
+    const proposed = await before.proposeStandby(work, {startMs: 1_000_000, windowMs: 900, standbyMs: 900})
+    if (when === 'before') await files.dropProposals(0)
+
+    const after = await openMeter()
+    expect(brief(after.pendingOf(node))).toEqual(when === 'before' ? ['1 lea_1 5 0+1'] : ['0 lea_1 0 0+900', '1 lea_1 5 0+1'])
+    expect(after.totalRequests('rev_1')).toBe(5)
+    expect(await after.settle(node, proposed[0]?.sha256 ?? '')).toBe(when === 'after')
+    after.count(work, {requests: 1})
+    expect(brief(await after.closeWindow())).toEqual(['2 lea_1 1 0+1'])
   })
 
   it('does not propose counters again when it was killed between the two writes of a window', async () => {

@@ -104,6 +104,26 @@ test('once this process has measured long enough, claims far beyond its own meas
   expect(propose({windowMs, window: 2, mibMs: 0, bytesOut: 2 * MIB})).toMatchObject({reason: 'more bytes out than were measured here (0)'})
 })
 
+test('time stood by is signed as far as it was measured here, whichever gateway asks and however its windows lie', async () => {
+  const {meter, store, pass, propose} = await world()
+  const standby = (window: number, standbyMs: number, windowMs = 60_000): unknown => {
+    const answer = propose({window, windowMs, standbyMs, requests: 0, mibMs: 0, bytesIn: 0, bytesOut: 0})
+    return answer.type === 'receipt' ? (openReceipt(answer.receipt).attestation.standbyMs ?? 0) : answer.reason
+  }
+  meter.standby.hold(new Map([['lea_9', 'rev_7']]))
+  pass(5000)
+  expect(standby(1, 5000)).toBe(0)
+  meter.instanceEnded('i1')
+  pass(10_000)
+  expect([standby(2, 4000), standby(3, 4000), standby(4, 4000)]).toEqual([4000, 4000, 2000])
+  meter.standby.hold(new Map())
+  pass(SETTLING_MS)
+  expect(standby(5, 60_000)).toBe(0)
+  expect(standby(6, 60_001)).toBe('more time stood by than was measured here (0 ms)')
+  expect(store.pendingCount()).toBe(5)
+  expect(propose({window: 7, windowMs: SETTLING_MS + 10_000, mibMs: 0})).toMatchObject({type: 'receipt'})
+})
+
 test('windows that last longer than time has passed are refused', async () => {
   const {pass, propose} = await world()
   pass(1000)

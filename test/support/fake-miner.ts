@@ -84,8 +84,8 @@ export async function startFakeMiner(options: FakeMinerOptions): Promise<FakeMin
     if (message.type === 'stop') end(message.instance)
     if (message.type === 'propose_receipt' && options.signs !== false) {
       const {proposal, gatewaySignature} = message
-      const {mibMs, bytesIn, bytesOut} = openProposal(proposal)
-      const receipt = attest({proposal, gatewaySignature}, {mibMs, bytesIn, bytesOut}, key)
+      const {mibMs, standbyMs, bytesIn, bytesOut} = openProposal(proposal)
+      const receipt = attest({proposal, gatewaySignature}, {mibMs, standbyMs, bytesIn, bytesOut}, key)
       receipts.push(receipt)
       on.send({type: 'receipt', receipt})
     }

@@ -8,6 +8,7 @@ import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import {type RoutesTable, routesTableSchema, type SignedTable} from '../../src/core/protocol/tables.ts'
 import {createGateway, type Gateway} from '../../src/gateway/gateway.ts'
 import type {GatewaySettings} from '../../src/gateway/settings.ts'
+import type {ProbeTimes} from '../../src/gateway/standby-watch.ts'
 import {gatewayIdOf, generateKeyPair, type KeyPair} from '../../src/identity/keys.ts'
 import {signTable} from '../../src/identity/tables.ts'
 import {createLog, type Log} from '../../src/telemetry/log.ts'
@@ -67,6 +68,7 @@ export async function openGatewayWorld(
     readonly tickMs?: number
     readonly settings?: GatewaySettings
     readonly log?: Log
+    readonly probes?: ProbeTimes
   } = {}
 ): Promise<GatewayWorld> {
   const coordinator = generateKeyPair()
@@ -108,6 +110,7 @@ export async function openGatewayWorld(
       ...(options.scale !== undefined && {scale: options.scale}),
       ...(options.tickMs !== undefined && {tickMs: options.tickMs}),
       ...(options.settings !== undefined && {settings: options.settings}),
+      ...(options.probes !== undefined && {probes: options.probes}),
       onFatal: (error) => fatal.push(error)
     })
 
