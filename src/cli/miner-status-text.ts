@@ -14,11 +14,17 @@ export function minerStatusText(report: StatusReport): string {
     ...(report.leases.length === 0 ? [] : ['', leaseTable(report)]),
     '',
     `${report.instances.length} instances run; ${formatBytes(report.dataMovedBytes)} passed through, ${formatBytes(report.imageBytes)} of images fetched.`,
+    ...restingText(report.resting),
     `${formatBytes(report.dataUsedBytes)} of data used this month, ${formatBytes(report.diskUsedBytes)} of disk.`,
     termsText(report.lends),
     ...(report.receiptsWaiting === 0 ? [] : [`${report.receiptsWaiting} receipts wait for the coordinator.`]),
     ...report.receiptsRejected.map(({id, code, message}) => `Rejected receipt ${id}: ${message} (${code})`)
   ].join('\n')
+}
+
+function restingText({frozen, initialised, created, memoryBytes}: StatusReport['resting']): string[] {
+  if (frozen + initialised + created === 0) return []
+  return [`${frozen} wait frozen, ${initialised} initialised, ${created} created, with ${formatBytes(memoryBytes)} of memory.`]
 }
 
 function reachText({name, connected, roundTripMs}: StatusReport['gateways'][number]): string {

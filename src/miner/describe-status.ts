@@ -9,6 +9,7 @@ import type {Instances} from './instances.ts'
 import type {LeaseBook} from './lease-book.ts'
 import type {LogRing} from './log-ring.ts'
 import type {MinerStore} from './miner-store.ts'
+import type {HeldRestTier, Resting} from './resting.ts'
 import type {MinerStatus} from './status-file.ts'
 
 const REJECTED_SHOWN_MAX = 10
@@ -23,6 +24,7 @@ export interface StatusParts {
   readonly links: GatewayLinks
   readonly images: ImageCache
   readonly instances: Instances
+  readonly resting: Resting
   readonly store: MinerStore
   readonly logs: LogRing
   readonly rules: HostRules
@@ -32,7 +34,7 @@ export interface StatusParts {
 
 /** What a node knows of itself, in one object. */
 export function describeStatus(parts: StatusParts): MinerStatus {
-  const {node, nowMs, startedAtMs, isDraining, heartbeats, book, links, images, instances, store, logs, rules, data, disk} = parts
+  const {node, nowMs, startedAtMs, isDraining, heartbeats, book, links, images, instances, resting, store, logs, rules, data, disk} = parts
   return {
     node,
     pid: process.pid,
@@ -54,13 +56,20 @@ export function describeStatus(parts: StatusParts): MinerStatus {
       imageProgress: images.progressOf(revision) ?? null
     })),
     instances: instances.all.map(({instance, revision, gateway}) => ({instance, revision, gateway})),
+    resting: {...countTiers(resting.all), memoryBytes: resting.heldBytes},
     earnings: [...store.earnings()],
     pendingReceipts: store.pendingCount(),
     rejectedReceipts: [...store.rejected(REJECTED_SHOWN_MAX)],
-    bytesMoved: instances.bytesMoved,
+    bytesMoved: instances.connections.bytesMoved,
     imageBytes: images.bytesFetched,
     logLinesDropped: logs.droppedLines,
     dataUsedBytes: data.usedBytes,
     diskUsedBytes: disk.usedBytes
   }
+}
+
+function countTiers(waiting: Resting['all']): Record<HeldRestTier, number> {
+  const counts = {frozen: 0, initialised: 0, created: 0}
+  for (const {tier} of waiting) counts[tier] += 1
+  return counts
 }

@@ -54,14 +54,14 @@ export async function finishWork(instances: Instances, monotonicMs: () => number
 /** No gateway waits for the first byte of an answer, and no answer is being sent. */
 async function untilQuiet(instances: Instances, monotonicMs: () => number): Promise<boolean> {
   const beganMs = monotonicMs()
-  let bytes = instances.bytesMoved
+  let bytes = instances.connections.bytesMoved
   let movedAtMs = beganMs
   while (monotonicMs() - beganMs < FINISH_MAX_MS) {
     if (instances.count === 0) return true
-    if (instances.waiting === 0 && monotonicMs() - movedAtMs >= QUIET_MS) return true
+    if (instances.connections.waiting === 0 && monotonicMs() - movedAtMs >= QUIET_MS) return true
     await delay(LOOK_EVERY_MS)
-    if (instances.bytesMoved !== bytes) movedAtMs = monotonicMs()
-    bytes = instances.bytesMoved
+    if (instances.connections.bytesMoved !== bytes) movedAtMs = monotonicMs()
+    bytes = instances.connections.bytesMoved
   }
   return false
 }

@@ -78,9 +78,7 @@ export class GatewayRequests {
     for (const calledOff of this.#waiting.values()) calledOff.abort(new CreoError('interrupted', 'This node takes no new work now.'))
   }
 
-  isBudgetEmpty(lease: string): boolean {
-    return isEmpty(this.#options.store.leaseLines(lease))
-  }
+  readonly isBudgetEmpty = (lease: string): boolean => isEmpty(this.#options.store.leaseLines(lease))
 
   async #start(gateway: GatewayEntry, message: Start): Promise<void> {
     const answer = await this.#startAnswer(gateway, message)
@@ -104,13 +102,15 @@ export class GatewayRequests {
     try {
       const wanted = this.#workFor(message)
       if ('code' in wanted) return failed(wanted.code, wanted.text)
+      const isPulled = this.#options.images.isReady(wanted)
       const manifestDigest = await this.#imageFor(instance, wanted)
       // An image takes minutes on a slow line, and the answer may be another one by then.
       const work = this.#workFor(message)
       if ('code' in work) return failed(work.code, work.text)
       const outcome = await instances.start({instance, gateway: gateway.id, lease, revision}, work, manifestDigest)
       if (outcome.status === 'failed') return failed(outcome.code, outcome.message)
-      return {type: 'started', instance, tier: 'running', startMs: Math.max(0, monotonicMs() - beganMs)}
+      const tier = isPulled ? outcome.from : 'absent'
+      return {type: 'started', instance, tier, startMs: Math.max(0, monotonicMs() - beganMs)}
     } catch (error) {
       if (this.#options.isDraining()) return failed('draining', 'This node takes no new work now.')
       if (isCreoError(error)) return failed(error.code, error.message)
@@ -143,6 +143,8 @@ export class GatewayRequests {
   async #stop(gateway: GatewayEntry, message: Stop): Promise<void> {
     const {instances} = this.#options
     this.#waiting.get(message.instance)?.abort(new CreoError('interrupted', 'The start was called off.'))
-    if (instances.get(message.instance)?.gateway === gateway.id) await instances.stop(message.instance, message.graceMs)
+    const {instance, graceMs, rest = false} = message
+    if (instances.get(instance)?.gateway !== gateway.id) return
+    await (rest && !this.#options.isDraining() ? instances.rest(instance, graceMs) : instances.stop(instance, graceMs))
   }
 }

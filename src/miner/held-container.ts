@@ -1,6 +1,6 @@
 import {CreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
-import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance} from '../runtime/port.ts'
+import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance, WaitingTier} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {UpgradedSocket} from '../tunnel/dial-upgrade.ts'
 import type {LogRing} from './log-ring.ts'
@@ -39,18 +39,30 @@ export interface ContainerHolder {
   readonly onGone: () => void
 }
 
+/** Holds what somebody else is about to hold. */
+export const NOBODY: ContainerHolder = {caller: undefined, onExit: () => undefined, onGone: () => undefined}
+
+/** What making a container takes beside its revision. */
+export interface ContainerMaking {
+  readonly imageDigest: string
+  /** Kept with the container, so that a later process knows it again. */
+  readonly labels: InstanceSpec['labels']
+  readonly signal: AbortSignal
+}
+
 /** One container on this node, with its ways out and its log, from its making or its adoption until nothing of it is left. */
 export class HeldContainer {
   readonly id: string
   readonly #around: ContainerSurroundings
-  readonly #holder: ContainerHolder
+  #holder: ContainerHolder
+  #isWatched = false
   #runtime: RuntimeInstance | undefined
   #waysOut: OpenedWaysOut | undefined
   #exit: InstanceExit | undefined
   #stopping = false
-  /** Settles when the runtime's start has, however it went: only then is it known whether there is something to stop. */
-  #starting: Promise<void> = Promise.resolve()
-  /** Calls the runtime's start off. */
+  /** Settles when what the runtime was asked last has, however it went: only then is it known whether there is something to stop. */
+  #busy: Promise<void> = Promise.resolve()
+  /** Calls off what the runtime was asked. */
   readonly #calledOff = new AbortController()
   /** The removal under way; one that failed is tried again. */
   #removal: Promise<void> | undefined
@@ -72,6 +84,16 @@ export class HeldContainer {
     return this.#exit
   }
 
+  /** Passes it on: from now on another one is told. */
+  hold(holder: ContainerHolder): void {
+    this.#holder = holder
+  }
+
+  /** What its output goes by. */
+  get #name(): string {
+    return this.#holder.caller?.instance ?? this.id
+  }
+
   get isStopping(): boolean {
     return this.#stopping
   }
@@ -86,22 +108,50 @@ export class HeldContainer {
   }
 
   /** Starts it from nothing; its removal calls that off. */
-  async start(
-    revision: RevisionEntry,
-    options: {readonly imageDigest: string; readonly labels: InstanceSpec['labels']; readonly signal: AbortSignal}
-  ): Promise<RuntimeInstance> {
-    const launched = this.#launch(revision, {...options, signal: AbortSignal.any([options.signal, this.#calledOff.signal])})
-    this.#starting = launched.then(ignore, ignore)
-    return await launched
+  async start(revision: RevisionEntry, making: ContainerMaking): Promise<RuntimeInstance> {
+    return await this.#occupy(this.#make(revision, making, (spec, signal) => this.#around.runtime.start(spec, signal)))
   }
 
-  async #launch(
+  /** Makes it ready ahead of need, without a process. */
+  async create(revision: RevisionEntry, tier: WaitingTier, making: ContainerMaking): Promise<void> {
+    await this.#occupy(this.#make(revision, making, (spec, signal) => this.#around.runtime.create(spec, tier, signal)))
+  }
+
+  /** Takes its processes off the CPU, with everything as it is. */
+  async freeze(signal: AbortSignal): Promise<void> {
+    if (this.#runtime !== undefined && !this.#stopping) await this.#occupy(this.#runtime.freeze(signal))
+  }
+
+  /** Lets it run, from whatever tier it waits at. What it was asked before comes to its end first. */
+  async wake(signal: AbortSignal): Promise<RuntimeInstance> {
+    await this.#busy
+    const runtime = this.#runtime
+    if (runtime === undefined || this.#exit !== undefined || this.#stopping) {
+      throw new CreoError('failed', 'The container that waited is gone.', {hint: 'Another is started.'})
+    }
+    const awake = AbortSignal.any([signal, this.#calledOff.signal])
+    await this.#occupy(runtime.tier === 'frozen' ? runtime.thaw(awake) : runtime.run(awake))
+    return runtime
+  }
+
+  /** What it holds of the machine's memory now. */
+  async memoryBytes(signal: AbortSignal): Promise<number> {
+    return (await this.#runtime?.stats(signal))?.memoryBytes ?? 0
+  }
+
+  async #make(
     revision: RevisionEntry,
-    {imageDigest, labels, signal}: {readonly imageDigest: string; readonly labels: InstanceSpec['labels']; readonly signal: AbortSignal}
+    {imageDigest, labels, signal}: ContainerMaking,
+    make: (spec: InstanceSpec, signal: AbortSignal) => Promise<RuntimeInstance>
   ): Promise<RuntimeInstance> {
     const spec = await this.#spec(revision, imageDigest, labels)
-    this.#runtime = await this.#around.runtime.start(spec, signal)
+    this.#runtime = await make(spec, AbortSignal.any([signal, this.#calledOff.signal]))
     return this.#runtime
+  }
+
+  async #occupy<Result>(work: Promise<Result>): Promise<Result> {
+    this.#busy = work.then(ignore, ignore)
+    return await work
   }
 
   /** Takes over what an earlier process left. */
@@ -123,14 +173,16 @@ export class HeldContainer {
     )
   }
 
-  /** Follows what its process prints and how it ends, from here on. */
+  /** Follows what its process prints and how it ends, from the first call on. */
   watch(runtime: RuntimeInstance, revision: string): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
     const {logs, now, log} = this.#around
-    logs.follow(runtime.logs({follow: true}, this.#logs.signal), {revision, instance: this.id, now})
+    logs.follow(runtime.logs({follow: true}, this.#logs.signal), {revision, instance: () => this.#name, now})
     const gone = (exit: InstanceExit): void => {
       if (this.#stopping) return
       this.#exit = exit
-      log.info({instance: this.id, ...exit}, 'an instance ended by itself')
+      log.info({instance: this.#name, ...exit}, 'an instance ended by itself')
       this.#holder.onExit(exit)
     }
     void runtime.exited
@@ -150,7 +202,7 @@ export class HeldContainer {
 
   async #removeOnce(graceMs: number): Promise<void> {
     this.#calledOff.abort(new CreoError('interrupted', 'The start was called off.'))
-    await this.#starting
+    await this.#busy
     await this.#runtime?.stop({graceMs}, AbortSignal.timeout(STOP_TIMEOUT_MS + graceMs))
     this.#logs.abort()
     await this.#waysOut?.close()

@@ -152,7 +152,7 @@ export function createHostRules(
     running: () => instances.all,
     waysOutBytes: () => instances.waysOutBytes,
     end: (instance) => void instances.end(instance, STOP_GRACE_MS),
-    onDataUsedUp: () => instances.cutConnections()
+    onDataUsedUp: () => instances.connections.cutAll()
   })
 }
 

@@ -2,9 +2,11 @@ import type {ContainerRuntime, RuntimeInstance} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {Backoff, pause} from './backoff.ts'
 import type {ImageCache} from './image-cache.ts'
-import type {Instances} from './instances.ts'
+import type {InstanceNames} from './instance-names.ts'
+import type {InstanceOrigin, Instances} from './instances.ts'
 import type {LeaseBook, LeasedWork} from './lease-book.ts'
 import type {MinerStore} from './miner-store.ts'
+import type {Resting} from './resting.ts'
 import type {WorkMeter} from './work-meter.ts'
 
 const ROUND_MS = 1000
@@ -23,7 +25,11 @@ export interface HousekeepingOptions {
   readonly store: MinerStore
   readonly images: Pick<ImageCache, 'isReady' | 'ensure' | 'evict'>
   readonly instances: Pick<Instances, 'all' | 'adopt' | 'discard' | 'end' | 'sweep'>
+  readonly resting: Pick<Resting, 'adopt' | 'fit' | 'round' | 'takeChanged'>
+  readonly names: Pick<InstanceNames, 'get' | 'keepOnly'>
   readonly meter: WorkMeter
+  /** Says to the gateways what waits here. */
+  readonly tellResting: (waiting: Resting['all']) => void
   readonly isBudgetEmpty: (lease: string) => boolean
   /** Since when a gateway can't be reached, by the monotonic clock; undefined when it is connected. */
   readonly lostSinceMs: (gateway: string) => number | undefined
@@ -44,28 +50,45 @@ export class Housekeeping {
     this.#options = options
   }
 
-  /** Takes over instances whose lease still holds, and stops and removes the others. */
+  /** Takes over instances whose lease still holds, running and waiting ones, and stops and removes the others. */
   async adopt(signal: AbortSignal): Promise<void> {
-    const {runtime, log} = this.#options
+    const {runtime, names, resting, log} = this.#options
     this.#rememberLeases()
     const timely = AbortSignal.any([signal, AbortSignal.timeout(RUNTIME_CALL_TIMEOUT_MS)])
     const found = await runtime.list(timely)
+    names.keepOnly(new Set(found.map(({id}) => id)))
     const adopted = await Promise.all(found.map((instance) => this.#adoptOne(instance)))
+    // One that runs may be found after one that waits in its place.
+    await resting.fit()
     if (found.length > 0) log.info({found: found.length, adopted: adopted.filter(Boolean).length}, 'instances of an earlier process')
   }
 
   async #adoptOne(found: RuntimeInstance): Promise<boolean> {
-    const {book, instances, isBudgetEmpty, now} = this.#options
-    const {gateway, lease, revision} = found.labels
-    const work = lease === undefined ? undefined : book.find(lease, now())
-    const isKnown = work !== undefined && work.revision.id === revision && book.gateways.some(({id}) => id === gateway)
-    const canGoOn = isKnown && found.tier === 'running' && !isBudgetEmpty(work.lease.id)
-    if (canGoOn && gateway !== undefined) {
-      const origin = {instance: found.id, gateway, lease: work.lease.id, revision: work.revision.id}
-      return (await instances.adopt(found, origin, work.revision)) === 'adopted'
+    const {instances, resting} = this.#options
+    const work = this.#workOfContainer(found)
+    if (work !== undefined) {
+      if (found.tier !== 'running' && (await resting.adopt(found, work.revision))) return true
+      const origin = found.tier === 'running' ? this.#originOf(found, work) : undefined
+      if (origin !== undefined) return (await instances.adopt(found, origin, work.revision)) === 'adopted'
     }
     await instances.discard(found)
     return false
+  }
+
+  /** The lease that it ran by; for one that waits, any of its revision that holds now and has budget left. */
+  #workOfContainer({id, labels, tier}: RuntimeInstance): LeasedWork | undefined {
+    const {book, names, isBudgetEmpty, now} = this.#options
+    const asked = names.get(id)?.lease ?? labels.lease
+    return book.current(now()).find(({lease, revision}) => {
+      return revision.id === labels.revision && !isBudgetEmpty(lease.id) && (tier !== 'running' || lease.id === asked)
+    })
+  }
+
+  /** Who asked for it last. */
+  #originOf({id, labels}: RuntimeInstance, {lease, revision}: LeasedWork): InstanceOrigin | undefined {
+    const {instance = id, gateway = labels.gateway} = this.#options.names.get(id) ?? {}
+    if (gateway === undefined || !this.#options.book.gateways.some((known) => known.id === gateway)) return undefined
+    return {instance, gateway, lease: lease.id, revision: revision.id}
   }
 
   /** A newer table: learn its leases and fetch their images ahead of need. */
@@ -93,6 +116,7 @@ export class Housekeeping {
       this.#stopUnleased()
       this.#holdReady()
       await this.#options.instances.sweep()
+      this.#lookAfterResting()
       if (round % PRUNE_EVERY_ROUNDS !== 0) continue
       await this.prune(signal).catch((error: unknown) => log.warn({error: String(error)}, 'old images stay for now'))
     }
@@ -103,6 +127,13 @@ export class Housekeeping {
     const {book, images, meter, now} = this.#options
     const ready = book.current(now()).filter(({revision}) => images.isReady(revision))
     meter.standby.hold(new Map(ready.map(({lease, revision}) => [lease.id, revision.id])))
+  }
+
+  #lookAfterResting(): void {
+    const {resting, tellResting} = this.#options
+    resting.round()
+    const changed = resting.takeChanged()
+    if (changed !== undefined) tellResting(changed)
   }
 
   #stopUnleased(): void {

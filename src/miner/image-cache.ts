@@ -68,6 +68,11 @@ export class ImageCache {
     return this.#ready.has(parseDigest(image.imageDigest))
   }
 
+  /** Digest of the manifest for this machine; undefined while the image can't be started. */
+  preparedDigest(image: ImageOf): string | undefined {
+    return this.#ready.get(parseDigest(image.imageDigest))
+  }
+
   /** How far the image's fetch has come, what an earlier one brought included; undefined when none is under way. */
   progressOf(image: ImageOf): TransferProgress | undefined {
     return this.#progress.get(parseDigest(image.imageDigest))

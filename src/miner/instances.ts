@@ -2,15 +2,19 @@ import type {Duplex} from 'node:stream'
 import {capExceeded} from '../core/availability.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
+import type {RestTier} from '../core/readiness.ts'
 import type {InstanceExit, RuntimeInstance} from '../runtime/port.ts'
-import {type BoundConnection, bindConnection} from './bound-connection.ts'
-import {type ContainerSurroundings, HeldContainer} from './held-container.ts'
-import {connectInstance} from './instance-socket.ts'
-import type {WorkMeter} from './work-meter.ts'
+import {type ContainerHolder, type ContainerMaking, type ContainerSurroundings, HeldContainer, NOBODY} from './held-container.ts'
+import {InstanceConnections, type InstanceConnectionsOptions} from './instance-connections.ts'
+import type {InstanceNames} from './instance-names.ts'
+import type {Resting} from './resting.ts'
 
 const INSTANCES_MAX = 1000
 const START_TIMEOUT_MS = 60_000
 const ADOPT_TIMEOUT_MS = 5000
+/** A container that waited and does not run by then is given up, and another one started. */
+const WAKE_TIMEOUT_MS = 5000
+const STATS_TIMEOUT_MS = 2000
 const EXIT_TERMINATED: InstanceExit = {exitCode: 143, oom: false}
 
 /** Who asked for an instance, and for what; kept with the container, so that a later process knows it again. */
@@ -31,34 +35,37 @@ export interface InstanceLimitsOfHost {
   readonly cpuMillis: number
 }
 
-export interface InstancesOptions extends ContainerSurroundings {
-  readonly meter: WorkMeter
+export interface InstancesOptions extends ContainerSurroundings, InstanceConnectionsOptions {
+  readonly resting: Resting
+  readonly names: InstanceNames
   /** May change while instances run. */
   readonly limits: () => InstanceLimitsOfHost
   /** An instance ended, and its gateway did not ask for that. */
   readonly onEnded: (origin: InstanceOrigin, exit: InstanceExit) => void
-  /** Bytes that passed between a gateway and an instance. */
-  readonly onBytes: (bytes: number) => void
   readonly signal: AbortSignal
 }
 
-export type StartOutcome = {readonly status: 'started'} | {readonly status: 'failed'; readonly code: string; readonly message: string}
+export type StartOutcome =
+  /** `from`: the tier that it waited at. */
+  {readonly status: 'started'; readonly from: RestTier} | {readonly status: 'failed'; readonly code: string; readonly message: string}
 
 interface Held extends HeldInstance {
-  readonly container: HeldContainer
+  container: HeldContainer
+  /** The tier that the container waited at until it was asked for. */
+  readonly from: RestTier
   isReady: boolean
-  readonly connections: Set<BoundConnection>
 }
 
 /** The instances that run on this node, with what they cost, from `start` or adoption until they are gone. */
 export class Instances {
   readonly #options: InstancesOptions
   readonly #held = new Map<string, Held>()
-  #bytesMoved = 0
+  readonly connections: InstanceConnections
   #endedWaysOutBytes = 0
 
   constructor(options: InstancesOptions) {
     this.#options = options
+    this.connections = new InstanceConnections(options)
   }
 
   /** Those that are started and not asked to stop. */
@@ -66,66 +73,97 @@ export class Instances {
     return [...this.#held.values()].filter((held) => held.isReady && !held.container.isStopping)
   }
 
-  /** How many there are, in whatever state. */
+  /** How many of these each revision has. */
+  get byRevision(): {readonly revision: string; readonly instances: number}[] {
+    return [...Map.groupBy(this.all, (held) => held.revision)].map(([revision, of]) => ({revision, instances: of.length}))
+  }
+
+  /** How many containers there are, in whatever state. */
   get count(): number {
-    return this.#held.size
+    return this.#held.size + this.#options.resting.count
   }
 
-  /** Connections on which a gateway waits for an answer. */
-  get waiting(): number {
-    let total = 0
-    for (const held of this.#held.values()) for (const {isWaiting} of held.connections) total += isWaiting ? 1 : 0
-    return total
+  /** Memory that all may use that run, start or end. */
+  get memoryBytes(): number {
+    return [...this.#held.values()].reduce((sum, {memoryBytes}) => sum + memoryBytes, 0)
   }
 
-  /** Bytes that passed between gateways and instances since the start. */
-  get bytesMoved(): number {
-    return this.#bytesMoved
+  countOf(revision: string): number {
+    return [...this.#held.values()].filter((held) => held.revision === revision).length
   }
 
   /** Bytes that instances sent and received by their ways out since the start. */
   get waysOutBytes(): number {
-    return [...this.#held.values()].reduce((sum, {container}) => sum + container.waysOutBytes, this.#endedWaysOutBytes)
+    return [...this.#held.values()].reduce(
+      (sum, {container}) => sum + container.waysOutBytes,
+      this.#endedWaysOutBytes + this.#options.resting.waysOutBytes
+    )
   }
 
-  /** CPU time that running instances have used, in microseconds; what can't be asked counts nothing. */
+  /** CPU time that containers have used, in microseconds; what can't be asked counts nothing. */
   async cpuMicros(signal: AbortSignal): Promise<number> {
-    const asked = [...this.#held.values()].map(({container}) => container.runtime?.stats(signal).catch(() => undefined))
+    const containers = [...[...this.#held.values()].map(({container}) => container), ...this.#options.resting.containers]
+    const asked = containers.map(({runtime}) => runtime?.stats(signal).catch(() => undefined))
     return (await Promise.all(asked)).reduce((sum, stats) => sum + (stats?.cpuMicros ?? 0), 0)
   }
 
-  /** Cuts every connection between gateways and instances. */
-  cutConnections(): void {
-    for (const held of this.#held.values()) for (const connection of held.connections) connection.cut()
-  }
-
-  /** Starts one instance of a prepared image and waits until it accepts connections. */
+  /** Starts one instance of a prepared image, from the container that waits for it if there is one, and waits until it accepts connections. */
   async start(origin: InstanceOrigin, revision: RevisionEntry, imageDigest: string): Promise<StartOutcome> {
     const timely = AbortSignal.any([this.#options.signal, AbortSignal.timeout(START_TIMEOUT_MS)])
-    let container: HeldContainer | undefined
+    let held: Held | undefined
     try {
-      const held = this.#claim(origin, revision)
-      container = held.container
-      const labels = {gateway: origin.gateway, lease: origin.lease}
-      const runtime = await container.start(revision, {imageDigest, labels, signal: timely})
-      if (container.isStopping) return await stoppedWhileStarting(container)
-      this.#watch(held, runtime)
-      await runtime.ready(timely)
-      if (container.isStopping) return await stoppedWhileStarting(container)
+      const claimed = this.#claim(origin, revision)
+      const waiting = this.#options.resting.take(revision.id)
+      held = this.#hold(claimed, waiting?.container ?? this.#newContainer(origin.instance), waiting?.tier)
+      if (!(await this.#options.resting.fit())) throw noRoom()
+      const from = (await this.#wake(held, timely)) ?? (await this.#startAnew(held, revision, {imageDigest, signal: timely}))
+      if (held.container.isStopping) return await stoppedWhileStarting(held.container)
       held.isReady = true
-      return {status: 'started'}
+      const {gateway, lease, instance} = origin
+      if (from !== 'pulled') this.#options.names.set(held.container.id, {instance, gateway, lease})
+      return {status: 'started', from}
     } catch (error) {
+      const container = held?.container
       if (container?.isStopping && container.exit === undefined) return await stoppedWhileStarting(container)
       await container?.remove(0)
       return startFailure(error, container?.exit, timely)
     }
   }
 
+  /** Answers the tier that it waited at, or undefined when nothing waited that still can run. */
+  async #wake(held: Held, signal: AbortSignal): Promise<RestTier | undefined> {
+    const {container, from, revision, memoryBytes, instance} = held
+    if (from === 'pulled') return undefined
+    try {
+      this.#watch(held, await container.wake(AbortSignal.any([signal, AbortSignal.timeout(WAKE_TIMEOUT_MS)])))
+    } catch (error) {
+      if (container.isStopping || signal.aborted) throw error
+      this.#options.log.info({instance, from, error: String(error)}, 'what waited does not run; another is started')
+      held.container = this.#newContainer(instance)
+      held.container.hold(this.#holder(held))
+      await this.#options.resting.discard(container, {revision, memoryBytes})
+      if (!(await this.#options.resting.fit())) throw noRoom()
+      return undefined
+    }
+    await container.runtime?.ready(signal)
+    return from
+  }
+
+  async #startAnew(held: Held, revision: RevisionEntry, making: Omit<ContainerMaking, 'labels'>): Promise<RestTier> {
+    const {container, gateway, lease} = held
+    if (container.isStopping) return 'pulled'
+    const runtime = await container.start(revision, {...making, labels: {gateway, lease}})
+    if (container.isStopping) return 'pulled'
+    this.#watch(held, runtime)
+    await runtime.ready(making.signal)
+    return 'pulled'
+  }
+
   /** Takes over an instance of an earlier process, with new ways out. One that does not answer any more is removed. */
   async adopt(runtime: RuntimeInstance, origin: InstanceOrigin, revision: RevisionEntry): Promise<'adopted' | 'removed'> {
     let held: Held | undefined
     try {
-      held = this.#claim(origin, revision)
+      held = this.#hold(this.#claim(origin, revision), this.#newContainer(runtime.id))
       held.container.adopt(runtime)
       await held.container.openWaysOut(revision)
       this.#watch(held, runtime)
@@ -142,7 +180,8 @@ export class Instances {
   /** Removes an instance of an earlier process; what can't be removed is tried again by `sweep`, like any other. */
   async discard(runtime: RuntimeInstance): Promise<void> {
     const {gateway = '', lease = '', revision = ''} = runtime.labels
-    const {container} = this.#hold({instance: runtime.id, gateway, lease, revision, memoryBytes: 0, cpuMillis: 0})
+    const of = {instance: runtime.id, gateway, lease, revision, memoryBytes: 0, cpuMillis: 0}
+    const {container} = this.#hold(of, this.#newContainer(runtime.id))
     container.adopt(runtime)
     await container.remove(0)
   }
@@ -160,7 +199,8 @@ export class Instances {
   /** Ends all, those included that are starting or being stopped already, and resolves when nothing is left. */
   async endAll(graceMs: number): Promise<void> {
     const held = [...this.#held.values()]
-    await Promise.all(held.map(({container, instance}) => (container.isStopping ? container.remove(graceMs) : this.end(instance, graceMs))))
+    const ended = held.map(({container, instance}) => (container.isStopping ? container.remove(graceMs) : this.end(instance, graceMs)))
+    await Promise.all([...ended, this.#options.resting.endAll()])
   }
 
   /** Stops one instance because its gateway says so; stopping what is gone does nothing. */
@@ -168,59 +208,55 @@ export class Instances {
     await this.#held.get(instance)?.container.remove(graceMs)
   }
 
+  /** Its gateway needs one instance no more, and may want another one of the revision: the container waits if that is worth its memory, or is stopped. */
+  async rest(instance: string, graceMs: number): Promise<void> {
+    const held = this.#held.get(instance)
+    if (held === undefined) return
+    const {container} = held
+    const bytes = held.isReady ? await container.memoryBytes(AbortSignal.timeout(STATS_TIMEOUT_MS)).catch(() => undefined) : undefined
+    // It may have ended, or rest already, meanwhile.
+    if (this.#held.get(instance) !== held) return
+    const canRest = bytes !== undefined && !container.isStopping && container.exit === undefined
+    if (!canRest || !this.#options.resting.accept(container, held, bytes)) return await container.remove(graceMs)
+    this.#release(held)
+    await this.#options.resting.freeze(container, graceMs)
+  }
+
   get(instance: string): HeldInstance | undefined {
     return this.#held.get(instance)
   }
 
-  /** Joins a gateway's connection to an instance, both ways, and counts what passes. */
+  /** Joins a gateway's connection to an instance, or cuts it. */
   async bind(instance: string, socket: Duplex, head: Buffer): Promise<void> {
     const held = this.#held.get(instance)
-    if (held?.container.runtime === undefined || held.container.isStopping) return void socket.destroy()
-    socket.on('error', () => socket.destroy())
-    try {
-      const inside = await connectInstance(held.container.runtime.socketPath)
-      if (held.container.isStopping || socket.destroyed) {
-        inside.destroy()
-        return void socket.destroy()
-      }
-      await this.#pipe(held, socket, inside, head)
-    } catch (error) {
-      this.#options.log.debug({instance, error: String(error)}, 'an instance could not be reached')
-      socket.destroy()
-    }
+    const socketPath = held?.container.runtime?.socketPath
+    const isReachable = (): boolean => held !== undefined && this.#held.get(instance) === held && !held.container.isStopping
+    if (socketPath === undefined || !isReachable()) return void socket.destroy()
+    await this.connections.join({instance, socketPath, isReachable}, socket, head)
   }
 
-  async #pipe(held: Held, socket: Duplex, inside: Duplex, head: Buffer): Promise<void> {
-    const connection = bindConnection(socket, inside, {
-      head,
-      onBytes: (bytes) => {
-        this.#bytesMoved += bytes.in + bytes.out
-        this.#options.meter.addBytes(held.instance, bytes)
-        this.#options.onBytes(bytes.in + bytes.out)
-      }
-    })
-    held.connections.add(connection)
-    await connection.closed
-    held.connections.delete(connection)
-  }
-
-  #claim(origin: InstanceOrigin, revision: RevisionEntry): Held {
+  #claim(origin: InstanceOrigin, revision: RevisionEntry): HeldInstance {
     const {memoryBytes, cpuMillis} = revision.spec
     if (this.#held.has(origin.instance)) throw new CreoError('conflict', `The instance ${origin.instance} is there already.`)
     const all = [...this.#held.values(), {memoryBytes, cpuMillis}]
-    if (all.length > INSTANCES_MAX || capExceeded(this.#options.limits(), all) !== undefined) {
-      throw new CreoError('overloaded', 'This node has no room for another instance.')
-    }
-    return this.#hold({...origin, memoryBytes, cpuMillis})
+    if (all.length > INSTANCES_MAX || capExceeded(this.#options.limits(), all) !== undefined) throw noRoom()
+    return {...origin, memoryBytes, cpuMillis}
   }
 
-  #hold(of: HeldInstance): Held {
-    const {instance, gateway, lease} = of
-    const holder = {caller: {instance, gateway, lease}, onExit: () => void this.#exited(held), onGone: () => this.#forget(held)}
-    const container = new HeldContainer(instance, this.#options, holder)
-    const held: Held = {...of, container, isReady: false, connections: new Set()}
-    this.#held.set(instance, held)
+  #newContainer(id: string): HeldContainer {
+    return new HeldContainer(id, this.#options, NOBODY)
+  }
+
+  #hold(of: HeldInstance, container: HeldContainer, from: RestTier = 'pulled'): Held {
+    const held: Held = {...of, container, from, isReady: false}
+    container.hold(this.#holder(held))
+    this.#held.set(of.instance, held)
     return held
+  }
+
+  #holder(held: Held): ContainerHolder {
+    const {instance, gateway, lease} = held
+    return {caller: {instance, gateway, lease}, onExit: () => void this.#exited(held), onGone: () => this.#forget(held)}
   }
 
   #watch(held: Held, runtime: RuntimeInstance): void {
@@ -240,11 +276,21 @@ export class Instances {
   }
 
   #forget(held: Held): void {
-    this.#options.meter.instanceEnded(held.instance)
-    for (const connection of held.connections) connection.cut()
     this.#endedWaysOutBytes += held.container.waysOutBytes
+    this.#release(held)
+  }
+
+  /** From here on it is no gateway's: nothing of it is measured or reached. */
+  #release(held: Held): void {
+    this.#options.meter.instanceEnded(held.instance)
+    this.connections.cut(held.instance)
+    this.#options.names.delete(held.container.id)
     this.#held.delete(held.instance)
   }
+}
+
+function noRoom(): CreoError {
+  return new CreoError('overloaded', 'This node has no room for another instance.')
 }
 
 async function stoppedWhileStarting(container: HeldContainer): Promise<StartOutcome> {

@@ -71,6 +71,12 @@ export class LeaseBook {
     })
   }
 
+  /** Every revision that a lease holds for now which `isUsable`, once. */
+  revisions(nowMs: number, isUsable: (lease: string) => boolean): readonly RevisionEntry[] {
+    const usable = this.current(nowMs).filter(({lease}) => isUsable(lease.id))
+    return [...new Map(usable.map(({revision}) => [revision.id, revision])).values()]
+  }
+
   find(lease: string, nowMs: number): LeasedWork | undefined {
     return this.current(nowMs).find((work) => work.lease.id === lease)
   }

@@ -33,12 +33,12 @@ export class LogRing {
     if (this.#lines.length > LINES_MAX) this.#drop(0)
   }
 
-  /** Follows one instance's output until it ends. */
-  follow(output: Readable, origin: {readonly revision: string; readonly instance: string; readonly now: () => number}): void {
+  /** Follows a container's output until it ends; which instance it is may change meanwhile. */
+  follow(output: Readable, origin: {readonly revision: string; readonly instance: () => string; readonly now: () => number}): void {
     const {revision, instance, now} = origin
     const cutter = new LineCutter(LINE_BYTES_MAX)
     const addAll = (lines: readonly string[]): void => {
-      for (const line of lines) this.add({revision, instance, atMs: now(), line})
+      for (const line of lines) this.add({revision, instance: instance(), atMs: now(), line})
     }
     output.on('data', (bytes: Buffer) => addAll(cutter.push(bytes)))
     // An output that breaks off has ended, and nobody waits for more lines.

@@ -11,21 +11,24 @@ import {DiskRoom} from './disk-room.ts'
 import {type DrainReport, drain, finishWork} from './drain.ts'
 import {GatewayLinks} from './gateway-links.ts'
 import {GatewayRequests, type GatewayRequestsOptions} from './gateway-requests.ts'
+import {greeting} from './greeting.ts'
 import {Heartbeats} from './heartbeats.ts'
 import {createHostRules, type HostRules} from './host-rules.ts'
 import {Housekeeping} from './housekeeping.ts'
 import {ImageCache} from './image-cache.ts'
-import {Instances} from './instances.ts'
+import {InstanceNames} from './instance-names.ts'
+import type {Instances} from './instances.ts'
 import {type GatewayEntry, LeaseBook} from './lease-book.ts'
 import {LogRing} from './log-ring.ts'
 import type {Miner, MinerOptions} from './miner-options.ts'
 import {MinerStore} from './miner-store.ts'
+import {createInstances} from './node-instances.ts'
 import {ReceiptOutbox} from './receipt-outbox.ts'
 import {ReceiptSigner} from './receipt-signer.ts'
-import {type MinerStatus, writeStatus} from './status-file.ts'
+import type {Resting} from './resting.ts'
+import {keepStatus, type MinerStatus} from './status-file.ts'
 import {followTable} from './table-feed.ts'
 import {refuseUnlimited, takesWork} from './unlimited-host.ts'
-import {openWaysOut} from './ways-out.ts'
 import {WorkMeter} from './work-meter.ts'
 
 const PROBE_TIMEOUT_MS = 60_000
@@ -54,6 +57,7 @@ interface Parts {
   readonly store: MinerStore
   readonly data: DataPlan
   readonly disk: DiskRoom
+  readonly names: InstanceNames
 }
 
 class MiningNode implements Miner {
@@ -64,6 +68,7 @@ class MiningNode implements Miner {
   readonly #store: MinerStore
   readonly #book: LeaseBook
   readonly #instances: Instances
+  readonly #resting: Resting
   readonly #rules: HostRules
   readonly #meter: WorkMeter
   readonly #logs = new LogRing()
@@ -103,7 +108,8 @@ class MiningNode implements Miner {
       assertMayFetch: () => rules?.assertWorking()
     })
     const store = MinerStore.open(file('miner.sqlite'))
-    const miner = new MiningNode({options, probe, lifetime, node, book, images, store, data, disk})
+    const names = await InstanceNames.open(file('instances.json'), options.log)
+    const miner = new MiningNode({options, probe, lifetime, node, book, images, store, data, disk, names})
     rules = miner.#rules
     await rules.look()
     await miner.#housekeeping.adopt(lifetime.signal)
@@ -120,10 +126,11 @@ class MiningNode implements Miner {
     this.#store = store
     this.#startedAtMs = now()
     this.#meter = new WorkMeter(monotonicMs)
-    const meter = this.#meter
     this.#outbox = new ReceiptOutbox({store, client, random, log})
     this.#parts = parts
-    this.#instances = this.#createInstances()
+    const {instances, resting} = this.#createInstances()
+    this.#instances = instances
+    this.#resting = resting
     this.#rules = createHostRules(options, {
       instances: this.#instances,
       data: parts.data,
@@ -145,11 +152,14 @@ class MiningNode implements Miner {
     })
     this.#housekeeping = new Housekeeping({
       ...shared,
+      resting: this.#resting,
+      names: parts.names,
+      tellResting: (waiting) => this.#links.broadcast({type: 'resting', waiting: [...waiting]}),
       runtime,
-      meter,
+      meter: this.#meter,
       random,
       lostSinceMs: (gateway) => this.#links.lostSinceMs(gateway),
-      isBudgetEmpty: (lease) => this.#requests.isBudgetEmpty(lease)
+      isBudgetEmpty: this.#requests.isBudgetEmpty
     })
     const describe = (): Omit<Heartbeat, 'logs'> => this.#heartbeat()
     this.#heartbeats = new Heartbeats({client, describe, logs: this.#logs, now, random, log, onBeat: () => this.#saveStatus()})
@@ -211,7 +221,7 @@ class MiningNode implements Miner {
     this.#lifetime.abort()
     await this.#links.close()
     await Promise.all(this.#loops)
-    await this.#parts.data.save()
+    await Promise.all([this.#parts.data.save(), this.#parts.names.saved])
     await this.#saveStatus()
     this.#store.close()
     return report
@@ -219,6 +229,7 @@ class MiningNode implements Miner {
 
   async apply(terms: OwnerTerms): Promise<void> {
     await this.#rules.apply(terms)
+    await this.#resting.fit()
     await this.#heartbeats.beat(this.#lifetime.signal).catch(() => false)
     await this.#saveStatus()
   }
@@ -237,25 +248,26 @@ class MiningNode implements Miner {
       heartbeats: this.#heartbeats,
       links: this.#links,
       instances: this.#instances,
+      resting: this.#resting,
       logs: this.#logs,
       rules: this.#rules
     })
   }
 
-  #createInstances(): Instances {
-    const {dataDirectory, coordinatorUrl, runtime, now, log} = this.#options
-    return new Instances({
-      runtime,
+  #createInstances(): ReturnType<typeof createInstances> {
+    const {probe, images, names, lifetime} = this.#parts
+    return createInstances(this.#options, {
+      probe,
+      images,
+      names,
       meter: this.#meter,
       logs: this.#logs,
       limits: () => this.#rules.terms,
       dialCalls: (caller, signal) => this.#links.openCalls(caller, signal),
-      openWaysOut: (of) => openWaysOut({directory: join(dataDirectory, 'out'), coordinatorUrl}, of),
-      now,
-      log,
+      wanted: () => (this.#takesNoWork ? [] : this.#book.revisions(this.#options.now(), (lease) => !this.#requests.isBudgetEmpty(lease))),
       onEnded: ({instance, gateway}, exit) => this.#links.send(gateway, {type: 'ended', instance, ...exit}),
       onBytes: (bytes) => this.#rules.count(bytes),
-      signal: this.#lifetime.signal
+      signal: lifetime.signal
     })
   }
 
@@ -283,18 +295,15 @@ class MiningNode implements Miner {
     const {earn, memoryBytes, cpuMillis} = this.#rules.terms
     const {architecture, name: runtime} = this.#parts.probe
     const enforcesLimits = takesWork(this.#options, this.#parts.probe)
-    const {all} = this.#instances
-    const running = [...Map.groupBy(all, (held) => held.revision)].map(([revision, of]) => ({revision, instances: of.length}))
-    const offer = {earn: [...earn], architecture, runtime, enforcesLimits, memoryBytes, cpuMillis, draining: this.#takesNoWork}
-    return {node: this.node, ...offer, instances: all.length, running}
+    const lent = {earn: [...earn], architecture, runtime, enforcesLimits, memoryBytes, cpuMillis}
+    const {all, byRevision} = this.#instances
+    return {node: this.node, ...lent, draining: this.#takesNoWork, instances: all.length, running: byRevision}
   }
 
   #greeting(gateway: GatewayEntry): readonly MinerMessage[] {
-    const own = this.#instances.all.filter((held) => held.gateway === gateway.id)
-    const instances = own.map(({instance, revision, lease}) => ({instance, revision, lease}))
-    const empty = this.#book.current(this.#options.now()).filter(({lease}) => this.#requests.isBudgetEmpty(lease.id))
-    const budgets = empty.map(({lease}) => ({type: 'budget_empty', lease: lease.id}) as const)
-    return [{type: 'ready', instances}, ...budgets, ...(this.#takesNoWork ? [{type: 'draining'} as const] : [])]
+    const {isBudgetEmpty} = this.#requests
+    const held = {instances: this.#instances, resting: this.#resting, book: this.#book}
+    return greeting(gateway, {...held, isBudgetEmpty, nowMs: this.#options.now(), takesNoWork: this.#takesNoWork})
   }
 
   #signed(lease: string): void {
@@ -320,10 +329,6 @@ class MiningNode implements Miner {
   }
 
   async #saveStatus(): Promise<void> {
-    const {dataDirectory, log} = this.#options
-    // A status that is old is no reason to end work that goes on.
-    await writeStatus(dataDirectory, this.status).catch((error: unknown) =>
-      log.warn({error: String(error)}, 'the status could not be written')
-    )
+    await keepStatus(this.#options, this.status)
   }
 }

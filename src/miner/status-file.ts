@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import {z} from 'zod'
 import {readFileIfThere} from '../config/durable-file.ts'
 import {amountSchema} from '../core/protocol/scalars.ts'
+import type {Log} from '../telemetry/log.ts'
 
 const count = z.int().min(0)
 
@@ -33,6 +34,10 @@ export const minerStatusSchema = z.object({
     })
   ),
   instances: z.array(z.object({instance: z.string(), revision: z.string(), gateway: z.string()})),
+  /** Containers that wait for the next request, by tier, and what they hold of the memory that the owner lends. */
+  resting: z
+    .object({frozen: count, initialised: count, created: count, memoryBytes: count})
+    .default({frozen: 0, initialised: 0, created: 0, memoryBytes: 0}),
   /** As this node reckons it by the rates of its leases; Gutta comes by epochs and is in the owner's balance. */
   earnings: z.array(z.object({incentive: z.string(), paidMinor: amountSchema, pendingMinor: amountSchema})),
   pendingReceipts: count,
@@ -55,6 +60,13 @@ export async function writeStatus(dataDirectory: string, status: MinerStatus): P
   const path = statusPath(dataDirectory)
   await writeFile(`${path}.new`, JSON.stringify(z.encode(minerStatusSchema, status)), {mode: 0o600})
   await rename(`${path}.new`, path)
+}
+
+/** The same, where a status that is old is no reason to end work that goes on. */
+export async function keepStatus(where: {readonly dataDirectory: string; readonly log: Log}, status: MinerStatus): Promise<void> {
+  await writeStatus(where.dataDirectory, status).catch((error: unknown) =>
+    where.log.warn({error: String(error)}, 'the status could not be written')
+  )
 }
 
 export async function readStatus(dataDirectory: string): Promise<MinerStatus | undefined> {

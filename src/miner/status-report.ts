@@ -33,6 +33,8 @@ export interface StatusReport {
     readonly imageProgress: {readonly doneBytes: number; readonly totalBytes: number} | null
   }[]
   readonly instances: MinerStatus['instances']
+  /** Containers that wait for the next request, by tier. */
+  readonly resting: MinerStatus['resting']
   /** By incentive; without the coordinator the decimals are not known and amounts are null. */
   readonly earnings: readonly {
     readonly incentive: string
@@ -68,6 +70,7 @@ export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefine
     gateways: status.gateways,
     leases: status.leases.map(({endsAtMs, ...lease}) => ({...lease, ends: rfc3339(endsAtMs)})),
     instances: status.instances,
+    resting: status.resting,
     earnings: status.earnings.map(({incentive, paidMinor, pendingMinor}) => ({
       incentive,
       paid: amount(incentive, paidMinor),

@@ -10,7 +10,9 @@ import {LEASE} from './lease.ts'
 import {NETWORK, quietLog, temporaryDirectory} from './worlds.ts'
 
 const signal = new AbortController().signal
-const never = (): Promise<never> => Promise.reject(new Error('Nothing of the kind is to be done here.'))
+const never = (): never => {
+  throw new Error('Nothing of the kind is to be done here.')
+}
 
 test('work that was measured is kept for windows that are proposed late, for as long as its lease is remembered', async () => {
   const directory = await temporaryDirectory()
@@ -26,6 +28,9 @@ test('work that was measured is kept for windows that are proposed late, for as 
     store,
     images: {isReady: () => true, ensure: never, evict: async () => undefined},
     instances: {all: [], adopt: never, discard: never, end: never, sweep: never},
+    resting: {adopt: never, fit: never, round: never, takeChanged: never},
+    names: {get: never, keepOnly: never},
+    tellResting: never,
     meter,
     isBudgetEmpty: () => false,
     lostSinceMs: () => undefined,

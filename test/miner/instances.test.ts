@@ -1,10 +1,9 @@
 import {expect, test} from 'vitest'
-import {Instances, type InstancesOptions} from '../../src/miner/instances.ts'
-import {LogRing} from '../../src/miner/log-ring.ts'
-import {WorkMeter} from '../../src/miner/work-meter.ts'
+import type {Instances, InstancesOptions} from '../../src/miner/instances.ts'
 import {createMemoryRuntime} from '../../src/runtime/memory-runtime.ts'
 import type {ContainerRuntime} from '../../src/runtime/port.ts'
-import {changedRuntime, MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
+import {instancesWorld} from './instances-world.ts'
+import {changedRuntime, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 const DIGEST = `sha256:${'7'.repeat(64)}`
 const ORIGIN = {instance: 'i-1', gateway: 'gw_1', lease: 'lea_9', revision: 'rev_7'}
@@ -37,25 +36,9 @@ async function slowWorld(changes: Partial<InstancesOptions> = {}): Promise<World
       return await runtime.start(spec, signal)
     }
   })
-  let clockMs = 0
-  const meter = new WorkMeter(() => clockMs)
-  const ended: string[] = []
-  const instances = new Instances({
-    runtime: slow,
-    meter,
-    logs: new LogRing(),
-    limits: () => ({memoryBytes: 256 * MIB, cpuMillis: 1000}),
-    onBytes: () => undefined,
-    dialCalls: () => Promise.reject(new Error('nobody is called')),
-    openWaysOut: async () => ({bound: undefined, bytes: 0, close: async () => undefined}),
-    now: Date.now,
-    log: quietLog,
-    onEnded: ({instance}) => ended.push(instance),
-    signal,
-    ...changes
-  })
+  const {instances, meter, ended, clock} = await instancesWorld(directory, slow, changes)
   const measured = (): number => {
-    clockMs += 1000
+    clock.ms += 1000
     return meter.measured(ORIGIN.gateway, ORIGIN.revision).mibMs
   }
   return {runtime, instances, ended, asked: asked.promise, release: gate.resolve, measured}
@@ -80,7 +63,7 @@ test.each([
 test('an instance that was started is measured until it is stopped, and its end is said when the node ends it', async () => {
   const {runtime, instances, ended, release, measured} = await slowWorld()
   release()
-  expect(await instances.start(ORIGIN, revisionEntry(DIGEST), DIGEST)).toEqual({status: 'started'})
+  expect(await instances.start(ORIGIN, revisionEntry(DIGEST), DIGEST)).toEqual({status: 'started', from: 'pulled'})
   expect(measured()).toBe(64_000)
   await instances.end('i-1', 100)
   expect([await runtime.list(signal), measured(), ended]).toEqual([[], 64_000, ['i-1']])

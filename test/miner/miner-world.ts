@@ -15,10 +15,10 @@ import {pushImage} from '../../src/images/registry-client.ts'
 import {createMiner} from '../../src/miner/miner.ts'
 import type {Miner, MinerOptions} from '../../src/miner/miner-options.ts'
 import {createMemoryRuntime, type MemoryFunction} from '../../src/runtime/memory-runtime.ts'
-import type {ContainerRuntime} from '../../src/runtime/port.ts'
+import type {ContainerRuntime, HeldTier} from '../../src/runtime/port.ts'
 import {type FakeCoordinator, startFakeCoordinator} from '../support/fake-coordinator.ts'
 import {type FakeGateway, startFakeGateway} from './fake-gateway.ts'
-import {MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
+import {changedRuntime, MIB, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 export const signal = new AbortController().signal
 
@@ -50,7 +50,8 @@ const echo: MemoryFunction = (process) => (_request, response) => {
   response.end('from the function')
 }
 
-export async function world(body: MemoryFunction = echo): Promise<World> {
+/** Nothing waits unless `tiers` says that it can. */
+export async function world(body: MemoryFunction = echo, tiers: readonly HeldTier[] = []): Promise<World> {
   const directory = await temporaryDirectory()
   const coordinator = await startFakeCoordinator(join(directory, 'coordinator'))
   onTestFinished(() => coordinator.stop())
@@ -61,7 +62,8 @@ export async function world(body: MemoryFunction = echo): Promise<World> {
   coordinator.admit(nodeKey.publicKey)
   const gateway = await startFakeGateway({network: coordinator.network, nodes: new Map([[node, nodeKey.publicKey]])})
   const image = await pushedImage(directory, coordinator, nodeKey)
-  const runtime = createMemoryRuntime({directory: join(directory, 'r'), images: new Map([[image.manifestDigest, body]])})
+  const memory = createMemoryRuntime({directory: join(directory, 'r'), images: new Map([[image.manifestDigest, body]])})
+  const runtime = changedRuntime(memory, {probe: async (ended) => ({...(await memory.probe(ended)), tiers})})
   const table: World['table'] = (changes = {}) => {
     const revision = revisionEntry(image.indexDigest, changes.spec)
     const nowMs = Date.now()

@@ -15,7 +15,7 @@ test('a leased function is fetched, started when a gateway asks, reached through
   expect(w.coordinator.heartbeats[0]).toMatchObject({node: w.node, earn: ['colibris/LEAF'], runtime: 'memory', memoryBytes: 256 * MIB})
   expect(await w.gateway.next('ready')).toEqual({type: 'ready', instances: []})
   await expect.poll(() => miner.status.leases).toMatchObject([{id: 'lea_9', function: 'colibris/shop/site', imageReady: true}])
-  expect(await started(w)).toMatchObject({type: 'started', instance: 'i-1', tier: 'running'})
+  expect(await started(w)).toMatchObject({type: 'started', instance: 'i-1', tier: 'pulled'})
   expect(await w.gateway.ask(w.node, 'i-1')).toContain('from the function')
   ;(await w.gateway.link(w.node)).send(w.gateway.propose(w.nodeKey, {requests: 1, bytesIn: 10, bytesOut: 10, mibMs: 1}))
   const {receipt} = await w.gateway.next('receipt')

@@ -53,7 +53,9 @@ export const tunnelHelloSchema = z.strictObject({
 export type TunnelHello = z.output<typeof tunnelHelloSchema>
 export type Caller = z.output<typeof callerSchema> & Pick<TunnelHello, 'node'>
 
-const instanceTier = z.enum(['running', 'frozen', 'initialised', 'created', 'pulled', 'absent'])
+const restingTier = z.enum(['frozen', 'initialised', 'created'])
+const instanceTier = z.enum(['running', ...restingTier.options, 'pulled', 'absent'])
+export type InstanceTier = z.output<typeof instanceTier>
 
 /** gateway → miner */
 export const gatewayMessageSchema = z.discriminatedUnion('type', [
@@ -61,7 +63,13 @@ export const gatewayMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({type: z.literal('dial'), count: z.int().min(1).max(TUNNEL_DATA_MAX)}),
   /** Start one instance of a leased revision. Answered by `started` or `start_failed` with the same instance. */
   z.strictObject({type: z.literal('start'), instance: instanceIdSchema, revision: revisionIdSchema, lease: leaseIdSchema}),
-  z.strictObject({type: z.literal('stop'), instance: instanceIdSchema, graceMs: z.int().min(0).max(600_000)}),
+  /** End an instance. With `rest` another one of its revision may be wanted soon: the miner may keep its container for that, at its own expense. */
+  z.strictObject({
+    type: z.literal('stop'),
+    instance: instanceIdSchema,
+    graceMs: z.int().min(0).max(600_000),
+    rest: z.boolean().optional()
+  }),
   /** Sign what this window's proposal says, or answer `refuse_receipt`. */
   z.strictObject({type: z.literal('propose_receipt'), proposal: z.string().max(RECEIPT_TEXT_MAX), gatewaySignature: signatureSchema}),
   z.strictObject({type: z.literal('ping')}),
@@ -76,8 +84,11 @@ export const minerMessageSchema = z.discriminatedUnion('type', [
     type: z.literal('ready'),
     instances: z.array(z.strictObject({instance: instanceIdSchema, revision: revisionIdSchema, lease: leaseIdSchema})).max(1000)
   }),
+  /** `tier`: where the instance waited until it was asked for, or `pulled` or `absent` (its image had to be fetched first) when none did. */
   z.strictObject({type: z.literal('started'), instance: instanceIdSchema, tier: instanceTier, startMs: z.number().min(0)}),
   z.strictObject({type: z.literal('start_failed'), instance: instanceIdSchema, code: z.string().max(40), message: z.string().max(2000)}),
+  /** What waits on this node, at most one a revision: all of it, each time that it changes. */
+  z.strictObject({type: z.literal('resting'), waiting: z.array(z.strictObject({revision: revisionIdSchema, tier: restingTier})).max(1000)}),
   /** An instance ended without being asked to. */
   z.strictObject({type: z.literal('ended'), instance: instanceIdSchema, exitCode: z.int(), oom: z.boolean()}),
   /** The lease's budget is used up: nothing of it is served until a table says otherwise. */

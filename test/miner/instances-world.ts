@@ -1,0 +1,63 @@
+import {join} from 'node:path'
+import {onTestFinished} from 'vitest'
+import {InstanceNames} from '../../src/miner/instance-names.ts'
+import {Instances, type InstancesOptions} from '../../src/miner/instances.ts'
+import {LogRing} from '../../src/miner/log-ring.ts'
+import {Resting, type RestingOptions} from '../../src/miner/resting.ts'
+import {WorkMeter} from '../../src/miner/work-meter.ts'
+import type {ContainerRuntime} from '../../src/runtime/port.ts'
+import {MIB, quietLog} from './worlds.ts'
+
+export interface InstancesWorld {
+  readonly instances: Instances
+  readonly resting: Resting
+  readonly names: InstanceNames
+  readonly meter: WorkMeter
+  readonly ended: string[]
+  readonly clock: {ms: number}
+}
+
+/** The containers of a node, above a runtime, without the rest of the miner. Nothing waits unless `tiers` and `wanted` say so. */
+export async function instancesWorld(
+  directory: string,
+  runtime: ContainerRuntime,
+  changes: Partial<InstancesOptions & RestingOptions> = {}
+): Promise<InstancesWorld> {
+  const clock = {ms: 0}
+  const meter = new WorkMeter(() => clock.ms)
+  const ended: string[] = []
+  const names = await InstanceNames.open(join(directory, 'instances.json'), quietLog)
+  onTestFinished(() => names.saved)
+  const limits = changes.limits ?? (() => ({memoryBytes: 256 * MIB, cpuMillis: 1000}))
+  const around = {
+    runtime,
+    logs: new LogRing(),
+    dialCalls: () => Promise.reject(new Error('nobody is called')),
+    openWaysOut: async () => ({bound: undefined, bytes: 0, close: async () => undefined}),
+    now: Date.now,
+    log: quietLog,
+    signal: new AbortController().signal
+  }
+  const resting: Resting = new Resting({
+    ...around,
+    tiers: [],
+    lentBytes: () => limits().memoryBytes,
+    runningBytes: () => instances.memoryBytes,
+    runningOf: (revision) => instances.countOf(revision),
+    wanted: () => [],
+    preparedImage: ({imageDigest}) => imageDigest,
+    monotonicMs: () => clock.ms,
+    ...changes
+  })
+  const instances: Instances = new Instances({
+    ...around,
+    meter,
+    resting,
+    names,
+    limits,
+    onBytes: () => undefined,
+    onEnded: ({instance}) => ended.push(instance),
+    ...changes
+  })
+  return {instances, resting, names, meter, ended, clock}
+}

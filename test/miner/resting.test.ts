@@ -1,0 +1,318 @@
+import {request} from 'node:http'
+import {setImmediate as turn} from 'node:timers/promises'
+import fc from 'fast-check'
+import {expect, test} from 'vitest'
+import type {RevisionEntry} from '../../src/core/protocol/tables.ts'
+import type {InstancesOptions} from '../../src/miner/instances.ts'
+import type {RestingOptions} from '../../src/miner/resting.ts'
+import {createMemoryRuntime} from '../../src/runtime/memory-runtime.ts'
+import type {ContainerRuntime, HeldTier, RuntimeInstance} from '../../src/runtime/port.ts'
+import {type InstancesWorld, instancesWorld} from './instances-world.ts'
+import {changedRuntime, MIB, revisionEntry, temporaryDirectory} from './worlds.ts'
+
+const DIGEST = `sha256:${'7'.repeat(64)}`
+const GATEWAY = {gateway: 'gw_1', lease: 'lea_9'}
+const ALL_TIERS: readonly HeldTier[] = [
+  {tier: 'frozen', heldBytes: 0},
+  {tier: 'initialised', heldBytes: 11 * MIB},
+  {tier: 'created', heldBytes: 0}
+]
+const FROZEN: readonly HeldTier[] = [{tier: 'frozen', heldBytes: 0}]
+const signal = new AbortController().signal
+
+interface World extends InstancesWorld {
+  readonly runtime: ContainerRuntime
+  start(instance: string, revision?: RevisionEntry): Promise<string>
+  /** What the runtime has, as `id: tier`. */
+  containers(): Promise<string[]>
+  /** Looks after what waits, until nothing changes. */
+  settle(): Promise<void>
+}
+
+/** Each process of a function takes `processMib`, whatever this process takes. */
+async function world(
+  options: {
+    readonly processMib?: number
+    /** Done to each container when it is made. */
+    readonly tamper?: (instance: RuntimeInstance) => void
+    readonly create?: ContainerRuntime['create']
+    readonly revisions?: readonly RevisionEntry[]
+  } & Partial<Pick<InstancesOptions & RestingOptions, 'tiers' | 'wanted' | 'limits'>> = {}
+): Promise<World> {
+  const {processMib = 20, revisions = [revisionEntry(DIGEST)], tamper, create, ...parts} = options
+  const directory = await temporaryDirectory()
+  const memory = createMemoryRuntime({
+    directory,
+    images: new Map([[DIGEST, () => (_request: unknown, response: {end(text: string): void}) => response.end('hello')]])
+  })
+  await memory.prepare({layoutDirectory: directory, manifestDigest: DIGEST}, signal)
+  const measured = (instance: RuntimeInstance): RuntimeInstance => {
+    instance.stats = async () => ({cpuMicros: 0, memoryBytes: instance.tier === 'created' ? 0 : processMib * MIB, pids: 1})
+    tamper?.(instance)
+    return instance
+  }
+  const runtime = changedRuntime(memory, {
+    start: async (spec, ended) => measured(await memory.start(spec, ended)),
+    create: create ?? (async (spec, tier, ended) => measured(await memory.create(spec, tier, ended)))
+  })
+  const made = await instancesWorld(directory, runtime, {tiers: ALL_TIERS, wanted: () => revisions, ...parts})
+  const containers = async (): Promise<string[]> => (await runtime.list(signal)).map(({id, tier}) => `${id.slice(0, 4)}: ${tier}`)
+  return {
+    ...made,
+    runtime,
+    containers,
+    start: async (instance, revision = revisionEntry(DIGEST)) => {
+      const outcome = await made.instances.start({instance, ...GATEWAY, revision: revision.id}, revision, DIGEST)
+      return outcome.status === 'started' ? outcome.from : outcome.code
+    },
+    settle: async () => {
+      for (let round = 0; round < 20; round += 1) {
+        made.resting.round()
+        await turn()
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+    }
+  }
+}
+
+function revision(id: string, memoryMib = 64): RevisionEntry {
+  return {...revisionEntry(DIGEST, {memoryBytes: memoryMib * MIB}), id}
+}
+
+test('an instance that its gateway lets rest is frozen, not measured, and the next start of its revision thaws it', async () => {
+  const w = await world()
+  expect(await w.start('i-1')).toBe('pulled')
+  w.clock.ms += 1000
+  await w.instances.rest('i-1', 100)
+  expect([await w.containers(), w.resting.all]).toEqual([['i-1: frozen'], [{revision: 'rev_7', tier: 'frozen'}]])
+  expect(w.meter.measured('gw_1', 'rev_7').mibMs).toBe(64_000)
+  w.clock.ms += 3_600_000
+  expect(w.meter.measured('gw_1', 'rev_7').mibMs).toBe(64_000)
+  expect(await w.start('i-2')).toBe('frozen')
+  expect([await w.containers(), w.resting.all, w.instances.get('i-1'), w.instances.get('i-2')?.lease]).toEqual([
+    ['i-1: running'],
+    [],
+    undefined,
+    'lea_9'
+  ])
+  w.clock.ms += 1000
+  expect(w.meter.measured('gw_1', 'rev_7').mibMs).toBe(128_000)
+  expect(w.ended).toEqual([])
+})
+
+test('a request of a frozen function is answered after the thaw, over the same connection', async () => {
+  const w = await world()
+  await w.start('i-1')
+  const [instance] = await w.runtime.list(signal)
+  await w.instances.rest('i-1', 100)
+  const answer = new Promise<string>((resolve, reject) => {
+    request({socketPath: instance!.socketPath}, (response) => {
+      let text = ''
+      response.on('data', (chunk) => {
+        text += chunk
+      })
+      response.on('end', () => resolve(text))
+    })
+      .on('error', reject)
+      .end()
+  })
+  await w.start('i-2')
+  expect(await answer).toBe('hello')
+})
+
+const fails = (): Promise<never> => Promise.reject(new Error('it does not'))
+
+test.each<[string, Parameters<typeof world>[0]]>([
+  ['the policy has no memory for it', {processMib: 200}],
+  ['the runtime cannot freeze', {tiers: []}],
+  ['no lease is there for it any more', {wanted: () => []}],
+  ['it cannot be measured', {tamper: (instance) => Object.assign(instance, {stats: fails})}],
+  ['it cannot be frozen', {tamper: (instance) => Object.assign(instance, {freeze: fails})}]
+])('an instance that rests is stopped when %s', async (_when, options) => {
+  const w = await world(options)
+  await w.start('i-1')
+  await w.instances.rest('i-1', 0)
+  expect([await w.containers(), w.instances.count]).toEqual([[], 0])
+})
+
+test('what waits and does not wake is removed, and another one is started in its place', async () => {
+  const w = await world({tamper: (instance) => Object.assign(instance, {run: fails})})
+  await w.settle()
+  expect(w.resting.all).toEqual([{revision: 'rev_7', tier: 'initialised'}])
+  expect(await w.start('i-1')).toBe('pulled')
+  expect([await w.containers(), w.instances.count]).toEqual([['i-1: running'], 1])
+})
+
+test('a function that crashes as it wakes is not started twice', async () => {
+  const crashes = new Error('it crashed')
+  const w = await world({tamper: (instance) => Object.assign(instance, {ready: () => Promise.reject(crashes)})})
+  await w.settle()
+  expect(await w.start('i-1')).toBe('internal')
+  expect([await w.containers(), w.instances.count]).toEqual([[], 0])
+})
+
+test('leased revisions are made ready ahead of need, and a start takes what waits', async () => {
+  const w = await world()
+  await w.settle()
+  expect(w.resting.all).toEqual([{revision: 'rev_7', tier: 'initialised'}])
+  expect(await w.start('i-1')).toBe('initialised')
+  await w.settle()
+  expect(await w.containers()).toEqual(['rest: running'])
+  await w.instances.stop('i-1', 0)
+  expect(w.instances.count).toBe(0)
+})
+
+test('what was asked for ahead and failed is not tried again at once', async () => {
+  let tries = 0
+  const create = async (): Promise<never> => {
+    tries += 1
+    throw new Error('no')
+  }
+  const w = await world({create})
+  await w.settle()
+  expect(tries).toBe(1)
+  w.clock.ms += 61_000
+  await w.settle()
+  expect([tries, w.resting.count]).toEqual([2, 0])
+})
+
+test('a second instance of a revision finds nothing that waits, and of two that rest one is kept', async () => {
+  const w = await world({tiers: FROZEN})
+  expect([await w.start('i-1'), await w.start('i-2')]).toEqual(['pulled', 'pulled'])
+  await Promise.all([w.instances.rest('i-1', 0), w.instances.rest('i-2', 0)])
+  expect([w.resting.all, await w.containers()]).toEqual([[{revision: 'rev_7', tier: 'frozen'}], [expect.stringMatching('i-[12]: frozen')]])
+})
+
+test('a start while the container is being frozen gets that container', async () => {
+  const w = await world()
+  await w.start('i-1')
+  const [instance] = await w.runtime.list(signal)
+  const gate = Promise.withResolvers<void>()
+  const freeze = instance!.freeze.bind(instance)
+  instance!.freeze = async (ended) => {
+    await gate.promise
+    await freeze(ended)
+  }
+  const rested = w.instances.rest('i-1', 0)
+  await expect.poll(() => w.resting.count).toBe(1)
+  const started = w.start('i-2')
+  gate.resolve()
+  await rested
+  expect([await started, await w.containers(), w.resting.count]).toEqual(['frozen', ['i-1: running'], 0])
+})
+
+test('one that dies while it waits is forgotten', async () => {
+  const w = await world({tiers: FROZEN})
+  await w.start('i-1')
+  const [instance] = await w.runtime.list(signal)
+  await w.instances.rest('i-1', 0)
+  await instance!.stop({graceMs: 0}, signal)
+  await expect.poll(() => [w.resting.count, w.ended]).toEqual([0, []])
+  expect(await w.start('i-2')).toBe('pulled')
+})
+
+test.each<[string, (w: World, wanted: RevisionEntry[]) => Promise<void>]>([
+  [
+    'the lease ends',
+    async (w, wanted) => {
+      wanted.length = 0
+      await w.settle()
+    }
+  ],
+  ['the node drains', (w) => w.instances.endAll(0)]
+])('what waits is removed when %s', async (_when, happens) => {
+  const wanted = [revision('rev_7'), revision('rev_8')]
+  const w = await world({revisions: wanted, limits: () => ({memoryBytes: 400 * MIB, cpuMillis: 1000})})
+  await w.start('i-1', wanted[1])
+  await w.instances.rest('i-1', 0)
+  await w.settle()
+  expect(w.resting.all).toHaveLength(2)
+  await happens(w, wanted)
+  await expect.poll(() => w.containers()).toEqual([])
+})
+
+test('memory of those that wait is given to one that starts, the least valuable first, before it starts', async () => {
+  const revisions = [revision('rev_1'), revision('rev_2'), revision('rev_3', 128)]
+  const heldAtStart: number[] = []
+  const w: World = await world({
+    revisions,
+    tiers: FROZEN,
+    limits: () => ({memoryBytes: 160 * MIB, cpuMillis: 1000}),
+    tamper: () => void heldAtStart.push(w.resting.heldBytes / MIB)
+  })
+  for (const [index, one] of [revisions[0], revisions[1], revisions[1]].entries()) {
+    await w.start(`i-${index}`, one)
+    await w.instances.rest(`i-${index}`, 0)
+  }
+  expect(w.resting.all.map((one) => one.revision)).toEqual(['rev_1', 'rev_2'])
+  expect(await w.start('i-9', revisions[2])).toBe('pulled')
+  expect([w.resting.all.map((one) => one.revision), heldAtStart.at(-1)]).toEqual([['rev_2'], 20])
+})
+
+test('when the owner lends less, what waits goes before what runs', async () => {
+  let memoryBytes = 256 * MIB
+  const revisions = [revision('rev_1'), revision('rev_2')]
+  const w = await world({revisions, tiers: FROZEN, limits: () => ({memoryBytes, cpuMillis: 1000})})
+  await w.start('i-1', revisions[0])
+  await w.instances.rest('i-1', 0)
+  await w.start('i-2', revisions[1])
+  memoryBytes = 70 * MIB
+  expect(await w.resting.fit()).toBe(true)
+  expect([w.resting.count, w.instances.all.map(({instance}) => instance)]).toEqual([0, ['i-2']])
+})
+
+test('whatever starts, rests, stops and is made ready at once, containers never hold more than the owner lends', async () => {
+  const lentMib = 300
+  const revisions = Array.from({length: 6}, (_none, index) => revision(`rev_${index}`, 40 + 20 * index))
+  const mibOf = new Map(revisions.map(({id, spec}) => [id, spec.memoryBytes / MIB]))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({index: fc.nat(5), act: fc.constantFrom('start', 'rest', 'stop', 'round', 'wait')}), {
+        minLength: 5,
+        maxLength: 40
+      }),
+      fc.integer({min: 5, max: 60}),
+      async (acts, processMib) => {
+        const ran = new Set<string>()
+        const noteRun = (instance: RuntimeInstance): void => {
+          const [run, stop] = [instance.run.bind(instance), instance.stop.bind(instance)]
+          if (instance.tier === 'running') ran.add(instance.id)
+          instance.stop = async (how, ended) => {
+            if (instance.tier === 'frozen' && how.graceMs === 0) killed.add(instance.id)
+            await stop(how, ended)
+          }
+          instance.run = async (ended) => {
+            ran.add(instance.id)
+            await run(ended)
+          }
+        }
+        // What is killed while it is frozen never runs again, whatever the runtime calls it.
+        const killed = new Set<string>()
+        const limits = () => ({memoryBytes: lentMib * MIB, cpuMillis: 10_000})
+        const w = await world({revisions, processMib, limits, tamper: noteRun})
+        let number = 0
+        const under: Promise<unknown>[] = []
+        for (const {index, act} of acts) {
+          number += 1
+          const running = w.instances.all[index]?.instance ?? ''
+          if (act === 'start') under.push(w.start(`i-${number}`, revisions[index]))
+          else if (act === 'rest') under.push(w.instances.rest(running, 0))
+          else if (act === 'stop') under.push(w.instances.stop(running, 0))
+          else if (act === 'round') w.resting.round()
+          else await Promise.all(under.splice(0))
+          // What the containers really could use, by what the runtime says of them.
+          const real = (await w.runtime.list(signal)).reduce((sum, {id, tier, labels}) => {
+            const runningMib = killed.has(id) ? processMib : ran.has(id) ? (mibOf.get(labels.revision ?? '') ?? 0) : 11
+            return sum + {running: runningMib, frozen: processMib, initialised: 11, created: 0}[tier]
+          }, 0)
+          expect(real).toBeLessThanOrEqual(lentMib)
+          w.clock.ms += 1000
+        }
+        await Promise.all(under)
+        await w.instances.endAll(0)
+        expect([await w.containers(), w.instances.count]).toEqual([[], 0])
+      }
+    ),
+    {numRuns: process.env.CREO_TEST_TIER === 'long' ? 300 : 25}
+  )
+})
