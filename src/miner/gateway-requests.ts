@@ -109,7 +109,7 @@ export class GatewayRequests {
       if ('code' in work) return failed(work.code, work.text)
       const outcome = await instances.start({instance, gateway: gateway.id, lease, revision}, work, manifestDigest)
       if (outcome.status === 'failed') return failed(outcome.code, outcome.message)
-      const tier = isPulled ? outcome.from : 'absent'
+      const tier = outcome.from === 'pulled' && !isPulled ? 'absent' : outcome.from
       return {type: 'started', instance, tier, startMs: Math.max(0, monotonicMs() - beganMs)}
     } catch (error) {
       if (this.#options.isDraining()) return failed('draining', 'This node takes no new work now.')
