@@ -262,11 +262,10 @@ class MiningNode implements Miner {
       names,
       meter: this.#meter,
       logs: this.#logs,
-      limits: () => this.#rules.terms,
+      rules: () => this.#rules,
       dialCalls: (caller, signal) => this.#links.openCalls(caller, signal),
       wanted: () => (this.#takesNoWork ? [] : this.#book.revisions(this.#options.now(), (lease) => !this.#requests.isBudgetEmpty(lease))),
       onEnded: ({instance, gateway}, exit) => this.#links.send(gateway, {type: 'ended', instance, ...exit}),
-      onBytes: (bytes) => this.#rules.count(bytes),
       signal: lifetime.signal
     })
   }

@@ -1,6 +1,7 @@
 import {join} from 'node:path'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {RuntimeProbe} from '../runtime/port.ts'
+import type {HostRules} from './host-rules.ts'
 import type {ImageCache} from './image-cache.ts'
 import {Instances, type InstancesOptions} from './instances.ts'
 import type {MinerOptions} from './miner-options.ts'
@@ -8,13 +9,17 @@ import {Resting, type RestingOptions} from './resting.ts'
 import {openWaysOut, type WaysOutOwner} from './ways-out.ts'
 
 type FromOptions = Pick<MinerOptions, 'dataDirectory' | 'coordinatorUrl' | 'runtime' | 'now' | 'monotonicMs' | 'log'>
-type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'limits' | 'names' | 'dialCalls' | 'onEnded' | 'onBytes' | 'signal'> &
-  Pick<RestingOptions, 'wanted'> & {readonly probe: RuntimeProbe; readonly images: Pick<ImageCache, 'preparedDigest'>}
+type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'dialCalls' | 'onEnded' | 'signal'> &
+  Pick<RestingOptions, 'wanted'> & {
+    readonly probe: RuntimeProbe
+    readonly images: Pick<ImageCache, 'preparedDigest'>
+    readonly rules: () => Pick<HostRules, 'terms' | 'count'>
+  }
 
 /** The containers of a node: those that run for gateways, and those that wait. */
 export function createInstances(options: FromOptions, node: FromNode): {readonly instances: Instances; readonly resting: Resting} {
   const {dataDirectory, coordinatorUrl, runtime, now, monotonicMs, log} = options
-  const {meter, logs, limits, names, dialCalls, onEnded, onBytes, signal, wanted, probe, images} = node
+  const {meter, logs, rules, names, dialCalls, onEnded, signal, wanted, probe, images} = node
   const around = {
     runtime,
     logs,
@@ -26,7 +31,7 @@ export function createInstances(options: FromOptions, node: FromNode): {readonly
   const resting: Resting = new Resting({
     ...around,
     tiers: probe.tiers,
-    lentBytes: () => limits().memoryBytes,
+    lentBytes: () => rules().terms.memoryBytes,
     runningBytes: () => instances.memoryBytes,
     runningOf: (revision) => instances.countOf(revision),
     wanted,
@@ -34,6 +39,15 @@ export function createInstances(options: FromOptions, node: FromNode): {readonly
     monotonicMs,
     signal
   })
-  const instances: Instances = new Instances({...around, meter, resting, names, limits, onEnded, onBytes, signal})
+  const instances: Instances = new Instances({
+    ...around,
+    meter,
+    resting,
+    names,
+    limits: () => rules().terms,
+    onBytes: (bytes) => rules().count(bytes),
+    onEnded,
+    signal
+  })
   return {instances, resting}
 }
