@@ -73,9 +73,11 @@ export class Instances {
     return [...this.#held.values()].filter((held) => held.isReady && !held.container.isStopping)
   }
 
-  /** How many of these each revision has. */
-  get byRevision(): {readonly revision: string; readonly instances: number}[] {
-    return [...Map.groupBy(this.all, (held) => held.revision)].map(([revision, of]) => ({revision, instances: of.length}))
+  /** How many these are, and of each revision. */
+  get described(): {readonly instances: number; readonly running: {readonly revision: string; readonly instances: number}[]} {
+    const {all} = this
+    const running = [...Map.groupBy(all, (held) => held.revision)].map(([revision, of]) => ({revision, instances: of.length}))
+    return {instances: all.length, running}
   }
 
   /** How many containers there are, in whatever state. */

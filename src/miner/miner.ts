@@ -295,8 +295,7 @@ class MiningNode implements Miner {
     const {architecture, name: runtime} = this.#parts.probe
     const enforcesLimits = takesWork(this.#options, this.#parts.probe)
     const lent = {earn: [...earn], architecture, runtime, enforcesLimits, memoryBytes, cpuMillis}
-    const {all, byRevision} = this.#instances
-    return {node: this.node, ...lent, draining: this.#takesNoWork, instances: all.length, running: byRevision}
+    return {node: this.node, ...lent, draining: this.#takesNoWork, ...this.#instances.described}
   }
 
   #greeting(gateway: GatewayEntry): readonly MinerMessage[] {
