@@ -9,9 +9,10 @@ import {runtimeTools} from '../../src/compose/runtimes.ts'
 import {buildImage} from '../../src/images/build-image.ts'
 import {connectInstance} from '../../src/miner/instance-socket.ts'
 import type {ContainerRuntime, InstanceSpec, RuntimeInstance, RuntimeTools} from '../../src/runtime/port.ts'
+import {SLOWNESS} from '../support/slowness.ts'
 import {buildProbe} from './build-probe.ts'
 
-const PATIENCE_MS = 90_000
+const PATIENCE_MS = 90_000 * SLOWNESS
 const MIB = 2 ** 20
 export const patience = (): AbortSignal => AbortSignal.timeout(PATIENCE_MS)
 

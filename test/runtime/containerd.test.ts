@@ -12,8 +12,9 @@ import {containerdIsThere} from '../support/containerd.ts'
 import type {ContractWorld} from '../support/contract-world.ts'
 import {buildEchoImage} from '../support/echo-image.ts'
 import {runtimeContract} from '../support/runtime-contract.ts'
+import {SLOWNESS} from '../support/slowness.ts'
 
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 60_000 * SLOWNESS
 const MIB = 2 ** 20
 const LIMITS = {memoryBytes: 256 * MIB, cpuMillis: 1000, pidsMax: 64, scratchBytes: 4 * MIB, logBytes: 64 * 1024}
 /** ctr makes a container and starts its process in one. */

@@ -2,8 +2,9 @@ import {once} from 'node:events'
 import {type IncomingMessage, request} from 'node:http'
 import {json} from 'node:stream/consumers'
 import type {ContainerRuntime, ImageLayout, InstanceSpec, RuntimeInstance, WaitingTier} from '../../src/runtime/port.ts'
+import {SLOWNESS} from './slowness.ts'
 
-export const PATIENCE_MS = 30_000
+export const PATIENCE_MS = 30_000 * SLOWNESS
 
 /** A signal that ends what hangs: no test waits longer. */
 export const patience = () => AbortSignal.timeout(PATIENCE_MS)
