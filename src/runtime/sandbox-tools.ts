@@ -1,3 +1,4 @@
+import {userInfo} from 'node:os'
 import {fileURLToPath} from 'node:url'
 import {checkSpec} from './check-spec.ts'
 import {DrivenInstance} from './container-instance.ts'
@@ -9,6 +10,7 @@ import {removeLater} from './later-removal.ts'
 import {findProgram, readText} from './machine-files.ts'
 import type {RuntimeTools} from './port.ts'
 import {limitsBelow} from './process-limits.ts'
+import {inspectRootless} from './rootless.ts'
 import {copyProgram, makeRunDirectory} from './run-directory.ts'
 import type {SandboxTools} from './sandbox.ts'
 import {FUNCTION_USER, INGRESS, planSandbox} from './sandbox-plan.ts'
@@ -35,6 +37,7 @@ export function sandboxTools(options: {readonly packaging: URL; readonly execa: 
     isFrozen,
     pickIdRange: async () =>
       pickIdRange(await readText('/proc/self/uid_map'), `${await readText('/etc/subuid')}\n${await readText('/etc/subgid')}`),
+    inspectRootless: () => inspectRootless(userInfo()),
     limitsBelow,
     findProgram,
     startService: (service) => startService(options.execa, service)

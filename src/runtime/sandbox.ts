@@ -40,6 +40,8 @@ export interface SandboxTools {
   isFrozen(group: ControlGroup): Promise<boolean>
   /** Ids for containers that no user of this machine owns; undefined when there are none. */
   pickIdRange(): Promise<IdRange | undefined>
+  /** What containers of a user who is not root lack here, one sentence each with what mends it. */
+  inspectRootless(): Promise<readonly string[]>
   /** What a container started by the process `pid` may be given at most. */
   limitsBelow(pid: number): Promise<ProcessLimits>
   /** The first executable of that name on `path` or where systems keep programs. */

@@ -3,7 +3,7 @@ import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {execa} from 'execa'
-import {expect} from 'vitest'
+import {expect, vi} from 'vitest'
 import {createPodmanRuntime} from '../../plugins/runtime-podman/src/podman-runtime.ts'
 import {runtimeTools} from '../../src/compose/runtimes.ts'
 import {buildEchoImage} from '../support/echo-image.ts'
@@ -37,7 +37,8 @@ runtimeContract('podman', async () => {
 async function removeState(directory: string, run: string): Promise<void> {
   expect(await readFile('/proc/self/mounts', 'utf8')).not.toContain(directory)
   // podman's own clean-up after a container's end may still be at it.
-  await expect.poll(async () => (await execa('ps', ['-eo', 'args'])).stdout, {timeout: REMOVAL_MS}).not.toContain(directory)
+  const processes = async () => (await execa('ps', ['-eo', 'args'])).stdout
+  await vi.waitFor(async () => expect(await processes()).not.toContain(directory), {timeout: REMOVAL_MS})
   expect(existsSync(run)).toBe(false)
   await rm(directory, {recursive: true})
 }

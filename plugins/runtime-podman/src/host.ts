@@ -36,7 +36,7 @@ export async function detectHost(tools: RuntimeTools): Promise<Host> {
   const controlGroups = await tools.sandbox.inspectControlGroups({rootful, manager: cgroupManager})
   const ociRuntime = await pickOciRuntime(controlGroups, tools)
   const idRange = rootful ? await tools.sandbox.pickIdRange() : undefined
-  const problems = [...controlGroups.problems]
+  const problems = [...controlGroups.problems, ...(rootful ? [] : await tools.sandbox.inspectRootless())]
   if (rootful && !idRange)
     problems.push('No 65,536 user ids in a row are free for containers: give this machine or container a larger id range.')
   const storageType = (await statfs(tools.stateDirectory)).type

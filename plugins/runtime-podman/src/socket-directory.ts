@@ -1,4 +1,4 @@
-import {lstat, mkdir, readdir, rm} from 'node:fs/promises'
+import {chmod, lstat, mkdir, readdir, rm} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
@@ -45,10 +45,12 @@ export class SocketDirectories {
 
   /** @throws {CreoError} `conflict` when an instance of this id is there. */
   async claim(id: string): Promise<void> {
-    await mkdir(this.path(id), {mode: this.#host.rootful ? 0o700 : 0o777}).catch((cause: NodeJS.ErrnoException) => {
+    await mkdir(this.path(id), {mode: 0o700}).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code !== 'EEXIST') throw this.#service.failure(`The directory ${this.path(id)} can't be made.`, cause)
       throw this.taken(id, cause)
     })
+    // Without root nothing can be mounted there, and the function's user is another than ours; nobody else can reach it, since what is above is ours alone.
+    if (!this.#host.rootful) await chmod(this.path(id), 0o777)
     await mkdir(dirname(this.logPath(id)), {recursive: true, mode: 0o700})
   }
 
