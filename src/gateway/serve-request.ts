@@ -106,8 +106,13 @@ async function forward(options: ServeOptions, call: ClientCall, {destination, tr
   let lastError: CreoError | undefined
   let tried: Instance | undefined
   for (let left = TRIES_MAX; left > 0; left -= 1) {
-    const first = left === TRIES_MAX ? destination : routeAgain()
-    const {pool, instance} = await acquire(options.fleet, {destination: first, routeAgain, call, tried})
+    const first = options.fleet.poolFor(left === TRIES_MAX ? destination : routeAgain())
+    // What most requests find at once.
+    const warm = first?.tryAcquire(tried)
+    const {pool, instance} =
+      first === undefined || warm === undefined
+        ? await acquire(options.fleet, {first, routeAgain, call, tried})
+        : {pool: first, instance: warm}
     const {timeoutMs} = pool.entry.spec
     const outcome = await exchange(instance, {call, head, bodyBytesMax, timeoutMs})
     count(options, instance, outcome)
@@ -121,7 +126,8 @@ async function forward(options: ServeOptions, call: ClientCall, {destination, tr
 }
 
 interface Wanted {
-  readonly destination: Destination
+  /** Of the revision that it is for, or what serves for that. */
+  readonly first: RevisionPool | undefined
   /** By the newest table. */
   readonly routeAgain: () => Destination
   readonly call: ClientCall
@@ -129,14 +135,19 @@ interface Wanted {
   readonly tried: Instance | undefined
 }
 
+interface Acquired {
+  readonly pool: RevisionPool
+  readonly instance: Instance
+}
+
 /** Nothing of a body is read while nobody can take it. */
 const WAITING = {onBody: () => undefined, onBodyEnd: () => undefined, onClientDrain: () => undefined} as const
 
 /** An instance with room, by waiting for it where none has: of the revision that it is for, or of another that can serve it when that one can't. */
-async function acquire(fleet: Fleet, {destination, routeAgain, call, tried}: Wanted): Promise<{pool: RevisionPool; instance: Instance}> {
+async function acquire(fleet: Fleet, {first, routeAgain, call, tried}: Wanted): Promise<Acquired> {
   const refused = new Set<RevisionPool>()
-  let refusal: unknown = noInstance('This function has no revision to serve it.')
-  let pool = fleet.poolFor(destination)
+  let refusal: unknown
+  let pool = first
   for (let left = WAITS_MAX; left > 0 && pool !== undefined; left -= 1) {
     const warm = pool.tryAcquire(tried)
     if (warm !== undefined) return {pool, instance: warm}
@@ -154,7 +165,7 @@ async function acquire(fleet: Fleet, {destination, routeAgain, call, tried}: Wan
     refused.add(pool)
     pool = fleet.poolFor(routeAgain(), refused)
   }
-  throw refusal
+  throw refusal ?? noInstance('This function has no revision to serve it.')
 }
 
 function count({onWork}: ServeOptions, instance: Instance, outcome: ExchangeOutcome): void {

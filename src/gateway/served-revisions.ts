@@ -43,14 +43,15 @@ export class ServedRevisions {
    * to one of those that refused it. What had the traffic before is among the others until something that has it now is warm.
    */
   choose(
-    {revision, isPinned, ...of}: Destination,
+    destination: Destination,
     refused?: ReadonlySet<RevisionPool>
   ): {readonly pool: RevisionPool | undefined; readonly missed?: RevisionPool} {
+    const {revision, isPinned} = destination
     const wanted = this.#pools.get(revision)
     const mayServe = wanted !== undefined && !refused?.has(wanted)
     if (mayServe && (isPinned || wanted.warmCount > 0)) return {pool: wanted}
     if (isPinned) return {pool: undefined}
-    const key = functionKey(of)
+    const key = functionKey(destination)
     const others = [...this.#poolsOf(this.#traffic.get(key)), ...this.#poolsOf(this.#before.get(key))]
     const usable = others.filter((pool) => pool !== wanted && !refused?.has(pool))
     const warm = usable.find((pool) => pool.warmCount > 0)
