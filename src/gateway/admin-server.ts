@@ -4,6 +4,7 @@ import type {TunnelServer} from '../tunnel/accept.ts'
 import {answerError} from './answer-error.ts'
 import type {ClientCall} from './http/client-call.ts'
 import {createHttpServer, type HttpServer} from './http/http-server.ts'
+import type {RestingCounts} from './resting-seen.ts'
 
 const TLS_VERSION_MIN = 'TLSv1.3'
 const CONNECTIONS_MAX = 50_000
@@ -29,7 +30,13 @@ export interface GatewayStatus {
     readonly inFlight: number
     readonly waiting: number
   }[]
-  readonly miners: readonly {readonly node: string; readonly instances: number; readonly dataConnections: number}[]
+  readonly miners: readonly {
+    readonly node: string
+    readonly instances: number
+    readonly dataConnections: number
+    /** Containers that wait there, by tier. */
+    readonly resting: RestingCounts
+  }[]
 }
 
 export interface AdminServerOptions {

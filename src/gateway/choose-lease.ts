@@ -1,6 +1,7 @@
 import type {LeaseEntry} from '../core/protocol/tables.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import type {LeaseBudgets} from './lease-budgets.ts'
+import type {RestingSeen} from './resting-seen.ts'
 import type {Starts} from './starts.ts'
 
 /** A lease of the wanted revision, as the gateway sees its node now. */
@@ -10,6 +11,8 @@ export interface LeaseCandidate {
   /** It asked to be left out, or has failed a moment ago. */
   readonly avoided: boolean
   readonly budgetEmpty: boolean
+  /** Smaller where a container waits, the smaller the warmer. */
+  readonly restingRank: number
   /** Instances of this revision on the node, and of all. */
   readonly instancesHere: number
   readonly instancesInAll: number
@@ -21,13 +24,17 @@ export interface SeenNodes {
   readonly draining: Pick<WeakSet<MinerLink>, 'has'>
   readonly starts: Pick<Starts, 'isCooling' | 'countOn'>
   readonly budgets: Pick<LeaseBudgets, 'isEmpty'>
+  readonly resting: Pick<RestingSeen, 'rank'>
   /** Instances of the revision, and of all. */
   readonly here: Iterable<{readonly node: string}>
   readonly all: Iterable<{readonly node: string}>
 }
 
 /** A revision's leases with what is known of their nodes. */
-export function candidatesAmong(leases: readonly LeaseEntry[], {links, draining, starts, budgets, ...seen}: SeenNodes): LeaseCandidate[] {
+export function candidatesAmong(
+  leases: readonly LeaseEntry[],
+  {links, draining, starts, budgets, resting, ...seen}: SeenNodes
+): LeaseCandidate[] {
   const [here, all] = [countByNode(seen.here), countByNode(seen.all)]
   return leases.map((lease) => {
     const link = links.get(lease.node)
@@ -36,6 +43,7 @@ export function candidatesAmong(leases: readonly LeaseEntry[], {links, draining,
       connected: link !== undefined,
       avoided: (link !== undefined && draining.has(link)) || starts.isCooling(lease.revision, lease.node),
       budgetEmpty: budgets.isEmpty(lease.id),
+      restingRank: link === undefined ? 0 : resting.rank(link, lease.revision),
       instancesHere: here.get(lease.node) ?? 0,
       instancesInAll: (all.get(lease.node) ?? 0) + starts.countOn(lease.node)
     }
@@ -44,14 +52,14 @@ export function candidatesAmong(leases: readonly LeaseEntry[], {links, draining,
 
 export type LeaseChoice = {readonly lease: LeaseEntry} | {readonly refused: 'no_instance' | 'reward_pool_empty'}
 
-/** Where to start the next instance: spread over nodes first, then on the emptiest node. */
+/** Where to start the next instance: spread over nodes first, then where one waits the warmest, then on the emptiest node. */
 export function chooseLease(candidates: readonly LeaseCandidate[], nowMs: number): LeaseChoice {
   const valid = candidates.filter(({lease}) => lease.startsAtMs <= nowMs && nowMs < lease.endsAtMs)
   const funded = valid.filter((candidate) => !candidate.budgetEmpty)
   if (valid.length > 0 && funded.length === 0) return {refused: 'reward_pool_empty'}
   const [best] = funded
     .filter((candidate) => candidate.connected && !candidate.avoided)
-    .sort((a, b) => a.instancesHere - b.instancesHere || a.instancesInAll - b.instancesInAll)
+    .sort((a, b) => a.instancesHere - b.instancesHere || a.restingRank - b.restingRank || a.instancesInAll - b.instancesInAll)
   return best === undefined ? {refused: 'no_instance'} : {lease: best.lease}
 }
 

@@ -1,7 +1,7 @@
 import {decideScale, SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
 import type {LeaseEntry, RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
-import type {MinerMessage} from '../core/protocol/tunnel.ts'
+import type {InstanceTier, MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
@@ -11,6 +11,7 @@ import {Instance} from './instance.ts'
 import type {LeaseBudgets} from './lease-budgets.ts'
 import {LeaseIndex} from './lease-index.ts'
 import type {Work, WorkOf} from './meter.ts'
+import {RestingSeen} from './resting-seen.ts'
 import {noInstance, RevisionPool} from './revision-pool.ts'
 import {ServedRevisions} from './served-revisions.ts'
 import type {StandbyWatch} from './standby-watch.ts'
@@ -33,7 +34,8 @@ export interface FleetOptions {
   readonly tickMs?: number
   readonly standby: StandbyWatch
   onWork(of: WorkOf, work: Work): void
-  onColdStart(revision: RevisionEntry, ms: number): void
+  /** An instance was asked for and is there, from the tier that it waited at. */
+  onColdStart(revision: RevisionEntry, start: {readonly ms: number; readonly tier: InstanceTier}): void
   /** The last instance of a miner that is leaving has ended: its work should be signed for while it is still there. */
   onDrained(): void
 }
@@ -45,6 +47,7 @@ export class Fleet {
   readonly #pools = new Map<string, RevisionPool>()
   readonly #instances = new Map<string, Instance>()
   readonly #draining = new WeakSet<MinerLink>()
+  readonly resting = new RestingSeen()
   readonly #starts: Starts
   readonly #served = new ServedRevisions(this.#pools)
   #leases = new LeaseIndex([])
@@ -86,7 +89,8 @@ export class Fleet {
 
   handleMessage(link: MinerLink, message: MinerMessage): void {
     if (message.type === 'ready') for (const found of message.instances) this.#adopt(link, found)
-    else if (message.type === 'started') this.#started(link, message.instance)
+    else if (message.type === 'started') this.#started(link, message)
+    else if (message.type === 'resting') this.resting.told(link, message.waiting)
     else if (message.type === 'start_failed') {
       const code = message.code === 'reward_pool_empty' ? 'reward_pool_empty' : 'failed'
       this.#starts.fail(link, message.instance, new CreoError(code, message.message))
@@ -226,17 +230,19 @@ export class Fleet {
 
   #candidates(pool: RevisionPool): LeaseCandidate[] {
     const {links, budgets} = this.#options
-    const seen = {links, budgets, draining: this.#draining, starts: this.#starts, here: pool.instances, all: this.#instances.values()}
+    const [draining, starts, resting] = [this.#draining, this.#starts, this.resting]
+    const seen = {links, budgets, draining, starts, resting, here: pool.instances, all: this.#instances.values()}
     return candidatesAmong(this.#leases.of(pool.entry.id), seen)
   }
 
-  #started(link: MinerLink, id: string): void {
+  #started(link: MinerLink, {instance: id, tier}: {readonly instance: string; readonly tier: InstanceTier}): void {
     const start = this.#starts.done(link, id)
     if (start === undefined) {
       if (!this.#instances.has(id)) link.send({type: 'stop', instance: id, graceMs: 0})
       return
     }
-    this.#options.onColdStart(start.pool.entry, this.#options.monotonicMs() - start.askedAtMs)
+    this.resting.taken(link, start.pool.entry.id)
+    this.#options.onColdStart(start.pool.entry, {ms: this.#options.monotonicMs() - start.askedAtMs, tier})
     this.#options.standby.started(this.#add(start.pool, link, id, start.lease))
     this.#settle()
   }
@@ -298,7 +304,7 @@ export class Fleet {
     pool.scaleState = state
     for (let missing = desired - pool.warmCount - pool.starting; missing > 0; missing -= 1) if (this.#startOne(pool) !== undefined) break
     const surplus = [...pool.instances].filter((instance) => !instance.draining).sort((a, b) => a.inFlight - b.inFlight)
-    for (const instance of surplus.slice(0, Math.max(0, pool.warmCount - desired))) this.#drain(instance)
+    for (const instance of surplus.slice(0, Math.max(0, pool.warmCount - desired))) this.#drain(instance, true)
     this.#help(pool)
   }
 
@@ -308,7 +314,8 @@ export class Fleet {
     if (pool.instances.size === 0 && pool.starting === 0 && pool.waiting === 0) this.#pools.delete(pool.entry.id)
   }
 
-  #drain(instance: Instance): void {
+  #drain(instance: Instance, mayRest = false): void {
+    instance.mayRest = mayRest
     this.#pools.get(instance.revision.id)?.drain(instance)
     if (instance.inFlight === 0) this.#stop(instance)
   }
@@ -316,7 +323,7 @@ export class Fleet {
   #stop(instance: Instance): void {
     this.#forget(instance)
     instance.leave()
-    instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS})
+    instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS, ...(instance.mayRest && {rest: true})})
   }
 
   /** From here on it is not metered and gets no request. */

@@ -142,7 +142,7 @@ class RunningGateway implements Gateway {
       ...(options.scale !== undefined && {scale: options.scale}),
       ...(options.tickMs !== undefined && {tickMs: options.tickMs}),
       onWork: this.#onWork,
-      onColdStart: ({org, app, function: name}, ms) => this.#metrics.coldStart(`${org}/${app}/${name}`, ms),
+      onColdStart: ({org, app, function: name}, start) => this.#metrics.coldStart(`${org}/${app}/${name}`, start),
       onDrained: () => this.#guard(this.#closeWindow())
     })
     const path = join(options.dataDirectory, 'routes.json')
@@ -201,7 +201,8 @@ class RunningGateway implements Gateway {
       miners: [...this.#tunnel.links.values()].map((link) => ({
         node: link.node,
         instances: pools.reduce((sum, pool) => sum + [...pool.instances].filter((instance) => instance.link === link).length, 0),
-        dataConnections: link.openDataSockets
+        dataConnections: link.openDataSockets,
+        resting: this.#fleet.resting.counts([link])
       }))
     }
   }
@@ -319,7 +320,9 @@ class RunningGateway implements Gateway {
 
   #metricsText(): string {
     const {pendingCount} = this.#meter
-    return this.#metrics.text({pools: this.#fleet.pools, miners: this.#tunnel.links.size, unsigned: pendingCount})
+    const {links} = this.#tunnel
+    const {pools, resting} = this.#fleet
+    return this.#metrics.text({pools, resting: resting.counts(links.values()), miners: links.size, unsigned: pendingCount})
   }
 
   /** Work that cannot be counted or stored must not go on unpaid and unnoticed. */

@@ -20,6 +20,8 @@ export class Instance {
   inFlight = 0
   /** Gets no new requests and is stopped when the last one ends. */
   draining = false
+  /** Once it is stopped its container may wait for the next start: load alone ended it. */
+  mayRest = false
   #countedUntilMs: number
 
   constructor(options: {

@@ -1,4 +1,6 @@
+import type {InstanceTier} from '../core/protocol/tunnel.ts'
 import {createMetrics, type Metrics} from '../telemetry/metrics.ts'
+import type {RestingCounts} from './resting-seen.ts'
 
 /** What one function has answered since the metrics were last read. */
 interface Tally {
@@ -26,10 +28,20 @@ export class TrafficMetrics {
     help: 'From the head of a request to the end of its answer.',
     labels: ['function']
   })
-  readonly #coldStarts = this.#metrics.histogram({
-    name: 'creo_gateway_cold_start_seconds',
-    help: 'From asking a miner for an instance to its being ready.',
-    labels: ['function']
+  readonly #coldStarts = this.#metrics.counter({
+    name: 'creo_gateway_cold_starts_total',
+    help: 'Instances that were asked for and came, by function and the tier that they waited at.',
+    labels: ['function', 'tier']
+  })
+  readonly #activation = this.#metrics.histogram({
+    name: 'creo_gateway_activation_seconds',
+    help: 'From asking a miner for an instance to its being ready, by the tier that it waited at.',
+    labels: ['tier']
+  })
+  readonly #resting = this.#metrics.gauge({
+    name: 'creo_gateway_resting_instances',
+    help: 'Containers that wait on connected miners, by tier.',
+    labels: ['tier']
   })
   readonly #instances = this.#metrics.gauge({name: 'creo_gateway_instances', help: 'Instances by revision.', labels: ['revision']})
   readonly #queue = this.#metrics.gauge({name: 'creo_gateway_queue', help: 'Requests that wait for an instance.', labels: ['revision']})
@@ -62,8 +74,9 @@ export class TrafficMetrics {
     tally.observe(ms / 1000)
   }
 
-  coldStart(functionName: string, ms: number): void {
-    this.#coldStarts.observe(ms / 1000, {function: functionName})
+  coldStart(functionName: string, {ms, tier}: {readonly ms: number; readonly tier: InstanceTier}): void {
+    this.#coldStarts.add(1, {function: functionName, tier})
+    this.#activation.observe(ms / 1000, {tier})
   }
 
   moved(bytes: {readonly in: number; readonly out: number}): void {
@@ -79,6 +92,7 @@ export class TrafficMetrics {
       readonly waiting: number
       readonly ejected: number
     }>
+    readonly resting: RestingCounts
     readonly miners: number
     readonly unsigned: number
   }): string {
@@ -100,6 +114,7 @@ export class TrafficMetrics {
       this.#ejected.set(pool.ejected, {revision: pool.entry.id})
       this.#queue.set(pool.waiting, {revision: pool.entry.id})
     }
+    for (const [tier, count] of Object.entries(now.resting)) this.#resting.set(count, {tier})
     this.#miners.set(now.miners)
     this.#unsigned.set(now.unsigned)
     return this.#metrics.text()

@@ -103,7 +103,7 @@ describe('instances', () => {
     world.table.apps[0]!.functions[0]!.revision = 'rev_9'
     world.table.leases.push({...world.table.leases[0]!, id: 'lea_9', revision: 'rev_9'})
     world.publish()
-    await stopped
+    expect((await stopped).rest).toBeUndefined()
     const answers = await Promise.all(Array.from({length: 5}, () => world.ask('/')))
     expect(answers.map(({headers}) => headers['x-revision'])).toEqual(new Array(5).fill('rev_9'))
   })
@@ -159,7 +159,30 @@ describe('instances', () => {
     const stopped = miner.next('stop')
     world.table.leases.splice(0, 1)
     world.publish()
-    await stopped
+    expect((await stopped).rest).toBeUndefined()
+  })
+
+  it('are started where one waits, the warmest first, before where nothing runs', async () => {
+    world = await openGatewayWorld()
+    const empty = await world.addMiner({serve: hello}, {revision: 'rev_1'})
+    const busy = await world.addMiner({serve: hello, startsFrom: 'frozen'})
+    const initialised = await world.addMiner({serve: hello}, {revision: 'rev_1'})
+    expect((await world.ask('/api')).status).toBe(200)
+    busy.send({type: 'resting', waiting: [{revision: 'rev_1', tier: 'frozen'}]})
+    initialised.send({type: 'resting', waiting: [{revision: 'rev_1', tier: 'initialised'}]})
+    const resting = () => world.gateway.status().miners.map(({node, resting: waiting}) => [node, waiting.frozen, waiting.initialised])
+    await expect.poll(resting).toEqual([
+      [empty.node, 0, 0],
+      [busy.node, 1, 0],
+      [initialised.node, 0, 1]
+    ])
+    expect((await world.ask('/')).status).toBe(200)
+    expect([empty.running.size, busy.running.size, initialised.running.size]).toEqual([0, 2, 0])
+    const {text} = await admin('/.creo/metrics')
+    expect(text).toContain('creo_gateway_cold_starts_total{function="acme/shop/site",tier="frozen"} 1')
+    expect(text).toContain('creo_gateway_activation_seconds_count{tier="frozen"} 2')
+    expect(text).toContain('creo_gateway_resting_instances{tier="initialised"} 1')
+    expect(text).toContain('creo_gateway_resting_instances{tier="frozen"} 0')
   })
 
   it('are kept at the least number, and all ended when nobody asks', async () => {
@@ -168,7 +191,7 @@ describe('instances', () => {
     const miner = await world.addMiner({serve: hello})
     const stopped = miner.next('stop')
     const {headers} = await world.ask('/')
-    expect((await stopped).instance).toBe(headers['x-instance'])
+    expect(await stopped).toMatchObject({instance: headers['x-instance'], rest: true})
     const started = miner.next('start')
     world.table.revisions[1] = {...world.table.revisions[1]!, spec: {...world.table.revisions[1]!.spec, scaleMin: 1}}
     world.publish()
@@ -261,7 +284,7 @@ describe('a gateway', () => {
     })
     const metrics = (await admin('/.creo/metrics')).text
     expect(metrics).toContain('creo_gateway_requests_total{function="acme/shop/site",class="2xx"} 1')
-    expect(metrics).toContain('creo_gateway_cold_start_seconds_count{function="acme/shop/site"} 1')
+    expect(metrics).toContain('creo_gateway_cold_starts_total{function="acme/shop/site",tier="pulled"} 1')
   })
 
   it('closes its listeners also when it can no longer write down what it counted', async () => {

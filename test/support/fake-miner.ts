@@ -40,6 +40,8 @@ export interface FakeMinerOptions {
   /** Answers a start with a failure instead. */
   readonly refuseStart?: (start: {readonly revision: string}) => {readonly code: string; readonly message: string} | undefined
   readonly signs?: boolean
+  /** The tier that it says its instances waited at. */
+  readonly startsFrom?: 'frozen' | 'created'
 }
 
 /** A miner whose functions are HTTP servers on unix sockets of this process; its tunnel is the real one. */
@@ -72,7 +74,7 @@ export async function startFakeMiner(options: FakeMinerOptions): Promise<FakeMin
     servers.set(instance, server.listen(join(directory, instance)))
     await once(server, 'listening')
     running.set(instance, {revision, lease})
-    on.send({type: 'started', instance, tier: 'running', startMs: 1})
+    on.send({type: 'started', instance, tier: options.startsFrom ?? 'pulled', startMs: 1})
   }
   const handle = (message: GatewayMessage, on: TunnelSession): void => {
     messages.push(message)
