@@ -1,0 +1,148 @@
+import {access, readFile} from 'node:fs/promises'
+import {userInfo} from 'node:os'
+import {join} from 'node:path'
+import {CreoError} from '../../core/errors.ts'
+
+export const PACKAGE_MANAGERS = ['apt-get', 'dnf', 'apk', 'pacman'] as const
+export type PackageManager = (typeof PACKAGE_MANAGERS)[number]
+
+/** A text file and where it is. */
+export interface TextFile {
+  readonly path: string
+  readonly text: string
+}
+
+export interface IdFile {
+  readonly path: string
+  readonly text: string | undefined
+}
+
+/** What the mends are planned by: this machine as its files say, and for whom containers shall run. */
+export interface HostFacts {
+  readonly user: {readonly name: string; readonly uid: number}
+  readonly runsSystemd: boolean
+  readonly packageManager: PackageManager | undefined
+  readonly programs: {readonly podman: boolean; readonly ociRuntime: boolean; readonly newuidmap: boolean}
+  /** The user's own message bus, by which systemd is asked for control groups. */
+  readonly userBus: 'there' | 'startable' | 'missing'
+  readonly cgroupVersion: 1 | 2
+  /** False when the kernel has no memory controller or it is switched off. */
+  readonly memoryController: boolean
+  /** Version 2: what this machine's root group has, and what the user's service manager was handed; undefined while it does not run. */
+  readonly controllers: readonly string[]
+  readonly delegated: readonly string[] | undefined
+  readonly lingers: boolean
+  /** Undefined text: there is no such file. */
+  readonly subuid: IdFile
+  readonly subgid: IdFile
+  /** The kernel's command line of a Raspberry Pi. */
+  readonly bootLine: TextFile | undefined
+  readonly grub: (TextFile & {readonly command: readonly string[]}) | undefined
+  /** Undefined where this kernel has no such setting. */
+  readonly userNamespaces: {readonly unprivilegedClone: number | undefined; readonly namespacesMax: number | undefined}
+}
+
+const PROGRAM_FOLDERS = ['usr/local/sbin', 'usr/local/bin', 'usr/sbin', 'usr/bin', 'sbin', 'bin']
+const BOOT_LINES = ['/boot/firmware/cmdline.txt', '/boot/cmdline.txt']
+const GRUB_SETTINGS = '/etc/default/grub'
+const GRUB_COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  'update-grub': ['update-grub'],
+  'grub2-mkconfig': ['grub2-mkconfig', '-o', '/boot/grub2/grub.cfg'],
+  'grub-mkconfig': ['grub-mkconfig', '-o', '/boot/grub/grub.cfg']
+}
+
+/** Reads a machine below `root`; `/` is this one. Changes nothing. */
+export async function readHostFacts(root: string, user: HostFacts['user']): Promise<HostFacts> {
+  const {there, text, program} = reader(root)
+  const cgroupVersion = (await there('sys/fs/cgroup/cgroup.controllers')) ? 2 : 1
+  const manager = `sys/fs/cgroup/user.slice/user-${user.uid}.slice/user@${user.uid}.service/cgroup.controllers`
+  const delegated = await text(manager)
+  const controllers = words(await text('sys/fs/cgroup/cgroup.controllers'))
+  const managers = await Promise.all(PACKAGE_MANAGERS.map(program))
+  return {
+    user,
+    runsSystemd: await there('run/systemd/system'),
+    packageManager: PACKAGE_MANAGERS.find((_name, index) => managers[index]),
+    programs: {
+      podman: await program('podman'),
+      ociRuntime: (await program('crun')) || (await program('runc')),
+      newuidmap: await program('newuidmap')
+    },
+    userBus: (await there(`run/user/${user.uid}/bus`))
+      ? 'there'
+      : (await there('usr/lib/systemd/user/dbus.socket'))
+        ? 'startable'
+        : 'missing',
+    cgroupVersion,
+    memoryController: cgroupVersion === 2 ? controllers.includes('memory') : memoryIsOn(await text('proc/cgroups')),
+    controllers,
+    delegated: delegated === undefined ? undefined : words(delegated),
+    lingers: await there(`var/lib/systemd/linger/${user.name}`),
+    subuid: {path: '/etc/subuid', text: await text('etc/subuid')},
+    subgid: {path: '/etc/subgid', text: await text('etc/subgid')},
+    bootLine: await firstFile(BOOT_LINES, text),
+    grub: await grub(text, program),
+    userNamespaces: {
+      unprivilegedClone: toNumber(await text('proc/sys/kernel/unprivileged_userns_clone')),
+      namespacesMax: toNumber(await text('proc/sys/user/max_user_namespaces'))
+    }
+  }
+}
+
+/** The user of that name, or who runs this. @throws {CreoError} `not_found` when this machine knows no such user. */
+export async function findUser(root: string, name: string | undefined): Promise<HostFacts['user']> {
+  if (name === undefined) {
+    const {username, uid} = userInfo()
+    return {name: username, uid}
+  }
+  const line = ((await reader(root).text('etc/passwd')) ?? '').split('\n').find((one) => one.startsWith(`${name}:`))
+  const uid = Number(line?.split(':')[2])
+  if (line === undefined || !Number.isInteger(uid)) throw new CreoError('not_found', `This machine has no user "${name}".`)
+  return {name, uid}
+}
+
+function reader(root: string) {
+  const there = (path: string) =>
+    access(join(root, path)).then(
+      () => true,
+      () => false
+    )
+  const text = (path: string) => readFile(join(root, path), 'utf8').catch(() => undefined)
+  const program = async (name: string) => {
+    for (const folder of PROGRAM_FOLDERS) if (await there(join(folder, name))) return true
+    return false
+  }
+  return {there, text, program}
+}
+
+type Reader = ReturnType<typeof reader>
+
+async function firstFile(paths: readonly string[], text: Reader['text']): Promise<TextFile | undefined> {
+  for (const path of paths) {
+    const found = await text(path)
+    if (found !== undefined) return {path, text: found}
+  }
+  return undefined
+}
+
+async function grub(text: Reader['text'], program: Reader['program']): Promise<HostFacts['grub']> {
+  const settings = await text(GRUB_SETTINGS)
+  if (settings === undefined) return undefined
+  for (const [name, command] of Object.entries(GRUB_COMMANDS)) {
+    if (await program(name)) return {path: GRUB_SETTINGS, text: settings, command}
+  }
+  return undefined
+}
+
+/** A row of /proc/cgroups: name, hierarchy, groups, enabled. */
+function memoryIsOn(cgroups: string | undefined): boolean {
+  return /^memory\s+\d+\s+\d+\s+1$/m.test(cgroups ?? '')
+}
+
+function words(text: string | undefined): string[] {
+  return (text ?? '').split(/\s+/).filter((word) => word !== '')
+}
+
+function toNumber(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text)
+}

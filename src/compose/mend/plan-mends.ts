@@ -1,0 +1,190 @@
+import {hasSubordinateIds, RANGE_IDS, subordinateRanges} from '../../runtime/id-range.ts'
+import type {HostFacts, PackageManager, TextFile} from './host-facts.ts'
+import {inBootLine, inGrubSettings, type KernelWords} from './kernel-words.ts'
+
+/** One file as it is and as it shall be. `before` is undefined when there is none yet. */
+export interface FileEdit {
+  readonly path: string
+  readonly before: string | undefined
+  readonly after: string
+}
+
+export type MendId = 'packages' | 'subordinate-ids' | 'user-namespaces' | 'memory-controller' | 'unified-cgroups' | 'delegation' | 'linger'
+
+/** What would mend one problem: files first, then commands. Nothing else is touched. */
+export interface Mend {
+  readonly id: MendId
+  /** What is wrong, in one sentence. */
+  readonly why: string
+  readonly edits: readonly FileEdit[]
+  readonly commands: readonly (readonly string[])[]
+  /** What is run once the files are as before again. */
+  readonly undoCommands: readonly (readonly string[])[]
+  /** When it holds. */
+  readonly holds: 'now' | 'after_reboot'
+  /** What a person must do because this program can't do it safely; edits and commands are empty then. */
+  readonly byHand?: string
+}
+
+const LIMIT_CONTROLLERS = ['memory', 'cpu', 'pids']
+const DELEGATION_PATH = '/etc/systemd/system/user@.service.d/50-creo-delegate.conf'
+const DELEGATION =
+  '# Written by creo doctor --fix: functions of a user without root get limits that hold.\n[Service]\nDelegate=cpu cpuset io memory pids\n'
+const NAMESPACES_PATH = '/etc/sysctl.d/60-creo-user-namespaces.conf'
+/** As many as a small machine's kernel allows by itself. */
+const NAMESPACES_MAX = 15_000
+const SUBORDINATE_BASE = 100_000
+const SUBORDINATE_END = 2 ** 31
+
+const INSTALL: Readonly<Record<PackageManager, readonly string[]>> = {
+  'apt-get': ['apt-get', 'install', '-y', '--no-install-recommends'],
+  dnf: ['dnf', 'install', '-y'],
+  apk: ['apk', 'add'],
+  pacman: ['pacman', '-S', '--needed', '--noconfirm']
+}
+/** Which package brings what, where it is not called the same. */
+const PACKAGES: Readonly<Record<PackageManager, {readonly newuidmap: string; readonly bus: string | undefined}>> = {
+  'apt-get': {newuidmap: 'uidmap', bus: 'dbus-user-session'},
+  dnf: {newuidmap: 'shadow-utils', bus: undefined},
+  apk: {newuidmap: 'shadow-uidmap', bus: undefined},
+  pacman: {newuidmap: 'shadow', bus: undefined}
+}
+
+/** What is wrong with this machine for containers of that user, and what mends it; in the order in which it must be done. */
+export function planMends(facts: HostFacts): readonly Mend[] {
+  const rootless = facts.user.uid !== 0
+  return [
+    ...packages(facts, rootless),
+    ...userNamespaces(facts, rootless),
+    ...(rootless ? subordinateIds(facts) : []),
+    ...memoryController(facts),
+    ...(rootless ? unifiedCgroups(facts) : []),
+    ...(rootless ? [...delegation(facts), ...linger(facts)] : [])
+  ]
+}
+
+const NOTHING = {edits: [], commands: [], undoCommands: [], holds: 'now'} as const
+
+function packages({packageManager, programs, userBus, runsSystemd}: HostFacts, rootless: boolean): Mend[] {
+  const needsIdTool = rootless && !programs.newuidmap
+  const needsBus = rootless && runsSystemd && userBus === 'missing'
+  const names = (manager: PackageManager) => [
+    ...(programs.podman ? [] : ['podman']),
+    ...(programs.ociRuntime ? [] : ['crun']),
+    ...(needsIdTool ? [PACKAGES[manager].newuidmap] : []),
+    ...(needsBus ? [PACKAGES[manager].bus ?? []].flat() : [])
+  ]
+  const wanted = names(packageManager ?? 'apt-get')
+  if (wanted.length === 0) return []
+  const why = `Not installed: ${wanted.join(', ')}.`
+  if (packageManager === undefined) {
+    return [
+      {...NOTHING, id: 'packages', why, byHand: `Install ${wanted.join(', ')} (as Debian calls them) with this system's package manager.`}
+    ]
+  }
+  return [{...NOTHING, id: 'packages', why, commands: [[...INSTALL[packageManager], ...wanted]]}]
+}
+
+function userNamespaces({userNamespaces: {unprivilegedClone, namespacesMax}}: HostFacts, rootless: boolean): Mend[] {
+  const lines = [
+    ...(rootless && unprivilegedClone === 0 ? ['kernel.unprivileged_userns_clone = 1'] : []),
+    ...(namespacesMax === 0 ? [`user.max_user_namespaces = ${NAMESPACES_MAX}`] : [])
+  ]
+  if (lines.length === 0) return []
+  return [
+    {
+      ...NOTHING,
+      id: 'user-namespaces',
+      why: 'User namespaces are switched off, and no function runs without one.',
+      edits: [{path: NAMESPACES_PATH, before: undefined, after: `# Written by creo doctor --fix.\n${lines.join('\n')}\n`}],
+      commands: [['sysctl', '-p', NAMESPACES_PATH]],
+      undoCommands: [lines.map((line) => line.replace(/ = .*/, '=0'))].map((settings) => ['sysctl', '-w', ...settings])
+    }
+  ]
+}
+
+function subordinateIds({user, subuid, subgid}: HostFacts): Mend[] {
+  const files = [subuid, subgid].filter(({text = ''}) => !hasSubordinateIds(text, user))
+  if (files.length === 0) return []
+  const base = freeBase(`${subuid.text ?? ''}\n${subgid.text ?? ''}`)
+  const why = `${user.name} has no ${RANGE_IDS} ids for containers in ${files.map(({path}) => path).join(' and ')}.`
+  if (base === undefined) return [{...NOTHING, id: 'subordinate-ids', why, byHand: 'No ids are free: shorten the ranges of others.'}]
+  const line = `${user.name}:${base}:${RANGE_IDS}\n`
+  const edits = files.map(({path, text: before}) => {
+    const text = before ?? ''
+    return {path, before, after: `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${line}`}
+  })
+  return [{...NOTHING, id: 'subordinate-ids', why, edits}]
+}
+
+function freeBase(text: string): number | undefined {
+  const ends = subordinateRanges(text).map(({first, count}) => first + count)
+  const base = Math.max(SUBORDINATE_BASE, ...ends)
+  return base + RANGE_IDS <= SUBORDINATE_END ? base : undefined
+}
+
+function memoryController(facts: HostFacts): Mend[] {
+  if (facts.memoryController) return []
+  const change = {add: ['cgroup_enable=memory', 'cgroup_memory=1'], drop: ['cgroup_disable=memory']}
+  return [kernelMend(facts, 'memory-controller', 'The kernel’s memory controller is off, so no memory limit holds.', change)]
+}
+
+function unifiedCgroups(facts: HostFacts): Mend[] {
+  if (facts.cgroupVersion === 2) return []
+  const why = 'Control groups are of version 1, which ignores the limits of a user without root.'
+  if (!facts.runsSystemd) {
+    return [
+      {
+        ...NOTHING,
+        id: 'unified-cgroups',
+        why,
+        byHand: 'Have this system mount version 2 of control groups at /sys/fs/cgroup, or run creo as root.'
+      }
+    ]
+  }
+  const add = 'systemd.unified_cgroup_hierarchy=1'
+  return [kernelMend(facts, 'unified-cgroups', why, {add: [add], drop: [add.replace(/1$/, '0')]})]
+}
+
+/** Through the boot loader that is there, and by hand where there is none that we can read for certain. */
+function kernelMend({bootLine, grub}: HostFacts, id: MendId, why: string, change: KernelWords): Mend {
+  const byHand = `Add ${change.add.join(' ')} to the kernel’s command line${change.drop.length > 0 ? `, take ${change.drop.join(' ')} off it` : ''} and boot again.`
+  const edit = bootLine ? editOf(bootLine, inBootLine(bootLine.text, change)) : grub && editOf(grub, inGrubSettings(grub.text, change))
+  if (!edit) return {...NOTHING, id, why, holds: 'after_reboot', byHand}
+  const commands = bootLine || !grub ? [] : [grub.command]
+  return {id, why, edits: [edit], commands, undoCommands: commands, holds: 'after_reboot'}
+}
+
+function editOf({path, text}: TextFile, after: string | undefined): FileEdit | undefined {
+  return after === undefined ? undefined : {path, before: text, after}
+}
+
+function delegation({cgroupVersion, runsSystemd, controllers, delegated}: HostFacts): Mend[] {
+  if (cgroupVersion !== 2 || !runsSystemd || delegated === undefined) return []
+  const missing = LIMIT_CONTROLLERS.filter((name) => controllers.includes(name) && !delegated.includes(name))
+  if (missing.length === 0) return []
+  const reload = [['systemctl', 'daemon-reload']]
+  return [
+    {
+      id: 'delegation',
+      why: `systemd does not hand a user's services the control group controllers ${missing.join(', ')}.`,
+      edits: [{path: DELEGATION_PATH, before: undefined, after: DELEGATION}],
+      commands: reload,
+      undoCommands: reload,
+      holds: 'now'
+    }
+  ]
+}
+
+function linger({runsSystemd, lingers, user}: HostFacts): Mend[] {
+  if (!runsSystemd || lingers) return []
+  return [
+    {
+      ...NOTHING,
+      id: 'linger',
+      why: `Functions of ${user.name} end when ${user.name} logs out, and none start at boot.`,
+      commands: [['loginctl', 'enable-linger', user.name]],
+      undoCommands: [['loginctl', 'disable-linger', user.name]]
+    }
+  ]
+}
