@@ -75,7 +75,7 @@ class Exchange implements FunctionCall, CallOwner {
   run(): void {
     this.#client.owner = this
     if (this.#client.isGone) this.onClientGone()
-    else this.#instance.connections.send(this)
+    else this.#instance.send(this)
   }
 
   onSent(connection: FunctionConnection): void {

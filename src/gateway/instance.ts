@@ -4,6 +4,7 @@ import type {LeaseEntry, RevisionEntry} from '../core/protocol/tables.ts'
 import {bindLine} from '../core/protocol/tunnel.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {badGateway} from './answer-error.ts'
+import type {FunctionCall} from './function-connection.ts'
 import {FunctionConnections} from './function-connections.ts'
 import type {WorkOf} from './meter.ts'
 
@@ -46,6 +47,11 @@ export class Instance {
 
   get hasRoom(): boolean {
     return !this.draining && this.inFlight < this.revision.spec.concurrency
+  }
+
+  send(call: FunctionCall): void {
+    this.link.expectAnswer()
+    this.connections.send(call)
   }
 
   /** MiB·ms since it was last asked. */

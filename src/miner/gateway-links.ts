@@ -1,6 +1,7 @@
 import type {Duplex} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
 import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
+import {shareIdle} from '../core/share-idle.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import type {Log} from '../telemetry/log.ts'
 import {keepTunnel, type TunnelSession} from '../tunnel/dial.ts'
@@ -38,14 +39,22 @@ interface Link {
   readonly ended: Promise<void>
   session: TunnelSession | undefined
   lostSinceMs: number | undefined
+  /** When a connection was last bound, by the monotonic clock. */
+  usedAtMs: number | undefined
+  /** Idle data connections that it may keep. */
+  idle: number
   /** Ends the wait for the next try; does nothing while a try is under way. */
   retryNow: () => void
 }
+
+/** Idle connections are shared anew for what gateways use at most so often: a connection that is moved costs a handshake. */
+const SHARE_EVERY_MS = 60_000
 
 /** One tunnel to each gateway of the table, dialled again for as long as the gateway is in it. */
 export class GatewayLinks {
   readonly #options: GatewayLinksOptions
   readonly #links = new Map<string, Link>()
+  #sharedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: GatewayLinksOptions) {
     this.#options = options
@@ -77,7 +86,24 @@ export class GatewayLinks {
       if (entry === undefined) gone.push(id)
     }
     for (const entry of gateways) if (!this.#links.has(entry.id)) this.#links.set(entry.id, this.#dial(entry, lost.get(entry.id)))
+    this.#share()
     return gone
+  }
+
+  #share(): void {
+    this.#sharedAtMs = this.#options.monotonicMs()
+    const links = [...this.#links.values()]
+    for (const [at, idle] of shareIdle(links.map(({usedAtMs}) => usedAtMs)).entries()) {
+      const link = links[at]
+      if (link === undefined || link.idle === idle) continue
+      link.idle = idle
+      link.session?.keepIdle(idle)
+    }
+  }
+
+  #used(link: Link): void {
+    link.usedAtMs = this.#options.monotonicMs()
+    if (link.idle === 0 && link.usedAtMs - this.#sharedAtMs >= SHARE_EVERY_MS) this.#share()
   }
 
   /** Does nothing when that gateway is not connected: it is greeted with what holds when it comes back. */
@@ -135,6 +161,7 @@ export class GatewayLinks {
       nodeKey,
       now,
       signal: stop.signal,
+      idle: () => link.idle,
       onSession: (session) => {
         link.session = session
         link.lostSinceMs = undefined
@@ -151,10 +178,14 @@ export class GatewayLinks {
         first.resolve()
       },
       onMessage: (message) => onMessage(entry, message),
-      onBind: (instance, socket, head) => onBind(entry, instance, socket, head)
+      onBind: (instance, socket, head) => {
+        this.#used(link)
+        onBind(entry, instance, socket, head)
+      }
     })
     void ended.then(() => first.resolve())
-    const link: Link = {entry, stop, tried: first.promise, ended, session: undefined, lostSinceMs, retryNow: () => undefined}
+    const session = {session: undefined, lostSinceMs, usedAtMs: undefined, idle: 0, retryNow: () => undefined}
+    const link: Link = {entry, stop, tried: first.promise, ended, ...session}
     return link
   }
 }

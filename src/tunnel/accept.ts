@@ -35,6 +35,7 @@ export interface TunnelServerOptions {
   /** What an instance calls comes over this connection, whose handshake is done. Left out where nobody takes calls. */
   onCalls?(caller: Caller, socket: Duplex): void
   readonly pingMs?: number
+  readonly silenceMaxMs?: number
 }
 
 export interface UpgradeRequest {
@@ -75,8 +76,10 @@ export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
       head,
       schema: minerMessageSchema,
       outgoing: gatewayMessageSchema,
-      onMessage: (message) => options.onMessage(link, message),
-      ...(options.pingMs !== undefined && {pingMs: options.pingMs})
+      onMessage: (message) => (message.type === 'idle' ? link.keepIdle(message.max) : options.onMessage(link, message)),
+      bytesElsewhere: () => link.bytesRead,
+      ...(options.pingMs !== undefined && {pingMs: options.pingMs}),
+      ...(options.silenceMaxMs !== undefined && {silenceMaxMs: options.silenceMaxMs})
     })
     const link = new AcceptedLink(hello.node, hello.session, channel)
     links.set(hello.node, link)

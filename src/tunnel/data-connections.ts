@@ -1,3 +1,4 @@
+import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {setTimeout as wait} from 'node:timers/promises'
 import {BIND_LINE, BIND_LINE_MAX, TUNNEL_DATA_MAX, TUNNEL_IDLE_MAX} from '../core/protocol/tunnel.ts'
@@ -18,8 +19,10 @@ export class DataConnections {
   readonly #dial: TunnelDial
   readonly #onBind: OnBind
   readonly #idle = new Set<Duplex>()
+  readonly #all = new Set<Socket>()
   #opening = 0
-  #total = 0
+  #bytesOfClosed = 0
+  #idleMax = TUNNEL_IDLE_MAX
   #failures = 0
 
   constructor(dial: TunnelDial, onBind: OnBind) {
@@ -30,18 +33,36 @@ export class DataConnections {
 
   /** Idle and bound ones together. */
   get total(): number {
-    return this.#total
+    return this.#all.size
+  }
+
+  /** Everything that was ever read from them. */
+  get bytesRead(): number {
+    let bytes = this.#bytesOfClosed
+    for (const socket of this.#all) bytes += socket.bytesRead
+    return bytes
+  }
+
+  /** Keeps so many idle ones from now on. Those beyond are the gateway's to close: it knows which it is about to bind. */
+  keepIdle(count: number): void {
+    this.#idleMax = count
+    this.refill()
+  }
+
+  /** Cuts off everything, also what is bound: the other end is gone. */
+  cut(): void {
+    for (const socket of this.#all) socket.destroy()
   }
 
   /** Opens this many more, within the limit of the protocol. */
   open(count: number): void {
-    const room = TUNNEL_DATA_MAX - this.#total - this.#opening
+    const room = TUNNEL_DATA_MAX - this.#all.size - this.#opening
     for (let left = Math.min(count, room); left > 0; left -= 1) void this.#openOne()
   }
 
   /** Opens what is missing to the usual number of idle ones. */
   refill(): void {
-    this.open(TUNNEL_IDLE_MAX - this.#idle.size - this.#opening)
+    this.open(this.#idleMax - this.#idle.size - this.#opening)
   }
 
   async #openOne(): Promise<void> {
@@ -66,10 +87,11 @@ export class DataConnections {
       return
     }
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    this.#total += 1
+    this.#all.add(socket)
     this.#idle.add(socket)
     socket.once('close', () => {
-      this.#total -= 1
+      this.#all.delete(socket)
+      this.#bytesOfClosed += socket.bytesRead
       if (this.#idle.delete(socket)) this.refill()
     })
     readBindLine(socket, head, (instance, rest) => {

@@ -12,6 +12,8 @@ import {checkPinnedKey, exporterOf} from './tls-binding.ts'
 
 /** Long enough for three round trips of 800 ms over a line that loses packets. */
 const HANDSHAKE_TIMEOUT_MS = 20_000
+/** TCP and TLS of it. Short, so that a line that came back meanwhile is tried anew: a lost SYN is sent again ever more seldom. */
+const CONNECT_TIMEOUT_MS = 6000
 const REFUSAL_BYTES_MAX = 16 * 1024
 const NONCE_BYTES = 16
 
@@ -47,7 +49,8 @@ export function randomToken(): string {
 export async function dialUpgrade(dial: TunnelDial, purpose: Pick<TunnelHello, 'kind' | 'caller'>): Promise<UpgradedSocket> {
   const signal = AbortSignal.any([dial.signal, AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS)])
   try {
-    const socket = await connectTo(new URL(dial.gateway.tunnelUrl), dial.gateway.id, signal)
+    const connecting = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)])
+    const socket = await connectTo(new URL(dial.gateway.tunnelUrl), dial.gateway.id, connecting)
     try {
       return await upgrade(socket, dial, purpose, signal)
     } catch (error) {
@@ -59,7 +62,8 @@ export async function dialUpgrade(dial: TunnelDial, purpose: Pick<TunnelHello, '
     if (error instanceof CreoError) throw error
     const {tunnelUrl} = dial.gateway
     if (dial.signal.aborted) throw new CreoError('interrupted', `Dialling the gateway at ${tunnelUrl} was stopped.`, {cause: error})
-    if (signal.aborted) throw new CreoError('timeout', `The gateway at ${tunnelUrl} does not answer.`, {cause: error})
+    const isLate = signal.aborted || (error instanceof Error && error.name === 'TimeoutError')
+    if (isLate) throw new CreoError('timeout', `The gateway at ${tunnelUrl} does not answer.`, {cause: error})
     throw new CreoError('unavailable', `No gateway answers at ${tunnelUrl}.`, {hint: 'It is dialled again by itself.', cause: error})
   }
 }

@@ -1,6 +1,13 @@
 import {setTimeout as wait} from 'node:timers/promises'
 import {CreoError, isCreoError} from '../core/errors.ts'
-import {type Caller, type GatewayMessage, gatewayMessageSchema, type MinerMessage, minerMessageSchema} from '../core/protocol/tunnel.ts'
+import {
+  type Caller,
+  type GatewayMessage,
+  gatewayMessageSchema,
+  type MinerMessage,
+  minerMessageSchema,
+  TUNNEL_BUSY_PING_MS
+} from '../core/protocol/tunnel.ts'
 import {backoffMs, failuresAfter} from './backoff.ts'
 import {openControlChannel} from './control-channel.ts'
 import {DataConnections, type OnBind} from './data-connections.ts'
@@ -16,8 +23,10 @@ export interface TunnelSession {
    * @throws {CreoError} what the gateway refused with; `unavailable`, `timeout`, `interrupted` by the signal.
    */
   openCalls(caller: Pick<Caller, 'instance' | 'lease'>, signal: AbortSignal): Promise<UpgradedSocket>
+  /** Keeps so many idle data connections to this gateway from now on. */
+  keepIdle(count: number): void
   close(): void
-  /** Resolves with why it ended; connections that are bound live on until their own end. */
+  /** Resolves with why it ended; connections that are bound live on until their own end, unless the gateway was silent for too long. */
   readonly closed: Promise<CreoError>
   /** Idle and bound data connections. */
   readonly dataConnections: number
@@ -29,7 +38,10 @@ export interface ConnectTunnelOptions extends TunnelDial {
   /** Everything but `dial`, `ping` and `pong`. */
   onMessage(message: GatewayMessage): void
   readonly onBind: OnBind
+  /** Idle data connections to begin with; `TUNNEL_IDLE_MAX` when left out. Asked once the session stands. */
+  readonly idle?: () => number
   readonly pingMs?: number
+  readonly silenceMaxMs?: number
 }
 
 /**
@@ -46,7 +58,10 @@ export async function connectTunnel(options: ConnectTunnelOptions): Promise<Tunn
     schema: gatewayMessageSchema,
     outgoing: minerMessageSchema,
     onMessage: (message) => (message.type === 'dial' ? data.open(message.count) : options.onMessage(message)),
-    ...(options.pingMs !== undefined && {pingMs: options.pingMs})
+    bytesElsewhere: () => data.bytesRead,
+    busyPingMs: options.pingMs ?? TUNNEL_BUSY_PING_MS,
+    ...(options.pingMs !== undefined && {pingMs: options.pingMs}),
+    ...(options.silenceMaxMs !== undefined && {silenceMaxMs: options.silenceMaxMs})
   })
   const close = (): void => channel.close()
   options.signal.addEventListener('abort', close, {once: true})
@@ -54,15 +69,22 @@ export async function connectTunnel(options: ConnectTunnelOptions): Promise<Tunn
   const closed = channel.closed.then((reason) => {
     options.signal.removeEventListener('abort', close)
     ended.abort()
+    if (reason.code === 'timeout') data.cut()
     return reason
   })
-  data.refill()
+  const keepIdle = (count: number): void => {
+    channel.send({type: 'idle', max: count})
+    data.keepIdle(count)
+  }
+  if (options.idle === undefined) data.refill()
+  else keepIdle(options.idle())
   channel.ping()
   return {
     send: (message) => {
       for (const line of linesOf(message)) channel.send(line)
     },
     openCalls: (caller, signal) => dialUpgrade({...options, signal: AbortSignal.any([signal, ended.signal])}, {kind: 'calls', caller}),
+    keepIdle,
     close,
     closed,
     get dataConnections() {

@@ -1,6 +1,7 @@
+import {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
-import {type GatewayMessage, TUNNEL_DATA_MAX, TUNNEL_IDLE_MAX} from '../core/protocol/tunnel.ts'
+import {type GatewayMessage, TUNNEL_DATA_MAX, TUNNEL_IDLE_MAX, TUNNEL_PROBE_MS} from '../core/protocol/tunnel.ts'
 import type {ControlChannel} from './control-channel.ts'
 
 /** How long a request waits for a data connection: two round trips of a bad line and the handshake. */
@@ -18,11 +19,13 @@ export interface MinerLink {
    * @throws {CreoError} `unavailable` when the session ends; `timeout`; `interrupted` by the signal.
    */
   takeDataSocket(signal: AbortSignal): Promise<Duplex>
+  /** A request is sent to this miner: when nothing at all is heard of it for a while, it is asked whether it is there. */
+  expectAnswer(): void
   readonly idleDataSockets: number
   readonly openDataSockets: number
   /** Connections with calls of the miner's functions. */
   readonly openCallsSockets: number
-  /** Resolves when the control connection has ended. Connections that are bound live on. */
+  /** Resolves when the control connection has ended. Connections that are bound live on, unless the miner was silent for too long (`timeout`). */
   readonly closed: Promise<CreoError>
   close(): void
 }
@@ -47,8 +50,11 @@ export class AcceptedLink implements MinerLink {
   readonly #waiters = new Set<Waiter>()
   /** Connections that the miner was asked for and that have not come yet. */
   #expected = 0
-  #open = 0
-  #openCalls = 0
+  readonly #sockets = new Set<Duplex>()
+  readonly #calls = new Set<Duplex>()
+  #bytesOfClosed = 0
+  #idleMax = TUNNEL_IDLE_MAX
+  #probe: NodeJS.Timeout | undefined
   #trim: NodeJS.Timeout | undefined
   #ended = false
 
@@ -58,6 +64,8 @@ export class AcceptedLink implements MinerLink {
     this.#channel = channel
     this.closed = channel.closed.then((reason) => {
       this.#end()
+      // Whatever waits for its answer hears now that none will come, and may be tried elsewhere.
+      if (reason.code === 'timeout') for (const socket of [...this.#sockets, ...this.#calls]) socket.destroy()
       return reason
     })
   }
@@ -67,19 +75,48 @@ export class AcceptedLink implements MinerLink {
   }
 
   get openCallsSockets(): number {
-    return this.#openCalls
+    return this.#calls.size
   }
 
-  /** Counts a connection with calls; nothing else is done with it here. */
+  /** Watches over a connection with calls; what it carries is not this link's. */
   addCalls(socket: Duplex): void {
-    this.#openCalls += 1
+    this.#calls.add(socket)
     socket.once('close', () => {
-      this.#openCalls -= 1
+      this.#calls.delete(socket)
+      this.#bytesOfClosed += bytesOf(socket)
     })
   }
 
   get openDataSockets(): number {
-    return this.#open
+    return this.#sockets.size
+  }
+
+  /** Everything that was ever read from its data and calls connections. */
+  get bytesRead(): number {
+    let bytes = this.#bytesOfClosed
+    for (const socket of this.#sockets) bytes += bytesOf(socket)
+    for (const socket of this.#calls) bytes += bytesOf(socket)
+    return bytes
+  }
+
+  /** Closes what is idle beyond so many from now on. */
+  keepIdle(count: number): void {
+    this.#idleMax = count
+    this.#closeSurplus()
+  }
+
+  expectAnswer(): void {
+    if (this.#probe === undefined) this.#setProbe()
+  }
+
+  #setProbe(): void {
+    const before = this.bytesRead
+    this.#probe = setTimeout(() => {
+      this.#probe = undefined
+      // As long as something comes, what is heard next may be the last.
+      if (this.bytesRead === before) this.#channel.ping()
+      else this.#setProbe()
+    }, TUNNEL_PROBE_MS)
   }
 
   send(message: GatewayMessage): void {
@@ -92,7 +129,7 @@ export class AcceptedLink implements MinerLink {
 
   /** Takes in a connection whose hello is verified. */
   add(socket: Duplex): void {
-    this.#open += 1
+    this.#sockets.add(socket)
     this.#expected = Math.max(0, this.#expected - 1)
     const lost = (): void => {
       const at = this.#idle.indexOf(idle)
@@ -104,7 +141,8 @@ export class AcceptedLink implements MinerLink {
     // A miner that speaks before it is bound breaks the protocol; one that ends has gone.
     socket.on('error', lost).on('end', lost).on('data', lost)
     socket.once('close', () => {
-      this.#open -= 1
+      this.#sockets.delete(socket)
+      this.#bytesOfClosed += bytesOf(socket)
       lost()
     })
     if (this.#ended) {
@@ -153,11 +191,11 @@ export class AcceptedLink implements MinerLink {
       if (socket === undefined) break
       waiter.give(socket)
     }
-    if (this.#idle.length > TUNNEL_IDLE_MAX) this.#trim ??= setTimeout(() => this.#closeSurplus(), SURPLUS_KEPT_MS)
+    if (this.#idle.length > this.#idleMax) this.#trim ??= setTimeout(() => this.#closeSurplus(), SURPLUS_KEPT_MS)
   }
 
   #askForMore(): void {
-    const count = Math.min(this.#waiters.size - this.#expected, TUNNEL_DATA_MAX - this.#open - this.#expected)
+    const count = Math.min(this.#waiters.size - this.#expected, TUNNEL_DATA_MAX - this.#sockets.size - this.#expected)
     if (count < 1) return
     this.#expected += count
     this.send({type: 'dial', count})
@@ -165,15 +203,20 @@ export class AcceptedLink implements MinerLink {
 
   #closeSurplus(): void {
     this.#trim = undefined
-    for (const {socket} of this.#idle.splice(0, Math.max(0, this.#idle.length - TUNNEL_IDLE_MAX))) socket.destroy()
+    for (const {socket} of this.#idle.splice(0, Math.max(0, this.#idle.length - this.#idleMax))) socket.destroy()
   }
 
   #end(): void {
     this.#ended = true
     clearTimeout(this.#trim)
+    clearTimeout(this.#probe)
     for (const waiter of [...this.#waiters]) waiter.fail(gone())
     for (const {socket} of this.#idle.splice(0)) socket.destroy()
   }
+}
+
+function bytesOf(socket: Duplex): number {
+  return socket instanceof Socket ? socket.bytesRead : 0
 }
 
 function gone(): CreoError {

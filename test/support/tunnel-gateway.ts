@@ -39,9 +39,11 @@ export const node = nodeIdOf(nodeKey.publicKey)
 
 export async function openGateway({
   pingMs,
+  silenceMaxMs,
   certificateOf
 }: {
   pingMs?: number
+  silenceMaxMs?: number
   certificateOf?: (own: KeyPair) => KeyPair
 } = {}): Promise<Gateway> {
   const key = generateKeyPair()
@@ -62,7 +64,8 @@ export async function openGateway({
       events.dispatchEvent(new CustomEvent('message', {detail: message}))
     },
     onCalls: (caller, socket) => events.dispatchEvent(new CustomEvent('call', {detail: {caller, socket}})),
-    ...(pingMs !== undefined && {pingMs})
+    ...(pingMs !== undefined && {pingMs}),
+    ...(silenceMaxMs !== undefined && {silenceMaxMs})
   })
   const tls = certificateOf === undefined ? undefined : {...selfSignedCertificate(certificateOf(key), id), allowHalfOpen: true}
   const server = (tls === undefined ? createServer() : createTlsServer(tls)).listen(0, '127.0.0.1')

@@ -17,7 +17,10 @@ describe('dialling a gateway again', () => {
       return backoffMs(failures, 1)
     })
     expect(waits).toEqual([100, 200, 400, 800])
-    expect(backoffMs(1000, 1)).toBe(30_000)
-    expect(backoffMs(1000, 0)).toBe(15_000)
+  })
+
+  it('is seconds apart for minutes, since a line may come back, and rarer when the gateway seems gone for good', () => {
+    expect([backoffMs(30, 1), backoffMs(30, 0)]).toEqual([4000, 2000])
+    expect([backoffMs(1000, 1), backoffMs(1000, 0)]).toEqual([30_000, 15_000])
   })
 })

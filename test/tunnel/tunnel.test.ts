@@ -1,10 +1,11 @@
 import {once} from 'node:events'
-import {createServer} from 'node:http'
-import type {AddressInfo, Socket} from 'node:net'
+import type {Socket} from 'node:net'
+import type {Duplex} from 'node:stream'
 import {afterEach, describe, expect, it} from 'vitest'
-import {bindLine, type GatewayMessage, TUNNEL_CALLS_MAX} from '../../src/core/protocol/tunnel.ts'
+import {bindLine, type GatewayMessage, TUNNEL_CALLS_MAX, TUNNEL_PROBE_MS} from '../../src/core/protocol/tunnel.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 import {connectTunnel, keepTunnel, type TunnelSession} from '../../src/tunnel/dial.ts'
+import {openRelay} from '../support/relay.ts'
 import {closeAll, closers, dialOptions, echo, never, node, openGateway, textOf} from '../support/tunnel-gateway.ts'
 
 afterEach(closeAll)
@@ -114,22 +115,69 @@ describe('the tunnel', () => {
     await expect(firstLink.takeDataSocket(never)).rejects.toMatchObject({code: 'unavailable'})
   })
 
-  it('gives a silent peer up after three ping intervals', async () => {
-    const silent = createServer()
-    silent.on('upgrade', (_request, socket) => {
-      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: creo-tunnel-v1\r\n\r\n')
-      socket.resume().on('error', () => undefined)
-    })
-    silent.listen(0, '127.0.0.1')
-    await once(silent, 'listening')
-    closers.push(() => {
-      silent.close()
-      silent.closeAllConnections()
-    })
-    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
-    const gateway = {...(await openGateway()), url}
-    const session = await connectTunnel(dialOptions(gateway, {pingMs: 20}))
+  it('gives a peer up that answers no ping, and cuts what is bound to it', async () => {
+    const gateway = await openGateway()
+    const relay = await openRelay(gateway.url)
+    const linked = gateway.nextLink()
+    const bound = Promise.withResolvers<Duplex>()
+    const onBind = (_instance: string, socket: Duplex): void => bound.resolve(socket)
+    const session = await connectTunnel({...dialOptions(gateway, {pingMs: 20, silenceMaxMs: 100, onBind}), gateway: relay.to(gateway)})
+    const socket = await (await linked).takeDataSocket(never)
+    socket.write(bindLine('one'))
+    const atMiner = await bound.promise
+    relay.silence()
     expect((await session.closed).code).toBe('timeout')
+    expect(atMiner.destroyed).toBe(true)
+  })
+
+  it('is alive at both ends as long as anything comes on any of its connections', async () => {
+    const gateway = await openGateway({silenceMaxMs: 200})
+    const relay = await openRelay(gateway.url)
+    const linked = gateway.nextLink()
+    const session = await connectTunnel({...dialOptions(gateway, {onBind: echo}), gateway: relay.to(gateway)})
+    const link = await linked
+    const socket = await link.takeDataSocket(never)
+    socket.on('data', () => socket.write('x')).write(`${bindLine('one')}x`)
+    relay.silence({but: 'data'})
+    let judged = false
+    void link.closed.then(() => {
+      judged = true
+    })
+    // The miner's answer to this never comes, but its echoes do.
+    for (let round = 0; round < 3; round += 1) {
+      link.send({type: 'ping'})
+      link.expectAnswer()
+      await new Promise((resolve) => setTimeout(resolve, 150))
+    }
+    expect(judged).toBe(false)
+    session.close()
+  })
+
+  it('asks a miner of which nothing is heard whether it is there, two seconds after a request was sent to it', async () => {
+    const gateway = await openGateway({silenceMaxMs: 50})
+    const relay = await openRelay(gateway.url)
+    const linked = gateway.nextLink()
+    await connectTunnel({...dialOptions(gateway), gateway: relay.to(gateway)})
+    const link = await linked
+    const socket = await link.takeDataSocket(never)
+    relay.silence()
+    const sentAt = performance.now()
+    link.expectAnswer()
+    expect((await link.closed).code).toBe('timeout')
+    expect(performance.now() - sentAt).toBeGreaterThan(TUNNEL_PROBE_MS)
+    expect(socket.destroyed).toBe(true)
+  })
+
+  it('leaves as many idle connections open as the miner says', async () => {
+    const gateway = await openGateway()
+    const linked = gateway.nextLink()
+    const session = await connectTunnel(dialOptions(gateway))
+    const link = await linked
+    await expect.poll(() => link.idleDataSockets).toBe(4)
+    session.keepIdle(1)
+    await expect.poll(() => [link.idleDataSockets, session.dataConnections]).toEqual([1, 1])
+    session.keepIdle(2)
+    await expect.poll(() => [link.idleDataSockets, session.dataConnections]).toEqual([2, 2])
   })
 
   it('says how long the gateway took to answer, from the first moment on', async () => {

@@ -13,7 +13,7 @@ export const TUNNEL_PATH = '/.creo/tunnel'
 export const TUNNEL_UPGRADE = 'creo-tunnel-v1'
 export const TUNNEL_HELLO_HEADER = 'creo-hello'
 export const TUNNEL_LINE_MAX = 64 * 1024
-/** Data connections that a miner keeps open and unbound per gateway; home routers have small NAT tables. */
+/** Data connections that a miner keeps open and unbound, for all gateways together (`shareIdle`); home routers have small NAT tables. */
 export const TUNNEL_IDLE_MAX = 4
 /** Data connections per miner and gateway in all. */
 export const TUNNEL_DATA_MAX = 512
@@ -21,8 +21,18 @@ export const TUNNEL_DATA_MAX = 512
 export const TUNNEL_CALLS_MAX = 512
 /** A hello is refused when its time is further than this from the gateway's clock. */
 export const TUNNEL_HELLO_SKEW_MAX_MS = 60_000
-/** Each side sends `ping` when it has sent nothing for this long, and gives a silent peer up after three times this. */
-export const TUNNEL_PING_MS = 20_000
+/** Each side sends `ping` when it has heard nothing for this long: an idle miner moves 10 MB a month by it, and more often would be too much. */
+export const TUNNEL_PING_MS = 60_000
+/** The same for a miner that something passed through within `TUNNEL_BUSY_MS`: it must be back soon after its line is. */
+export const TUNNEL_BUSY_PING_MS = 5000
+export const TUNNEL_BUSY_MS = 60_000
+/**
+ * A peer of which nothing was heard for this long after a ping, on any of its connections, is gone: ten round trips of the longest line,
+ * or what a home router holds back when its line is full.
+ */
+export const TUNNEL_SILENCE_MAX_MS = 8000
+/** A gateway asks a miner whether it is there when a request has waited so long and nothing was heard of the miner. */
+export const TUNNEL_PROBE_MS = 2000
 
 export const instanceIdSchema = z.string().regex(/^[a-z0-9-]{1,60}$/)
 export function bindLine(instance: string): string {
@@ -93,6 +103,8 @@ export const minerMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({type: z.literal('ended'), instance: instanceIdSchema, exitCode: z.int(), oom: z.boolean()}),
   /** The lease's budget is used up: nothing of it is served until a table says otherwise. */
   z.strictObject({type: z.literal('budget_empty'), lease: leaseIdSchema}),
+  /** Close idle data connections of mine beyond so many; without it `TUNNEL_IDLE_MAX`. */
+  z.strictObject({type: z.literal('idle'), max: z.int().min(0).max(TUNNEL_IDLE_MAX)}),
   /** Leave me out of new starts; finish what runs. */
   z.strictObject({type: z.literal('draining')}),
   z.strictObject({type: z.literal('receipt'), receipt: receiptSchema}),
