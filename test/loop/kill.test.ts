@@ -151,15 +151,21 @@ function windowsOf(receipts: readonly ReceiptView[], pick: (a: number, b: number
   return windows
 }
 
-async function minerStatus(): Promise<{readonly instances: readonly unknown[]; readonly receiptsWaiting: number}> {
-  const schema = z.looseObject({instances: z.array(z.unknown()), receiptsWaiting: z.int()})
-  return await world.creo(['mine', 'status', '--data', `${world.folder}/${MINERS.leaf}`], schema)
+const minerStatusSchema = z.looseObject({
+  instances: z.array(z.unknown()),
+  resting: z.looseObject({frozen: z.int()}),
+  receiptsWaiting: z.int()
+})
+
+async function minerStatus(): Promise<z.output<typeof minerStatusSchema>> {
+  return await world.creo(['mine', 'status', '--data', `${world.folder}/${MINERS.leaf}`], minerStatusSchema)
 }
 
-/** As many containers run below the miner's folder as the miner says that it has. */
+/** As many containers have processes below the miner's folder as the miner says that it has, running and frozen ones. */
 async function everyContainerOwned(): Promise<void> {
   await eventually('each container is one of the miner', world.signal, async () => {
     const inits = (await containersOf(`${world.folder}/${MINERS.leaf}`)).filter(({command}) => command.startsWith('/run/creo/init'))
-    return inits.length === (await minerStatus()).instances.length ? true : undefined
+    const {instances, resting} = await minerStatus()
+    return inits.length === instances.length + resting.frozen ? true : undefined
   })
 }

@@ -1,5 +1,4 @@
 import {join} from 'node:path'
-import {onTestFinished} from 'vitest'
 import {InstanceNames} from '../../src/miner/instance-names.ts'
 import {Instances, type InstancesOptions} from '../../src/miner/instances.ts'
 import {LogRing} from '../../src/miner/log-ring.ts'
@@ -27,7 +26,6 @@ export async function instancesWorld(
   const meter = new WorkMeter(() => clock.ms)
   const ended: string[] = []
   const names = await InstanceNames.open(join(directory, 'instances.json'), quietLog)
-  onTestFinished(() => names.saved)
   const limits = changes.limits ?? (() => ({memoryBytes: 256 * MIB, cpuMillis: 1000}))
   const around = {
     runtime,

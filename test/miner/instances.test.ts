@@ -3,7 +3,7 @@ import type {Instances, InstancesOptions} from '../../src/miner/instances.ts'
 import {createMemoryRuntime} from '../../src/runtime/memory-runtime.ts'
 import type {ContainerRuntime} from '../../src/runtime/port.ts'
 import {instancesWorld} from './instances-world.ts'
-import {changedRuntime, revisionEntry, temporaryDirectory} from './worlds.ts'
+import {changedRuntime, finished, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 const DIGEST = `sha256:${'7'.repeat(64)}`
 const ORIGIN = {instance: 'i-1', gateway: 'gw_1', lease: 'lea_9', revision: 'rev_7'}
@@ -36,7 +36,7 @@ async function slowWorld(changes: Partial<InstancesOptions> = {}): Promise<World
       return await runtime.start(spec, signal)
     }
   })
-  const {instances, meter, ended, clock} = await instancesWorld(directory, slow, changes)
+  const {instances, meter, ended, clock} = await finished(instancesWorld(directory, slow, changes))
   const measured = (): number => {
     clock.ms += 1000
     return meter.measured(ORIGIN.gateway, ORIGIN.revision).mibMs

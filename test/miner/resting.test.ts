@@ -8,7 +8,7 @@ import type {RestingOptions} from '../../src/miner/resting.ts'
 import {createMemoryRuntime} from '../../src/runtime/memory-runtime.ts'
 import type {ContainerRuntime, HeldTier, RuntimeInstance} from '../../src/runtime/port.ts'
 import {type InstancesWorld, instancesWorld} from './instances-world.ts'
-import {changedRuntime, MIB, revisionEntry, temporaryDirectory} from './worlds.ts'
+import {changedRuntime, finished, MIB, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 const DIGEST = `sha256:${'7'.repeat(64)}`
 const GATEWAY = {gateway: 'gw_1', lease: 'lea_9'}
@@ -55,7 +55,7 @@ async function world(
     start: async (spec, ended) => measured(await memory.start(spec, ended)),
     create: create ?? (async (spec, tier, ended) => measured(await memory.create(spec, tier, ended)))
   })
-  const made = await instancesWorld(directory, runtime, {tiers: ALL_TIERS, wanted: () => revisions, ...parts})
+  const made = await finished(instancesWorld(directory, runtime, {tiers: ALL_TIERS, wanted: () => revisions, ...parts}))
   const containers = async (): Promise<string[]> => (await runtime.list(signal)).map(({id, tier}) => `${id.slice(0, 4)}: ${tier}`)
   return {
     ...made,

@@ -22,6 +22,13 @@ export async function temporaryDirectory(): Promise<string> {
   return path
 }
 
+/** What it has under way is on disk before the test's folder goes. */
+export async function finished<World extends {readonly names: {readonly saved: Promise<void>}}>(making: Promise<World>): Promise<World> {
+  const world = await making
+  onTestFinished(() => world.names.saved)
+  return world
+}
+
 /** A runtime that does some things otherwise. */
 export function changedRuntime(runtime: ContainerRuntime, changes: Partial<ContainerRuntime>): ContainerRuntime {
   return {
