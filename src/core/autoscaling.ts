@@ -43,7 +43,7 @@ export interface ScaleState {
   readonly panickedAtMs?: number
   /** Largest number wanted since the panic began. */
   readonly panicPeak?: number
-  /** Since when nothing is wanted. */
+  /** Since when nothing is wanted of what runs. */
   readonly zeroSinceMs?: number
 }
 
@@ -73,8 +73,9 @@ export function decideScale(question: ScaleQuestion): {readonly desired: number;
   const panicPeak = panickedAtMs === undefined ? undefined : Math.max(question.state.panicPeak ?? 0, stable, panic, ready)
   const wanted = panicPeak ?? stable
 
-  const zeroSinceMs = wanted === 0 ? (question.state.zeroSinceMs ?? nowMs) : undefined
-  const inGrace = zeroSinceMs !== undefined && ready > 0 && nowMs - zeroSinceMs < settings.zeroGraceMs
+  // Not while nothing runs: what is started for others than those who wait must not be ended at once.
+  const zeroSinceMs = wanted === 0 && ready > 0 ? (question.state.zeroSinceMs ?? nowMs) : undefined
+  const inGrace = zeroSinceMs !== undefined && nowMs - zeroSinceMs < settings.zeroGraceMs
   const desired = Math.min(question.scaleMax, Math.max(question.scaleMin, inGrace ? 1 : wanted))
   return {
     desired,

@@ -59,6 +59,14 @@ describe('how many instances a load needs', () => {
   })
 
   it('wants nothing where nothing runs and nobody asks', () => {
-    expect(decide([], {ready: 0})).toEqual({desired: 0, state: {zeroSinceMs: 1_000_000}})
+    expect(decide([], {ready: 0})).toEqual({desired: 0, state: {}})
+  })
+
+  it('keeps what was started while nobody waited for it for the whole grace, however long nothing had run before', () => {
+    const asleep = decide([], {ready: 0, nowMs: 900_000})
+    const started = decide([], {ready: 1, state: asleep.state})
+    expect(started.desired).toBe(1)
+    expect(decide([], {ready: 1, state: started.state, nowMs: 1_029_999}).desired).toBe(1)
+    expect(decide([], {ready: 1, state: started.state, nowMs: 1_030_000}).desired).toBe(0)
   })
 })
