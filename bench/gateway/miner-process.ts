@@ -1,14 +1,16 @@
 import {connect} from 'node:net'
 import {gatewayIdOf} from '../../src/identity/keys.ts'
 import {attest, openProposal} from '../../src/identity/receipts.ts'
+import {bindConnection} from '../../src/miner/bound-connection.ts'
 import {keepTunnel} from '../../src/tunnel/dial.ts'
-import {pipeSockets} from '../../src/tunnel/pipe-sockets.ts'
 import {keyOf, setupSchema} from './roles.ts'
 
 /** A miner's end of the tunnel whose one function is a server on a unix socket, as a container's is. */
 const setup = setupSchema.parse(JSON.parse(process.argv[2] ?? ''))
 const nodeKey = keyOf(setup.node)
 const stop = new AbortController()
+/** What passes is counted, as a miner counts it. */
+const passed = {in: 0, out: 0}
 process.on('message', () => stop.abort())
 await keepTunnel({
   gateway: {id: gatewayIdOf(keyOf(setup.gateway).publicKey), tunnelUrl: setup.tunnelUrl},
@@ -28,6 +30,13 @@ await keepTunnel({
     session.send({type: 'receipt', receipt: attest({proposal, gatewaySignature}, {mibMs, bytesIn, bytesOut}, nodeKey)})
   },
   onLost: () => undefined,
-  onBind: (_instance, socket, head) => void pipeSockets(socket, connect({path: setup.functionSocket, allowHalfOpen: true}), {head})
+  onBind: (_instance, socket, head) =>
+    void bindConnection(socket, connect({path: setup.functionSocket, allowHalfOpen: true}), {
+      head,
+      onBytes: (bytes) => {
+        passed.in += bytes.in
+        passed.out += bytes.out
+      }
+    })
 })
 process.disconnect()

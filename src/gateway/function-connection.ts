@@ -1,5 +1,6 @@
 import type {Duplex} from 'node:stream'
 import {CreoError, isCreoError} from '../core/errors.ts'
+import {writeOnce} from '../tunnel/write-once.ts'
 import {badGateway} from './answer-error.ts'
 import {type AnswerHead, type AnswerParts, AnswerReader} from './answer-reader.ts'
 import {allowedTrailers, type Headers, linesOf} from './http/header-lines.ts'
@@ -84,12 +85,12 @@ export class FunctionConnection implements AnswerParts {
     const isChunked = this.#call?.body === 'chunked'
     const before = isChunked ? `${this.#headText}${chunk.length.toString(16)}\r\n` : this.#headText
     this.#headText = ''
-    if (before === '') return socket.write(chunk)
+    if (before === '') return writeOnce(socket, chunk)
     const after = isChunked ? '\r\n' : ''
     if (chunk.length <= JOINED_BYTES_MAX) return socket.write(`${before}${chunk.toString('latin1')}${after}`, 'latin1')
     socket.cork()
     socket.write(before, 'latin1')
-    let hasRoom = socket.write(chunk)
+    let hasRoom = writeOnce(socket, chunk)
     if (isChunked) hasRoom = socket.write(after, 'latin1')
     socket.uncork()
     return hasRoom

@@ -18,15 +18,11 @@ export function bindConnection(
   const {head, onBytes} = options
   let isWaiting = head.length > 0
   if (head.length > 0) onBytes({in: head.length, out: 0})
-  gateway.on('data', (chunk: Buffer) => {
-    isWaiting = true
-    onBytes({in: chunk.length, out: 0})
-  })
-  instance.on('data', (chunk: Buffer) => {
-    isWaiting = false
-    onBytes({in: 0, out: chunk.length})
-  })
-  const pipe = pipeSockets(gateway, instance, {head})
+  const onPassed = (inwards: number, outwards: number): void => {
+    isWaiting = inwards > 0
+    onBytes({in: inwards, out: outwards})
+  }
+  const pipe = pipeSockets(gateway, instance, {head, onPassed})
   return {
     closed: pipe.closed,
     cut: pipe.destroy,

@@ -1,4 +1,5 @@
 import type {Duplex} from 'node:stream'
+import {writeOnce} from './write-once.ts'
 
 /** After one side has ended, the other may stay silent for this long before both are closed. */
 const HALF_OPEN_SILENT_MAX_MS = 300_000
@@ -13,11 +14,18 @@ export interface SocketPipe {
   destroy(): void
 }
 
+export interface PipeOptions {
+  /** Was read from `a` already and goes to `b` first. */
+  readonly head?: Buffer
+  readonly silentMaxMs?: number
+  /** Told of bytes as they pass, without those of the head: of so many from `a` to `b`, or back. */
+  readonly onPassed?: (aToB: number, bToA: number) => void
+}
+
 /**
  * Joins two sockets: bytes with backpressure, ends as half-closes, errors by cutting the other side off. Both must allow half-open use.
- * `head` was read from `a` already and goes to `b` first.
  */
-export function pipeSockets(a: Duplex, b: Duplex, options: {readonly head?: Buffer; readonly silentMaxMs?: number} = {}): SocketPipe {
+export function pipeSockets(a: Duplex, b: Duplex, options: PipeOptions = {}): SocketPipe {
   let bytesAToB = 0
   let bytesBToA = 0
   const destroy = (): void => {
@@ -31,9 +39,11 @@ export function pipeSockets(a: Duplex, b: Duplex, options: {readonly head?: Buff
   }
   flow(a, b, (bytes) => {
     bytesAToB += bytes
+    options.onPassed?.(bytes, 0)
   })
   flow(b, a, (bytes) => {
     bytesBToA += bytes
+    options.onPassed?.(0, bytes)
   })
   const stopWatch = watchHalfOpen(a, b, () => bytesAToB + bytesBToA, options.silentMaxMs ?? HALF_OPEN_SILENT_MAX_MS)
   const closed = Promise.all([closeOf(a, b), closeOf(b, a)]).then(stopWatch)
@@ -52,7 +62,7 @@ export function pipeSockets(a: Duplex, b: Duplex, options: {readonly head?: Buff
 function flow(from: Duplex, to: Duplex, onBytes: (bytes: number) => void): void {
   from.on('data', (chunk: Buffer) => {
     onBytes(chunk.length)
-    if (!to.write(chunk)) from.pause()
+    if (!writeOnce(to, chunk)) from.pause()
   })
   to.on('drain', () => from.resume())
   from.on('end', () => to.end())

@@ -1,4 +1,5 @@
 import type {Duplex} from 'node:stream'
+import {writeOnce} from '../../tunnel/write-once.ts'
 import {allowedTrailers, type Headers, linesOf, statusLine} from './header-lines.ts'
 import {httpDate} from './http-date.ts'
 import type {RequestHead} from './request-head.ts'
@@ -148,10 +149,10 @@ export class ClientCall {
     if (chunk.length <= JOINED_BYTES_MAX && (before !== '' || after !== '')) {
       return socket.write(`${before}${chunk.toString('latin1')}${after}`, 'latin1')
     }
-    if (before === '') return socket.write(chunk)
+    if (before === '') return writeOnce(socket, chunk)
     socket.cork()
     socket.write(before, 'latin1')
-    let hasRoom = socket.write(chunk)
+    let hasRoom = writeOnce(socket, chunk)
     if (isChunked) hasRoom = socket.write(after, 'latin1')
     socket.uncork()
     return hasRoom
