@@ -1,5 +1,5 @@
 import {formatBytes} from '../core/units.ts'
-import type {StatusReport} from '../miner/status-report.ts'
+import {leftText, type StatusReport} from '../miner/status-report.ts'
 import {renderTable} from './table.ts'
 import {termsText} from './terms-text.ts'
 
@@ -27,7 +27,8 @@ function restingText({frozen, initialised, created, memoryBytes}: StatusReport['
   return [`${frozen} wait frozen, ${initialised} initialised, ${created} created, with ${formatBytes(memoryBytes)} of memory.`]
 }
 
-function reachText({name, connected, roundTripMs}: StatusReport['gateways'][number]): string {
+function reachText({name, connected, roundTripMs, leftUntil}: StatusReport['gateways'][number]): string {
+  if (leftUntil !== null) return `${leftText(name)}. It is tried again at ${leftUntil}.`
   if (!connected) return `Gateway ${name} can't be reached.`
   return roundTripMs === null
     ? `Gateway ${name} is connected and has not answered yet.`

@@ -5,6 +5,9 @@ const PER_MILLION = 1_000_000
 /** More requests than one node can answer in a millisecond, whatever it is. */
 const REQUESTS_PER_MS_MAX = 20
 
+/** A gateway ends its windows of work, and proposes them to the nodes that did it, at least this often. */
+export const RECEIPT_WINDOW_MAX_MS = 60_000
+
 /** Work that is paid: requests served, memory limit in MiB × running time in ms, and time in ms that was stood by for. */
 export interface MeteredWork {
   readonly requests: number

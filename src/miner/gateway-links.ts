@@ -1,13 +1,18 @@
 import type {Duplex} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
+import type {ReceiptProposal} from '../core/protocol/receipts.ts'
 import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
 import {shareIdle} from '../core/share-idle.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import type {Log} from '../telemetry/log.ts'
 import {keepTunnel, type TunnelSession} from '../tunnel/dial.ts'
 import type {UpgradedSocket} from '../tunnel/dial-upgrade.ts'
+import {pause} from './backoff.ts'
 import type {ContainerCaller} from './held-container.ts'
 import type {GatewayEntry} from './lease-book.ts'
+import type {MinerStore} from './miner-store.ts'
+import {UNSIGNED_TIMES, type UnsignedTimes, UnsignedWindows} from './unsigned-windows.ts'
+import type {WorkMeter} from './work-meter.ts'
 
 export interface GatewayLinksOptions {
   readonly network: string
@@ -21,6 +26,14 @@ export interface GatewayLinksOptions {
   readonly greet: (gateway: GatewayEntry) => readonly MinerMessage[]
   readonly onMessage: (gateway: GatewayEntry, message: GatewayMessage) => void
   readonly onBind: (gateway: GatewayEntry, instance: string, socket: Duplex, head: Buffer) => void
+  readonly unsigned: {
+    readonly meter: Pick<WorkMeter, 'movedBytes'>
+    /** While this node itself can sign nothing no gateway is to blame. */
+    readonly store: Pick<MinerStore, 'hasRoom'>
+    /** A gateway is left, and what it started here is nobody's. */
+    readonly onLeft: (gateway: string) => void
+    readonly times?: UnsignedTimes | undefined
+  }
 }
 
 interface GatewayReach {
@@ -29,6 +42,15 @@ interface GatewayReach {
   readonly connected: boolean
   /** How long it took to answer the last ping through the tunnel; null before it has. */
   readonly roundTripMs: number | null
+  /** When a gateway is tried again that had nothing signed; null for one that was not left. */
+  readonly leftUntilMs: number | null
+}
+
+interface LeftGateway {
+  readonly entry: GatewayEntry
+  /** By the monotonic clock, and by the wall's. */
+  readonly untilMs: number
+  readonly untilAtMs: number
 }
 
 interface Link {
@@ -55,16 +77,28 @@ export class GatewayLinks {
   readonly #options: GatewayLinksOptions
   readonly #links = new Map<string, Link>()
   #sharedAtMs = Number.NEGATIVE_INFINITY
+  readonly #left = new Map<string, LeftGateway>()
+  readonly #times: UnsignedTimes
+  readonly #unsigned: UnsignedWindows
+  #listed: readonly GatewayEntry[] = []
 
   constructor(options: GatewayLinksOptions) {
+    const {monotonicMs, unsigned} = options
+    const {meter, times = UNSIGNED_TIMES} = unsigned
     this.#options = options
+    this.#times = times
+    this.#unsigned = new UnsignedWindows({times, monotonicMs, bytesOf: (gateway) => meter.movedBytes(gateway)})
   }
 
   get all(): readonly GatewayReach[] {
-    return [...this.#links.values()].map(({entry, session}) => {
+    const held = [...this.#links.values()].map(({entry, session}) => {
       const roundTripMs = session?.roundTripMs === undefined ? null : Math.round(session.roundTripMs)
-      return {id: entry.id, name: entry.name, connected: session !== undefined, roundTripMs}
+      return {id: entry.id, name: entry.name, connected: session !== undefined, roundTripMs, leftUntilMs: null}
     })
+    const left = [...this.#left.values()].map(({entry: {id, name}, untilAtMs}) => {
+      return {id, name, connected: false, roundTripMs: null, leftUntilMs: untilAtMs}
+    })
+    return [...held, ...left]
   }
 
   /**
@@ -72,6 +106,7 @@ export class GatewayLinks {
    * know this node is not waited for any longer: a newer table is why it may now. Answers who is gone.
    */
   sync(gateways: readonly GatewayEntry[]): readonly string[] {
+    this.#listed = gateways
     const gone: string[] = []
     const lost = new Map([...this.#links].map(([id, link]) => [id, link.lostSinceMs]))
     for (const [id, link] of this.#links) {
@@ -85,7 +120,8 @@ export class GatewayLinks {
       this.#links.delete(id)
       if (entry === undefined) gone.push(id)
     }
-    for (const entry of gateways) if (!this.#links.has(entry.id)) this.#links.set(entry.id, this.#dial(entry, lost.get(entry.id)))
+    const wanted = gateways.filter(({id}) => !this.#links.has(id) && !this.#left.has(id))
+    for (const entry of wanted) this.#links.set(entry.id, this.#dial(entry, lost.get(entry.id)))
     this.#share()
     return gone
   }
@@ -104,6 +140,41 @@ export class GatewayLinks {
   #used(link: Link): void {
     link.usedAtMs = this.#options.monotonicMs()
     if (link.idle === 0 && link.usedAtMs - this.#sharedAtMs >= SHARE_EVERY_MS) this.#share()
+  }
+
+  /** A gateway has had work of this node signed; what claims nothing pays nothing. */
+  signed({gateway, requests, mibMs}: Pick<ReceiptProposal, 'gateway' | 'requests' | 'mibMs'>): void {
+    if (requests + mibMs > 0) this.#unsigned.signed(gateway)
+  }
+
+  /** Leaves gateways that have nothing signed, and tries them again after a while. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await pause(this.#times.lookMs, signal)
+      if (signal.aborted) return
+      const connected = [...this.#links.values()].filter(({session}) => session !== undefined)
+      const late = this.#unsigned.look(connected.map(({entry}) => entry.id))
+      if (this.#options.unsigned.store.hasRoom())
+        for (const {entry, stop} of connected) if (late.includes(entry.id)) this.#leave(entry, stop)
+      const nowMs = this.#options.monotonicMs()
+      const due = [...this.#left.values()].filter(({untilMs}) => untilMs <= nowMs)
+      for (const {entry} of due) this.#left.delete(entry.id)
+      if (due.length > 0) this.sync(this.#listed)
+    }
+  }
+
+  #leave(entry: GatewayEntry, stop: AbortController): void {
+    const {log, now, monotonicMs, unsigned} = this.#options
+    const {leftForMs} = this.#times
+    stop.abort()
+    this.#links.delete(entry.id)
+    this.#unsigned.forget(entry.id)
+    this.#left.set(entry.id, {entry, untilMs: monotonicMs() + leftForMs, untilAtMs: now() + leftForMs})
+    log.warn(
+      {gateway: entry.id, retryMs: leftForMs},
+      'a gateway is left for now: functions here worked for it, and it had no receipt of that signed'
+    )
+    unsigned.onLeft(entry.id)
   }
 
   /** Does nothing when that gateway is not connected: it is greeted with what holds when it comes back. */

@@ -5,6 +5,7 @@ import type {ContainerRuntime} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {DrainReport} from './drain.ts'
 import type {MinerStatus} from './status-file.ts'
+import type {UnsignedTimes} from './unsigned-windows.ts'
 
 export interface MinerOptions {
   /** This process' own; holds the store, the table, the image cache. */
@@ -29,6 +30,8 @@ export interface MinerOptions {
   /** A clock that nobody sets. */
   readonly monotonicMs: () => number
   readonly random: () => number
+  /** When a gateway is left that has nothing signed; a test has its own. */
+  readonly unsigned?: UnsignedTimes
   readonly log: Log
 }
 

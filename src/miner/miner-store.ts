@@ -167,7 +167,7 @@ export class MinerStore {
   }): void {
     const {id, lease, receipt, earned, atMs} = signed
     this.#atomically(() => {
-      if (this.#pendingCount >= PENDING_RECEIPTS_MAX) {
+      if (!this.hasRoom()) {
         throw new CreoError('overloaded', `${PENDING_RECEIPTS_MAX} receipts wait for the coordinator already.`)
       }
       const texts = {receipt: JSON.stringify(receipt), earned: JSON.stringify(earned)}
@@ -194,6 +194,11 @@ export class MinerStore {
   receipt(id: string): StoredReceipt | undefined {
     const row = this.#prepared('SELECT number, id, receipt, status FROM receipts WHERE id = ?').get(id)
     return row === undefined ? undefined : storedReceipt(row as ReceiptRow)
+  }
+
+  /** Whether a further receipt could be kept. */
+  hasRoom(): boolean {
+    return this.#pendingCount < PENDING_RECEIPTS_MAX
   }
 
   pendingCount(): number {

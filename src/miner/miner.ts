@@ -24,7 +24,7 @@ import type {Miner, MinerOptions} from './miner-options.ts'
 import {MinerStore} from './miner-store.ts'
 import {createInstances} from './node-instances.ts'
 import {ReceiptOutbox} from './receipt-outbox.ts'
-import {ReceiptSigner} from './receipt-signer.ts'
+import {ReceiptSigner, type ReceiptSignerOptions} from './receipt-signer.ts'
 import type {Resting} from './resting.ts'
 import {keepStatus, type MinerStatus} from './status-file.ts'
 import {followTable} from './table-feed.ts'
@@ -128,9 +128,7 @@ class MiningNode implements Miner {
     this.#meter = new WorkMeter(monotonicMs)
     this.#outbox = new ReceiptOutbox({store, client, random, log})
     this.#parts = parts
-    const {instances, resting} = this.#createInstances()
-    this.#instances = instances
-    this.#resting = resting
+    ;({instances: this.#instances, resting: this.#resting} = this.#createInstances())
     this.#rules = createHostRules(options, {
       instances: this.#instances,
       data: parts.data,
@@ -148,7 +146,8 @@ class MiningNode implements Miner {
       onClockSkew: () => void this.#mendClock(),
       greet: (gateway) => this.#greeting(gateway),
       onMessage: (gateway, message) => this.#requests.handle(gateway, message),
-      onBind: (gateway, instance, socket, head) => this.#requests.bind(gateway, instance, socket, head)
+      onBind: (gateway, instance, socket, head) => this.#requests.bind(gateway, instance, socket, head),
+      unsigned: {meter: this.#meter, store, onLeft: (id) => this.#housekeeping.gatewaysGone([id]), times: options.unsigned}
     })
     this.#housekeeping = new Housekeeping({
       ...shared,
@@ -167,10 +166,9 @@ class MiningNode implements Miner {
 
   #createRequests(shared: Omit<GatewayRequestsOptions, 'signer' | 'isDraining' | 'hasData' | 'send' | 'onCrash'>): GatewayRequests {
     const {network, nodeKey, now, log} = this.#options
-    const onSigned = (lease: {readonly id: string}): void => this.#signed(lease.id)
     return new GatewayRequests({
       ...shared,
-      signer: new ReceiptSigner({network: network.id, nodeKey, store: this.#store, meter: this.#meter, now, log, onSigned}),
+      signer: new ReceiptSigner({network: network.id, nodeKey, store: this.#store, meter: this.#meter, now, log, onSigned: this.#signed}),
       isDraining: () => this.#takesNoWork,
       hasData: () => this.#rules.hasData,
       send: (gateway, message) => this.#links.send(gateway, message),
@@ -190,7 +188,8 @@ class MiningNode implements Miner {
       this.#outbox.run(life),
       this.#heartbeats.run(life),
       this.#housekeeping.run(life),
-      this.#rules.run(life)
+      this.#rules.run(life),
+      this.#links.run(life)
     ]
     this.#loops.push(...loops.map((loop) => loop.catch((error: unknown) => this.#crash.resolve(error))))
     const enough = AbortSignal.any([signal, AbortSignal.timeout(FIRST_CONTACT_MS)])
@@ -304,9 +303,10 @@ class MiningNode implements Miner {
     return greeting(gateway, {...held, isBudgetEmpty, nowMs: this.#options.now(), takesNoWork: this.#takesNoWork})
   }
 
-  #signed(lease: string): void {
+  readonly #signed: ReceiptSignerOptions['onSigned'] = ({id}, proposal) => {
+    this.#links.signed(proposal)
     this.#outbox.added()
-    if (this.#requests.isBudgetEmpty(lease)) this.#links.broadcast({type: 'budget_empty', lease})
+    if (this.#requests.isBudgetEmpty(id)) this.#links.broadcast({type: 'budget_empty', lease: id})
   }
 
   /** Boards without a battery wake in the wrong year: the tunnel's clock must be nearer than what the coordinator lets pass. */
@@ -322,8 +322,7 @@ class MiningNode implements Miner {
   #tableChanged(): void {
     if (this.#book.version >= 0) this.#firstTable.resolve()
     this.#housekeeping.tableChanged()
-    const gone = this.#links.sync(this.#book.gateways)
-    if (gone.length > 0) this.#housekeeping.gatewaysGone(gone)
+    this.#housekeeping.gatewaysGone(this.#links.sync(this.#book.gateways))
   }
 
   async #saveStatus(): Promise<void> {

@@ -31,7 +31,7 @@ export interface ReceiptSignerOptions {
   readonly now: () => number
   readonly log: Log
   /** Called once for each receipt that is newly on disk. */
-  readonly onSigned: (lease: LeaseTerms) => void
+  readonly onSigned: (lease: LeaseTerms, proposal: ReceiptProposal) => void
 }
 
 /**
@@ -75,7 +75,7 @@ export class ReceiptSigner {
     store.add({id, lease, receipt, earned, atMs: this.#options.now()})
     meter.standby.take(proposal.lease, standbyMs)
     meter.take(gateway.id, proposal.revision, {...own, windowMs: isStandbyAlone(proposal) ? 0 : proposal.windowMs})
-    this.#options.onSigned(lease)
+    this.#options.onSigned(lease, proposal)
     return {type: 'receipt', receipt}
   }
 

@@ -21,7 +21,15 @@ export const minerStatusSchema = z.object({
   heartbeatRefused: z.string().nullable(),
   noWorkReason: z.string().nullable(),
   tableVersion: z.int(),
-  gateways: z.array(z.object({id: z.string(), name: z.string(), connected: z.boolean(), roundTripMs: count.nullable()})),
+  gateways: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      connected: z.boolean(),
+      roundTripMs: count.nullable(),
+      leftUntilMs: count.nullable().default(null)
+    })
+  ),
   leases: z.array(
     z.object({
       id: z.string(),

@@ -23,7 +23,10 @@ export interface StatusReport {
   readonly noWork: string | null
   /** What the owner lends. */
   readonly lends: ShownTerms
-  readonly gateways: MinerStatus['gateways']
+  readonly gateways: readonly (Omit<MinerStatus['gateways'][number], 'leftUntilMs'> & {
+    /** When it is tried again, for one that was left since it had nothing signed. */
+    readonly leftUntil: string | null
+  })[]
   readonly leases: readonly {
     readonly id: string
     readonly function: string
@@ -67,7 +70,7 @@ export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefine
     lastHeartbeat: status.lastHeartbeatMs === null ? null : rfc3339(status.lastHeartbeatMs),
     noWork: whyNoWork(status, running),
     lends,
-    gateways: status.gateways,
+    gateways: status.gateways.map(({leftUntilMs, ...reach}) => ({...reach, leftUntil: leftUntilMs === null ? null : rfc3339(leftUntilMs)})),
     leases: status.leases.map(({endsAtMs, ...lease}) => ({...lease, ends: rfc3339(endsAtMs)})),
     instances: status.instances,
     resting: status.resting,
@@ -100,7 +103,10 @@ function whyNoWork(status: MinerStatus, running: boolean): string | null {
   if (status.draining) return 'The miner is stopping and takes no new work.'
   if (status.leases.length > 0 && status.leases.every((lease) => lease.budgetEmpty)) return 'The budgets of all leases are used up.'
   if (status.noWorkReason !== null) return status.noWorkReason
-  if (status.leases.length > 0 && !status.gateways.some((gateway) => gateway.connected)) return 'No gateway can be reached.'
+  if (status.leases.length > 0 && !status.gateways.some((gateway) => gateway.connected)) {
+    const left = status.gateways.find(({leftUntilMs}) => leftUntilMs !== null)
+    return left === undefined ? 'No gateway can be reached.' : `${leftText(left.name)}.`
+  }
   if (status.leases.length > 0 && status.instances.length === 0 && !status.gateways.some(({roundTripMs}) => roundTripMs !== null))
     return 'No gateway has answered through its tunnel yet.'
   if (status.leases.length === 0 && status.heartbeatRefused !== null) return `The coordinator does not answer (${status.heartbeatRefused}).`
@@ -108,6 +114,11 @@ function whyNoWork(status: MinerStatus, running: boolean): string | null {
   return status.instances.length > 0 || status.leases.some((lease) => lease.imageReady)
     ? null
     : 'The images of the leased functions are still being fetched.'
+}
+
+/** Why a gateway was left, up to the full stop. */
+export function leftText(name: string): string {
+  return `Gateway ${name} was left: functions here worked for it, and it had no receipt of that signed in three windows`
 }
 
 function rfc3339(ms: number): string {

@@ -20,6 +20,7 @@ interface Account {
 
 interface RunningInstance {
   readonly account: Account
+  readonly gateway: string
   readonly revision: string
   readonly memoryBytes: number
   countedUntilMs: number
@@ -37,6 +38,8 @@ export class WorkMeter {
   readonly #sinceMs: number
   readonly #accounts = new Map<string, Account>()
   readonly #running = new Map<string, RunningInstance>()
+  /** What has passed to and from each gateway since the measuring began. */
+  readonly #movedBytes = new Map<string, number>()
 
   constructor(monotonicMs: () => number) {
     this.#monotonicMs = monotonicMs
@@ -57,7 +60,13 @@ export class WorkMeter {
   }): void {
     const {instance, gateway, revision, memoryBytes} = work
     this.instanceEnded(instance)
-    this.#running.set(instance, {account: this.#account(gateway, revision), revision, memoryBytes, countedUntilMs: this.#monotonicMs()})
+    this.#running.set(instance, {
+      account: this.#account(gateway, revision),
+      gateway,
+      revision,
+      memoryBytes,
+      countedUntilMs: this.#monotonicMs()
+    })
     this.standby.runs(revision, 1)
   }
 
@@ -74,6 +83,12 @@ export class WorkMeter {
     if (running === undefined) return
     running.account.bytesIn += bytes.in
     running.account.bytesOut += bytes.out
+    this.#movedBytes.set(running.gateway, this.movedBytes(running.gateway) + bytes.in + bytes.out)
+  }
+
+  /** What has passed between a gateway and functions here since the measuring began. */
+  movedBytes(gateway: string): number {
+    return this.#movedBytes.get(gateway) ?? 0
   }
 
   /** Whether something passed that is not signed for yet. */

@@ -64,7 +64,13 @@ test('when the own gateway is gone or refuses, a call goes to another one, and s
   const node = nodeIdOf(nodeKey.publicKey)
   const nodes = new Map([[node, nodeKey.publicKey]])
   const [own, other] = [await startFakeGateway({network: NETWORK, nodes}), await startFakeGateway({network: NETWORK, nodes})]
-  const silentSide = {greet: () => [], onMessage: () => undefined, onBind: () => undefined, onClockSkew: () => undefined}
+  const silentSide = {
+    greet: () => [],
+    onMessage: () => undefined,
+    onBind: () => undefined,
+    unsigned: {meter: {movedBytes: () => 0}, store: {hasRoom: () => true}, onLeft: () => undefined},
+    onClockSkew: () => undefined
+  }
   const clocks = {now: Date.now, monotonicMs: () => performance.now()}
   const links = new GatewayLinks({network: NETWORK, nodeKey, log: quietLog, ...clocks, ...silentSide})
   onTestFinished(() => links.close())

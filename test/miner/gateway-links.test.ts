@@ -24,7 +24,8 @@ test('a newer table leaves a dial that is under way alone', async () => {
     onClockSkew: () => undefined,
     greet: () => [],
     onMessage: () => undefined,
-    onBind: () => undefined
+    onBind: () => undefined,
+    unsigned: {meter: {movedBytes: () => 0}, store: {hasRoom: () => true}, onLeft: () => undefined}
   })
   onTestFinished(async () => {
     await links.close()

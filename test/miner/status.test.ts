@@ -43,7 +43,7 @@ function status(changes: Partial<MinerStatus> = {}): MinerStatus {
     heartbeatRefused: null,
     noWorkReason: null,
     tableVersion: 4,
-    gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: 40}],
+    gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: 40, leftUntilMs: null}],
     leases: [LEASE],
     instances: [{instance: 'i-1', revision: 'rev_7', gateway: 'gw_1'}],
     resting: {frozen: 2, initialised: 1, created: 0, memoryBytes: 5 * 2 ** 20},
@@ -70,10 +70,19 @@ test.each([
   ],
   ['budgets are used up', {leases: [{...LEASE, budgetEmpty: true}]}, 'The budgets of all leases are used up.'],
   ['the coordinator gives a reason', {leases: [], noWorkReason: 'No app pays gutta.'}, 'No app pays gutta.'],
-  ['no gateway is reached', {gateways: [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null}]}, 'No gateway can be reached.'],
+  [
+    'no gateway is reached',
+    {gateways: [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null, leftUntilMs: null}]},
+    'No gateway can be reached.'
+  ],
+  [
+    'the only gateway was left',
+    {gateways: [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null, leftUntilMs: NOW_MS + 60_000}]},
+    'Gateway one was left: functions here worked for it, and it had no receipt of that signed in three windows.'
+  ],
   [
     'no gateway answers',
-    {instances: [], gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: null}]},
+    {instances: [], gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: null, leftUntilMs: null}]},
     'No gateway has answered through its tunnel yet.'
   ],
   ['nobody answers', {leases: [], heartbeatRefused: 'unavailable'}, 'The coordinator does not answer (unavailable).'],

@@ -1,5 +1,6 @@
 import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
+import {RECEIPT_WINDOW_MAX_MS} from '../../core/metering.ts'
 
 export default class GatewayServe extends CreoCommand {
   static override summary = 'Run a gateway: public HTTP in, tunnels to miners behind it.'
@@ -37,7 +38,7 @@ With --json it prints one line when its listeners stand.`
     'tls-key': Flags.string({helpValue: 'FILE', dependsOn: ['tls-cert'], description: 'Private key of that certificate, PEM.'}),
     'window-ms': Flags.integer({
       min: 100,
-      max: 3_600_000,
+      max: RECEIPT_WINDOW_MAX_MS,
       helpValue: 'MS',
       description: "Length of a receipt's window; 10 s, or 1 s in a development network."
     })
