@@ -1,5 +1,6 @@
 import type {Duplex} from 'node:stream'
 import {CreoError, isCreoError} from '../core/errors.ts'
+import {TickCork} from '../tunnel/tick-cork.ts'
 import {writeOnce} from '../tunnel/write-once.ts'
 import {badGateway} from './answer-error.ts'
 import {type AnswerHead, type AnswerParts, AnswerReader} from './answer-reader.ts'
@@ -40,6 +41,7 @@ export class FunctionConnection implements AnswerParts {
   readonly #onFree: (connection: FunctionConnection) => void
   readonly #onGone: (connection: FunctionConnection) => void
   readonly #reader = new AnswerReader(this)
+  readonly #cork: TickCork
   #call: FunctionCall | undefined
   /** Request line and headers that wait for what of the body is there already. */
   #headText = ''
@@ -53,6 +55,7 @@ export class FunctionConnection implements AnswerParts {
     on: {readonly free: (connection: FunctionConnection) => void; readonly gone: (connection: FunctionConnection) => void}
   ) {
     this.#socket = socket
+    this.#cork = new TickCork(socket)
     this.#onFree = on.free
     this.#onGone = on.gone
     socket.on('data', this.#read).on('end', this.#ended).on('drain', this.#drained).on('error', this.#broke).on('close', this.#closed)
@@ -86,6 +89,7 @@ export class FunctionConnection implements AnswerParts {
     const before = isChunked ? `${this.#headText}${chunk.length.toString(16)}\r\n` : this.#headText
     this.#headText = ''
     if (before === '') return writeOnce(socket, chunk)
+    if (isChunked) this.#cork.gather()
     const after = isChunked ? '\r\n' : ''
     if (chunk.length <= JOINED_BYTES_MAX) return socket.write(`${before}${chunk.toString('latin1')}${after}`, 'latin1')
     socket.cork()

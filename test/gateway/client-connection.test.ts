@@ -1,6 +1,6 @@
 import {once} from 'node:events'
 import {connect} from 'node:net'
-import {type Duplex, duplexPair} from 'node:stream'
+import {Duplex, duplexPair} from 'node:stream'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import type {ClientCall} from '../../src/gateway/http/client-call.ts'
 import {createHttpServer, type HttpServer} from '../../src/gateway/http/http-server.ts'
@@ -147,6 +147,31 @@ describe('a connection', () => {
     for await (const chunk of far) text += String(chunk)
     expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nhello$/s)
     expect(asked?.client).toEqual({address: 'node_1', secure: true})
+  })
+
+  it('gets many small chunks of one turn in one write', async () => {
+    const writes: number[] = []
+    const {promise: ended, resolve} = Promise.withResolvers<void>()
+    const stream = new Duplex({
+      read: () => undefined,
+      writev: (chunks, done) => {
+        writes.push(chunks.length)
+        done()
+      },
+      final: (done) => {
+        done()
+        resolve()
+      }
+    })
+    answer = (call) => {
+      call.begin(200, [])
+      for (let count = 0; count < 1000; count += 1) call.write(Buffer.from('x'))
+      call.end()
+    }
+    server.serve(stream, {address: '', secure: false})
+    stream.push(`GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`)
+    await ended
+    expect(writes).toEqual([1001])
   })
 
   it('goes on after an answer that came before the body, once that is through', async () => {

@@ -1,4 +1,5 @@
 import type {Duplex} from 'node:stream'
+import type {TickCork} from '../../tunnel/tick-cork.ts'
 import {writeOnce} from '../../tunnel/write-once.ts'
 import {allowedTrailers, type Headers, linesOf, statusLine} from './header-lines.ts'
 import {httpDate} from './http-date.ts'
@@ -33,6 +34,7 @@ export interface CallOwner {
 /** What a call needs of the connection that it came on. */
 export interface CallLine {
   readonly socket: Duplex
+  readonly cork: TickCork
   readonly client: Client
   /** What the server speaks besides HTTP, in lower case. */
   readonly otherProtocol: string
@@ -146,6 +148,7 @@ export class ClientCall {
     const isChunked = this.#body === 'chunked'
     const before = `${this.#takeHeadText()}${isChunked ? `${chunk.length.toString(16)}\r\n` : ''}`
     const after = isChunked ? '\r\n' : ''
+    if (isChunked) this.#line.cork.gather()
     if (chunk.length <= JOINED_BYTES_MAX && (before !== '' || after !== '')) {
       return socket.write(`${before}${chunk.toString('latin1')}${after}`, 'latin1')
     }

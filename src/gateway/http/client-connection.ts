@@ -1,5 +1,6 @@
 import type {Duplex} from 'node:stream'
 import {CreoError, ERROR_CODES, isCreoError} from '../../core/errors.ts'
+import {TickCork} from '../../tunnel/tick-cork.ts'
 import {refusal} from '../answer-error.ts'
 import {type CallLine, type Client, ClientCall, type Detached, KEEP_ALIVE_S} from './client-call.ts'
 import type {Headers} from './header-lines.ts'
@@ -31,6 +32,7 @@ export interface ConnectionOwner {
 /** One client's connection: HTTP/1.1 requests, one after the other, on any two-way stream. */
 export class ClientConnection implements CallLine {
   readonly socket: Duplex
+  readonly cork: TickCork
   readonly client: Client
   readonly otherProtocol: string
   /** When it is cut off unless something happens before, on the owner's clock. */
@@ -46,6 +48,7 @@ export class ClientConnection implements CallLine {
 
   constructor(socket: Duplex, client: Client, owner: ConnectionOwner) {
     this.socket = socket
+    this.cork = new TickCork(socket)
     this.client = client
     this.otherProtocol = owner.otherProtocol
     this.#owner = owner
