@@ -324,6 +324,7 @@ export class Fleet {
     this.#forget(instance)
     instance.leave()
     instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS, ...(instance.mayRest && {rest: true})})
+    this.#starts.roomOn(instance.node)
   }
 
   /** From here on it is not metered and gets no request. */

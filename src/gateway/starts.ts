@@ -79,6 +79,11 @@ export class Starts {
     return (this.#cooling.get(coolingKey(revision, node))?.untilMs ?? 0) > this.#monotonicMs()
   }
 
+  /** An instance leaves this node: what had no room there beside it is tried again at once. */
+  roomOn(node: string): void {
+    for (const key of this.#cooling.keys()) if (key.endsWith(` ${node}`)) this.#cooling.delete(key)
+  }
+
   /** Forgets failures of revisions that are gone. */
   keepOnly(revisions: ReadonlySet<string>): void {
     for (const key of this.#cooling.keys()) if (!revisions.has(key.slice(0, key.indexOf(' ')))) this.#cooling.delete(key)

@@ -12,6 +12,8 @@ afterEach(async () => {
 })
 
 const hello = (_request: IncomingMessage, response: ServerResponse): void => void response.end('hello')
+/** For a machine that is busy with other things. */
+const POLLED = {timeout: 20_000}
 const TAGGED = 'next--site--shop--acme.localhost'
 
 /** `site` has a second revision, rev_9, with this share of its traffic and the tag `next`. Leased to whoever has rev_1's first lease. */
@@ -32,7 +34,7 @@ function share(percent: number, {leased = true}: {readonly leased?: boolean} = {
 
 async function taken(): Promise<void> {
   const version = world.gateway.status().tableVersion
-  await expect.poll(() => world.gateway.status().tableVersion).toBeGreaterThan(version)
+  await expect.poll(() => world.gateway.status().tableVersion, POLLED).toBeGreaterThan(version)
 }
 
 async function askMany(count: number, host?: string): Promise<Answer[]> {
@@ -48,7 +50,7 @@ describe('a function whose traffic two revisions share', () => {
     share(30)
     await taken()
     await askMany(20)
-    await expect.poll(async () => by(await askMany(20))).toEqual(['200 rev_1', '200 rev_9'])
+    await expect.poll(async () => by(await askMany(20)), POLLED).toEqual(['200 rev_1', '200 rev_9'])
     const answers = await askMany(400)
     const canary = answers.filter(({headers}) => headers['x-revision'] === 'rev_9').length
     // 30 % of 400, give or take five standard deviations.
@@ -95,6 +97,26 @@ describe('a function whose traffic two revisions share', () => {
   })
 })
 
+it('replaces a revision on a miner that has no room for two at a time, and loses no request', async () => {
+  let running: ReadonlySet<string> = new Set()
+  const miner = await world.addMiner({
+    serve: hello,
+    refuseStart: () => (running.size === 0 ? undefined : {code: 'failed', message: 'No room.'})
+  })
+  running = miner.running
+  expect((await world.ask('/')).status).toBe(200)
+  share(100)
+  await taken()
+  expect(by(await askMany(20))).toEqual(['200 rev_1'])
+  expect(miner.messages).toContainEqual(expect.objectContaining({type: 'start', revision: 'rev_9'}))
+  // The coordinator ends the old one's lease: from here on nobody may serve but the new one.
+  world.table.leases = world.table.leases.filter(({revision}) => revision !== 'rev_1')
+  const stopped = miner.next('stop')
+  world.publish()
+  await stopped
+  expect(by(await askMany(20))).toEqual(['200 rev_9'])
+})
+
 describe('a tag', () => {
   it('leads to its revision alone, started from zero, which gets no other request', async () => {
     await world.addMiner({serve: hello})
@@ -124,7 +146,7 @@ describe('a tag', () => {
     share(100)
     world.table.apps[0]!.functions[0] = {function: 'site', revision: 'rev_9', tags: [{tag: 'old', revision: 'rev_1'}]}
     world.publish()
-    await expect.poll(async () => by(await askMany(5))).toEqual(['200 rev_9'])
+    await expect.poll(async () => by(await askMany(5)), POLLED).toEqual(['200 rev_9'])
     expect((await world.ask('/', {host: 'old--site--shop--acme.localhost'})).headers['x-revision']).toBe('rev_1')
     expect(miner.messages.filter((message) => message.type === 'start' && message.revision === 'rev_1')).toHaveLength(1)
   })
