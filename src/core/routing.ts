@@ -91,6 +91,17 @@ export function routeRequest(index: RoutingIndex, host: string, target: string, 
   return destinationOf(address, {target: rest.startsWith('/') ? rest : `/${rest}`, prefix: match[0], random})
 }
 
+/** Where a call of one function of an app to another one goes; undefined when the app has no such function. */
+export function routeCall(
+  index: RoutingIndex,
+  {org, app, function: name}: {readonly org: string; readonly app: string; readonly function: string},
+  target: string,
+  random: number
+): Destination | undefined {
+  const routes = index.apps.get(`${app}--${org}`)
+  return routes === undefined ? undefined : destinationOf({app: routes, function: name, tag: undefined}, {target, prefix: '', random})
+}
+
 function rememberHost(index: RoutingIndex, host: string): HostMeaning {
   if (index.hosts.size >= HOSTS_MAX) index.hosts.clear()
   const meaning = meaningOf(index, hostName(host))

@@ -1,13 +1,14 @@
 import {decideScale, SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
 import type {LeaseEntry, RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
-import type {InstanceTier, MinerMessage} from '../core/protocol/tunnel.ts'
+import type {Caller, InstanceTier, MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {candidatesAmong, chooseLease, type LeaseCandidate} from './choose-lease.ts'
 import type {Verdict} from './ejections.ts'
 import {Instance} from './instance.ts'
+import {type KnownCaller, knownCaller} from './known-caller.ts'
 import type {LeaseBudgets} from './lease-budgets.ts'
 import {LeaseIndex} from './lease-index.ts'
 import type {Work, WorkOf} from './meter.ts'
@@ -50,7 +51,7 @@ export class Fleet {
   readonly resting = new RestingSeen()
   readonly #starts: Starts
   readonly #served = new ServedRevisions(this.#pools)
-  #leases = new LeaseIndex([])
+  #leases = new LeaseIndex([], [])
   readonly #ticker: NodeJS.Timeout
   #retry: NodeJS.Timeout | undefined
 
@@ -66,7 +67,7 @@ export class Fleet {
   }
 
   update(table: RoutesTable): void {
-    this.#leases = new LeaseIndex(table.leases)
+    this.#leases = new LeaseIndex(table.leases, table.revisions)
     this.#served.update(table)
     for (const entry of table.revisions) {
       const pool = this.#pools.get(entry.id)
@@ -85,6 +86,11 @@ export class Fleet {
       if (missed.starting === 0) this.#startOne(missed)
     }
     return pool
+  }
+
+  /** Who calls, if this gateway may believe it; see `knownCaller`. */
+  callerOf(caller: Caller): KnownCaller | undefined {
+    return knownCaller(caller, {instance: this.#instances.get(caller.instance), leases: this.#leases, nowMs: this.#options.now()})
   }
 
   handleMessage(link: MinerLink, message: MinerMessage): void {

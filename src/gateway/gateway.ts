@@ -14,6 +14,7 @@ import {selfSignedCertificate} from '../tunnel/self-signed.ts'
 import {createAdminServer, type GatewayStatus} from './admin-server.ts'
 import {everyUnlessBusy} from './every.ts'
 import {Fleet} from './fleet.ts'
+import type {HttpServer} from './http/http-server.ts'
 import {LeaseBudgets} from './lease-budgets.ts'
 import {type Listening, listenOn} from './listen.ts'
 import {Meter, type Work, type WorkOf} from './meter.ts'
@@ -108,6 +109,8 @@ class RunningGateway implements Gateway {
   #keys = new Map<string, string>()
   #routing: RoutingIndex | undefined
   #following: Promise<void> = Promise.resolve()
+  /** Serves the public, and functions that call each other. */
+  #http: HttpServer | undefined
   #public: Listening | undefined
   #admin: Listening | undefined
 
@@ -125,6 +128,10 @@ class RunningGateway implements Gateway {
       gatewayId: this.id,
       publicKeyOf,
       now,
+      calls: {
+        isKnown: (caller) => this.#fleet.callerOf(caller) !== undefined,
+        onCalls: (caller, socket) => this.#http?.serve(socket, {address: caller.instance, secure: false, caller})
+      },
       onLink: (link) => this.#linked(link),
       onMessage: (link, message) => this.#message(link, message)
     })
@@ -161,6 +168,7 @@ class RunningGateway implements Gateway {
     const {listen, tunnelListen, source, windowMs, key} = this.#options
     try {
       await this.#routes.load()
+      this.#http = createPublicServer(this.#serving())
       const admin = createAdminServer({
         tunnel: this.#tunnel,
         ...(!isLoopback(tunnelListen.host) && {tls: selfSignedCertificate(key, this.id)}),
@@ -169,7 +177,7 @@ class RunningGateway implements Gateway {
         metrics: () => this.#metricsText()
       })
       this.#admin = await listenOn(admin, tunnelListen)
-      this.#public = await listenOn(createPublicServer(this.#serving()), listen)
+      this.#public = await listenOn(this.#http, listen)
     } catch (error) {
       await this.close()
       throw error

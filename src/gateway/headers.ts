@@ -1,6 +1,8 @@
 import {type Headers, tokensOf} from './http/header-lines.ts'
 import type {RequestHead} from './http/request-head.ts'
 
+/** How many calls a request is away from the one from outside that it follows from; only a call has it. */
+export const HOPS_HEADER = 'creo-hops'
 /** Headers that speak of one connection and never pass a proxy (RFC 9110, 7.6.1), with those that this gateway sets itself. */
 const NOT_FORWARDED = new Set([
   'connection',
@@ -13,13 +15,11 @@ const NOT_FORWARDED = new Set([
   'upgrade',
   'expect',
   'http2-settings',
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-prefix',
-  'traceparent'
+  'traceparent',
+  HOPS_HEADER
 ])
+/** What tells of the client. A function that calls another one may pass on what it was told; nobody else is believed. */
+const OF_THE_CLIENT = new Set(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-prefix'])
 const NOT_ANSWERED = new Set(['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'te', 'transfer-encoding', 'upgrade'])
 /** Headers with which the gateway itself speaks: a function's own would be taken for its. */
 const OWN_PREFIX = 'creo-'
@@ -36,30 +36,39 @@ export interface ForwardedHead {
   readonly target: string
   readonly upgrades: boolean
   readonly trace: {readonly parent: string; readonly isNew: boolean}
-  readonly client: {readonly address: string; readonly secure: boolean; readonly prefix: string}
+  /** A client, or a function so many calls away from one. */
+  readonly from: {readonly address: string; readonly secure: boolean; readonly prefix: string} | {readonly depth: number}
 }
 
 /** Request line and headers for the function, without what belongs to the client's connection: the same for every instance that is tried. */
-export function forwardedHead({head: asked, target, upgrades, trace, client}: ForwardedHead): string {
+export function forwardedHead({head: asked, target, upgrades, trace, from}: ForwardedHead): string {
   const {method, headers, body, host} = asked
   const named = connectionNamed(headers)
   let head = `${method} ${target} HTTP/1.1\r\n`
   let hasLength = false
+  const isCall = 'depth' in from
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at] ?? ''
-    if (NOT_FORWARDED.has(name) || named?.has(name)) continue
+    if (NOT_FORWARDED.has(name) || named?.has(name) || (!isCall && OF_THE_CLIENT.has(name))) continue
     // A state without its trace means nothing.
     if (name === 'tracestate' && trace.isNew) continue
     if (name === 'content-length') hasLength = true
     head += `${name}: ${headers[at + 1]}\r\n`
   }
-  head += `x-forwarded-for: ${client.address}\r\nx-forwarded-host: ${host}\r\nx-forwarded-proto: ${client.secure ? 'https' : 'http'}\r\n`
+  head += isCall ? `${HOPS_HEADER}: ${from.depth}\r\n` : clientLines(from, host)
   head += `traceparent: ${trace.parent}\r\n`
-  if (client.prefix !== '') head += `x-forwarded-prefix: ${client.prefix}\r\n`
   if (body === 'chunked') head += 'transfer-encoding: chunked\r\n'
   else if (!hasLength && METHOD_WITH_BODY.test(method)) head += 'content-length: 0\r\n'
   if (asked.expectsContinue && body !== 'none') head += 'expect: 100-continue\r\n'
   return `${head}${upgrades ? 'connection: upgrade\r\nupgrade: websocket' : 'connection: keep-alive'}\r\n\r\n`
+}
+
+function clientLines(
+  {address, secure, prefix}: {readonly address: string; readonly secure: boolean; readonly prefix: string},
+  host: string
+): string {
+  const lines = `x-forwarded-for: ${address}\r\nx-forwarded-host: ${host}\r\nx-forwarded-proto: ${secure ? 'https' : 'http'}\r\n`
+  return prefix === '' ? lines : `${lines}x-forwarded-prefix: ${prefix}\r\n`
 }
 
 /** What the client is told: which revision answers; cookies stay with this host, whatever domain the function wished for. */

@@ -4,6 +4,7 @@ import type {LeaseEntry, RevisionEntry} from '../core/protocol/tables.ts'
 import {bindLine} from '../core/protocol/tunnel.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {badGateway} from './answer-error.ts'
+import {CallDepths} from './call-depth.ts'
 import type {FunctionCall} from './function-connection.ts'
 import {FunctionConnections} from './function-connections.ts'
 import type {WorkOf} from './meter.ts'
@@ -16,6 +17,8 @@ export class Instance {
   readonly link: MinerLink
   /** Speaks HTTP to the function through the tunnel, one request at a time on each connection. */
   readonly connections: FunctionConnections
+  /** Of the requests that it serves, where its function may call others. */
+  readonly depths: CallDepths | undefined
   /** What its work is counted under. */
   readonly work: WorkOf
   inFlight = 0
@@ -36,6 +39,7 @@ export class Instance {
     this.revision = options.revision
     this.lease = options.lease
     this.link = options.link
+    this.depths = options.revision.spec.calls === undefined ? undefined : new CallDepths()
     this.#countedUntilMs = Math.floor(options.monotonicMs)
     this.work = {node: options.link.node, revision: options.revision.id, lease: options.lease.id}
     this.connections = new FunctionConnections({concurrency: options.revision.spec.concurrency, open: (signal) => this.#bind(signal)})

@@ -12,8 +12,8 @@ export function createPublicServer(options: ServeOptions): HttpServer {
     connectionsMax: limits.connections,
     connectionsPerClientMax: () => options.settings().limits.connectionsPerClient,
     onCall: (call) => void serveRequest(options, call),
-    onRefused: ({address}, {code}, status) => {
-      options.metrics.answered('', status, 0)
+    onRefused: ({address, caller}, {code}, status) => {
+      options.metrics.answered({function: '', from: caller === undefined ? 'client' : 'function'}, status, 0)
       if (options.settings().accessLog) options.log.info({client: address, status, function: '', code}, 'request')
     }
   })

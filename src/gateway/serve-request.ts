@@ -1,6 +1,7 @@
 import {CreoError, isCreoError} from '../core/errors.ts'
-import {type Destination, type RoutingIndex, routeRequest} from '../core/routing.ts'
+import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
+import {type Addressed, type AddressOptions, addressOf} from './address.ts'
 import {answerError, badGateway} from './answer-error.ts'
 import type {Verdict} from './ejections.ts'
 import {type ExchangeOutcome, exchange} from './exchange.ts'
@@ -23,16 +24,12 @@ const NOT_THE_NODE = new Set(['timeout', 'payload_too_large'])
 const CLIENT_GONE = 499
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
-export interface ServeOptions {
-  readonly fleet: Fleet
-  /** Undefined while this gateway may not serve: it has no table, or is not admitted. */
-  routing(): RoutingIndex | undefined
+export interface ServeOptions extends AddressOptions {
   onWork(of: WorkOf, work: Work): void
   readonly metrics: TrafficMetrics
   readonly limits: RequestLimits
   settings(): GatewaySettings
   readonly monotonicMs: () => number
-  readonly random: () => number
   readonly log: Log
 }
 
@@ -42,17 +39,15 @@ export async function serveRequest(options: ServeOptions, call: ClientCall): Pro
   const {head, client} = call
   const traceparent = head.traceparent ?? newTraceparent()
   let functionName = ''
+  let addressed: Addressed | undefined
   let failure: CreoError | undefined
   try {
     options.limits.takeFromClient(client, startedMs)
-    const routing = options.routing()
-    if (routing === undefined)
-      throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.', {hint: 'Try again in a moment.'})
-    const destination = routeRequest(routing, head.host, head.target, options.random())
-    if (destination === undefined) throw new CreoError('not_found', 'Nothing has this address.', {hint: 'Check the name and the path.'})
+    addressed = addressOf(options, call)
+    const {destination} = addressed
     functionName = `${destination.org}/${destination.app}/${destination.function}`
     options.limits.takeFromFunction(functionName, startedMs)
-    await forward(options, call, {destination, traceparent})
+    await forward(options, call, {addressed, traceparent})
   } catch (error) {
     failure = isCreoError(error)
       ? error
@@ -63,8 +58,10 @@ export async function serveRequest(options: ServeOptions, call: ClientCall): Pro
     if (failure.code === 'internal') options.log.error({err: error}, 'request failed')
     if (failure.code !== 'interrupted') answerError(call, failure)
   }
+  addressed?.end()
   const ms = options.monotonicMs() - startedMs
-  options.metrics.answered(functionName, failure?.code === 'interrupted' ? CLIENT_GONE : call.status, ms)
+  const status = failure?.code === 'interrupted' ? CLIENT_GONE : call.status
+  options.metrics.answered({function: functionName, from: client.caller === undefined ? 'client' : 'function'}, status, ms)
   const accessLog = options.settings().accessLog
   if (accessLog || options.log.isLevelEnabled('debug')) {
     const facts = factsOf(call, {ms, traceparent})
@@ -83,26 +80,22 @@ function factsOf({head, client, status}: ClientCall, {ms, traceparent}: {readonl
   return {client: client.address, method, host, path, status, ms: Math.round(ms), trace: traceIdOf(traceparent)}
 }
 
-/** What a request is for, and its trace. */
-interface Addressed {
-  readonly destination: Destination
-  readonly traceparent: string
-}
-
-async function forward(options: ServeOptions, call: ClientCall, {destination, traceparent}: Addressed): Promise<void> {
+async function forward(
+  options: ServeOptions,
+  call: ClientCall,
+  {addressed, traceparent}: {readonly addressed: Addressed; readonly traceparent: string}
+): Promise<void> {
   const {head: received, client, upgrades} = call
   const {bodyBytes: bodyBytesMax} = options.settings().limits
   if (received.bodyBytes > bodyBytesMax)
     throw new CreoError('payload_too_large', `A body has at most ${bodyBytesMax} bytes.`, {hint: 'Send it in several requests.'})
   if (upgrades && received.body !== 'none')
     throw new CreoError('invalid_input', 'A WebSocket begins without a body.', {hint: 'Send what there is to send as its messages.'})
+  const {destination, routeAgain, depth} = addressed
   const {target, prefix} = destination
   const trace = {parent: traceparent, isNew: received.traceparent === undefined}
-  const head = forwardedHead({head: received, target, upgrades, trace, client: {address: client.address, secure: client.secure, prefix}})
-  const routeAgain = (): Destination => {
-    const routing = options.routing()
-    return (routing && routeRequest(routing, received.host, received.target, options.random())) ?? destination
-  }
+  const from = client.caller === undefined ? {address: client.address, secure: client.secure, prefix} : {depth}
+  const head = forwardedHead({head: received, target, upgrades, trace, from})
   let lastError: CreoError | undefined
   let tried: Instance | undefined
   for (let left = TRIES_MAX; left > 0; left -= 1) {
@@ -114,7 +107,9 @@ async function forward(options: ServeOptions, call: ClientCall, {destination, tr
         ? await acquire(options.fleet, {first, routeAgain, call, tried})
         : {pool: first, instance: warm}
     const {timeoutMs} = pool.entry.spec
+    const served = instance.depths?.enter(depth)
     const outcome = await exchange(instance, {call, head, bodyBytesMax, timeoutMs})
+    if (served !== undefined) instance.depths?.leave(served)
     count(options, instance, outcome)
     options.fleet.release(pool, instance, verdictOn(outcome))
     if (outcome.kind !== 'failed') return

@@ -2,8 +2,16 @@ import type {InstanceTier} from '../core/protocol/tunnel.ts'
 import {createMetrics, type Metrics} from '../telemetry/metrics.ts'
 import type {RestingCounts} from './resting-seen.ts'
 
+/** Which function was asked, and by whom. */
+export interface Asked {
+  /** `org/app/function`; empty when nothing has the address. */
+  readonly function: string
+  readonly from: 'client' | 'function'
+}
+
 /** What one function has answered since the metrics were last read. */
 interface Tally {
+  readonly of: Asked
   /** By the first digit of the status; 0 for clients that left. */
   readonly byClass: number[]
   readonly observe: (seconds: number) => void
@@ -20,8 +28,8 @@ export class TrafficMetrics {
   readonly #metrics: Metrics = createMetrics()
   readonly #requests = this.#metrics.counter({
     name: 'creo_gateway_requests_total',
-    help: 'Requests by function and class of the status.',
-    labels: ['function', 'class']
+    help: 'Requests by function, class of the status, and who asked: a client or another function.',
+    labels: ['function', 'class', 'from']
   })
   readonly #latency = this.#metrics.histogram({
     name: 'creo_gateway_request_seconds',
@@ -66,9 +74,9 @@ export class TrafficMetrics {
     return this.#requestsInAll
   }
 
-  answered(functionName: string, status: number, ms: number): void {
+  answered(asked: Asked, status: number, ms: number): void {
     this.#requestsInAll += 1
-    const tally = this.#tallies.get(functionName) ?? this.#newTally(functionName)
+    const tally = this.#tallies.get(keyOf(asked)) ?? this.#newTally(asked)
     const statusClass = status === CLIENT_GONE ? 0 : Math.floor(status / 100)
     tally.byClass[statusClass] = (tally.byClass[statusClass] ?? 0) + 1
     tally.observe(ms / 1000)
@@ -96,9 +104,9 @@ export class TrafficMetrics {
     readonly miners: number
     readonly unsigned: number
   }): string {
-    for (const [functionName, {byClass}] of this.#tallies) {
+    for (const {of, byClass} of this.#tallies.values()) {
       for (const [index, count] of byClass.entries()) {
-        if (count > 0) this.#requests.add(count, {function: functionName, class: CLASSES[index] ?? OTHER})
+        if (count > 0) this.#requests.add(count, {...of, class: CLASSES[index] ?? OTHER})
       }
       byClass.fill(0)
     }
@@ -120,13 +128,18 @@ export class TrafficMetrics {
     return this.#metrics.text()
   }
 
-  #newTally(functionName: string): Tally {
-    const name = this.#tallies.size < TALLIES_MAX ? functionName : OTHER
-    const tally = this.#tallies.get(name) ?? {
+  #newTally(asked: Asked): Tally {
+    const of = this.#tallies.size < TALLIES_MAX ? asked : {...asked, function: OTHER}
+    const tally = this.#tallies.get(keyOf(of)) ?? {
+      of,
       byClass: new Array<number>(CLASSES.length).fill(0),
-      observe: this.#latency.series({function: name})
+      observe: this.#latency.series({function: of.function})
     }
-    this.#tallies.set(name, tally)
+    this.#tallies.set(keyOf(of), tally)
     return tally
   }
+}
+
+function keyOf({function: name, from}: Asked): string {
+  return from === 'client' ? name : `${name} ${from}`
 }

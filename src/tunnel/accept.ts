@@ -32,10 +32,16 @@ export interface TunnelServerOptions {
   /** A session stands; it replaces an older one of the same node, which is closed first. */
   onLink(link: MinerLink): void
   onMessage(link: MinerLink, message: MinerMessage): void
-  /** What an instance calls comes over this connection, whose handshake is done. Left out where nobody takes calls. */
-  onCalls?(caller: Caller, socket: Duplex): void
+  /** Takes what instances call. Left out where nobody does. */
+  readonly calls?: CallsTaker
   readonly pingMs?: number
   readonly silenceMaxMs?: number
+}
+
+export interface CallsTaker {
+  isKnown(caller: Caller): boolean
+  /** A connection with the calls of an instance that is known; its handshake is done. */
+  onCalls(caller: Caller, socket: Duplex): void
 }
 
 export interface UpgradeRequest {
@@ -93,7 +99,7 @@ export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
     const link = links.get(hello.node)
     if (link?.session !== hello.session) throw new CreoError('conflict', 'The session of this connection has ended.')
     if (hello.kind === 'data') acceptData(link, socket, head)
-    else acceptCalls(link, {socket, head, caller: hello.caller}, options.onCalls)
+    else acceptCalls(link, {socket, head, asked: hello.caller}, options.calls)
   }
 
   const judge = ({request, socket, head, mayWait}: Asked): void => {
@@ -133,18 +139,21 @@ function acceptData(link: AcceptedLink, socket: Duplex, head: Buffer): void {
   link.add(socket)
 }
 
-/** @throws {CreoError} `overloaded`, `invalid_input` */
+/** @throws {CreoError} `overloaded`, `invalid_input`, `forbidden` */
 function acceptCalls(
   link: AcceptedLink,
-  {socket, head, caller}: {readonly socket: Duplex; readonly head: Buffer; readonly caller: TunnelHello['caller']},
-  onCalls: TunnelServerOptions['onCalls']
+  {socket, head, asked}: {readonly socket: Duplex; readonly head: Buffer; readonly asked: TunnelHello['caller']},
+  taker: CallsTaker | undefined
 ): void {
-  if (caller === undefined || onCalls === undefined) throw new CreoError('invalid_input', 'Nobody takes calls here.')
+  if (asked === undefined || taker === undefined) throw new CreoError('invalid_input', 'Nobody takes calls here.')
+  const caller = {...asked, node: link.node}
+  if (!taker.isKnown(caller))
+    throw new CreoError('forbidden', 'This gateway knows of no such instance.', {hint: 'Wait for the next table.'})
   if (link.openCallsSockets >= TUNNEL_CALLS_MAX) throw new CreoError('overloaded', `More than ${TUNNEL_CALLS_MAX} connections with calls.`)
   socket.write(SWITCHING)
   if (head.length > 0) socket.unshift(head)
   link.addCalls(socket)
-  onCalls({...caller, node: link.node}, socket)
+  taker.onCalls(caller, socket)
 }
 
 /** @throws {CreoError} `not_found`, `invalid_input` */

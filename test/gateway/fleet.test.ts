@@ -283,7 +283,7 @@ describe('a gateway', () => {
       function: 'site'
     })
     const metrics = (await admin('/.creo/metrics')).text
-    expect(metrics).toContain('creo_gateway_requests_total{function="acme/shop/site",class="2xx"} 1')
+    expect(metrics).toContain('creo_gateway_requests_total{function="acme/shop/site",class="2xx",from="client"} 1')
     expect(metrics).toContain('creo_gateway_cold_starts_total{function="acme/shop/site",tier="pulled"} 1')
   })
 

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import {indexRoutes, routeRequest} from '../../src/core/routing.ts'
+import {indexRoutes, routeCall, routeRequest} from '../../src/core/routing.ts'
 
 const index = indexRoutes(
   {
@@ -34,6 +34,19 @@ const index = indexRoutes(
   },
   ['apps.example']
 )
+
+describe('a call within an app', () => {
+  const called = (app: string, name: string) => {
+    const found = routeCall(index, {org: 'acme', app, function: name}, '/a?b', 0.1)
+    return found && `${found.revision} ${found.target}`
+  }
+  it('goes to a function of that app alone, by its share of the traffic, whatever the routes of the app say', () => {
+    expect([called('shop', 'api'), called('shop', 'split'), called('bare', 'one')]).toEqual(['rev_2 /a?b', 'rev_8 /a?b', 'rev_4 /a?b'])
+    expect([called('shop', 'one'), called('bare', 'api'), called('none', 'api'), called('shop', 'gone')]).toEqual(
+      new Array(4).fill(undefined)
+    )
+  })
+})
 
 describe('an address', () => {
   it.each([

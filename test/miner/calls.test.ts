@@ -36,7 +36,7 @@ test('what a function calls goes to its own gateway, under the name of its insta
   expect(await w.gateway.ask(w.node, 'i-1')).toContain(`${w.gateway.id} GET /sum till.internal`)
   expect(w.gateway.callers).toEqual([{node: w.node, instance: 'i-1', lease: 'lea_9'}])
   // Both the request with its answer and the call with its own.
-  await expect.poll(() => miner.status.dataUsedBytes).toBeGreaterThan(before + 400)
+  await expect.poll(() => miner.status.dataUsedBytes, {timeout: 20_000}).toBeGreaterThan(before + 400)
   await miner.drain()
 })
 

@@ -44,9 +44,12 @@ export async function startFakeGateway(options: {
     },
     onLink: () => undefined,
     onMessage: (_link, message) => void messages.push(message),
-    onCalls: (caller, socket) => {
-      callers.push(caller)
-      called.emit('connection', socket)
+    calls: {
+      isKnown: () => true,
+      onCalls: (caller, socket) => {
+        callers.push(caller)
+        called.emit('connection', socket)
+      }
     }
   })
   const server = createServer().on('upgrade', tunnels.handleUpgrade)

@@ -1,12 +1,12 @@
 import {once} from 'node:events'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {createServer, type RequestListener, type Server} from 'node:http'
-import {connect} from 'node:net'
+import {connect, type Socket} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Duplex} from 'node:stream'
 import type {Receipt} from '../../src/core/protocol/receipts.ts'
-import type {GatewayMessage, MinerMessage} from '../../src/core/protocol/tunnel.ts'
+import type {Caller, GatewayMessage, MinerMessage} from '../../src/core/protocol/tunnel.ts'
 import {generateKeyPair, type KeyPair, nodeIdOf} from '../../src/identity/keys.ts'
 import {attest, openProposal} from '../../src/identity/receipts.ts'
 import {keepTunnel, type TunnelSession} from '../../src/tunnel/dial.ts'
@@ -23,6 +23,10 @@ export interface FakeMiner {
   /** Resolves with the next message of this type. */
   next<T extends GatewayMessage['type']>(type: T): Promise<Extract<GatewayMessage, {type: T}>>
   send(message: MinerMessage): void
+  /** A connection with what an instance calls, as the gateway lets it. */
+  openCalls(caller: Pick<Caller, 'instance' | 'lease'>): Promise<Socket>
+  /** The instance of this revision that runs here, with its lease. */
+  callerOf(revision: string): Pick<Caller, 'instance' | 'lease'>
   /** Ends the session as a dead line would; it is dialled again. */
   drop(): void
   /** Ends a function's process without having been asked to. */
@@ -125,6 +129,16 @@ export async function startFakeMiner(options: FakeMinerOptions): Promise<FakeMin
     connected: connected.promise,
     next: (type) => new Promise((resolve) => waiting.push({type, resolve: resolve as (message: GatewayMessage) => void})),
     send: (message) => session?.send(message),
+    openCalls: async (caller) => {
+      if (session === undefined) throw new Error('no session')
+      const {socket, head} = await session.openCalls(caller, stop.signal)
+      socket.unshift(head)
+      return socket
+    },
+    callerOf: (revision) => {
+      const found = [...running].find(([, of]) => of.revision === revision)
+      return {instance: found?.[0] ?? 'none', lease: found?.[1].lease ?? 'lea_1'}
+    },
     drop: () => session?.close(),
     crash: (instance) => {
       end(instance)

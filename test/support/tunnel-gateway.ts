@@ -63,7 +63,10 @@ export async function openGateway({
       messages.push(message)
       events.dispatchEvent(new CustomEvent('message', {detail: message}))
     },
-    onCalls: (caller, socket) => events.dispatchEvent(new CustomEvent('call', {detail: {caller, socket}})),
+    calls: {
+      isKnown: ({lease}) => lease === 'lea_1',
+      onCalls: (caller, socket) => events.dispatchEvent(new CustomEvent('call', {detail: {caller, socket}}))
+    },
     ...(pingMs !== undefined && {pingMs}),
     ...(silenceMaxMs !== undefined && {silenceMaxMs})
   })

@@ -20,8 +20,13 @@ export const EGRESS_COORDINATOR = 'coordinator.internal'
 const CALLS_MAX = 32
 /** Where a function finds another one of its app, on this port. */
 export const CALLS_PORT = 80
+const CALL_DOMAIN = '.internal'
 export function callHost(name: string): string {
-  return `${name}.internal`
+  return `${name}${CALL_DOMAIN}`
+}
+/** The function that a host name (in lower case, without port) means; undefined when it means none. */
+export function calledFunction(host: string): string | undefined {
+  return host.endsWith(CALL_DOMAIN) ? host.slice(0, -CALL_DOMAIN.length) : undefined
 }
 
 /** How an image is run: the immutable settings of a revision. */

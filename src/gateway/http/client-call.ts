@@ -1,4 +1,5 @@
 import type {Duplex} from 'node:stream'
+import type {Caller} from '../../core/protocol/tunnel.ts'
 import type {TickCork} from '../../tunnel/tick-cork.ts'
 import {writeOnce} from '../../tunnel/write-once.ts'
 import {allowedTrailers, type Headers, linesOf, statusLine} from './header-lines.ts'
@@ -19,6 +20,8 @@ export interface Client {
   readonly address: string
   /** It came over TLS. */
   readonly secure: boolean
+  /** An instance that calls another function; its `address` is then its id. */
+  readonly caller?: Caller
 }
 
 /** Who takes care of a call, and is told of what the client does meanwhile. */

@@ -24,7 +24,7 @@ export interface HttpServerOptions {
 
 /** A server of HTTP/1.1 over TCP or TLS. */
 export interface HttpServer extends Server {
-  /** Serves requests that come on another stream than its own connections. */
+  /** Serves requests that come on another stream than its own connections; it may have been paused. */
   serve(socket: Duplex, client: Client): void
   /** Ends connections without a request now, and the others after their answer. */
   closeIdleConnections(): void
@@ -44,7 +44,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   limitClients(server, options)
   server.on('listening', () => connections.watch()).on('close', () => connections.unwatch())
   return Object.assign(server, {
-    serve: (socket: Duplex, client: Client) => connections.add(socket, client),
+    serve: (socket: Duplex, client: Client) => {
+      connections.add(socket, client)
+      socket.resume()
+    },
     closeIdleConnections: () => connections.finish()
   })
 }
