@@ -60,6 +60,8 @@ interface Held extends HeldInstance {
 export class Instances {
   readonly #options: InstancesOptions
   readonly #held = new Map<string, Held>()
+  /** By revision: an instance that is about to rest, once it is known whether it does. */
+  readonly #leaving = new Map<string, Promise<void>>()
   readonly connections: InstanceConnections
   #endedWaysOutBytes = 0
 
@@ -114,6 +116,7 @@ export class Instances {
     const timely = AbortSignal.any([this.#options.signal, AbortSignal.timeout(START_TIMEOUT_MS)])
     let held: Held | undefined
     try {
+      await this.#leaving.get(revision.id)
       const claimed = this.#claim(origin, revision)
       const waiting = this.#options.resting.take(revision.id)
       held = this.#hold(claimed, waiting?.container ?? this.#newContainer(origin.instance), waiting?.tier)
@@ -214,14 +217,24 @@ export class Instances {
   async rest(instance: string, graceMs: number): Promise<void> {
     const held = this.#held.get(instance)
     if (held === undefined) return
-    const {container} = held
-    const bytes = held.isReady ? await container.memoryBytes(AbortSignal.timeout(STATS_TIMEOUT_MS)).catch(() => undefined) : undefined
+    const {container, revision} = held
+    const leaving = this.#letRest(held)
+    const known = leaving.then(() => undefined)
+    this.#leaving.set(revision, known)
+    const rests = await leaving
+    if (this.#leaving.get(revision) === known) this.#leaving.delete(revision)
+    if (rests) await this.#options.resting.freeze(container, graceMs)
+    else if (this.#held.get(instance) === held) await container.remove(graceMs)
+  }
+
+  async #letRest(held: Held): Promise<boolean> {
+    const {container, instance, isReady} = held
+    const bytes = isReady ? await container.memoryBytes(AbortSignal.timeout(STATS_TIMEOUT_MS)).catch(() => undefined) : undefined
     // It may have ended, or rest already, meanwhile.
-    if (this.#held.get(instance) !== held) return
-    const canRest = bytes !== undefined && !container.isStopping && container.exit === undefined
-    if (!canRest || !this.#options.resting.accept(container, held, bytes)) return await container.remove(graceMs)
+    if (bytes === undefined || this.#held.get(instance) !== held || container.isStopping || container.exit !== undefined) return false
+    if (!this.#options.resting.accept(container, held, bytes)) return false
     this.#release(held)
-    await this.#options.resting.freeze(container, graceMs)
+    return true
   }
 
   get(instance: string): HeldInstance | undefined {

@@ -1,83 +1,11 @@
 import {request} from 'node:http'
-import {setImmediate as turn} from 'node:timers/promises'
-import fc from 'fast-check'
 import {expect, test} from 'vitest'
 import type {RevisionEntry} from '../../src/core/protocol/tables.ts'
-import type {InstancesOptions} from '../../src/miner/instances.ts'
-import type {RestingOptions} from '../../src/miner/resting.ts'
-import {createMemoryRuntime} from '../../src/runtime/memory-runtime.ts'
-import type {ContainerRuntime, HeldTier, RuntimeInstance} from '../../src/runtime/port.ts'
-import {type InstancesWorld, instancesWorld} from './instances-world.ts'
-import {changedRuntime, finished, MIB, revisionEntry, temporaryDirectory} from './worlds.ts'
+import type {HeldTier} from '../../src/runtime/port.ts'
+import {revision, signal, type World, world} from './resting-world.ts'
+import {MIB} from './worlds.ts'
 
-const DIGEST = `sha256:${'7'.repeat(64)}`
-const GATEWAY = {gateway: 'gw_1', lease: 'lea_9'}
-const ALL_TIERS: readonly HeldTier[] = [
-  {tier: 'frozen', heldBytes: 0},
-  {tier: 'initialised', heldBytes: 11 * MIB},
-  {tier: 'created', heldBytes: 0}
-]
 const FROZEN: readonly HeldTier[] = [{tier: 'frozen', heldBytes: 0}]
-const signal = new AbortController().signal
-
-interface World extends InstancesWorld {
-  readonly runtime: ContainerRuntime
-  start(instance: string, revision?: RevisionEntry): Promise<string>
-  /** What the runtime has, as `id: tier`. */
-  containers(): Promise<string[]>
-  /** Looks after what waits, until nothing changes. */
-  settle(): Promise<void>
-}
-
-/** Each process of a function takes `processMib`, whatever this process takes. */
-async function world(
-  options: {
-    readonly processMib?: number
-    /** Done to each container when it is made. */
-    readonly tamper?: (instance: RuntimeInstance) => void
-    readonly create?: ContainerRuntime['create']
-    readonly revisions?: readonly RevisionEntry[]
-  } & Partial<Pick<InstancesOptions & RestingOptions, 'tiers' | 'wanted' | 'limits'>> = {}
-): Promise<World> {
-  const {processMib = 20, revisions = [revisionEntry(DIGEST)], tamper, create, ...parts} = options
-  const directory = await temporaryDirectory()
-  const memory = createMemoryRuntime({
-    directory,
-    images: new Map([[DIGEST, () => (_request: unknown, response: {end(text: string): void}) => response.end('hello')]])
-  })
-  await memory.prepare({layoutDirectory: directory, manifestDigest: DIGEST}, signal)
-  const measured = (instance: RuntimeInstance): RuntimeInstance => {
-    instance.stats = async () => ({cpuMicros: 0, memoryBytes: instance.tier === 'created' ? 0 : processMib * MIB, pids: 1})
-    tamper?.(instance)
-    return instance
-  }
-  const runtime = changedRuntime(memory, {
-    start: async (spec, ended) => measured(await memory.start(spec, ended)),
-    create: create ?? (async (spec, tier, ended) => measured(await memory.create(spec, tier, ended)))
-  })
-  const made = await finished(instancesWorld(directory, runtime, {tiers: ALL_TIERS, wanted: () => revisions, ...parts}))
-  const containers = async (): Promise<string[]> => (await runtime.list(signal)).map(({id, tier}) => `${id.slice(0, 4)}: ${tier}`)
-  return {
-    ...made,
-    runtime,
-    containers,
-    start: async (instance, revision = revisionEntry(DIGEST)) => {
-      const outcome = await made.instances.start({instance, ...GATEWAY, revision: revision.id}, revision, DIGEST)
-      return outcome.status === 'started' ? outcome.from : outcome.code
-    },
-    settle: async () => {
-      for (let round = 0; round < 20; round += 1) {
-        made.resting.round()
-        await turn()
-        await new Promise((resolve) => setTimeout(resolve, 1))
-      }
-    }
-  }
-}
-
-function revision(id: string, memoryMib = 64): RevisionEntry {
-  return {...revisionEntry(DIGEST, {memoryBytes: memoryMib * MIB}), id}
-}
 
 test('an instance that its gateway lets rest is frozen, not measured, and the next start of its revision thaws it', async () => {
   const w = await world()
@@ -201,6 +129,21 @@ test('a start while the container is being frozen gets that container', async ()
   expect([await started, await w.containers(), w.resting.count]).toEqual(['frozen', ['i-1: running'], 0])
 })
 
+test('a start while an instance is about to rest gets its container too', async () => {
+  const gate = Promise.withResolvers<void>()
+  const slowly = async () => {
+    await gate.promise
+    return {cpuMicros: 0, memoryBytes: MIB, pids: 1}
+  }
+  const w = await world({tamper: (instance) => Object.assign(instance, {stats: slowly})})
+  await w.start('i-1')
+  const rested = w.instances.rest('i-1', 0)
+  const started = w.start('i-2')
+  gate.resolve()
+  await rested
+  expect([await started, await w.containers(), w.instances.count]).toEqual(['frozen', ['i-1: running'], 1])
+})
+
 test('one that dies while it waits is forgotten', async () => {
   const w = await world({tiers: FROZEN})
   await w.start('i-1')
@@ -259,60 +202,4 @@ test('when the owner lends less, what waits goes before what runs', async () => 
   memoryBytes = 70 * MIB
   expect(await w.resting.fit()).toBe(true)
   expect([w.resting.count, w.instances.all.map(({instance}) => instance)]).toEqual([0, ['i-2']])
-})
-
-test('whatever starts, rests, stops and is made ready at once, containers never hold more than the owner lends', async () => {
-  const lentMib = 300
-  const revisions = Array.from({length: 6}, (_none, index) => revision(`rev_${index}`, 40 + 20 * index))
-  const mibOf = new Map(revisions.map(({id, spec}) => [id, spec.memoryBytes / MIB]))
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.record({index: fc.nat(5), act: fc.constantFrom('start', 'rest', 'stop', 'round', 'wait')}), {
-        minLength: 5,
-        maxLength: 40
-      }),
-      fc.integer({min: 5, max: 60}),
-      async (acts, processMib) => {
-        const ran = new Set<string>()
-        const noteRun = (instance: RuntimeInstance): void => {
-          const [run, stop] = [instance.run.bind(instance), instance.stop.bind(instance)]
-          if (instance.tier === 'running') ran.add(instance.id)
-          instance.stop = async (how, ended) => {
-            if (instance.tier === 'frozen' && how.graceMs === 0) killed.add(instance.id)
-            await stop(how, ended)
-          }
-          instance.run = async (ended) => {
-            ran.add(instance.id)
-            await run(ended)
-          }
-        }
-        // What is killed while it is frozen never runs again, whatever the runtime calls it.
-        const killed = new Set<string>()
-        const limits = () => ({memoryBytes: lentMib * MIB, cpuMillis: 10_000})
-        const w = await world({revisions, processMib, limits, tamper: noteRun})
-        let number = 0
-        const under: Promise<unknown>[] = []
-        for (const {index, act} of acts) {
-          number += 1
-          const running = w.instances.all[index]?.instance ?? ''
-          if (act === 'start') under.push(w.start(`i-${number}`, revisions[index]))
-          else if (act === 'rest') under.push(w.instances.rest(running, 0))
-          else if (act === 'stop') under.push(w.instances.stop(running, 0))
-          else if (act === 'round') w.resting.round()
-          else await Promise.all(under.splice(0))
-          // What the containers really could use, by what the runtime says of them.
-          const real = (await w.runtime.list(signal)).reduce((sum, {id, tier, labels}) => {
-            const runningMib = killed.has(id) ? processMib : ran.has(id) ? (mibOf.get(labels.revision ?? '') ?? 0) : 11
-            return sum + {running: runningMib, frozen: processMib, initialised: 11, created: 0}[tier]
-          }, 0)
-          expect(real).toBeLessThanOrEqual(lentMib)
-          w.clock.ms += 1000
-        }
-        await Promise.all(under)
-        await w.instances.endAll(0)
-        expect([await w.containers(), w.instances.count]).toEqual([[], 0])
-      }
-    ),
-    {numRuns: process.env.CREO_TEST_TIER === 'long' ? 300 : 25}
-  )
 })
