@@ -8,19 +8,26 @@ const NOT_BENCHES = new Set(['run', 'form'])
 
 /** What a file `bench/NAME.ts` exports. Talk goes to stderr; the figures are the answer. */
 export interface Bench {
-  measure(options: {readonly signal: AbortSignal; say(text: string): void}): Promise<readonly Figure[]>
+  /** `idleMs`: how long what is measured at rest has rested before. */
+  measure(options: {readonly signal: AbortSignal; say(text: string): void; readonly idleMs: number}): Promise<readonly Figure[]>
 }
 
-const {values, positionals} = parseArgs({allowPositionals: true, options: {json: {type: 'boolean', default: false}}})
+const {values, positionals} = parseArgs({
+  allowPositionals: true,
+  options: {json: {type: 'boolean', default: false}, idle: {type: 'string', default: '60'}}
+})
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -'.ts'.length))
   .filter((name) => !NOT_BENCHES.has(name))
 const [wanted] = positionals
+const idleSeconds = Number(values.idle)
 
-if (positionals.length !== 1 || wanted === undefined || !names.includes(wanted)) {
+if (positionals.length !== 1 || wanted === undefined || !names.includes(wanted) || !(idleSeconds >= 0)) {
   process.stderr.write(` ›   Error: ${wanted === undefined ? 'No bench is named' : `There is no bench "${wanted}"`}.\n`)
-  process.stderr.write(` ›   Code: usage\n ›   Try this: npm run bench -- NAME [--json], NAME one of ${names.join(', ')}\n`)
+  process.stderr.write(
+    ` ›   Code: usage\n ›   Try this: npm run bench -- NAME [--json] [--idle SECONDS], NAME one of ${names.join(', ')}\n`
+  )
   process.exitCode = 2
 } else await runBench(wanted)
 
@@ -32,7 +39,11 @@ async function runBench(name: string): Promise<void> {
   process.on('SIGTERM', interrupt)
   try {
     const {measure} = (await import(`./${name}.ts`)) as Bench
-    const figures = await measure({signal: interruption.signal, say: (text) => void process.stderr.write(`${text}\n`)})
+    const figures = await measure({
+      signal: interruption.signal,
+      say: (text) => void process.stderr.write(`${text}\n`),
+      idleMs: idleSeconds * 1000
+    })
     const result = report(name, figures)
     process.stdout.write(`${values.json ? JSON.stringify(result, null, 2) : renderReport(result)}\n`)
   } catch (error) {

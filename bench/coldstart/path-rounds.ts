@@ -1,14 +1,15 @@
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {fileURLToPath} from 'node:url'
+import {setTimeout as delay} from 'node:timers/promises'
 import {z} from 'zod'
-import {DevNetwork} from '../../src/compose/dev-network.ts'
+import type {DevNetwork} from '../../src/compose/dev-network.ts'
 import {leftBehind} from '../../src/compose/leftover-processes.ts'
-import {type RoleProcess, startRole} from '../../src/compose/role-process.ts'
+import type {RoleProcess} from '../../src/compose/role-process.ts'
 import {eventually} from '../../src/compose/tour/must-hold.ts'
 import {readStatus} from '../../src/miner/status-file.ts'
 import {type Figure, figure} from '../form.ts'
 import {ask} from '../function/ask.ts'
+import {ACCOUNT, benchNetwork, MINER, startNetwork} from './bench-network.ts'
 import {commands, type Kind, kinds, MEMORY_MIB, writeFunction} from './functions.ts'
 import {type BenchOptions, unmountBelow} from './runtime-rounds.ts'
 
@@ -16,16 +17,15 @@ const ROUNDS = 5
 /** Rounds that open the first connections and start podman's service, and are not counted. */
 const WARM_UP_ROUNDS = 1
 const REQUESTS_PER_ROUND = 10
-const CREO = [process.execPath, fileURLToPath(new URL('../../bin/run.js', import.meta.url))]
-const ACCOUNT = 'bench'
 const APP = 'cold'
-const MINER = 'miner'
-/** Every container stays until the end, so that the miner must believe in enough CPUs for all; each is limited to one. */
-const CPUS_LENT = 64
+const REST_TIMEOUT_MS = 180_000
+const LOOK_EVERY_MS = 1000
 
 const gatewayStatusSchema = z.object({
-  revisions: z.array(z.object({function: z.string(), instances: z.int(), starting: z.int(), requests: z.int()}))
+  revisions: z.array(z.object({function: z.string(), instances: z.int(), starting: z.int(), requests: z.int()})),
+  miners: z.array(z.object({resting: z.object({frozen: z.int(), initialised: z.int(), created: z.int()})}))
 })
+type Resting = z.output<typeof gatewayStatusSchema>['miners'][number]['resting']
 
 interface Round {
   readonly firstMs: number
@@ -34,49 +34,29 @@ interface Round {
 
 /**
  * First and tenth request through client, gateway, tunnel, miner and container, each role a process of its own. Every round asks a
- * function that was deployed, leased and pulled, and never started: its container is created from nothing while the request waits.
+ * function that was deployed, leased and made ready, and never ran; and once more when nobody has asked for it until it was frozen.
  */
 export async function pathFigures({directory, signal, say}: BenchOptions): Promise<readonly Figure[]> {
-  const ports = {coordinator: 0, gateway: 0, tunnel: 0}
-  const network = new DevNetwork(
-    {directory: join(directory, 'network'), creo: CREO, ports, epoch: '5s', emission: '10', exchangeOrg: ACCOUNT},
-    signal
-  )
+  const network = benchNetwork(directory, signal)
   let miner: RoleProcess | undefined
   try {
     miner = await startNetwork(network, signal)
     await deployAll(network, join(directory, 'app'), signal)
-    say(`${ROUNDS} functions of each kind deployed and pulled, and ${WARM_UP_ROUNDS} to warm up; asking each for the first time.`)
-    const rounds: Record<Kind, Round[]> = {static: [], node: []}
-    for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round += 1) {
-      for (const kind of kinds) {
-        const measured = await measureRound(network, `${kind}-${round}`, signal)
-        if (round >= WARM_UP_ROUNDS) rounds[kind].push(measured)
-      }
-    }
-    return figuresOf(rounds)
+    const all = kinds.length * (WARM_UP_ROUNDS + ROUNDS)
+    await untilResting(network, signal, ({initialised, created}) => initialised + created === all)
+    say(`${ROUNDS} functions of each kind deployed and made ready, and ${WARM_UP_ROUNDS} to warm up; asking each for the first time.`)
+    const first = await measureRounds(network, signal)
+    say(`They came from these tiers: ${await tiersOf(network, signal)}. Waiting until all are frozen.`)
+    await untilResting(network, signal, ({frozen}) => frozen === all)
+    const frozen = await measureRounds(network, signal)
+    say(`With those that were asked again: ${await tiersOf(network, signal)}.`)
+    return figuresOf(first, frozen)
   } finally {
     await miner?.stop()
     await network.stop(() => undefined)
     await leftBehind(network.directory)
     await unmountBelow(network.directory)
   }
-}
-
-async function startNetwork(network: DevNetwork, signal: AbortSignal): Promise<RoleProcess> {
-  await network.init()
-  await network.startCoordinator()
-  await network.run(['network', 'join', network.coordinatorUrl, '--id', network.networkId])
-  await network.run(['account', 'create', ACCOUNT, '--operator-key', network.operatorKeyPath])
-  const gateway = await network.startGateway()
-  const {publicKey} = z.looseObject({publicKey: z.string()}).parse(gateway.ready)
-  await network.run(network.admitGatewayArgs(publicKey))
-  const {token} = z.looseObject({token: z.string()}).parse(await network.run(['node', 'token', '--as', ACCOUNT]))
-  const where = ['--coordinator', network.coordinatorUrl, '--network-id', network.networkId]
-  const lent = ['--earn', 'gutta', '--cpu', String(CPUS_LENT)]
-  const argv = [...CREO, 'mine', 'start', '--data', join(network.directory, MINER), ...where, ...lent, '--token', token, '--json']
-  const env = {CREO_CONFIG_DIR: network.configDirectory}
-  return await startRole({name: MINER, argv, env, logPath: network.logPath(MINER)}, signal)
 }
 
 /** Deploys one function for every round, and waits until the miner has leases and images of all and the gateway knows them. */
@@ -110,6 +90,17 @@ async function deployAll(network: DevNetwork, folder: string, signal: AbortSigna
   )
 }
 
+async function measureRounds(network: DevNetwork, signal: AbortSignal): Promise<Record<Kind, Round[]>> {
+  const rounds: Record<Kind, Round[]> = {static: [], node: []}
+  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round += 1) {
+    for (const kind of kinds) {
+      const measured = await measureRound(network, `${kind}-${round}`, signal)
+      if (round >= WARM_UP_ROUNDS) rounds[kind].push(measured)
+    }
+  }
+  return rounds
+}
+
 async function measureRound(network: DevNetwork, name: string, signal: AbortSignal): Promise<Round> {
   const {host, port} = new URL(network.gatewayUrl)
   const question = {to: {port: Number(port)}, path: `/@${APP}--${ACCOUNT}/${name}`, host, signal}
@@ -120,6 +111,22 @@ async function measureRound(network: DevNetwork, name: string, signal: AbortSign
   return {firstMs, tenthMs}
 }
 
+async function untilResting(network: DevNetwork, signal: AbortSignal, isThere: (resting: Resting) => boolean): Promise<void> {
+  const timely = AbortSignal.any([signal, AbortSignal.timeout(REST_TIMEOUT_MS)])
+  for (;;) {
+    const {miners} = await statusOf(network, timely)
+    if (miners.some(({resting}) => isThere(resting))) return
+    await delay(LOOK_EVERY_MS, undefined, {signal: timely})
+  }
+}
+
+/** What the gateway counted: instances by the tier that they waited at. */
+async function tiersOf(network: DevNetwork, signal: AbortSignal): Promise<string> {
+  const text = await (await fetch(`${network.gatewayAdminUrl}/.creo/metrics`, {signal})).text()
+  const counts = [...text.matchAll(/^creo_gateway_activation_seconds_count\{tier="(\w+)"\} (\d+)$/gm)]
+  return counts.map(([, tier, count]) => `${count} ${tier}`).join(', ')
+}
+
 async function statusOf(network: DevNetwork, signal: AbortSignal): Promise<z.output<typeof gatewayStatusSchema>> {
   const answer = await fetch(`${network.gatewayAdminUrl}/.creo/status`, {signal})
   return gatewayStatusSchema.parse(await answer.json())
@@ -128,20 +135,26 @@ async function statusOf(network: DevNetwork, signal: AbortSignal): Promise<z.out
 async function mustBeCold(network: DevNetwork, name: string, signal: AbortSignal): Promise<void> {
   const {revisions} = await statusOf(network, signal)
   const found = revisions.find((revision) => revision.function === name)
-  if (found === undefined || found.instances + found.starting + found.requests > 0) {
-    throw new Error(`${name} must have no instance before it is asked for the first time, and the gateway says ${JSON.stringify(found)}`)
+  if (found === undefined || found.instances + found.starting > 0) {
+    throw new Error(`${name} must have no instance before it is asked, and the gateway says ${JSON.stringify(found)}`)
   }
 }
 
-/** `path.created_ms` is the design's name for the first request of a Node function, the slower of the two kinds. */
-function figuresOf(rounds: Readonly<Record<Kind, readonly Round[]>>): readonly Figure[] {
-  const first = (kind: Kind): number[] => rounds[kind].map(({firstMs}) => firstMs)
-  const tenth = (kind: Kind): number[] => rounds[kind].map(({tenthMs}) => tenthMs)
+type Rounds = Readonly<Record<Kind, readonly Round[]>>
+
+/**
+ * `path.created_ms` and `path.frozen_ms` are the design's names for the first request of a Node function, the slower of the two kinds: made ready and
+ * never run, and frozen.
+ */
+function figuresOf(ready: Rounds, frozen: Rounds): readonly Figure[] {
+  const first = (rounds: Rounds, kind: Kind): number[] => rounds[kind].map(({firstMs}) => firstMs)
+  const tenth = (rounds: Rounds, kind: Kind): number[] => rounds[kind].map(({tenthMs}) => tenthMs)
   return [
-    figure({name: 'path.created_ms', unit: 'ms', samples: first('node'), goal: {atMost: 150}}),
-    figure({name: 'path.first_request_ms', unit: 'ms', samples: first('node')}),
-    figure({name: 'path.tenth_request_ms', unit: 'ms', samples: tenth('node')}),
-    figure({name: 'path.static.first_request_ms', unit: 'ms', samples: first('static')}),
-    figure({name: 'path.static.tenth_request_ms', unit: 'ms', samples: tenth('static')})
+    figure({name: 'path.created_ms', unit: 'ms', samples: first(ready, 'node'), goal: {atMost: 150}}),
+    figure({name: 'path.frozen_ms', unit: 'ms', samples: first(frozen, 'node'), goal: {atMost: 30}}),
+    figure({name: 'path.tenth_request_ms', unit: 'ms', samples: tenth(ready, 'node')}),
+    figure({name: 'path.static.created_ms', unit: 'ms', samples: first(ready, 'static')}),
+    figure({name: 'path.static.frozen_ms', unit: 'ms', samples: first(frozen, 'static')}),
+    figure({name: 'path.static.tenth_request_ms', unit: 'ms', samples: tenth(ready, 'static')})
   ]
 }

@@ -7,7 +7,8 @@ import {setUp} from './set-up.mjs'
 const PROGRAMS = {
   coldstart: ['podman', 'runc', 'musl-gcc'],
   gateway: ['wrk', 'nginx', 'musl-gcc'],
-  loop: ['podman']
+  loop: ['podman'],
+  memory: ['podman', 'musl-gcc']
 }
 
 const wanted = process.argv.slice(2).find((argument) => !argument.startsWith('-')) ?? ''

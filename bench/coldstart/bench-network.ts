@@ -1,0 +1,36 @@
+import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {z} from 'zod'
+import {DevNetwork} from '../../src/compose/dev-network.ts'
+import {type RoleProcess, startRole} from '../../src/compose/role-process.ts'
+
+const CREO = [process.execPath, fileURLToPath(new URL('../../bin/run.js', import.meta.url))]
+export const ACCOUNT = 'bench'
+export const MINER = 'miner'
+/** Every container stays until the end, so that the miner must believe in enough of all; each is limited to one CPU. */
+const CPUS_LENT = 64
+const MEMORY_LENT = '6GiB'
+
+/** A network of one coordinator, one gateway and one miner, each a process of its own, in a folder below `directory`. */
+export function benchNetwork(directory: string, signal: AbortSignal): DevNetwork {
+  const ports = {coordinator: 0, gateway: 0, tunnel: 0}
+  const options = {directory: join(directory, 'network'), creo: CREO, ports, epoch: '5s', emission: '10', exchangeOrg: ACCOUNT}
+  return new DevNetwork(options, signal)
+}
+
+/** Starts all of it, and answers the miner. */
+export async function startNetwork(network: DevNetwork, signal: AbortSignal): Promise<RoleProcess> {
+  await network.init()
+  await network.startCoordinator()
+  await network.run(['network', 'join', network.coordinatorUrl, '--id', network.networkId])
+  await network.run(['account', 'create', ACCOUNT, '--operator-key', network.operatorKeyPath])
+  const gateway = await network.startGateway()
+  const {publicKey} = z.looseObject({publicKey: z.string()}).parse(gateway.ready)
+  await network.run(network.admitGatewayArgs(publicKey))
+  const {token} = z.looseObject({token: z.string()}).parse(await network.run(['node', 'token', '--as', ACCOUNT]))
+  const where = ['--coordinator', network.coordinatorUrl, '--network-id', network.networkId]
+  const lent = ['--earn', 'gutta', '--cpu', String(CPUS_LENT), '--memory', MEMORY_LENT]
+  const argv = [...CREO, 'mine', 'start', '--data', join(network.directory, MINER), ...where, ...lent, '--token', token, '--json']
+  const env = {CREO_CONFIG_DIR: network.configDirectory}
+  return await startRole({name: MINER, argv, env, logPath: network.logPath(MINER)}, signal)
+}
