@@ -4,7 +4,7 @@ import {fileURLToPath} from 'node:url'
 import {Config} from '@oclif/core'
 import {execa} from 'execa'
 import {createRuntime, findRuntimes, runtimeTools} from '../../src/compose/runtimes.ts'
-import type {ContainerRuntime, InstanceSpec, RuntimeInstance} from '../../src/runtime/port.ts'
+import type {ContainerRuntime, InstanceSpec, InstanceTier, RuntimeInstance} from '../../src/runtime/port.ts'
 import {type Figure, figure, type Goal, ratios} from '../form.ts'
 import {ask} from '../function/ask.ts'
 import {buildFunction, type Kind, kinds, MEMORY_MIB} from './functions.ts'
@@ -31,11 +31,18 @@ interface Round {
   readonly firstAnswerMs: number
 }
 
-/** Functions started by the runtime itself, without gateway and tunnel, and by `runc run` of the same bundle, in turns. */
+/** What a start begins from: `nothing`, or an instance that the runtime holds. */
+const beginnings = ['nothing', 'created', 'initialised', 'frozen'] as const
+type Beginning = (typeof beginnings)[number]
+type Rounds = Readonly<Record<Beginning | 'runc', readonly Round[]>>
+
+/** Functions started by the runtime itself, without gateway and tunnel, from nothing and from each tier, and by `runc run` of the same bundle, in turns. */
 export async function runtimeFigures(options: BenchOptions): Promise<readonly Figure[]> {
   const figures: Figure[] = []
   for (const kind of kinds) figures.push(...(await measureKind(kind, options)))
-  options.say(`${ROUNDS} rounds of each function, podman and runc in turns, after ${WARM_UP_ROUNDS} to warm up.`)
+  options.say(
+    `${ROUNDS} rounds of each function, podman from nothing and from each tier, and runc, in turns, after ${WARM_UP_ROUNDS} to warm up.`
+  )
   return figures
 }
 
@@ -78,29 +85,49 @@ async function measureRounds(options: {
   readonly peer: RuncPeer
   readonly specOf: (id: string) => InstanceSpec
   readonly signal: AbortSignal
-}): Promise<{readonly ours: readonly Round[]; readonly peers: readonly Round[]}> {
+}): Promise<Rounds> {
   const {runtime, peer, specOf} = options
-  const ours: Round[] = []
-  const peers: Round[] = []
-  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
+  const rounds = {nothing: [] as Round[], created: [] as Round[], initialised: [] as Round[], frozen: [] as Round[], runc: [] as Round[]}
+  for (let number = -WARM_UP_ROUNDS; number < ROUNDS; number += 1) {
     const signal = AbortSignal.any([options.signal, AbortSignal.timeout(ROUND_TIMEOUT_MS)])
-    const own = await ourRound(runtime, specOf(`round-${round + WARM_UP_ROUNDS}`), signal)
+    for (const beginning of beginnings) {
+      const own = await ourRound(runtime, {spec: specOf(`${beginning}-${number + WARM_UP_ROUNDS}`), beginning, signal})
+      if (number >= 0) rounds[beginning].push(own)
+    }
     const theirs = await peerRound(peer, signal)
-    if (round < 0) continue
-    ours.push(own)
-    peers.push(theirs)
+    if (number >= 0) rounds.runc.push(theirs)
   }
-  return {ours, peers}
+  return rounds
 }
 
-async function ourRound(runtime: ContainerRuntime, spec: InstanceSpec, signal: AbortSignal): Promise<Round> {
+/** What is held is made before the clock runs; a frozen function has answered once. */
+async function ourRound(
+  runtime: ContainerRuntime,
+  {spec, beginning, signal}: {readonly spec: InstanceSpec; readonly beginning: Beginning; readonly signal: AbortSignal}
+): Promise<Round> {
+  const held = beginning === 'nothing' ? undefined : await hold(runtime, spec, beginning, signal)
   const beganMs = performance.now()
-  const instance = await runtime.start(spec, signal)
+  const instance = held ?? (await runtime.start(spec, signal))
   try {
+    if (beginning === 'frozen') await instance.thaw(signal)
+    else await instance.run(signal)
     return await firstAnswer(instance, beganMs, signal)
   } finally {
     await stop(instance)
   }
+}
+
+async function hold(
+  runtime: ContainerRuntime,
+  spec: InstanceSpec,
+  tier: Exclude<InstanceTier, 'running'>,
+  signal: AbortSignal
+): Promise<RuntimeInstance> {
+  if (tier !== 'frozen') return runtime.create(spec, tier, signal)
+  const instance = await runtime.start(spec, signal)
+  await firstAnswer(instance, 0, signal)
+  await instance.freeze(signal)
+  return instance
 }
 
 async function peerRound(peer: RuncPeer, signal: AbortSignal): Promise<Round> {
@@ -130,13 +157,21 @@ async function stop(instance: RuntimeInstance): Promise<void> {
   await instance.stop({graceMs: 0}, AbortSignal.timeout(STOP_TIMEOUT_MS))
 }
 
-function figuresOf(kind: Kind, {ours, peers}: {readonly ours: readonly Round[]; readonly peers: readonly Round[]}): readonly Figure[] {
-  const first = (rounds: readonly Round[]): number[] => rounds.map(({firstAnswerMs}) => firstAnswerMs)
+/** `frozen_ms` is the design's name for thawing a Node function. */
+function figuresOf(kind: Kind, rounds: Rounds): readonly Figure[] {
+  const first = (of: keyof Rounds): number[] => rounds[of].map(({firstAnswerMs}) => firstAnswerMs)
+  const against = (of: Beginning): number[] => ratios(first(of), first('runc'))
+  const initialisedGoal = kind === 'static' ? {goal: {atMost: 0.5}} : {}
+  const frozen = kind === 'node' ? {name: 'frozen_ms', goal: {atMost: 15}} : {name: `frozen.${kind}.creo_ms`}
   return [
-    figure({name: `cost.nothing.${kind}.vs_runc`, unit: 'ratio', samples: ratios(first(ours), first(peers)), goal: goals[kind]}),
-    figure({name: `nothing.${kind}.creo_ms`, unit: 'ms', samples: first(ours)}),
-    figure({name: `nothing.${kind}.runc_ms`, unit: 'ms', samples: first(peers)}),
-    figure({name: `start_to_ready.${kind}_ms`, unit: 'ms', samples: ours.map(({readyMs}) => readyMs)})
+    figure({name: `cost.nothing.${kind}.vs_runc`, unit: 'ratio', samples: against('nothing'), goal: goals[kind]}),
+    figure({name: `cost.initialised.${kind}.vs_runc`, unit: 'ratio', samples: against('initialised'), ...initialisedGoal}),
+    figure({name: `nothing.${kind}.creo_ms`, unit: 'ms', samples: first('nothing')}),
+    figure({name: `created.${kind}.creo_ms`, unit: 'ms', samples: first('created')}),
+    figure({name: `initialised.${kind}.creo_ms`, unit: 'ms', samples: first('initialised')}),
+    figure({...frozen, unit: 'ms', samples: first('frozen')}),
+    figure({name: `nothing.${kind}.runc_ms`, unit: 'ms', samples: first('runc')}),
+    figure({name: `start_to_ready.${kind}_ms`, unit: 'ms', samples: rounds.nothing.map(({readyMs}) => readyMs)})
   ]
 }
 

@@ -10,6 +10,8 @@ const CGROUP_ROOT = '/sys/fs/cgroup'
 const RETRY_MS = 1
 /** The kernel freezes in a moment what does not sit in a system call that can't be interrupted. */
 const RETRIES_MAX = 2000
+const ATTEMPTS_PER_TRY = 20
+const LET_GO_MS = 5
 
 /** A control group's file by which its processes are taken off the CPU, and the one that says whether all are. */
 interface Files {
@@ -18,6 +20,8 @@ interface Files {
   readonly thawedWord: string
   readonly statePath: string
   readonly frozenState: RegExp
+  /** What the switch says once it was told to freeze, done or not. */
+  readonly freezingState: RegExp
 }
 
 /**
@@ -52,10 +56,10 @@ export async function openFreezer(group: ControlGroup): Promise<Freezer | undefi
   return mayFreeze ? new FreezerFiles(files) : undefined
 }
 
-/** False also when there is no such group. */
+/** True from the moment that the group was told to freeze. False also when there is no such group. */
 export async function isFrozen(group: ControlGroup): Promise<boolean> {
-  const {statePath, frozenState} = filesOf(group)
-  return frozenState.test(await readText(statePath))
+  const {switchPath, freezingState} = filesOf(group)
+  return freezingState.test(await readText(switchPath))
 }
 
 class FreezerFiles implements Freezer {
@@ -65,10 +69,17 @@ class FreezerFiles implements Freezer {
     this.#files = files
   }
 
-  /** Told again until it is so: version 1 forgets a process that was just being made. */
+  /**
+   * Told again until it is so: version 1 forgets a process that was just being made. There, a process that has just begun to be another
+   * program waits for threads of its own that are frozen already: so now and then all are let go for a moment.
+   */
   async freeze(signal: AbortSignal): Promise<void> {
     try {
       for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
+        if (attempt % ATTEMPTS_PER_TRY === 0 && attempt > 0) {
+          await this.thaw()
+          await delay(LET_GO_MS, undefined, {signal})
+        }
         await writeFile(this.#files.switchPath, this.#files.frozenWord)
         if (this.#files.frozenState.test(await readFile(this.#files.statePath, 'utf8'))) return
         await delay(RETRY_MS, undefined, {signal})
@@ -94,7 +105,14 @@ function filesOf({version, path}: ControlGroup): Files {
 
 function legacyFiles(path: string): Files {
   const state = join(CGROUP_ROOT, 'freezer', path, 'freezer.state')
-  return {switchPath: state, frozenWord: 'FROZEN', thawedWord: 'THAWED', statePath: state, frozenState: /^FROZEN$/m}
+  return {
+    switchPath: state,
+    frozenWord: 'FROZEN',
+    thawedWord: 'THAWED',
+    statePath: state,
+    frozenState: /^FROZEN$/m,
+    freezingState: /^FR(OZEN|EEZING)$/m
+  }
 }
 
 function unifiedFiles(path: string): Files {
@@ -104,6 +122,7 @@ function unifiedFiles(path: string): Files {
     frozenWord: '1',
     thawedWord: '0',
     statePath: join(group, 'cgroup.events'),
-    frozenState: /^frozen 1$/m
+    frozenState: /^frozen 1$/m,
+    freezingState: /^1$/m
   }
 }

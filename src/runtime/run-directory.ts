@@ -35,6 +35,12 @@ export async function makeRunDirectory(execa: RuntimeTools['execa'], {stateDirec
   throw new CreoError('data_dir_unwritable', 'There is no writable directory for sockets.', {hint, cause})
 }
 
+/** With all that is mounted in it. Nothing is removed when something can't be unmounted. */
+export async function removeRunDirectory(execa: RuntimeTools['execa'], directory: string): Promise<void> {
+  for (const path of await mountsBelow(directory)) await execa('umount', ['--lazy', path], {stdin: 'ignore'})
+  await rm(directory, {recursive: true, force: true})
+}
+
 /** A copy with a name of its own: an upgrade of creo doesn't change the program under running containers, and it is on a disk that allows programs. */
 export async function copyProgram(source: string, directory: string): Promise<string> {
   const bytes = await readFile(source)
@@ -54,9 +60,8 @@ async function collectIn(execa: RuntimeTools['execa'], base: string): Promise<vo
   for (const directory of names.map((name) => join(base, name))) {
     const owner = await readText(join(directory, OWNER_FILE))
     if (owner === '' || (await exists(owner)) || !(await isOurs(directory)) || (await isInUse(directory))) continue
-    for (const path of await mountsBelow(directory)) await execa('umount', ['--lazy', path], {reject: false, stdin: 'ignore'})
     // What can't be unmounted is not to be emptied; and what belongs to ids of containers, only root removes.
-    if ((await mountsBelow(directory)).length === 0) await rm(directory, {recursive: true, force: true}).catch(() => undefined)
+    await removeRunDirectory(execa, directory).catch(() => undefined)
   }
 }
 

@@ -7,11 +7,12 @@ import {findControlGroup, isFrozen} from './freezer.ts'
 import {pickIdRange} from './id-range.ts'
 import {mountIngress, unmountIngress} from './ingress-directory.ts'
 import {removeLater} from './later-removal.ts'
+import {killProcesses} from './left-processes.ts'
 import {findProgram, readText} from './machine-files.ts'
 import type {RuntimeTools} from './port.ts'
 import {limitsBelow} from './process-limits.ts'
 import {inspectRootless} from './rootless.ts'
-import {copyProgram, makeRunDirectory} from './run-directory.ts'
+import {copyProgram, makeRunDirectory, removeRunDirectory} from './run-directory.ts'
 import type {SandboxTools} from './sandbox.ts'
 import {FUNCTION_USER, INGRESS, planSandbox} from './sandbox-plan.ts'
 import {startService} from './service-process.ts'
@@ -29,6 +30,7 @@ export function sandboxTools(options: {readonly packaging: URL; readonly execa: 
     instance: (driver, found) => new DrivenInstance(driver, found),
     removeLater,
     makeRunDirectory: (directory) => makeRunDirectory(options.execa, directory),
+    removeRunDirectory: (directory) => removeRunDirectory(options.execa, directory),
     copyProgram,
     mountIngress: (ingress) => mountIngress(options.execa, ingress),
     unmountIngress: (ingress) => unmountIngress(options.execa, ingress),
@@ -40,6 +42,7 @@ export function sandboxTools(options: {readonly packaging: URL; readonly execa: 
     inspectRootless: () => inspectRootless(userInfo()),
     limitsBelow,
     findProgram,
+    killProcesses,
     startService: (service) => startService(options.execa, service)
   }
 }

@@ -26,6 +26,8 @@ export interface SandboxTools {
   }): void
   /** A private directory for sockets and mounts, the same for every process over one state directory. */
   makeRunDirectory(options: RunDirectoryOptions): Promise<string>
+  /** With all that is mounted in it: for when no instance needs it any more. */
+  removeRunDirectory(directory: string): Promise<void>
   /** Answers the path of a copy in `directory`, named after its content. */
   copyProgram(source: string, directory: string): Promise<string>
   /** Mounts the file system for a function's sockets on a directory; `owner` is the function's user on the host. */
@@ -46,6 +48,11 @@ export interface SandboxTools {
   limitsBelow(pid: number): Promise<ProcessLimits>
   /** The first executable of that name on `path` or where systems keep programs. */
   findProgram(name: string, path?: string): Promise<string | undefined>
+  /** Kills what runs on this machine by a command line that is meant, with its descendants; answers those command lines. */
+  killProcesses(
+    isMeant: (argv: readonly string[]) => boolean,
+    options: {readonly graceMs: number; readonly signal: AbortSignal}
+  ): Promise<readonly (readonly string[])[]>
   /** Runs a program that ends with this process, however that ends, and resolves when its socket is there. */
   startService(options: ServiceOptions): Promise<ServiceProcess>
 }

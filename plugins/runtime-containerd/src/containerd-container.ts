@@ -1,6 +1,6 @@
 import type {ContainerDriver, ControlGroup, InstanceExit, InstanceStats, RuntimeTools} from 'creo/runtime'
 import type {ContainerdService} from './containerd-service.ts'
-import {readUsage} from './control-group-files.ts'
+import {readUsage, removeGroup} from './control-group-files.ts'
 import type {Host} from './host.ts'
 import type {InstanceFiles} from './instance-files.ts'
 
@@ -30,6 +30,8 @@ export class ContainerdContainer implements ContainerDriver {
   readonly #parts: ContainerParts
   readonly #ended = Promise.withResolvers<InstanceExit>()
   #settled = false
+  /** Made by this process, to its end: containerd knows all that there is of it. */
+  #isWhole = false
 
   constructor(parts: ContainerParts) {
     const {id, files} = parts
@@ -41,8 +43,15 @@ export class ContainerdContainer implements ContainerDriver {
     this.#parts = parts
   }
 
-  start(signal: AbortSignal): Promise<void> {
-    return this.#parts.launch(signal)
+  async start(signal: AbortSignal): Promise<void> {
+    const isWhole = this.#isWhole
+    this.#isWhole = false
+    await this.#parts.launch(signal)
+    this.#isWhole = isWhole
+  }
+
+  markWhole(): void {
+    this.#isWhole = true
   }
 
   /** Told by containerd's events, or by whoever looked. The first word counts. */
@@ -81,8 +90,19 @@ export class ContainerdContainer implements ContainerDriver {
     await this.settle((await service.removeTask(this.id, {force: true}, signal)) ?? EXIT_KILLED)
     const container = await service.runIfThere(['containers', 'rm', this.id], signal)
     if (container && container.exitCode !== 0) throw service.failure(`Removing ${this.id}: ${container.stderr.trim()}`)
+    if (!this.#isWhole) await this.#sweep(signal)
     await files.release(this.id, signal)
     onRemoved()
+  }
+
+  /** Ends what a containerd that was killed in the middle of a start had begun and not written down. */
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const {host, service, tools, files, controlGroup} = this.#parts
+    const log = files.logPath(this.id)
+    const isLeft = (argv: readonly string[]) => argv.includes(log) || service.isMonitorOf(this.id, argv)
+    await tools.sandbox.killProcesses(isLeft, {graceMs: 0, signal})
+    await service.deleteByRunc(this.id, signal)
+    await removeGroup(host.controlGroups.version, `${controlGroup}/${this.id}`)
   }
 
   async stats(): Promise<InstanceStats> {

@@ -154,12 +154,13 @@ class ContainerdRuntime implements ContainerRuntime {
 
   async #makeClaimed(spec: InstanceSpec, tier: 'created' | 'running', signal: AbortSignal): Promise<RuntimeInstance> {
     // Known from the first moment: it may have ended before ctr has said that it started.
-    const {instance} = this.#adopt(spec.id, spec.labels, tier)
+    const {container, instance} = this.#adopt(spec.id, spec.labels, tier)
     try {
       const waiting = await this.#lay(spec)
       if (signal.aborted) throw this.#service.aborted(signal)
       if (tier === 'created') await this.#files.writeWaiting(spec.id, waiting)
       else await this.#launch(spec.id, waiting, signal)
+      container.markWhole()
       return instance
     } catch (error) {
       const isClosed = () => this.#service.closed

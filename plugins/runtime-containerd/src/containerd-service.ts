@@ -1,5 +1,6 @@
-import {rm} from 'node:fs/promises'
+import {access, readFile, rm, writeFile} from 'node:fs/promises'
 import {connect} from 'node:net'
+import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {RuntimeTools, ServiceProcess} from 'creo/runtime'
 import type {Host} from './host.ts'
@@ -9,6 +10,7 @@ const START_TIMEOUT_MS = 30_000
 const CONNECT_ATTEMPTS = 400
 const CONNECT_RETRY_MS = 5
 const COMMANDS_AT_ONCE_MAX = 16
+const LAST_COMMAND_MS = 5000
 const CTR_FAILED = /^ctr: /m
 const TASK_EXIT = /exit with non-zero exit code (\d+)/
 /** ctr's own objects in containerd: apart from anybody else's even if somebody points a client at our socket. */
@@ -69,6 +71,17 @@ export class ContainerdService {
     return Number(TASK_EXIT.exec(answer.stderr)?.[1] ?? answer.exitCode)
   }
 
+  /** The shim of that container, or runc that makes it. */
+  isMonitorOf(id: string, argv: readonly string[]): boolean {
+    return argv.includes(id) && argv.some((argument) => argument.startsWith(`${this.#places.run}/`)) && !argv.includes('--address')
+  }
+
+  /** Past containerd. Nothing happens when runc does not know it either. */
+  async deleteByRunc(id: string, signal: AbortSignal): Promise<void> {
+    const remove = ['--root', join(this.#places.runcState, NAMESPACE), 'delete', '--force', id]
+    await this.#tools.execa(this.#host.runcPath, remove, {reject: false, stdin: 'ignore', cancelSignal: signal})
+  }
+
   /** Refusals are answers; only a containerd that can't be started throws. */
   async call(args: readonly string[], signal: AbortSignal): Promise<CtrAnswer> {
     await this.ensure()
@@ -118,9 +131,10 @@ export class ContainerdService {
   }
 
   async #startUnlessThere(): Promise<void> {
+    await this.#outlast()
     if (await this.#answers()) return
     await this.#own?.end()
-    const {socketPath, run, configPath} = this.#places
+    const {socketPath, run, configPath, ownerPath} = this.#places
     await makeMountPoints(this.#places)
     // One that was killed left its socket behind.
     await rm(socketPath, {force: true})
@@ -134,6 +148,7 @@ export class ContainerdService {
         signal: AbortSignal.timeout(START_TIMEOUT_MS)
       })
       this.#own = own
+      await writeFile(ownerPath, String(process.pid))
       await this.#untilAnswering()
       own.ended.then((words) => this.#tools.log(this.#closed ? 'debug' : 'warn', 'containerd ended', {words}))
     } catch (cause) {
@@ -143,6 +158,16 @@ export class ContainerdService {
         cause
       })
     }
+  }
+
+  /** A process that was killed leaves a containerd that is about to end: it is not asked any more. */
+  async #outlast(): Promise<void> {
+    const {ownerPath, configPath} = this.#places
+    const owner = await readFile(ownerPath, 'utf8').catch(() => '')
+    if (owner === '' || (await isThere(`/proc/${owner}`))) return
+    const options = {graceMs: LAST_COMMAND_MS, signal: AbortSignal.timeout(START_TIMEOUT_MS)}
+    await this.#tools.sandbox.killProcesses((argv) => argv.includes(configPath), options)
+    await rm(ownerPath, {force: true})
   }
 
   /** Its socket is there a moment before it listens, and ctr doesn't try twice. */
@@ -160,4 +185,11 @@ export class ContainerdService {
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
     return promise.finally(() => socket.destroy())
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false
+  )
 }

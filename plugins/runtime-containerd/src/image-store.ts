@@ -31,6 +31,7 @@ export class ImageStore {
   readonly #places: Places
   readonly #service: ContainerdService
   readonly #underWay = new Map<string, Promise<void>>()
+  readonly #mounting = new Map<string, Promise<string>>()
 
   constructor(tools: RuntimeTools, host: Host, places: Places, service: ContainerdService) {
     this.#tools = tools
@@ -59,7 +60,15 @@ export class ImageStore {
   }
 
   /** Where the image's root is for containers. Mounted there at the first start of this boot. */
-  async mount({manifestDigest}: PreparedImage, signal: AbortSignal): Promise<string> {
+  mount({manifestDigest}: PreparedImage, signal: AbortSignal): Promise<string> {
+    const already = this.#mounting.get(manifestDigest)
+    if (already !== undefined) return already
+    const mounting = this.#mount(manifestDigest, signal).finally(() => this.#mounting.delete(manifestDigest))
+    this.#mounting.set(manifestDigest, mounting)
+    return mounting
+  }
+
+  async #mount(manifestDigest: string, signal: AbortSignal): Promise<string> {
     const hex = this.#hex(manifestDigest)
     const [root, mountPoint] = [join(this.#places.roots, hex), join(this.#places.mounts, hex)]
     await mkdir(mountPoint, {recursive: true, mode: 0o711})

@@ -1,4 +1,4 @@
-import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rename, writeFile} from 'node:fs/promises'
 import {basename, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 
@@ -19,6 +19,8 @@ export interface Places {
   readonly run: string
   /** containerd's API. The path never changes: containers' monitors report to it after a restart too. */
   readonly socketPath: string
+  /** The id of the process that started containerd. */
+  readonly ownerPath: string
   /** Where functions' sockets are, one file system for each instance. */
   readonly sockets: string
   /** Where images' roots are mounted for containers: the state directory itself is nobody's to enter. */
@@ -55,6 +57,7 @@ export async function layOut(tools: RuntimeTools): Promise<Places> {
     configPath: below('containerd.toml'),
     run,
     socketPath: join(run, 'containerd.sock'),
+    ownerPath: join(run, 'containerd.pid'),
     sockets: join(run, 'i'),
     mounts: join(run, 'r'),
     runcState: join(run, 'runc'),
@@ -80,9 +83,7 @@ export async function makeMountPoints({sockets, mounts}: Pick<Places, 'sockets' 
 export async function clearAway(tools: RuntimeTools, places: Places): Promise<boolean> {
   if ((await readdir(places.instances)).length > 0) return false
   if ((await readFile('/proc/net/unix', 'utf8')).includes(places.socketPath)) return false
-  for (const name of await readdir(places.mounts).catch(() => []))
-    await tools.execa('umount', ['--lazy', join(places.mounts, name)], {reject: false, stdin: 'ignore'})
-  await rm(places.run, {recursive: true, force: true})
+  await tools.sandbox.removeRunDirectory(places.run)
   return true
 }
 

@@ -1,4 +1,4 @@
-import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rename, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
@@ -70,7 +70,7 @@ export async function clearAway(tools: RuntimeTools, places: Places): Promise<vo
   // podman mounts its storage on itself and leaves it so.
   if ((await readFile('/proc/self/mounts', 'utf8')).includes(` ${overlay} `))
     await tools.execa('umount', ['--lazy', overlay], {reject: false, stdin: 'ignore'})
-  await rm(places.run, {recursive: true, force: true})
+  await tools.sandbox.removeRunDirectory(places.run)
 }
 
 /** Locks in files of our own: podman's default is a segment that all storage roots of the machine share. */

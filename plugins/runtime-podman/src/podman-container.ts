@@ -10,6 +10,10 @@ export interface ContainerParts {
   readonly labels: Readonly<Record<string, string>>
   /** Its process is started, or was. */
   readonly hasRun: boolean
+  /** Somebody was killed while removing it, so that podman never says how it ended. */
+  readonly isHalfRemoved: boolean
+  /** Made by this process, to its end: podman knows all that there is of it. */
+  readonly isWhole: boolean
   readonly tools: RuntimeTools
   readonly service: PodmanService
   readonly directories: SocketDirectories
@@ -44,6 +48,7 @@ export class PodmanContainer implements ContainerDriver {
   readonly #parts: ContainerParts
   readonly #ended = Promise.withResolvers<InstanceExit>()
   #isWatched = false
+  #isWhole: boolean
   #removed = false
 
   constructor(parts: ContainerParts) {
@@ -53,11 +58,16 @@ export class PodmanContainer implements ContainerDriver {
     this.log = {path: parts.directories.logPath(parts.id), unwrap: unwrapLines}
     this.exited = this.#ended.promise
     this.#parts = parts
-    if (parts.hasRun) this.#watch()
+    this.#isWhole = parts.isWhole
+    if (parts.isHalfRemoved) this.#ended.resolve(EXIT_UNKNOWN)
+    else if (parts.hasRun) this.#watch()
   }
 
   async start(signal: AbortSignal): Promise<void> {
+    const {isWhole} = this.#parts
+    this.#isWhole = false
     await this.#post('start', signal, 'Starting')
+    this.#isWhole = isWhole
     this.#watch()
   }
 
@@ -84,6 +94,7 @@ export class PodmanContainer implements ContainerDriver {
   async remove(signal: AbortSignal): Promise<void> {
     const {directories, onRemoved} = this.#parts
     await this.#delete(signal)
+    if (!this.#isWhole) await this.#parts.service.sweep(containerName(this.id), signal)
     await directories.release(this.id, signal)
     this.#removed = true
     if (!this.#isWatched) this.#ended.resolve(EXIT_UNKNOWN)

@@ -20,6 +20,8 @@ import {PodmanService} from './podman-service.ts'
 import {SocketDirectories} from './socket-directory.ts'
 
 const MAJOR_MIN = 4
+/** podman's words for a container that it was told to stop or remove. */
+const HALF_REMOVED = ['stopping', 'removing']
 /** A create or start that was begun is waited for, so that it can be undone. */
 const COMMAND_TIMEOUT_MS = 60_000
 
@@ -29,6 +31,16 @@ interface Listed {
   readonly Pid: number
   readonly State: string
   readonly Labels?: Readonly<Record<string, string>> | null
+}
+
+/** What is known of an instance when it is first met. */
+interface Adopted {
+  readonly id: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly tier: InstanceTier
+  readonly isPaused?: boolean
+  readonly isHalfRemoved?: boolean
+  readonly isWhole?: boolean
 }
 
 /** What making an instance needs once its id is claimed. */
@@ -133,9 +145,9 @@ class PodmanRuntime implements ContainerRuntime {
         }),
         signal
       )
-      return this.#adopt(spec.id, spec.labels, tier)
+      return this.#adopt({id: spec.id, labels: spec.labels, tier, isWhole: true})
     } catch (error) {
-      const half = this.#adopt(spec.id, spec.labels, 'running')
+      const half = this.#adopt({id: spec.id, labels: spec.labels, tier: 'running'})
       const isClosed = () => this.#service.closed
       const {sandbox, log} = this.#tools
       await half.remove().catch((failure: unknown) => sandbox.removeLater({instance: half, failure, isClosed, log}))
@@ -151,11 +163,11 @@ class PodmanRuntime implements ContainerRuntime {
       if (id === undefined || this.#starting.has(id)) continue
       const labels = JSON.parse(container.Labels?.[LABELS_LABEL] ?? '{}') as Record<string, string>
       const tier = tierOf(container.State)
-      const isPaused = tier === 'frozen'
-      found.set(id, this.#adopt(id, labels, (await this.#isFrozen(container)) ? 'frozen' : tier, isPaused))
+      const [isPaused, isHalfRemoved] = [tier === 'frozen', HALF_REMOVED.includes(container.State)]
+      found.set(id, this.#adopt({id, labels, tier: (await this.#isFrozen(container)) ? 'frozen' : tier, isPaused, isHalfRemoved}))
     }
     for (const id of await this.#directories.ids()) {
-      if (!found.has(id) && !this.#starting.has(id)) found.set(id, this.#adopt(id, {}, 'running'))
+      if (!found.has(id) && !this.#starting.has(id)) found.set(id, this.#adopt({id, labels: {}, tier: 'running'}))
     }
     return [...found.values()]
   }
@@ -188,11 +200,11 @@ class PodmanRuntime implements ContainerRuntime {
     if (signal.aborted) throw this.#service.aborted(signal)
   }
 
-  #adopt(id: string, labels: Readonly<Record<string, string>>, tier: InstanceTier, isPaused = false): ContainerInstance {
+  #adopt({id, labels, tier, isPaused = false, isHalfRemoved = false, isWhole = false}: Adopted): ContainerInstance {
     const known = this.#instances.get(id)
     if (known) return known
     const hasRun = tier === 'running' || tier === 'frozen'
-    const parts = {id, labels, hasRun, tools: this.#tools, service: this.#service, directories: this.#directories}
+    const parts = {id, labels, hasRun, isHalfRemoved, isWhole, tools: this.#tools, service: this.#service, directories: this.#directories}
     const container = new PodmanContainer({...parts, onRemoved: () => this.#instances.delete(id)})
     const instance = this.#tools.sandbox.instance(container, {tier, isPaused})
     this.#instances.set(id, instance)

@@ -1,6 +1,6 @@
 import {randomBytes} from 'node:crypto'
-import {mkdir} from 'node:fs/promises'
-import {join} from 'node:path'
+import {access, mkdir, readdir, rm} from 'node:fs/promises'
+import {basename, join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {ProcessLimits, RuntimeTools, ServiceProcess} from 'creo/runtime'
 import type {Dispatcher, Pool} from 'undici'
@@ -29,6 +29,9 @@ const COMMANDS_AT_ONCE = 32
 /** One for each instance. */
 const WAITS_AT_ONCE = 8192
 const SOCKET_NAME_BYTES = 4
+/** Named after the process that it serves. */
+const SERVICE_SOCKET = new RegExp(`^${SERVICE_SOCKET_PREFIX}(\\d+)-[0-9a-f]+\\.sock$`)
+const LAST_COMMAND_MS = 5000
 const UNREACHABLE = ['ECONNREFUSED', 'ENOENT']
 
 interface Running {
@@ -105,6 +108,17 @@ export class PodmanService {
     const running = await this.#ensure()
     running.limits ??= await this.#tools.sandbox.limitsBelow(running.process.pid)
     return running.limits
+  }
+
+  /** Ends what a service that was killed in the middle of a start had begun and not written down: podman itself can't know of it. */
+  async sweep(name: string, signal: AbortSignal): Promise<void> {
+    const run = `${this.#places.run}/`
+    const isMonitor = (argv: readonly string[]) =>
+      basename(argv[0] ?? '') === 'conmon' && valueAfter('-n', argv) === name && argv.some((argument) => argument.startsWith(run))
+    for (const argv of await this.#tools.sandbox.killProcesses(isMonitor, {graceMs: 0, signal})) {
+      const remove = ['delete', '--force', valueAfter('-c', argv) ?? '']
+      await this.#tools.execa(this.#host.ociRuntime, remove, {reject: false, stdin: 'ignore', cancelSignal: signal})
+    }
   }
 
   failure(message: string, cause?: unknown): Error {
@@ -191,8 +205,10 @@ export class PodmanService {
   }
 
   async #start(): Promise<Running> {
-    const socketPath = join(this.#places.run, `${SERVICE_SOCKET_PREFIX}${randomBytes(SOCKET_NAME_BYTES).toString('hex')}.sock`)
+    const name = `${process.pid}-${randomBytes(SOCKET_NAME_BYTES).toString('hex')}`
+    const socketPath = join(this.#places.run, `${SERVICE_SOCKET_PREFIX}${name}.sock`)
     const signal = AbortSignal.timeout(START_TIMEOUT_MS)
+    await this.#outlast(signal)
     // Another process over the same state may have cleared it away.
     await mkdir(this.#places.instances, {recursive: true, mode: 0o711})
     const connections = (most: number) =>
@@ -218,6 +234,17 @@ export class PodmanService {
     }
   }
 
+  /** A process that was killed leaves a service that still ends its last command: what comes of that is looked at afterwards. */
+  async #outlast(signal: AbortSignal): Promise<void> {
+    for (const name of await readdir(this.#places.run)) {
+      const owner = SERVICE_SOCKET.exec(name)?.[1]
+      if (owner === undefined || (await exists(`/proc/${owner}`))) continue
+      const path = join(this.#places.run, name)
+      await this.#tools.sandbox.killProcesses((argv) => argv.includes(`unix://${path}`), {graceMs: LAST_COMMAND_MS, signal})
+      await rm(path, {force: true})
+    }
+  }
+
   /** Its socket is there a moment before it listens. */
   async #untilAnswering(commands: Pool, signal: AbortSignal): Promise<void> {
     for (let attempt = 0; attempt < CONNECT_ATTEMPTS; attempt++) {
@@ -228,6 +255,18 @@ export class PodmanService {
     }
     throw new Error('it does not answer')
   }
+}
+
+function valueAfter(flag: string, argv: readonly string[]): string | undefined {
+  const at = argv.indexOf(flag)
+  return at === -1 ? undefined : argv[at + 1]
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false
+  )
 }
 
 function parseJson(text: string): unknown {
