@@ -6,6 +6,7 @@ import {priceText} from '../core/market-units.ts'
 import type {IncentiveView, LeaseView, OfferView, RevisionView} from '../core/protocol/api.ts'
 import {genesisSchema} from '../core/protocol/genesis.ts'
 import type {RewardLine} from '../core/protocol/revisions.ts'
+import {dailyBudgetMinor} from '../core/traffic.ts'
 import {formatDecimal, GUTTA_DECIMALS, mulDivFloor} from '../core/units.ts'
 import {defaultTerms} from './host-defaults.ts'
 import {loadSettings, termsOf} from './settings.ts'
@@ -108,8 +109,9 @@ async function choiceOf(asked: OffersAsked, world: World, signal: AbortSignal): 
     asked.client.trades(id, {limit: 1}, signal)
   ])
   const lines = revisions.flatMap((revision) => {
-    const line = revision.spec.rewards.find((reward) => reward.incentive === id)
-    if (line === undefined) return []
+    const whole = revision.spec.rewards.find((reward) => reward.incentive === id)
+    if (whole === undefined) return []
+    const line = {...whole, dailyBudgetMinor: dailyBudgetMinor(whole, revision)}
     const sofar = paidSoFar(revision, id, leases.get(revision.id) ?? [], asked)
     return [{revision, line, nodes: sofar.nodes, estimate: estimatePerDay(line, revision.spec, asked.terms, sofar)}]
   })

@@ -268,6 +268,20 @@ describe('leases, tables and receipts', () => {
     expect(routes.leases.map((other) => other.id)).toEqual(table.leases.map((other) => other.id).filter((id) => id !== lease.id))
   })
 
+  it('shows of each revision how many of its instances run, by what its nodes said last', async () => {
+    const {lease} = await actors.leased(node)
+    await actors.heartbeat(node, {
+      instances: 3,
+      running: [
+        {revision: lease.revision, instances: 2},
+        {revision: 'rev_1', instances: 1}
+      ]
+    })
+    const {json} = await actors.ask('GET', '/v1/apps/colibris/garden/revisions?limit=1')
+    expect(json).toMatchObject({revisions: [{id: lease.revision, percent: 100, tags: [], instances: 2}]})
+    expect((await actors.ask('GET', '/v1/apps/colibris/nothing/revisions')).status).toBe(404)
+  })
+
   it('keeps the lines of functions that the node runs, and wakes their reader', async () => {
     const {lease} = await actors.leased(node)
     const {next} = (await actors.signed('GET', '/v1/apps/colibris/garden/logs', org.key)).json as unknown as {next: number}

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import type {RevisionView} from '../../src/core/protocol/api.ts'
 import {planLeases} from '../../src/core/scheduling.ts'
@@ -48,5 +49,22 @@ describe('revisions that share the traffic of a function', () => {
       })
     expect(left(DRAINED_MS)).toEqual(['lea_5 ends: superseded'])
     expect(left(DRAINED_MS + 1)).toEqual([])
+  })
+
+  it('never reserve more than a day of the function and what the pool holds, in whatever shares', () => {
+    const cuts = fc.uniqueArray(fc.integer({min: 1, max: 99}), {maxLength: 4})
+    fc.assert(
+      fc.property(cuts, fc.integer({min: 1, max: 5000}), fc.nat(5000), fc.integer({min: 1, max: 20}), (bounds, daily, pool, scaleMax) => {
+        const edges = [0, ...bounds.toSorted((a, b) => a - b), 100]
+        const spec = {...revision(1, {}, daily).spec, scaleMax}
+        const revisions = edges.slice(1).map((edge, index) => revision(index + 1, {percent: edge - (edges[index] ?? 0), spec}))
+        const {grants, shortOfPay} = planLeases(world({nodes, revisions, pools: new Map([['colibris/LEAF', pool]])}))
+        const sum = grants.flatMap(({budgets}) => budgets).reduce((total, {amountMinor}) => total + amountMinor, 0)
+        expect(sum).toBeLessThanOrEqual(pool)
+        // Each is given one minor unit at least: nobody is asked to work for nothing.
+        expect(sum).toBeLessThanOrEqual(daily + revisions.length)
+        for (const {id} of revisions) expect(grants.some((grant) => grant.revision === id) || shortOfPay.has(id)).toBe(true)
+      })
+    )
   })
 })

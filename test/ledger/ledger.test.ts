@@ -5,6 +5,7 @@ import {groupHash} from '../../src/ledger/group.ts'
 import type {JournalHead} from '../../src/ledger/journal.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
 import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
+import {deployOf} from '../exchange/world.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
 
@@ -30,6 +31,7 @@ function everything({reads}: Ledger): unknown {
     redemptions: reads.redemptions({limit: 1000}),
     apps: reads.apps({}),
     routes: reads.appRoutes(),
+    revisions: reads.revisions({org: 'acme', app: 'site', limit: 100}),
     leases: reads.leases({}),
     nodes: reads.nodes({}),
     gateways: reads.gateways(),
@@ -45,6 +47,21 @@ async function trade(): Promise<void> {
   await world
     .must('bob', {type: 'redemption.request', offer: world.ledger.reads.offers({})[0]?.id ?? '', quantity: 0 + 1})
     .catch(() => undefined)
+}
+
+/** Deploys a second revision beside this one, with a tag and a fifth of the traffic. */
+async function shareTraffic(first: string): Promise<string> {
+  const {revisions, ...rest} = deployOf([], {image: 'b'})
+  const tagged = revisions.map((revision) => ({...revision, tag: 'next', noTraffic: true}))
+  const made = await world.must('acme', {...rest, revisions: tagged})
+  const second = (made.revisions as {revision: string}[])[0]?.revision ?? ''
+  expect(world.ledger.reads.revision(second)).toMatchObject({percent: 0, tags: ['next'], current: true, served: false})
+  const traffic = [
+    {revision: first, percent: 80},
+    {revision: second, percent: 20}
+  ]
+  await world.must('acme', {type: 'traffic.set', app: 'site', functions: [{function: 'web', traffic}]})
+  return second
 }
 
 describe('the ledger', () => {
@@ -107,9 +124,40 @@ describe('the ledger', () => {
     expect(everything(world.ledger)).toEqual(before)
   })
 
+  it('shows whom the traffic goes to, and says of each function that has more to say than one revision', async () => {
+    await world.settle()
+    await world.serve()
+    const first = world.ledger.reads.currentRevisions()[0]?.id ?? ''
+    const second = await shareTraffic(first)
+    const {reads} = world.ledger
+    const shown = reads.revisions({org: 'acme', app: 'site', limit: 10})
+    expect(shown.map(({id, percent, tags, current, served}) => [id, percent, tags, current, served])).toEqual([
+      [second, 20, ['next'], true, true],
+      [first, 80, [], true, true]
+    ])
+    const traffic = [
+      {revision: first, percent: 80},
+      {revision: second, percent: 20}
+    ]
+    expect(reads.appRoutes()).toMatchObject([
+      {functions: [{function: 'web', revision: first, traffic, tags: [{tag: 'next', revision: second}]}]}
+    ])
+    world.nowMs += 1000
+    await world.must('acme', {
+      type: 'traffic.set',
+      app: 'site',
+      functions: [{function: 'web', traffic: [{revision: second, percent: 100}], untag: ['next']}]
+    })
+    expect(reads.appRoutes()).toMatchObject([{functions: [{function: 'web', revision: second}]}])
+    expect(reads.revision(first)).toMatchObject({current: false, percent: 0, served: true, trafficAtMs: world.nowMs})
+    expect(reads.currentRevisions().map(({id}) => id)).toEqual([second])
+  })
+
   it('rebuilds projections that were deleted, and none of it differs', async () => {
     await world.settle()
     await trade()
+    await world.serve()
+    await shareTraffic(world.ledger.reads.currentRevisions()[0]?.id ?? '')
     const before = everything(world.ledger)
     await world.close()
     for (const suffix of ['', '-wal', '-shm']) rmSync(join(world.directory, `ledger.sqlite${suffix}`), {force: true})
