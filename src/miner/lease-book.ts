@@ -26,6 +26,8 @@ export class LeaseBook {
   readonly #options: LeaseBookOptions
   #table: NodeTable = {kind: 'node', node: '', leases: [], revisions: [], gateways: []}
   #version = -1
+  /** The table's leases with what each is for, by id: asked at every start, and through and through every second. */
+  #works: ReadonlyMap<string, LeasedWork> = new Map()
 
   private constructor(options: LeaseBookOptions) {
     this.#options = options
@@ -65,10 +67,7 @@ export class LeaseBook {
 
   /** Every lease that holds now, with what it is for. */
   current(nowMs: number): readonly LeasedWork[] {
-    return this.#table.leases.flatMap((lease) => {
-      const revision = this.#table.revisions.find(({id}) => id === lease.revision)
-      return revision !== undefined && nowMs < lease.endsAtMs ? [{lease, revision}] : []
-    })
+    return [...this.#works.values()].filter(({lease}) => nowMs < lease.endsAtMs)
   }
 
   /** Every revision that a lease holds for now which `isUsable`, once. */
@@ -78,10 +77,17 @@ export class LeaseBook {
   }
 
   find(lease: string, nowMs: number): LeasedWork | undefined {
-    return this.current(nowMs).find((work) => work.lease.id === lease)
+    const work = this.#works.get(lease)
+    return work !== undefined && nowMs < work.lease.endsAtMs ? work : undefined
   }
 
   #take({version}: SignedTable, table: NodeTable): void {
+    const revisions = new Map(table.revisions.map((revision) => [revision.id, revision]))
+    const works = table.leases.flatMap((lease): [string, LeasedWork][] => {
+      const revision = revisions.get(lease.revision)
+      return revision === undefined ? [] : [[lease.id, {lease, revision}]]
+    })
+    this.#works = new Map(works)
     this.#table = table
     this.#version = version
   }
