@@ -56,6 +56,13 @@ describe('leases and receipts', () => {
     expect(world.balance('ann', 'acme/LEAF')).toBe(2 * 4 + 2 * 3)
   })
 
+  it('pays nothing for requests that were lost by the fault of the node', () => {
+    const {world, pay} = serving()
+    expect(pay({requests: 2, requestsFailed: 1_000_000})).toBe('applied')
+    expect(pay({requestsFailed: 1_000_000})).toBe('applied')
+    expect(world.balance('ann', 'acme/LEAF')).toBe(3)
+  })
+
   it('pays a window once', () => {
     const {world, pay} = serving()
     for (const window of [3, 1, 2, 5, 4]) expect(pay({window, requests: 2})).toBe('applied')

@@ -200,6 +200,7 @@ export interface ReceiptParts {
   readonly lease: string
   readonly window: number
   readonly requests?: number
+  readonly requestsFailed?: number
   readonly mibMs?: number
   readonly nodeMibMs?: number
   readonly standbyMs?: number
@@ -211,6 +212,7 @@ export interface ReceiptParts {
 export function receiptOf(parts: ReceiptParts): CommandOf<'receipt.pay'> {
   const {
     requests = 0,
+    requestsFailed = 0,
     mibMs = 0,
     nodeMibMs = mibMs,
     standbyMs,
@@ -234,7 +236,7 @@ export function receiptOf(parts: ReceiptParts): CommandOf<'receipt.pay'> {
     windowStartMs,
     windowMs,
     requests,
-    requestsFailed: 0,
+    requestsFailed,
     mibMs,
     standbyMs,
     bytesIn: 0,
