@@ -1,7 +1,10 @@
 import {isCreoError} from '../core/errors.ts'
 import type {Log} from '../telemetry/log.ts'
 
-/** How often our clock is compared with the coordinator's: a computer's clock drifts by seconds a day at most. */
+/**
+ * How often our clock is compared with the coordinator's: a computer's clock drifts by seconds a day at most. While a machine sleeps its
+ * monotonic clock may stand still.
+ */
 const COMPARE_MS = 600_000
 const RETRY_MS = 10_000
 /** A start waits no longer for it: a gateway also starts with the coordinator gone. */

@@ -8,6 +8,7 @@ import {parseListen} from './listen.ts'
 import {keepClockMended} from './network-clock.ts'
 import {pinNetwork} from './network-file.ts'
 import {readSettings} from './settings.ts'
+import {createSteadyClock} from './steady-clock.ts'
 
 /** Short enough that a developer sees pay while he looks. */
 const DEVELOPMENT_WINDOW_MS = 1000
@@ -57,7 +58,8 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       const {coordinatorKey, genesis} = await joinNetwork({coordinatorUrl, networkId, signal})
       return {networkId, coordinatorKey, network: genesis.network}
     })
-    const client = createClient({coordinatorUrl, networkId, coordinatorKey: pinned.coordinatorKey, now: Date.now, signal})
+    const now = createSteadyClock(Date.now, () => performance.now())
+    const client = createClient({coordinatorUrl, networkId, coordinatorKey: pinned.coordinatorKey, now, signal})
     await keepClockMended({mend: (stop) => client.mendClock(stop), log, signal: AbortSignal.any([signal, stopped.signal])})
     const windowMs = options.windowMs ?? (pinned.network === 'development' ? DEVELOPMENT_WINDOW_MS : undefined)
     const gateway = await createGateway({

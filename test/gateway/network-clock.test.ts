@@ -5,6 +5,7 @@ import {afterEach, beforeEach, expect, it, vi} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
 import {CreoError} from '../../src/core/errors.ts'
 import {keepClockMended} from '../../src/gateway/network-clock.ts'
+import {createSteadyClock} from '../../src/gateway/steady-clock.ts'
 import {createLog} from '../../src/telemetry/log.ts'
 import {startFakeCoordinator} from '../support/fake-coordinator.ts'
 
@@ -51,4 +52,19 @@ it('a coordinator that is silent does not keep a gateway from starting', async (
   const started = keepClockMended({mend: () => new Promise(() => undefined), log, signal: stop.signal})
   await vi.advanceTimersByTimeAsync(3000)
   await started
+})
+
+it('a clock that is set by hours, forwards or back, is not followed', () => {
+  let wallMs = 1_800_000_000_000
+  let monotonicMs = 500.25
+  const now = createSteadyClock(
+    () => wallMs,
+    () => monotonicMs
+  )
+  expect(now()).toBe(1_800_000_000_000)
+  for (const stepMs of [7_200_000, -90_000_000, 3]) {
+    wallMs += stepMs
+    monotonicMs += 1000
+  }
+  expect(now()).toBe(1_800_000_003_000)
 })

@@ -13,6 +13,7 @@ import {eventually} from '../../src/compose/tour/must-hold.ts'
 import {openUserConfig} from '../../src/config/user-config.ts'
 import {balanceViewSchema, leaseViewSchema} from '../../src/core/protocol/api.ts'
 import {loadKeyFile} from '../../src/identity/keys.ts'
+import type {Namespaces} from './namespaces.ts'
 
 const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 const MEMORY_MINER = fileURLToPath(new URL('./memory-miner.ts', import.meta.url))
@@ -23,6 +24,7 @@ export const LEAF = 'acme/LEAF'
 /** One minor unit a request, and nothing for time: what was paid is the number of requests that were paid. */
 const ONE_A_REQUEST = '1000000'
 const REQUEST_TIMEOUT_MS = 90_000
+export const AT_HOME = 'miner-home'
 
 export interface FunctionShape {
   /** Minor units a day; each leased node gets an equal share of it. */
@@ -39,6 +41,8 @@ export interface Answer {
 }
 
 export interface NetworkOptions {
+  /** Hosts that the roles run on; the miner named `AT_HOME` alone is at home. Without it everything is on this machine's loopback. */
+  readonly namespaces?: Namespaces
   readonly runtime: 'memory' | 'podman'
   readonly gateways: readonly string[]
   readonly miners: readonly string[]
@@ -58,7 +62,7 @@ export type GatewayStatus = z.output<typeof gatewayStatus>
  */
 export class NetworkWorld {
   readonly folder: string
-  readonly agent = new Agent({connections: 64, headersTimeout: REQUEST_TIMEOUT_MS, bodyTimeout: REQUEST_TIMEOUT_MS})
+  readonly agent: Agent
   readonly #options: NetworkOptions
   readonly #end = new AbortController()
   readonly #roles = new Map<string, RoleProcess>()
@@ -69,6 +73,8 @@ export class NetworkWorld {
   private constructor(options: NetworkOptions, folder: string) {
     this.#options = options
     this.folder = folder
+    const timeouts = {headersTimeout: REQUEST_TIMEOUT_MS, bodyTimeout: REQUEST_TIMEOUT_MS}
+    this.agent = options.namespaces?.agent ?? new Agent({connections: 64, ...timeouts})
   }
 
   /** With the app deployed, and each of its functions leased to every miner. */
@@ -80,7 +86,7 @@ export class NetworkWorld {
         ...options.gateways.map((name) => world.startGateway(name)),
         ...options.miners.map((name) => world.startMiner(name))
       ])
-      await world.#deploy()
+      await world.#deployAll()
       return world
     } catch (error) {
       await world.close()
@@ -99,7 +105,8 @@ export class NetworkWorld {
   }
 
   async creo(...args: readonly string[]): Promise<unknown> {
-    const {exitCode, stdout, stderr} = await execa(process.execPath, [CREO, ...args, '--json'], {env: this.#env(), reject: false})
+    const [program = '', ...first] = this.#node('coordinator')
+    const {exitCode, stdout, stderr} = await execa(program, [...first, CREO, ...args, '--json'], {env: this.#env(), reject: false})
     if (exitCode !== 0) throw new Error(`creo ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`)
     return JSON.parse(stdout)
   }
@@ -113,7 +120,7 @@ export class NetworkWorld {
   }
 
   async startCoordinator(): Promise<void> {
-    const listen = this.#coordinatorUrl === '' ? '127.0.0.1:0' : new URL(this.#coordinatorUrl).host
+    const listen = this.#coordinatorUrl === '' ? `${this.#address}:0` : new URL(this.#coordinatorUrl).host
     const ready = await this.#start('coordinator', [CREO, 'coordinator', 'serve', '--data', this.#data('coordinator'), '--listen', listen])
     this.#coordinatorUrl = z.looseObject({urls: z.record(z.string(), z.string())}).parse(ready).urls.api ?? ''
   }
@@ -122,7 +129,7 @@ export class NetworkWorld {
   async startGateway(name: string): Promise<void> {
     const before = this.#gateways.get(name)
     const listen = before === undefined ? '127.0.0.1:0' : new URL(before.urls.public).host
-    const tunnel = before === undefined ? '127.0.0.1:0' : new URL(before.urls.tunnel).host
+    const tunnel = before === undefined ? `${this.#address}:0` : new URL(before.urls.tunnel).host
     const args = ['gateway', 'serve', '--data', this.#data(name), ...this.#where(), '--listen', listen, '--tunnel', tunnel]
     this.#gateways.set(name, gatewayReady.parse(await this.#start(name, [CREO, ...args])))
     if (before === undefined) await this.admit(name)
@@ -239,18 +246,28 @@ export class NetworkWorld {
     return {leases: budgets.length, minor: budgets.reduce((sum, {reservedMinor}) => sum + reservedMinor, 0)}
   }
 
-  async #deploy(): Promise<void> {
-    const folder = join(this.folder, 'app')
-    await mkdir(folder, {recursive: true})
+  /** Before the app another one, by which gateways get to know every miner: one that knew the first alone would start everything there. */
+  async #deployAll(): Promise<void> {
+    await this.#deploy('first', {first: {}})
+    for (const gateway of this.#gateways.keys()) {
+      const all = async (): Promise<true | undefined> =>
+        (await this.status(gateway)).miners.length === this.#options.miners.length ? true : undefined
+      await eventually(`${gateway} has every miner`, this.signal, all)
+    }
+    await this.#deploy(APP, this.#options.functions)
+  }
+
+  async #deploy(app: string, shapes: NetworkOptions['functions']): Promise<void> {
+    const folder = join(this.folder, app)
     await cp(FUNCTION, join(folder, 'function'), {recursive: true})
-    const functions = Object.entries(this.#options.functions).map(([name, shape]) => [name, this.#manifestOf(shape)] as const)
-    const manifest = {app: APP, org: ORG, routes: [{path: '/', function: functions[0]?.[0]}], functions: Object.fromEntries(functions)}
+    const functions = Object.entries(shapes).map(([name, shape]) => [name, this.#manifestOf(shape)] as const)
+    const manifest = {app, org: ORG, routes: [{path: '/', function: functions[0]?.[0]}], functions: Object.fromEntries(functions)}
     await writeFile(join(folder, 'creo.yaml'), stringify(manifest))
     await this.creo('deploy', folder, '--as', ORG)
     for (const [name] of functions) {
-      await eventually(`${name} is leased`, this.signal, async () =>
+      const leased = async (): Promise<true | undefined> =>
         (await this.leased(name)).leases >= this.#options.miners.length ? true : undefined
-      )
+      await eventually(`${name} is leased`, this.signal, leased)
     }
   }
 
@@ -265,7 +282,7 @@ export class NetworkWorld {
     const rank = (name: string): number => (name === 'coordinator' ? 2 : this.#gateways.has(name) ? 1 : 0)
     for (const each of [0, 1, 2]) await Promise.all(names.filter((name) => rank(name) === each).map((name) => this.role(name).stop()))
     this.#end.abort()
-    await this.agent.destroy()
+    if (this.#options.namespaces === undefined) await this.agent.destroy()
     await rm(this.folder, {recursive: true, force: true})
   }
 
@@ -301,10 +318,21 @@ export class NetworkWorld {
   }
 
   async #start(name: string, args: readonly string[]): Promise<unknown> {
-    const argv = [process.execPath, ...args, ...(args.includes(MEMORY_MINER) ? [] : ['--json'])]
+    const argv = [...this.#node(name), ...args, ...(args.includes(MEMORY_MINER) ? [] : ['--json'])]
     const role = await startRole({name, argv, env: this.#env(), logPath: join(this.folder, 'logs', `${name}.log`)}, this.signal)
     this.#roles.set(name, role)
     return role.ready
+  }
+
+  get #address(): string {
+    return this.#options.namespaces?.address ?? '127.0.0.1'
+  }
+
+  /** Node, on the host that this role is on. */
+  #node(role: string): readonly string[] {
+    const {namespaces} = this.#options
+    const place = role === AT_HOME ? namespaces?.home : namespaces?.cloud
+    return [...(place ?? []), process.execPath]
   }
 
   #data(name: string): string {

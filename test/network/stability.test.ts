@@ -10,6 +10,8 @@ const GONE_MS = IS_LONG ? 60_000 : 6000
 const POOR_MINOR = 100
 const MINERS = ['miner-a', 'miner-b']
 const WORKERS = 8
+/** Two seconds until a gateway asks, eight until it gives up, and some. */
+const ASLEEP_MS = IS_LONG ? 30_000 : 12_000
 const TIMEOUT_MS = 180_000
 /** A killed gateway loses what it counted since its last save; that is asked for every second and takes its time. */
 const LOST_MAX_MS = 2000
@@ -75,6 +77,25 @@ describe.each(IS_LONG ? (['memory', 'podman'] as const) : (['memory'] as const))
       expect(answered).toBeGreaterThan(meanwhile)
       await expect.poll(async () => (await world.status('gateway-a')).miners.length).toBe(2)
       if (runtime === 'podman') await containersAreKnown()
+    },
+    TIMEOUT_MS
+  )
+
+  test(
+    'a miner that sleeps for longer than its gateways wait costs no idempotent request, and works again within seconds of waking',
+    async () => {
+      await world.everythingPaid(unpaid)
+      const load = site('gateway-a')
+      await pause(1000)
+      const {pid} = world.role('miner-b')
+      process.kill(pid, 'SIGSTOP')
+      await pause(ASLEEP_MS)
+      process.kill(pid, 'SIGCONT')
+      await expect.poll(async () => (await world.status('gateway-a')).miners.length, {timeout: 10_000}).toBe(2)
+      const {failures, failedTwice} = await load.stop()
+      expect(failures.filter(({method}) => method === 'GET')).toEqual([])
+      expect(failedTwice).toBe(0)
+      await world.everythingPaid(unpaid)
     },
     TIMEOUT_MS
   )

@@ -100,16 +100,22 @@ interface Pipe {
 
 function carry({from, to, lane, firstMs, left, reset, isSilent}: Pipe): void {
   let underWay = 0
-  let notBeforeMs = performance.now() + firstMs
+  const opensAtMs = performance.now() + firstMs
+  /** In the order that they were sent in, whatever timers do. */
+  const queue: {readonly dueMs: number; readonly then: () => void}[] = []
+  let timer: NodeJS.Timeout | undefined
+  const deliver = (): void => {
+    timer = undefined
+    for (let next = queue[0]; next !== undefined && next.dueMs <= performance.now(); next = queue[0]) {
+      queue.shift()
+      if (!isSilent() && !to.destroyed) next.then()
+    }
+    const [next] = queue
+    if (next !== undefined) timer = setTimeout(deliver, Math.max(0, next.dueMs - performance.now()))
+  }
   const later = (bytes: number, then: () => void): void => {
-    const dueMs = Math.max(notBeforeMs, performance.now()) + lane.takes(bytes)
-    notBeforeMs = Math.max(notBeforeMs, performance.now())
-    setTimeout(
-      () => {
-        if (!isSilent() && !to.destroyed) then()
-      },
-      Math.max(0, dueMs - performance.now())
-    )
+    queue.push({dueMs: Math.max(opensAtMs, performance.now()) + lane.takes(bytes), then})
+    if (timer === undefined) deliver()
   }
   from.on('data', (chunk: Buffer) => {
     left.bytes -= chunk.length
