@@ -50,7 +50,7 @@ export class Fleet {
   readonly #draining = new WeakSet<MinerLink>()
   readonly resting = new RestingSeen()
   readonly #starts: Starts
-  readonly #served = new ServedRevisions(this.#pools)
+  readonly #served = new ServedRevisions(this.#pools, (missed) => this.#startOne(missed))
   #leases = new LeaseIndex([], [])
   readonly #ticker: NodeJS.Timeout
   #retry: NodeJS.Timeout | undefined
@@ -78,14 +78,9 @@ export class Fleet {
     this.#settle()
   }
 
-  /** Where a request goes, see `ServedRevisions`. What it should have gone to and is not warm is started, with one try a tick. */
+  /** Where a request goes, see `ServedRevisions`. */
   poolFor(destination: Destination, refused?: ReadonlySet<RevisionPool>): RevisionPool | undefined {
-    const {pool, missed} = this.#served.choose(destination, refused)
-    if (missed !== undefined && !missed.missed) {
-      missed.missed = true
-      if (missed.starting === 0) this.#startOne(missed)
-    }
-    return pool
+    return this.#served.choose(destination, refused)
   }
 
   /** Who calls, if this gateway may believe it; see `knownCaller`. */

@@ -5,14 +5,17 @@ import type {RevisionPool} from './revision-pool.ts'
 /** Which revisions serve each function: by the newest table, and by the ones before it until something of the newest is warm. */
 export class ServedRevisions {
   readonly #pools: ReadonlyMap<string, RevisionPool>
+  /** Called, once a tick, for one that a request should have gone to and of which nothing runs or starts. */
+  readonly #onMissed: (pool: RevisionPool) => void
   /** By function, greatest share first. */
   #traffic = new Map<string, readonly string[]>()
   #current = new Set<string>()
   /** By function: those that lost their traffic and stand in as long as none that has it is warm. */
   readonly #before = new Map<string, Set<string>>()
 
-  constructor(pools: ReadonlyMap<string, RevisionPool>) {
+  constructor(pools: ReadonlyMap<string, RevisionPool>, onMissed: (pool: RevisionPool) => void) {
     this.#pools = pools
+    this.#onMissed = onMissed
   }
 
   update({apps}: Pick<RoutesTable, 'apps'>): void {
@@ -39,24 +42,27 @@ export class ServedRevisions {
   }
 
   /**
-   * Where a request goes: to the revision that it is for if that is warm, or else to another of the function that is, with the first as `missed`; never
+   * Where a request goes: to the revision that it is for if that is warm, or else to another of the function that is, while the first is started; never
    * to one of those that refused it. What had the traffic before is among the others until something that has it now is warm.
    */
-  choose(
-    destination: Destination,
-    refused?: ReadonlySet<RevisionPool>
-  ): {readonly pool: RevisionPool | undefined; readonly missed?: RevisionPool} {
+  choose(destination: Destination, refused?: ReadonlySet<RevisionPool>): RevisionPool | undefined {
     const {revision, isPinned} = destination
     const wanted = this.#pools.get(revision)
     const mayServe = wanted !== undefined && !refused?.has(wanted)
-    if (mayServe && (isPinned || wanted.warmCount > 0)) return {pool: wanted}
-    if (isPinned) return {pool: undefined}
+    if (mayServe && (isPinned || wanted.warmCount > 0)) return wanted
+    if (isPinned) return undefined
     const key = functionKey(destination)
     const others = [...this.#poolsOf(this.#traffic.get(key)), ...this.#poolsOf(this.#before.get(key))]
     const usable = others.filter((pool) => pool !== wanted && !refused?.has(pool))
     const warm = usable.find((pool) => pool.warmCount > 0)
-    if (warm !== undefined) return {pool: warm, ...(mayServe && {missed: wanted})}
-    return {pool: mayServe ? wanted : usable.find((pool) => this.isCurrent(pool.entry.id))}
+    if (warm !== undefined && mayServe) this.#miss(wanted)
+    return warm ?? (mayServe ? wanted : usable.find((pool) => this.isCurrent(pool.entry.id)))
+  }
+
+  #miss(pool: RevisionPool): void {
+    if (pool.missed) return
+    pool.missed = true
+    if (pool.starting === 0) this.#onMissed(pool)
   }
 
   /**
