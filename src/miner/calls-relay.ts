@@ -19,6 +19,8 @@ export interface CallsRelayOptions {
 export interface CallsRelay {
   /** Passed so far, both directions together. */
   readonly bytes: number
+  /** Ends the connections that are there; the function may open new ones. */
+  cut(): void
   close(): Promise<void>
 }
 
@@ -60,10 +62,14 @@ class RelayServer implements CallsRelay {
     await chmod(socketPath, 0o666)
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort(new CreoError('interrupted', 'The function has ended.'))
+  cut(): void {
     for (const socket of this.#sockets) socket.destroy()
     for (const pipe of this.#pipes) pipe.destroy()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new CreoError('interrupted', 'The function has ended.'))
+    this.cut()
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
     await rm(this.#options.socketPath, {force: true})
   }

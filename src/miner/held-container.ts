@@ -16,6 +16,8 @@ export interface ContainerSurroundings {
   readonly runtime: ContainerRuntime
   readonly logs: LogRing
   readonly openWaysOut: (of: WaysOutOwner) => Promise<OpenedWaysOut>
+  /** Takes what is left of them off the disk. */
+  readonly removeWaysOut: (id: string) => Promise<void>
   /** Opens a connection to a gateway, the instance's own if it is there, for what the instance calls. */
   readonly dialCalls: (caller: ContainerCaller, signal: AbortSignal) => Promise<UpgradedSocket>
   readonly now: () => number
@@ -84,9 +86,10 @@ export class HeldContainer {
     return this.#exit
   }
 
-  /** Passes it on: from now on another one is told. */
+  /** Passes it on: from now on another one is told, and the function calls others as that one's. */
   hold(holder: ContainerHolder): void {
     this.#holder = holder
+    this.#waysOut?.cutCalls()
   }
 
   /** What its output goes by. */
@@ -206,6 +209,7 @@ export class HeldContainer {
     await this.#runtime?.stop({graceMs}, AbortSignal.timeout(STOP_TIMEOUT_MS + graceMs))
     this.#logs.abort()
     await this.#waysOut?.close()
+    await this.#around.removeWaysOut(this.id)
     this.#holder.onGone()
   }
 

@@ -6,7 +6,7 @@ import type {ImageCache} from './image-cache.ts'
 import {Instances, type InstancesOptions} from './instances.ts'
 import type {MinerOptions} from './miner-options.ts'
 import {Resting, type RestingOptions} from './resting.ts'
-import {openWaysOut, type WaysOutOwner} from './ways-out.ts'
+import {openWaysOut, removeWaysOut, type WaysOutOwner} from './ways-out.ts'
 
 type FromOptions = Pick<MinerOptions, 'dataDirectory' | 'coordinatorUrl' | 'runtime' | 'now' | 'monotonicMs' | 'log'>
 type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'dialCalls' | 'onEnded' | 'signal'> &
@@ -20,11 +20,13 @@ type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'dialCalls' 
 export function createInstances(options: FromOptions, node: FromNode): {readonly instances: Instances; readonly resting: Resting} {
   const {dataDirectory, coordinatorUrl, runtime, now, monotonicMs, log} = options
   const {meter, logs, rules, names, dialCalls, onEnded, signal, wanted, probe, images} = node
+  const ways = {directory: join(dataDirectory, 'out'), coordinatorUrl}
   const around = {
     runtime,
     logs,
     dialCalls,
-    openWaysOut: (of: WaysOutOwner) => openWaysOut({directory: join(dataDirectory, 'out'), coordinatorUrl}, of),
+    openWaysOut: (of: WaysOutOwner) => openWaysOut(ways, of),
+    removeWaysOut: (id: string) => removeWaysOut(ways, id),
     now,
     log
   }

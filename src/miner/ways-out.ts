@@ -28,10 +28,13 @@ export interface OpenedWaysOut {
   readonly bound: WaysOut | undefined
   /** Bytes that passed, both directions together. */
   readonly bytes: number
+  /** Ends what the function has open to call others: from now on it calls as somebody else. */
+  cutCalls(): void
+  /** What lies on disk stays for `removeWaysOut`. */
   close(): Promise<void>
 }
 
-const NONE: OpenedWaysOut = {bound: undefined, bytes: 0, close: async () => undefined}
+const NONE: OpenedWaysOut = {bound: undefined, bytes: 0, cutCalls: () => undefined, close: async () => undefined}
 
 /** Opens what a revision asks for. Of a container that an earlier process started, the sockets take the place of that process's. */
 export async function openWaysOut(
@@ -40,7 +43,7 @@ export async function openWaysOut(
 ): Promise<OpenedWaysOut> {
   const {egress, calls = []} = spec
   if (egress.length + calls.length === 0) return NONE
-  const directory = join(parent, createHash('sha256').update(id).digest('hex').slice(0, DIRECTORY_NAME_CHARACTERS))
+  const directory = directoryOf(parent, id)
   await mkdir(directory, {recursive: true})
   const hosts = calls.map(callHost)
   await writeFile(join(directory, HOSTS_FILE), hostsText(hosts))
@@ -56,10 +59,19 @@ export async function openWaysOut(
     get bytes() {
       return (proxy?.bytesIn ?? 0) + (proxy?.bytesOut ?? 0) + (relay?.bytes ?? 0)
     },
+    cutCalls: () => relay?.cut(),
     close: async () => {
       await proxy?.close()
       await relay?.close()
-      await rm(directory, {recursive: true, force: true})
     }
   }
+}
+
+/** Of a container that is gone, also of one that an earlier process started. */
+export async function removeWaysOut({directory}: WaysOutOptions, id: string): Promise<void> {
+  await rm(directoryOf(directory, id), {recursive: true, force: true})
+}
+
+function directoryOf(parent: string, id: string): string {
+  return join(parent, createHash('sha256').update(id).digest('hex').slice(0, DIRECTORY_NAME_CHARACTERS))
 }

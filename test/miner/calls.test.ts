@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto'
 import {once} from 'node:events'
+import {readdir} from 'node:fs/promises'
 import {createServer, get, type IncomingMessage, request} from 'node:http'
 import {type AddressInfo, connect, createServer as createTcpServer, type Socket} from 'node:net'
 import {join} from 'node:path'
@@ -9,10 +10,13 @@ import {CreoError} from '../../src/core/errors.ts'
 import {generateKeyPair, nodeIdOf} from '../../src/identity/keys.ts'
 import {type CallsRelay, type CallsRelayOptions, openCallsRelay} from '../../src/miner/calls-relay.ts'
 import {GatewayLinks} from '../../src/miner/gateway-links.ts'
-import type {MemoryFunction} from '../../src/runtime/memory-runtime.ts'
+import {HeldContainer, NOBODY} from '../../src/miner/held-container.ts'
+import {LogRing} from '../../src/miner/log-ring.ts'
+import {openWaysOut, removeWaysOut} from '../../src/miner/ways-out.ts'
+import {createMemoryRuntime, type MemoryFunction} from '../../src/runtime/memory-runtime.ts'
 import {startFakeGateway} from './fake-gateway.ts'
 import {prepared, signal, started, world} from './miner-world.ts'
-import {MIB, NETWORK, quietLog, temporaryDirectory} from './worlds.ts'
+import {MIB, NETWORK, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 const silent = Buffer.alloc(0)
 
@@ -132,6 +136,50 @@ test('a gateway is dialled when the function has said something and not before, 
     'close'
   )
   quiet.destroy()
+})
+
+test('a container that is passed on calls as its new holder from then on, and leaves nothing on the disk', async () => {
+  const directory = await temporaryDirectory()
+  const server = createTcpServer({allowHalfOpen: true}).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const callers: string[] = []
+  const ways = {directory, coordinatorUrl: 'http://127.0.0.1:1'}
+  const container = new HeldContainer(
+    'c-1',
+    {
+      runtime: createMemoryRuntime({directory, images: new Map()}),
+      logs: new LogRing(),
+      openWaysOut: (of) => openWaysOut(ways, of),
+      removeWaysOut: (id) => removeWaysOut(ways, id),
+      dialCalls: async ({instance}) => {
+        callers.push(instance)
+        const socket = connect({port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true})
+        await once(socket, 'connect')
+        return {socket, head: silent}
+      },
+      now: Date.now,
+      log: quietLog
+    },
+    NOBODY
+  )
+  const {bound} = await container.openWaysOut(revisionEntry(`sha256:${'0'.repeat(64)}`, {calls: ['till']}))
+  const call = async () => {
+    const socket = connect(join(bound?.directory ?? '', 'calls'))
+    socket.write('GET / HTTP/1.1\r\n')
+    return socket
+  }
+  const heldBy = (instance: string) => container.hold({...NOBODY, caller: {gateway: 'gw_1', instance, lease: 'lea_1'}})
+  expect(await text(await call())).toContain('503')
+  heldBy('first')
+  const [before] = await Promise.all([call(), once(server, 'connection')])
+  heldBy('second')
+  expect(await text(before)).toBe('')
+  const [after] = await Promise.all([call(), once(server, 'connection')])
+  expect(callers).toEqual(['first', 'second'])
+  await container.remove(0)
+  expect(await text(after)).toBe('')
+  expect(await readdir(directory)).toEqual([])
 })
 
 test('both ways are piped as they come, and what passes is counted', async () => {

@@ -31,7 +31,8 @@ export async function instancesWorld(
     runtime,
     logs: new LogRing(),
     dialCalls: () => Promise.reject(new Error('nobody is called')),
-    openWaysOut: async () => ({bound: undefined, bytes: 0, close: async () => undefined}),
+    openWaysOut: async () => ({bound: undefined, bytes: 0, cutCalls: () => undefined, close: async () => undefined}),
+    removeWaysOut: async () => undefined,
     now: Date.now,
     log: quietLog,
     signal: new AbortController().signal

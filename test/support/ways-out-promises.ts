@@ -42,6 +42,9 @@ export function waysOutPromises({promise, running}: Contract): void {
         expect(await ask(instance, '/call?url=http://elsewhere.internal/')).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/)
         expect(await ask(instance, '/')).toMatchObject({env: {NO_PROXY: 'localhost,127.0.0.1,till.internal,stock-room.internal'}})
         expect(await ask(instance, `/write?path=/etc/hosts`)).toMatch(/^(EROFS|EACCES)$/)
+        for (const name of ['x', 'calls', 'hosts']) {
+          expect(await ask(instance, `/write?path=/run/creo/out/${name}`), name).toMatch(/^(EROFS|EACCES|ENXIO)$/)
+        }
         await first()
         expect(await ask(instance, '/call?url=http://till.internal/')).toBe('ECONNRESET')
         const second = await answering('second')
