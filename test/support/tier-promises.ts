@@ -12,7 +12,7 @@ export function tierPromises(contract: Contract): void {
   for (const tier of waitingTiers) waitingPromises(tier, contract)
 }
 
-function frozenPromises({promise, running, world}: Contract): void {
+function frozenPromises({promise, start, running, world}: Contract): void {
   promise('holds requests while frozen and answers them when thawed', async () => {
     const instance = await running()
     await instance.freeze(patience())
@@ -41,6 +41,23 @@ function frozenPromises({promise, running, world}: Contract): void {
     await Promise.all([instance.thaw(patience()), instance.freeze(patience())])
     expect(instance.tier).toBe('frozen')
     expect((await world().runtime.list(patience())).find(({id}) => id === instance.id)).toMatchObject({tier: 'frozen'})
+  })
+
+  promise('freezes a function that has only just begun, and thaws it whole', async () => {
+    for (let round = 0; round < 3; round++) {
+      const instance = await start()
+      await instance.freeze(patience())
+      await instance.thaw(patience())
+      await instance.ready(patience())
+    }
+  })
+
+  promise('kills a frozen function at once', async () => {
+    const instance = await running({env: {ECHO_STUBBORN: 'yes'}})
+    await instance.freeze(patience())
+    await instance.stop({graceMs: 0}, patience())
+    expect((await instance.exited).exitCode).toBe(137)
+    expect((await world().runtime.list(patience())).map(({id}) => id)).not.toContain(instance.id)
   })
 
   promise('names what holding an instance frozen costs', async () => {

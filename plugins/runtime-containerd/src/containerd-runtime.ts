@@ -26,7 +26,7 @@ const VERSION_MIN = [1, 6] as const
 const START_TIMEOUT_MS = 60_000
 const EXIT_UNKNOWN = 137
 const MIB = 2 ** 20
-/** ctr has no word for a container whose process is not started, so nothing is `initialised`. */
+/** ctr has no word for a container whose process is not started, so nothing is `initialised`. A frozen one keeps its shim, whose PSS that is. */
 const HELD_TIERS: readonly HeldTier[] = [
   {tier: 'frozen', heldBytes: 10 * MIB},
   {tier: 'created', heldBytes: MIB / 16}

@@ -17,6 +17,7 @@ export interface Host {
 }
 
 const MIB = 2 ** 20
+/** Of one that is alone on its machine, so that nothing is shared, with what the kernel keeps for it: rounded up from PSS. */
 const RUNC_INIT_BYTES = 11 * MIB
 const CRUN_INIT_BYTES = MIB
 const MONITOR_BYTES = MIB
