@@ -5,7 +5,7 @@ import {text} from 'node:stream/consumers'
 import {afterEach, describe, expect, it} from 'vitest'
 import type {Caller} from '../../src/core/protocol/tunnel.ts'
 import {DEFAULT_SETTINGS} from '../../src/gateway/settings.ts'
-import type {FakeMiner} from '../support/fake-miner.ts'
+import type {FakeMiner, FakeMinerOptions} from '../support/fake-miner.ts'
 import {type Answer, type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
 
 let world: GatewayWorld
@@ -233,6 +233,24 @@ describe('what is called', () => {
     expect(String((await once(answer, 'data'))[0])).toBe('heard two')
     socket.destroy()
     await left.promise
+  })
+
+  it('speaks WebSocket with the caller, if that is what the caller asks for', async () => {
+    await shop()
+    const upgraded: FakeMinerOptions['onUpgrade'] = (socket, head) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n')
+      socket.write(head)
+      socket.pipe(socket)
+    }
+    const miner = await world.addMiner({serve: says, onUpgrade: upgraded})
+    expect((await world.ask('/')).status).toBe(200)
+    const socket = await miner.openCalls(miner.callerOf('rev_1'))
+    socket.write('GET /chat HTTP/1.1\r\nhost: api.internal\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+    socket.resume()
+    expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 101 /)
+    socket.write('said')
+    expect(String((await once(socket, 'data'))[0])).toBe('said')
+    socket.destroy()
   })
 
   it('may be the caller itself, until one request has led to 16 calls, each within the other', async () => {
