@@ -1,4 +1,5 @@
 import {spawn} from 'node:child_process'
+import {createHash} from 'node:crypto'
 import {once} from 'node:events'
 import {mkdtemp, readdir, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -83,13 +84,14 @@ async function takeOver(instance: RuntimeInstance): Promise<string> {
 
 /** Command lines of processes whose root is in that directory, as in containers of that state, or which watch over one. */
 async function leaked(directory: string): Promise<string[]> {
+  const run = `/creo-${createHash('sha256').update(join(directory, 'state')).digest('hex').slice(0, 8)}/`
   const found: string[] = []
   for (const pid of (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
     const [mounts, command] = await Promise.all([
       readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => ''),
       readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
     ])
-    const watches = /^\S*(conmon|containerd-shim|creo-log)/.test(command) && command.includes(directory)
+    const watches = /^\S*(conmon|containerd-shim|creo-log)/.test(command) && (command.includes(directory) || command.includes(run))
     const root = mounts.split('\n').find((line) => line.split(' ')[4] === '/')
     if (root?.includes(directory) || watches) found.push(`${pid} ${command.replaceAll('\0', ' ')}`)
   }
