@@ -13,6 +13,7 @@ const {values} = parseArgs({
     'network-id': {type: 'string', default: ''},
     name: {type: 'string', default: ''},
     earn: {type: 'string', default: ''},
+    memory: {type: 'string', default: ''},
     token: {type: 'string'}
   }
 })
@@ -42,7 +43,7 @@ await runMiner(
       networkId: values['network-id'],
       name: values.name,
       earn: [values.earn],
-      memoryBytes: 2 ** 31,
+      memoryBytes: Number.parseInt(values.memory, 10) * 2 ** 20,
       cpuMillis: 8000,
       onBattery: true,
       runtime: 'memory'

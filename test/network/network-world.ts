@@ -1,4 +1,3 @@
-import {readFileSync} from 'node:fs'
 import {cp, mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -13,6 +12,7 @@ import {eventually} from '../../src/compose/tour/must-hold.ts'
 import {openUserConfig} from '../../src/config/user-config.ts'
 import {balanceViewSchema, leaseViewSchema} from '../../src/core/protocol/api.ts'
 import {loadKeyFile} from '../../src/identity/keys.ts'
+import {appsSchema, type GatewayStatus, gatewayReady, gatewayStatus} from './answers.ts'
 import type {Namespaces} from './namespaces.ts'
 
 const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
@@ -44,17 +44,12 @@ export interface NetworkOptions {
   /** Hosts that the roles run on; the miner named `AT_HOME` alone is at home. Without it everything is on this machine's loopback. */
   readonly namespaces?: Namespaces
   readonly runtime: 'memory' | 'podman'
+  /** What each miner lends; a function takes 64. */
+  readonly memoryMib?: number
   readonly gateways: readonly string[]
   readonly miners: readonly string[]
   readonly functions: Readonly<Record<string, FunctionShape>>
 }
-
-const gatewayReady = z.looseObject({id: z.string(), publicKey: z.string(), urls: z.object({public: z.string(), tunnel: z.string()})})
-const gatewayStatus = z.looseObject({
-  revisions: z.array(z.looseObject({function: z.string(), requests: z.int(), instances: z.int()})),
-  miners: z.array(z.looseObject({node: z.string(), instances: z.int(), dataConnections: z.int()}))
-})
-export type GatewayStatus = z.output<typeof gatewayStatus>
 
 /**
  * A network of real processes: a coordinator, gateways, and miners of different owners, each with a folder of its own, that can be
@@ -157,8 +152,19 @@ export class NetworkWorld {
       await this.creo('account', 'create', ownerOf(name))
       token = ['--token', z.looseObject({token: z.string()}).parse(await this.creo('node', 'token', '--as', ownerOf(name))).token]
     }
-    const args = ['--data', this.#data(name), ...this.#where(), '--name', name, '--earn', LEAF, ...token]
-    const program = this.#options.runtime === 'memory' ? [MEMORY_MINER] : [CREO, 'mine', 'start', '--on-battery=yes', '--memory', '2GiB']
+    const args = [
+      '--data',
+      this.#data(name),
+      ...this.#where(),
+      '--name',
+      name,
+      '--earn',
+      LEAF,
+      '--memory',
+      `${this.#options.memoryMib ?? 2048}MiB`,
+      ...token
+    ]
+    const program = this.#options.runtime === 'memory' ? [MEMORY_MINER] : [CREO, 'mine', 'start', '--on-battery=yes']
     await this.#start(name, [...program, ...args])
   }
 
@@ -223,18 +229,12 @@ export class NetworkWorld {
     const settled = async (): Promise<number | undefined> => {
       const [served, paid] = [await this.served(), await this.paid()]
       if (paid > served) throw new Error(`${paid} requests were paid of ${served} that were served`)
-      last = `${paid} paid and ${unpaid} unpaid of ${served}, rejected: ${this.#rejected()}`
+      last = `${paid} paid and ${unpaid} unpaid of ${served}`
       return paid + unpaid === served ? served : undefined
     }
     return await eventually('everything that was served is paid', this.signal, settled).catch((error: unknown) => {
       throw new Error(last, {cause: error})
     })
-  }
-
-  /** What miners said of receipts that nobody will pay. */
-  #rejected(): string {
-    const logs = this.#options.miners.map((miner) => readFileSync(join(this.folder, 'logs', `${miner}.log`), 'utf8'))
-    return logs.flatMap((log) => log.split('\n').filter((line) => /receipt refused|rejected/.test(line))).join('\n')
   }
 
   /** What the nodes may earn of this function in all, in minor units. */
@@ -347,10 +347,6 @@ export class NetworkWorld {
     return {CREO_CONFIG_DIR: join(this.folder, 'config')}
   }
 }
-
-const appsSchema = z.object({
-  apps: z.array(z.looseObject({revisions: z.array(z.looseObject({id: z.string(), function: z.string(), current: z.boolean()}))}))
-})
 
 function ownerOf(miner: string): string {
   return `owner-of-${miner}`

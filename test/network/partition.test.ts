@@ -26,8 +26,16 @@ beforeAll(async () => {
   namespaces = await openNamespaces(folder)
   if (namespaces === undefined) return
   closing.push(namespaces.close)
-  const functions = {site: {scale: {min: 2, max: 4}}}
-  world = await NetworkWorld.make({namespaces, runtime: 'memory', gateways: ['gateway'], miners: [AT_HOME, OTHER], functions})
+  // More instances than fit one miner, so that each has some.
+  const functions = {site: {scale: {min: 4, max: 4}}}
+  world = await NetworkWorld.make({
+    namespaces,
+    memoryMib: 192,
+    runtime: 'memory',
+    gateways: ['gateway'],
+    miners: [AT_HOME, OTHER],
+    functions
+  })
   closing.push(() => opened().close())
   await world.answers('gateway', 'site')
 }, TIMEOUT_MS)
