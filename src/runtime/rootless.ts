@@ -13,6 +13,7 @@ export async function inspectRootless({username, uid}: {readonly username: strin
   return [
     ...(lacking.length === 0 ? [] : [`${username} has no 65,536 ids for containers in ${lacking.join(' and ')}: ${MEND}`]),
     ...((await findProgram('newuidmap', process.env.PATH)) ? [] : [`newuidmap is not installed: ${MEND}`]),
+    ...((await findProgram('nsenter', process.env.PATH)) ? [] : ['nsenter is not installed: install util-linux.']),
     ...(switches.some((text) => text.trim() === '0') ? [`User namespaces are switched off: ${MEND}`] : [])
   ]
 }

@@ -25,7 +25,8 @@ export const INGRESS: Ingress = {
   directory: INGRESS_DIRECTORY,
   socketName: INGRESS_SOCKET_NAME,
   oomName: `${INGRESS_SOCKET_NAME}.oom`,
-  tmpfsOptions: (owner) => `size=${INGRESS_BYTES},nr_inodes=${INGRESS_INODES},mode=0700,uid=${owner},gid=${owner},nosuid,nodev,noexec`
+  tmpfsOptions: (owner, mode) =>
+    `size=${INGRESS_BYTES},nr_inodes=${INGRESS_INODES},mode=${mode},uid=${owner},gid=${owner},nosuid,nodev,noexec`
 }
 
 /** The sandbox of one instance, the same under every runtime. */

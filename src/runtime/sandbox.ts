@@ -31,7 +31,7 @@ export interface SandboxTools {
   /** Answers the path of a copy in `directory`, named after its content. */
   copyProgram(source: string, directory: string): Promise<string>
   /** Mounts the file system for a function's sockets on a directory; `owner` is the function's user on the host. */
-  mountIngress(options: {readonly path: string; readonly owner: number; readonly signal: AbortSignal}): Promise<void>
+  mountIngress(options: IngressMount): Promise<void>
   /** Idempotent. */
   unmountIngress(options: {readonly path: string; readonly signal: AbortSignal}): Promise<void>
   /** What this machine's control groups can do. `reach` says how the runtime makes its groups. */
@@ -64,8 +64,21 @@ export interface Ingress {
   readonly socketName: string
   /** The init leaves a file of this name when the function was killed for want of memory. */
   readonly oomName: string
-  /** Options of the tmpfs that holds it: room for a few sockets and nothing else. `owner` is the function's user on the host. */
-  tmpfsOptions(owner: number): string
+  /** Options of the tmpfs that holds it: room for a few sockets and nothing else. `owner` is the function's user where it is mounted. */
+  tmpfsOptions(owner: number, mode: '0700' | '0755'): string
+}
+
+/** Where the tmpfs of one way in is mounted. */
+export interface IngressMount {
+  readonly path: string
+  /** The function's user, as ids are where it is mounted. */
+  readonly owner: number
+  /**
+   * Without root: a process in the user and mount namespaces that containers of this user are made in. The mount is seen there alone, and so by
+   * us below `/proc/<within>/root`.
+   */
+  readonly within?: number
+  readonly signal: AbortSignal
 }
 
 /** One instance's sandbox in numbers and paths; a runtime says the same in its own words. */

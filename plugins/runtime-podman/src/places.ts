@@ -1,5 +1,5 @@
-import {mkdir, readdir, readFile, rename, writeFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {mkdir, readdir, readFile, rename, symlink, writeFile} from 'node:fs/promises'
+import {basename, dirname, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
 
@@ -15,7 +15,12 @@ export interface Places {
   readonly initPath: string
   /** Sockets and mounts; short, since a unix socket's path has at most 107 bytes. */
   readonly run: string
+  /** One directory for each instance, where its way in is mounted. */
   readonly instances: string
+  /** The same as this process sees what is mounted there: without root, a link into the namespaces of podman. */
+  readonly doors: string
+  /** Without root podman keeps a process that holds its namespaces; its id is here. */
+  readonly pausePidPath: string
   /** Environment for podman: its settings are ours and not the machine's. */
   readonly env: Readonly<Record<string, string>>
 }
@@ -33,11 +38,14 @@ export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
     storage: join(state, 'storage'),
     images: join(state, 'images'),
     instances: join(run, 'i'),
+    doors: join(run, host.rootful ? 'i' : 'n'),
+    pausePidPath: join(run, 'tmp/pause.pid'),
     logs: join(state, 'logs'),
     policy: join(state, 'policy.json')
   }
   for (const directory of [places.storage, places.images, places.logs, places.instances, join(state, 'network')])
     await mkdir(directory, {recursive: true, mode: 0o711})
+  await mkdir(dirname(places.pausePidPath), {recursive: true, mode: 0o700})
   const containersConf = tools.env.CONTAINERS_CONF ?? join(state, 'containers.conf')
   if (!tools.env.CONTAINERS_CONF) await replaceFile(containersConf, containersSettings(host, join(state, 'network')))
   await replaceFile(join(state, 'storage.conf'), storageSettings(host, places.storage, join(run, 'run')))
@@ -50,12 +58,25 @@ export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
     initPath: await tools.sandbox.copyProgram(tools.initPath, state),
     env: {
       ...Object.fromEntries(kept),
+      ...(host.rootful ? {} : await ownRuntimeDirectory(tools, run)),
       DISABLE_HC_SYSTEMD: 'true',
       CONTAINERS_CONF: containersConf,
       CONTAINERS_STORAGE_CONF: join(state, 'storage.conf'),
       CONTAINERS_REGISTRIES_CONF: join(state, 'registries.conf')
     }
   }
+}
+
+/**
+ * Without root, podman joins the namespaces of whatever podman of this user ran before, which it looks for in their runtime directory. With one of
+ * its own it makes and keeps its own. The user's message bus, by which limits are asked for, is linked there.
+ */
+async function ownRuntimeDirectory({env}: RuntimeTools, run: string): Promise<Record<string, string>> {
+  if (env.XDG_RUNTIME_DIR)
+    await symlink(join(env.XDG_RUNTIME_DIR, 'bus'), join(run, 'bus')).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+  return {XDG_RUNTIME_DIR: run}
 }
 
 /**
@@ -70,7 +91,22 @@ export async function clearAway(tools: RuntimeTools, places: Places): Promise<vo
   // podman mounts its storage on itself and leaves it so.
   if ((await readFile('/proc/self/mounts', 'utf8')).includes(` ${overlay} `))
     await tools.execa('umount', ['--lazy', overlay], {reject: false, stdin: 'ignore'})
+  await endPause(places)
   await tools.sandbox.removeRunDirectory(places.run)
+}
+
+/** The process that holds the namespaces of podman without root, if it is still the one. It is nobody else's: its note lies with our sockets. */
+async function endPause({pausePidPath}: Places): Promise<void> {
+  const pid = Number(await readFile(pausePidPath, 'utf8').catch(() => ''))
+  if (!Number.isInteger(pid) || pid <= 1) return
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  if (basename(command.split('\0')[0] ?? '') !== 'podman') return
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // Another runtime over the same state was quicker.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 /** Locks in files of our own: podman's default is a segment that all storage roots of the machine share. */

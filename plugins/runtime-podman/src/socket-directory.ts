@@ -1,4 +1,5 @@
-import {chmod, lstat, mkdir, readdir, rm} from 'node:fs/promises'
+import {randomUUID} from 'node:crypto'
+import {lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
@@ -19,18 +20,24 @@ export class SocketDirectories {
     this.#service = service
   }
 
+  /** What is bound into the container. */
   path(id: string): string {
     return join(this.#places.instances, id)
   }
 
+  /** The same, with what is mounted there, as this process sees it. */
+  door(id: string): string {
+    return join(this.#places.doors, id)
+  }
+
   /** The host's end of the function's socket. */
   socketPath(id: string): string {
-    return join(this.path(id), this.#tools.sandbox.ingress.socketName)
+    return join(this.door(id), this.#tools.sandbox.ingress.socketName)
   }
 
   /** True when the init left word that the function was killed for want of memory. Only the function could forge that, about itself. */
   async ranOutOfMemory(id: string): Promise<boolean> {
-    return (await lstat(join(this.path(id), this.#tools.sandbox.ingress.oomName)).catch(() => undefined)) !== undefined
+    return (await lstat(join(this.door(id), this.#tools.sandbox.ingress.oomName)).catch(() => undefined)) !== undefined
   }
 
   logPath(id: string): string {
@@ -49,8 +56,6 @@ export class SocketDirectories {
       if (cause.code !== 'EEXIST') throw this.#service.failure(`The directory ${this.path(id)} can't be made.`, cause)
       throw this.taken(id, cause)
     })
-    // Without root nothing can be mounted there, and the function's user is another than ours; nobody else can reach it, since what is above is ours alone.
-    if (!this.#host.rootful) await chmod(this.path(id), 0o777)
     await mkdir(dirname(this.logPath(id)), {recursive: true, mode: 0o700})
   }
 
@@ -58,11 +63,33 @@ export class SocketDirectories {
     return new this.#tools.CreoError('conflict', `An instance "${id}" is already there.`, {hint: 'Stop it, or choose another id.', cause})
   }
 
-  /** With root: a file system of its own, owned by the function's user, so that filling it fills nothing else. */
+  /** A file system of its own, owned by the function's user, so that filling it fills nothing else. */
   async mount(id: string, signal: AbortSignal): Promise<void> {
-    const range = this.#host.idRange
-    if (!range) return
-    await this.#tools.sandbox.mountIngress({path: this.path(id), owner: range.base + this.#tools.sandbox.user, signal})
+    const {sandbox} = this.#tools
+    const path = this.path(id)
+    if (this.#host.rootful) {
+      const range = this.#host.idRange
+      if (range) await sandbox.mountIngress({path, owner: range.base + sandbox.user, signal})
+      return
+    }
+    const within = await this.#namespaces(signal)
+    await sandbox.mountIngress({path, owner: sandbox.user, within, signal})
+  }
+
+  /** The process that holds podman's namespaces, after the link to what is mounted in there points through it. */
+  async #namespaces(signal: AbortSignal): Promise<number> {
+    const {doors, instances, pausePidPath} = this.#places
+    const read = async () => Number(await readFile(pausePidPath, 'utf8').catch(() => ''))
+    // Any command of podman makes it where there is none.
+    if (!(await read())) await this.#service.run(['unshare', 'true'], signal)
+    const pid = await read()
+    if (!pid) throw this.#service.failure(`podman keeps no namespaces: ${pausePidPath} is not there.`)
+    const target = `/proc/${pid}/root${instances}`
+    if ((await readlink(doors).catch(() => '')) === target) return pid
+    const beside = `${doors}.${randomUUID()}`
+    await symlink(target, beside)
+    await rename(beside, doors)
+    return pid
   }
 
   /** Idempotent. What the function left in it is never followed. */
