@@ -11,11 +11,15 @@ const CONTAINERD_PACKAGES = ['containerd', 'runc']
 /** Compilers with which a test rebuilds the static init for both architectures and compares it with the committed one. */
 const TEST_PACKAGES = ['musl-tools', 'gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross']
 
-/** Programs that only benches use, and the Debian packages that bring them. */
+/** Programs that only benches and the longest tests use, and the Debian packages that bring them. */
 const PROGRAM_PACKAGES = {
+  debugfs: ['e2fsprogs'],
+  mke2fs: ['e2fsprogs'],
+  mmdebstrap: ['mmdebstrap'],
   'musl-gcc': ['musl-tools', 'gcc'],
   nginx: ['nginx-light'],
   podman: CONTAINER_PACKAGES,
+  'qemu-system-x86_64': ['qemu-system-x86', 'seabios'],
   runc: ['runc'],
   wrk: ['wrk']
 }
@@ -27,16 +31,16 @@ const POLICY_MARK = '# Written by the set-up of creo while it installs what a be
 const DISABLE_TIMEOUT_MS = 30_000
 
 /**
- * Makes sure that the programs a bench needs are there. A service that comes with one is neither started nor left to start at boot.
+ * Makes sure that the programs a bench or a test tier needs are there. A service that comes with one is neither started nor left to start at boot.
  * @throws when one is missing and can't be installed: in one sentence what to install.
  */
 export async function ensurePrograms(names) {
   const missing = names.filter((name) => !findProgram(name))
   if (missing.length === 0) return
   const packages = [...new Set(missing.flatMap((name) => PROGRAM_PACKAGES[name]))]
-  const sentence = `This bench needs ${missing.join(' and ')}. Install ${missing.length > 1 ? 'them' : 'it'} with: ${howToInstall(packages)}`
+  const sentence = `This needs ${missing.join(' and ')}. Install ${missing.length > 1 ? 'them' : 'it'} with: ${howToInstall(packages)}`
   if (!mayInstall()) throw new Error(sentence)
-  const installed = await step(`Installing what the bench needs (${missing.join(', ')})`, () => withoutServices(() => install(packages)))
+  const installed = await step(`Installing what this needs (${missing.join(', ')})`, () => withoutServices(() => install(packages)))
   for (const service of missing.filter((name) => SERVICES.includes(name))) {
     await run('update-rc.d', [service, 'disable'], {quiet: true, timeoutMs: DISABLE_TIMEOUT_MS})
   }

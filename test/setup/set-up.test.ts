@@ -119,7 +119,7 @@ test('a bench whose programs are missing where nothing can be installed ends wit
     )
   )
   expect({code, stderr}).toEqual({code: 0, stderr: ''})
-  expect(stdout).toMatch(/^This bench needs wrk and nginx\. Install them with: .*apt-get install wrk nginx-light\n$/)
+  expect(stdout).toMatch(/^This needs wrk and nginx\. Install them with: .*apt-get install wrk nginx-light\n$/)
 })
 
 test('a bench whose programs are there installs nothing and says nothing', async () => {
