@@ -21,8 +21,8 @@ export function refuseUnlimited(choice: Choice, probe: RuntimeProbe): void {
     {
       hint:
         choice.network.kind === 'development'
-          ? 'Run creo doctor, or add --allow-unlimited in this development network.'
-          : 'Run creo doctor.'
+          ? 'Run creo doctor --fix, or add --allow-unlimited in this development network.'
+          : 'Run creo doctor --fix: it shows what would mend that, and asks.'
     }
   )
 }
