@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto'
 import {chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {basename, join} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
 import {CreoError} from '../core/errors.ts'
 import {exists, readText} from './machine-files.ts'
 import type {RuntimeTools} from './port.ts'
@@ -10,6 +11,9 @@ const PREFIX = 'creo-'
 const KEY_CHARACTERS = 8
 /** Holds the path of the state directory that a directory for sockets belongs to. */
 const OWNER_FILE = 'owner'
+/** A directory is removed once nobody uses it, or after 10 s. */
+const LOOKS_MAX = 200
+const LOOK_MS = 50
 
 /**
  * A private directory for sockets and mounts, whose name follows from the state directory, so that a later process finds it again.
@@ -37,6 +41,8 @@ export async function makeRunDirectory(execa: RuntimeTools['execa'], {stateDirec
 
 /** With all that is mounted in it. Nothing is removed when something can't be unmounted. */
 export async function removeRunDirectory(execa: RuntimeTools['execa'], directory: string): Promise<void> {
+  // What a container's monitor starts once it has ended would make the directory anew.
+  for (let look = 0; look < LOOKS_MAX && (await isInUse(directory)); look++) await delay(LOOK_MS)
   for (const path of await mountsBelow(directory)) await execa('umount', ['--lazy', path], {stdin: 'ignore'})
   await rm(directory, {recursive: true, force: true})
 }
