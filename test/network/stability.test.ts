@@ -1,4 +1,5 @@
 import {beforeAll, describe, expect, test} from 'vitest'
+import {z} from 'zod'
 import {containersOf} from '../loop/left-behind.ts'
 import {openRelay} from '../support/relay.ts'
 import {Load, type LoadReport, pause} from './load.ts'
@@ -193,18 +194,18 @@ describe.each(IS_LONG ? (['memory', 'podman'] as const) : (['memory'] as const))
     return MINERS.find((miner) => world.node(miner) === first?.node) ?? 'nobody'
   }
 
+  /** As many containers run as the miners say that they have, those included that rest. */
   async function containersAreKnown(): Promise<void> {
-    const running = async (): Promise<number> => {
-      const found = await Promise.all(MINERS.map((miner) => containersOf(`${world.folder}/${miner}`)))
-      return found.flat().filter(({command}) => command.startsWith('/run/creo/init')).length
+    const unknown = async (miner: string): Promise<number> => {
+      const inits = (await containersOf(`${world.folder}/${miner}`)).filter(({command}) => command.startsWith('/run/creo/init'))
+      const {instances, resting} = heldSchema.parse(await world.creo('mine', 'status', '--data', `${world.folder}/${miner}`))
+      return inits.length - instances.length - resting.frozen
     }
-    const known = async (): Promise<number> => {
-      const statuses = await Promise.all(['gateway-a', 'gateway-b'].map((gateway) => world.status(gateway)))
-      return statuses.flatMap(({miners}) => miners).reduce((sum, {instances}) => sum + instances, 0)
-    }
-    await expect.poll(async () => (await running()) - (await known()), {timeout: 30_000}).toBe(0)
+    await expect.poll(() => Promise.all(MINERS.map(unknown)), {timeout: 30_000}).toEqual([0, 0])
   }
 })
+
+const heldSchema = z.looseObject({instances: z.array(z.unknown()), resting: z.looseObject({frozen: z.int()})})
 
 /** Requests that `answers` and deploys make beside the load. */
 const OTHER_REQUESTS = 3
