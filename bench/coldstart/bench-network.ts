@@ -3,13 +3,16 @@ import {fileURLToPath} from 'node:url'
 import {z} from 'zod'
 import {DevNetwork} from '../../src/compose/dev-network.ts'
 import {type RoleProcess, startRole} from '../../src/compose/role-process.ts'
+import {makePrivateFolder} from '../../src/config/data-directory.ts'
+import {hostDefaults} from '../../src/miner/host-defaults.ts'
+import {mergeSettings, saveSettings} from '../../src/miner/settings.ts'
 
 const CREO = [process.execPath, fileURLToPath(new URL('../../bin/run.js', import.meta.url))]
 export const ACCOUNT = 'bench'
 export const MINER = 'miner'
 /** Every container stays until the end, so that the miner must believe in enough of all; each is limited to one CPU. */
-const CPUS_LENT = 64
-const MEMORY_LENT = '6GiB'
+const CPU_MILLIS_LENT = 64_000
+const MEMORY_BYTES_LENT = 6 * 2 ** 30
 
 /** A network of one coordinator, one gateway and one miner, each a process of its own, in a folder below `directory`. */
 export function benchNetwork(directory: string, signal: AbortSignal): DevNetwork {
@@ -28,9 +31,16 @@ export async function startNetwork(network: DevNetwork, signal: AbortSignal): Pr
   const {publicKey} = z.looseObject({publicKey: z.string()}).parse(gateway.ready)
   await network.run(network.admitGatewayArgs(publicKey))
   const {token} = z.looseObject({token: z.string()}).parse(await network.run(['node', 'token', '--as', ACCOUNT]))
-  const where = ['--coordinator', network.coordinatorUrl, '--network-id', network.networkId]
-  const lent = ['--earn', 'gutta', '--cpu', String(CPUS_LENT), '--memory', MEMORY_LENT]
-  const argv = [...CREO, 'mine', 'start', '--data', join(network.directory, MINER), ...where, ...lent, '--token', token, '--json']
+  const data = join(network.directory, MINER)
+  await lendTooMuch(data, network)
+  const argv = [...CREO, 'mine', 'start', '--data', data, '--token', token, '--json']
   const env = {CREO_CONFIG_DIR: network.configDirectory}
   return await startRole({name: MINER, argv, env, logPath: network.logPath(MINER)}, signal)
+}
+
+/** Remembers what the flags refuse: more than the machine has. */
+async function lendTooMuch(data: string, {coordinatorUrl, networkId}: DevNetwork): Promise<void> {
+  const given = {coordinatorUrl, networkId, earn: ['gutta'], cpuMillis: CPU_MILLIS_LENT, memoryBytes: MEMORY_BYTES_LENT}
+  await makePrivateFolder(data)
+  await saveSettings(data, mergeSettings(undefined, given, hostDefaults()))
 }

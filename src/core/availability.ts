@@ -120,8 +120,10 @@ export function parseHours(text: string): Hours | null {
   if (text === 'always') return null
   const match = HOURS_TEXT.exec(text)
   const [fromMinute, toMinute] = [minutes(match?.[1], match?.[2]), minutes(match?.[3] ?? '24', match?.[4])]
-  if (match !== null && fromMinute !== toMinute) return {fromMinute, toMinute}
-  throw new CreoError('invalid_input', `"${text}" is not a time of the day.`, {hint: 'Write for example 22:00-06:00, or always.'})
+  const hint = 'Write for example 22:00-06:00, or always.'
+  if (match === null) throw new CreoError('invalid_input', `"${text}" is not a span of hours.`, {hint})
+  if (fromMinute === toMinute) throw new CreoError('invalid_input', `Beginning and end of "${text}" are the same.`, {hint})
+  return {fromMinute, toMinute}
 }
 
 export function formatHours({fromMinute, toMinute}: Hours): string {

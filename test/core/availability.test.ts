@@ -116,8 +116,12 @@ test('what is written on the command line is read as it is meant', () => {
   expect(formatHours({fromMinute: 1320, toMinute: 360})).toBe('22:00-06:00')
 })
 
-test.each(['22-6', '24:00-06:00', '10:00-10:00', '9:00-10:00', ''])('"%s" are no hours', (text) => {
-  expect(() => parseHours(text)).toThrow(expect.objectContaining({code: 'invalid_input'}))
+test.each(['22-6', '24:00-06:00', '9:00-10:00', ''])('"%s" are no hours', (text) => {
+  expect(() => parseHours(text)).toThrow(expect.objectContaining({code: 'invalid_input', message: `"${text}" is not a span of hours.`}))
+})
+
+test('hours that end where they begin are told apart from what are none', () => {
+  expect(() => parseHours('06:00-06:00')).toThrow('Beginning and end of "06:00-06:00" are the same.')
 })
 
 test.each(['20GB', '20/month', 'much/month'])('"%s" is no amount of data a month', (text) => {

@@ -29,6 +29,9 @@ export function calledFunction(host: string): string | undefined {
   return host.endsWith(CALL_DOMAIN) ? host.slice(0, -CALL_DOMAIN.length) : undefined
 }
 
+/** What the smallest function needs. */
+export const MEMORY_BYTES_MIN = 16 * 2 ** 20
+
 /** How an image is run: the immutable settings of a revision. */
 export const revisionSpecSchema = z.strictObject({
   /** Empty: the image's own. */
@@ -36,7 +39,7 @@ export const revisionSpecSchema = z.strictObject({
   port: z.int().min(1).max(65_535),
   memoryBytes: z
     .int()
-    .min(16 * 2 ** 20)
+    .min(MEMORY_BYTES_MIN)
     .max(64 * 2 ** 30),
   cpuMillis: z.int().min(10).max(64_000),
   /** Requests that one instance serves at a time. */
