@@ -36,6 +36,8 @@ export interface Readings {
   readonly isOnBattery: boolean | null
   /** How long others have left the CPUs alone; null where the machine does not tell. */
   readonly idleForMs: number | null
+  /** Why what must be on disk can't be written, in a sentence; null when it can. */
+  readonly diskFault: string | null
 }
 
 /** Whether a node may work; if not, by which of its owner's rules, and whether requests under way may still finish. */
@@ -43,7 +45,7 @@ export type Availability =
   | {readonly mayWork: true}
   | {
       readonly mayWork: false
-      readonly rule: 'data' | 'battery' | 'hours' | 'idle'
+      readonly rule: 'data' | 'disk' | 'battery' | 'hours' | 'idle'
       readonly reason: string
       readonly ends: 'finish' | 'at-once'
     }
@@ -98,13 +100,19 @@ export function dataUsed(months: Readonly<Record<string, number>>, month: string
  * the next look.
  */
 export function decideAvailability(terms: OwnerTerms, readings: Readings, isWorking: boolean): Availability {
-  const rest = (rule: 'battery' | 'hours' | 'idle', reason: string): Availability => ({mayWork: false, rule, reason, ends: 'finish'})
-  const {dataUsedBytes, isOnBattery, idleForMs, nowMs, timeZone} = readings
+  const rest = (rule: 'disk' | 'battery' | 'hours' | 'idle', reason: string): Availability => ({
+    mayWork: false,
+    rule,
+    reason,
+    ends: 'finish'
+  })
+  const {dataUsedBytes, isOnBattery, idleForMs, diskFault, nowMs, timeZone} = readings
   const cap = terms.dataBytesPerMonth
   if (cap !== null && dataUsedBytes + Math.min(cap * DATA_RESERVE_SHARE, DATA_RESERVE_BYTES_MAX) >= cap) {
     const reason = `${formatBytes(dataUsedBytes)} of this month's ${formatBytes(cap)} of data are used (--data).`
     return {mayWork: false, rule: 'data', reason, ends: dataUsedBytes >= cap ? 'at-once' : 'finish'}
   }
+  if (diskFault !== null) return rest('disk', diskFault)
   if (!terms.onBattery && isOnBattery === true) return rest('battery', 'The machine runs on battery (--on-battery=no).')
   if (terms.hours !== null && !isWithin(terms.hours, minuteOfDay(nowMs, timeZone))) {
     return rest('hours', `It is outside the hours ${formatHours(terms.hours)} (--hours).`)

@@ -19,7 +19,9 @@ export interface DataPlanOptions {
 export class DataPlan {
   readonly #options: DataPlanOptions
   readonly #months: Record<string, number>
-  #saved = true
+  /** How often was counted, and how much of that is on disk. */
+  #counts = 0
+  #savedCounts = 0
 
   private constructor(options: DataPlanOptions, months: Record<string, number>) {
     this.#options = options
@@ -49,7 +51,7 @@ export class DataPlan {
     if (bytes === 0) return
     const month = this.#month()
     this.#months[month] = (this.#months[month] ?? 0) + bytes
-    this.#saved = false
+    this.#counts += 1
   }
 
   hasRoom(bytes: number): boolean {
@@ -67,11 +69,13 @@ export class DataPlan {
     if (!this.hasRoom(0)) throw refusal('rejected')
   }
 
+  /** Once it has failed, the next call tries again. */
   async save(): Promise<void> {
-    if (this.#saved) return
-    this.#saved = true
+    const counts = this.#counts
+    if (counts === this.#savedCounts) return
     for (const old of Object.keys(this.#months).sort().slice(0, -MONTHS_MAX)) delete this.#months[old]
     await writeFileDurably(pathIn(this.#options.dataDirectory), JSON.stringify({format: 'creo-data-used-v1', months: this.#months}))
+    this.#savedCounts = counts
   }
 
   #month(): string {

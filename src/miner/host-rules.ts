@@ -41,6 +41,7 @@ class HostRules {
   #availability: Availability = {mayWork: true}
   #idleForMs: number | null = 0
   #waysOutCounted = 0
+  #diskFault: string | null = null
 
   constructor(options: HostRulesOptions) {
     this.#options = options
@@ -87,8 +88,18 @@ class HostRules {
       await pause(ROUND_MS, signal)
       if (signal.aborted) return
       if (this.#terms.onlyIdle && round % IDLE_EVERY_ROUNDS === 0) this.#idleForMs = await this.#options.readings.idleForMs()
+      await this.save()
       await this.look()
+    }
+  }
+
+  /** Has the count of data on disk, or notes why it is not: then nothing may be used that would have to be counted, until it is. */
+  async save(): Promise<void> {
+    try {
       await this.#options.data.save()
+      this.#diskFault = null
+    } catch (error) {
+      this.#diskFault = diskFault(error)
     }
   }
 
@@ -98,7 +109,14 @@ class HostRules {
     this.#countWaysOut()
     this.#keepCaps()
     const isOnBattery = this.#terms.onBattery ? null : await readings.isOnBattery()
-    const facts = {nowMs: now(), timeZone, dataUsedBytes: data.usedBytes, isOnBattery, idleForMs: this.#idleForMs}
+    const facts = {
+      nowMs: now(),
+      timeZone,
+      dataUsedBytes: data.usedBytes,
+      isOnBattery,
+      idleForMs: this.#idleForMs,
+      diskFault: this.#diskFault
+    }
     const before = this.#availability
     const next = decideAvailability(this.#terms, facts, before.mayWork)
     this.#availability = next
@@ -127,6 +145,12 @@ class HostRules {
       if (youngest !== undefined) this.#options.end(youngest.instance)
     }
   }
+}
+
+function diskFault(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'The disk is full.'
+  return `The folder of the node cannot be written to (${code ?? String(error)}).`
 }
 
 /** The rules over what runs on this machine. */

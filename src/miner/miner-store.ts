@@ -13,6 +13,8 @@ const REJECTED_RECEIPTS_MAX = 1000
 /** Leases that are over are remembered this long, for windows that are proposed late. */
 export const LEASE_MEMORY_MS = 2 * 24 * 3600 * 1000
 const BUSY_TIMEOUT_MS = 5000
+/** Full, or failing. */
+const DISK_CODES = /^SQLITE_(FULL|IOERR)/
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS leases (
@@ -316,8 +318,18 @@ export class MinerStore {
     return statement
   }
 
+  /** @throws {CreoError} `data_dir_unwritable` when the disk takes nothing more; then nothing of it was done. */
   #atomically(work: () => void): void {
-    this.#db.transaction(work).immediate()
+    try {
+      this.#db.transaction(work).immediate()
+    } catch (cause) {
+      const isFull = cause instanceof Database.SqliteError && DISK_CODES.test(cause.code)
+      if (!isFull) throw cause
+      throw new CreoError('data_dir_unwritable', `The disk takes nothing more of the miner's store (${cause.code}).`, {
+        hint: 'Free some disk space.',
+        cause
+      })
+    }
   }
 }
 

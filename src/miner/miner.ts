@@ -220,7 +220,7 @@ class MiningNode implements Miner {
     this.#lifetime.abort()
     await this.#links.close()
     await Promise.all(this.#loops)
-    await Promise.all([this.#parts.data.save(), this.#parts.names.saved])
+    await Promise.all([this.#rules.save(), this.#parts.names.saved])
     await this.#saveStatus()
     this.#store.close()
     return report

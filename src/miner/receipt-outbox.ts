@@ -106,11 +106,19 @@ export class ReceiptOutbox {
     return after === 'settled' ? before : after
   }
 
-  /** Puts aside what alone is refused. Where nothing else was read the coordinator may be at fault, and all of it waits: false. */
+  /**
+   * Puts aside what alone is refused. Where nothing else was read the coordinator may be at fault, and all of it waits, as it does where
+   * the disk takes nothing more: false.
+   */
   #setAside({indigestible, hasRead}: Pass): boolean {
     if (!hasRead) return indigestible.size === 0
-    for (const [id, {code, message}] of indigestible) this.#reject(id, {code, message})
-    return true
+    try {
+      for (const [id, {code, message}] of indigestible) this.#reject(id, {code, message})
+      return true
+    } catch (error) {
+      if (!isCreoError(error)) throw error
+      return false
+    }
   }
 
   /** True when the receipt has left the outbox. */

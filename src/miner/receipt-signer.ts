@@ -47,11 +47,12 @@ export class ReceiptSigner {
     this.#node = nodeIdOf(options.nodeKey.publicKey)
   }
 
+  /** @throws {CreoError} `data_dir_unwritable` when the receipt can't be kept: no answer then, since what is refused is never proposed again. */
   answer(proposed: Proposed, gateway: {readonly id: string; readonly publicKey: string}): Answer {
     try {
       return this.#answer(proposed, gateway)
     } catch (error) {
-      if (!isCreoError(error)) throw error
+      if (!isCreoError(error) || error.code === 'data_dir_unwritable') throw error
       return this.#refuse(proposed, error.message)
     }
   }

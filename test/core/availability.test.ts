@@ -23,7 +23,14 @@ const TERMS: OwnerTerms = {
   onlyIdle: false,
   onBattery: false
 }
-const READINGS: Readings = {nowMs: Date.UTC(2026, 10, 22, 12), timeZone: 'UTC', dataUsedBytes: 0, isOnBattery: null, idleForMs: 0}
+const READINGS: Readings = {
+  nowMs: Date.UTC(2026, 10, 22, 12),
+  timeZone: 'UTC',
+  dataUsedBytes: 0,
+  isOnBattery: null,
+  idleForMs: 0,
+  diskFault: null
+}
 
 function decided(terms: Partial<OwnerTerms>, readings: Partial<Readings> = {}, isWorking = true): string {
   const answer = decideAvailability({...TERMS, ...terms}, {...READINGS, ...readings}, isWorking)
@@ -45,6 +52,7 @@ test.each([
   ['no data are lent', {dataBytesPerMonth: 0}, {}, 'data, at-once'],
   ['others use the machine', {onlyIdle: true}, {idleForMs: 0}, 'idle, finish'],
   ['nobody says how busy it is', {onlyIdle: true}, {idleForMs: null}, 'idle, finish'],
+  ['the disk takes nothing more', {}, {diskFault: 'The disk is full.'}, 'disk, finish'],
   ['it works and nobody else does', {onlyIdle: true}, {idleForMs: 1}, 'works']
 ])('when %s', (_when, terms, readings, expected) => {
   expect(decided(terms, readings)).toBe(expected)
