@@ -1,4 +1,5 @@
-import {readdir, readFile} from 'node:fs/promises'
+import {readdir, readFile, readlink} from 'node:fs/promises'
+import {basename} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {CreoError} from '../core/errors.ts'
 
@@ -13,20 +14,24 @@ interface Process {
 }
 
 /**
- * Kills every process of this machine whose command line is meant, with all that it has started and not yet left to others, and answers
+ * Kills every process of our own whose command line is meant, with all that it has started and not yet left to others, and answers
  * those command lines. They have `graceMs` to go by themselves. For what a killed process or service left behind.
+ * A command line says whatever its process likes, and functions see our paths: only processes of this user that run one of `programs` (file names),
+ * in the namespaces that we are in, are believed.
  * @throws {CreoError} `timeout` when they don't go.
  */
 export async function killProcesses(
   isMeant: (argv: readonly string[]) => boolean,
-  {graceMs, signal}: {readonly graceMs: number; readonly signal: AbortSignal}
+  {programs, graceMs, signal}: {readonly programs: readonly string[]; readonly graceMs: number; readonly signal: AbortSignal}
 ): Promise<readonly (readonly string[])[]> {
   const beganMs = performance.now()
   const killed: (readonly string[])[] = []
   const condemned = new Set<number>()
   for (let kills = 0; kills < KILLS_MAX; ) {
     const all = await processes()
-    const meant = all.filter(({pid, argv}) => pid !== process.pid && isMeant(argv))
+    const named = all.filter(({pid, argv}) => pid !== process.pid && isMeant(argv))
+    const believed = await Promise.all(named.map(({pid}) => isOurs(pid, programs)))
+    const meant = named.filter((_one, index) => believed[index])
     if (performance.now() - beganMs >= graceMs) {
       killed.push(...meant.filter(({pid}) => !condemned.has(pid)).map(({argv}) => argv))
       for (const {pid} of withDescendants(meant, all)) condemned.add(pid)
@@ -58,6 +63,26 @@ async function read(pid: number): Promise<Process | undefined> {
     return {pid, parent: Number(fields[PARENT_FIELD]), argv: command.split('\0').slice(0, -1)}
   } catch {
     return undefined
+  }
+}
+
+/** Without root, podman and its monitors live in a user namespace that podman made; a function has a process namespace of its own in any case. */
+async function isOurs(pid: number, programs: readonly string[]): Promise<boolean> {
+  const namespaces = process.getuid?.() === 0 ? ['pid', 'user'] : ['pid']
+  const links = (of: number | 'self') => Promise.all(namespaces.map((name) => readlink(`/proc/${of}/ns/${name}`)))
+  try {
+    const [status, program, theirs, ours] = await Promise.all([
+      readFile(`/proc/${pid}/status`, 'utf8'),
+      readlink(`/proc/${pid}/exe`),
+      links(pid),
+      links('self')
+    ])
+    const isOurUsers = Number(/^Uid:\t(\d+)/m.exec(status)?.[1]) === process.getuid?.()
+    // A program that was upgraded meanwhile.
+    const name = basename(program).replace(/ \(deleted\)$/, '')
+    return isOurUsers && programs.includes(name) && theirs.every((link, index) => link === ours[index])
+  } catch {
+    return false
   }
 }
 

@@ -48,10 +48,13 @@ export interface SandboxTools {
   limitsBelow(pid: number): Promise<ProcessLimits>
   /** The first executable of that name on `path` or where systems keep programs. */
   findProgram(name: string, path?: string): Promise<string | undefined>
-  /** Kills what runs on this machine by a command line that is meant, with its descendants; answers those command lines. */
+  /**
+   * Kills what runs one of `programs` (file names) by a command line that is meant, as our user and in our namespaces, with its descendants; answers
+   * those command lines. What a function calls itself is not believed.
+   */
   killProcesses(
     isMeant: (argv: readonly string[]) => boolean,
-    options: {readonly graceMs: number; readonly signal: AbortSignal}
+    options: {readonly programs: readonly string[]; readonly graceMs: number; readonly signal: AbortSignal}
   ): Promise<readonly (readonly string[])[]>
   /** Runs a program that ends with this process, however that ends, and resolves when its socket is there. */
   startService(options: ServiceOptions): Promise<ServiceProcess>

@@ -100,7 +100,7 @@ export class ContainerdContainer implements ContainerDriver {
     const {host, service, tools, files, controlGroup} = this.#parts
     const log = files.logPath(this.id)
     const isLeft = (argv: readonly string[]) => argv.includes(log) || service.isMonitorOf(this.id, argv)
-    await tools.sandbox.killProcesses(isLeft, {graceMs: 0, signal})
+    await tools.sandbox.killProcesses(isLeft, {programs: await service.monitorPrograms(), graceMs: 0, signal})
     await service.deleteByRunc(this.id, signal)
     await removeGroup(host.controlGroups.version, `${controlGroup}/${this.id}`)
   }

@@ -1,6 +1,6 @@
-import {access, readFile, rm, writeFile} from 'node:fs/promises'
+import {access, readFile, realpath, rm, writeFile} from 'node:fs/promises'
 import {connect} from 'node:net'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {RuntimeTools, ServiceProcess} from 'creo/runtime'
 import type {Host} from './host.ts'
@@ -69,6 +69,13 @@ export class ContainerdService {
     // ctr 1.6 tells the task's exit code in a warning, others end with it. What it says of its own failures begins with its name.
     if (CTR_FAILED.test(answer.stderr)) throw this.failure(`Removing ${id}: ${answer.stderr.trim()}`)
     return Number(TASK_EXIT.exec(answer.stderr)?.[1] ?? answer.exitCode)
+  }
+
+  /** What runs for a container beside its own processes, by file names. */
+  async monitorPrograms(): Promise<readonly string[]> {
+    const {runcPath, shimPath} = this.#host
+    const real = await Promise.all([runcPath, shimPath, this.#places.logWriterPath].map((path) => realpath(path)))
+    return real.map((path) => basename(path))
   }
 
   /** The shim of that container, or runc that makes it. */
@@ -165,7 +172,8 @@ export class ContainerdService {
     const {ownerPath, configPath} = this.#places
     const owner = await readFile(ownerPath, 'utf8').catch(() => '')
     if (owner === '' || (await isThere(`/proc/${owner}`))) return
-    const options = {graceMs: LAST_COMMAND_MS, signal: AbortSignal.timeout(START_TIMEOUT_MS)}
+    const programs = ['containerd', basename(await realpath(this.#host.containerdPath))]
+    const options = {programs, graceMs: LAST_COMMAND_MS, signal: AbortSignal.timeout(START_TIMEOUT_MS)}
     await this.#tools.sandbox.killProcesses((argv) => argv.includes(configPath), options)
     await rm(ownerPath, {force: true})
   }

@@ -6,6 +6,7 @@ export interface Host {
   readonly containerdPath: string
   readonly ctrPath: string
   readonly runcPath: string
+  readonly shimPath: string
   readonly snapshotter: 'overlayfs' | 'native'
   readonly controlGroups: ControlGroups
   readonly limits: ProcessLimits
@@ -39,6 +40,7 @@ export async function detectHost(tools: RuntimeTools): Promise<Host> {
     containerdPath,
     ctrPath,
     runcPath,
+    shimPath,
     snapshotter: (await statfs(tools.stateDirectory)).type === OVERLAYFS_MAGIC ? 'native' : 'overlayfs',
     controlGroups,
     limits: await tools.sandbox.limitsBelow(process.pid),

@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto'
-import {access, mkdir, readdir, rm} from 'node:fs/promises'
+import {access, mkdir, readdir, realpath, rm} from 'node:fs/promises'
 import {basename, join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {ProcessLimits, RuntimeTools, ServiceProcess} from 'creo/runtime'
@@ -32,6 +32,9 @@ const SOCKET_NAME_BYTES = 4
 /** Named after the process that it serves. */
 const SERVICE_SOCKET = new RegExp(`^${SERVICE_SOCKET_PREFIX}(\\d+)-[0-9a-f]+\\.sock$`)
 const LAST_COMMAND_MS = 5000
+const MONITOR = 'conmon'
+/** As podman names containers. */
+const CONTAINER_ID = /^[0-9a-f]{64}$/
 const UNREACHABLE = ['ECONNREFUSED', 'ENOENT']
 
 interface Running {
@@ -114,9 +117,11 @@ export class PodmanService {
   async sweep(name: string, signal: AbortSignal): Promise<void> {
     const run = `${this.#places.run}/`
     const isMonitor = (argv: readonly string[]) =>
-      basename(argv[0] ?? '') === 'conmon' && valueAfter('-n', argv) === name && argv.some((argument) => argument.startsWith(run))
-    for (const argv of await this.#tools.sandbox.killProcesses(isMonitor, {graceMs: 0, signal})) {
-      const remove = ['delete', '--force', valueAfter('-c', argv) ?? '']
+      basename(argv[0] ?? '') === MONITOR && valueAfter('-n', argv) === name && argv.some((argument) => argument.startsWith(run))
+    for (const argv of await this.#tools.sandbox.killProcesses(isMonitor, {programs: [MONITOR], graceMs: 0, signal})) {
+      const id = valueAfter('-c', argv) ?? ''
+      if (!CONTAINER_ID.test(id)) continue
+      const remove = ['delete', '--force', id]
       await this.#tools.execa(this.#host.ociRuntime, remove, {reject: false, stdin: 'ignore', cancelSignal: signal})
     }
   }
@@ -240,7 +245,8 @@ export class PodmanService {
       const owner = SERVICE_SOCKET.exec(name)?.[1]
       if (owner === undefined || (await exists(`/proc/${owner}`))) continue
       const path = join(this.#places.run, name)
-      await this.#tools.sandbox.killProcesses((argv) => argv.includes(`unix://${path}`), {graceMs: LAST_COMMAND_MS, signal})
+      const options = {programs: ['podman', basename(await realpath(this.#host.podmanPath))], graceMs: LAST_COMMAND_MS, signal}
+      await this.#tools.sandbox.killProcesses((argv) => argv.includes(`unix://${path}`), options)
       await rm(path, {force: true})
     }
   }
