@@ -3,10 +3,12 @@ import {leftText, type StatusReport} from '../miner/status-report.ts'
 import {renderTable} from './table.ts'
 import {termsText} from './terms-text.ts'
 
+const MINUTE_MS = 60_000
+
 /** What a volunteer wants to know, in the order in which they want to know it. */
 export function minerStatusText(report: StatusReport): string {
   return [
-    `${report.running ? 'Running' : 'Not running'} as ${report.node}. Last heartbeat: ${report.lastHeartbeat ?? 'never'}.`,
+    `${report.running ? 'Running' : 'Not running'} as ${report.node}. Last heartbeat: ${report.lastHeartbeat ?? 'never'}${everyText(report)}.`,
     ...(report.noWork === null ? [] : [`No work: ${report.noWork}`]),
     ...report.gateways.map(reachText),
     ...(report.earnings.length === 0 ? [] : ['', earningsTable(report)]),
@@ -20,6 +22,12 @@ export function minerStatusText(report: StatusReport): string {
     ...(report.receiptsWaiting === 0 ? [] : [`${report.receiptsWaiting} receipts wait for the coordinator.`]),
     ...report.receiptsRejected.map(({id, code, message}) => `Rejected receipt ${id}: ${message} (${code})`)
   ].join('\n')
+}
+
+/** Says that a heartbeat of some minutes ago is no old one. */
+function everyText({running, heartbeatEveryMs}: StatusReport): string {
+  if (!running || heartbeatEveryMs < MINUTE_MS) return ''
+  return ` (at least every ${Math.round(heartbeatEveryMs / MINUTE_MS)} minutes)`
 }
 
 function restingText({frozen, initialised, created, memoryBytes}: StatusReport['resting']): string[] {

@@ -5,6 +5,7 @@ import {
   balanceKinds,
   balanceViewSchema,
   epochViewSchema,
+  HEARTBEAT_MS,
   incentiveViewSchema,
   leaseViewSchema,
   logLineSchema,
@@ -62,7 +63,12 @@ export const epochsSchema = z.object({epochs: z.array(epochViewSchema)})
 export const gatewaysSchema = z.object({
   gateways: z.array(z.object({id: z.string(), publicKey: z.string(), name: z.string(), tunnelUrl: z.string(), publicUrl: z.string()}))
 })
-export const heartbeatAnswerSchema = z.object({ok: z.literal(true), noWorkReason: z.string().nullable()})
+export const heartbeatAnswerSchema = z.object({
+  ok: z.literal(true),
+  noWorkReason: z.string().nullable(),
+  /** How often the coordinator wants to hear of a node that has nothing new to say; an older one wants to hear every time. */
+  everyMs: z.int().min(HEARTBEAT_MS).default(HEARTBEAT_MS)
+})
 export const receiptAnswersSchema = z.object({
   answers: z.array(
     z.object({

@@ -119,7 +119,7 @@ export class Client extends Reads {
     return this.#table(routesTableSchema, '/v1/tables/routes', {after, waitMs, signal})
   }
 
-  /** A node's own table, likewise. Without `node`, of this client's key. */
+  /** A node's own table, likewise. Who waits for one asks again by itself, and learns so that the coordinator was away. Without `node`, of this client's key. */
   async nodeTable(after: number, waitMs: number, signal?: AbortSignal, node?: string): Promise<ReceivedTable<NodeTable> | undefined> {
     const id = node ?? nodeIdOf(this.#signer('new').key.publicKey)
     return this.#table(nodeTableSchema, `/v1/tables/nodes/${id}`, {after, waitMs, signal})
@@ -152,7 +152,7 @@ export class Client extends Reads {
     path: string,
     {after, waitMs, signal}: {after: number; waitMs: number; signal: AbortSignal | undefined}
   ): Promise<ReceivedTable<z.output<S>> | undefined> {
-    const answer = await this.#connection.askRaw({path, query: {after, waitMs}, waitMs, signal})
+    const answer = await this.#connection.askRaw({path, query: {after, waitMs}, waitMs, idempotent: waitMs === 0, signal})
     if (answer.status === 204) return undefined
     const signed = this.#connection.parse(signedTableSchema, answer)
     const {networkId, coordinatorKey} = this.#connection.options

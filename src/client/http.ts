@@ -1,7 +1,7 @@
-import {setTimeout as sleep} from 'node:timers/promises'
+import {setImmediate as nextTurn, setTimeout as sleep} from 'node:timers/promises'
 import {Agent, type Dispatcher, request} from 'undici'
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
-import {apiErrorSchema} from '../core/protocol/api.ts'
+import {apiErrorSchema, COORDINATOR_KEEP_ALIVE_MS} from '../core/protocol/api.ts'
 
 const CONNECTIONS_MAX = 16
 const CONNECT_TIMEOUT_MS = 10_000
@@ -33,7 +33,7 @@ export interface HttpAnswer {
 
 /** A pool of connections that ends with `close`. */
 export function createPool(): Agent {
-  return new Agent({connections: CONNECTIONS_MAX, connect: {timeout: CONNECT_TIMEOUT_MS}})
+  return new Agent({connections: CONNECTIONS_MAX, connect: {timeout: CONNECT_TIMEOUT_MS, keepAliveInitialDelay: COORDINATOR_KEEP_ALIVE_MS}})
 }
 
 /**
@@ -68,6 +68,8 @@ async function askOnce(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer
       signal: AbortSignal.any([asked.signal, deadline])
     })
     answer = {status: response.statusCode, body: await readBounded(response.body)}
+    // One turn later the connection is free: a request that follows at once would open another one.
+    await nextTurn()
   } catch (cause) {
     refuseInterrupted(asked.signal)
     throw isCreoError(cause) ? cause : networkError(asked.url, deadline.aborted, cause)

@@ -44,7 +44,8 @@ export function coordinatorSettings(network: Genesis['network']): CoordinatorSet
       leaseRenewMs: 24 * HOUR_MS,
       renewEveryMs: 60 * SECOND_MS,
       drainMs: 300 * SECOND_MS,
-      lostAfterMs: 600 * SECOND_MS,
+      // Gateways notice within seconds and turn to other nodes; sooner would cost every idle node more than its data plan allows (core/idle-traffic.ts).
+      lostAfterMs: 1800 * SECOND_MS,
       endLostAfterMs: 24 * HOUR_MS
     }
   }

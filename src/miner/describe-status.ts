@@ -43,6 +43,7 @@ export function describeStatus(parts: StatusParts): MinerStatus {
     draining: isDraining,
     restReason: rules.restReason,
     lastHeartbeatMs: heartbeats.lastAcceptedMs,
+    heartbeatEveryMs: heartbeats.everyMs,
     heartbeatRefused: heartbeats.refusedCode,
     noWorkReason: heartbeats.noWorkReason,
     tableVersion: book.version,

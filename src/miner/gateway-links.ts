@@ -71,12 +71,20 @@ interface Link {
 
 /** Idle connections are shared anew for what gateways use at most so often: a connection that is moved costs a handshake. */
 const SHARE_EVERY_MS = 60_000
+/** After so long without traffic each gateway keeps one idle connection at most: it costs data to keep one alive, and a gateway asks for more when it needs them. */
+const QUIET_AFTER_MS = 600_000
+const QUIET_IDLE_MAX = 1
+/** Two uses within this are traffic; a single one is a probe. */
+const TRAFFIC_GAP_MS = 60_000
 
 /** One tunnel to each gateway of the table, dialled again for as long as the gateway is in it. */
 export class GatewayLinks {
   readonly #options: GatewayLinksOptions
   readonly #links = new Map<string, Link>()
   #sharedAtMs = Number.NEGATIVE_INFINITY
+  #usedAtMs = Number.NEGATIVE_INFINITY
+  #trafficAtMs: number
+  #isQuiet = false
   readonly #left = new Map<string, LeftGateway>()
   readonly #times: UnsignedTimes
   readonly #unsigned: UnsignedWindows
@@ -87,6 +95,7 @@ export class GatewayLinks {
     const {meter, times = UNSIGNED_TIMES} = unsigned
     this.#options = options
     this.#times = times
+    this.#trafficAtMs = monotonicMs()
     this.#unsigned = new UnsignedWindows({times, monotonicMs, bytesOf: (gateway) => meter.movedBytes(gateway)})
   }
 
@@ -129,8 +138,9 @@ export class GatewayLinks {
   #share(): void {
     this.#sharedAtMs = this.#options.monotonicMs()
     const links = [...this.#links.values()]
-    for (const [at, idle] of shareIdle(links.map(({usedAtMs}) => usedAtMs)).entries()) {
+    for (const [at, share] of shareIdle(links.map(({usedAtMs}) => usedAtMs)).entries()) {
       const link = links[at]
+      const idle = this.#isQuiet ? Math.min(share, QUIET_IDLE_MAX) : share
       if (link === undefined || link.idle === idle) continue
       link.idle = idle
       link.session?.keepIdle(idle)
@@ -138,8 +148,19 @@ export class GatewayLinks {
   }
 
   #used(link: Link): void {
-    link.usedAtMs = this.#options.monotonicMs()
-    if (link.idle === 0 && link.usedAtMs - this.#sharedAtMs >= SHARE_EVERY_MS) this.#share()
+    const nowMs = this.#options.monotonicMs()
+    if (nowMs - this.#usedAtMs < TRAFFIC_GAP_MS) this.#trafficAtMs = nowMs
+    link.usedAtMs = nowMs
+    this.#usedAtMs = nowMs
+    const isAwoken = this.#isQuiet && this.#trafficAtMs === nowMs
+    if (isAwoken) this.#isQuiet = false
+    if (isAwoken || (link.idle === 0 && nowMs - this.#sharedAtMs >= SHARE_EVERY_MS)) this.#share()
+  }
+
+  #lookForQuiet(nowMs: number): void {
+    if (this.#isQuiet || nowMs - this.#trafficAtMs < QUIET_AFTER_MS) return
+    this.#isQuiet = true
+    this.#share()
   }
 
   /** A gateway has had work of this node signed; what claims nothing pays nothing. */
@@ -147,7 +168,7 @@ export class GatewayLinks {
     if (requests + mibMs > 0) this.#unsigned.signed(gateway)
   }
 
-  /** Leaves gateways that have nothing signed, and tries them again after a while. */
+  /** Leaves gateways that have nothing signed, and tries them again after a while; gives up idle connections that nobody uses. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await pause(this.#times.lookMs, signal)
@@ -157,6 +178,7 @@ export class GatewayLinks {
       if (this.#options.unsigned.store.hasRoom())
         for (const {entry, stop} of connected) if (late.includes(entry.id)) this.#leave(entry, stop)
       const nowMs = this.#options.monotonicMs()
+      this.#lookForQuiet(nowMs)
       const due = [...this.#left.values()].filter(({untilMs}) => untilMs <= nowMs)
       for (const {entry} of due) this.#left.delete(entry.id)
       if (due.length > 0) this.sync(this.#listed)

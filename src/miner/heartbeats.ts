@@ -14,21 +14,35 @@ const INDIGESTIBLE_CODES: ReadonlySet<string> = new Set(['payload_too_large', 'i
 export interface HeartbeatsOptions {
   readonly client: Pick<Client, 'heartbeat'>
   readonly describe: () => Omit<Heartbeat, 'logs'>
+  /** Of the table that this node works by: with another one the coordinator has another reason why there is no work. */
+  readonly tableVersion: () => number
   readonly logs: LogRing
   readonly now: () => number
   readonly random: () => number
+  /** How often is looked whether there is something to say; a test has its own. */
+  readonly lookMs?: number
   readonly log: Log
-  /** After each attempt, for the status file. */
-  readonly onBeat: () => Promise<void>
+  /** Every few seconds, with a heartbeat or without, for the status file. */
+  readonly onLook: () => Promise<void>
 }
 
-/** Says to the coordinator that this node is there, and brings along what its functions print. */
+/**
+ * Says to the coordinator that this node is there, and brings along what its functions print: within seconds when there is something new to say,
+ * and otherwise as rarely as the coordinator lets it, since an idle node must not use up its owner's data plan (core/idle-traffic.ts).
+ */
 export class Heartbeats {
   readonly #options: HeartbeatsOptions
   lastAcceptedMs: number | null = null
   noWorkReason: string | null = null
   /** Why the last one was not accepted, in a code; null when it was. */
   refusedCode: string | null = null
+  /** How often the coordinator wants to hear of this node when nothing is new. */
+  everyMs = HEARTBEAT_MS
+  #underWay = 0
+  /** What the coordinator knows of this node. */
+  #told: {readonly offer: string; readonly work: string} | undefined
+  /** Something was said whose consequence only the answer to a later one tells. */
+  #isAnswerOpen = false
 
   constructor(options: HeartbeatsOptions) {
     this.#options = options
@@ -41,12 +55,18 @@ export class Heartbeats {
   async beat(signal: AbortSignal): Promise<boolean> {
     const {client, describe, logs, now, log} = this.#options
     const batch = logs.batch()
+    const said = describe()
+    const told = this.#textOf(said)
+    this.#underWay += 1
     try {
       const timely = AbortSignal.any([signal, AbortSignal.timeout(HEARTBEAT_TIMEOUT_MS)])
-      const {noWorkReason} = await client.heartbeat({...describe(), logs: [...batch]}, timely)
+      const {noWorkReason, everyMs} = await client.heartbeat({...said, logs: [...batch]}, timely)
       logs.sent(batch)
+      this.#isAnswerOpen = this.#told?.offer !== told.offer
+      this.#told = told
       this.lastAcceptedMs = now()
       this.noWorkReason = noWorkReason
+      this.everyMs = everyMs
       this.refusedCode = null
       return true
     } catch (error) {
@@ -56,16 +76,49 @@ export class Heartbeats {
       if (FATAL_CODES.has(this.refusedCode)) throw error
       if (!signal.aborted) log.info({code: this.refusedCode}, 'heartbeat not accepted')
       return false
+    } finally {
+      this.#underWay -= 1
     }
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const {random, log, onBeat} = this.#options
+    const {random, lookMs = HEARTBEAT_MS, onLook} = this.#options
     while (!signal.aborted) {
-      await pause(HEARTBEAT_MS * (0.9 + random() / 5), signal)
+      await pause(lookMs * (0.9 + random() / 5), signal)
       if (signal.aborted) return
-      await this.beat(signal).catch((error: unknown) => log.error({error: String(error)}, 'the coordinator refuses this node'))
-      await onBeat()
+      if (this.#hasNews || this.#isSilentFor(this.everyMs)) await this.#tell(signal)
+      await onLook()
     }
+  }
+
+  /** The connection to the coordinator is open and free for a moment: what will be due before the next such moment is better said now. */
+  async passBy(signal: AbortSignal): Promise<void> {
+    if (this.#isSilentFor(this.everyMs / 2)) await this.#tell(signal)
+  }
+
+  /** The coordinator was away: it may have started anew and have forgotten this node. */
+  forgotten(): void {
+    this.#told = undefined
+  }
+
+  get #hasNews(): boolean {
+    if (this.refusedCode !== null || this.#isAnswerOpen || this.#options.logs.batch().length > 0) return true
+    const {offer, work} = this.#textOf(this.#options.describe())
+    return this.#told?.offer !== offer || this.#told.work !== work
+  }
+
+  /** By the clock on the wall, which goes on while the machine sleeps; one that is set back counts as well. */
+  #isSilentFor(ms: number): boolean {
+    return this.lastAcceptedMs === null || Math.abs(this.#options.now() - this.lastAcceptedMs) >= ms
+  }
+
+  async #tell(signal: AbortSignal): Promise<void> {
+    // Two at a time would bring the same lines twice.
+    if (this.#underWay > 0) return
+    await this.beat(signal).catch((error: unknown) => this.#options.log.error({error: String(error)}, 'the coordinator refuses this node'))
+  }
+
+  #textOf({instances, running, ...offer}: Omit<Heartbeat, 'logs'>): {readonly offer: string; readonly work: string} {
+    return {offer: JSON.stringify([offer, this.#options.tableVersion()]), work: JSON.stringify([instances, running])}
   }
 }

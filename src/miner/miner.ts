@@ -160,8 +160,8 @@ class MiningNode implements Miner {
       lostSinceMs: (gateway) => this.#links.lostSinceMs(gateway),
       isBudgetEmpty: this.#requests.isBudgetEmpty
     })
-    const describe = (): Omit<Heartbeat, 'logs'> => this.#heartbeat()
-    this.#heartbeats = new Heartbeats({client, describe, logs: this.#logs, now, random, log, onBeat: () => this.#saveStatus()})
+    const told = {describe: () => this.#heartbeat(), tableVersion: () => book.version, logs: this.#logs}
+    this.#heartbeats = new Heartbeats({...told, client, now, random, log, onLook: () => this.#saveStatus()})
   }
 
   #createRequests(shared: Omit<GatewayRequestsOptions, 'signer' | 'isDraining' | 'hasData' | 'send' | 'onCrash'>): GatewayRequests {
@@ -182,7 +182,7 @@ class MiningNode implements Miner {
     const accepted = await this.#heartbeats.beat(AbortSignal.any([signal, life]))
     if (!accepted) log.warn({table: this.#book.version}, 'the coordinator does not answer; going on with the table on disk')
     this.#tableChanged()
-    const feed = {client, book: this.#book, random, log, onNewer: () => this.#tableChanged()}
+    const feed = {client, book: this.#book, heartbeats: this.#heartbeats, random, log, onNewer: () => this.#tableChanged()}
     const loops = [
       followTable(feed, life),
       this.#outbox.run(life),

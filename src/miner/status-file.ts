@@ -2,12 +2,13 @@ import {rename, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {z} from 'zod'
 import {readFileIfThere} from '../config/durable-file.ts'
+import {HEARTBEAT_MS} from '../core/protocol/api.ts'
 import {amountSchema} from '../core/protocol/scalars.ts'
 import type {Log} from '../telemetry/log.ts'
 
 const count = z.int().min(0)
 
-/** What the miner last knew of itself, for `creo mine status`; replaced after every heartbeat. */
+/** What the miner last knew of itself, for `creo mine status`; replaced every few seconds, whether or not there is a heartbeat. */
 export const minerStatusSchema = z.object({
   node: z.string(),
   pid: z.int(),
@@ -17,6 +18,8 @@ export const minerStatusSchema = z.object({
   /** Which of the owner's own rules lets nothing run now, in a sentence. */
   restReason: z.string().nullable(),
   lastHeartbeatMs: count.nullable(),
+  /** How often the coordinator wants to hear of this node when nothing is new. */
+  heartbeatEveryMs: count.default(HEARTBEAT_MS),
   /** Why the last heartbeat was not accepted, in a code. */
   heartbeatRefused: z.string().nullable(),
   noWorkReason: z.string().nullable(),

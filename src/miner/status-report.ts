@@ -2,7 +2,7 @@ import {formatDecimal} from '../core/units.ts'
 import type {ShownTerms} from './shown-terms.ts'
 import type {MinerStatus} from './status-file.ts'
 
-/** A miner that has written nothing for this long does not run. */
+/** A miner that has written nothing for this long does not run: it writes every few seconds (`HEARTBEAT_MS`), unless its disk is slow. */
 const STALE_AFTER_MS = 60_000
 
 /** What the coordinator adds; left out when it can't be asked. */
@@ -19,6 +19,8 @@ export interface StatusReport {
   readonly running: boolean
   readonly draining: boolean
   readonly lastHeartbeat: string | null
+  /** How often the coordinator hears of this node when nothing is new. */
+  readonly heartbeatEveryMs: number
   /** One sentence; null when there is work, or nothing stands in its way. */
   readonly noWork: string | null
   /** What the owner lends. */
@@ -68,6 +70,7 @@ export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefine
     running,
     draining: status.draining,
     lastHeartbeat: status.lastHeartbeatMs === null ? null : rfc3339(status.lastHeartbeatMs),
+    heartbeatEveryMs: status.heartbeatEveryMs,
     noWork: whyNoWork(status, running),
     lends,
     gateways: status.gateways.map(({leftUntilMs, ...reach}) => ({...reach, leftUntil: leftUntilMs === null ? null : rfc3339(leftUntilMs)})),

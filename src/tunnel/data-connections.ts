@@ -1,12 +1,9 @@
 import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {setTimeout as wait} from 'node:timers/promises'
-import {BIND_LINE, BIND_LINE_MAX, TUNNEL_DATA_MAX, TUNNEL_IDLE_MAX} from '../core/protocol/tunnel.ts'
+import {BIND_LINE, BIND_LINE_MAX, TUNNEL_DATA_MAX, TUNNEL_IDLE_MAX, TUNNEL_KEEP_ALIVE_MS} from '../core/protocol/tunnel.ts'
 import {backoffMs} from './backoff.ts'
 import {dialUpgrade, type TunnelDial, type UpgradedSocket} from './dial-upgrade.ts'
-
-/** Rare enough for a data plan, frequent enough for the tables of most home routers. */
-const KEEP_ALIVE_MS = 240_000
 
 /**
  * Takes over a data connection that the gateway has bound to an instance. `head` are bytes of the stream that were read already:
@@ -86,7 +83,7 @@ export class DataConnections {
       socket.destroy()
       return
     }
-    socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    socket.setKeepAlive(true, TUNNEL_KEEP_ALIVE_MS)
     this.#all.add(socket)
     this.#idle.add(socket)
     socket.once('close', () => {

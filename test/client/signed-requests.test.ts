@@ -33,7 +33,7 @@ describe('signed requests', () => {
       )
     })
     const wrong = client(coordinatorUrl, {now: () => Date.now() - 3_600_000})
-    expect(await wrong.heartbeat(beat)).toEqual({ok: true, noWorkReason: null})
+    expect(await wrong.heartbeat(beat)).toEqual({ok: true, noWorkReason: null, everyMs: 5000})
     expect(Math.abs(wrong.nowMs() - Date.now())).toBeLessThan(5000)
     await wrong.heartbeat(beat)
     expect(asked.map(({url}) => url.split('?')[0])).toEqual(['/v1/heartbeats', '/v1/time', '/v1/heartbeats', '/v1/heartbeats'])

@@ -43,6 +43,7 @@ describe('what it refuses', () => {
   it('a parameter that is no such thing', async () => {
     expect(code(await actors.ask('GET', '/v1/markets/colibris/leaf/book'))).toBe('invalid_input')
     expect(code(await actors.ask('GET', '/v1/tables/routes?waitMs=99999'))).toBe('invalid_input')
+    expect(code(await actors.ask('GET', `/v1/tables/nodes/${node.id}?waitMs=900001`))).toBe('invalid_input')
     expect(code(await actors.ask('GET', '/v1/receipts?limit=0'))).toBe('invalid_input')
     expect(code(await actors.ask('GET', '/v1/network', {headers: {'creo-after': 'soon'}}))).toBe('invalid_input')
   })
@@ -205,7 +206,7 @@ describe('what it answers', () => {
   it('why a node has no work', async () => {
     const idle = await actors.node(ann)
     const {json} = await actors.heartbeat(idle, {earn: ['gutta']})
-    expect(json).toEqual({ok: true, noWorkReason: 'No deployed function pays what you selected (gutta).'})
+    expect(json).toEqual({ok: true, noWorkReason: 'No deployed function pays what you selected (gutta).', everyMs: 15_000})
     expect((await actors.ask('GET', `/v1/nodes/${idle.id}`)).json).toMatchObject({presence: {earn: ['gutta'], draining: false}})
   })
 })

@@ -1,8 +1,10 @@
 import {once} from 'node:events'
 import {type AddressInfo, connect, createServer, type Socket} from 'node:net'
 import {expect, onTestFinished, test} from 'vitest'
-import {generateKeyPair} from '../../src/identity/keys.ts'
+import {bindLine} from '../../src/core/protocol/tunnel.ts'
+import {generateKeyPair, nodeIdOf} from '../../src/identity/keys.ts'
 import {GatewayLinks} from '../../src/miner/gateway-links.ts'
+import {startFakeGateway} from './fake-gateway.ts'
 import {gatewaySide, NETWORK, quietLog} from './worlds.ts'
 
 test('a newer table leaves a dial that is under way alone', async () => {
@@ -45,4 +47,57 @@ test('a newer table leaves a dial that is under way alone', async () => {
     await expect.poll(() => accepted.length).toBeGreaterThan(before)
   }
   expect([accepted.length, accepted[1]?.readyState]).toEqual([4, 'open'])
+})
+
+test('a miner without traffic keeps one idle connection alive and not four; a probe changes nothing in that, and traffic does', async () => {
+  const nodeKey = generateKeyPair()
+  const node = nodeIdOf(nodeKey.publicKey)
+  const gateway = await startFakeGateway({network: NETWORK, nodes: new Map([[node, nodeKey.publicKey]])})
+  const stop = new AbortController()
+  let nowMs = 0
+  const links = new GatewayLinks({
+    network: NETWORK,
+    nodeKey,
+    now: Date.now,
+    monotonicMs: () => nowMs,
+    log: quietLog,
+    onClockSkew: () => undefined,
+    greet: () => [],
+    onMessage: () => undefined,
+    onBind: (_gateway, _instance, socket) => void socket.destroy(),
+    unsigned: {
+      meter: {movedBytes: () => 0},
+      store: {hasRoom: () => true},
+      onLeft: () => undefined,
+      times: {lookMs: 20, windowMs: 60_000, patienceMs: 30_000, leftForMs: 1000}
+    }
+  })
+  const ended = links.run(stop.signal)
+  onTestFinished(async () => {
+    stop.abort()
+    await ended
+    await links.close()
+  })
+  links.sync([gateway.entry])
+  const link = await gateway.link(node)
+  const idle = (count: number) => expect.poll(() => [link.idleDataSockets, link.openDataSockets], {timeout: 5000}).toEqual([count, count])
+  const use = async (): Promise<void> => {
+    const socket = await link.takeDataSocket(stop.signal)
+    const bound = once(socket, 'end')
+    socket.on('error', () => undefined).resume()
+    socket.write(bindLine('i-1'))
+    await bound
+    socket.destroy()
+  }
+  await idle(4)
+  nowMs += 600_000
+  await idle(1)
+  await use()
+  await idle(1)
+  nowMs += 120_000
+  await use()
+  await idle(1)
+  nowMs += 1000
+  await use()
+  await idle(4)
 })

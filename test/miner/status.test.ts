@@ -40,6 +40,7 @@ function status(changes: Partial<MinerStatus> = {}): MinerStatus {
     draining: false,
     restReason: null,
     lastHeartbeatMs: NOW_MS - 2000,
+    heartbeatEveryMs: 5000,
     heartbeatRefused: null,
     noWorkReason: null,
     tableVersion: 4,
@@ -99,6 +100,13 @@ test.each([
 test('amounts are shown with the decimals of the incentive, and as minor units when the coordinator is gone', () => {
   expect(reportStatus(status(), FACTS, LENDS, NOW_MS).earnings[0]).toMatchObject({paid: '12.5', pending: '0.05', paidMinor: '1250'})
   expect(reportStatus(status(), undefined, LENDS, NOW_MS).earnings[0]).toMatchObject({paid: null, pending: null, paidMinor: '1250'})
+})
+
+test('a heartbeat of some minutes ago is no old one where the coordinator wants to hear so rarely, and the miner runs as long as it writes its status', () => {
+  const rare = status({lastHeartbeatMs: NOW_MS - 840_000, heartbeatEveryMs: 900_000})
+  const report = reportStatus(rare, FACTS, LENDS, NOW_MS)
+  expect(report).toMatchObject({running: true, heartbeatEveryMs: 900_000})
+  expect(minerStatusText(report)).toContain('Last heartbeat: 2026-11-21T23:46:00.000Z (at least every 15 minutes).')
 })
 
 test('people see one screen', () => {

@@ -7,7 +7,7 @@ import type {Ledger} from '../../ledger/port.ts'
 import type {RequestSigner} from './request-signer.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
-/** Longest that any request may take, the longest poll included. */
+/** Longest that any request may take, long polls included, unless a route may wait for longer. */
 const REQUEST_TIME_MAX_MS = 60_000
 const sequenceSchema = z.coerce.number().int().min(0)
 
@@ -29,6 +29,8 @@ export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z
   readonly bodyBytesMax?: number
   /** True: the request is signed by RFC 9421, and the handler learns by which key. */
   readonly signed?: boolean
+  /** How long it may wait for something to change, besides the usual. */
+  readonly waitMaxMs?: number
 }
 
 export interface RouteRequest<P, Q, B> {
@@ -58,7 +60,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
     handler: async (request, reply) => {
       const bytes = Buffer.isBuffer(request.body) ? request.body : undefined
       const keyId = spec.signed ? await tools.signer.keyOf(request, bytes) : ''
-      const signal = requestSignal(reply, tools.stopping)
+      const signal = requestSignal(reply, tools.stopping, REQUEST_TIME_MAX_MS + (spec.waitMaxMs ?? 0))
       const parsed = {
         params: parsedBy(spec.params, request.params),
         query: parsedBy(spec.query, request.query),
@@ -99,12 +101,12 @@ function jsonOf(bytes: Buffer | undefined): unknown {
   }
 }
 
-function requestSignal(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
+function requestSignal(reply: FastifyReply, stopping: AbortSignal, mostMs: number): AbortSignal {
   const gone = new AbortController()
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) gone.abort(new CreoError('interrupted', 'The client has gone.'))
   })
-  return AbortSignal.any([gone.signal, stopping, AbortSignal.timeout(REQUEST_TIME_MAX_MS)])
+  return AbortSignal.any([gone.signal, stopping, AbortSignal.timeout(mostMs)])
 }
 
 async function waitForSequence(request: FastifyRequest, ledger: Ledger, signal: AbortSignal): Promise<void> {

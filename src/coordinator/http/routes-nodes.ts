@@ -1,7 +1,14 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
-import {type Heartbeat, heartbeatSchema, nodeViewSchema, receiptViewSchema} from '../../core/protocol/api.ts'
+import {
+  type Heartbeat,
+  heartbeatEveryMs,
+  heartbeatSchema,
+  NODE_TABLE_WAIT_MAX_MS,
+  nodeViewSchema,
+  receiptViewSchema
+} from '../../core/protocol/api.ts'
 import {receiptSchema} from '../../core/protocol/receipts.ts'
 import {accountIdSchema, leaseIdSchema, nodeIdSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
 import {signedTableSchema} from '../../core/protocol/tables.ts'
@@ -10,9 +17,10 @@ import type {OwnCommands} from '../own-commands.ts'
 import type {PresenceBoard} from '../presence.ts'
 import {payReceipts} from '../receipts.ts'
 import type {Scheduler} from '../scheduler.ts'
+import type {CoordinatorSettings} from '../settings.ts'
 import type {SignedTables} from '../tables.ts'
 import type {Waiters} from '../waiters.ts'
-import {afterSchema, limitSchema, longLimitSchema, waitMsSchema} from './query.ts'
+import {afterSchema, limitSchema, longLimitSchema, nodeTableWaitMsSchema, waitMsSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
 const HEARTBEAT_BYTES_MAX = 4 * 2 ** 20
@@ -28,6 +36,7 @@ export interface NodeTools extends RouteTools {
   readonly commands: OwnCommands
   readonly receiptGraceMs: number
   readonly nowMs: () => number
+  readonly settings: Pick<CoordinatorSettings, 'scheduling'>
 }
 
 const presenceSchema = z.object({
@@ -106,14 +115,21 @@ function presenceOf(tools: NodeTools, node: string): z.output<typeof presenceSch
 }
 
 function tableRoutes(app: FastifyInstance, tools: NodeTools): void {
-  const query = z.object({after: afterSchema, waitMs: waitMsSchema})
-  route(app, tools, {method: 'GET', path: '/v1/tables/routes', query, answer: signedTableSchema}, (request) =>
+  const routes = z.object({after: afterSchema, waitMs: waitMsSchema})
+  route(app, tools, {method: 'GET', path: '/v1/tables/routes', query: routes, answer: signedTableSchema}, (request) =>
     tools.tables.newer('routes', request.query, request.signal)
   )
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/tables/nodes/:node', params: z.object({node: nodeIdSchema}), query, answer: signedTableSchema},
+    {
+      method: 'GET',
+      path: '/v1/tables/nodes/:node',
+      params: z.object({node: nodeIdSchema}),
+      query: z.object({after: afterSchema, waitMs: nodeTableWaitMsSchema}),
+      answer: signedTableSchema,
+      waitMaxMs: NODE_TABLE_WAIT_MAX_MS
+    },
     ({params: {node}, query: wait, signal}) => tools.tables.newer({node}, wait, signal)
   )
 }
@@ -127,7 +143,7 @@ function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
       path: '/v1/heartbeats',
       body: heartbeatSchema,
       bodyBytesMax: HEARTBEAT_BYTES_MAX,
-      answer: z.object({ok: z.literal(true), noWorkReason: z.string().nullable()}),
+      answer: z.object({ok: z.literal(true), noWorkReason: z.string().nullable(), everyMs: z.int()}),
       signed: true
     },
     ({body, keyId}) => {
@@ -136,7 +152,8 @@ function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
       if (tools.presence.record(body, tools.nowMs()) === 'changed') tools.scheduler.poke()
       keepLogs(tools, body)
       const presence = tools.presence.of(body.node)
-      return {ok: true as const, noWorkReason: presence ? tools.scheduler.reasonFor(presence) : null}
+      const noWorkReason = presence ? tools.scheduler.reasonFor(presence) : null
+      return {ok: true as const, noWorkReason, everyMs: heartbeatEveryMs(tools.settings.scheduling.lostAfterMs)}
     }
   )
 }

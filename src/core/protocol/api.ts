@@ -217,7 +217,7 @@ export const epochViewSchema = z.object({
 })
 export type EpochView = z.output<typeof epochViewSchema>
 
-/** What a node tells the coordinator every `HEARTBEAT_MS`; never journaled. */
+/** What a node tells the coordinator when something is new, at most every `HEARTBEAT_MS`, and else as often as that asks for; never journaled. */
 export const heartbeatSchema = z.strictObject({
   node: nodeIdSchema,
   /** Incentives the owner selected, in order of preference: `gutta`, `org/CODE`, or `org:NAME` for any of an org's. */
@@ -241,6 +241,18 @@ export const heartbeatSchema = z.strictObject({
 })
 export type Heartbeat = z.output<typeof heartbeatSchema>
 export const HEARTBEAT_MS = 5000
+/** A node that has nothing new to say is asked for a heartbeat at least this often. */
+const HEARTBEAT_REST_MAX_MS = 15 * 60_000
+/** So often a node says that it is there, so that one that is not is noticed after `lostAfterMs`: what did not arrive is said again meanwhile. */
+export function heartbeatEveryMs(lostAfterMs: number): number {
+  return Math.min(HEARTBEAT_REST_MAX_MS, Math.floor(lostAfterMs / 2))
+}
+/** How long a node may wait for a newer table of its own. */
+export const NODE_TABLE_WAIT_MAX_MS = HEARTBEAT_REST_MAX_MS
+/** It waits for this share of the time between its heartbeats, or by chance for a little more: the next one goes over the connection that the answer leaves free. */
+export const NODE_TABLE_WAIT_SHARE_LEAST = 0.9
+/** A connection to the coordinator on which nothing passes is kept alive by TCP so often: home routers forget it a little later. */
+export const COORDINATOR_KEEP_ALIVE_MS = 240_000
 
 export const logLineSchema = z.object({
   seq: z.int(),

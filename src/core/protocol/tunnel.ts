@@ -21,8 +21,13 @@ export const TUNNEL_DATA_MAX = 512
 export const TUNNEL_CALLS_MAX = 512
 /** A hello is refused when its time is further than this from the gateway's clock. */
 export const TUNNEL_HELLO_SKEW_MAX_MS = 60_000
-/** Each side sends `ping` when it has heard nothing for this long: an idle miner moves 10 MB a month by it, and more often would be too much. */
-export const TUNNEL_PING_MS = 60_000
+/**
+ * Each side sends `ping` when it has heard nothing for this long. Home routers and load balancers forget a silent TCP connection after four minutes at the
+ * earliest, so this is a little less; each minute less would cost an idle miner's data plan (core/idle-traffic.ts).
+ */
+export const TUNNEL_PING_MS = 225_000
+/** Idle data connections have TCP probe them so often, for the same reason. */
+export const TUNNEL_KEEP_ALIVE_MS = 240_000
 /** The same for a miner that something passed through within `TUNNEL_BUSY_MS`: it must be back soon after its line is. */
 export const TUNNEL_BUSY_PING_MS = 5000
 export const TUNNEL_BUSY_MS = 60_000
