@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest'
-import {decideScale, type LoadSample, SCALE_SETTINGS, type ScaleState} from '../../src/core/autoscaling.ts'
+import {decideScale, type LoadSample, SCALE_SETTINGS, type ScaleQuestion} from '../../src/core/autoscaling.ts'
 
 /** Samples every 2 s that end now. */
 function series(...concurrency: number[]): LoadSample[] {
@@ -8,10 +8,7 @@ function series(...concurrency: number[]): LoadSample[] {
 function flat(value: number): LoadSample[] {
   return series(...new Array<number>(30).fill(value))
 }
-function decide(
-  samples: LoadSample[],
-  more: {ready?: number; scaleMin?: number; scaleMax?: number; concurrency?: number; state?: ScaleState; nowMs?: number} = {}
-) {
+function decide(samples: LoadSample[], more: Partial<ScaleQuestion> = {}) {
   return decideScale({
     samples,
     nowMs: 1_000_000,
@@ -36,6 +33,7 @@ describe('how many instances a load needs', () => {
     ['nothing where two are kept', flat(0), {ready: 2, scaleMin: 2}, 2],
     ['nothing where two are kept and none is there', [], {ready: 0, scaleMin: 2}, 2],
     ['a fall, by half at most', flat(10), {ready: 8}, 4],
+    ['a rise, by the rate at most', flat(700), {ready: 2, settings: {...SCALE_SETTINGS, upRateMax: 1.5}}, 3],
     ['a burst that the stable window hardly sees', series(...new Array<number>(27).fill(0), 400, 400, 400), {ready: 1}, 6],
     ['a burst that is less than twice what is there', series(...new Array<number>(27).fill(70), 120, 120, 120), {ready: 1}, 2]
   ])('%s', (_name, samples, more, expected) => {

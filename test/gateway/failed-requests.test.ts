@@ -20,6 +20,9 @@ afterEach(async () => {
   expect(world.fatal).toEqual([])
 })
 
+/** Requests that may wait for a revision. */
+const WAITING_MAX = 1000
+
 /** The public side alone, with an answer to which pool serves. */
 function publicServer(poolFor: Fleet['poolFor'], onAnswered: () => void): HttpServer {
   return createPublicServer({
@@ -72,6 +75,23 @@ describe('a request that comes to nothing', () => {
     await judged
     expect(taken).not.toHaveBeenCalled()
     await listening.close()
+  })
+
+  it('is told when to come again where too many wait already', async () => {
+    world = await openGatewayWorld({spec: {concurrency: 1, scaleMax: 1}})
+    await world.addMiner({serve: () => undefined})
+    const agent = new Agent()
+    const headers = {host: 'shop--acme.localhost'}
+    for (let count = 0; count <= WAITING_MAX; count += 1) {
+      request(world.gateway.publicUrl, {agent, headers})
+        .on('error', () => undefined)
+        .end()
+    }
+    const load = () => world.gateway.status().revisions.map(({inFlight, waiting}) => ({inFlight, waiting}))
+    await expect.poll(load, {timeout: 20_000}).toContainEqual({inFlight: 1, waiting: WAITING_MAX})
+    const answer = await world.ask('/')
+    expect([answer.status, JSON.parse(answer.body).error.code, answer.headers['retry-after']]).toEqual([503, 'overloaded', '2'])
+    agent.destroy()
   })
 
   it('loses its connection when it was for a WebSocket, also when the client keeps its own side open', async () => {

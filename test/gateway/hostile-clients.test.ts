@@ -175,12 +175,15 @@ describe('clients that want to wear a gateway out', () => {
     expect(await raw('')).toMatch(/^(HTTP\/1\.1 408 .*)?$/s)
   })
 
-  it('get no more connections from one address than the settings say', async () => {
-    const settings = {...DEFAULT_SETTINGS, limits: {...DEFAULT_SETTINGS.limits, connectionsPerClient: 20}}
+  it.each([
+    ['from one address', {connectionsPerClient: 20}, () => '127.0.1.9', 404],
+    ['in all', {connections: 20}, (index: number) => `127.0.1.${index + 1}`, 'refused']
+  ])('get no more connections %s than the settings say', async (_from, limits, addressOf, fromElsewhere) => {
+    const settings = {...DEFAULT_SETTINGS, limits: {...DEFAULT_SETTINGS.limits, ...limits}}
     const strict = await openGatewayWorld({settings})
     const port = Number(new URL(strict.gateway.publicUrl).port)
-    const sockets = Array.from({length: 30}, () =>
-      connect({host: '127.0.0.1', port, localAddress: '127.0.1.9'})
+    const sockets = Array.from({length: 30}, (_, index) =>
+      connect({host: '127.0.0.1', port, localAddress: addressOf(index)})
         .on('error', () => undefined)
         .resume()
     )
@@ -193,7 +196,11 @@ describe('clients that want to wear a gateway out', () => {
       })
     }
     await tenClosed
-    expect((await strict.ask('/', {host: 'nobody.localhost'})).status).toBe(404)
+    const elsewhere = strict.ask('/', {host: 'nobody.localhost'}).then(
+      ({status}) => status,
+      () => 'refused'
+    )
+    expect(await elsewhere).toBe(fromElsewhere)
     expect(closed).toBe(10)
     for (const socket of sockets) socket.destroy()
     await strict.close()

@@ -289,6 +289,19 @@ describe('a request through gateway and tunnel', () => {
     expect(miner.running.size).toBe(1)
   })
 
+  it.each(['POST', 'PATCH'])('sends a %s without a body once only when its instance breaks off', async (method) => {
+    world = await openGatewayWorld()
+    let calls = 0
+    await world.addMiner({
+      serve: (request) => {
+        calls += 1
+        request.socket.destroy()
+      }
+    })
+    const answer = await world.ask('/', {method})
+    expect([answer.status, answer.headers['creo-error'], calls]).toEqual([502, 'bad_gateway', 1])
+  })
+
   it('answers bad_gateway when a body was read and the instance broke off', async () => {
     world = await openGatewayWorld()
     await world.addMiner({serve: (request) => void request.once('data', () => request.socket.destroy())})
