@@ -40,7 +40,7 @@ function reachText({name, connected, roundTripMs, leftUntil}: StatusReport['gate
   if (!connected) return `Gateway ${name} can't be reached.`
   return roundTripMs === null
     ? `Gateway ${name} is connected and has not answered yet.`
-    : `Gateway ${name} answered through the tunnel in ${roundTripMs} ms.`
+    : `Gateway ${name} answered on the control connection in ${roundTripMs} ms.`
 }
 
 function earningsTable(report: StatusReport): string {

@@ -112,7 +112,7 @@ test('a heartbeat of some minutes ago is no old one where the coordinator wants 
 test('people see one screen', () => {
   expect(minerStatusText(reportStatus(status(), FACTS, LENDS, NOW_MS)).split('\n')).toEqual([
     'Running as node_00000000000000000000000000000000. Last heartbeat: 2026-11-21T23:59:58.000Z.',
-    'Gateway one answered through the tunnel in 40 ms.',
+    'Gateway one answered on the control connection in 40 ms.',
     '',
     'EARNED HERE    PAID  WAITING',
     'colibris/LEAF  12.5     0.05',
