@@ -217,3 +217,53 @@ describe('whatever gateways and miners claim', () => {
     expect(stoodBy).toBeGreaterThan(0)
   })
 })
+
+describe('windows of standing by, which are numbered when they end', () => {
+  it('leave windows of work that began later, under lower numbers, their pay', () => {
+    const {world, nodes, grant, pay} = standing(line)
+    const first = grant(nodes[0] ?? '', 1_000_000, 8 * HOUR_MS)
+    world.nowMs = START_MS + 8 * HOUR_MS
+    const second = grant(nodes[0] ?? '', 1_000_000, 48 * HOUR_MS)
+    world.nowMs = START_MS + 11 * HOUR_MS
+    const stood = {lease: first, window: 12, windowStartMs: START_MS + 6 * HOUR_MS, windowMs: HOUR_MS, standbyMs: HOUR_MS}
+    expect(pay(stood)).toBe('applied')
+    world.nowMs = START_MS + 33 * HOUR_MS
+    world.must('coordinator', {type: 'time.advance'})
+    expect(world.machine.state.leases.has(first)).toBe(false)
+    const work = {lease: second, window: 10, windowStartMs: START_MS + 10 * HOUR_MS, requests: 1}
+    expect(pay(work)).toBe('applied')
+    expect(pay(work)).toBe('replayed')
+    expect(pay({...stood, lease: second, windowStartMs: START_MS + 12 * HOUR_MS})).toBe('replayed')
+  })
+
+  it('are paid once each, as windows of work are, in whatever order receipts come while their leases wait for them', () => {
+    const hours = (most: number) => fc.oneof(fc.nat(most * HOUR_MS), fc.constant(most * HOUR_MS))
+    const window = fc.record({afterMs: hours(1), stoodMs: fc.option(fc.integer({min: 1, max: HOUR_MS})), paidAfterMs: hours(28)})
+    fc.assert(
+      fc.property(fc.array(window, {minLength: STEPS, maxLength: STEPS}), (windows) => {
+        const {world, nodes, grant, pay} = standing(line)
+        world.nowMs += 2 * HOUR_MS
+        const owed: {readonly parts: Partial<ReceiptParts> & {readonly lease: string}; readonly dueMs: number; tries: number}[] = []
+        let lease = ''
+        let grantedAtMs = Number.NEGATIVE_INFINITY
+        for (const [number, {afterMs, stoodMs, paidAfterMs}] of windows.entries()) {
+          world.nowMs += afterMs
+          world.must('coordinator', {type: 'time.advance'})
+          if (world.nowMs > grantedAtMs + 4 * HOUR_MS) {
+            lease = grant(nodes[0] ?? '', 1000, 5 * HOUR_MS)
+            grantedAtMs = world.nowMs
+          }
+          const began = {lease, window: number, windowStartMs: world.nowMs, windowMs: 1}
+          const parts = stoodMs === null ? began : {...began, windowStartMs: world.nowMs - stoodMs, windowMs: stoodMs, standbyMs: stoodMs}
+          owed.push({parts, dueMs: world.nowMs + paidAfterMs, tries: 0})
+          for (const one of owed.filter(({dueMs, tries}) => dueMs <= world.nowMs && tries < 2)) {
+            const isFirst = one.tries === 0 && world.machine.state.leases.has(one.parts.lease)
+            expect(pay(one.parts) === 'applied').toBe(isFirst)
+            one.tries += 1
+          }
+        }
+      }),
+      {numRuns: RUNS}
+    )
+  })
+})

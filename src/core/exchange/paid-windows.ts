@@ -1,4 +1,4 @@
-/** Consecutive windows, and when the latest of them began. */
+/** Consecutive windows, and a time by which all up to the last of them had begun. */
 interface Range {
   readonly first: number
   readonly last: number
@@ -22,8 +22,8 @@ export class PaidWindows {
     return range !== undefined && range.first <= window
   }
 
-  /** `startMs` is when the window began. */
-  add(window: number, startMs: number): void {
+  /** All windows with lower numbers had begun by `begunMs`. */
+  add(window: number, begunMs: number): void {
     const index = this.#rangeAtOrAfter(window)
     if (this.has(window) || this.isForgotten(window)) return
     const before = this.#ranges[index - 1]
@@ -33,14 +33,14 @@ export class PaidWindows {
     const joined: Range = {
       first: joinsBefore?.first ?? window,
       last: joinsAfter?.last ?? window,
-      latestMs: Math.max(startMs, joinsBefore?.latestMs ?? 0, joinsAfter?.latestMs ?? 0)
+      latestMs: Math.max(begunMs, joinsBefore?.latestMs ?? 0, joinsAfter?.latestMs ?? 0)
     }
     const from = joinsBefore === undefined ? index : index - 1
     const to = joinsAfter === undefined ? index : index + 1
     this.#ranges.splice(from, to - from, joined)
   }
 
-  /** Forgets the oldest ranges that began before this time, and takes nothing below them any more. */
+  /** Forgets the oldest ranges below which everything began before this time, and takes nothing below them any more. */
   forgetBefore(ms: number): void {
     const kept = this.#ranges.findIndex((range) => range.latestMs >= ms)
     const forgotten = this.#ranges.splice(0, kept === -1 ? this.#ranges.length : kept)

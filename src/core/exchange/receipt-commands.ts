@@ -34,12 +34,20 @@ export function payReceipt(context: CommandContext, body: CommandOf<'receipt.pay
   if (windows.has(proposal.window)) refuse('replayed', `Receipt ${id} was paid already.`)
   const work = countedWork({lease, revision, atMs: context.atMs}, proposal, attestation)
   const paid = payLines(state, {lease, node, revision, work, carries: pair.carries})
-  windows.add(proposal.window, proposal.windowStartMs)
+  windows.add(proposal.window, numberedByMs(proposal, context.atMs))
   pair.paid.set(proposal.gateway, windows)
   if (work.standbyMs !== undefined) lease.standbyMs = (lease.standbyMs ?? 0) + work.standbyMs
   countWork(state, node, revision, work)
   context.effects.push({type: 'receipt', id, lease: lease.id, node: node.id, ...work, paid})
   return {receipt: id, paid: paid.map(({incentive, amountMinor}) => ({incentive, amountMinor: String(amountMinor)}))}
+}
+
+/**
+ * A time by which every lower window of its gateway had begun. Windows of work are numbered when they begin. A window of standing by gets its number when
+ * it is proven, perhaps hours after it began, and windows of work that began since have lower ones: all that is known is that it had one when it was paid.
+ */
+function numberedByMs({standbyMs, windowStartMs}: ReceiptProposal, atMs: number): number {
+  return standbyMs === undefined ? windowStartMs : Math.max(windowStartMs, atMs)
 }
 
 function readReceipt(body: CommandOf<'receipt.pay'>): {proposal: ReceiptProposal; attestation: ReceiptAttestation} {
