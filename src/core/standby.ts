@@ -9,8 +9,8 @@ export const PROBE_MEAN_MS = 150 * 60_000
 export const PROBE_FIRST_MEAN_MS = 15 * 60_000
 /** No two probes of a node lie further apart than this. */
 export const PROBE_GAP_MAX_MS = 4 * 3_600_000
-/** A start and an answer take at most so long, on a slow board behind a slow line. */
-export const PROBE_ANSWER_MAX_MS = 30_000
+/** A start and a connection take at most so long: more than a miner gives a function to listen, so that one that never does is not held against the node. */
+export const PROBE_ANSWER_MAX_MS = 75_000
 
 /**
  * Wait until the next probe, from a number that is drawn evenly from 0 to 1: exponential, so that after a probe the next one is as likely as ever, and

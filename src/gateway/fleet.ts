@@ -16,13 +16,15 @@ import {RestingSeen} from './resting-seen.ts'
 import {noInstance, RevisionPool} from './revision-pool.ts'
 import {ServedRevisions} from './served-revisions.ts'
 import type {StandbyWatch} from './standby-watch.ts'
-import {type Start, Starts} from './starts.ts'
+import {type FailedBy, type Start, Starts} from './starts.ts'
 
 /** A function gets this long to end after its last request. */
 const STOP_GRACE_MS = 10_000
 /** How long requests wait when no miner can be asked: one may be dialling in again, or a lease be on its way. */
 const STUCK_MAX_MS = 5000
 const STUCK_RETRY_MS = 200
+/** What a miner says when a start failed by the function itself. */
+const FAILED_BY_FUNCTION: ReadonlySet<string> = new Set(['crash', 'oom', 'timeout'])
 
 export interface FleetOptions {
   readonly budgets: LeaseBudgets
@@ -58,7 +60,7 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options
     this.#scale = options.scale ?? SCALE_SETTINGS
-    this.#starts = new Starts({monotonicMs: options.monotonicMs, onFailed: (start, reason) => this.#startFailed(start, reason)})
+    this.#starts = new Starts({monotonicMs: options.monotonicMs, onFailed: (start, reason, by) => this.#startFailed(start, reason, by)})
     this.#ticker = setInterval(() => this.tick(), options.tickMs ?? SCALE_TICK_MS)
   }
 
@@ -94,7 +96,8 @@ export class Fleet {
     else if (message.type === 'resting') this.resting.told(link, message.waiting)
     else if (message.type === 'start_failed') {
       const code = message.code === 'reward_pool_empty' ? 'reward_pool_empty' : 'failed'
-      this.#starts.fail(link, message.instance, new CreoError(code, message.message))
+      const by = FAILED_BY_FUNCTION.has(message.code) ? 'function' : 'node'
+      this.#starts.fail(link, message.instance, new CreoError(code, message.message), by)
     } else if (message.type === 'ended') this.#ended(link, message.instance)
     else if (message.type === 'draining') {
       this.#draining.add(link)
@@ -117,10 +120,6 @@ export class Fleet {
 
   release(pool: RevisionPool, instance: Instance, verdict: Verdict): void {
     pool.release(instance, verdict)
-    this.stopIfDrained(instance)
-  }
-
-  stopIfDrained(instance: Instance): void {
     if (instance.draining && instance.inFlight === 0 && this.#instances.has(instance.id)) this.#stop(instance)
   }
 
@@ -248,10 +247,10 @@ export class Fleet {
     this.#settle()
   }
 
-  #startFailed({pool, lease, instance}: Start, reason: CreoError): void {
+  #startFailed({pool, lease, instance}: Start, reason: CreoError, by: FailedBy): void {
     this.#options.log.warn({instance, revision: pool.entry.id, node: lease.node, code: reason.code, reason: reason.message}, 'start failed')
     if (reason.code === 'reward_pool_empty') this.#options.budgets.refuse(lease.id)
-    this.#options.standby.failed(lease, instance)
+    this.#options.standby.failed(lease, instance, by)
     this.#help(pool)
   }
 
@@ -281,7 +280,7 @@ export class Fleet {
   }
 
   #ended(link: MinerLink, id: string): void {
-    this.#starts.fail(link, id, new CreoError('failed', 'The instance ended before it was ready.'))
+    this.#starts.fail(link, id, new CreoError('failed', 'The instance ended before it was ready.'), 'function')
     const instance = this.#instances.get(id)
     if (instance === undefined || instance.link !== link) return
     this.#forget(instance)

@@ -58,6 +58,15 @@ export class Instance {
     this.connections.send(call)
   }
 
+  /**
+   * Opens a connection to it and gives that up unused: no request, so that it counts nowhere as load.
+   * @throws {CreoError} as `takeDataSocket` does
+   */
+  async reach(signal: AbortSignal): Promise<void> {
+    const socket = await this.#bind(signal)
+    socket.destroy()
+  }
+
   /** MiB·ms since it was last asked. */
   takeMibMs(monotonicMs: number): number {
     const untilMs = Math.floor(monotonicMs)

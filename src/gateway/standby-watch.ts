@@ -4,16 +4,15 @@ import {PROBE_ANSWER_MAX_MS, PROBE_FIRST_MEAN_MS, PROBE_MEAN_MS, probeGapMs} fro
 import {sha256Hex} from '../identity/keys.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
-import {askWhetherAlive} from './alive-call.ts'
 import type {Instance} from './instance.ts'
 import type {Stood, WorkOf} from './meter.ts'
+import type {FailedBy} from './starts.ts'
 
 const UNIFORM_BYTES = 6
 
 /** What a gateway that proves standing by may ask of its instances. */
 export interface Activator {
   activate(lease: LeaseEntry): string | undefined
-  stopIfDrained(instance: Instance): void
 }
 
 /** How often is probed; a test has its own. */
@@ -105,24 +104,23 @@ export class StandbyWatch {
     }
   }
 
-  /** What was asked for is there; nothing has been decided about it yet. */
+  /**
+   * What was asked for is there, and listens, or its miner had not said so. With a connection to it that is proof: the function is not asked anything,
+   * takes no room of its requests for it, and cannot withhold it.
+   */
   started(instance: Instance): void {
     const signal = this.#probes.get(instance.id)
     if (signal === undefined) return
-    // No request, so that it counts nowhere as load: the autoscaler ends the instance as soon as it is let go.
-    instance.inFlight += 1
-    void askWhetherAlive(instance, signal).then((alive) => {
-      if (alive && this.#probes.delete(instance.id)) this.#succeeded(instance)
-      else this.failed(instance.lease, instance.id)
-      instance.inFlight -= 1
-      this.#options.fleet().stopIfDrained(instance)
-    })
+    const reached = (): void => {
+      if (this.#probes.delete(instance.id)) this.#succeeded(instance)
+    }
+    void instance.reach(signal).then(reached, () => this.failed(instance.lease, instance.id, 'node'))
   }
 
-  /** Any start that fails shows that the node was not ready, whoever asked. */
-  failed(lease: LeaseEntry, instance: string): void {
+  /** A start that fails by the node shows that it was not ready, whoever asked. One that fails by the function shows nothing: its org could take standing by for free. */
+  failed(lease: LeaseEntry, instance: string, by: FailedBy): void {
     this.#probes.delete(instance)
-    if (!this.#proofs.delete(pairOf(lease))) return
+    if (by === 'function' || !this.#proofs.delete(pairOf(lease))) return
     this.#options.log.info({node: lease.node, lease: lease.id}, 'not ready: the time stood by since the last good probe is forfeited')
   }
 
@@ -145,7 +143,7 @@ export class StandbyWatch {
       if (instance === undefined) continue
       const signal = AbortSignal.timeout(this.#times.answerMaxMs)
       this.#probes.set(instance, signal)
-      signal.addEventListener('abort', () => this.#probes.has(instance) && this.failed(lease, instance), {once: true})
+      signal.addEventListener('abort', () => this.#probes.has(instance) && this.failed(lease, instance, 'node'), {once: true})
       return
     }
   }

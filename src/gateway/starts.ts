@@ -12,6 +12,9 @@ const COOLING_MAX_MS = 60_000
 const COOLING_DOUBLINGS_MAX = 6
 const INSTANCE_ID_BYTES = 9
 
+/** Whose doing it is that a start failed: the function's own when it crashes, needs too much memory or never listens. */
+export type FailedBy = 'node' | 'function'
+
 /** One instance that a miner was asked to start. */
 export interface Start {
   readonly instance: string
@@ -30,9 +33,9 @@ export class Starts {
   readonly #pending = new Map<string, Pending>()
   readonly #cooling = new Map<string, {failures: number; untilMs: number}>()
   readonly #monotonicMs: () => number
-  readonly #onFailed: (start: Start, reason: CreoError) => void
+  readonly #onFailed: (start: Start, reason: CreoError, by: FailedBy) => void
 
-  constructor(options: {readonly monotonicMs: () => number; onFailed(start: Start, reason: CreoError): void}) {
+  constructor(options: {readonly monotonicMs: () => number; onFailed(start: Start, reason: CreoError, by: FailedBy): void}) {
     this.#monotonicMs = options.monotonicMs
     this.#onFailed = options.onFailed
   }
@@ -58,14 +61,14 @@ export class Starts {
     return start
   }
 
-  fail(link: MinerLink, instance: string, reason: CreoError): void {
+  fail(link: MinerLink, instance: string, reason: CreoError, by: FailedBy = 'node'): void {
     const start = this.#take(link, instance)
     if (start === undefined) return
     const key = coolingKey(start.pool.entry.id, link.node)
     const failures = Math.min(COOLING_DOUBLINGS_MAX, (this.#cooling.get(key)?.failures ?? 0) + 1)
     const coolingMs = Math.min(COOLING_MAX_MS, COOLING_FIRST_MS * 2 ** (failures - 1))
     this.#cooling.set(key, {failures, untilMs: this.#monotonicMs() + coolingMs})
-    this.#onFailed(start, reason)
+    this.#onFailed(start, reason, by)
   }
 
   /** The session ended: whatever was asked in it will not be answered. */

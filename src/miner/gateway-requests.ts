@@ -114,7 +114,7 @@ export class GatewayRequests {
     } catch (error) {
       if (this.#options.isDraining()) return failed('draining', 'This node takes no new work now.')
       if (isCreoError(error)) return failed(error.code, error.message)
-      return failed('timeout', 'The image could not be had in time.')
+      return failed('unavailable', 'The image could not be had in time.')
     }
   }
 

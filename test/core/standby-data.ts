@@ -10,8 +10,6 @@ const WINDOW_BYTES_MAX = 4 * 1024
 const HAND_IN_BYTES_MAX = 5 * 1024
 /** A connection in place of the one that was bound: hello, and TLS 1.3 with a certificate that its key signed itself. */
 const DIAL_BYTES_MAX = 4 * 1024
-/** `HEAD /` and the head of an answer. */
-const ASK_BYTES_MAX = 2 * 1024
 
 const HOUR_MS = 3_600_000
 const MONTH_MS = 30 * 24 * HOUR_MS
@@ -29,6 +27,6 @@ export function standbyMonth(): {readonly probes: number; readonly bytes: number
   const gapMs = averageGapMs(PROBE_MEAN_MS)
   const probes = MONTH_MS / gapMs
   const windows = probes * Math.ceil(gapMs / HOUR_MS)
-  const each = PROBE_LINES_BYTES_MAX + HAND_IN_BYTES_MAX + DIAL_BYTES_MAX + ASK_BYTES_MAX
+  const each = PROBE_LINES_BYTES_MAX + HAND_IN_BYTES_MAX + DIAL_BYTES_MAX
   return {probes, bytes: probes * each + (windows - probes) * WINDOW_BYTES_MAX}
 }

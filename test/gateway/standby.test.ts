@@ -33,9 +33,9 @@ afterEach(async () => {
   expect(world.fatal).toEqual([])
 })
 
-const asked: string[] = []
-const hello = (request: IncomingMessage, response: ServerResponse): void => {
-  asked.push(`${request.method} ${request.url} ${request.headers['x-forwarded-host']}`)
+const asked: (string | undefined)[] = []
+const hello = ({method}: IncomingMessage, response: ServerResponse): void => {
+  asked.push(method)
   response.end('hello')
 }
 
@@ -62,7 +62,7 @@ describe('standing by', () => {
       expect(window).toMatchObject({node: miner.node, revision: 'rev_1', lease: 'lea_1', requests: 0, mibMs: 0})
       expect(window.standbyMs).toBeLessThan(window.windowMs)
     }
-    expect(asked[0]).toBe('HEAD / site--shop--acme')
+    expect(asked).toEqual([])
     const [ids, all] = [new Set(miner.receipts.map(({proposal}) => openProposal(proposal).window)), miner.receipts.length]
     expect(ids.size).toBe(all)
     expect(world.gateway.status().revisions.find(({revision}) => revision === 'rev_1')).toMatchObject({requests: 0})
@@ -92,12 +92,34 @@ describe('standing by', () => {
     }
   })
 
-  it('is not proven by an instance that never answers', async () => {
-    world = await openGatewayWorld({spec, probes: {...probes, answerMaxMs: 200}, ...quick})
-    const miner = await world.addMiner({serve: () => undefined})
-    await expect.poll(() => starts(miner), WAIT).toBeGreaterThanOrEqual(3)
-    expect(stood(miner)).toEqual([])
-    await expect.poll(() => miner.running.size, WAIT).toBeLessThanOrEqual(1)
+  it('can neither be withheld by a function that never answers nor takes the room of a client from one that serves one at a time', async () => {
+    world = await openGatewayWorld({spec: {...spec, concurrency: 1}, probes})
+    const miner = await world.addMiner(
+      {serve: ({method}, response) => void (method === 'GET' && response.end('room'))},
+      {revision: 'rev_1'}
+    )
+    await expect.poll(() => miner.running.size, WAIT).toBe(1)
+    expect((await world.ask('/')).body).toBe('room')
+    await world.close()
+    world = await openGatewayWorld({spec, probes, ...quick})
+    const silent = await world.addMiner({serve: (request) => void request.socket.destroy()}, {revision: 'rev_1'})
+    await expect.poll(() => stood(silent).length, WAIT).toBeGreaterThan(0)
+  })
+
+  it.each(['crash', 'oom', 'timeout'])('is not forfeited when a start fails by the function itself: %s', async (code) => {
+    let isWell = true
+    world = await openGatewayWorld({spec, probes, ...quick})
+    const refuseStart = () => (isWell ? undefined : {code, message: 'its own doing'})
+    const miner = await world.addMiner({serve: hello, refuseStart}, {revision: 'rev_1'})
+    await expect.poll(() => stood(miner).length, WAIT).toBeGreaterThan(0)
+    isWell = false
+    const failed = starts(miner)
+    await expect.poll(() => starts(miner), WAIT).toBeGreaterThan(failed)
+    const failedAtMs = Date.now()
+    isWell = true
+    const across = () =>
+      stood(miner).some(({windowStartMs, windowMs}) => windowStartMs < failedAtMs && windowStartMs + windowMs > failedAtMs)
+    await expect.poll(across, WAIT).toBe(true)
   })
 
   it('does not reach across the end of a session', async () => {
