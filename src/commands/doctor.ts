@@ -74,7 +74,11 @@ which files and commands would let this machine enforce limits, asks, does it as
     if (mends.every(({status}) => status === 'by_hand')) return mends
     assertMayMend(user)
     if (!(await this.#agreed(flags))) return mends
-    const done = await mendHost(thisMachine(this.abort), user, mends)
+    const done = await mendHost(
+      thisMachine(this.abort, (sentence) => this.logToStderr(sentence)),
+      user,
+      mends
+    )
     for (const {id, status, error} of done) this.log(`${OUTCOMES[status]}: ${id}${error === undefined ? '' : `. ${error}`}`)
     if (done.some(({status}) => status === 'after_reboot')) this.log('Restart this machine, then run creo doctor again.')
     this.log('Undo it: creo doctor --undo')
@@ -88,7 +92,7 @@ which files and commands would let this machine enforce limits, asks, does it as
       import('../compose/mend/apply-mends.ts'),
       import('../compose/mend/describe-mend.ts')
     ])
-    const patient = thisMachine(this.abort)
+    const patient = thisMachine(this.abort, (sentence) => this.logToStderr(sentence))
     const done = (await readDoneMends(patient)).toReversed()
     this.log(done.length === 0 ? '\nNothing was mended by creo.' : `\nTaken back would be:\n\n${done.map(describeUndo).join('\n\n')}\n`)
     const {user, mends} = await planForUser(undefined)

@@ -1,18 +1,33 @@
-import {open, readFile, rename, rm, stat} from 'node:fs/promises'
+import {type FileHandle, open, readFile, rename, rm, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 
 const FILE_BYTES_MAX = 64 * 2 ** 20
+const PERMISSIONS = 0o7777
 let written = 0
 
-/** Replaces a file so that after a crash either the old or the new bytes are there: beside, fsync, rename, fsync of the folder. */
-export async function writeFileDurably(path: string, bytes: string | Uint8Array, options: {readonly mode?: number} = {}): Promise<void> {
+export interface FileAttributes {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/**
+ * Replaces a file so that after a crash either the old or the new bytes are there: beside, fsync, rename, fsync of the folder. `mode` is what the umask
+ * leaves of it; `exactly` is what the file has in the end, whatever the umask.
+ */
+export async function writeFileDurably(
+  path: string,
+  bytes: string | Uint8Array,
+  options: {readonly mode?: number; readonly exactly?: FileAttributes} = {}
+): Promise<void> {
   written += 1
   const beside = `${path}.${process.pid}.${written}.new`
   try {
     const file = await open(beside, 'wx', options.mode ?? 0o600)
     try {
       await file.writeFile(bytes)
+      if (options.exactly) await setAttributes(file, options.exactly)
       await file.sync()
     } finally {
       await file.close()
@@ -35,6 +50,13 @@ export async function readFileIfThere(path: string, bytesMax: number = FILE_BYTE
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Only what differs: some file systems, as those of boot loaders, have owners and modes that nobody changes. */
+async function setAttributes(file: FileHandle, {mode, uid, gid}: FileAttributes): Promise<void> {
+  const now = await file.stat()
+  if (now.uid !== uid || now.gid !== gid) await file.chown(uid, gid)
+  if (((now.mode ^ mode) & PERMISSIONS) !== 0) await file.chmod(mode & PERMISSIONS)
 }
 
 async function syncFolder(path: string): Promise<void> {

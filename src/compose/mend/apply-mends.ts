@@ -1,4 +1,4 @@
-import {mkdir, readFile, rm} from 'node:fs/promises'
+import {access, chmod, mkdir, readFile, realpath, rm, stat} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {z} from 'zod'
 import {readFileIfThere, writeFileDurably} from '../../config/durable-file.ts'
@@ -8,6 +8,8 @@ import type {FileEdit, Mend} from './plan-mends.ts'
 /** The machine that is changed: `/`, or a copy of one in a test. */
 export interface Patient {
   readonly root: string
+  /** Once it is aborted no further mend is begun. */
+  readonly signal?: AbortSignal
   /** Runs one command to its end. @throws when it fails. */
   run(command: readonly string[]): Promise<void>
 }
@@ -24,8 +26,11 @@ const journalSchema = z.array(doneSchema).max(1000)
 export type DoneMend = z.output<typeof doneSchema>
 
 const JOURNAL = '/var/lib/creo/mends.json'
-const FILE_MODE = 0o644
-/** Beside each file that was there before, for whoever can't start creo any more. */
+const NEW_FILE_MODE = 0o644
+const NEW_FOLDER_MODE = 0o755
+/** What only root may see: texts of files that others may not be allowed to read. */
+const PRIVATE_MODE = 0o600
+/** Beside each file that was there before creo's first edit of it, for whoever can't start creo any more. Never written over. */
 const BACKUP_SUFFIX = '.before-creo'
 
 /**
@@ -43,9 +48,12 @@ export async function applyMend(patient: Patient, mend: Mend): Promise<void> {
   for (const command of mend.commands) await patient.run(command)
 }
 
-/** @throws {CreoError} `invalid_input` when the file that remembers them can't be read. */
+/** @throws {CreoError} `forbidden` for anyone but root, `invalid_input` when the file that remembers them can't be read. */
 export async function readDoneMends({root}: Pick<Patient, 'root'>): Promise<readonly DoneMend[]> {
-  const bytes = await readFileIfThere(join(root, JOURNAL))
+  const bytes = await readFileIfThere(join(root, JOURNAL)).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EACCES') throw cause
+    throw new CreoError('forbidden', 'Only root may read what was mended.', {hint: 'Run it as root: creo doctor --undo', cause})
+  })
   if (bytes === undefined) return []
   try {
     return journalSchema.parse(JSON.parse(bytes.toString('utf8')))
@@ -74,8 +82,9 @@ export async function undoNewest(patient: Patient): Promise<DoneMend | undefined
   }
   for (const {path, before} of newest.edits) {
     if (before === undefined) await rm(join(patient.root, path), {force: true})
-    else await writeFileDurably(join(patient.root, path), before, {mode: FILE_MODE})
-    await rm(join(patient.root, path + BACKUP_SUFFIX), {force: true})
+    else await replace(join(patient.root, path), before)
+    if (!done.slice(0, -1).some(({edits}) => edits.some((edit) => edit.path === path)))
+      await rm(join(patient.root, path + BACKUP_SUFFIX), {force: true})
   }
   for (const command of newest.undoCommands) await patient.run(command)
   await writeJournal(patient, done.slice(0, -1))
@@ -84,9 +93,25 @@ export async function undoNewest(patient: Patient): Promise<DoneMend | undefined
 
 async function write({root}: Patient, {path, before, after}: FileEdit): Promise<void> {
   const place = join(root, path)
-  await mkdir(dirname(place), {recursive: true})
-  if (before !== undefined) await writeFileDurably(place + BACKUP_SUFFIX, before, {mode: FILE_MODE})
-  await writeFileDurably(place, after, {mode: FILE_MODE})
+  const made = await mkdir(dirname(place), {recursive: true})
+  if (made !== undefined) await chmod(dirname(place), NEW_FOLDER_MODE)
+  if (before !== undefined && !(await isThere(place + BACKUP_SUFFIX)))
+    await writeFileDurably(place + BACKUP_SUFFIX, before, {mode: PRIVATE_MODE})
+  await replace(place, after)
+}
+
+/** The file that is meant where `place` is a link to it, its owner and mode as they were. */
+async function replace(place: string, text: string): Promise<void> {
+  const path = await realpath(place).catch(() => place)
+  const there = await stat(path).catch(() => undefined)
+  await writeFileDurably(path, text, {exactly: there ?? {mode: NEW_FILE_MODE, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0}})
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false
+  )
 }
 
 async function assertUnchanged(patient: Patient, path: string, before: string | undefined): Promise<void> {
@@ -105,5 +130,5 @@ async function readText({root}: Patient, path: string): Promise<string | undefin
 async function writeJournal({root}: Patient, done: readonly DoneMend[]): Promise<void> {
   const path = join(root, JOURNAL)
   await mkdir(dirname(path), {recursive: true})
-  await writeFileDurably(path, JSON.stringify(done), {mode: FILE_MODE})
+  await writeFileDurably(path, JSON.stringify(done), {mode: PRIVATE_MODE})
 }

@@ -1,4 +1,4 @@
-import {access, readFile} from 'node:fs/promises'
+import {access, readdir, readFile} from 'node:fs/promises'
 import {userInfo} from 'node:os'
 import {join} from 'node:path'
 import {CreoError} from '../../core/errors.ts'
@@ -15,6 +15,13 @@ export interface TextFile {
 export interface IdFile {
   readonly path: string
   readonly text: string | undefined
+}
+
+export interface GrubFacts extends TextFile {
+  /** Makes GRUB's own file of the settings. */
+  readonly command: readonly string[]
+  /** What is read after these settings and so counts more: /etc/default/grub.d. */
+  readonly laterText: string
 }
 
 /** What the mends are planned by: this machine as its files say, and for whom containers shall run. */
@@ -37,7 +44,14 @@ export interface HostFacts {
   readonly subgid: IdFile
   /** The kernel's command line of a Raspberry Pi. */
   readonly bootLine: TextFile | undefined
-  readonly grub: (TextFile & {readonly command: readonly string[]}) | undefined
+  readonly grub: GrubFacts | undefined
+  /** Fedora and its relatives keep each kernel's words in a file of its own, and have a program that edits all of them. */
+  readonly grubby: boolean
+  /** The words that the running kernel was started with. */
+  readonly kernelWords: readonly string[]
+  /** What creo itself wrote earlier, or somebody else where creo would. */
+  readonly delegationFile: IdFile
+  readonly namespacesFile: IdFile
   /** Undefined where this kernel has no such setting. */
   readonly userNamespaces: {readonly unprivilegedClone: number | undefined; readonly namespacesMax: number | undefined}
 }
@@ -45,7 +59,11 @@ export interface HostFacts {
 const PROGRAM_FOLDERS = ['usr/local/sbin', 'usr/local/bin', 'usr/sbin', 'usr/bin', 'sbin', 'bin']
 const BOOT_LINES = ['/boot/firmware/cmdline.txt', '/boot/cmdline.txt']
 const GRUB_SETTINGS = '/etc/default/grub'
-const GRUB_COMMANDS: Readonly<Record<string, readonly string[]>> = {
+const GRUB_LATER = 'etc/default/grub.d'
+const LATER_FILES_MAX = 100
+const DELEGATION_PATH = '/etc/systemd/system/user@.service.d/50-creo-delegate.conf'
+const NAMESPACES_PATH = '/etc/sysctl.d/60-creo-user-namespaces.conf'
+export const GRUB_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'update-grub': ['update-grub'],
   'grub2-mkconfig': ['grub2-mkconfig', '-o', '/boot/grub2/grub.cfg'],
   'grub-mkconfig': ['grub-mkconfig', '-o', '/boot/grub/grub.cfg']
@@ -81,7 +99,11 @@ export async function readHostFacts(root: string, user: HostFacts['user']): Prom
     subuid: {path: '/etc/subuid', text: await text('etc/subuid')},
     subgid: {path: '/etc/subgid', text: await text('etc/subgid')},
     bootLine: await firstFile(BOOT_LINES, text),
-    grub: await grub(text, program),
+    grub: await grub(root, text, program),
+    grubby: await program('grubby'),
+    kernelWords: words(await text('proc/cmdline')),
+    delegationFile: {path: DELEGATION_PATH, text: await text(DELEGATION_PATH)},
+    namespacesFile: {path: NAMESPACES_PATH, text: await text(NAMESPACES_PATH)},
     userNamespaces: {
       unprivilegedClone: toNumber(await text('proc/sys/kernel/unprivileged_userns_clone')),
       namespacesMax: toNumber(await text('proc/sys/user/max_user_namespaces'))
@@ -125,13 +147,19 @@ async function firstFile(paths: readonly string[], text: Reader['text']): Promis
   return undefined
 }
 
-async function grub(text: Reader['text'], program: Reader['program']): Promise<HostFacts['grub']> {
+async function grub(root: string, text: Reader['text'], program: Reader['program']): Promise<HostFacts['grub']> {
   const settings = await text(GRUB_SETTINGS)
   if (settings === undefined) return undefined
   for (const [name, command] of Object.entries(GRUB_COMMANDS)) {
-    if (await program(name)) return {path: GRUB_SETTINGS, text: settings, command}
+    if (await program(name)) return {path: GRUB_SETTINGS, text: settings, command, laterText: await laterSettings(root, text)}
   }
   return undefined
+}
+
+async function laterSettings(root: string, text: Reader['text']): Promise<string> {
+  const names = (await readdir(join(root, GRUB_LATER)).catch(() => [])).filter((name) => name.endsWith('.cfg')).sort()
+  const texts = await Promise.all(names.slice(0, LATER_FILES_MAX).map((name) => text(join(GRUB_LATER, name))))
+  return texts.join('\n')
 }
 
 /** A row of /proc/cgroups: name, hierarchy, groups, enabled. */

@@ -1,9 +1,14 @@
+import {basename} from 'node:path'
 import {CreoError} from '../../core/errors.ts'
 import {applyMend, type Patient} from './apply-mends.ts'
-import {findUser, type HostFacts, readHostFacts} from './host-facts.ts'
+import {findUser, GRUB_COMMANDS, type HostFacts, PACKAGE_MANAGERS, readHostFacts} from './host-facts.ts'
 import {type Mend, planMends} from './plan-mends.ts'
 
 const COMMAND_TIMEOUT_MS = 10 * 60_000
+/** What leaves a machine half changed when it is stopped in the middle: it runs to its end, however long, out of reach of Ctrl-C. */
+const UNSTOPPABLE = [...PACKAGE_MANAGERS, ...Object.keys(GRUB_COMMANDS), 'grubby']
+/** After this long it is said that it still runs. */
+const UNSTOPPABLE_WARN_MS = 30 * 60_000
 const OUTPUT_CHARACTERS_MAX = 2000
 
 export type MendStatus = 'planned' | 'by_hand' | 'mended' | 'after_reboot' | 'failed'
@@ -30,7 +35,7 @@ export async function mendHost(patient: Patient, user: HostFacts['user'], planne
   const reports: MendReport[] = []
   let failed = false
   for (const mend of planned) {
-    if (mend.status !== 'planned' || failed) {
+    if (mend.status !== 'planned' || failed || patient.signal?.aborted) {
       reports.push(mend)
       continue
     }
@@ -51,20 +56,49 @@ export async function mendHost(patient: Patient, user: HostFacts['user'], planne
   )
 }
 
-/** This machine. */
-export function thisMachine(signal: AbortSignal): Patient {
+/** This machine. `say` is told in a sentence when there is to be waited for what must not be stopped. */
+export function thisMachine(signal: AbortSignal, say: (sentence: string) => void): Patient {
   return {
     root: '/',
+    signal,
     run: async ([program = '', ...args]) => {
-      const {execa} = await import('execa')
-      const bounded = AbortSignal.any([signal, AbortSignal.timeout(COMMAND_TIMEOUT_MS)])
-      const env = {DEBIAN_FRONTEND: 'noninteractive'}
-      const result = await execa(program, args, {env, stdin: 'ignore', reject: false, all: true, cancelSignal: bounded})
       signal.throwIfAborted()
-      if (!result.failed) return
-      const words = result.all.slice(-OUTPUT_CHARACTERS_MAX).trim() || result.shortMessage
-      throw new CreoError('failed', `${[program, ...args].join(' ')} failed: ${words}`)
+      const unstoppable = UNSTOPPABLE.includes(basename(program))
+      const {failed, words} = unstoppable
+        ? await waitingFor(program, {signal, say}, runCommand(program, args, undefined))
+        : await runCommand(program, args, AbortSignal.any([signal, AbortSignal.timeout(COMMAND_TIMEOUT_MS)]))
+      if (!unstoppable) signal.throwIfAborted()
+      if (failed) throw new CreoError('failed', `${[program, ...args].join(' ')} failed: ${words}`)
     }
+  }
+}
+
+/** Without a signal it is in a process group of its own, which Ctrl-C in a terminal does not reach. */
+async function runCommand(
+  program: string,
+  args: readonly string[],
+  signal: AbortSignal | undefined
+): Promise<{readonly failed: boolean; readonly words: string}> {
+  const {execa} = await import('execa')
+  const stopping = signal ? {cancelSignal: signal} : {detached: true}
+  const env = {DEBIAN_FRONTEND: 'noninteractive'}
+  const {failed, all, shortMessage = ''} = await execa(program, args, {env, stdin: 'ignore', reject: false, all: true, ...stopping})
+  return {failed, words: all.slice(-OUTPUT_CHARACTERS_MAX).trim() || shortMessage}
+}
+
+async function waitingFor<T>(
+  program: string,
+  {signal, say}: {readonly signal: AbortSignal; readonly say: (sentence: string) => void},
+  work: Promise<T>
+): Promise<T> {
+  const told = () => say(`${program} is not stopped in the middle: waiting for its end.`)
+  const warning = setTimeout(() => say(`${program} still runs, and is left to end by itself.`), UNSTOPPABLE_WARN_MS)
+  signal.addEventListener('abort', told, {once: true})
+  try {
+    return await work
+  } finally {
+    clearTimeout(warning)
+    signal.removeEventListener('abort', told)
   }
 }
 

@@ -1,5 +1,5 @@
 import {hasSubordinateIds, RANGE_IDS, subordinateRanges} from '../../runtime/id-range.ts'
-import type {HostFacts, PackageManager, TextFile} from './host-facts.ts'
+import type {HostFacts, IdFile, PackageManager} from './host-facts.ts'
 import {inBootLine, inGrubSettings, type KernelWords} from './kernel-words.ts'
 
 /** One file as it is and as it shall be. `before` is undefined when there is none yet. */
@@ -27,10 +27,8 @@ export interface Mend {
 }
 
 const LIMIT_CONTROLLERS = ['memory', 'cpu', 'pids']
-const DELEGATION_PATH = '/etc/systemd/system/user@.service.d/50-creo-delegate.conf'
 const DELEGATION =
   '# Written by creo doctor --fix: functions of a user without root get limits that hold.\n[Service]\nDelegate=cpu cpuset io memory pids\n'
-const NAMESPACES_PATH = '/etc/sysctl.d/60-creo-user-namespaces.conf'
 /** As many as a small machine's kernel allows by itself. */
 const NAMESPACES_MAX = 15_000
 const SUBORDINATE_BASE = 100_000
@@ -57,8 +55,7 @@ export function planMends(facts: HostFacts): readonly Mend[] {
     ...packages(facts, rootless),
     ...userNamespaces(facts, rootless),
     ...(rootless ? subordinateIds(facts) : []),
-    ...memoryController(facts),
-    ...(rootless ? unifiedCgroups(facts) : []),
+    ...kernelMends(facts, rootless),
     ...(rootless ? [...delegation(facts), ...linger(facts)] : [])
   ]
 }
@@ -85,20 +82,22 @@ function packages({packageManager, programs, userBus, runsSystemd}: HostFacts, r
   return [{...NOTHING, id: 'packages', why, commands: [[...INSTALL[packageManager], ...wanted]]}]
 }
 
-function userNamespaces({userNamespaces: {unprivilegedClone, namespacesMax}}: HostFacts, rootless: boolean): Mend[] {
+function userNamespaces({userNamespaces: settings, namespacesFile}: HostFacts, rootless: boolean): Mend[] {
+  const {unprivilegedClone, namespacesMax} = settings
   const lines = [
     ...(rootless && unprivilegedClone === 0 ? ['kernel.unprivileged_userns_clone = 1'] : []),
     ...(namespacesMax === 0 ? [`user.max_user_namespaces = ${NAMESPACES_MAX}`] : [])
   ]
   if (lines.length === 0) return []
+  const {path, text = '# Written by creo doctor --fix.\n'} = namespacesFile
+  const missing = lines.filter((line) => !text.split('\n').includes(line)).map((line) => `${line}\n`)
+  const after = missing.length === 0 ? text : `${text}${text.endsWith('\n') ? '' : '\n'}${missing.join('')}`
+  const undo = [['sysctl', '-w', ...lines.map((line) => line.replace(/ = .*/, '=0'))]]
   return [
     {
-      ...NOTHING,
       id: 'user-namespaces',
       why: 'User namespaces are switched off, and no function runs without one.',
-      edits: [{path: NAMESPACES_PATH, before: undefined, after: `# Written by creo doctor --fix.\n${lines.join('\n')}\n`}],
-      commands: [['sysctl', '-p', NAMESPACES_PATH]],
-      undoCommands: [lines.map((line) => line.replace(/ = .*/, '=0'))].map((settings) => ['sysctl', '-w', ...settings])
+      ...dropIn(editsOf(namespacesFile, after), [['sysctl', '-p', path]], undo)
     }
   ]
 }
@@ -123,43 +122,71 @@ function freeBase(text: string): number | undefined {
   return base + RANGE_IDS <= SUBORDINATE_END ? base : undefined
 }
 
-function memoryController(facts: HostFacts): Mend[] {
-  if (facts.memoryController) return []
-  const change = {add: ['cgroup_enable=memory', 'cgroup_memory=1'], drop: ['cgroup_disable=memory']}
-  return [kernelMend(facts, 'memory-controller', 'The kernel’s memory controller is off, so no memory limit holds.', change)]
+interface KernelLack {
+  readonly id: MendId
+  readonly why: string
+  readonly change: KernelWords
 }
 
-function unifiedCgroups(facts: HostFacts): Mend[] {
-  if (facts.cgroupVersion === 2) return []
+function memoryController(facts: HostFacts): KernelLack[] {
+  if (facts.memoryController) return []
+  const change = {add: ['cgroup_enable=memory', 'cgroup_memory=1'], drop: ['cgroup_disable=memory']}
+  return [{id: 'memory-controller', why: 'The kernel’s memory controller is off, so no memory limit holds.', change}]
+}
+
+function unifiedCgroups({cgroupVersion}: HostFacts): KernelLack[] {
+  if (cgroupVersion === 2) return []
   const why = 'Control groups are of version 1, which ignores the limits of a user without root.'
-  if (!facts.runsSystemd) {
-    return [
-      {
-        ...NOTHING,
-        id: 'unified-cgroups',
-        why,
-        byHand: 'Have this system mount version 2 of control groups at /sys/fs/cgroup, or run creo as root.'
-      }
-    ]
-  }
-  const add = 'systemd.unified_cgroup_hierarchy=1'
-  return [kernelMend(facts, 'unified-cgroups', why, {add: [add], drop: [add.replace(/1$/, '0')]})]
+  const change = {add: ['systemd.unified_cgroup_hierarchy=1'], drop: ['systemd.unified_cgroup_hierarchy=0']}
+  return [{id: 'unified-cgroups', why, change}]
+}
+
+/** One mend for all that the kernel's command line lacks: two of them would each be made from the same text. It is called after the first. */
+function kernelMends(facts: HostFacts, rootless: boolean): Mend[] {
+  const unified = rootless ? unifiedCgroups(facts) : []
+  const byWords = [...memoryController(facts), ...(facts.runsSystemd ? unified : [])]
+  const [first] = byWords
+  const byPerson = (facts.runsSystemd ? [] : unified).map(({id, why}) => ({
+    ...NOTHING,
+    id,
+    why,
+    byHand: 'Have this system mount version 2 of control groups at /sys/fs/cgroup, or run creo as root.'
+  }))
+  if (first === undefined) return byPerson
+  const change = {add: byWords.flatMap((lack) => lack.change.add), drop: byWords.flatMap((lack) => lack.change.drop)}
+  return [kernelMend(facts, first.id, byWords.map(({why}) => why).join(' '), change), ...byPerson]
 }
 
 /** Through the boot loader that is there, and by hand where there is none that we can read for certain. */
-function kernelMend({bootLine, grub}: HostFacts, id: MendId, why: string, change: KernelWords): Mend {
-  const byHand = `Add ${change.add.join(' ')} to the kernel’s command line${change.drop.length > 0 ? `, take ${change.drop.join(' ')} off it` : ''} and boot again.`
-  const edit = bootLine ? editOf(bootLine, inBootLine(bootLine.text, change)) : grub && editOf(grub, inGrubSettings(grub.text, change))
-  if (!edit) return {...NOTHING, id, why, holds: 'after_reboot', byHand}
+function kernelMend({bootLine, grub, grubby, kernelWords}: HostFacts, id: MendId, why: string, change: KernelWords): Mend {
+  if (!bootLine && grubby) return {id, why, edits: [], ...throughGrubby(change, kernelWords), holds: 'after_reboot'}
+  const byHand = `Add ${change.add.join(' ')} to the kernel’s command line, take ${change.drop.join(' ')} off it and boot again.`
+  const file = bootLine ?? grub
+  const after = bootLine ? inBootLine(bootLine.text, change) : grub && inGrubSettings(grub.text, change, grub.laterText)
+  if (file === undefined || after === undefined) return {...NOTHING, id, why, holds: 'after_reboot', byHand}
+  const edits = editsOf({path: file.path, text: file.text}, after)
   const commands = bootLine || !grub ? [] : [grub.command]
-  return {id, why, edits: [edit], commands, undoCommands: commands, holds: 'after_reboot'}
+  return {id, why, edits, commands, undoCommands: edits.length === 0 ? [] : commands, holds: 'after_reboot'}
 }
 
-function editOf({path, text}: TextFile, after: string | undefined): FileEdit | undefined {
-  return after === undefined ? undefined : {path, before: text, after}
+/** Taken back is only what the running kernel was not started with. */
+function throughGrubby({add, drop}: KernelWords, kernelWords: readonly string[]): Pick<Mend, 'commands' | 'undoCommands'> {
+  const grubby = (added: readonly string[], dropped: readonly string[]) => [
+    'grubby',
+    '--update-kernel=ALL',
+    ...(added.length === 0 ? [] : [`--args=${added.join(' ')}`]),
+    ...(dropped.length === 0 ? [] : [`--remove-args=${dropped.join(' ')}`])
+  ]
+  const back = {add: drop.filter((word) => kernelWords.includes(word)), drop: add.filter((word) => !kernelWords.includes(word))}
+  return {commands: [grubby(add, drop)], undoCommands: back.add.length + back.drop.length === 0 ? [] : [grubby(back.add, back.drop)]}
 }
 
-function delegation({cgroupVersion, runsSystemd, controllers, delegated}: HostFacts): Mend[] {
+/** None when the file is so already. */
+function editsOf({path, text}: IdFile, after: string): FileEdit[] {
+  return text === after ? [] : [{path, before: text, after}]
+}
+
+function delegation({cgroupVersion, runsSystemd, controllers, delegated, delegationFile}: HostFacts): Mend[] {
   if (cgroupVersion !== 2 || !runsSystemd || delegated === undefined) return []
   const missing = LIMIT_CONTROLLERS.filter((name) => controllers.includes(name) && !delegated.includes(name))
   if (missing.length === 0) return []
@@ -168,12 +195,14 @@ function delegation({cgroupVersion, runsSystemd, controllers, delegated}: HostFa
     {
       id: 'delegation',
       why: `systemd does not hand a user's services the control group controllers ${missing.join(', ')}.`,
-      edits: [{path: DELEGATION_PATH, before: undefined, after: DELEGATION}],
-      commands: reload,
-      undoCommands: reload,
-      holds: 'now'
+      ...dropIn(editsOf(delegationFile, DELEGATION), reload, reload)
     }
   ]
+}
+
+/** Where the file says all that it should and the trouble is there all the same, only a reboot can be told to help, and nothing is to be taken back. */
+function dropIn(edits: readonly FileEdit[], commands: Mend['commands'], undoCommands: Mend['undoCommands']): Omit<Mend, 'id' | 'why'> {
+  return edits.length === 0 ? {edits, commands, undoCommands: [], holds: 'after_reboot'} : {edits, commands, undoCommands, holds: 'now'}
 }
 
 function linger({runsSystemd, lingers, user}: HostFacts): Mend[] {
