@@ -12,10 +12,11 @@ const CORE_BYTES_WANTED = 1
  * can't raise them again, so they are read from the very process that starts the containers.
  */
 export async function limitsBelow(pid: number): Promise<ProcessLimits> {
-  const limits = await readFile(`/proc/${pid}/limits`, 'utf8')
+  const [limits, processIds] = await Promise.all([readFile(`/proc/${pid}/limits`, 'utf8'), readFile('/proc/sys/kernel/pid_max', 'utf8')])
   return {
     openFilesMax: Math.min(OPEN_FILES_WANTED, hardLimit(limits, 'Max open files')),
-    processesMax: Math.min(PROCESSES_WANTED, hardLimit(limits, 'Max processes')),
+    // There can be no more than ids for them; podman lowers its own to that.
+    processesMax: Math.min(PROCESSES_WANTED, Number(processIds), hardLimit(limits, 'Max processes')),
     coreBytesMax: Math.min(CORE_BYTES_WANTED, hardLimit(limits, 'Max core file size'))
   }
 }
