@@ -7,6 +7,8 @@ export interface Host {
   readonly rootful: boolean
   readonly podmanPath: string
   readonly ociRuntime: string
+  /** What runs the containers that podman's command line makes; undefined when it can make none that is safe. */
+  readonly commandsOciRuntime: string | undefined
   readonly cgroupManager: 'systemd' | 'cgroupfs'
   readonly storageDriver: 'overlay' | 'vfs'
   readonly idRange: IdRange | undefined
@@ -45,6 +47,7 @@ export async function detectHost(tools: RuntimeTools): Promise<Host> {
     rootful,
     podmanPath,
     ociRuntime,
+    commandsOciRuntime: await pickCommandsOciRuntime(ociRuntime, tools),
     cgroupManager,
     storageDriver: storageType === OVERLAYFS_MAGIC ? 'vfs' : 'overlay',
     idRange,
@@ -76,6 +79,15 @@ async function pickOciRuntime({version, hybrid}: ControlGroups, tools: RuntimeTo
     if (path) return path
   }
   throw missing(tools, `None of ${usable.join(', ')} is installed; this machine's control groups need one of them.`)
+}
+
+/**
+ * podman's command line can't say that devices are denied: runc denies them unasked, crun asks to be told. What an owner chose is never
+ * exchanged.
+ */
+async function pickCommandsOciRuntime(ociRuntime: string, tools: RuntimeTools): Promise<string | undefined> {
+  if (basename(ociRuntime) === 'runc') return ociRuntime
+  return tools.env.CREO_OCI_RUNTIME ? undefined : tools.sandbox.findProgram('runc', tools.env.PATH)
 }
 
 function missing(tools: RuntimeTools, message: string): Error {

@@ -4,7 +4,7 @@ import {join, resolve} from 'node:path'
 import type {ImageLayout, RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
 import type {Places} from './places.ts'
-import type {PodmanService} from './podman-service.ts'
+import type {Podman} from './podman.ts'
 
 /** What starting an image needs, kept on disk under the manifest's digest. */
 export interface PreparedImage {
@@ -38,15 +38,15 @@ const CLEANUP_TIMEOUT_MS = 30_000
 export class ImageStore {
   readonly #tools: RuntimeTools
   readonly #places: Places
-  readonly #service: PodmanService
+  readonly #podman: Podman
   readonly #host: Host
   readonly #known = new Map<string, PreparedImage>()
   readonly #underWay = new Map<string, Promise<void>>()
 
-  constructor(tools: RuntimeTools, places: Places, service: PodmanService, host: Host) {
+  constructor(tools: RuntimeTools, places: Places, podman: Podman, host: Host) {
     this.#tools = tools
     this.#places = places
-    this.#service = service
+    this.#podman = podman
     this.#host = host
   }
 
@@ -86,13 +86,8 @@ export class ImageStore {
     const needed = new Set(images.filter((image) => kept.has(image.manifestDigest)).map((image) => image.imageId))
     for (const image of images) {
       if (kept.has(image.manifestDigest)) continue
-      if (!needed.has(image.imageId)) {
-        // Each import gave it one more name, and podman removes nothing of several names unless forced, which would take its containers too.
-        await this.#service.expect({method: 'POST', path: `/images/${image.imageId}/untag`, signal}, `Unnaming ${image.imageId}`, [404])
-        const path = `/images/${image.imageId}?force=false`
-        const answer = await this.#service.expect({method: 'DELETE', path, signal}, `Removing image ${image.manifestDigest}`, [404, 409])
-        if (answer.status === 409) continue
-      }
+      const isGone = needed.has(image.imageId) || (await this.#podman.ask((api) => api.removeImage(image.imageId, signal)))
+      if (!isGone) continue
       this.#known.delete(image.manifestDigest)
       await rm(this.#file(image.manifestDigest), {force: true})
     }
@@ -100,7 +95,7 @@ export class ImageStore {
 
   async #prepare(layout: ImageLayout, signal: AbortSignal): Promise<void> {
     const there = await this.find(layout.manifestDigest).catch(() => undefined)
-    if (there && (await this.#exists(there.imageId, signal))) return
+    if (there && (await this.#podman.ask((api) => api.hasImage(there.imageId, signal)))) return
     const manifest = await this.#manifest(layout)
     const imageId = await this.#import(layout, manifest, signal)
     const config = JSON.parse((await this.#blob(layout, manifest.config.digest)).toString()) as {
@@ -128,11 +123,6 @@ export class ImageStore {
     const temporary = `${path}.${process.pid}`
     await writeFile(temporary, JSON.stringify(image), {flush: true})
     await rename(temporary, path)
-  }
-
-  async #exists(imageId: string, signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#service.expect({method: 'GET', path: `/images/${imageId}/exists`, signal}, 'Looking for an image', [404])
-    return answer.status !== 404
   }
 
   async #manifest(layout: ImageLayout): Promise<Manifest> {
@@ -168,7 +158,7 @@ export class ImageStore {
     await mkdir(view, {mode: 0o700})
     try {
       await writeView(view, resolve(layout.layoutDirectory, 'blobs/sha256'), manifest)
-      const printed = await this.#service.run(['pull', '--quiet', '--signature-policy', this.#places.policy, `oci:${view}`], signal)
+      const printed = await this.#podman.commands.run(['pull', '--quiet', '--signature-policy', this.#places.policy, `oci:${view}`], signal)
       const imageId = printed.trim().split('\n').at(-1) ?? ''
       if (`sha256:${imageId}` !== manifest.config.digest) {
         throw new this.#tools.CreoError('digest_mismatch', `podman imported ${imageId} for ${layout.manifestDigest}.`, {
@@ -195,15 +185,13 @@ export class ImageStore {
       idmappings: {UIDMap: ids, GIDMap: ids, HostUIDMapping: false, HostGIDMapping: false},
       healthconfig: {Test: ['NONE']}
     }
-    const what = 'Mapping the owners of an image'
     // By a name that follows from the image, so that one which an earlier process left behind is found, and no answer is needed to remove it.
     const name = `creo-map-${image.manifestDigest.slice('sha256:'.length)}`
-    const remove = {method: 'DELETE', path: `/containers/${name}?force=true&v=true`} as const
-    await this.#service.expect({...remove, signal}, what, [404])
+    await this.#podman.ask((api) => api.remove(name, signal))
     try {
-      await this.#service.expect({method: 'POST', path: '/containers/create', body: {name, ...body}, signal}, what)
+      await this.#podman.ask((api) => api.create({name, ...body}, signal))
     } finally {
-      await this.#service.expect({...remove, signal: AbortSignal.timeout(CLEANUP_TIMEOUT_MS)}, what, [404])
+      await this.#podman.ask((api) => api.remove(name, AbortSignal.timeout(CLEANUP_TIMEOUT_MS)))
     }
   }
 

@@ -2,7 +2,8 @@ import {setTimeout as delay} from 'node:timers/promises'
 import type {ContainerDriver, ControlGroup, InstanceExit, InstanceStats, RuntimeTools} from 'creo/runtime'
 import {containerName} from './container-spec.ts'
 import {unwrapLines} from './log-lines.ts'
-import type {PodmanService} from './podman-service.ts'
+import type {Podman} from './podman.ts'
+import type {ContainerAction} from './podman-api.ts'
 import type {SocketDirectories} from './socket-directory.ts'
 
 export interface ContainerParts {
@@ -15,14 +16,12 @@ export interface ContainerParts {
   /** Made by this process, to its end: podman knows all that there is of it. */
   readonly isWhole: boolean
   readonly tools: RuntimeTools
-  readonly service: PodmanService
+  readonly podman: Podman
   readonly directories: SocketDirectories
   /** Called once it is stopped and removed. */
   readonly onRemoved: () => void
 }
 
-/** How often podman's service looks whether a container has ended. */
-const WAIT_INTERVAL = '100ms'
 /** The service may die under a wait and is started again; between two attempts it gets this long. */
 const WAIT_RETRY_MS = 200
 const WAIT_RETRIES_MAX = 100_000
@@ -31,12 +30,6 @@ const REMOVE_RETRY_MS = 50
 /** What is told of a container that was removed before anyone could ask how it ended. */
 const EXIT_UNKNOWN: InstanceExit = {exitCode: 137, oom: false}
 const EXIT_KILLED = 137
-
-/** What podman says of a container when it is asked about that one alone. */
-interface Inspected {
-  readonly Id: string
-  readonly State: {readonly Status: string; readonly ExitCode: number; readonly Pid: number}
-}
 
 /** One container: its podman name follows from its id, so nothing else must be remembered. */
 export class PodmanContainer implements ContainerDriver {
@@ -66,35 +59,33 @@ export class PodmanContainer implements ContainerDriver {
   async start(signal: AbortSignal): Promise<void> {
     const {isWhole} = this.#parts
     this.#isWhole = false
-    await this.#post('start', signal, 'Starting')
+    await this.#act('start', signal)
     this.#isWhole = isWhole
     this.#watch()
   }
 
   async controlGroup(signal: AbortSignal): Promise<ControlGroup | undefined> {
-    const {service, tools} = this.#parts
-    const answer = await service.expect({method: 'GET', path: `${this.#path}/json`, signal}, `Looking at ${this.id}`)
-    const {Id, State} = answer.body as Inspected
-    return tools.sandbox.findControlGroup({pid: State.Pid, name: controlGroupName(Id)})
+    const {podman, tools} = this.#parts
+    const found = await podman.ask((api) => api.inspect(this.#name, signal))
+    return found && tools.sandbox.findControlGroup({pid: found.State.Pid, name: controlGroupName(found.Id)})
   }
 
   pause(signal: AbortSignal): Promise<void> {
-    return this.#post('pause', signal, 'Freezing')
+    return this.#act('pause', signal)
   }
 
   unpause(signal: AbortSignal): Promise<void> {
-    return this.#post('unpause', signal, 'Thawing')
+    return this.#act('unpause', signal)
   }
 
-  async terminate(signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#parts.service.call({method: 'POST', path: `${this.#path}/kill?signal=SIGTERM`, signal})
-    return answer.status < 300
+  terminate(signal: AbortSignal): Promise<boolean> {
+    return this.#parts.podman.ask((api) => api.terminate(this.#name, signal))
   }
 
   async remove(signal: AbortSignal): Promise<void> {
     const {directories, onRemoved} = this.#parts
     await this.#delete(signal)
-    if (!this.#isWhole) await this.#parts.service.sweep(containerName(this.id), signal)
+    if (!this.#isWhole) await this.#parts.podman.commands.sweep(this.#name, signal)
     await directories.release(this.id, signal)
     this.#removed = true
     if (!this.#isWatched) this.#ended.resolve(EXIT_UNKNOWN)
@@ -102,35 +93,33 @@ export class PodmanContainer implements ContainerDriver {
   }
 
   async stats(signal: AbortSignal): Promise<InstanceStats> {
-    const path = `/containers/stats?containers=${containerName(this.id)}&stream=false`
-    const answer = await this.#parts.service.expect({method: 'GET', path, signal}, `Measuring ${this.id}`)
-    const {Stats: list, Error: refused} = answer.body as {
-      Stats?: {CPUNano: number; MemUsage: number; PIDs: number}[]
-      Error?: {message?: string} | null
-    }
-    const first = list?.[0]
-    if (!first) throw this.#parts.service.failure(`Measuring ${this.id}: ${refused?.message ?? 'it does not run'}`)
-    return {cpuMicros: Math.floor(first.CPUNano / 1000), memoryBytes: first.MemUsage, pids: first.PIDs}
+    const {cpuNanos, memoryBytes, pids} = await this.#parts.podman.ask((api) => api.stats(this.#name, signal))
+    return {cpuMicros: Math.floor(cpuNanos / 1000), memoryBytes, pids}
   }
 
   /** podman's own clean-up after an exit and this removal may meet at a mount; the one that comes second then finds it busy. */
   async #delete(signal: AbortSignal): Promise<void> {
-    const {service} = this.#parts
-    const request = {method: 'DELETE', path: `${this.#path}?force=true&v=true&timeout=0`, signal} as const
+    const remove = () => this.#parts.podman.ask((api) => api.remove(this.#name, signal))
     for (let attempt = 1; attempt < REMOVE_ATTEMPTS; attempt++) {
-      const {status} = await service.call(request)
-      if (status < 300 || status === 404) return
+      const isGone = await remove().then(
+        () => true,
+        (error: {code?: string}) => {
+          if (error.code === 'failed' || error.code === 'conflict') return false
+          throw error
+        }
+      )
+      if (isGone) return
       await delay(REMOVE_RETRY_MS, undefined, {signal})
     }
-    await service.expect(request, `Removing ${this.id}`, [404])
+    await remove()
   }
 
-  get #path(): string {
-    return `/containers/${containerName(this.id)}`
+  get #name(): string {
+    return containerName(this.id)
   }
 
-  async #post(action: string, signal: AbortSignal, what: string): Promise<void> {
-    await this.#parts.service.expect({method: 'POST', path: `${this.#path}/${action}`, signal}, `${what} ${this.id}`)
+  #act(action: ContainerAction, signal: AbortSignal): Promise<void> {
+    return this.#parts.podman.ask((api) => api.act(action, this.#name, signal))
   }
 
   #watch(): void {
@@ -139,17 +128,15 @@ export class PodmanContainer implements ContainerDriver {
   }
 
   async #untilExit(): Promise<InstanceExit> {
-    const {service, tools} = this.#parts
+    const {podman, tools} = this.#parts
     const signal = new AbortController().signal
-    const path = `${this.#path}/wait?condition=stopped&condition=exited&interval=${WAIT_INTERVAL}`
-    for (let attempt = 0; attempt < WAIT_RETRIES_MAX && !this.#removed && !service.closed; attempt++) {
+    for (let attempt = 0; attempt < WAIT_RETRIES_MAX && !this.#removed && !podman.closed; attempt++) {
       try {
-        // podman sometimes knows that a container ended and not how; then this answer is an error, and looking at it helps.
-        await service.wait({method: 'POST', path, signal})
+        await podman.ask((api) => api.wait(this.#name, signal))
         const exit = await this.#exit(signal)
         if (exit) return exit
       } catch (error) {
-        if (service.closed) break
+        if (podman.closed) break
         tools.log('debug', 'waiting for an instance was interrupted', {instance: this.id, error: String(error)})
       }
       await delay(WAIT_RETRY_MS, undefined, {ref: false})
@@ -161,9 +148,9 @@ export class PodmanContainer implements ContainerDriver {
 
   /** How it ended; undefined while it runs. */
   async #exit(signal: AbortSignal): Promise<InstanceExit | undefined> {
-    const answer = await this.#parts.service.expect({method: 'GET', path: `${this.#path}/json`, signal}, `Looking at ${this.id}`, [404])
-    if (answer.status === 404) return EXIT_UNKNOWN
-    const {Status: status, ExitCode: exitCode} = (answer.body as Inspected).State
+    const found = await this.#parts.podman.ask((api) => api.inspect(this.#name, signal))
+    if (!found) return EXIT_UNKNOWN
+    const {Status: status, ExitCode: exitCode} = found.State
     if (status !== 'exited' && status !== 'stopped') return undefined
     return {exitCode, oom: exitCode === EXIT_KILLED && (await this.#parts.directories.ranOutOfMemory(this.id))}
   }

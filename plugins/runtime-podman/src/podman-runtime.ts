@@ -15,8 +15,9 @@ import {containerName, containerSpec, ID_LABEL, LABELS_LABEL} from './container-
 import {detectHost, type Host, heldTiers} from './host.ts'
 import {ImageStore, type PreparedImage} from './image-store.ts'
 import {clearAway, layOut, type Places} from './places.ts'
+import {Podman} from './podman.ts'
+import type {ListedContainer} from './podman-api.ts'
 import {controlGroupName, PodmanContainer} from './podman-container.ts'
-import {PodmanService} from './podman-service.ts'
 import {SocketDirectories} from './socket-directory.ts'
 
 const MAJOR_MIN = 4
@@ -24,14 +25,6 @@ const MAJOR_MIN = 4
 const HALF_REMOVED = ['stopping', 'removing']
 /** A create or start that was begun is waited for, so that it can be undone. */
 const COMMAND_TIMEOUT_MS = 60_000
-
-/** What podman says of a container in its list. */
-interface Listed {
-  readonly Id: string
-  readonly Pid: number
-  readonly State: string
-  readonly Labels?: Readonly<Record<string, string>> | null
-}
 
 /** What is known of an instance when it is first met. */
 interface Adopted {
@@ -59,13 +52,13 @@ export async function createPodmanRuntime(tools: RuntimeTools): Promise<Containe
   return new PodmanRuntime(tools, host, await layOut(tools, host))
 }
 
-/** Containers by podman: its REST API carries everything but the import of images. */
+/** Containers by podman: its REST API carries everything but the import of images, and its command line where the API can't. */
 class PodmanRuntime implements ContainerRuntime {
   readonly name = 'podman'
   readonly #tools: RuntimeTools
   readonly #host: Host
   readonly #places: Places
-  readonly #service: PodmanService
+  readonly #podman: Podman
   readonly #images: ImageStore
   readonly #directories: SocketDirectories
   readonly #instances = new Map<string, ContainerInstance>()
@@ -76,21 +69,20 @@ class PodmanRuntime implements ContainerRuntime {
     this.#tools = tools
     this.#host = host
     this.#places = places
-    this.#service = new PodmanService(tools, host, places)
-    this.#images = new ImageStore(tools, places, this.#service, host)
-    this.#directories = new SocketDirectories(tools, host, places, this.#service)
+    this.#podman = new Podman(tools, host, places)
+    this.#images = new ImageStore(tools, places, this.#podman, host)
+    this.#directories = new SocketDirectories(tools, host, places, this.#podman.commands)
   }
 
   async probe(signal: AbortSignal): Promise<RuntimeProbe> {
-    const answer = await this.#service.expect({method: 'GET', path: '/version', signal}, 'Asking podman for its version')
-    const {Version: version} = answer.body as {Version: string}
+    const version = await this.#podman.ask((api) => api.version(signal))
     const tooOld = Number(version.split('.')[0]) < MAJOR_MIN ? [`podman ${version} is too old: install version ${MAJOR_MIN} or later.`] : []
     return {
       name: this.name,
       version,
       architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
       enforcesLimits: this.#host.enforcesLimits && tooOld.length === 0,
-      problems: [...this.#host.problems, ...tooOld],
+      problems: [...this.#host.problems, ...tooOld, ...this.#podman.problems],
       tiers: heldTiers(this.#host)
     }
   }
@@ -114,8 +106,8 @@ class PodmanRuntime implements ContainerRuntime {
   async #make(spec: InstanceSpec, tier: WaitingTier | 'running', signal: AbortSignal): Promise<RuntimeInstance> {
     this.#check(spec)
     const image = await this.#images.find(spec.imageDigest)
-    const limits = await this.#service.limits()
-    if (signal.aborted) throw this.#service.aborted(signal)
+    const limits = await this.#podman.limits()
+    if (signal.aborted) throw this.#podman.commands.aborted(signal)
     if (this.#starting.has(spec.id)) throw this.#directories.taken(spec.id)
     // Before anything of it is there, so that a list meanwhile does not take it for a leftover.
     this.#starting.add(spec.id)
@@ -148,7 +140,7 @@ class PodmanRuntime implements ContainerRuntime {
       return this.#adopt({id: spec.id, labels: spec.labels, tier, isWhole: true})
     } catch (error) {
       const half = this.#adopt({id: spec.id, labels: spec.labels, tier: 'running'})
-      const isClosed = () => this.#service.closed
+      const isClosed = () => this.#podman.closed
       const {sandbox, log} = this.#tools
       await half.remove().catch((failure: unknown) => sandbox.removeLater({instance: half, failure, isClosed, log}))
       throw error
@@ -156,9 +148,8 @@ class PodmanRuntime implements ContainerRuntime {
   }
 
   async list(signal: AbortSignal): Promise<readonly RuntimeInstance[]> {
-    const answer = await this.#service.expect({method: 'GET', path: '/containers/json?all=true', signal}, 'Listing containers')
     const found = new Map<string, RuntimeInstance>()
-    for (const container of answer.body as Listed[]) {
+    for (const container of await this.#podman.ask((api) => api.list(signal))) {
       const id = container.Labels?.[ID_LABEL]
       if (id === undefined || this.#starting.has(id)) continue
       const labels = JSON.parse(container.Labels?.[LABELS_LABEL] ?? '{}') as Record<string, string>
@@ -173,7 +164,7 @@ class PodmanRuntime implements ContainerRuntime {
   }
 
   /** podman does not know of those that were frozen by the kernel's own file. */
-  async #isFrozen({Id, Pid, State}: Listed): Promise<boolean> {
+  async #isFrozen({Id, Pid, State}: ListedContainer): Promise<boolean> {
     if (State !== 'running') return false
     const {sandbox} = this.#tools
     const group = await sandbox.findControlGroup({pid: Pid, name: controlGroupName(Id)})
@@ -181,7 +172,7 @@ class PodmanRuntime implements ContainerRuntime {
   }
 
   async close(): Promise<void> {
-    await this.#service.close()
+    await this.#podman.close()
     await clearAway(this.#tools, this.#places)
   }
 
@@ -189,22 +180,22 @@ class PodmanRuntime implements ContainerRuntime {
   async #bring(id: string, tier: WaitingTier | 'running', body: Record<string, unknown>, signal: AbortSignal): Promise<void> {
     const patience = AbortSignal.timeout(COMMAND_TIMEOUT_MS)
     const outcomes = await Promise.allSettled([
-      this.#service.expect({method: 'POST', path: '/containers/create', body, signal: patience}, `Creating ${id}`),
+      this.#podman.ask((api) => api.create(body, patience)),
       this.#directories.mount(id, patience)
     ])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
-    if (signal.aborted) throw this.#service.aborted(signal)
+    if (signal.aborted) throw this.#podman.commands.aborted(signal)
     if (tier === 'created') return
     const action = tier === 'running' ? 'start' : 'init'
-    await this.#service.expect({method: 'POST', path: `/containers/${containerName(id)}/${action}`, signal: patience}, `Starting ${id}`)
-    if (signal.aborted) throw this.#service.aborted(signal)
+    await this.#podman.ask((api) => api.act(action, containerName(id), patience))
+    if (signal.aborted) throw this.#podman.commands.aborted(signal)
   }
 
   #adopt({id, labels, tier, isPaused = false, isHalfRemoved = false, isWhole = false}: Adopted): ContainerInstance {
     const known = this.#instances.get(id)
     if (known) return known
     const hasRun = tier === 'running' || tier === 'frozen'
-    const parts = {id, labels, hasRun, isHalfRemoved, isWhole, tools: this.#tools, service: this.#service, directories: this.#directories}
+    const parts = {id, labels, hasRun, isHalfRemoved, isWhole, tools: this.#tools, podman: this.#podman, directories: this.#directories}
     const container = new PodmanContainer({...parts, onRemoved: () => this.#instances.delete(id)})
     const instance = this.#tools.sandbox.instance(container, {tier, isPaused})
     this.#instances.set(id, instance)

@@ -1,11 +1,12 @@
 import {randomBytes} from 'node:crypto'
-import {access, mkdir, readdir, realpath, rm} from 'node:fs/promises'
-import {basename, join} from 'node:path'
+import {access, mkdir, readdir, rm} from 'node:fs/promises'
+import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {ProcessLimits, RuntimeTools, ServiceProcess} from 'creo/runtime'
 import type {Dispatcher, Pool} from 'undici'
 import type {Host} from './host.ts'
 import {type Places, SERVICE_SOCKET_PREFIX} from './places.ts'
+import type {PodmanCommands} from './podman-commands.ts'
 
 export interface ApiAnswer {
   readonly status: number
@@ -31,11 +32,16 @@ const WAITS_AT_ONCE = 8192
 const SOCKET_NAME_BYTES = 4
 /** Named after the process that it serves. */
 const SERVICE_SOCKET = new RegExp(`^${SERVICE_SOCKET_PREFIX}(\\d+)-[0-9a-f]+\\.sock$`)
-const LAST_COMMAND_MS = 5000
-const MONITOR = 'conmon'
-/** As podman names containers. */
-const CONTAINER_ID = /^[0-9a-f]{64}$/
 const UNREACHABLE = ['ECONNREFUSED', 'ENOENT']
+
+export interface ServiceParts {
+  readonly tools: RuntimeTools
+  readonly host: Host
+  readonly places: Places
+  readonly commands: PodmanCommands
+  /** Called with its last words whenever it ends and was not told to. */
+  readonly onDeath: (words: string) => void
+}
 
 interface Running {
   readonly process: ServiceProcess
@@ -52,36 +58,17 @@ export class PodmanService {
   readonly #tools: RuntimeTools
   readonly #host: Host
   readonly #places: Places
+  readonly #commands: PodmanCommands
+  readonly #onDeath: (words: string) => void
   #running: Promise<Running> | undefined
   #closed = false
 
-  constructor(tools: RuntimeTools, host: Host, places: Places) {
+  constructor({tools, host, places, commands, onDeath}: ServiceParts) {
     this.#tools = tools
     this.#host = host
     this.#places = places
-  }
-
-  /** Arguments that every podman command line of ours begins with. */
-  get globalArguments(): readonly string[] {
-    return ['--root', this.#places.storage, '--runroot', join(this.#places.run, 'run'), '--tmpdir', join(this.#places.run, 'tmp')]
-  }
-
-  /**
-   * One command line of podman, for what its REST API can't do.
-   * @throws {CreoError} `failed` with what podman said.
-   */
-  async run(args: readonly string[], signal: AbortSignal): Promise<string> {
-    const result = await this.#tools.execa(this.#host.podmanPath, [...this.globalArguments, ...args], {
-      env: this.#places.env,
-      extendEnv: false,
-      stdin: 'ignore',
-      cwd: this.#places.run,
-      reject: false,
-      cancelSignal: signal
-    })
-    if (result.isCanceled) throw this.aborted(signal)
-    if (result.failed) throw this.failure(`podman ${args[0]} failed: ${String(result.stderr).trim() || result.shortMessage}`)
-    return String(result.stdout)
+    this.#commands = commands
+    this.#onDeath = onDeath
   }
 
   /** One request, its answer read as JSON. Refusals are answers; only a service that can't be reached throws. */
@@ -100,10 +87,9 @@ export class PodmanService {
   }
 
   /** A request that may take days, on a connection of its own. */
-  async wait(request: ApiRequest): Promise<number> {
+  async wait(request: ApiRequest): Promise<void> {
     const answer = await this.#send(request, 'waits')
     await answer.body.dump()
-    return answer.statusCode
   }
 
   /** What the service, and so a container that it starts, may be given. */
@@ -113,29 +99,8 @@ export class PodmanService {
     return running.limits
   }
 
-  /** Ends what a service that was killed in the middle of a start had begun and not written down: podman itself can't know of it. */
-  async sweep(name: string, signal: AbortSignal): Promise<void> {
-    const run = `${this.#places.run}/`
-    const isMonitor = (argv: readonly string[]) =>
-      basename(argv[0] ?? '') === MONITOR && valueAfter('-n', argv) === name && argv.some((argument) => argument.startsWith(run))
-    for (const argv of await this.#tools.sandbox.killProcesses(isMonitor, {programs: [MONITOR], graceMs: 0, signal})) {
-      const id = valueAfter('-c', argv) ?? ''
-      if (!CONTAINER_ID.test(id)) continue
-      const remove = ['delete', '--force', id]
-      await this.#tools.execa(this.#host.ociRuntime, remove, {reject: false, stdin: 'ignore', cancelSignal: signal})
-    }
-  }
-
   failure(message: string, cause?: unknown): Error {
-    return new this.#tools.CreoError('failed', message, {hint: 'creo doctor looks at the container runtime.', cause})
-  }
-
-  aborted(signal: AbortSignal): Error {
-    return new this.#tools.CreoError('interrupted', 'The container runtime was told to stop waiting.', {cause: signal.reason})
-  }
-
-  get closed(): boolean {
-    return this.#closed
+    return this.#commands.failure(message, cause)
   }
 
   /** Ends the service. Containers go on. */
@@ -154,7 +119,7 @@ export class PodmanService {
     try {
       return await this.#sendTo(running[pool], request)
     } catch (cause) {
-      if (request.signal.aborted) throw this.aborted(request.signal)
+      if (request.signal.aborted) throw this.#commands.aborted(request.signal)
       // Nothing was sent to a service that died, or lost its socket, between two requests: a new one gets it.
       if (UNREACHABLE.includes(String((cause as NodeJS.ErrnoException).code)) && !this.#closed) {
         this.#forget(starting)
@@ -185,7 +150,9 @@ export class PodmanService {
     starting
       .then(({process: service}) => service.ended)
       .then((words) => {
-        if (!this.#closed) this.#tools.log('warn', "podman's service ended; the next request starts another", {stderr: words})
+        if (this.#closed) return
+        this.#tools.log('warn', "podman's service ended; the next request starts another", {stderr: words})
+        this.#onDeath(words)
       })
       .catch((error: unknown) => this.#tools.log('debug', "podman's service did not start", {error: String(error)}))
       .finally(() => this.#forget(starting))
@@ -199,7 +166,7 @@ export class PodmanService {
 
   async #unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     const aborted = Promise.withResolvers<never>()
-    const abort = () => aborted.reject(this.aborted(signal))
+    const abort = () => aborted.reject(this.#commands.aborted(signal))
     signal.addEventListener('abort', abort, {once: true})
     try {
       if (signal.aborted) abort()
@@ -213,13 +180,14 @@ export class PodmanService {
     const name = `${process.pid}-${randomBytes(SOCKET_NAME_BYTES).toString('hex')}`
     const socketPath = join(this.#places.run, `${SERVICE_SOCKET_PREFIX}${name}.sock`)
     const signal = AbortSignal.timeout(START_TIMEOUT_MS)
-    await this.#outlast(signal)
     // Another process over the same state may have cleared it away.
     await mkdir(this.#places.instances, {recursive: true, mode: 0o711})
+    await this.#commands.outlast()
+    await this.#outlast(signal)
     const connections = (most: number) =>
       new this.#tools.undici.Pool('http://podman', {socketPath, connections: most, headersTimeout: 0, bodyTimeout: 0})
     try {
-      const command = [this.#host.podmanPath, ...this.globalArguments, 'system', 'service', '--time', '0', `unix://${socketPath}`]
+      const command = [this.#host.podmanPath, ...this.#commands.globalArguments, 'system', 'service', '--time', '0', `unix://${socketPath}`]
       const {env, run: workingDirectory} = this.#places
       const service = await this.#tools.sandbox.startService({command, env, workingDirectory, socketPath, signal})
       const [commands, waits] = [connections(COMMANDS_AT_ONCE), connections(WAITS_AT_ONCE)]
@@ -245,8 +213,7 @@ export class PodmanService {
       const owner = SERVICE_SOCKET.exec(name)?.[1]
       if (owner === undefined || (await exists(`/proc/${owner}`))) continue
       const path = join(this.#places.run, name)
-      const options = {programs: ['podman', basename(await realpath(this.#host.podmanPath))], graceMs: LAST_COMMAND_MS, signal}
-      await this.#tools.sandbox.killProcesses((argv) => argv.includes(`unix://${path}`), options)
+      await this.#commands.end((argv) => argv.includes(`unix://${path}`), signal)
       await rm(path, {force: true})
     }
   }
@@ -261,11 +228,6 @@ export class PodmanService {
     }
     throw new Error('it does not answer')
   }
-}
-
-function valueAfter(flag: string, argv: readonly string[]): string | undefined {
-  const at = argv.indexOf(flag)
-  return at === -1 ? undefined : argv[at + 1]
 }
 
 async function exists(path: string): Promise<boolean> {

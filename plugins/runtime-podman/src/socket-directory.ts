@@ -4,20 +4,20 @@ import {dirname, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
 import type {Places} from './places.ts'
-import type {PodmanService} from './podman-service.ts'
+import type {PodmanCommands} from './podman-commands.ts'
 
 /** The directories through which functions are reached, one for each instance. */
 export class SocketDirectories {
   readonly #tools: RuntimeTools
   readonly #host: Host
   readonly #places: Places
-  readonly #service: PodmanService
+  readonly #commands: PodmanCommands
 
-  constructor(tools: RuntimeTools, host: Host, places: Places, service: PodmanService) {
+  constructor(tools: RuntimeTools, host: Host, places: Places, commands: PodmanCommands) {
     this.#tools = tools
     this.#host = host
     this.#places = places
-    this.#service = service
+    this.#commands = commands
   }
 
   /** What is bound into the container. */
@@ -53,7 +53,7 @@ export class SocketDirectories {
   /** @throws {CreoError} `conflict` when an instance of this id is there. */
   async claim(id: string): Promise<void> {
     await mkdir(this.path(id), {mode: 0o700}).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'EEXIST') throw this.#service.failure(`The directory ${this.path(id)} can't be made.`, cause)
+      if (cause.code !== 'EEXIST') throw this.#commands.failure(`The directory ${this.path(id)} can't be made.`, cause)
       throw this.taken(id, cause)
     })
     await mkdir(dirname(this.logPath(id)), {recursive: true, mode: 0o700})
@@ -81,9 +81,9 @@ export class SocketDirectories {
     const {doors, instances, pausePidPath} = this.#places
     const read = async () => Number(await readFile(pausePidPath, 'utf8').catch(() => ''))
     // Any command of podman makes it where there is none.
-    if (!(await read())) await this.#service.run(['unshare', 'true'], signal)
+    if (!(await read())) await this.#commands.run(['unshare', 'true'], signal)
     const pid = await read()
-    if (!pid) throw this.#service.failure(`podman keeps no namespaces: ${pausePidPath} is not there.`)
+    if (!pid) throw this.#commands.failure(`podman keeps no namespaces: ${pausePidPath} is not there.`)
     const target = `/proc/${pid}/root${instances}`
     if ((await readlink(doors).catch(() => '')) === target) return pid
     const beside = `${doors}.${randomUUID()}`
@@ -99,9 +99,9 @@ export class SocketDirectories {
     await rm(dirname(this.logPath(id)), {recursive: true, force: true})
     await rm(path, {recursive: true, force: true}).catch(async (error: NodeJS.ErrnoException) => {
       if (this.#host.rootful || (error.code !== 'EACCES' && error.code !== 'EPERM'))
-        throw this.#service.failure(`${path} can't be removed.`, error)
+        throw this.#commands.failure(`${path} can't be removed.`, error)
       // Without root, directories made by the function belong to ids that only podman's own namespace may touch.
-      await this.#service.run(['unshare', 'rm', '-rf', path], signal)
+      await this.#commands.run(['unshare', 'rm', '-rf', path], signal)
     })
   }
 }
