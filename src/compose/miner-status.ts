@@ -16,7 +16,8 @@ const ASK_TIMEOUT_MS = 5000
 export async function minerStatus(directory: string, nowMs: number, signal: AbortSignal): Promise<StatusReport> {
   const [settings, status] = [await loadSettings(directory), await readStatus(directory)]
   if (settings === undefined || status === undefined) {
-    throw new CreoError('not_found', `No miner was started with the folder ${directory}.`, {hint: 'creo mine start'})
+    const what = settings === undefined ? 'No miner was started with' : 'The miner has left no status that can be read in'
+    throw new CreoError('not_found', `${what} the folder ${directory}.`, {hint: 'creo mine start'})
   }
   const facts = await askNetwork(settings, status.node, AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)]))
   signal.throwIfAborted()

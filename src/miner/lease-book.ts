@@ -34,15 +34,14 @@ export class LeaseBook {
   }
 
   /**
-   * Opens the book with the table on disk, if there is one.
+   * Opens the book with the table on disk, if there is one. What can't be read is as none: the coordinator has it still.
    * @throws {CreoError} `bad_signature` when the file is not this network's.
    */
   static async open(options: LeaseBookOptions): Promise<LeaseBook> {
     const book = new LeaseBook(options)
     const bytes = await readFileIfThere(options.path, TABLE_BYTES_MAX)
-    if (bytes === undefined) return book
-    const signed = signedTableSchema.parse(JSON.parse(bytes.toString('utf8')))
-    book.#take(signed, book.#verified(signed))
+    const signed = bytes === undefined ? undefined : readSigned(bytes)
+    if (signed !== undefined) book.#take(signed, book.#verified(signed))
     return book
   }
 
@@ -101,5 +100,13 @@ export class LeaseBook {
       })
     }
     return table
+  }
+}
+
+function readSigned(bytes: Buffer): SignedTable | undefined {
+  try {
+    return signedTableSchema.parse(JSON.parse(bytes.toString('utf8')))
+  } catch {
+    return undefined
   }
 }

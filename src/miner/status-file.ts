@@ -80,7 +80,13 @@ export async function keepStatus(where: {readonly dataDirectory: string; readonl
   )
 }
 
+/** Undefined when there is none, or none that can be read: a power cut leaves whatever it likes of a file that was not synced. */
 export async function readStatus(dataDirectory: string): Promise<MinerStatus | undefined> {
   const bytes = await readFileIfThere(statusPath(dataDirectory))
-  return bytes === undefined ? undefined : minerStatusSchema.parse(JSON.parse(bytes.toString('utf8')))
+  if (bytes === undefined) return undefined
+  try {
+    return minerStatusSchema.parse(JSON.parse(bytes.toString('utf8')))
+  } catch {
+    return undefined
+  }
 }
