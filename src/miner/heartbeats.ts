@@ -3,6 +3,7 @@ import {isCreoError} from '../core/errors.ts'
 import {HEARTBEAT_MS, type Heartbeat} from '../core/protocol/api.ts'
 import type {Log} from '../telemetry/log.ts'
 import {pause} from './backoff.ts'
+import type {DataPlan} from './data-plan.ts'
 import type {LogRing} from './log-ring.ts'
 
 const HEARTBEAT_TIMEOUT_MS = 15_000
@@ -11,12 +12,15 @@ const FATAL_CODES: ReadonlySet<string> = new Set(['unauthorized', 'forbidden', '
 
 const INDIGESTIBLE_CODES: ReadonlySet<string> = new Set(['payload_too_large', 'invalid_input'])
 
+/** What a heartbeat takes beside the lines that it brings along. */
+const BARE_BYTES = 4096
+
 export interface HeartbeatsOptions {
   readonly client: Pick<Client, 'heartbeat'>
   readonly describe: () => Omit<Heartbeat, 'logs'>
   /** Of the table that this node works by: with another one the coordinator has another reason why there is no work. */
   readonly tableVersion: () => number
-  readonly logs: LogRing
+  readonly logs: Pick<LogRing, 'batch' | 'sent'>
   readonly now: () => number
   readonly random: () => number
   /** How often is looked whether there is something to say; a test has its own. */
@@ -121,4 +125,36 @@ export class Heartbeats {
   #textOf({instances, running, ...offer}: Omit<Heartbeat, 'logs'>): {readonly offer: string; readonly work: string} {
     return {offer: JSON.stringify([offer, this.#options.tableVersion()]), work: JSON.stringify([instances, running])}
   }
+}
+
+/**
+ * Holds heartbeats to the owner's data plan: each counts with its body, and when the month has no room left for what functions print, their lines
+ * wait, and the oldest are dropped. The bare heartbeat goes on: without it nobody would know why this node rests.
+ */
+export function countedHeartbeats(parts: {
+  readonly client: Pick<Client, 'heartbeat'>
+  readonly logs: Pick<LogRing, 'batch' | 'sent'>
+  readonly data: Pick<DataPlan, 'count' | 'hasRoom'>
+}): {readonly client: Pick<Client, 'heartbeat'>; readonly logs: Pick<LogRing, 'batch' | 'sent'>} {
+  const {client, logs, data} = parts
+  const heartbeat: Client['heartbeat'] = async (body, ...rest) => {
+    let hasPassed = true
+    try {
+      return await client.heartbeat(body, ...rest)
+    } catch (error) {
+      hasPassed = !(isCreoError(error) && error.code === 'unavailable')
+      throw error
+    } finally {
+      if (hasPassed) data.count(bytesOf(body))
+    }
+  }
+  const batch = (): ReturnType<LogRing['batch']> => {
+    const lines = logs.batch()
+    return data.hasRoom(BARE_BYTES + bytesOf(lines)) ? lines : []
+  }
+  return {client: {heartbeat}, logs: {batch, sent: (lines) => logs.sent(lines)}}
+}
+
+function bytesOf(value: object): number {
+  return Buffer.byteLength(JSON.stringify(value))
 }

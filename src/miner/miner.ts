@@ -12,7 +12,7 @@ import {type DrainReport, drain, finishWork} from './drain.ts'
 import {GatewayLinks} from './gateway-links.ts'
 import {GatewayRequests, type GatewayRequestsOptions} from './gateway-requests.ts'
 import {greeting} from './greeting.ts'
-import {Heartbeats} from './heartbeats.ts'
+import {countedHeartbeats, Heartbeats} from './heartbeats.ts'
 import {createHostRules, type HostRules} from './host-rules.ts'
 import {Housekeeping} from './housekeeping.ts'
 import {ImageCache} from './image-cache.ts'
@@ -117,7 +117,7 @@ class MiningNode implements Miner {
   }
 
   private constructor(parts: Parts) {
-    const {options, lifetime, node, book, images, store} = parts
+    const {options, lifetime, node, book, images, store, data} = parts
     const {now, random, log, client, nodeKey, monotonicMs, runtime} = options
     this.node = node
     this.#options = options
@@ -131,7 +131,7 @@ class MiningNode implements Miner {
     ;({instances: this.#instances, resting: this.#resting} = this.#createInstances())
     this.#rules = createHostRules(options, {
       instances: this.#instances,
-      data: parts.data,
+      data,
       onRest: ({ends}) => void this.#rest(ends),
       onWork: () => this.#goOn()
     })
@@ -160,8 +160,9 @@ class MiningNode implements Miner {
       lostSinceMs: (gateway) => this.#links.lostSinceMs(gateway),
       isBudgetEmpty: this.#requests.isBudgetEmpty
     })
-    const told = {describe: () => this.#heartbeat(), tableVersion: () => book.version, logs: this.#logs}
-    this.#heartbeats = new Heartbeats({...told, client, now, random, log, onLook: () => this.#saveStatus()})
+    const counted = countedHeartbeats({client, logs: this.#logs, data})
+    const told = {...counted, describe: () => this.#heartbeat(), tableVersion: () => book.version}
+    this.#heartbeats = new Heartbeats({...told, now, random, log, onLook: () => this.#saveStatus()})
   }
 
   #createRequests(shared: Omit<GatewayRequestsOptions, 'signer' | 'isDraining' | 'hasData' | 'send' | 'onCrash'>): GatewayRequests {
