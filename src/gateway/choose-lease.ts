@@ -21,6 +21,8 @@ export interface LeaseCandidate {
 /** What a gateway knows of its miners and instances. */
 export interface SeenNodes {
   readonly links: ReadonlyMap<string, MinerLink>
+  /** Have said what runs on them already: until then, what is wanted may be there. */
+  readonly greeted: Pick<WeakSet<MinerLink>, 'has'>
   readonly draining: Pick<WeakSet<MinerLink>, 'has'>
   readonly starts: Pick<Starts, 'isCooling' | 'countOn'>
   readonly budgets: Pick<LeaseBudgets, 'isEmpty'>
@@ -33,14 +35,14 @@ export interface SeenNodes {
 /** A revision's leases with what is known of their nodes. */
 export function candidatesAmong(
   leases: readonly LeaseEntry[],
-  {links, draining, starts, budgets, resting, ...seen}: SeenNodes
+  {links, greeted, draining, starts, budgets, resting, ...seen}: SeenNodes
 ): LeaseCandidate[] {
   const [here, all] = [countByNode(seen.here), countByNode(seen.all)]
   return leases.map((lease) => {
     const link = links.get(lease.node)
     return {
       lease,
-      connected: link !== undefined,
+      connected: link !== undefined && greeted.has(link),
       avoided: (link !== undefined && draining.has(link)) || starts.isCooling(lease.revision, lease.node),
       budgetEmpty: budgets.isEmpty(lease.id),
       restingRank: link === undefined ? 0 : resting.rank(link, lease.revision),

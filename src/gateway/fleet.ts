@@ -50,6 +50,7 @@ export class Fleet {
   readonly #pools = new Map<string, RevisionPool>()
   readonly #instances = new Map<string, Instance>()
   readonly #draining = new WeakSet<MinerLink>()
+  readonly #greeted = new WeakSet<MinerLink>()
   readonly resting = new RestingSeen()
   readonly #starts: Starts
   readonly #served = new ServedRevisions(this.#pools, (missed) => this.#startOne(missed))
@@ -91,8 +92,10 @@ export class Fleet {
   }
 
   handleMessage(link: MinerLink, message: MinerMessage): void {
-    if (message.type === 'ready') for (const found of message.instances) this.#adopt(link, found)
-    else if (message.type === 'started') this.#started(link, message)
+    if (message.type === 'ready') {
+      this.#greeted.add(link)
+      for (const found of message.instances) this.#adopt(link, found)
+    } else if (message.type === 'started') this.#started(link, message)
     else if (message.type === 'resting') this.resting.told(link, message.waiting)
     else if (message.type === 'start_failed') {
       const code = message.code === 'reward_pool_empty' ? 'reward_pool_empty' : 'failed'
@@ -230,8 +233,8 @@ export class Fleet {
 
   #candidates(pool: RevisionPool): LeaseCandidate[] {
     const {links, budgets} = this.#options
-    const [draining, starts, resting] = [this.#draining, this.#starts, this.resting]
-    const seen = {links, budgets, draining, starts, resting, here: pool.instances, all: this.#instances.values()}
+    const [greeted, draining, starts, resting] = [this.#greeted, this.#draining, this.#starts, this.resting]
+    const seen = {links, greeted, budgets, draining, starts, resting, here: pool.instances, all: this.#instances.values()}
     return candidatesAmong(this.#leases.of(pool.entry.id), seen)
   }
 

@@ -1,8 +1,9 @@
-import {expect, it} from 'vitest'
+import {expect, it, onTestFinished} from 'vitest'
 import type {LeaseEntry} from '../../src/core/protocol/tables.ts'
 import type {RevisionPool} from '../../src/gateway/revision-pool.ts'
 import {Starts} from '../../src/gateway/starts.ts'
 import type {MinerLink} from '../../src/tunnel/miner-link.ts'
+import {openGatewayWorld} from '../support/gateway-world.ts'
 
 const NODES = ['node_a', 'node_b'] as const
 
@@ -19,4 +20,25 @@ it('leaves out a node that failed, longer each time, until room was made on it',
   starts.roomOn('node_a')
   expect(cooling()).toEqual([false, true])
   starts.close()
+})
+
+it('an instance is not started anew on a node that is back and has not said yet what runs there', async () => {
+  const world = await openGatewayWorld()
+  onTestFinished(() => world.close())
+  const [back, heard] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let sessions = 0
+  const greets = async (): Promise<void> => {
+    sessions += 1
+    if (sessions === 1) return
+    back.resolve()
+    await heard.promise
+  }
+  const miner = await world.addMiner({serve: (_request, response) => void response.end('hello'), greets})
+  const first = (await world.ask('/')).headers['x-instance']
+  miner.drop()
+  await back.promise
+  const again = world.ask('/')
+  await expect.poll(() => world.gateway.status().revisions[0]).toMatchObject({instances: 0, starting: 0, waiting: 1})
+  heard.resolve()
+  expect((await again).headers['x-instance']).toBe(first)
 })

@@ -44,6 +44,8 @@ export interface FakeMinerOptions {
   /** Answers a start with a failure instead. */
   readonly refuseStart?: (start: {readonly revision: string}) => {readonly code: string; readonly message: string} | undefined
   readonly signs?: boolean
+  /** Called when a session stands; it says only then what runs. */
+  readonly greets?: () => Promise<void>
   /** The tier that it says its instances waited at. */
   readonly startsFrom?: 'frozen' | 'created'
 }
@@ -104,7 +106,9 @@ export async function startFakeMiner(options: FakeMinerOptions): Promise<FakeMin
     signal: stop.signal,
     onSession: (fresh) => {
       session = fresh
-      fresh.send({type: 'ready', instances: [...running].map(([instance, of]) => ({instance, ...of}))})
+      const greet = (): void => fresh.send({type: 'ready', instances: [...running].map(([instance, of]) => ({instance, ...of}))})
+      if (options.greets === undefined) greet()
+      else void options.greets().then(greet)
       connected.resolve()
     },
     onMessage: handle,
