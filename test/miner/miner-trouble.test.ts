@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import Database from 'better-sqlite3'
 import {expect, onTestFinished, test} from 'vitest'
 import {CreoError} from '../../src/core/errors.ts'
+import {openReceipt} from '../../src/identity/receipts.ts'
 import {prepared, signal, stalledRegistry, started, TERMS, world} from './miner-world.ts'
 import {changedRuntime, MIB} from './worlds.ts'
 
@@ -110,4 +111,33 @@ test('an instance of an earlier process for which there is no room any more is r
   const second = await w.miner({terms: {...TERMS, memoryBytes: 32 * MIB}})
   expect(await w.runtime.list(signal)).toEqual([])
   await second.drain()
+})
+
+test.each([
+  ['forward', 7_200_000],
+  ['back', -7_200_000]
+])('a clock that is set %s by two hours while the miner runs costs it no tunnel, no lease and no receipt', async (_way, stepMs) => {
+  const w = await world()
+  w.coordinator.setTable(w.table({lease: {endsAtMs: Date.now() + 7 * 86_400_000}}))
+  let steppedMs = 0
+  const miner = await w.miner({now: () => Date.now() + steppedMs})
+  await started(w)
+  // A heartbeat mends the clock too: the next one is five seconds away now.
+  await expect.poll(() => w.coordinator.heartbeats.length, {timeout: 20_000}).toBe(2)
+  steppedMs = stepMs
+  const link = await w.gateway.link(w.node)
+  link.close()
+  await link.closed
+  await expect
+    .poll(() => w.gateway.messages.findLast(({type}) => type === 'ready'), {timeout: 20_000})
+    .toMatchObject({instances: [{instance: 'i-1'}]})
+  expect(w.coordinator.heartbeats).toHaveLength(2)
+  expect(miner.status.leases).toMatchObject([{id: 'lea_9'}])
+  expect(await started(w, 'i-2')).toMatchObject({type: 'started', instance: 'i-2'})
+  expect(await w.gateway.ask(w.node, 'i-1')).toContain('from the function')
+  ;(await w.gateway.link(w.node)).send(w.gateway.propose(w.nodeKey, {requests: 1, bytesIn: 10, bytesOut: 10, mibMs: 1}))
+  const {receipt} = await w.gateway.next('receipt')
+  expect(openReceipt(receipt).attestation).toMatchObject({mibMs: 1})
+  await expect.poll(() => [...w.coordinator.receipts.values()], {timeout: 20_000}).toEqual([receipt])
+  await miner.drain()
 })
