@@ -72,6 +72,7 @@ interface Asked {
 export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
   const links = new Map<string, AcceptedLink>()
   const nonces = createNonceMemory()
+  const callsOf = new CallsOfNodes()
   const waiting = new WaitingHellos()
 
   const acceptControl = (hello: TunnelHello, socket: Duplex, head: Buffer): void => {
@@ -99,7 +100,7 @@ export function createTunnelServer(options: TunnelServerOptions): TunnelServer {
     const link = links.get(hello.node)
     if (link?.session !== hello.session) throw new CreoError('conflict', 'The session of this connection has ended.')
     if (hello.kind === 'data') acceptData(link, socket, head)
-    else acceptCalls(link, {socket, head, asked: hello.caller}, options.calls)
+    else acceptCalls(link, {socket, head, asked: hello.caller, callsOf}, options.calls)
   }
 
   const judge = ({request, socket, head, mayWait}: Asked): void => {
@@ -139,20 +140,43 @@ function acceptData(link: AcceptedLink, socket: Duplex, head: Buffer): void {
   link.add(socket)
 }
 
+interface CallsAsked {
+  readonly socket: Duplex
+  readonly head: Buffer
+  readonly asked: TunnelHello['caller']
+  readonly callsOf: CallsOfNodes
+}
+
+/** Open connections with calls by node: they outlive the session in which they were opened, and a node may begin a new one at any time. */
+class CallsOfNodes {
+  readonly #counts = new Map<string, number>()
+
+  count(node: string): number {
+    return this.#counts.get(node) ?? 0
+  }
+
+  add(node: string, socket: Duplex): void {
+    this.#counts.set(node, this.count(node) + 1)
+    socket.once('close', () => {
+      const left = this.count(node) - 1
+      if (left === 0) this.#counts.delete(node)
+      else this.#counts.set(node, left)
+    })
+  }
+}
+
 /** @throws {CreoError} `overloaded`, `invalid_input`, `forbidden` */
-function acceptCalls(
-  link: AcceptedLink,
-  {socket, head, asked}: {readonly socket: Duplex; readonly head: Buffer; readonly asked: TunnelHello['caller']},
-  taker: CallsTaker | undefined
-): void {
+function acceptCalls(link: AcceptedLink, {socket, head, asked, callsOf}: CallsAsked, taker: CallsTaker | undefined): void {
   if (asked === undefined || taker === undefined) throw new CreoError('invalid_input', 'Nobody takes calls here.')
   const caller = {...asked, node: link.node}
   if (!taker.isKnown(caller))
     throw new CreoError('forbidden', 'This gateway knows of no such instance.', {hint: 'Wait for the next table.'})
-  if (link.openCallsSockets >= TUNNEL_CALLS_MAX) throw new CreoError('overloaded', `More than ${TUNNEL_CALLS_MAX} connections with calls.`)
+  if (callsOf.count(link.node) >= TUNNEL_CALLS_MAX)
+    throw new CreoError('overloaded', `More than ${TUNNEL_CALLS_MAX} connections with calls.`)
   socket.write(SWITCHING)
   if (head.length > 0) socket.unshift(head)
   link.addCalls(socket)
+  callsOf.add(link.node, socket)
   taker.onCalls(caller, socket)
 }
 

@@ -23,8 +23,6 @@ export interface MinerLink {
   expectAnswer(): void
   readonly idleDataSockets: number
   readonly openDataSockets: number
-  /** Connections with calls of the miner's functions. */
-  readonly openCallsSockets: number
   /** Resolves when the control connection has ended. Connections that are bound live on, unless the miner was silent for too long (`timeout`). */
   readonly closed: Promise<CreoError>
   close(): void
@@ -72,10 +70,6 @@ export class AcceptedLink implements MinerLink {
 
   get idleDataSockets(): number {
     return this.#idle.length
-  }
-
-  get openCallsSockets(): number {
-    return this.#calls.size
   }
 
   /** Watches over a connection with calls; what it carries is not this link's. */
