@@ -2,6 +2,7 @@ import {isIPv6} from 'node:net'
 import {LRUCache} from 'lru-cache'
 import {CreoError} from '../core/errors.ts'
 import {isLoopback} from '../core/loopback.ts'
+import type {Caller} from '../core/protocol/tunnel.ts'
 import type {Client} from './http/client-call.ts'
 import type {GatewayLimits} from './settings.ts'
 
@@ -33,7 +34,7 @@ export class RequestLimits {
   takeFromClient(asking: Client, nowMs: number): void {
     let client = this.#clientOf.get(asking)
     if (client === undefined) {
-      client = {name: clientName(asking.address)}
+      client = {name: asking.caller === undefined ? clientName(asking.address) : callerName(asking.caller)}
       this.#clientOf.set(asking, client)
     }
     if (client.name === undefined) return
@@ -46,6 +47,11 @@ export class RequestLimits {
     const {requestsPerSecondPerFunction: perSecond, requestsBurstPerFunction: burst} = this.#limits()
     if (!take(this.#functions, name, {perSecond, burst, nowMs})) throw limited('This function is asked too often.')
   }
+}
+
+/** A node makes up its instances, as many as it likes; its leases are the coordinator's, each of one revision on it. */
+function callerName({node, lease}: Caller): string {
+  return `${node} ${lease}`
 }
 
 /** Whose requests count together. Undefined on loopback: what stands in front of the gateway there speaks for many clients. */

@@ -203,14 +203,14 @@ describe('who calls', () => {
     expect((await slow).body).toBe('late')
   })
 
-  it('may call only so often, each instance for itself', async () => {
-    const limits = {...DEFAULT_SETTINGS.limits, requestsPerSecondPerClient: 1, requestsBurstPerClient: 2}
+  it('may call only so often, all instances under one lease together', async () => {
+    const limits = {...DEFAULT_SETTINGS.limits, requestsPerSecondPerClient: 0.1, requestsBurstPerClient: 2}
     await shop({settings: {...DEFAULT_SETTINGS, limits}})
     const {miner, caller} = await calling()
     const statuses: number[] = []
     for (let count = 0; count < 3; count += 1) statuses.push((await call(miner, caller, {host: 'api.internal'})).status)
     expect(statuses).toEqual([200, 200, 429])
-    expect((await call(miner, {...caller, instance: 'another'}, {host: 'api.internal'})).status).toBe(200)
+    expect((await call(miner, {...caller, instance: 'another'}, {host: 'api.internal'})).status).toBe(429)
   })
 })
 

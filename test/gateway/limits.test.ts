@@ -34,6 +34,15 @@ describe('how often a client may ask', () => {
     requests.takeFromClient(bob, 500)
   })
 
+  it('counts calls by the lease that their node holds, whatever instances the node names', () => {
+    const requests = new RequestLimits(() => limits({requestsPerSecondPerClient: 2, requestsBurstPerClient: 3}))
+    const calls = (instance: string, lease = 'lea_1'): void =>
+      requests.takeFromClient({address: instance, secure: false, caller: {node: 'node_1', instance, lease}}, 0)
+    for (const instance of ['localhost', 'i-1', 'i-2']) calls(instance)
+    for (const instance of ['localhost', 'i-1', 'i-3']) expect(() => calls(instance)).toThrow(refused)
+    calls('i-1', 'lea_2')
+  })
+
   it('follows the settings while it runs, and a clock that goes back gives nothing away', () => {
     let current = limits({requestsPerSecondPerFunction: 1, requestsBurstPerFunction: 1})
     const requests = new RequestLimits(() => current)
