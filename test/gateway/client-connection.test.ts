@@ -1,8 +1,8 @@
 import {once} from 'node:events'
-import {connect} from 'node:net'
+import {connect, Socket} from 'node:net'
 import {Duplex, duplexPair} from 'node:stream'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import type {ClientCall} from '../../src/gateway/http/client-call.ts'
+import {type ClientCall, UPGRADED_SILENT_MAX_MS} from '../../src/gateway/http/client-call.ts'
 import {createHttpServer, type HttpServer} from '../../src/gateway/http/http-server.ts'
 import {type Listening, listenOn} from '../../src/gateway/listen.ts'
 
@@ -251,5 +251,17 @@ describe('a connection', () => {
     expect(Buffer.concat(chunks).toString()).toBe(`${switched}got frame`)
     answer = whole('no')
     expect(await raw(upgrade)).toBe(`HTTP/1.1 200 OK\r\ncontent-length: 2\r\n${CLOSE}\r\nno`)
+  })
+
+  it('is cut off when nothing passes for very long after it became the other protocol', async () => {
+    let timeout: number | undefined
+    answer = (call) => {
+      const {socket} = call.upgrade([])
+      if (!(socket instanceof Socket)) return
+      timeout = socket.timeout
+      socket.emit('timeout')
+    }
+    await raw(`GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
+    expect(timeout).toBe(UPGRADED_SILENT_MAX_MS)
   })
 })

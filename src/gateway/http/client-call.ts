@@ -1,3 +1,4 @@
+import {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import type {Caller} from '../../core/protocol/tunnel.ts'
 import type {TickCork} from '../../tunnel/tick-cork.ts'
@@ -8,6 +9,10 @@ import type {RequestHead} from './request-head.ts'
 
 /** A body's first bytes up to so many leave as one text with the head: half the system time of two writes. */
 const JOINED_BYTES_MAX = 8192
+/** When nothing came for so long, the system asks whether the other side is still there: one that vanished without a word is noticed within minutes. */
+const KEEP_ALIVE_PROBE_MS = 30_000
+/** After the change to another protocol nothing may pass for so long, either way; who has nothing to say for longer sends pings. */
+export const UPGRADED_SILENT_MAX_MS = 3_600_000
 const NO_CONTENT = 204
 const NOT_MODIFIED = 304
 export const KEEP_ALIVE_S = 65
@@ -189,6 +194,7 @@ export class ClientCall {
   /** Goes over to the protocol that the client asked for; it is told these headers. Whoever calls has the socket from then on. */
   upgrade(headers: Headers): Detached {
     const detached = this.detach()
+    watchSilence(detached.socket)
     detached.socket.write(
       `${statusLine(101)}connection: Upgrade\r\nupgrade: ${this.head.upgrade ?? ''}\r\n${linesOf(headers)}\r\n`,
       'latin1'
@@ -208,4 +214,10 @@ export class ClientCall {
     this.#headText = undefined
     return text
   }
+}
+
+function watchSilence(socket: Duplex): void {
+  if (!(socket instanceof Socket)) return
+  socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS)
+  socket.setTimeout(UPGRADED_SILENT_MAX_MS, () => socket.destroy())
 }
