@@ -9,8 +9,11 @@ import type {RunDirectoryOptions} from './sandbox.ts'
 
 const PREFIX = 'creo-'
 const KEY_CHARACTERS = 8
+const NAME = new RegExp(`^${PREFIX}[0-9a-f]{${KEY_CHARACTERS}}$`)
 /** Holds the path of the state directory that a directory for sockets belongs to. */
 const OWNER_FILE = 'owner'
+/** One without an owner is of an older version of creo, or being made right now: it is left alone for this long. */
+const OWNERLESS_MAX_MS = 3_600_000
 /** A directory is removed once nobody uses it, or after 10 s. */
 const LOOKS_MAX = 200
 const LOOK_MS = 50
@@ -62,13 +65,25 @@ export async function copyProgram(source: string, directory: string): Promise<st
 
 /** What killed processes left whose state directory somebody has removed since: nobody can adopt anything from there any more. */
 async function collectIn(execa: RuntimeTools['execa'], base: string): Promise<void> {
-  const names = (await readdir(base).catch(() => [])).filter((name) => name.startsWith(PREFIX))
+  const names = (await readdir(base).catch(() => [])).filter((name) => NAME.test(name))
   for (const directory of names.map((name) => join(base, name))) {
-    const owner = await readText(join(directory, OWNER_FILE))
-    if (owner === '' || (await exists(owner)) || !(await isOurs(directory)) || (await isInUse(directory))) continue
+    // Another process that looks through them as well may have been quicker.
+    if (!(await isLeft(directory).catch(() => false)) || (await isInUse(directory))) continue
     // What can't be unmounted is not to be emptied; and what belongs to ids of containers, only root removes.
     await removeRunDirectory(execa, directory).catch(() => undefined)
   }
+}
+
+async function isLeft(directory: string): Promise<boolean> {
+  if (!(await isOurs(directory))) return false
+  const owner = await readText(join(directory, OWNER_FILE))
+  return owner === '' ? isForgotten(directory) : !(await exists(owner))
+}
+
+/** Whose it was can't be known: mounts in it may be somebody's. */
+async function isForgotten(directory: string): Promise<boolean> {
+  const {mtimeMs} = await lstat(directory)
+  return Date.now() - mtimeMs > OWNERLESS_MAX_MS && (await mountsBelow(directory)).length === 0
 }
 
 async function isOurs(directory: string): Promise<boolean> {

@@ -1,10 +1,10 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {existsSync} from 'node:fs'
-import {mkdir, mkdtemp, readdir, rm} from 'node:fs/promises'
+import {mkdir, mkdtemp, readdir, rm, utimes} from 'node:fs/promises'
 import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {execa} from 'execa'
 import {afterEach, beforeEach, expect, test} from 'vitest'
 import {makeRunDirectory} from '../../src/runtime/run-directory.ts'
@@ -43,6 +43,35 @@ test.runIf(isRoot)('what a killed process left goes at the next start once its s
   await make('next')
   expect(existsSync(left)).toBe(false)
   expect(existsSync(kept)).toBe(true)
+})
+
+test('one without an owner goes once it is old, and only with a name as ours and nobody who uses it', async () => {
+  const names = ['creo-0123abcd', 'creo-00000001', 'creo-00000002', 'creo-notours']
+  for (const name of names) await mkdir(join(base, name, 'run'), {recursive: true})
+  const server = createServer().listen(join(base, 'creo-00000001', 'service.sock'))
+  await once(server, 'listening')
+  const longAgo = new Date(Date.now() - 2 * 3_600_000)
+  for (const name of names.filter((name) => name !== 'creo-00000002')) await utimes(join(base, name), longAgo, longAgo)
+  const made = await make('one')
+  expect((await readdir(base)).sort()).toEqual([...names.slice(1), basename(made)].sort())
+  server.close()
+  await once(server, 'close')
+})
+
+test.runIf(isRoot)('one without an owner stays while something is mounted in it', async () => {
+  const directory = join(base, 'creo-0123abcd')
+  await mkdir(join(directory, 'i'), {recursive: true})
+  await execa('mount', ['-t', 'tmpfs', 'creo', join(directory, 'i')])
+  try {
+    const longAgo = new Date(Date.now() - 2 * 3_600_000)
+    await utimes(directory, longAgo, longAgo)
+    await make('one')
+    expect(existsSync(directory)).toBe(true)
+  } finally {
+    await execa('umount', [join(directory, 'i')])
+  }
+  await make('two')
+  expect(existsSync(directory)).toBe(false)
 })
 
 test('a directory stays in which somebody still listens, or which a process was told of', async () => {
