@@ -27,7 +27,7 @@ which files and commands would let this machine enforce limits, asks, does it as
   static override examples = [
     '<%= config.bin %> doctor',
     '<%= config.bin %> doctor --json',
-    'sudo <%= config.bin %> doctor --fix --for volunteer'
+    '$ sudo <%= config.bin %> doctor --fix --for volunteer'
   ]
   static override flags = {
     ...networkFlags,
