@@ -1,5 +1,6 @@
 import {setTimeout as wait} from 'node:timers/promises'
 import {lockHolder} from '../config/directory-lock.ts'
+import type {ProcessIdentity} from '../config/process-identity.ts'
 import type {OwnerTerms} from '../core/availability.ts'
 import {CreoError} from '../core/errors.ts'
 import {loadSettings, mergeSettings, saveSettings, termsOf} from '../miner/settings.ts'
@@ -25,19 +26,27 @@ export async function changeTerms(directory: string, given: GivenTerms): Promise
   return {terms: termsOf(settings), running: (await lockHolder(directory)) !== undefined}
 }
 
+/** The process that mines with a folder, or undefined when none does. @throws {CreoError} `not_found` for a folder without a node. */
+export async function runningMiner(directory: string): Promise<ProcessIdentity | undefined> {
+  await assertStarted(directory)
+  return await lockHolder(directory)
+}
+
+/** @throws {CreoError} `not_found` when no node was ever started with this folder. */
+export async function assertStarted(directory: string): Promise<void> {
+  if ((await loadSettings(directory)) === undefined) throw neverStarted(directory)
+}
+
 /**
  * Asks a running node to finish what is under way and to end, and waits until it has.
- * @throws {CreoError} `not_found` for a folder without a node; `still_running` when it takes longer.
+ * @throws {CreoError} `still_running` when it takes longer.
  */
-export async function drainMiner(directory: string, signal: AbortSignal): Promise<'stopped' | 'already_stopped'> {
-  if ((await loadSettings(directory)) === undefined) throw neverStarted(directory)
-  const holder = await lockHolder(directory)
-  if (holder === undefined) return 'already_stopped'
+export async function drainMiner(directory: string, holder: ProcessIdentity, signal: AbortSignal): Promise<void> {
   process.kill(holder.pid, 'SIGTERM')
   const endMs = performance.now() + DRAIN_MAX_MS
   while (performance.now() < endMs) {
     const now = await lockHolder(directory)
-    if (now?.pid !== holder.pid || now.startTicks !== holder.startTicks) return 'stopped'
+    if (now?.pid !== holder.pid || now.startTicks !== holder.startTicks) return
     await wait(LOOK_EVERY_MS, undefined, {signal})
   }
   throw new CreoError('still_running', `Process ${holder.pid} has not ended yet.`, {hint: 'See what it does: creo mine logs'})

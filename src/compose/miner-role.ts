@@ -14,7 +14,7 @@ import {createMiner} from '../miner/miner.ts'
 import type {Miner} from '../miner/miner-options.ts'
 import {type GivenSettings, loadSettings, type MinerSettings, mergeSettings, saveSettings, termsOf} from '../miner/settings.ts'
 import type {MinerStatus} from '../miner/status-file.ts'
-import type {ContainerRuntime} from '../runtime/port.ts'
+import type {ContainerRuntime, RuntimeProbe} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {createRuntime, findRuntimes, runtimeTools} from './runtimes.ts'
 
@@ -29,7 +29,8 @@ export interface MinerRoleOptions {
 }
 
 /**
- * Runs one node of a network until the signal fires, then drains it.
+ * Runs one node of a network until the signal fires, then drains it. What was given is remembered once the network and the runtime answered, so
+ * that a mistake is not.
  * @throws {CreoError} `usage` when something needed was never given; `runtime_missing`; `not_a_host_of_limits`; what the network refuses.
  */
 export async function runMiner(
@@ -42,14 +43,15 @@ export async function runMiner(
     const nodeKey = await loadOrCreateKeyFile(data.file('node.key'))
     const remembered = await loadSettings(data.path)
     const settings = await pinned(mergeSettings(remembered, options.given, hostDefaults()), signal)
-    await saveSettings(data.path, settings)
     const connection = connectionTo(settings)
     const client = new Client(connection, nodeKey, 'new')
     try {
       const runtime = await openRuntime(options, settings, data)
       try {
+        const {architecture} = await runtime.probe(signal)
+        await saveSettings(data.path, settings)
         const parts = {options, settings, connection, client, nodeKey, data, runtime, onReady}
-        if (!settings.enrolled) await enrollOnce(parts, signal)
+        if (!settings.enrolled) await enrollOnce({...parts, architecture}, signal)
         return await mine(parts, signal)
       } finally {
         await runtime.close()
@@ -95,8 +97,8 @@ interface Parts {
   readonly runtime: ContainerRuntime
 }
 
-async function enrollOnce({options, settings, client, nodeKey, data, runtime}: Parts, signal: AbortSignal): Promise<void> {
-  const {architecture} = await runtime.probe(signal)
+async function enrollOnce(parts: Parts & {readonly architecture: RuntimeProbe['architecture']}, signal: AbortSignal): Promise<void> {
+  const {options, settings, client, nodeKey, data, architecture} = parts
   const node = nodeIdOf(nodeKey.publicKey)
   await enroll({client, node, name: settings.name, architecture, token: options.token}, signal)
   await saveSettings(data.path, {...settings, enrolled: true})

@@ -1,9 +1,18 @@
 import {createClient} from '../client/client.ts'
 import {joinNetwork} from '../client/join.ts'
+import {readCurrentContext} from '../config/user-settings.ts'
 import type {OwnerTerms} from '../core/availability.ts'
 import {defaultTerms} from '../miner/host-defaults.ts'
 import {type MiningOffers, miningOffers} from '../miner/mining-offers.ts'
 import {type GivenSettings, loadSettings} from '../miner/settings.ts'
+
+/** What was said, with the network that this user chose where neither the flags nor an earlier start name one. */
+export async function withJoinedNetwork(directory: string, given: GivenSettings): Promise<GivenSettings> {
+  if (given.coordinatorUrl !== undefined || given.networkId !== undefined) return given
+  if ((await loadSettings(directory)) !== undefined) return given
+  const joined = await readCurrentContext(process.env)
+  return joined === undefined ? given : {...given, coordinatorUrl: joined.coordinatorUrl, networkId: joined.networkId}
+}
 
 /**
  * What a machine that never said what to earn could earn in the network it is about to join; undefined when it has said so, or not yet in which

@@ -48,12 +48,12 @@ export async function createRuntime(options: {
   const {found, name, tools} = options
   const provider = name === undefined ? found.providers[0] : found.providers.find((one) => one.name === name)
   if (provider) return provider.create(tools)
-  const names = found.providers.map((one) => one.name).join(', ')
+  const names = found.providers.map((one) => `--runtime ${one.name}`).join(' or ')
   throw new CreoError(
     'runtime_missing',
     name === undefined ? 'No plugin offers a container runtime.' : `No plugin offers the runtime "${name}".`,
     {
-      hint: names === '' ? 'creo plugins install @creometry/runtime-podman' : `Use one of: ${names}.`
+      hint: names === '' ? 'creo plugins install @creometry/runtime-podman' : `Give ${names}`
     }
   )
 }

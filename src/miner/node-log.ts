@@ -20,7 +20,7 @@ export function nodeLogPath(dataDirectory: string): string {
   return join(dataDirectory, 'miner.log')
 }
 
-/** How far a log was read: in which file, and up to which byte. */
+/** How far a log was read: in which file (0 where there was none), and up to which byte. */
 export interface LogPosition {
   readonly ino: number
   readonly offset: number

@@ -93,20 +93,51 @@ export function mergeSettings(
   given: GivenSettings,
   defaults: {readonly name: string; readonly memoryBytes: number; readonly cpuMillis: number; readonly runtime: string}
 ): MinerSettings {
-  if (remembered !== undefined && given.networkId !== undefined && given.networkId !== remembered.networkId) {
+  const moves = remembered !== undefined && given.networkId !== undefined && given.networkId !== remembered.networkId
+  if (moves && remembered.enrolled) {
     throw new CreoError('conflict', 'This folder belongs to a node of another network.', {hint: 'Use another folder with --data.'})
   }
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  const merged = {format: 'creo-miner-v1', enrolled: false, coordinatorKey: null, network: null, ...defaults, ...remembered, ...said}
+  const unpinned = {coordinatorKey: null, network: null}
+  const merged = {format: 'creo-miner-v1', enrolled: false, ...unpinned, ...defaults, ...remembered, ...said, ...(moves ? unpinned : {})}
   for (const [name, flag] of [
     ['coordinatorUrl', '--coordinator'],
     ['networkId', '--network-id'],
     ['earn', '--earn']
   ] as const) {
-    if (!(name in merged)) throw new CreoError('usage', `${flag} is missing.`, {hint: 'It is needed at the first start, and remembered.'})
+    if (!(name in merged)) throw new CreoError('usage', `${flag} is missing.`, {hint: MISSING_HINT[name]})
   }
   const parsed = settingsSchema.safeParse(merged)
   if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new CreoError('usage', `${issue?.path.join('.')}: ${issue?.message}.`, {hint: 'An incentive is org/CODE, org:NAME or gutta.'})
+  throw malformed(merged, parsed.error)
+}
+
+const JOIN_HINT = 'Run creo network join URL --id HASH first, or give --coordinator URL --network-id HASH at the first start.'
+const MISSING_HINT = {
+  coordinatorUrl: JOIN_HINT,
+  networkId: JOIN_HINT,
+  earn: 'Give --earn gutta, or what creo mine offers shows, at the first start; it is remembered.'
+}
+
+/** What each flag must be, and one thing to do. */
+const FLAG_WORDS: Readonly<Record<string, readonly [flag: string, fault: string, hint: string]>> = {
+  coordinatorUrl: ['--coordinator', 'is not the address of a coordinator', 'Write for example http://127.0.0.1:7700'],
+  networkId: ['--network-id', 'is not the id of a network', 'It is 64 digits from 0 to f; who runs the network tells it.'],
+  earn: ['--earn', 'is nothing to earn', 'An incentive is org/CODE, org:NAME or gutta; at most 64 of them.'],
+  name: ['--name', 'is not a name', 'Write one line of at most 120 characters.'],
+  runtime: ['--runtime', 'is not the name of a runtime', 'For example --runtime podman'],
+  memoryBytes: ['--memory', 'is too much', 'For example --memory 2GiB'],
+  cpuMillis: ['--cpu', 'is too much', 'For example --cpu 1'],
+  diskBytes: ['--disk', 'is too much', 'For example --disk 20GiB'],
+  dataBytesPerMonth: ['--data', 'is too much', 'For example --data 20GB/month, or none']
+}
+
+function malformed(merged: Readonly<Record<string, unknown>>, cause: z.ZodError): CreoError {
+  const [name = '', place] = cause.issues[0]?.path ?? []
+  const [flag, fault, hint] = FLAG_WORDS[String(name)] ?? [String(name), 'is not valid', 'creo mine start --help']
+  const value = merged[String(name)]
+  return new CreoError('usage', `${flag} ${Array.isArray(value) ? (value[Number(place)] ?? value.join(' ')) : value} ${fault}.`, {
+    hint,
+    cause
+  })
 }

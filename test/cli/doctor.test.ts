@@ -83,7 +83,7 @@ test('a runtime that no plugin offers is missing, and those that are offered are
   const found = await findRuntimes(config({fine: [provider('podman')]}))
   await expect(createRuntime({found, name: 'containerd', tools})).rejects.toMatchObject({
     code: 'runtime_missing',
-    hint: 'Use one of: podman.'
+    hint: 'Give --runtime podman'
   })
   expect((await createRuntime({found, tools})).name).toBe('podman')
 })

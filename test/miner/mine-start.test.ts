@@ -160,6 +160,27 @@ test('creo mine start says what is missing, and status says when nothing was eve
   const flags = ['--coordinator', 'http://127.0.0.1:1', '--network-id', 'ab'.repeat(32), '--earn', 'gutta']
   const alone = await creo(['mine', 'start', '--data', join(directory, 'm'), ...flags, '--json'], {env})
   expect([alone.code, JSON.parse(alone.stdout)]).toMatchObject([5, {error: {code: 'unavailable'}}])
-  const status = await creo(['mine', 'status', '--data', join(directory, 'm'), '--json'], {env})
-  expect([status.code, JSON.parse(status.stdout)]).toMatchObject([4, {error: {code: 'not_found'}}])
+  for (const command of ['status', 'drain', 'logs']) {
+    const said = await creo(['mine', command, '--data', join(directory, 'never'), '--json'], {env})
+    expect([said.code, JSON.parse(said.stdout)]).toMatchObject([4, {error: {code: 'not_found'}}])
+    expect(said.stderr).toBe('')
+  }
 })
+
+test('a first start takes the network that was joined, and one that failed is not remembered', async () => {
+  const directory = await temporaryDirectory()
+  const coordinator = await startFakeCoordinator(join(directory, 'c'))
+  onTestFinished(() => coordinator.stop())
+  const data = join(directory, 'm')
+  const env = {...process.env, CREO_CONFIG_DIR: join(directory, 'config')}
+  const error = async (...args: readonly string[]): Promise<unknown> => {
+    const {code, stdout} = await creo([...args, '--json'], {env})
+    return {code, ...(JSON.parse(stdout) as {error?: object}).error}
+  }
+  expect(await error('network', 'join', coordinator.url, '--id', coordinator.network)).toMatchObject({code: 0})
+  const start = (...flags: readonly string[]) => error('mine', 'start', '--data', data, '--earn', 'gutta', ...flags)
+  expect(await start('--runtime', 'wat')).toMatchObject({code: 'runtime_missing', hint: expect.stringContaining('--runtime podman')})
+  const refused = await start()
+  expect(refused).toMatchObject({code: 'usage', message: expect.stringContaining('token')})
+  expect(await start('--network-id', 'ab'.repeat(32))).not.toMatchObject({code: 'conflict'})
+}, 60_000)

@@ -9,8 +9,19 @@ test('the first start needs the network and what to earn, and says which is miss
   expect(() => mergeSettings(undefined, {}, DEFAULTS)).toThrow('--coordinator is missing.')
   expect(() => mergeSettings(undefined, {...GIVEN, networkId: undefined}, DEFAULTS)).toThrow('--network-id is missing.')
   expect(() => mergeSettings(undefined, {...GIVEN, earn: undefined}, DEFAULTS)).toThrow('--earn is missing.')
-  expect(() => mergeSettings(undefined, {...GIVEN, earn: ['leaf']}, DEFAULTS)).toThrow(expect.objectContaining({code: 'usage'}))
-  expect(() => mergeSettings(undefined, {...GIVEN, coordinatorUrl: 'ftp://x'}, DEFAULTS)).toThrow(expect.objectContaining({code: 'usage'}))
+  const hint = expect.stringContaining('creo network join URL --id HASH')
+  expect(() => mergeSettings(undefined, {}, DEFAULTS)).toThrow(expect.objectContaining({code: 'usage', hint}))
+})
+
+test.each([
+  [{earn: ['gutta', 'leaf']}, '--earn leaf is nothing to earn.', 'org/CODE'],
+  [{coordinatorUrl: 'ftp://x'}, '--coordinator ftp://x is not the address of a coordinator.', 'http://'],
+  [{networkId: 'ab'}, '--network-id ab is not the id of a network.', '64'],
+  [{name: 'a\nb'}, '--name a\nb is not a name.', 'one line'],
+  [{diskBytes: 2 ** 60}, `--disk ${2 ** 60} is too much.`, '20GiB']
+])('%j is refused with its flag named and what to write instead', (given, message, hint) => {
+  const refused = expect.objectContaining({code: 'usage', message, hint: expect.stringContaining(hint)})
+  expect(() => mergeSettings(undefined, {...GIVEN, ...given}, DEFAULTS)).toThrow(refused)
 })
 
 test('later starts need nothing, and what is given again replaces what was remembered', async () => {
@@ -23,9 +34,12 @@ test('later starts need nothing, and what is given again replaces what was remem
   expect(mergeSettings(remembered, {earn: ['gutta']}, DEFAULTS)).toMatchObject({earn: ['gutta'], memoryBytes: 5, name: 'host'})
 })
 
-test('a folder belongs to one network', () => {
-  const remembered = mergeSettings(undefined, GIVEN, DEFAULTS)
-  expect(() => mergeSettings(remembered, {networkId: 'cd'.repeat(32)}, DEFAULTS)).toThrow(expect.objectContaining({code: 'conflict'}))
+test('a folder belongs to one network once its node is enrolled, and pins the next one anew before that', () => {
+  const pinned = {coordinatorKey: 'A'.repeat(43), network: 'production'} as const
+  const remembered = {...mergeSettings(undefined, GIVEN, DEFAULTS), ...pinned}
+  const networkId = 'cd'.repeat(32)
+  expect(mergeSettings(remembered, {networkId}, DEFAULTS)).toMatchObject({networkId, coordinatorKey: null, network: null})
+  expect(() => mergeSettings({...remembered, enrolled: true}, {networkId}, DEFAULTS)).toThrow(expect.objectContaining({code: 'conflict'}))
 })
 
 test.each([

@@ -16,10 +16,18 @@ What Ctrl-C does in the terminal of the miner, from anywhere. Nothing is lost; c
 
   async run(): Promise<{readonly status: 'stopped' | 'already_stopped'}> {
     const {flags} = await this.parse(MineDrain)
-    const [{drainMiner}, {nodeFolder}] = await Promise.all([import('../../compose/miner-control.ts'), import('../../cli/read-lending.ts')])
-    const drained = (): Promise<'stopped' | 'already_stopped'> => drainMiner(nodeFolder(flags.data), this.abort)
-    const status = await this.progress.step('Letting requests end and handing in receipts', drained)
-    this.log(status === 'stopped' ? 'Stopped. creo mine start goes on where it ended.' : 'It does not run.')
-    return {status}
+    const [{drainMiner, runningMiner}, {nodeFolder}] = await Promise.all([
+      import('../../compose/miner-control.ts'),
+      import('../../cli/read-lending.ts')
+    ])
+    const directory = nodeFolder(flags.data)
+    const holder = await runningMiner(directory)
+    if (holder === undefined) {
+      this.log('It does not run.')
+      return {status: 'already_stopped'}
+    }
+    await this.progress.step('Letting requests end and handing in receipts', () => drainMiner(directory, holder, this.abort))
+    this.log('Stopped. creo mine start goes on where it ended.')
+    return {status: 'stopped'}
   }
 }

@@ -27,12 +27,14 @@ export default class MineLogs extends CreoCommand {
 
   async run(): Promise<{readonly lines: readonly NodeLogLine[]}> {
     const {flags} = await this.parse(MineLogs)
-    const [{followLog, newestLines}, {nodeFolder}] = await Promise.all([
+    const [{followLog, newestLines}, {nodeFolder}, {assertStarted}] = await Promise.all([
       import('../../miner/node-log.ts'),
-      import('../../cli/read-lending.ts')
+      import('../../cli/read-lending.ts'),
+      import('../../compose/miner-control.ts')
     ])
     const directory = nodeFolder(flags.data)
     const {lines, end} = await newestLines(directory, flags.lines)
+    if (end.ino === 0) await assertStarted(directory)
     for (const line of lines) this.log(lineText(line))
     if (lines.length === 0 && !flags.follow) this.log('No node has written anything there yet.')
     if (!flags.follow) return {lines}

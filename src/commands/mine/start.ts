@@ -9,8 +9,8 @@ import type {MinerStatus} from '../../miner/status-file.ts'
 export default class MineStart extends CreoCommand {
   static override summary = 'Lend this machine to a network and earn incentives.'
   static override description = `Runs functions in containers under limits, dials out to the network's gateways and listens nowhere.
-The first start enrolls the machine with a one-use token; what was given is remembered, so later starts need no flags. On a terminal, a \
-first start without --earn shows what there is to earn and asks.
+The first start enrolls the machine with a one-use token; what was given is remembered, so later starts need no flags. Its network is the one \
+that creo network join made current, if the flags name none. On a terminal, a first start without --earn shows what there is to earn and asks.
 Ctrl-C or SIGTERM lets requests finish, stops every container and hands in the last receipts.
 Your own root user can read what you host; the organizations know that.`
   static override examples = [
@@ -30,19 +30,27 @@ Your own root user can read what you host; the organizations know that.`
 
   async run(): Promise<DrainReport & {readonly stopped: true; readonly role: 'miner'}> {
     const {flags} = await this.parse(MineStart)
-    const [{runMiner}, {createLog, teeLog}, {rotatingLogFile}, {readLending}, {LOG_FILE_BYTES_MAX, nodeLogPath}, {makeFolders}] =
-      await Promise.all([
-        import('../../compose/miner-role.ts'),
-        import('../../telemetry/log.ts'),
-        import('../../telemetry/rotating-log-file.ts'),
-        import('../../cli/read-lending.ts'),
-        import('../../miner/node-log.ts'),
-        import('../../config/make-folder.ts')
-      ])
+    const [
+      {runMiner},
+      {withJoinedNetwork},
+      {createLog, teeLog},
+      {rotatingLogFile},
+      {readLending},
+      {LOG_FILE_BYTES_MAX, nodeLogPath},
+      {makeFolders}
+    ] = await Promise.all([
+      import('../../compose/miner-role.ts'),
+      import('../../compose/offers-before-start.ts'),
+      import('../../telemetry/log.ts'),
+      import('../../telemetry/rotating-log-file.ts'),
+      import('../../cli/read-lending.ts'),
+      import('../../miner/node-log.ts'),
+      import('../../config/make-folder.ts')
+    ])
     const lending = readLending(flags)
     const {directory} = lending
     const {coordinator: coordinatorUrl, 'network-id': networkId, name, runtime} = flags
-    const said = {...lending.given, coordinatorUrl, networkId, name, runtime}
+    const said = await withJoinedNetwork(directory, {...lending.given, coordinatorUrl, networkId, name, runtime})
     const given = {...said, earn: said.earn ?? (await this.#pickEarn(directory, said))}
     makeFolders(resolve(directory), 'CREO_DATA_DIR')
     const stream = teeLog(rotatingLogFile(nodeLogPath(directory), LOG_FILE_BYTES_MAX))
