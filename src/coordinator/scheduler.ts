@@ -15,6 +15,8 @@ import type {OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
 
 const DAY_MS = 24 * 3600 * 1000
+/** Newest revisions of an app that are looked at for what their function paid within a day. */
+const EARLIER_REVISIONS_MAX = 1000
 /** Causes whose command was refused are left alone for this long, and at most this many are remembered. */
 const REFUSED_PAUSE_MS = 5000
 const REFUSED_MAX = 10_000
@@ -57,6 +59,8 @@ export class Scheduler {
   #timer: NodeJS.Timeout | undefined
   #timerDueMs = 0
   #running: Promise<void> | undefined
+  /** Revisions without traffic of the apps of those that were current then. */
+  #earlier: {readonly current: readonly RevisionView[]; readonly revisions: readonly RevisionView[]} | undefined
   #again = false
 
   constructor(tools: SchedulerTools, signal: AbortSignal) {
@@ -166,14 +170,15 @@ export class Scheduler {
     const nowMs = this.#tools.nowMs()
     const current = this.#currentRevisions()
     const active = reads.leases({status: 'active'})
+    const old = this.#oldRevisions(current, active, nowMs)
     return {
       nowMs,
       startedAtMs: this.#startedAtMs,
       exchangeOrg,
       settings,
       nodes: [...presence.all()].flatMap((node) => this.#schedulingNode(node) ?? []),
-      revisions: [...current, ...this.#leasedOldRevisions(current, active)],
-      leases: [...active, ...this.#endedToday(current, nowMs)],
+      revisions: [...current, ...old],
+      leases: [...active, ...this.#endedToday([...current, ...old], nowMs)],
       pools: this.#pools(current)
     }
   }
@@ -190,10 +195,23 @@ export class Scheduler {
     return {id: node.id, owner: node.owner, earn, memoryBytes, cpuMillis, enforcesLimits, draining, seenAtMs, earnSinceMs}
   }
 
-  #leasedOldRevisions(current: readonly RevisionView[], active: readonly LeaseView[]): RevisionView[] {
+  /** Those that still have a lease, and those that lost their traffic within the last day: what they paid is of their functions' day. */
+  #oldRevisions(current: readonly RevisionView[], active: readonly LeaseView[], nowMs: number): RevisionView[] {
     const known = new Set(current.map((revision) => revision.id))
-    const old = new Set(active.map((lease) => lease.revision).filter((id) => !known.has(id)))
-    return [...old].flatMap((id) => this.#tools.ledger.reads.revision(id) ?? [])
+    const leased = new Set(active.map((lease) => lease.revision).filter((id) => !known.has(id)))
+    const left = this.#earlierRevisions(current).filter(({id, trafficAtMs}) => !leased.has(id) && trafficAtMs > nowMs - DAY_MS)
+    return [...[...leased].flatMap((id) => this.#tools.ledger.reads.revision(id) ?? []), ...left]
+  }
+
+  #earlierRevisions(current: readonly RevisionView[]): readonly RevisionView[] {
+    if (this.#earlier?.current === current) return this.#earlier.revisions
+    const {reads} = this.#tools.ledger
+    const apps = new Map(current.map(({org, app}) => [`${org}/${app}`, {org, app}]))
+    const revisions = [...apps.values()].flatMap((app) =>
+      reads.revisions({...app, limit: EARLIER_REVISIONS_MAX}).filter((one) => !one.current)
+    )
+    this.#earlier = {current, revisions}
+    return revisions
   }
 
   #endedToday(current: readonly RevisionView[], nowMs: number): LeaseView[] {

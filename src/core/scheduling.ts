@@ -1,6 +1,6 @@
 import {GUTTA, type LeaseView, type RevisionView} from './protocol/api.ts'
 import type {RewardLine} from './protocol/revisions.ts'
-import {dailyBudgetMinor, wantedNodes} from './traffic.ts'
+import {dailyBudgetMinor, functionOf, isOneFunction, wantedNodes} from './traffic.ts'
 
 /**
  * Who may run what: a pure function from what the coordinator knows to the leases that it should grant and end.
@@ -51,9 +51,9 @@ export interface SchedulingWorld {
   readonly exchangeOrg: string
   readonly settings: SchedulingSettings
   readonly nodes: readonly SchedulingNode[]
-  /** The current revisions, and every other one that has an active lease. */
+  /** The current revisions, every other one that has an active lease, and those whose leases below ended. */
   readonly revisions: readonly RevisionView[]
-  /** Every active lease, and those of current revisions that ended within the last day. */
+  /** Every active lease, and those of the functions of current revisions that ended and began within the last day. */
   readonly leases: readonly LeaseView[]
   /** What the issuers' pools hold, by incentive, in minor units. */
   readonly pools: ReadonlyMap<string, number>
@@ -119,6 +119,7 @@ class Planner {
   readonly #revisions: ReadonlyMap<string, RevisionView>
   readonly #active: readonly LeaseView[]
   readonly #leasesOfRevision: ReadonlyMap<string, readonly LeaseView[]>
+  readonly #ofFunction: ReadonlyMap<string, readonly RevisionView[]>
   readonly #pools: Map<string, number>
   readonly #leasesOfNode = new Map<string, number>()
   readonly #surplus = new Set<string>()
@@ -129,6 +130,7 @@ class Planner {
     this.#revisions = new Map(world.revisions.map((revision) => [revision.id, revision]))
     this.#active = world.leases.filter((lease) => lease.status === 'active')
     this.#leasesOfRevision = Map.groupBy(world.leases, (lease) => lease.revision)
+    this.#ofFunction = Map.groupBy(world.revisions, functionOf)
     this.#pools = new Map(world.pools)
     for (const lease of this.#active) this.#countLease(lease.node)
   }
@@ -149,8 +151,9 @@ class Planner {
       }
       holders.add(lease.node)
       const due =
-        nowMs >= lease.startsAtMs + settings.renewEveryMs &&
-        (nowMs >= lease.startsAtMs + settings.leaseRenewMs || isUsedUp(lease) || this.#isOutgrown(lease, revision))
+        this.#isOvergrown(lease, revision) ||
+        (nowMs >= lease.startsAtMs + settings.renewEveryMs &&
+          (nowMs >= lease.startsAtMs + settings.leaseRenewMs || isUsedUp(lease) || this.#isOutgrown(lease, revision)))
       if (due && node?.enforcesLimits) this.#grant(node, revision, lease)
     }
     const candidates = this.#world.nodes.filter((node) => !newest.has(node.id) && this.#mayRun(node, revision))
@@ -250,9 +253,23 @@ class Planner {
 
   /** What a lease of this revision would reserve now; nothing, or less, when day or pool are used up. */
   #affordable(line: RewardLine, revision: RevisionView, replaced: LeaseView | undefined): number {
-    const daily = dailyBudgetMinor(line, revision)
+    const family = this.#ofFunction.get(functionOf(revision)) ?? []
+    const daily = dailyBudgetMinor(line, revision, family)
     const share = Math.max(1, Math.floor(daily / wantedNodes(revision)))
-    return Math.min(share, daily - this.#committedToday(revision, line.incentive, replaced), this.#pools.get(line.incentive) ?? 0)
+    const leftOfShare = daily - this.#committedToday([revision], line.incentive, replaced)
+    const leftOfDay = line.dailyBudgetMinor - this.#committedToday(family, line.incentive, replaced)
+    return Math.min(share, leftOfShare, leftOfDay, this.#pools.get(line.incentive) ?? 0)
+  }
+
+  /** True when the lease was made for a greater share of the traffic: what it reserves beyond its own is its siblings' to earn. */
+  #isOvergrown(lease: LeaseView, revision: RevisionView): boolean {
+    if (revision.trafficAtMs <= lease.startsAtMs) return false
+    return payingLines(revision).some((line) => {
+      const budget = lease.budgets.find(({incentive}) => incentive === line.incentive)
+      const left = (budget?.reservedMinor ?? 0) - (budget?.paidMinor ?? 0)
+      const affordable = this.#affordable(line, revision, lease)
+      return affordable > 0 && left > affordable
+    })
   }
 
   /** True when the lease was made for a far smaller share of the traffic, or its owner has paid in since. */
@@ -264,22 +281,36 @@ class Planner {
     })
   }
 
-  /** What this line may still pay or has paid within a day of now. A lease that is replaced, or whose node is lost, counts by what it paid. */
-  #committedToday(revision: RevisionView, incentive: string, replaced: LeaseView | undefined): number {
-    const {nowMs} = this.#world
+  /**
+   * What leases of these revisions may still pay or have paid of an incentive within a day of now. A lease that is replaced, or whose node is lost, or
+   * whose revision has lost its traffic, counts by what it paid: it ends after the drain time.
+   */
+  #committedToday(revisions: readonly RevisionView[], incentive: string, replaced: LeaseView | undefined): number {
     let committed = 0
-    for (const lease of this.#leasesOfRevision.get(revision.id) ?? []) {
-      const budget = lease.budgets.find((line) => line.incentive === incentive)
-      if (!budget) continue
-      const isOpen = lease.status === 'active' && lease.id !== replaced?.id && this.#isHeard(lease.node)
-      const isRecent = lease.startsAtMs > nowMs - DAY_MS
-      if (isRecent) committed += isOpen ? budget.reservedMinor : budget.paidMinor
-      else if (isOpen) committed += budget.reservedMinor - budget.paidMinor
+    for (const {id, current} of revisions) {
+      const leases = this.#leasesOfRevision.get(id) ?? []
+      const newest = newestPerNode(leases.filter((lease) => lease.status === 'active'))
+      for (const lease of leases) {
+        const isOpen = current && newest.get(lease.node) === lease && !this.#isReplaced(lease, replaced) && this.#isHeard(lease.node)
+        committed += this.#countedMinor(lease, incentive, isOpen)
+      }
     }
+    const ids = new Set(revisions.map(({id}) => id))
     for (const grant of this.grants) {
-      if (grant.revision === revision.id) committed += grant.budgets.find((line) => line.incentive === incentive)?.amountMinor ?? 0
+      if (ids.has(grant.revision)) committed += grant.budgets.find((line) => line.incentive === incentive)?.amountMinor ?? 0
     }
     return committed
+  }
+
+  #isReplaced({id, node, revision}: LeaseView, replaced: LeaseView | undefined): boolean {
+    return id === replaced?.id || this.grants.some((grant) => grant.node === node && grant.revision === revision)
+  }
+
+  #countedMinor(lease: LeaseView, incentive: string, isOpen: boolean): number {
+    const budget = lease.budgets.find((line) => line.incentive === incentive)
+    if (!budget) return 0
+    if (lease.startsAtMs > this.#world.nowMs - DAY_MS) return isOpen ? budget.reservedMinor : budget.paidMinor
+    return isOpen ? budget.reservedMinor - budget.paidMinor : 0
   }
 
   #countLease(node: string): void {
@@ -293,10 +324,6 @@ class Planner {
   #isHeard(node: string): boolean {
     return this.#world.nowMs < this.#seenAtMs(node) + this.#world.settings.lostAfterMs
   }
-}
-
-function isOneFunction(a: RevisionView, b: RevisionView): boolean {
-  return a.function === b.function && a.app === b.app && a.org === b.org
 }
 
 /** One instance must fit; how many run is decided by demand, and by the miner's own caps. */

@@ -24,9 +24,10 @@ export function wantedNodes(revision: RevisionView): number {
   return Math.max(Math.ceil((revision.spec.scaleMax * weightPercent(revision)) / WHOLE_PERCENT), NODES_PER_REVISION_MIN)
 }
 
-/** A day's pay is its function's: revisions that share the traffic share that, too. Minor units. */
-export function dailyBudgetMinor(line: RewardLine, revision: RevisionView): number {
-  return Math.max(1, mulDivFloor(line.dailyBudgetMinor, weightPercent(revision), WHOLE_PERCENT).quotient)
+/** A day's pay is its function's: those of its revisions that have traffic or a tag share that, too. Minor units. */
+export function dailyBudgetMinor(line: RewardLine, revision: RevisionView, ofFunction: readonly RevisionView[]): number {
+  const weights = ofFunction.filter(({current}) => current).reduce((sum, one) => sum + weightPercent(one), 0)
+  return Math.max(1, mulDivFloor(line.dailyBudgetMinor, weightPercent(revision), Math.max(WHOLE_PERCENT, weights)).quotient)
 }
 
 function weightPercent({percent}: RevisionView): number {
@@ -38,4 +39,13 @@ export function revisionBefore(revisions: readonly RevisionView[], name: string)
   const own = revisions.filter((revision) => revision.function === name)
   const oldestServing = own.findLastIndex((revision) => revision.percent > 0)
   return own.slice(oldestServing + 1).find((revision) => revision.served)
+}
+
+export function isOneFunction(a: RevisionView, b: RevisionView): boolean {
+  return functionOf(a) === functionOf(b)
+}
+
+/** Names the function that a revision is of. */
+export function functionOf(revision: RevisionView): string {
+  return `${revision.org}/${revision.app}/${revision.function}`
 }

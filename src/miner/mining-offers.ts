@@ -6,7 +6,7 @@ import {priceText} from '../core/market-units.ts'
 import type {IncentiveView, LeaseView, OfferView, RevisionView} from '../core/protocol/api.ts'
 import {genesisSchema} from '../core/protocol/genesis.ts'
 import type {RewardLine} from '../core/protocol/revisions.ts'
-import {dailyBudgetMinor} from '../core/traffic.ts'
+import {dailyBudgetMinor, isOneFunction} from '../core/traffic.ts'
 import {formatDecimal, GUTTA_DECIMALS, mulDivFloor} from '../core/units.ts'
 import {defaultTerms} from './host-defaults.ts'
 import {loadSettings, termsOf} from './settings.ts'
@@ -111,7 +111,14 @@ async function choiceOf(asked: OffersAsked, world: World, signal: AbortSignal): 
   const lines = revisions.flatMap((revision) => {
     const whole = revision.spec.rewards.find((reward) => reward.incentive === id)
     if (whole === undefined) return []
-    const line = {...whole, dailyBudgetMinor: dailyBudgetMinor(whole, revision)}
+    const line = {
+      ...whole,
+      dailyBudgetMinor: dailyBudgetMinor(
+        whole,
+        revision,
+        revisions.filter((other) => isOneFunction(other, revision))
+      )
+    }
     const sofar = paidSoFar(revision, id, leases.get(revision.id) ?? [], asked)
     return [{revision, line, nodes: sofar.nodes, estimate: estimatePerDay(line, revision.spec, asked.terms, sofar)}]
   })

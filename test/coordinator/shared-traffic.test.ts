@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
-import type {RevisionView} from '../../src/core/protocol/api.ts'
+import type {LeaseView, RevisionView} from '../../src/core/protocol/api.ts'
 import {planLeases} from '../../src/core/scheduling.ts'
 import {DRAINED_MS, lease, MINUTE_MS, NOW_MS, node, planned, revision, world} from './scheduling-world.ts'
 
@@ -67,4 +67,65 @@ describe('revisions that share the traffic of a function', () => {
       })
     )
   })
+
+  it('take the part of a tag out of the whole', () => {
+    expect(granted([share(1, 100), share(2, 0, {tags: ['next']})])).toEqual({rev_1: Array(10).fill(95), rev_2: [23, 23]})
+  })
+
+  it('never have more of a day paid than its function may, however often the traffic moves', () => {
+    const move = fc.record({
+      to: fc.nat(4),
+      percent: fc.integer({min: 50, max: 100}),
+      isTagged: fc.boolean(),
+      paid: fc.integer({min: 0, max: 100})
+    })
+    fc.assert(
+      fc.property(fc.array(move, {minLength: 1, maxLength: 20}), fc.integer({min: 50, max: 5000}), (moves, daily) => {
+        const spec = revision(1, {}, daily).spec
+        let leases: LeaseView[] = []
+        for (const [at, {to, percent, isTagged, paid}] of moves.entries()) {
+          const nowMs = NOW_MS + at * MINUTE_MS
+          const share = (id: number) => (id === to ? percent : id === (to + 1) % 5 ? 100 - percent : 0)
+          const revisions = [0, 1, 2, 3, 4].map((id) => {
+            const tags = isTagged && id === (to + 2) % 5 ? ['next'] : []
+            return revision(id, {percent: share(id), tags, current: share(id) > 0 || tags.length > 0, trafficAtMs: nowMs, spec})
+          })
+          const of = new Map(revisions.map((one) => [one.id, one]))
+          const two = [node('a', {seenAtMs: nowMs}), node('b', {seenAtMs: nowMs})]
+          for (let plan = 0; plan < 3; plan += 1) {
+            const {grants} = planLeases(world({nowMs: nowMs + plan, nodes: two, revisions, leases}))
+            const made = grants.map((grant, index) => {
+              const [budget] = grant.budgets
+              const budgets = [{incentive: 'colibris/LEAF', reservedMinor: budget?.amountMinor ?? 0, paidMinor: 0}]
+              return {...lease(leases.length + index + 1, grant.revision, 'a'), node: grant.node, startsAtMs: nowMs + plan, budgets}
+            })
+            leases = [...leases, ...made]
+          }
+          // Before the next move each newest lease pays a part of what it reserves; all others have drained and ended.
+          const open = leases.filter(
+            (one) => one.status === 'active' && of.get(one.revision)?.current && !leases.some((other) => isNewer(other, one))
+          )
+          const counted = leases.map((one) => one.budgets[0]?.[open.includes(one) ? 'reservedMinor' : 'paidMinor'] ?? 0)
+          const sum = counted.reduce((total, minor) => total + minor, 0)
+          expect(sum).toBeLessThanOrEqual(daily)
+          leases = leases.map((one) => (open.includes(one) ? paying(one, paid) : {...one, status: 'ended'}))
+        }
+      }),
+      {numRuns: 200}
+    )
+  })
 })
+
+function isNewer(other: LeaseView, one: LeaseView): boolean {
+  return other.revision === one.revision && other.node === one.node && Number(other.id.slice(4)) > Number(one.id.slice(4))
+}
+
+function paying(lease: LeaseView, percent: number): LeaseView {
+  return {
+    ...lease,
+    budgets: lease.budgets.map((budget) => ({
+      ...budget,
+      paidMinor: Math.max(budget.paidMinor, Math.floor((budget.reservedMinor * percent) / 100))
+    }))
+  }
+}
