@@ -227,9 +227,10 @@ export class GatewayLinks {
     throw refused
   }
 
-  /** Since when this gateway can't be reached, by the monotonic clock. */
+  /** Since when this gateway can't be reached, by the monotonic clock; for ever when nobody tries to. */
   lostSinceMs(gateway: string): number | undefined {
-    return this.#links.get(gateway)?.lostSinceMs
+    const link = this.#links.get(gateway)
+    return link === undefined ? Number.NEGATIVE_INFINITY : link.lostSinceMs
   }
 
   /** Resolves when each gateway was dialled once. */

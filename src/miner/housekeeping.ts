@@ -24,7 +24,7 @@ export interface HousekeepingOptions {
   readonly book: LeaseBook
   readonly store: MinerStore
   readonly images: Pick<ImageCache, 'isReady' | 'ensure' | 'evict'>
-  readonly instances: Pick<Instances, 'all' | 'adopt' | 'discard' | 'end' | 'sweep'>
+  readonly instances: Pick<Instances, 'live' | 'adopt' | 'discard' | 'end' | 'sweep'>
   readonly resting: Pick<Resting, 'adopt' | 'fit' | 'round' | 'takeChanged'>
   readonly names: Pick<InstanceNames, 'get' | 'keepOnly'>
   readonly meter: WorkMeter
@@ -102,10 +102,10 @@ export class Housekeeping {
     }
   }
 
-  /** What gateways that left the table had started is stopped. */
+  /** What gateways that left the table, or were left, had started or are starting is stopped. */
   gatewaysGone(gateways: readonly string[]): void {
     const {instances} = this.#options
-    for (const held of instances.all) if (gateways.includes(held.gateway)) void instances.end(held.instance, STOP_GRACE_MS)
+    for (const held of instances.live) if (gateways.includes(held.gateway)) void instances.end(held.instance, STOP_GRACE_MS)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -140,7 +140,7 @@ export class Housekeeping {
     const {book, instances, isBudgetEmpty, lostSinceMs, now, monotonicMs} = this.#options
     const nowMs = monotonicMs()
     const leases = new Set(book.current(now()).map(({lease}) => lease.id))
-    for (const held of instances.all) {
+    for (const held of instances.live) {
       const isLeft = (lostSinceMs(held.gateway) ?? nowMs) < nowMs - GATEWAY_LOST_MAX_MS
       if (isLeft || !leases.has(held.lease) || isBudgetEmpty(held.lease)) void instances.end(held.instance, STOP_GRACE_MS)
     }

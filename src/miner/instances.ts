@@ -75,7 +75,12 @@ export class Instances {
     return [...this.#held.values()].filter((held) => held.isReady && !held.container.isStopping)
   }
 
-  /** How many these are, and of each revision. */
+  /** The same, with those that are starting. */
+  get live(): readonly HeldInstance[] {
+    return [...this.#held.values()].filter(({container}) => !container.isStopping)
+  }
+
+  /** How many run, and of each revision. */
   get described(): {readonly instances: number; readonly running: {readonly revision: string; readonly instances: number}[]} {
     const {all} = this
     const running = [...Map.groupBy(all, (held) => held.revision)].map(([revision, of]) => ({revision, instances: of.length}))

@@ -141,3 +141,23 @@ test.each([
   await expect.poll(() => [...w.coordinator.receipts.values()], {timeout: 20_000}).toEqual([receipt])
   await miner.drain()
 })
+
+test('what a gateway has started is called off when the gateway leaves the table, before it runs', async () => {
+  const w = await world()
+  const starting = Promise.withResolvers<void>()
+  const calledOff = Promise.withResolvers<never>()
+  const runtime = changedRuntime(w.runtime, {
+    start: (_spec, ended) => {
+      starting.resolve()
+      ended.addEventListener('abort', () => calledOff.reject(ended.reason))
+      return calledOff.promise
+    }
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner({runtime})
+  ;(await w.gateway.link(w.node)).send({type: 'start', instance: 'i-1', revision: 'rev_7', lease: 'lea_9'})
+  await starting.promise
+  w.coordinator.setTable(w.table({gateways: []}))
+  await expect(calledOff.promise).rejects.toMatchObject({code: 'interrupted'})
+  await miner.drain()
+})
