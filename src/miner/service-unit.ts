@@ -14,7 +14,9 @@ export interface ServiceCommand {
 
 /**
  * What holds for the process and everything it starts. Left out is what would keep containers from starting: read-only kernel settings and a hidden
- * /proc (a new one can't be mounted then), a private host name, refused namespaces and set-uid files, memory that is never both written and executed.
+ * /proc (a new one can't be mounted then; ProtectKernelLogs covers a file of it too), a list of capabilities (what root's podman and its runtime
+ * begin with is theirs to change), a private host name, refused namespaces and set-uid files, memory that is never both written and executed.
+ * ProtectClock also says which devices containers may have, so it is left out as long as nobody has seen them start under it.
  */
 const HARDENING: Readonly<Record<ServiceScope, readonly string[]>> = {
   system: [
@@ -29,6 +31,9 @@ const HARDENING: Readonly<Record<ServiceScope, readonly string[]>> = {
   // A user's manager can set the others only together with what forbids newuidmap, and without it there are no containers.
   user: []
 }
+
+/** What ProtectHome covers. */
+const HOMES = /^\/(home|root|run\/user)\//
 
 /** A unit for systemd that starts a node as its settings say, and drains it when it stops. */
 export function serviceUnit(scope: ServiceScope, command: ServiceCommand): string {
@@ -47,7 +52,9 @@ Restart=on-failure
 RestartSec=10
 # SIGTERM drains: requests finish, containers stop, receipts are handed in.
 KillMode=mixed
-TimeoutStopSec=120
+TimeoutStopSec=150
+# Room for new objects, which V8 gives back late: a machine that is lent has better use for it.
+Environment=NODE_OPTIONS=--max-semi-space-size=2
 # Containers get control groups of their own below this one.
 Delegate=yes
 # The owner comes first, and when memory is short the node goes before what the owner does.
@@ -56,10 +63,15 @@ IOSchedulingClass=idle
 OOMScoreAdjust=500
 LimitNOFILE=65536
 UMask=0077
-${HARDENING[scope].map((line) => `${line}\n`).join('')}
+${[...HARDENING[scope], ...homes(scope, dataDirectory)].map((line) => `${line}\n`).join('')}
 [Install]
 WantedBy=${scope === 'system' ? 'multi-user.target' : 'default.target'}
 `
+}
+
+/** The system's node only reads where people live, unless it lives there itself. */
+function homes(scope: ServiceScope, dataDirectory: string): readonly string[] {
+  return scope === 'system' && !HOMES.test(`${dataDirectory}/`) ? ['ProtectHome=read-only'] : []
 }
 
 /** One word of a command line: systemd expands % and $ and reads quotes and backslashes. */

@@ -13,9 +13,11 @@ const lineOf = (unit: string, name: string): string | undefined => unit.split('\
 test('the unit starts the node with what it remembers, drains it before it is killed, and holds it down', () => {
   const unit = serviceUnit('system', COMMAND)
   expect(lineOf(unit, 'ExecStart')).toBe('ExecStart=/usr/bin/node /opt/creo/bin/run.js mine start --data /var/lib/creo/miner')
-  expect(unit).toMatch(/^KillMode=mixed\nTimeoutStopSec=120$/m)
+  expect(unit).toMatch(/^KillMode=mixed\nTimeoutStopSec=150$/m)
   for (const line of [
     'ProtectSystem=full',
+    'ProtectHome=read-only',
+    'Environment=NODE_OPTIONS=--max-semi-space-size=2',
     'ProtectKernelModules=yes',
     'LockPersonality=yes',
     'Delegate=yes',
@@ -23,6 +25,10 @@ test('the unit starts the node with what it remembers, drains it before it is ki
   ]) {
     expect(unit.split('\n')).toContain(line)
   }
+})
+
+test('a node that lives where people do may write there', () => {
+  expect(serviceUnit('system', {...COMMAND, dataDirectory: '/root/.local/share/creo/miner'})).not.toContain('ProtectHome')
 })
 
 test("a user's unit leaves out what would keep containers from starting there", () => {
