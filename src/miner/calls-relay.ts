@@ -4,8 +4,8 @@ import {CreoError, ERROR_CODES, isCreoError} from '../core/errors.ts'
 import type {UpgradedSocket} from '../tunnel/dial-upgrade.ts'
 import {pipeSockets, type SocketPipe} from '../tunnel/pipe-sockets.ts'
 
-/** Connections of one instance; more than its init relays at once. */
-const CONNECTIONS_MAX = 256
+/** Connections of one instance: a quarter of what a node may have with a gateway, so that two instances can't keep the others from calling. */
+const CONNECTIONS_MAX = 128
 /** A connection that has not said anything for this long is closed. */
 const SILENT_MAX_MS = 120_000
 const RETRY_AFTER_S = 2
