@@ -45,6 +45,7 @@ extra=CONTAINERS_CONF=/run/cgroupfs.conf
 rootful rootful-podman-cgroupfs test/runtime/podman.test.ts
 extra=
 rootful rootful-attack test/attack/podman.test.ts
+rootful rootful-attack-containerd test/attack/containerd.test.ts
 rootless rootless-attack test/attack/podman.test.ts
 rootful rootful-service test/soak/guest/service.test.ts
 rootless rootless-service test/soak/guest/service.test.ts

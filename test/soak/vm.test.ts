@@ -20,6 +20,7 @@ const CHECKS = [
   ['the runtime contract holds as root, with podman and crun and control groups of their own', 'rootful-podman-cgroupfs'],
   ['the runtime contract holds as root, with containerd', 'rootful-containerd'],
   ['attacks from inside are refused as root', 'rootful-attack'],
+  ['attacks from inside are refused as root, with containerd', 'rootful-attack-containerd'],
   ['attacks from inside are refused without root', 'rootless-attack'],
   ['a node is a service of the machine', 'rootful-service'],
   ['a node is a service of a user', 'rootless-service'],
