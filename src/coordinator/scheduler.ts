@@ -3,12 +3,12 @@ import type {CommandType} from '../core/protocol/commands.ts'
 import {
   type LeaseGrant,
   type LeasePlan,
-  noWorkReason,
   planLeases,
   type SchedulingNode,
   type SchedulingSettings,
   type SchedulingWorld
 } from '../core/scheduling.ts'
+import {noWorkReason} from '../core/wanted-work.ts'
 import type {LeaseView, Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {OwnCommands} from './own-commands.ts'
@@ -55,7 +55,7 @@ export class Scheduler {
   readonly #refused = new Map<string, {readonly untilMs: number; readonly attempts: number}>()
   /** Read and parsed once after each deploy: every heartbeat of a node without work asks for them. */
   #current: readonly RevisionView[] | undefined
-  #shortOfPay: LeasePlan['shortOfPay'] = new Map()
+  #lastPlan: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare'> = {shortOfPay: new Map(), ownersAtShare: new Set()}
   #timer: NodeJS.Timeout | undefined
   #timerDueMs = 0
   #running: Promise<void> | undefined
@@ -87,13 +87,13 @@ export class Scheduler {
     const {reads} = this.#tools.ledger
     const leases = reads.leases({node: node.id, status: 'active'})
     const revisions = leases.length > 0 ? [] : this.#currentRevisions()
-    return noWorkReason(node, {revisions, leases, exchangeOrg: this.#tools.exchangeOrg}, this.#shortOfPay)
+    return noWorkReason(node, {revisions, leases, exchangeOrg: this.#tools.exchangeOrg}, this.#lastPlan)
   }
 
   /** Plans once and resolves when everything planned is committed or refused. */
   async plan(): Promise<LeasePlan> {
     const plan = planLeases(this.#world())
-    this.#shortOfPay = plan.shortOfPay
+    this.#lastPlan = plan
     const grants = plan.grants.filter((grant) => this.#mayTry(`g:${grant.cause}`))
     const endings = plan.endings.filter((ending) => this.#mayTry(`e:${ending.lease}`))
     await Promise.all([
@@ -179,7 +179,8 @@ export class Scheduler {
       nodes: [...presence.all()].flatMap((node) => this.#schedulingNode(node) ?? []),
       revisions: [...current, ...old],
       leases: [...active, ...this.#endedToday([...current, ...old], nowMs)],
-      pools: this.#pools(current)
+      pools: this.#pools(current),
+      ownerOf: (node) => reads.node(node)?.owner
     }
   }
 
@@ -191,8 +192,8 @@ export class Scheduler {
   #schedulingNode({heartbeat, seenAtMs, earnSinceMs}: NodePresence): SchedulingNode | undefined {
     const node = this.#tools.ledger.reads.node(heartbeat.node)
     if (!node) return undefined
-    const {earn, memoryBytes, cpuMillis, enforcesLimits, draining} = heartbeat
-    return {id: node.id, owner: node.owner, earn, memoryBytes, cpuMillis, enforcesLimits, draining, seenAtMs, earnSinceMs}
+    const {architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining} = heartbeat
+    return {id: node.id, owner: node.owner, architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining, seenAtMs, earnSinceMs}
   }
 
   /** Those that still have a lease, and those that lost their traffic within the last day: what they paid is of their functions' day. */

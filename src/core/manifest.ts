@@ -1,8 +1,8 @@
 import {z} from 'zod'
 import {amountText, bytesText, cpuMillis, durationMs, envText, keyed} from './manifest-values.ts'
 import {nearestOf} from './nearest.ts'
-import {CALLS_PORT, callHost, type RevisionSpec, revisionSpecSchema} from './protocol/revisions.ts'
-import {incentiveIdSchema, nameSchema} from './protocol/scalars.ts'
+import {CALLS_PORT, callHost, cronSchema, OWNERS_MAX, type RevisionSpec, revisionSpecSchema} from './protocol/revisions.ts'
+import {httpPathSchema, incentiveIdSchema, nameSchema} from './protocol/scalars.ts'
 import {parseDecimal} from './units.ts'
 
 /**
@@ -11,12 +11,19 @@ import {parseDecimal} from './units.ts'
  */
 
 const FUNCTIONS_MAX = 64
+const WHOLE_PERCENT = 100
 
 const rewardSchema = keyed({
   incentive: incentiveIdSchema,
   /** Pay per 10^6 served requests, per 10^6 MiB·ms, and per 10^6 ms that a node stood ready without running it. */
   perMillion: keyed({requests: amountText.default('0'), mibMs: amountText.default('0'), standbyMs: amountText.default('0')}),
   dailyBudget: amountText
+})
+
+const cron = cronSchema.shape
+const cronLineSchema = keyed({
+  ...cron,
+  timezone: cron.timezone.unwrap().refine(isTimeZone, 'is no time zone that is known here; write one such as Africa/Nairobi').optional()
 })
 
 const spec = revisionSpecSchema.shape
@@ -36,23 +43,45 @@ const functionSchema = keyed({
   env: z.record(z.string(), envText).pipe(spec.env).default({}),
   egress: spec.egress.default([]),
   calls: spec.calls.unwrap().default([]),
+  /** Instances get requests once this path is answered 2xx; without it once they listen. */
+  health: spec.health,
+  /** Without it all that the image is made for. */
+  architectures: spec.architectures,
+  /** Names alone: `creo secrets set` gives them values. */
+  secrets: spec.secrets.unwrap().default([]),
+  cron: z.array(cronLineSchema).max(16).default([]),
+  /** Without it everybody's nodes may run it. */
+  owners: z.array(nameSchema).min(1).max(OWNERS_MAX).optional(),
+  /** Per cent of a day's pay that the nodes of one owner get at most. */
+  ownerShareMax: spec.ownerSharePercentMax.unwrap().default(WHOLE_PERCENT),
   rewards: z.array(rewardSchema).max(8).default([])
 }).check(({value, issues}) => {
   const problem = (path: string, message: string): number => issues.push({code: 'custom', input: value, path: [path], message})
   if ((value.source === undefined) === (value.image === undefined)) problem('source', 'give either source or image')
   if (value.calls.length > 0 && value.port === CALLS_PORT)
     problem('port', `must not be ${CALLS_PORT}: there it finds the functions that it calls`)
-  if (new Set(value.calls).size < value.calls.length) problem('calls', 'names a function twice')
+  if (isTwice(value.calls)) problem('calls', 'names a function twice')
+  if (isTwice(value.secrets)) problem('secrets', 'names a secret twice')
+  if (isTwice(value.architectures ?? [])) problem('architectures', 'names an architecture twice')
+  if (isTwice(value.owners ?? [])) problem('owners', 'names an owner twice')
+  const plain = value.secrets.find((name) => Object.hasOwn(value.env, name))
+  if (plain !== undefined) problem('secrets', `${plain} is in env as well: it can have one value`)
   if (value.scale.max < value.scale.min) problem('scale', 'max must not be below min')
 })
 
-const routeSchema = keyed({
-  path: z
-    .string()
-    .max(200)
-    .regex(/^\/[\x21-\x7e]*$/, 'must be a path that starts with /'),
-  function: nameSchema
-})
+const routeSchema = keyed({path: httpPathSchema, function: nameSchema})
+
+function isTwice(names: readonly string[]): boolean {
+  return new Set(names).size < names.length
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', {timeZone: name}).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
 
 export const manifestSchema = keyed({
   app: nameSchema,
@@ -112,9 +141,13 @@ function problemOf(issue: z.core.$ZodIssue): ManifestProblem {
 
 /**
  * The settings of a revision, in minor units.
- * @throws {CreoError} `invalid_input` when an amount has more decimals than its incentive, or what `decimalsOf` throws for an unknown one.
+ * @throws {CreoError} `invalid_input` when an amount has more decimals than its incentive, or what `decimalsOf` and `ownerIdOf` throw for unknown ones.
  */
-export function toRevisionSpec(fn: ManifestFunction, decimalsOf: (incentive: string) => number): RevisionSpec {
+export function toRevisionSpec(
+  fn: ManifestFunction,
+  decimalsOf: (incentive: string) => number,
+  ownerIdOf: (name: string) => string
+): RevisionSpec {
   return {
     command: fn.command,
     port: fn.port,
@@ -127,6 +160,12 @@ export function toRevisionSpec(fn: ManifestFunction, decimalsOf: (incentive: str
     env: fn.env,
     egress: fn.egress,
     ...(fn.calls.length > 0 && {calls: fn.calls}),
+    ...(fn.health !== undefined && {health: fn.health}),
+    ...(fn.architectures !== undefined && {architectures: fn.architectures}),
+    ...(fn.secrets.length > 0 && {secrets: fn.secrets}),
+    ...(fn.cron.length > 0 && {cron: fn.cron}),
+    ...(fn.owners !== undefined && {owners: fn.owners.map(ownerIdOf)}),
+    ...(fn.ownerShareMax < WHOLE_PERCENT && {ownerSharePercentMax: fn.ownerShareMax}),
     rewards: fn.rewards.map((reward) => {
       const decimals = decimalsOf(reward.incentive)
       const standbyMsPerMillionMinor = parseDecimal(reward.perMillion.standbyMs, decimals)

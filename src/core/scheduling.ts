@@ -1,6 +1,9 @@
-import {GUTTA, type LeaseView, type RevisionView} from './protocol/api.ts'
+import type {LeaseView, RevisionView} from './protocol/api.ts'
 import type {RewardLine} from './protocol/revisions.ts'
+import type {Architecture} from './protocol/scalars.ts'
 import {dailyBudgetMinor, functionOf, isOneFunction, wantedNodes} from './traffic.ts'
+import {mulDivFloor} from './units.ts'
+import {fits, isAdmitted, ownerAtRevision, payingLines, selectionRank} from './wanted-work.ts'
 
 /**
  * Who may run what: a pure function from what the coordinator knows to the leases that it should grant and end.
@@ -14,6 +17,7 @@ const RENEW_AT_LEFT_PERCENT = 10
 /** A lease is renewed when the share that its revision has now would reserve so many times what it reserves. */
 const RENEW_AT_GROWTH = 2
 const DAY_MS = 24 * 3600 * 1000
+const WHOLE_PERCENT = 100
 
 export interface SchedulingSettings {
   /** How long a lease lasts without the coordinator. */
@@ -33,6 +37,7 @@ export interface SchedulingSettings {
 export interface SchedulingNode {
   readonly id: string
   readonly owner: string
+  readonly architecture: Architecture
   /** In order of preference: `gutta`, `org/CODE` or `org:NAME`. */
   readonly earn: readonly string[]
   readonly memoryBytes: number
@@ -57,6 +62,8 @@ export interface SchedulingWorld {
   readonly leases: readonly LeaseView[]
   /** What the issuers' pools hold, by incentive, in minor units. */
   readonly pools: ReadonlyMap<string, number>
+  /** The owner of a node that has a lease, heard of or not. */
+  readonly ownerOf: (node: string) => string | undefined
 }
 
 export interface LeaseBudget {
@@ -82,38 +89,21 @@ export interface LeasePlan {
   readonly endings: readonly LeaseEnding[]
   /** Revisions that got no lease for want of pay. */
   readonly shortOfPay: ReadonlyMap<string, ShortOfPay>
-}
-
-/** Place of the first selection that this revision pays, or undefined when it pays none of them. */
-export function selectionRank(earn: readonly string[], revision: RevisionView, exchangeOrg: string): number | undefined {
-  const rank = earn.findIndex((selection) => paysSelection(selection, revision, exchangeOrg))
-  return rank === -1 ? undefined : rank
-}
-
-/** Gutta is paid by epochs to whoever runs the exchange's own functions; everything else by the revision's lines. */
-function paysSelection(selection: string, revision: RevisionView, exchangeOrg: string): boolean {
-  if (selection === GUTTA) return revision.org === exchangeOrg
-  const lines = payingLines(revision)
-  if (selection.startsWith('org:')) return lines.some((line) => line.incentive.startsWith(`${selection.slice('org:'.length)}/`))
-  return lines.some((line) => line.incentive === selection)
-}
-
-function payingLines(revision: RevisionView): RewardLine[] {
-  return revision.spec.rewards.filter(
-    (line) => line.requestsPerMillionMinor > 0 || line.mibMsPerMillionMinor > 0 || (line.standbyMsPerMillionMinor ?? 0) > 0
-  )
+  /** `ownerAtRevision`: who could have run more of a revision but for its largest share per owner. */
+  readonly ownersAtShare: ReadonlySet<string>
 }
 
 /** Plans the grants and ends that lead from the world to the wanted one. Applying a plan and planning again gives nothing new to do. */
 export function planLeases(world: SchedulingWorld): LeasePlan {
   const planner = new Planner(world)
   for (const revision of world.revisions) if (revision.current) planner.planRevision(revision)
-  return {grants: planner.grants, endings: planner.endings(), shortOfPay: planner.shortOfPay}
+  return {grants: planner.grants, endings: planner.endings(), shortOfPay: planner.shortOfPay, ownersAtShare: planner.ownersAtShare}
 }
 
 class Planner {
   readonly grants: LeaseGrant[] = []
   readonly shortOfPay = new Map<string, ShortOfPay>()
+  readonly ownersAtShare = new Set<string>()
   readonly #world: SchedulingWorld
   readonly #nodes: ReadonlyMap<string, SchedulingNode>
   readonly #revisions: ReadonlyMap<string, RevisionView>
@@ -160,8 +150,9 @@ class Planner {
     while (holders.size < wanted && candidates.length > 0 && this.grants.length < GRANTS_PER_PLAN_MAX) {
       const next = this.#best(candidates, revision, holders)
       candidates.splice(candidates.indexOf(next), 1)
-      if (!this.#grant(next, revision, undefined)) return
-      holders.add(next.id)
+      const granted = this.#grant(next, revision, undefined)
+      if (granted === 'short_of_pay') return
+      if (granted === 'granted') holders.add(next.id)
     }
   }
 
@@ -209,6 +200,7 @@ class Planner {
       this.#isHeard(node.id) &&
       !node.draining &&
       node.enforcesLimits &&
+      isAdmitted(node, revision) &&
       fits(node, revision) &&
       (this.#leasesOfNode.get(node.id) ?? 0) < LEASES_PER_NODE_MAX &&
       selectionRank(node.earn, revision, this.#world.exchangeOrg) !== undefined
@@ -231,14 +223,19 @@ class Planner {
     return candidates.reduce((best, node) => (order(node, best) < 0 ? node : best))
   }
 
-  /** False when a line cannot be paid: then nobody is asked to work for it. */
-  #grant(node: SchedulingNode, revision: RevisionView, replaced: LeaseView | undefined): boolean {
+  /** When a line cannot be paid, nobody is asked to work for it; when only this owner has the most of it that one may have, others are. */
+  #grant(node: SchedulingNode, revision: RevisionView, replaced: LeaseView | undefined): 'granted' | 'short_of_pay' | 'owner_share' {
     const budgets: LeaseBudget[] = []
     for (const line of payingLines(revision)) {
-      const amountMinor = this.#affordable(line, revision, replaced)
-      if (amountMinor <= 0) {
+      const affordable = this.#affordable(line, revision, replaced)
+      if (affordable <= 0) {
         this.shortOfPay.set(revision.id, (this.#pools.get(line.incentive) ?? 0) <= 0 ? 'pool_empty' : 'day_spent')
-        return false
+        return 'short_of_pay'
+      }
+      const amountMinor = Math.min(affordable, this.#leftForOwner(node.owner, line, revision, replaced))
+      if (amountMinor <= 0) {
+        this.ownersAtShare.add(ownerAtRevision(node.owner, revision.id))
+        return 'owner_share'
       }
       budgets.push({incentive: line.incentive, amountMinor})
     }
@@ -248,7 +245,16 @@ class Planner {
     const number = Math.max(0, ...earlier.map((lease) => leaseNumber(lease.id)))
     const endsAtMs = this.#world.nowMs + this.#world.settings.leaseTermMs
     this.grants.push({node: node.id, revision: revision.id, endsAtMs, budgets, cause: `${node.id}:${revision.id}:${number}`})
-    return true
+    return 'granted'
+  }
+
+  /** What one owner's nodes may still earn of a line today. */
+  #leftForOwner(owner: string, line: RewardLine, revision: RevisionView, replaced: LeaseView | undefined): number {
+    const percent = revision.spec.ownerSharePercentMax
+    if (percent === undefined) return Number.POSITIVE_INFINITY
+    const most = Math.max(1, mulDivFloor(line.dailyBudgetMinor, percent, WHOLE_PERCENT).quotient)
+    const family = this.#ofFunction.get(functionOf(revision)) ?? []
+    return most - this.#committedToday(family, line.incentive, replaced, owner)
   }
 
   /** What a lease of this revision would reserve now; nothing, or less, when day or pool are used up. */
@@ -283,21 +289,23 @@ class Planner {
 
   /**
    * What leases of these revisions may still pay or have paid of an incentive within a day of now. A lease that is replaced, or whose node is lost, or
-   * whose revision has lost its traffic, counts by what it paid: it ends after the drain time.
+   * whose revision has lost its traffic, counts by what it paid: it ends after the drain time. With `owner`, of that one's nodes alone.
    */
-  #committedToday(revisions: readonly RevisionView[], incentive: string, replaced: LeaseView | undefined): number {
+  #committedToday(revisions: readonly RevisionView[], incentive: string, replaced: LeaseView | undefined, owner?: string): number {
+    const counts = (node: string): boolean => owner === undefined || this.#world.ownerOf(node) === owner
     let committed = 0
     for (const {id, current} of revisions) {
       const leases = this.#leasesOfRevision.get(id) ?? []
       const newest = newestPerNode(leases.filter((lease) => lease.status === 'active'))
       for (const lease of leases) {
+        if (!counts(lease.node)) continue
         const isOpen = current && newest.get(lease.node) === lease && !this.#isReplaced(lease, replaced) && this.#isHeard(lease.node)
         committed += this.#countedMinor(lease, incentive, isOpen)
       }
     }
     const ids = new Set(revisions.map(({id}) => id))
     for (const grant of this.grants) {
-      if (ids.has(grant.revision)) committed += grant.budgets.find((line) => line.incentive === incentive)?.amountMinor ?? 0
+      if (ids.has(grant.revision) && counts(grant.node)) committed += grant.budgets.find((line) => line.incentive === incentive)?.amountMinor ?? 0
     }
     return committed
   }
@@ -326,11 +334,6 @@ class Planner {
   }
 }
 
-/** One instance must fit; how many run is decided by demand, and by the miner's own caps. */
-function fits(node: SchedulingNode, revision: RevisionView): boolean {
-  return revision.spec.memoryBytes <= node.memoryBytes && revision.spec.cpuMillis <= node.cpuMillis
-}
-
 function isUsedUp(lease: LeaseView): boolean {
   return lease.budgets.some(({reservedMinor, paidMinor}) => (reservedMinor - paidMinor) * 100 <= reservedMinor * RENEW_AT_LEFT_PERCENT)
 }
@@ -347,25 +350,4 @@ export function newestPerNode(leases: readonly LeaseView[]): Map<string, LeaseVi
     if (!other || leaseNumber(lease.id) > leaseNumber(other.id)) newest.set(lease.node, lease)
   }
   return newest
-}
-
-/** Why this node has nothing to do, in one sentence for its owner; null when it has a lease. */
-export function noWorkReason(
-  node: SchedulingNode,
-  world: Pick<SchedulingWorld, 'revisions' | 'leases' | 'exchangeOrg'>,
-  shortOfPay: ReadonlyMap<string, ShortOfPay>
-): string | null {
-  if (node.draining) return 'This node is draining, so it takes no new work.'
-  if (!node.enforcesLimits) return 'This machine cannot enforce memory and CPU limits, so it takes no work; `creo doctor` says why.'
-  if (world.leases.some((lease) => lease.status === 'active' && lease.node === node.id)) return null
-  const current = world.revisions.filter((revision) => revision.current)
-  if (current.length === 0) return 'No function is deployed in this network yet.'
-  const paying = current.filter((revision) => selectionRank(node.earn, revision, world.exchangeOrg) !== undefined)
-  if (paying.length === 0) return `No deployed function pays what you selected (${node.earn.join(', ') || 'nothing'}).`
-  const fitting = paying.filter((revision) => fits(node, revision))
-  if (fitting.length === 0) return 'Every function that pays what you selected needs more memory or CPU than this node offers.'
-  const short = fitting.map((revision) => shortOfPay.get(revision.id))
-  if (short.every((reason) => reason === 'pool_empty')) return 'The reward pool of what you selected is empty.'
-  if (short.every((reason) => reason !== undefined)) return 'What you selected has spent its budget for today.'
-  return 'Every function that pays what you selected has enough nodes; this one is next in line.'
 }

@@ -4,12 +4,12 @@ import {z} from 'zod'
 import {makePrivateFolder} from '../config/data-directory.ts'
 import {CreoError} from '../core/errors.ts'
 import {DNS_LABEL_MAX} from '../core/exchange/limits.ts'
-import {type Manifest, toRevisionSpec} from '../core/manifest.ts'
-import {nearestOf} from '../core/nearest.ts'
+import type {Manifest} from '../core/manifest.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {addressLabel, appAddress} from './addresses.ts'
 import {buildFunctions, type FunctionImage} from './build.ts'
+import {checkManifest} from './check-manifest.ts'
 import type {AccountContext} from './context.ts'
 import {awaitFirstAnswers, type FirstAnswer} from './first-answers.ts'
 import {type PushFacts, pushFunction} from './push.ts'
@@ -95,9 +95,9 @@ function tagAddressesOf({found: {manifest}, tag}: DeployOptions, publicUrl: stri
 }
 
 async function checked(options: DeployOptions): Promise<ReadonlyMap<string, RevisionSpec>> {
-  const {context, found, tag, noTraffic} = options
+  const {context, found, tag, noTraffic, signal} = options
   const {manifest} = found
-  const specs = await checkedSpecs(context, manifest)
+  const specs = await checkManifest(context, found, signal)
   if (tag !== undefined) checkTag(manifest, tag)
   if (noTraffic) await checkServed(context, manifest)
   return specs
@@ -130,28 +130,6 @@ async function checkServed({client}: AccountContext, {org, app, functions}: Mani
     throw new CreoError('invalid_input', `${first} is deployed for the first time: its first revision takes its traffic.`, {
       hint: 'Deploy it without --no-traffic.'
     })
-}
-
-/** Everything that can be known to be wrong before anything is built. */
-async function checkedSpecs({account, client}: AccountContext, manifest: Manifest): Promise<ReadonlyMap<string, RevisionSpec>> {
-  if (manifest.org !== account.name) {
-    throw new CreoError('forbidden', `The manifest is of ${manifest.org}, and you act as ${account.name}.`, {
-      hint: `creo deploy --as ${manifest.org}`
-    })
-  }
-  const {incentives} = await client.incentives()
-  const decimalsOf = (id: string): number => {
-    const found = incentives.find((incentive) => incentive.id === id)
-    if (found) return found.decimals
-    const nearest = nearestOf(
-      id,
-      incentives.map((incentive) => incentive.id)
-    )
-    throw new CreoError('not_found', `There is no incentive ${id}.`, {
-      hint: nearest === undefined ? 'creo incentive list' : `Did you mean ${nearest}?`
-    })
-  }
-  return new Map(Object.entries(manifest.functions).map(([name, fn]) => [name, toRevisionSpec(fn, decimalsOf)]))
 }
 
 async function withBuildFolder<T>(dataDirectory: string, work: (folder: string) => Promise<T>): Promise<T> {

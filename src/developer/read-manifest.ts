@@ -1,7 +1,7 @@
 import {readFile, stat} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import {type Document, isNode, LineCounter, parseDocument} from 'yaml'
-import {CreoError} from '../core/errors.ts'
+import {CreoError, type ErrorCode} from '../core/errors.ts'
 import {type Manifest, parseManifest} from '../core/manifest.ts'
 
 export const MANIFEST_NAME = 'creo.yaml'
@@ -14,6 +14,8 @@ export interface FoundManifest {
   readonly path: string
   /** Folder that `source:` is relative to. */
   readonly folder: string
+  /** The error for something in it that is wrong after all: where, and what the user can do. */
+  readonly problem: (at: readonly (string | number)[], code: ErrorCode, what: string, hint: string) => CreoError
 }
 
 /**
@@ -26,13 +28,17 @@ export async function readManifest(folder: string): Promise<FoundManifest> {
   const counter = new LineCounter()
   const document = parseDocument(text, {lineCounter: counter, prettyErrors: false})
   const [error] = document.errors
-  if (error) throw invalid(path, counter.linePos(error.pos[0]), `is not YAML: ${error.message}`)
+  if (error) throw invalid(placeText(path, counter.linePos(error.pos[0])), `is not YAML: ${error.message}`)
   const parsed = parseManifest(plain(document, path))
-  if (parsed.ok) return {manifest: parsed.manifest, path, folder: resolve(folder)}
+  const at = (where: readonly (string | number)[]): string => placeText(path, counter.linePos(offsetOf(document, where)))
+  if (parsed.ok) {
+    const problem: FoundManifest['problem'] = (where, code, what, hint) => new CreoError(code, `${at(where)}: ${what}`, {hint})
+    return {manifest: parsed.manifest, path, folder: resolve(folder), problem}
+  }
   const [first] = parsed.problems
   const where = first.path.map(String).join('.')
   const more = parsed.problems.length === 1 ? '' : ` (and ${parsed.problems.length - 1} more)`
-  throw invalid(path, counter.linePos(offsetOf(document, first.path)), `${where === '' ? '' : `${where}: `}${first.message}${more}`)
+  throw invalid(at(first.path), `${where === '' ? '' : `${where}: `}${first.message}${more}`)
 }
 
 async function readText(path: string): Promise<string> {
@@ -70,6 +76,10 @@ function startOf(node: unknown): number | undefined {
   return isNode(node) ? node.range?.[0] : undefined
 }
 
-function invalid(path: string, {line, col}: {line: number; col: number}, what: string): CreoError {
-  return new CreoError('invalid_manifest', `${path}:${line}:${col}: ${what}`, {hint: 'Mend that line and run the same command again.'})
+function placeText(path: string, {line, col}: {readonly line: number; readonly col: number}): string {
+  return `${path}:${line}:${col}`
+}
+
+function invalid(at: string, what: string): CreoError {
+  return new CreoError('invalid_manifest', `${at}: ${what}`, {hint: 'Mend that line and run the same command again.'})
 }

@@ -10,8 +10,15 @@ beforeAll(async () => {
   await world.startCoordinator()
   await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId)
   for (const name of ['colibris', 'ana']) await world.must('account', 'create', name)
+  const issue = ['--supply', '1000', '--limit', '50', '--offer', 'Tea', '--offer-price', '2', '--offer-stock', '5']
+  await world.must('incentive', 'issue', 'ROOT', '--as', 'ana', ...issue)
+  await world.must('incentive', 'issue', 'ONLY', '--as', 'colibris', '--scope', 'broken/api', ...issue)
 }, 60_000)
 afterAll(() => world.close())
+
+function rewardsIn(incentive: string): string {
+  return `    rewards: [{incentive: ${incentive}, perMillion: {requests: 1}, dailyBudget: 1}]\n`
+}
 
 /** An app of one function whose image is one file on nothing: quick to build and to push. */
 async function app(name: string, settings = '', content = 'one'): Promise<string> {
@@ -58,7 +65,10 @@ it('says that a deploy which nobody can serve yet is done, and is still on its w
 })
 
 it.each([
-  ['an unknown incentive', '    rewards: [{incentive: colibris/GOLD, perMillion: {requests: 1}, dailyBudget: 1}]\n', [], 'not_found', 4],
+  ['an unknown incentive', rewardsIn('colibris/GOLD'), [], 'not_found', 4],
+  ['an incentive of another org', rewardsIn('ana/ROOT'), [], 'forbidden', 3],
+  ['an incentive that is for another function', rewardsIn('colibris/ONLY'), [], 'forbidden', 3],
+  ['an owner that is no account', '    owners: [nobody]\n', [], 'not_found', 4],
   ['a source that is no folder', '    source: ./nowhere\n    # ', [], 'build_failed', 1],
   ['an image that is nowhere', `    image: sha256:${'0'.repeat(64)}\n`, [], 'image_missing', 4],
   ['a layout that is none', '    image: ./web\n', [], 'image_missing', 4],

@@ -17,6 +17,7 @@ export function node(id: string, changes: Partial<SchedulingNode> = {}): Schedul
   return {
     id: `node_${id}`,
     owner: `owner of ${id}`,
+    architecture: 'amd64',
     earn: ['colibris/LEAF'],
     memoryBytes: 2 ** 30,
     cpuMillis: 2000,
@@ -88,6 +89,7 @@ export function world(changes: Partial<SchedulingWorld>): SchedulingWorld {
     revisions: [],
     leases: [],
     pools: new Map([['colibris/LEAF', 100_000]]),
+    ownerOf: (id) => changes.nodes?.find((one) => one.id === id)?.owner,
     ...changes
   }
 }

@@ -1,6 +1,15 @@
 import {describe, expect, it} from 'vitest'
-import {noWorkReason, planLeases, type SchedulingNode, type SchedulingWorld} from '../../src/core/scheduling.ts'
+import type {RevisionView} from '../../src/core/protocol/api.ts'
+import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
+import {planLeases, type SchedulingNode, type SchedulingWorld} from '../../src/core/scheduling.ts'
+import {noWorkReason} from '../../src/core/wanted-work.ts'
 import {DAY_MS, DRAINED_MS, EXCHANGE, lease, MINUTE_MS, NOW_MS, node, planned, revision, world} from './scheduling-world.ts'
+
+/** A revision with these limits on who may run it. */
+function only(limits: Partial<RevisionSpec>): RevisionView {
+  const plain = revision(1)
+  return {...plain, spec: {...plain.spec, ...limits}}
+}
 
 describe('which leases are granted', () => {
   it.each<[string, Partial<SchedulingWorld>, string[]]>([
@@ -29,6 +38,43 @@ describe('which leases are granted', () => {
     ['a draining node gets nothing', {nodes: [node('a', {draining: true})], revisions: [revision(1)]}, []],
     ['a node that cannot enforce limits gets nothing', {nodes: [node('a', {enforcesLimits: false})], revisions: [revision(1)]}, []],
     ['a node without room for one instance gets nothing', {nodes: [node('a', {memoryBytes: 2 ** 20})], revisions: [revision(1)]}, []],
+    [
+      'a node of another processor than the function is made for gets nothing',
+      {nodes: [node('a'), node('b', {architecture: 'arm64'})], revisions: [only({architectures: ['arm64']})]},
+      ['node_b gets rev_1 with 500']
+    ],
+    [
+      'a function that is kept for some owners goes to their nodes alone',
+      {nodes: [node('a', {owner: 'ann'}), node('b', {owner: 'bob'})], revisions: [only({owners: ['bob']})]},
+      ['node_b gets rev_1 with 500']
+    ],
+    [
+      'one owner earns no more of a day than the largest share, and the rest is for others',
+      {
+        nodes: [node('a', {owner: 'ann'}), node('b', {owner: 'ann'}), node('c', {owner: 'bob'})],
+        revisions: [only({ownerSharePercentMax: 30, scaleMax: 3})]
+      },
+      ['node_a gets rev_1 with 300', 'node_c gets rev_1 with 300']
+    ],
+    [
+      'what an owner was paid today, by nodes that are gone too, counts to its share',
+      {
+        nodes: [node('a', {owner: 'ann'}), node('b', {owner: 'bob'})],
+        revisions: [only({ownerSharePercentMax: 30})],
+        leases: [lease(5, 'rev_1', 'x', {status: 'ended', paid: 250}), lease(6, 'rev_1', 'y', {status: 'ended', paid: 250})],
+        ownerOf: (id) => ({node_a: 'ann', node_b: 'bob', node_x: 'ann'})[id]
+      },
+      ['node_a gets rev_1 with 50', 'node_b gets rev_1 with 300']
+    ],
+    [
+      'a lease of an owner that has its share is not renewed',
+      {
+        nodes: [node('a', {owner: 'ann'})],
+        revisions: [only({ownerSharePercentMax: 30})],
+        leases: [lease(5, 'rev_1', 'a', {paid: 500})]
+      },
+      []
+    ],
     ['a silent node gets nothing', {nodes: [node('a', {seenAtMs: NOW_MS - 10 * MINUTE_MS})], revisions: [revision(1)]}, []],
     [
       'a lost node is replaced although its lease still stands',
@@ -167,16 +213,23 @@ describe('why a node has no work', () => {
       /No deployed function pays what you selected \(gutta\)/
     ],
     ['it is too small', node('a', {cpuMillis: 1}), {revisions: [revision(1)]}, /more memory or CPU/],
+    ['it has another processor', node('a'), {revisions: [only({architectures: ['arm64']})]}, /another processor than this node's \(amd64\)/],
+    ['its owner is none of those', node('a'), {revisions: [only({owners: ['bob']})]}, /kept for nodes of other owners/],
     ['others were first', node('a'), {revisions: [revision(1)]}, /enough nodes/]
   ])('%s', (_title, who, changes, expected) => {
-    const reason = noWorkReason(who, world(changes), new Map())
+    const reason = noWorkReason(who, world(changes), {shortOfPay: new Map(), ownersAtShare: new Set()})
     if (expected === null) expect(reason).toBeNull()
     else expect(reason).toMatch(expected)
   })
 
+  it('its owner has the largest share', () => {
+    const nodes = [node('a', {owner: 'ann'}), node('b', {owner: 'ann'})]
+    const mine = world({nodes, revisions: [only({ownerSharePercentMax: 50})]})
+    expect(noWorkReason(node('b', {owner: 'ann'}), mine, planLeases(mine))).toMatch(/largest share that one owner may have/)
+  })
+
   it('the reward pool is empty', () => {
-    expect(noWorkReason(node('a'), world({revisions: [revision(1)]}), new Map([['rev_1', 'pool_empty']]))).toMatch(
-      /pool of what you selected is empty/
-    )
+    const plan = planLeases(world({nodes: [node('a')], revisions: [revision(1)], pools: new Map()}))
+    expect(noWorkReason(node('a'), world({revisions: [revision(1)]}), plan)).toMatch(/pool of what you selected is empty/)
   })
 })

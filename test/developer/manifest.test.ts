@@ -17,6 +17,8 @@ async function read(text: string) {
   return await readManifest(folder)
 }
 
+const idOf = (name: string): string => `id of ${name}`
+
 const MINIMAL = `app: shop
 org: colibris
 routes:
@@ -41,7 +43,7 @@ describe('the manifest', () => {
     const {manifest} = await read(
       `${MINIMAL}    command: [node, a.js]\n    env: {N: 1}\n    rewards: [{incentive: colibris/LEAF, perMillion: {requests: "4000", mibMs: 0.5}, dailyBudget: 50}]\n`
     )
-    expect(toRevisionSpec(manifest.functions.site!, () => 2)).toEqual({
+    expect(toRevisionSpec(manifest.functions.site!, () => 2, idOf)).toEqual({
       command: ['node', 'a.js'],
       port: 8080,
       memoryBytes: 128 * 2 ** 20,
@@ -60,7 +62,7 @@ describe('the manifest', () => {
     const specOf = async (perMillion: string) => {
       const rewards = `    rewards: [{incentive: colibris/LEAF, perMillion: {${perMillion}}, dailyBudget: 50}]\n`
       const {manifest} = await read(`${MINIMAL}${rewards}`)
-      return toRevisionSpec(manifest.functions.site!, () => 2).rewards[0]
+      return toRevisionSpec(manifest.functions.site!, () => 2, idOf).rewards[0]
     }
     expect(await specOf('standbyMs: "0.2"')).toMatchObject({requestsPerMillionMinor: 0, standbyMsPerMillionMinor: 20})
     expect(await specOf('standbyMs: 0')).not.toHaveProperty('standbyMsPerMillionMinor')
@@ -68,8 +70,39 @@ describe('the manifest', () => {
 
   it('names what it calls only where it calls something, so that what is deployed already stays the same revision', async () => {
     const {manifest} = await read(`${MINIMAL}    calls: [site]\n`)
-    expect(toRevisionSpec(manifest.functions.site!, () => 2).calls).toEqual(['site'])
-    expect(toRevisionSpec((await read(MINIMAL)).manifest.functions.site!, () => 2)).not.toHaveProperty('calls')
+    expect(toRevisionSpec(manifest.functions.site!, () => 2, idOf).calls).toEqual(['site'])
+    expect(toRevisionSpec((await read(MINIMAL)).manifest.functions.site!, () => 2, idOf)).not.toHaveProperty('calls')
+  })
+
+  it('leaves out what is at its default, so that what is deployed already stays the same revision', async () => {
+    const {manifest} = await read(`${MINIMAL}    secrets: []\n    cron: []\n    ownerShareMax: 100\n`)
+    expect(toRevisionSpec(manifest.functions.site!, () => 2, idOf)).toEqual(
+      toRevisionSpec((await read(MINIMAL)).manifest.functions.site!, () => 2, idOf)
+    )
+  })
+
+  it('says when a function is ready, where it may run, what it is told in secret and when it is called', async () => {
+    const settings = `    health: /ready
+    architectures: [arm64]
+    secrets: [API_KEY]
+    cron:
+      - {schedule: "0 6 * * mon-fri", path: /report, timezone: Africa/Nairobi}
+      - {schedule: "*/15 * * * *", path: /tick, method: GET}
+    owners: [ann, bob]
+    ownerShareMax: 40
+`
+    const {manifest} = await read(`${MINIMAL}${settings}`)
+    expect(toRevisionSpec(manifest.functions.site!, () => 2, idOf)).toMatchObject({
+      health: '/ready',
+      architectures: ['arm64'],
+      secrets: ['API_KEY'],
+      cron: [
+        {schedule: '0 6 * * mon-fri', path: '/report', timezone: 'Africa/Nairobi'},
+        {schedule: '*/15 * * * *', path: '/tick', method: 'GET'}
+      ],
+      owners: ['id of ann', 'id of bob'],
+      ownerSharePercentMax: 40
+    })
   })
 
   it('needs no more than where the files are', async () => {
@@ -120,8 +153,8 @@ describe('the manifest', () => {
 
   it('refuses an amount finer than its incentive', async () => {
     const {manifest} = await read(`${MINIMAL}    rewards: [{incentive: colibris/LEAF, perMillion: {requests: 0.001}, dailyBudget: 5}]\n`)
-    expect(() => toRevisionSpec(manifest.functions.site!, () => 2)).toThrow(expect.objectContaining({code: 'invalid_input'}))
-    expect(toRevisionSpec(manifest.functions.site!, () => 3).rewards[0]?.requestsPerMillionMinor).toBe(1)
+    expect(() => toRevisionSpec(manifest.functions.site!, () => 2, idOf)).toThrow(expect.objectContaining({code: 'invalid_input'}))
+    expect(toRevisionSpec(manifest.functions.site!, () => 3, idOf).rewards[0]?.requestsPerMillionMinor).toBe(1)
   })
 })
 

@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import {REVISIONS_KEPT_MAX} from '../../src/core/exchange/limits.ts'
 import type {PaidWindows} from '../../src/core/exchange/paid-windows.ts'
-import {type ReceiptParts, receiptOf, START_MS, World} from './world.ts'
+import {deployOf, type ReceiptParts, receiptOf, START_MS, World} from './world.ts'
 
 const DAY_MS = 24 * 3_600_000
 
@@ -217,6 +217,35 @@ describe('leases and receipts', () => {
     expect(grantOf({endsAtMs: START_MS})).toBe('invalid_input')
     expect(grantOf({budgets: [{incentive: 'acme/NONE', amountMinor: 1}]})).toBe('invalid_input')
     expect(grantOf({budgets: []})).toBe('applied')
+  })
+})
+
+describe('a revision that is kept for some owners', () => {
+  function keptFor(owners: (world: World) => string[]): {world: World; deployed: string; grant(owner: string): string} {
+    const world = new World()
+    for (const name of ['creometry', 'acme', 'ann', 'bob']) world.account(name)
+    const body = deployOf()
+    const revisions = body.revisions.map((one) => ({...one, spec: {...one.spec, owners: owners(world)}}))
+    const answer = world.do('acme', {...body, revisions})
+    const revision = String(world.machine.state.revisions.keys().next().value)
+    const grant = (owner: string): string =>
+      world.try('coordinator', {
+        type: 'lease.grant',
+        node: world.node(`node of ${owner}`, owner),
+        revision,
+        endsAtMs: START_MS + DAY_MS,
+        budgets: []
+      })
+    return {world, deployed: answer.status === 'applied' ? 'applied' : answer.code, grant}
+  }
+
+  it('is leased to their nodes alone', () => {
+    const {deployed, grant} = keptFor((world) => [world.id('ann')])
+    expect([deployed, grant('ann'), grant('bob')]).toEqual(['applied', 'applied', 'forbidden'])
+  })
+
+  it('is refused when one of them is no account', () => {
+    expect(keptFor((world) => [world.id('ann'), `acc_${'0'.repeat(32)}`]).deployed).toBe('not_found')
   })
 })
 

@@ -10,7 +10,10 @@ export function grantLease(context: CommandContext, body: CommandOf<'lease.grant
   const revision = state.revisions.get(body.revision)
   // One that could only be gone back to is nobody's to lease.
   if (revision === undefined || !(revision.isCurrent || hasLeases(revision))) refuse('not_found', `There is no revision ${body.revision}.`)
-  if (!state.nodes.has(body.node)) refuse('not_found', `There is no node ${body.node}.`)
+  const node = state.nodes.get(body.node)
+  if (node === undefined) refuse('not_found', `There is no node ${body.node}.`)
+  if (revision.spec.owners?.includes(state.accountName(node.owner)) === false)
+    refuse('forbidden', `${body.revision} is kept for nodes of other owners than that of ${body.node}.`)
   if (body.endsAtMs <= atMs) refuse('invalid_input', 'The lease would have ended already.')
   const paying = new Set(revision.spec.rewards.map((line) => line.incentive))
   if (new Set(body.budgets.map((budget) => budget.incentive)).size !== body.budgets.length)

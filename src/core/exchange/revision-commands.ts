@@ -14,7 +14,11 @@ export function deployRevisions(context: CommandContext, org: AccountState, body
   const key = `${org.name}/${body.app}`
   const app: AppState = state.apps.get(key) ?? {org: org.index, name: body.app, functions: new Map(), routes: []}
   checkFunctions(org, app, body)
-  for (const revision of body.revisions) checkRewards(state, org, body.app, revision.function, revision.spec)
+  for (const revision of body.revisions) {
+    checkRewards(state, org, body.app, revision.function, revision.spec)
+    const stranger = revision.spec.owners?.find((id) => !state.accountsById.has(id))
+    if (stranger !== undefined) refuse('not_found', `${revision.function} is kept for ${stranger}, which is no account.`)
+  }
   const planned = body.revisions.map((revision, index) =>
     plan(context, app, {org: org.name, app: body.app, function: revision.function}, {revision, index})
   )

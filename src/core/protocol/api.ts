@@ -4,6 +4,7 @@ import {revisionSpecSchema} from './revisions.ts'
 import {
   accountIdSchema,
   amountSchema,
+  architectureSchema,
   imageDigestSchema,
   incentiveIdSchema,
   keyIdSchema,
@@ -191,7 +192,7 @@ export const nodeViewSchema = z.object({
   id: nodeIdSchema,
   name: z.string(),
   owner: accountIdSchema,
-  architecture: z.enum(['amd64', 'arm64']),
+  architecture: architectureSchema,
   publicKey: publicKeySchema,
   enrolledAtMs: timeMsSchema
 })
@@ -222,7 +223,7 @@ export const heartbeatSchema = z.strictObject({
   node: nodeIdSchema,
   /** Incentives the owner selected, in order of preference: `gutta`, `org/CODE`, or `org:NAME` for any of an org's. */
   earn: z.array(z.string().regex(/^(gutta|[a-z][a-z0-9-]{1,19}\/[A-Z][A-Z0-9]{1,9}|org:[a-z][a-z0-9-]{1,19})$/)).max(64),
-  architecture: z.enum(['amd64', 'arm64']),
+  architecture: architectureSchema,
   runtime: z.string().max(40),
   enforcesLimits: z.boolean(),
   memoryBytes: z.int().min(0),

@@ -3,6 +3,8 @@ import {receiptSchema} from './receipts.ts'
 import {revisionSpecSchema, TAGS_PER_FUNCTION_MAX, TRAFFIC_REVISIONS_MAX, tagSchema, trafficShareSchema} from './revisions.ts'
 import {
   accountIdSchema,
+  architectureSchema,
+  httpPathSchema,
   imageDigestSchema,
   incentiveCodeSchema,
   incentiveIdSchema,
@@ -58,7 +60,7 @@ const nodeEnroll = z.strictObject({
   /** Whose node it will be: the account that the token names. */
   owner: accountIdSchema,
   name: labelSchema,
-  architecture: z.enum(['amd64', 'arm64'])
+  architecture: architectureSchema
 })
 
 const gatewayAdmit = z.strictObject({
@@ -152,10 +154,7 @@ const revisionDeploy = z.strictObject({
   routes: z
     .array(
       z.strictObject({
-        path: z
-          .string()
-          .regex(/^\/[\x21-\x7e]*$/)
-          .max(200),
+        path: httpPathSchema,
         function: nameSchema
       })
     )

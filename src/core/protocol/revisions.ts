@@ -1,5 +1,16 @@
 import {z} from 'zod'
-import {amountSchema, incentiveIdSchema, nameSchema, positiveAmountSchema, revisionIdSchema} from './scalars.ts'
+import {cronProblem} from '../cron.ts'
+import {
+  accountIdSchema,
+  amountSchema,
+  architectureSchema,
+  httpPathSchema,
+  incentiveIdSchema,
+  nameSchema,
+  positiveAmountSchema,
+  revisionIdSchema,
+  variableNameSchema
+} from './scalars.ts'
 
 /**
  * Pay of one incentive: minor units per 10^6 served requests, per 10^6 MiB·ms (memory limit × running time), and per 10^6 ms in which a node
@@ -18,6 +29,8 @@ export type RewardLine = z.output<typeof rewardLineSchema>
 export const EGRESS_COORDINATOR = 'coordinator.internal'
 /** Functions that one may call at most. */
 const CALLS_MAX = 32
+/** Accounts that a function names as those who alone may run it. */
+export const OWNERS_MAX = 64
 /** Where a function finds another one of its app, on this port. */
 export const CALLS_PORT = 80
 const CALL_DOMAIN = '.internal'
@@ -32,7 +45,29 @@ export function calledFunction(host: string): string | undefined {
 /** What the smallest function needs. */
 export const MEMORY_BYTES_MIN = 16 * 2 ** 20
 
-/** How an image is run: the immutable settings of a revision. */
+/** A request that the network makes to a function by itself, again and again. */
+export const cronSchema = z.strictObject({
+  /** Five fields, as `cronProblem` reads them. */
+  schedule: z
+    .string()
+    .max(100)
+    .superRefine((line, context) => {
+      const problem = cronProblem(line)
+      if (problem !== undefined) context.addIssue(problem)
+    }),
+  path: httpPathSchema,
+  /** Absent: POST. */
+  method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).optional(),
+  /** Name of the IANA database, whose times the schedule is in. Absent: UTC. */
+  timezone: z
+    .string()
+    .max(60)
+    .regex(/^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+){0,2}$/, 'must be a time zone such as Africa/Nairobi')
+    .optional()
+})
+export type CronLine = z.output<typeof cronSchema>
+
+/** How an image is run: the immutable settings of a revision. What came later is absent at its default, so that what is journaled stays as it was. */
 export const revisionSpecSchema = z.strictObject({
   /** Empty: the image's own. */
   command: z.array(z.string().max(4096)).max(64),
@@ -48,12 +83,23 @@ export const revisionSpecSchema = z.strictObject({
   scaleMin: z.int().min(0).max(100),
   scaleMax: z.int().min(1).max(1000),
   env: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/), z.string().max(8192))
+    .record(variableNameSchema, z.string().max(8192))
     .refine((env) => Object.keys(env).length <= 64, 'has more than 64 variables'),
   /** Hosts the function may reach; empty: none. `coordinator.internal` is the network's public API. */
   egress: z.array(z.string().min(1).max(253)).max(32),
-  /** Functions of the same app that it may call, each at `callHost`. Absent where there are none, so that what is journaled stays as it was. */
+  /** Functions of the same app that it may call, each at `callHost`. */
   calls: z.array(nameSchema).max(CALLS_MAX).optional(),
+  /** An instance gets requests once a GET of this path was answered 2xx. Absent: once it listens. */
+  health: httpPathSchema.optional(),
+  /** Nodes of these alone run it. Absent: of all. */
+  architectures: z.array(architectureSchema).min(1).max(2).optional(),
+  /** Secrets of the app that it gets as variables of its environment; their values are never here. */
+  secrets: z.array(variableNameSchema).max(32).optional(),
+  cron: z.array(cronSchema).max(16).optional(),
+  /** Accounts whose nodes alone run it. Absent: all. */
+  owners: z.array(accountIdSchema).min(1).max(OWNERS_MAX).optional(),
+  /** Most of a day's pay, per cent of each line, that the nodes of one owner get together. Absent: 100. */
+  ownerSharePercentMax: z.int().min(1).max(100).optional(),
   rewards: z.array(rewardLineSchema).max(8)
 })
 export type RevisionSpec = z.output<typeof revisionSpecSchema>

@@ -33,6 +33,18 @@ export const publicKeySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 /** A raw Ed25519 signature, 64 bytes, base64url without padding. */
 export const signatureSchema = z.string().regex(/^[A-Za-z0-9_-]{86}$/)
 export const sha256HexSchema = z.string().regex(/^[0-9a-f]{64}$/)
+/** What a machine's processor is called in OCI. */
+export const architectureSchema = z.enum(['amd64', 'arm64'], 'must be amd64 or arm64')
+export type Architecture = z.output<typeof architectureSchema>
+/** Path of a request, with its query if it has one. */
+export const httpPathSchema = z
+  .string()
+  .max(200)
+  .regex(/^\/[\x21-\x7e]*$/, 'must be a path that starts with /')
+/** Name of an environment variable. */
+export const variableNameSchema = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be the name of a variable: up to 64 letters, digits and _')
 /** An OCI digest. */
 export const imageDigestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/)
 

@@ -1,0 +1,72 @@
+import {GUTTA, type RevisionView} from './protocol/api.ts'
+import type {RewardLine} from './protocol/revisions.ts'
+import type {LeasePlan, SchedulingNode, SchedulingWorld} from './scheduling.ts'
+
+/** What a node wants to run, may run and has room for, and why it has nothing to do. */
+
+/** Place of the first selection that this revision pays, or undefined when it pays none of them. */
+export function selectionRank(earn: readonly string[], revision: RevisionView, exchangeOrg: string): number | undefined {
+  const rank = earn.findIndex((selection) => paysSelection(selection, revision, exchangeOrg))
+  return rank === -1 ? undefined : rank
+}
+
+/** Gutta is paid by epochs to whoever runs the exchange's own functions; everything else by the revision's lines. */
+function paysSelection(selection: string, revision: RevisionView, exchangeOrg: string): boolean {
+  if (selection === GUTTA) return revision.org === exchangeOrg
+  const lines = payingLines(revision)
+  if (selection.startsWith('org:')) return lines.some((line) => line.incentive.startsWith(`${selection.slice('org:'.length)}/`))
+  return lines.some((line) => line.incentive === selection)
+}
+
+export function payingLines(revision: RevisionView): RewardLine[] {
+  return revision.spec.rewards.filter(
+    (line) => line.requestsPerMillionMinor > 0 || line.mibMsPerMillionMinor > 0 || (line.standbyMsPerMillionMinor ?? 0) > 0
+  )
+}
+
+/** Whether the node is of those that the function may run on, whatever they offer. */
+export function isAdmitted({owner, architecture}: SchedulingNode, {spec}: RevisionView): boolean {
+  return (spec.owners?.includes(owner) ?? true) && (spec.architectures?.includes(architecture) ?? true)
+}
+
+/** One instance must fit; how many run is decided by demand, and by the miner's own caps. */
+export function fits(node: SchedulingNode, revision: RevisionView): boolean {
+  return revision.spec.memoryBytes <= node.memoryBytes && revision.spec.cpuMillis <= node.cpuMillis
+}
+
+/** Names an owner's part of a revision. */
+export function ownerAtRevision(owner: string, revision: string): string {
+  return `${revision} ${owner}`
+}
+
+/** Why this node has nothing to do, in one sentence for its owner; null when it has a lease. */
+export function noWorkReason(
+  node: SchedulingNode,
+  world: Pick<SchedulingWorld, 'revisions' | 'leases' | 'exchangeOrg'>,
+  {shortOfPay, ownersAtShare}: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare'>
+): string | null {
+  if (node.draining) return 'This node is draining, so it takes no new work.'
+  if (!node.enforcesLimits) return 'This machine cannot enforce memory and CPU limits, so it takes no work; `creo doctor` says why.'
+  if (world.leases.some((lease) => lease.status === 'active' && lease.node === node.id)) return null
+  const current = world.revisions.filter((revision) => revision.current)
+  if (current.length === 0) return 'No function is deployed in this network yet.'
+  const paying = current.filter((revision) => selectionRank(node.earn, revision, world.exchangeOrg) !== undefined)
+  if (paying.length === 0) return `No deployed function pays what you selected (${node.earn.join(', ') || 'nothing'}).`
+  const admitted = paying.filter((revision) => isAdmitted(node, revision))
+  if (admitted.length === 0) return notAdmitted(node, paying)
+  const fitting = admitted.filter((revision) => fits(node, revision))
+  if (fitting.length === 0) return 'Every function that pays what you selected needs more memory or CPU than this node offers.'
+  const short = fitting.map((revision) => shortOfPay.get(revision.id))
+  if (short.every((reason) => reason === 'pool_empty')) return 'The reward pool of what you selected is empty.'
+  if (short.every((reason) => reason !== undefined)) return 'What you selected has spent its budget for today.'
+  if (fitting.every((revision) => ownersAtShare.has(ownerAtRevision(node.owner, revision.id))))
+    return 'Your nodes have the largest share that one owner may have of what you selected.'
+  return 'Every function that pays what you selected has enough nodes; this one is next in line.'
+}
+
+function notAdmitted({architecture}: SchedulingNode, paying: readonly RevisionView[]): string {
+  const isOther = paying.every(({spec}) => spec.architectures?.includes(architecture) === false)
+  return isOther
+    ? `Every function that pays what you selected is made for another processor than this node's (${architecture}).`
+    : 'Every function that pays what you selected is kept for nodes of other owners or processors.'
+}

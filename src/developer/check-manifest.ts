@@ -1,0 +1,73 @@
+import {CreoError, isCreoError} from '../core/errors.ts'
+import {toRevisionSpec} from '../core/manifest.ts'
+import {nearestOf} from '../core/nearest.ts'
+import type {IncentiveView} from '../core/protocol/api.ts'
+import type {RevisionSpec} from '../core/protocol/revisions.ts'
+import type {AccountContext} from './context.ts'
+import type {FoundManifest} from './read-manifest.ts'
+
+/**
+ * Everything about a manifest that only the network knows to be wrong, before anything is built; by function, what a revision of it would be.
+ * @throws {CreoError} `forbidden` for another org's app or incentive, or one whose scope is another function; `not_found` for what the network
+ * does not know.
+ */
+export async function checkManifest(
+  {account, client}: AccountContext,
+  found: FoundManifest,
+  signal: AbortSignal
+): Promise<ReadonlyMap<string, RevisionSpec>> {
+  const {manifest} = found
+  if (manifest.org !== account.name) {
+    throw new CreoError('forbidden', `The manifest is of ${manifest.org}, and you act as ${account.name}.`, {
+      hint: `creo deploy --as ${manifest.org}`
+    })
+  }
+  const {incentives} = await client.incentives(signal)
+  checkRewards(found, account.id, incentives)
+  const owners = await ownersOf(found, async (name) => (await client.account(name, signal)).id)
+  const decimalsOf = (id: string): number => incentives.find((one) => one.id === id)?.decimals ?? 0
+  const ownerIdOf = (name: string): string => owners.get(name) ?? name
+  return new Map(Object.entries(manifest.functions).map(([name, fn]) => [name, toRevisionSpec(fn, decimalsOf, ownerIdOf)]))
+}
+
+/** Each reward line pays in an incentive of the org whose scope covers the function. */
+function checkRewards({manifest, problem}: FoundManifest, account: string, incentives: readonly IncentiveView[]): void {
+  for (const [name, {rewards}] of Object.entries(manifest.functions)) {
+    for (const [index, {incentive: id}] of rewards.entries()) {
+      const at = ['functions', name, 'rewards', index, 'incentive']
+      const incentive = incentives.find((one) => one.id === id)
+      if (incentive === undefined) throw problem(at, 'not_found', `There is no incentive ${id}.`, hintFor(id, incentives))
+      if (incentive.org !== account)
+        throw problem(at, 'forbidden', `${name} would pay in ${id}, which another org issues.`, 'Pay in an incentive of your own.')
+      const {scope} = incentive
+      if (scope === null || (scope.app === manifest.app && scope.function === name)) continue
+      const what = `${id} is for ${scope.app}/${scope.function} alone, not for ${manifest.app}/${name}.`
+      throw problem(at, 'forbidden', what, 'Name an incentive for all of your functions: creo incentive list')
+    }
+  }
+}
+
+function hintFor(id: string, incentives: readonly IncentiveView[]): string {
+  const nearest = nearestOf(
+    id,
+    incentives.map((incentive) => incentive.id)
+  )
+  return nearest === undefined ? 'creo incentive list' : `Did you mean ${nearest}?`
+}
+
+/** The ids of the accounts that the functions are kept for, by name. */
+async function ownersOf({manifest, problem}: FoundManifest, idOf: (name: string) => Promise<string>): Promise<ReadonlyMap<string, string>> {
+  const ids = new Map<string, string>()
+  for (const [fn, {owners = []}] of Object.entries(manifest.functions)) {
+    for (const [index, name] of owners.entries()) {
+      if (ids.has(name)) continue
+      try {
+        ids.set(name, await idOf(name))
+      } catch (error) {
+        if (!isCreoError(error) || error.code !== 'not_found') throw error
+        throw problem(['functions', fn, 'owners', index], 'not_found', `There is no account ${name}.`, 'Name accounts of this network, or take it out.')
+      }
+    }
+  }
+  return ids
+}
