@@ -37,6 +37,7 @@ export const ERROR_CODES = {
   timeout: {exit: 5, http: 504},
   overloaded: {exit: 5, http: 503},
   runtime_missing: {exit: 5, http: 503},
+  unhealthy: {exit: 5, http: 503},
   no_instance: {exit: 5, http: 503},
   reward_pool_empty: {exit: 5, http: 503},
   bad_gateway: {exit: 5, http: 502},

@@ -24,7 +24,7 @@ const STOP_GRACE_MS = 10_000
 const STUCK_MAX_MS = 5000
 const STUCK_RETRY_MS = 200
 /** What a miner says when a start failed by the function itself. */
-const FAILED_BY_FUNCTION: ReadonlySet<string> = new Set(['crash', 'oom', 'timeout'])
+const FAILED_BY_FUNCTION: ReadonlySet<string> = new Set(['crash', 'oom', 'timeout', 'unhealthy'])
 
 export interface FleetOptions {
   readonly budgets: LeaseBudgets

@@ -12,7 +12,7 @@ const COOLING_MAX_MS = 60_000
 const COOLING_DOUBLINGS_MAX = 6
 const INSTANCE_ID_BYTES = 9
 
-/** Whose doing it is that a start failed: the function's own when it crashes, needs too much memory or never listens. */
+/** Whose doing it is that a start failed: the function's own when it crashes, needs too much memory, never listens or never answers its health path. */
 export type FailedBy = 'node' | 'function'
 
 /** One instance that a miner was asked to start. */

@@ -4,6 +4,7 @@ import {CreoError, isCreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {RestTier} from '../core/readiness.ts'
 import type {InstanceExit, RuntimeInstance} from '../runtime/port.ts'
+import {awaitHealth} from './await-health.ts'
 import {type ContainerHolder, type ContainerMaking, type ContainerSurroundings, HeldContainer, NOBODY} from './held-container.ts'
 import {InstanceConnections, type InstanceConnectionsOptions} from './instance-connections.ts'
 import type {InstanceNames} from './instance-names.ts'
@@ -126,7 +127,7 @@ export class Instances {
       const waiting = this.#options.resting.take(revision.id)
       held = this.#hold(claimed, waiting?.container ?? this.#newContainer(origin.instance), waiting?.tier)
       if (!(await this.#options.resting.fit())) throw noRoom()
-      const from = (await this.#wake(held, timely)) ?? (await this.#startAnew(held, revision, {imageDigest, signal: timely}))
+      const from = (await this.#wake(held, revision, timely)) ?? (await this.#startAnew(held, revision, {imageDigest, signal: timely}))
       if (held.container.isStopping) return await stoppedWhileStarting(held.container)
       held.isReady = true
       const {gateway, lease, instance} = origin
@@ -141,7 +142,7 @@ export class Instances {
   }
 
   /** Answers the tier that it waited at, or undefined when nothing waited that still can run. */
-  async #wake(held: Held, signal: AbortSignal): Promise<RestTier | undefined> {
+  async #wake(held: Held, entry: RevisionEntry, signal: AbortSignal): Promise<RestTier | undefined> {
     const {container, from, revision, memoryBytes, instance} = held
     if (from === 'pulled') return undefined
     try {
@@ -155,7 +156,9 @@ export class Instances {
       if (!(await this.#options.resting.fit())) throw noRoom()
       return undefined
     }
-    await container.runtime?.ready(signal)
+    const {runtime} = container
+    // What was frozen has answered before.
+    if (runtime !== undefined) await (from === 'frozen' ? runtime.ready(signal) : accepting(runtime, entry, signal))
     return from
   }
 
@@ -165,7 +168,7 @@ export class Instances {
     const runtime = await container.start(revision, {...making, labels: {gateway, lease}})
     if (container.isStopping) return 'pulled'
     this.#watch(held, runtime)
-    await runtime.ready(making.signal)
+    await accepting(runtime, revision, making.signal)
     return 'pulled'
   }
 
@@ -177,7 +180,7 @@ export class Instances {
       held.container.adopt(runtime)
       await held.container.openWaysOut(revision)
       this.#watch(held, runtime)
-      await runtime.ready(AbortSignal.any([this.#options.signal, AbortSignal.timeout(ADOPT_TIMEOUT_MS)]))
+      await accepting(runtime, revision, AbortSignal.any([this.#options.signal, AbortSignal.timeout(ADOPT_TIMEOUT_MS)]))
       held.isReady = true
       return 'adopted'
     } catch (error) {
@@ -309,6 +312,12 @@ export class Instances {
   }
 }
 
+/** Resolves when the function takes requests: once it listens and, where its revision names a health path, answers that. */
+async function accepting(runtime: RuntimeInstance, {spec}: RevisionEntry, signal: AbortSignal): Promise<void> {
+  await runtime.ready(signal)
+  if (spec.health !== undefined) await awaitHealth(runtime, spec.health, signal)
+}
+
 function noRoom(): CreoError {
   return new CreoError('overloaded', 'This node has no room for another instance.')
 }
@@ -324,6 +333,7 @@ function startFailure(error: unknown, exit: InstanceExit | undefined, signal: Ab
   if (exit?.oom) return {status: 'failed', code: 'oom', message: `It used more than its memory limit. ${message}`}
   const code = isCreoError(error) ? error.code : 'internal'
   if (exit !== undefined || code === 'failed') return {status: 'failed', code: 'crash', message}
+  if (code === 'unhealthy') return {status: 'failed', code, message}
   if (signal.aborted || code === 'timeout') {
     return {status: 'failed', code: 'timeout', message: `It accepted no connection within ${START_TIMEOUT_MS / 1000} s. ${message}`}
   }
