@@ -35,10 +35,10 @@ function holds(part: string, field: Field): boolean {
   if (more.length > 0 || (step !== undefined && !isStep(step, field))) return false
   if (span === '*') return true
   const [from = '', to, ...rest] = span.split('-')
-  const first = valueOf(from, field)
+  const first = numberIn(from, field)
   if (rest.length > 0 || first === undefined) return false
   if (to === undefined) return step === undefined
-  const last = valueOf(to, field)
+  const last = numberIn(to, field)
   return last !== undefined && first <= last
 }
 
@@ -46,7 +46,7 @@ function isStep(text: string, {most}: Field): boolean {
   return /^[1-9]\d?$/.test(text) && Number(text) <= most
 }
 
-function valueOf(text: string, {least, most, words}: Field): number | undefined {
+function numberIn(text: string, {least, most, words}: Field): number | undefined {
   const named = (words as readonly string[]).indexOf(text.toLowerCase())
   if (text !== '' && named !== -1) return named
   const value = /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN

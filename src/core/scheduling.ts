@@ -305,7 +305,8 @@ class Planner {
     }
     const ids = new Set(revisions.map(({id}) => id))
     for (const grant of this.grants) {
-      if (ids.has(grant.revision) && counts(grant.node)) committed += grant.budgets.find((line) => line.incentive === incentive)?.amountMinor ?? 0
+      if (ids.has(grant.revision) && counts(grant.node))
+        committed += grant.budgets.find((line) => line.incentive === incentive)?.amountMinor ?? 0
     }
     return committed
   }

@@ -65,7 +65,12 @@ async function ownersOf({manifest, problem}: FoundManifest, idOf: (name: string)
         ids.set(name, await idOf(name))
       } catch (error) {
         if (!isCreoError(error) || error.code !== 'not_found') throw error
-        throw problem(['functions', fn, 'owners', index], 'not_found', `There is no account ${name}.`, 'Name accounts of this network, or take it out.')
+        throw problem(
+          ['functions', fn, 'owners', index],
+          'not_found',
+          `There is no account ${name}.`,
+          'Name accounts of this network, or take it out.'
+        )
       }
     }
   }

@@ -31,7 +31,9 @@ export async function awaitHealth(runtime: RuntimeInstance, path: string, signal
 async function askUntilHealthy(socketPath: string, path: string, signal: AbortSignal): Promise<void> {
   let last = 'nothing'
   for (let pauseMs = PAUSE_FIRST_MS; !signal.aborted; pauseMs = Math.min(PAUSE_MAX_MS, pauseMs * 2)) {
-    last = await statusOf(socketPath, path, AbortSignal.any([signal, AbortSignal.timeout(TRY_TIMEOUT_MS)])).catch(() => 'nothing')
+    const asked = statusOf(socketPath, path, AbortSignal.any([signal, AbortSignal.timeout(TRY_TIMEOUT_MS)]))
+    // A question that was cut short by the end of the time says nothing.
+    last = await asked.catch(() => (signal.aborted ? last : 'nothing'))
     if (/^2/.test(last)) return
     await delay(pauseMs, undefined, {signal}).catch(() => undefined)
   }

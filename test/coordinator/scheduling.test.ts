@@ -213,7 +213,12 @@ describe('why a node has no work', () => {
       /No deployed function pays what you selected \(gutta\)/
     ],
     ['it is too small', node('a', {cpuMillis: 1}), {revisions: [revision(1)]}, /more memory or CPU/],
-    ['it has another processor', node('a'), {revisions: [only({architectures: ['arm64']})]}, /another processor than this node's \(amd64\)/],
+    [
+      'it has another processor',
+      node('a'),
+      {revisions: [only({architectures: ['arm64']})]},
+      /another processor than this node's \(amd64\)/
+    ],
     ['its owner is none of those', node('a'), {revisions: [only({owners: ['bob']})]}, /kept for nodes of other owners/],
     ['others were first', node('a'), {revisions: [revision(1)]}, /enough nodes/]
   ])('%s', (_title, who, changes, expected) => {

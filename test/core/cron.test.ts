@@ -1,16 +1,12 @@
 import {expect, it} from 'vitest'
 import {cronProblem} from '../../src/core/cron.ts'
 
-it.each([
-  '* * * * *',
-  '*/15 * * * *',
-  '0 6 * * mon-fri',
-  '0,30 8-18/2 1,15 JAN-jun 0',
-  '59 23 31 12 7',
-  '  5   4 * *   sun '
-])('takes "%s" for a schedule', (line) => {
-  expect(cronProblem(line)).toBeUndefined()
-})
+it.each(['* * * * *', '*/15 * * * *', '0 6 * * mon-fri', '0,30 8-18/2 1,15 JAN-jun 0', '59 23 31 12 7', '  5   4 * *   sun '])(
+  'takes "%s" for a schedule',
+  (line) => {
+    expect(cronProblem(line)).toBeUndefined()
+  }
+)
 
 it.each([
   ['', 'must be five fields such as "*/15 * * * *" (minute, hour, day, month, weekday), not 0'],

@@ -18,7 +18,10 @@ interface World {
 }
 
 /** A node with one image whose function answers by the number of the request. */
-async function worldOf(answer: (nth: number, exit: (code: number) => void) => number, signal = new AbortController().signal): Promise<World> {
+async function worldOf(
+  answer: (nth: number, exit: (code: number) => void) => number,
+  signal = new AbortController().signal
+): Promise<World> {
   const directory = await temporaryDirectory()
   const asked: string[] = []
   const waiting: {times: number; resolve: () => void}[] = []

@@ -82,9 +82,7 @@ export const revisionSpecSchema = z.strictObject({
   timeoutMs: z.int().min(100).max(3_600_000),
   scaleMin: z.int().min(0).max(100),
   scaleMax: z.int().min(1).max(1000),
-  env: z
-    .record(variableNameSchema, z.string().max(8192))
-    .refine((env) => Object.keys(env).length <= 64, 'has more than 64 variables'),
+  env: z.record(variableNameSchema, z.string().max(8192)).refine((env) => Object.keys(env).length <= 64, 'has more than 64 variables'),
   /** Hosts the function may reach; empty: none. `coordinator.internal` is the network's public API. */
   egress: z.array(z.string().min(1).max(253)).max(32),
   /** Functions of the same app that it may call, each at `callHost`. */
