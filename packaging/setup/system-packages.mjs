@@ -78,7 +78,8 @@ export async function ensureTestTools() {
   if (!mayInstall()) return
   if (!findProgram('musl-gcc') || !findProgram('aarch64-linux-gnu-gcc'))
     await step('Installing the compilers for the static init', () => install(TEST_PACKAGES))
-  if (!findProgram('skopeo')) await step('Installing skopeo, which reads our images as others do', () => install(['skopeo']))
+  const clients = ['skopeo', 'buildah'].filter((name) => !findProgram(name))
+  if (clients.length > 0) await step(`Installing ${clients.join(' and ')}, which use our registry as others do`, () => install(clients))
   if (!findProgram('ctr')) await step('Installing containerd for its tests', installContainerd)
 }
 
