@@ -32,5 +32,12 @@ export async function buildFunction(kind: Kind, directory: string, signal: Abort
   await mkdir(BASES, {recursive: true})
   const base = kind === 'node' ? await nodeBase({cacheDirectory: BASES, signal}) : 'scratch'
   const layoutDirectory = join(directory, `${kind}-layout`)
-  return await buildImage({base, folder, argv: commands[kind], env: {}, architecture: hostArchitecture(), layoutDirectory, signal})
+  return await buildImage({
+    platforms: [{architecture: hostArchitecture(), base}],
+    folder,
+    argv: commands[kind],
+    env: {},
+    layoutDirectory,
+    signal
+  })
 }

@@ -6,7 +6,8 @@ import {execa} from 'execa'
 import {CreoError} from '../core/errors.ts'
 import {FUNCTION_USER, type LocalImage, layerDescriptor, writeImage} from './build-image.ts'
 import {digestFile} from './digest.ts'
-import {fileEntry, packLayer} from './layer.ts'
+import {packLayer} from './layer.ts'
+import {fileEntry, SYSTEM_TEXTS, textEntry, withFolders} from './layer-entries.ts'
 import {readLayoutBlob, readLayoutRoot} from './layout.ts'
 import {type Architecture, indexSchema, pickArchitecture} from './oci.ts'
 import type {TarEntry} from './tar-writer.ts'
@@ -16,11 +17,6 @@ const FORMAT = 'creo-node-1'
 const BASES_KEPT = 3
 const LDD_TIMEOUT_MS = 10_000
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'
-const TEXT_FILES: Readonly<Record<string, string>> = {
-  'etc/group': 'root:x:0:\nfunction:x:65532:\nnobody:x:65534:\n',
-  'etc/nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
-  'etc/passwd': 'root:x:0:0:root:/:/nologin\nfunction:x:65532:65532:function:/tmp:/nologin\nnobody:x:65534:65534:nobody:/:/nologin\n'
-}
 
 export interface BaseImage extends LocalImage {
   readonly architecture: Architecture
@@ -129,37 +125,29 @@ async function assemble(
   const layer = await packLayer({entries: entriesOf(files), compression: 'zstd', layoutDirectory, signal})
   await writeImage({
     layoutDirectory,
-    config: {
-      architecture,
-      os: 'linux',
-      config: {
-        User: FUNCTION_USER,
-        Env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/tmp', 'NODE_ENV=production'],
-        Entrypoint: ['/usr/local/bin/node'],
-        Cmd: [],
-        WorkingDir: '/'
-      },
-      rootfs: {type: 'layers', diff_ids: [layer.diffId]}
-    },
-    layers: [layerDescriptor(layer)]
+    images: [
+      {
+        config: {
+          architecture,
+          os: 'linux',
+          config: {
+            User: FUNCTION_USER,
+            Env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/tmp', 'NODE_ENV=production'],
+            Entrypoint: ['/usr/local/bin/node'],
+            Cmd: [],
+            WorkingDir: '/'
+          },
+          rootfs: {type: 'layers', diff_ids: [layer.diffId]}
+        },
+        layers: [layerDescriptor(layer)]
+      }
+    ]
   })
 }
 
 function entriesOf(files: readonly HostFile[]): readonly TarEntry[] {
-  const texts = Object.entries(TEXT_FILES).map(([path, text]): TarEntry => {
-    const bytes = Buffer.from(text)
-    return {type: 'file', path, mode: 0o644, size: bytes.length, content: () => [bytes]}
-  })
-  const copies = files.map((file) => fileEntry(file.path, file.hostPath, file.mode, file.size))
-  const contents = [...texts, ...copies]
-  const folders = new Set(['tmp', ...contents.flatMap((entry) => ancestors(entry.path))])
-  const directories = [...folders].map((path): TarEntry => ({type: 'directory', path, mode: path === 'tmp' ? 0o1777 : 0o755}))
-  return [...directories, ...contents].sort((a, b) => (a.path < b.path ? -1 : 1))
-}
-
-function ancestors(path: string): string[] {
-  const parts = path.split('/').slice(0, -1)
-  return parts.map((_, depth) => parts.slice(0, depth + 1).join('/'))
+  const texts = Object.entries(SYSTEM_TEXTS).map(([path, text]) => textEntry(path, text))
+  return withFolders([...texts, ...files.map((file) => fileEntry(file.path, file.hostPath, file.mode, file.size))])
 }
 
 async function readCached(layoutDirectory: string, architecture: Architecture): Promise<LocalImage | undefined> {

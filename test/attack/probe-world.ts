@@ -48,11 +48,10 @@ export async function openProbeWorld(create: (tools: RuntimeTools) => Promise<Co
   const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
   const layoutDirectory = join(directory, 'layout')
   const image = await buildImage({
-    base: 'scratch',
+    platforms: [{architecture, base: 'scratch'}],
     folder,
     argv: ['/app/probe'],
     env: {},
-    architecture,
     layoutDirectory,
     signal: patience()
   })

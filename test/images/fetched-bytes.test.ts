@@ -28,7 +28,14 @@ beforeEach(async () => {
   await mkdir(folder)
   await writeFile(join(folder, 'run'), 'a few bytes')
   const layoutDirectory = join(scratch.path, 'built')
-  image = await buildImage({base: 'scratch', folder, argv: ['/app/run'], env: {}, architecture: 'amd64', layoutDirectory, signal})
+  image = await buildImage({
+    platforms: [{architecture: 'amd64', base: 'scratch'}],
+    folder,
+    argv: ['/app/run'],
+    env: {},
+    layoutDirectory,
+    signal
+  })
   await pushImage({registryUrl: registry.url, repository, layoutDirectory, signal})
 })
 
@@ -53,8 +60,8 @@ test('an image comes whole, and no blob twice, over a line that breaks after any
     cuts += link.cuts
     await link.close()
     expect.soft(fetched.bytesFetched, `cut after ${afterBytes} bytes`).toBe(bytesFetched)
-    const layer = layoutBlobPath(fetched.layoutDirectory, image.appLayer.digest)
-    expect.soft(await digestFile(layer, signal)).toBe(image.appLayer.digest)
+    const layer = layoutBlobPath(fetched.layoutDirectory, image.layers[0]!.digest)
+    expect.soft(await digestFile(layer, signal)).toBe(image.layers[0]!.digest)
   }
   while (offsets.length > 0) await Promise.all(offsets.splice(0, AT_A_TIME).map(cutAt))
   expect(cuts).toBeGreaterThan(ANSWER_BYTES_MAX / STEP_BYTES)
@@ -64,13 +71,14 @@ test('a redeploy after a one-line change moves the changed layer alone, and its 
   const base = {layoutDirectory: join(scratch.path, 'base'), folder: join(scratch.path, 'base-files')}
   await mkdir(base.folder)
   await writeFile(join(base.folder, 'library'), randomBytes(2 ** 21))
-  const common = {argv: ['/app/run'], env: {}, architecture: 'amd64', signal} as const
-  const {manifestDigest} = await buildImage({...common, ...base, base: 'scratch', workdir: '/lib'})
+  const common = {argv: ['/app/run'], env: {}, signal} as const
+  const architecture = 'amd64'
+  const {manifestDigest} = await buildImage({...common, ...base, platforms: [{architecture, base: 'scratch'}], workdir: '/lib'})
   const deploy = async (line: string) => {
     const folder = join(scratch.path, 'app')
     await writeFile(join(folder, 'run'), line)
     const layoutDirectory = join(scratch.path, `deploy-${line}`)
-    image = await buildImage({...common, folder, layoutDirectory, base: {...base, manifestDigest}})
+    image = await buildImage({...common, folder, layoutDirectory, platforms: [{architecture, base: {...base, manifestDigest}}]})
     return pushImage({registryUrl: registry.url, repository, layoutDirectory, signal})
   }
   expect((await deploy('first')).bytesSent).toBeGreaterThan(2 ** 21)

@@ -83,7 +83,14 @@ test('a push gets through a line that never carries a whole chunk, by what the r
   const folder = join(scratch.path, 'app')
   await mkdir(folder)
   await writeFile(join(folder, 'run'), randomBytes(3 * 2 ** 20), {mode: 0o755})
-  const image = await buildImage({base: 'scratch', folder, argv: ['/app/run'], env: {}, architecture: 'amd64', layoutDirectory, signal})
+  const image = await buildImage({
+    platforms: [{architecture: 'amd64', base: 'scratch'}],
+    folder,
+    argv: ['/app/run'],
+    env: {},
+    layoutDirectory,
+    signal
+  })
   const registry = await breakingRegistry(384 * 1024)
   const progress: number[] = []
   const onProgress = ({doneBytes, totalBytes}: {doneBytes: number; totalBytes: number}): void => {

@@ -46,7 +46,7 @@ describe('pushing and fetching over a real socket', () => {
     const fetched = await fetch('miner')
     expect(fetched.manifestDigest).toBe(image.manifestDigest)
     expect(fetched.config.config?.Entrypoint).toEqual(['/app/run'])
-    expect(await digestFile(layoutBlobPath(fetched.layoutDirectory, image.appLayer.digest), signal)).toBe(image.appLayer.digest)
+    expect(await digestFile(layoutBlobPath(fetched.layoutDirectory, image.layers[0]!.digest), signal)).toBe(image.layers[0]!.digest)
   })
 
   test('asks the registry nothing for an image that the store has', async () => {
@@ -105,7 +105,7 @@ describe('pushing and fetching over a real socket', () => {
 
   test('takes no other bytes than the digest says, and says so', async () => {
     await push({})
-    const path = registry.store.path(image.appLayer.digest)
+    const path = registry.store.path(image.layers[0]!.digest)
     await writeFile(path, Buffer.alloc((await stat(path)).size))
     await expect(fetch('miner')).rejects.toMatchObject({code: 'digest_mismatch'})
     await expect(stat(join(scratch.path, 'miner', 'layout', 'index.json'))).rejects.toMatchObject({code: 'ENOENT'})
@@ -208,7 +208,7 @@ async function makeImage(name: string, content: Buffer): Promise<BuiltImage> {
   await mkdir(folder)
   await writeFile(join(folder, 'run'), content, {mode: 0o755})
   const layoutDirectory = join(scratch.path, `${name}-layout`)
-  return buildImage({base: 'scratch', folder, argv: ['/app/run'], env: {}, architecture: 'amd64', layoutDirectory, signal})
+  return buildImage({platforms: [{architecture: 'amd64', base: 'scratch'}], folder, argv: ['/app/run'], env: {}, layoutDirectory, signal})
 }
 
 function push(options: {readonly tag?: string; readonly registryUrl?: string}): ReturnType<typeof pushImage> {

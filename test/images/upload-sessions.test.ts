@@ -131,8 +131,7 @@ test('an image with a device in it is fetched but never becomes a layout', async
   const layer = await writeLayoutBlob(layoutDirectory, MEDIA_TYPE.layerGzip, gzipSync(tar))
   const image = await writeImage({
     layoutDirectory,
-    config: {architecture: 'amd64', os: 'linux', rootfs: {type: 'layers', diff_ids: [digestOf(tar)]}},
-    layers: [layer]
+    images: [{config: {architecture: 'amd64', os: 'linux', rootfs: {type: 'layers', diff_ids: [digestOf(tar)]}}, layers: [layer]}]
   })
   const registry = await startRegistry(join(scratch.path, 'registry'))
   try {

@@ -26,7 +26,14 @@ async function world(names: readonly string[]) {
     await mkdir(folder)
     await writeFile(join(folder, 'main'), name)
     const layoutDirectory = join(directory, `${name}-layout`)
-    const image = await buildImage({base: 'scratch', folder, argv: ['/app/main'], env: {}, architecture, layoutDirectory, signal})
+    const image = await buildImage({
+      platforms: [{architecture, base: 'scratch'}],
+      folder,
+      argv: ['/app/main'],
+      env: {},
+      layoutDirectory,
+      signal
+    })
     await pushImage({registryUrl: registry.url, repository: 'colibris/shop/site', layoutDirectory, signal})
     functions.set(image.manifestDigest, () => () => undefined)
     images.push({...revisionEntry(image.indexDigest), manifestDigest: image.manifestDigest})

@@ -121,7 +121,14 @@ async function pushedImage(directory: string, coordinator: FakeCoordinator, node
   await writeFile(join(folder, 'main'), 'a function')
   const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
   const layoutDirectory = join(directory, 'layout')
-  const image = await buildImage({base: 'scratch', folder, argv: ['/app/main'], env: {}, architecture, layoutDirectory, signal})
+  const image = await buildImage({
+    platforms: [{architecture, base: 'scratch'}],
+    folder,
+    argv: ['/app/main'],
+    env: {},
+    layoutDirectory,
+    signal
+  })
   const {network, key, url} = coordinator
   const client = createClient({
     coordinatorUrl: url,

@@ -17,7 +17,14 @@ export async function buildEchoImage(layoutDirectory: string, signal: AbortSigna
     await copyFile(SERVER, join(folder, 'server.mjs'))
     await copyFile('/usr/bin/unshare', join(folder, 'unshare'))
     const argv = ['node', '/app/server.mjs']
-    return await buildImage({base, folder, argv, env: {FROM_IMAGE: 'yes'}, architecture: base.architecture, layoutDirectory, signal})
+    return await buildImage({
+      platforms: [{architecture: base.architecture, base}],
+      folder,
+      argv,
+      env: {FROM_IMAGE: 'yes'},
+      layoutDirectory,
+      signal
+    })
   } finally {
     await rm(folder, {recursive: true, force: true})
   }
