@@ -1,0 +1,55 @@
+import {readFile, stat} from 'node:fs/promises'
+import {join} from 'node:path'
+import {z} from 'zod'
+import type {Platform} from './build-image.ts'
+import {type Digest, digestHex, isDigest} from './digest.ts'
+import {readLayoutBlob, readLayoutRoot} from './layout.ts'
+import {type ImageIndex, indexSchema, isArchitecture} from './oci.ts'
+
+export const BASE_NAMES = ['node', 'python', 'static'] as const
+export type BaseName = (typeof BASE_NAMES)[number]
+
+const LOCK = new URL('../../packaging/bases/bases.lock.json', import.meta.url)
+const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'is not a sha256 digest')
+const packageSchema = z.strictObject({version: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/)})
+export type PinnedPackage = z.infer<typeof packageSchema>
+
+const perArchitecture = <S extends z.ZodType>(schema: S) => z.strictObject({amd64: schema, arm64: schema})
+
+/** What the bases are made of, and what came out: the digest of each one's index. */
+export const baseLockSchema = z.strictObject({
+  bases: z.strictObject({node: digest, python: digest, static: digest}),
+  node: z.strictObject({version: z.string(), integrity: perArchitecture(z.string())}),
+  packages: perArchitecture(z.record(z.string(), packageSchema))
+})
+export type BaseLock = z.infer<typeof baseLockSchema>
+
+/** The pins that this creo was made with. */
+export async function readBaseLock(): Promise<BaseLock> {
+  return baseLockSchema.parse(JSON.parse(await readFile(LOCK, 'utf8')))
+}
+
+/** Where a base of this digest lies among the user's. */
+export function baseDirectory(basesDirectory: string, name: BaseName, pinned: Digest): string {
+  return join(basesDirectory, `creo-${name}-${digestHex(pinned).slice(0, 16)}`)
+}
+
+/** The pinned base for all its architectures, if `npm run bases` or a fetch has put it on this machine. */
+export async function findBase(basesDirectory: string, name: BaseName): Promise<readonly Platform[] | undefined> {
+  const {bases} = await readBaseLock()
+  const layoutDirectory = baseDirectory(basesDirectory, name, bases[name])
+  if (!(await stat(join(layoutDirectory, 'index.json')).catch(() => undefined))) return undefined
+  const root = await readLayoutRoot(layoutDirectory)
+  if (root.digest !== bases[name]) return undefined
+  const index = indexSchema.parse(JSON.parse((await readLayoutBlob(layoutDirectory, root.digest)).toString('utf8')))
+  return platformsOf(index, layoutDirectory)
+}
+
+/** The images of an index that functions can run on. */
+export function platformsOf(index: ImageIndex, layoutDirectory: string): readonly Platform[] {
+  return index.manifests.flatMap(({platform, digest: manifestDigest}) =>
+    platform?.os === 'linux' && isArchitecture(platform.architecture)
+      ? [{architecture: platform.architecture, base: {layoutDirectory, manifestDigest}}]
+      : []
+  )
+}
