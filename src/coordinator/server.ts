@@ -5,6 +5,7 @@ import {CreoError} from '../core/errors.ts'
 import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {loadKeyFile} from '../identity/keys.ts'
+import {openBlobStore} from '../images/blob-store.ts'
 import {openLedger} from '../ledger/open-ledger.ts'
 import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -16,7 +17,7 @@ import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
 import {createOwnCommands} from './own-commands.ts'
 import {PresenceBoard} from './presence.ts'
-import {openRegistry} from './registry/registry.ts'
+import {openManifestCatalog} from './registry/catalog.ts'
 import {Scheduler} from './scheduler.ts'
 import {coordinatorSettings} from './settings.ts'
 import {SignedTables} from './tables.ts'
@@ -104,13 +105,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   )
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
-  const liveImages = (): ReadonlySet<string> => new Set(ledger.reads.liveImages())
-  const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages})
-  const collect = async (signal: AbortSignal): Promise<void> => {
-    const collected = await registry.collect({graceMs: settings.collectGraceMs, signal})
-    if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')
-  }
-  const collectLoop = new Loop({work: collect, everyMs: settings.collectEveryMs, signal: stopping.signal, log})
+  const store = await openBlobStore(join(data.path, REGISTRY_FOLDER))
   const app = await buildHttpServer({
     ...opened,
     settings,
@@ -118,7 +113,8 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     presence,
     tables,
     scheduler,
-    registry,
+    store,
+    catalog: await openManifestCatalog(join(data.path, REGISTRY_FOLDER, 'catalog')),
     signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs()}),
     logs: new FunctionLogs(nowMs()),
     logWaiters: new Waiters(),
@@ -129,7 +125,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     stopping.abort(new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a moment.'}))
     tables.close()
     await closeWithin(app)
-    await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close()])
+    await Promise.all([scheduler.close(), calendarLoop.close()])
   })
   return listenAt(app, opened)
 }

@@ -30,9 +30,14 @@ const spec = revisionSpecSchema.shape
 const functionSchema = keyed({
   /** Folder whose files become the image, beside the manifest. */
   source: z.string().min(1).max(4096).optional(),
-  /** Instead: the digest of an image in the registry, or the folder of an OCI layout that another tool built. */
+  /** Instead, what another tool built: host/repository:tag, the folder of an OCI layout, an archive, or a digest that the registry has. */
   image: z.string().min(1).max(4096).optional(),
-  base: z.enum(['node', 'scratch'], 'must be node or scratch').default('node'),
+  /** What the files are put upon: one of creo's own bases, nothing, or an image as `image` names it. */
+  base: z
+    .string()
+    .max(4096)
+    .regex(/^(?:node|python|static|scratch)$|[./:]/, 'must be node, python, static or scratch, or name an image')
+    .default('node'),
   command: spec.command.default([]),
   port: spec.port.default(8080),
   memory: bytesText.pipe(spec.memoryBytes).default(128 * 2 ** 20),

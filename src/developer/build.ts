@@ -3,16 +3,26 @@ import {join, resolve} from 'node:path'
 import {makeFolders} from '../config/make-folder.ts'
 import {CreoError} from '../core/errors.ts'
 import type {ManifestFunction} from '../core/manifest.ts'
-import {hostArchitecture, nodeBase} from '../images/base-node.ts'
 import {buildImage} from '../images/build-image.ts'
 import {type Digest, isDigest} from '../images/digest.ts'
-import {readLayoutRoot} from '../images/layout.ts'
+import type {FolderLayer} from '../images/folder-layers.ts'
+import {LayerCache} from '../images/layer-cache.ts'
+import {assertDependencies} from './dependencies-there.ts'
+import {withPlatforms} from './find-base.ts'
+import {acquireImage} from './image-source.ts'
 import type {FoundManifest} from './read-manifest.ts'
 import type {StepPort} from './steps.ts'
 
 /** A function's image: in a layout on this machine, or in the registry already. */
 export type FunctionImage = {readonly function: string; readonly digest: Digest} & (
-  | {readonly in: 'layout'; readonly layoutDirectory: string; readonly sizeBytes: number | undefined}
+  | {
+      readonly in: 'layout'
+      readonly layoutDirectory: string
+      readonly sizeBytes: number | undefined
+      readonly architectures: readonly string[]
+      /** What became of the function's own files; none of an image that another tool built. */
+      readonly layers: readonly FolderLayer[]
+    }
   | {readonly in: 'registry'}
 )
 
@@ -20,8 +30,8 @@ export interface BuildOptions {
   readonly found: FoundManifest
   /** Where each function's layout goes, in a folder of its name. */
   readonly outputDirectory: string
-  /** Where bases are kept between builds. */
-  readonly cacheDirectory: string
+  /** creo's data folder: bases and layers are kept there between builds. */
+  readonly dataDirectory: string
   readonly steps: StepPort
   readonly signal: AbortSignal
 }
@@ -31,17 +41,17 @@ export interface BuildOptions {
  * @throws {CreoError} `build_failed`; `image_missing` when `image` names no layout; `data_dir_unwritable`.
  */
 export async function buildFunctions(options: BuildOptions): Promise<readonly FunctionImage[]> {
-  for (const folder of [options.outputDirectory, options.cacheDirectory]) makeFolders(resolve(folder), 'CREO_DATA_DIR')
+  for (const folder of [options.outputDirectory, join(options.dataDirectory, 'bases')]) makeFolders(resolve(folder), 'CREO_DATA_DIR')
   const images: FunctionImage[] = []
   for (const [name, fn] of Object.entries(options.found.manifest.functions)) {
-    const image = fn.image === undefined ? await built(options, name, fn) : await given(options.found.folder, name, fn.image)
+    const image = fn.image === undefined ? await built(options, name, fn) : await given(options, name, fn.image)
     images.push(image)
   }
   return images
 }
 
 async function built(
-  {found, outputDirectory, cacheDirectory, steps, signal}: BuildOptions,
+  {found, outputDirectory, dataDirectory, steps, signal}: BuildOptions,
   name: string,
   fn: ManifestFunction
 ): Promise<FunctionImage> {
@@ -55,24 +65,28 @@ async function built(
     })
   }
   return await steps.step(`Build ${name}`, async () => {
-    const base = fn.base === 'scratch' ? 'scratch' : await nodeBase({cacheDirectory, signal})
+    await assertDependencies(folder, fn.base)
     const layoutDirectory = join(outputDirectory, name)
-    const image = await buildImage({base, folder, argv: fn.command, env: {}, architecture: hostArchitecture(), layoutDirectory, signal})
-    return {function: name, in: 'layout', layoutDirectory, digest: image.indexDigest, sizeBytes: image.sizeBytes}
+    const cache = new LayerCache(join(dataDirectory, 'layers'))
+    const image = await withPlatforms({base: fn.base, folder: found.folder, dataDirectory, signal}, (platforms) =>
+      buildImage({platforms, folder, argv: fn.command, env: {}, layoutDirectory, cache, signal})
+    )
+    const architectures = image.images.map(({architecture}) => architecture)
+    const {indexDigest: digest, sizeBytes, layers} = image
+    return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, layers}
   })
 }
 
-async function given(folder: string, name: string, image: string): Promise<FunctionImage> {
+async function given(
+  {found, outputDirectory, dataDirectory, steps, signal}: BuildOptions,
+  name: string,
+  image: string
+): Promise<FunctionImage> {
   if (isDigest(image)) return {function: name, in: 'registry', digest: image}
-  const layoutDirectory = resolve(folder, image)
-  const isLayout = await stat(join(layoutDirectory, 'index.json'))
-    .then((one) => one.isFile())
-    .catch(() => false)
-  if (!isLayout) {
-    throw new CreoError('image_missing', `The image of ${name} is neither a digest nor an OCI layout: ${layoutDirectory}.`, {
-      hint: 'Build it into an OCI layout, or use source: instead.'
-    })
-  }
-  const {digest} = await readLayoutRoot(layoutDirectory)
-  return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes: undefined}
+  return await steps.step(`Fetch ${name}`, async () => {
+    const layoutDirectory = join(outputDirectory, name)
+    const {digest, sizeBytes, platforms} = await acquireImage({image, folder: found.folder, layoutDirectory, dataDirectory, signal})
+    const architectures = platforms.map(({architecture}) => architecture)
+    return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, layers: []}
+  })
 }

@@ -61,7 +61,7 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
   const {port: steps, times} = timedSteps(options.steps, () => performance.now())
   const specs = await steps.step('Check', () => checked(options))
   const built = await withBuildFolder(options.dataDirectory, async (outputDirectory) => {
-    const images = await buildFunctions({...options, steps, outputDirectory, cacheDirectory: join(options.dataDirectory, 'bases')})
+    const images = await buildFunctions({...options, steps, outputDirectory})
     const pushed: (PushFacts & {image: FunctionImage})[] = []
     for (const image of images) pushed.push({image, ...(await pushFunction(context, image, {app: manifest.app, steps, signal}))})
     return pushed

@@ -88,7 +88,7 @@ function decompressorFor(mediaType: string): ReturnType<typeof createGunzip> | R
   if (mediaType === MEDIA_TYPE.layerZstd) {
     return createZstdDecompress({params: {[zlibConstants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX}})
   }
-  if (mediaType === MEDIA_TYPE.layerTar) return undefined
+  if (mediaType === MEDIA_TYPE.layerTar || mediaType === MEDIA_TYPE.dockerLayer) return undefined
   throw new CreoError('rejected', `The image has a layer of the unknown kind "${mediaType.slice(0, 120)}".`)
 }
 

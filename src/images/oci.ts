@@ -16,7 +16,8 @@ export const MEDIA_TYPE = {
   layerTar: 'application/vnd.oci.image.layer.v1.tar',
   dockerIndex: 'application/vnd.docker.distribution.manifest.list.v2+json',
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
-  dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip'
+  dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar'
 } as const
 
 const INDEX_TYPES: ReadonlySet<string> = new Set([MEDIA_TYPE.index, MEDIA_TYPE.dockerIndex])
@@ -25,7 +26,12 @@ const MANIFEST_TYPES: ReadonlySet<string> = new Set([MEDIA_TYPE.manifest, MEDIA_
 /** The media types that a manifest may have on the wire, as an `accept` header. */
 export const MANIFEST_ACCEPT = [...INDEX_TYPES, ...MANIFEST_TYPES].join(', ')
 
+/** What functions run on. */
 export type Architecture = 'amd64' | 'arm64'
+
+export function isArchitecture(name: string): name is Architecture {
+  return name === 'amd64' || name === 'arm64'
+}
 
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'is not a sha256 digest')
 const annotations = z.record(z.string().max(256), z.string().max(4096)).optional()
@@ -48,11 +54,8 @@ export const manifestSchema = z.object({
     .string()
     .refine((type) => MANIFEST_TYPES.has(type), 'is not the media type of an image manifest')
     .optional(),
-  artifactType: z.string().min(1).max(255).optional(),
   config: descriptorSchema,
   layers: z.array(descriptorSchema).max(LAYERS_MAX, `an image has at most ${LAYERS_MAX} layers`),
-  /** Another manifest that this one says something about: it signs it, or lists what is in it. */
-  subject: descriptorSchema.optional(),
   annotations
 })
 export type ImageManifest = z.infer<typeof manifestSchema>
@@ -63,9 +66,7 @@ export const indexSchema = z.object({
     .string()
     .refine((type) => INDEX_TYPES.has(type), 'is not the media type of an image index')
     .optional(),
-  artifactType: z.string().min(1).max(255).optional(),
   manifests: z.array(descriptorSchema).max(INDEX_MANIFESTS_MAX),
-  subject: descriptorSchema.optional(),
   annotations
 })
 export type ImageIndex = z.infer<typeof indexSchema>

@@ -112,7 +112,7 @@ export async function withRetries<T>(work: () => Promise<T>, progress: () => num
 export function unreachable(address: RegistryAddress, signal: AbortSignal, cause: unknown): unknown {
   if (signal.aborted || isCreoError(cause)) return cause
   return new CreoError('unavailable', `The registry at ${address.registryUrl} does not answer.`, {
-    hint: 'Check that the coordinator runs and can be reached.',
+    hint: 'Check that it runs and can be reached from here.',
     cause
   })
 }
