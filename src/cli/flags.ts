@@ -14,3 +14,10 @@ export const networkFlags = {
 export const accountFlags = {
   as: Flags.string({env: 'CREO_ACCOUNT', helpValue: 'ACCOUNT', description: 'Account to act as, instead of the default one.'})
 }
+
+/** For commands that make a token of the registry. */
+export const registryTokenFlags = {
+  expires: Flags.string({default: '12h', helpValue: 'DURATION', description: 'How long it is good for, a day at most.'}),
+  'pull-only': Flags.boolean({default: false, description: 'It can pull, but neither push nor delete.'}),
+  repository: Flags.string({helpValue: 'NAME', description: 'It is good for this repository alone; NAME/* for all below NAME.'})
+}

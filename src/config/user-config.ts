@@ -1,5 +1,6 @@
+import {createRequire} from 'node:module'
 import {join} from 'node:path'
-import Conf from 'conf'
+import type Conf from 'conf'
 import {CreoError} from '../core/errors.ts'
 import {makeFolders} from './make-folder.ts'
 import {configDirectory} from './paths.ts'
@@ -44,8 +45,25 @@ export function openUserConfig(env: Readonly<Record<string, string | undefined>>
   }
 }
 
+const require = createRequire(import.meta.url)
+
+/**
+ * Loads the library without the listeners that it brings: they are for files half written at the end of a process, which its whole writes never leave,
+ * and each sends the signal that it heard once more, so that a process that drains would hear a second one and end.
+ */
+function loadConf(): typeof Conf {
+  const before = new Map(process.eventNames().map((event) => [event, process.listeners(event as NodeJS.Signals)]))
+  const {default: Store} = require('conf') as {readonly default: typeof Conf}
+  for (const event of process.eventNames()) {
+    const brought = process.listeners(event as NodeJS.Signals).filter((listener) => !before.get(event)?.includes(listener))
+    for (const listener of brought) process.off(event, listener)
+  }
+  return Store
+}
+
 function openStore(directory: string): Conf<Record<string, unknown>> {
-  return new Conf({cwd: directory, configName: 'config', configFileMode: 0o600, accessPropertiesByDotNotation: false})
+  const Store = loadConf()
+  return new Store({cwd: directory, configName: 'config', configFileMode: 0o600, accessPropertiesByDotNotation: false})
 }
 
 /** Does what reads the file, with its fault named. A fault that the system has (no right, no space) is passed on. */

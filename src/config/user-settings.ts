@@ -29,8 +29,8 @@ const userSettingsSchema = z.strictObject({
 export type UserSettings = z.output<typeof userSettingsSchema>
 
 /**
- * The network that this user chose, or undefined when none is joined. For processes that go on: what writes the file (`openUserConfig`) brings
- * listeners that send a signal again, and the second one ends a process that drains.
+ * The network that this user chose, or undefined when none is joined. For processes that go on: without the memory of what writes the file
+ * (`openUserConfig`).
  * @throws {CreoError} `invalid_input` when the file was edited into something else.
  */
 export async function readCurrentContext(env: Readonly<Record<string, string | undefined>>): Promise<NetworkContext | undefined> {

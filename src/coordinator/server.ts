@@ -5,7 +5,6 @@ import {CreoError} from '../core/errors.ts'
 import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {loadKeyFile} from '../identity/keys.ts'
-import {openBlobStore} from '../images/blob-store.ts'
 import {openLedger} from '../ledger/open-ledger.ts'
 import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -17,7 +16,7 @@ import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
 import {createOwnCommands} from './own-commands.ts'
 import {PresenceBoard} from './presence.ts'
-import {openManifestCatalog} from './registry/catalog.ts'
+import {openRegistry} from './registry/registry.ts'
 import {Scheduler} from './scheduler.ts'
 import {coordinatorSettings} from './settings.ts'
 import {SignedTables} from './tables.ts'
@@ -105,7 +104,13 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   )
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
-  const store = await openBlobStore(join(data.path, REGISTRY_FOLDER))
+  const liveImages = (): ReadonlySet<string> => new Set(ledger.reads.liveImages())
+  const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages})
+  const collect = async (signal: AbortSignal): Promise<void> => {
+    const collected = await registry.collect({graceMs: settings.collectGraceMs, signal})
+    if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')
+  }
+  const collectLoop = new Loop({work: collect, everyMs: settings.collectEveryMs, signal: stopping.signal, log})
   const app = await buildHttpServer({
     ...opened,
     settings,
@@ -113,8 +118,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     presence,
     tables,
     scheduler,
-    store,
-    catalog: await openManifestCatalog(join(data.path, REGISTRY_FOLDER, 'catalog')),
+    registry,
     signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs()}),
     logs: new FunctionLogs(nowMs()),
     logWaiters: new Waiters(),
@@ -125,7 +129,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     stopping.abort(new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a moment.'}))
     tables.close()
     await closeWithin(app)
-    await Promise.all([scheduler.close(), calendarLoop.close()])
+    await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close()])
   })
   return listenAt(app, opened)
 }

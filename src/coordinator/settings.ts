@@ -13,12 +13,21 @@ export interface CoordinatorSettings {
   readonly planDelayMs: number
   /** How often epochs and expiries are looked at. */
   readonly tickMs: number
+  /** How often the registry deletes what nothing refers to, and for how long after its last use it is left. */
+  readonly collectEveryMs: number
+  readonly collectGraceMs: number
   /** Requests per second that one client address may make for long, and at once. */
   readonly requestsPerSecondMax: number
   readonly requestsBurstMax: number
 }
 
-const COMMON = {planDelayMs: 50, tickMs: SECOND_MS, requestsPerSecondMax: 2000, requestsBurstMax: 10_000} as const
+const COMMON = {
+  planDelayMs: 50,
+  tickMs: SECOND_MS,
+  collectEveryMs: 600 * SECOND_MS,
+  requestsPerSecondMax: 2000,
+  requestsBurstMax: 10_000
+} as const
 const LEASE_TERM_MS = 7 * 24 * HOUR_MS
 
 export function coordinatorSettings(network: Genesis['network']): CoordinatorSettings {
@@ -26,6 +35,7 @@ export function coordinatorSettings(network: Genesis['network']): CoordinatorSet
     return {
       ...COMMON,
       planEveryMs: 2 * SECOND_MS,
+      collectGraceMs: HOUR_MS,
       scheduling: {
         leaseTermMs: LEASE_TERM_MS,
         leaseRenewMs: 24 * HOUR_MS,
@@ -39,6 +49,7 @@ export function coordinatorSettings(network: Genesis['network']): CoordinatorSet
   return {
     ...COMMON,
     planEveryMs: 5 * SECOND_MS,
+    collectGraceMs: 24 * HOUR_MS,
     scheduling: {
       leaseTermMs: LEASE_TERM_MS,
       leaseRenewMs: 24 * HOUR_MS,

@@ -91,6 +91,24 @@ export function routeRequest(index: RoutingIndex, host: string, target: string, 
   return destinationOf(address, {target: rest.startsWith('/') ? rest : `/${rest}`, prefix: match[0], random})
 }
 
+/** The app that a request is for, and what stands behind its address in the target, whatever function that is; undefined when it names no app. */
+export function splitTarget(
+  index: RoutingIndex,
+  host: string,
+  target: string
+): {readonly org: string; readonly app: string; readonly prefix: string; readonly rest: string} | undefined {
+  const meaning = index.hosts.get(host) ?? rememberHost(index, host)
+  if (meaning.kind === 'named') {
+    const {org, app} = meaning.address.app
+    return {org, app, prefix: '', rest: target}
+  }
+  const match = meaning.kind === 'loopback' ? PATH_FORM.exec(target) : null
+  const address = match?.[1] === undefined ? undefined : addressOf(index, match[1])
+  if (match === null || address === undefined) return undefined
+  const {org, app} = address.app
+  return {org, app, prefix: match[0], rest: target.slice(match[0].length)}
+}
+
 /** Where a call of one function of an app to another one goes; undefined when the app has no such function. */
 export function routeCall(
   index: RoutingIndex,

@@ -31,7 +31,7 @@ export interface Addressed {
 }
 
 /** @throws {CreoError} `unavailable`, `not_found`; for a function's call `forbidden` and `loop_detected` as well. */
-export function addressOf(options: AddressOptions, {client, head}: ClientCall): Addressed {
+export function addressOf(options: AddressOptions, {client, head}: Pick<ClientCall, 'client' | 'head'>): Addressed {
   const routing = options.routing()
   if (routing === undefined)
     throw new CreoError('unavailable', 'This gateway is not admitted to the network yet.', {hint: 'Try again in a moment.'})

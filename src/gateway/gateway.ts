@@ -12,12 +12,14 @@ import {createTunnelServer, type TunnelServer} from '../tunnel/accept.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {selfSignedCertificate} from '../tunnel/self-signed.ts'
 import {createAdminServer, type GatewayStatus} from './admin-server.ts'
+import {AsyncCalls, type AsyncChoices} from './async/async-calls.ts'
 import {everyUnlessBusy} from './every.ts'
 import {Fleet} from './fleet.ts'
 import type {HttpServer} from './http/http-server.ts'
-import {LeaseBudgets} from './lease-budgets.ts'
+import type {LeaseBudgets} from './lease-budgets.ts'
 import {type Listening, listenOn} from './listen.ts'
-import {Meter, type Work, type WorkOf} from './meter.ts'
+import type {Meter, Work, WorkOf} from './meter.ts'
+import {type OpenedMeter, openMeter} from './open-meter.ts'
 import {createPublicServer} from './public-server.ts'
 import {ReceiptDesk} from './receipts.ts'
 import {RequestLimits} from './request-limits.ts'
@@ -53,6 +55,7 @@ export interface GatewayOptions {
   readonly tickMs?: number
   /** How often nodes that stand by are probed. */
   readonly probes?: ProbeTimes
+  readonly async?: AsyncChoices
   /** Told of an error that nothing can be done about: the process should end. */
   onFatal(error: unknown): void
 }
@@ -78,19 +81,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   return running
 }
 
-interface OpenedMeter {
-  readonly meter: Meter
-  readonly budgets: LeaseBudgets
-}
-
-async function openMeter({dataDirectory, network, key, now, monotonicMs}: GatewayOptions): Promise<OpenedMeter> {
-  const budgets = new LeaseBudgets()
-  const onWork = (of: WorkOf, work: {requests: number; mibMs: number}): void => budgets.spend(of.lease, of.revision, work)
-  const requestsLeft = (of: WorkOf): number => budgets.requestsLeft(of.lease, of.revision)
-  const meter = await Meter.open({directory: join(dataDirectory, 'meter'), network, key, now, monotonicMs, onWork, requestsLeft})
-  return {meter, budgets}
-}
-
 class RunningGateway implements Gateway {
   readonly id: string
   readonly #options: GatewayOptions
@@ -105,6 +95,7 @@ class RunningGateway implements Gateway {
   readonly #stop = new AbortController()
   readonly #timers: NodeJS.Timeout[] = []
   readonly #limits: RequestLimits
+  readonly #calls: AsyncCalls
   #settings: GatewaySettings
   #keys = new Map<string, string>()
   #routing: RoutingIndex | undefined
@@ -115,7 +106,7 @@ class RunningGateway implements Gateway {
   #admin: Listening | undefined
 
   constructor(options: GatewayOptions, {meter, budgets}: OpenedMeter) {
-    const {key, network, log, now, monotonicMs, random, coordinatorKey} = options
+    const {key, network, log, now, coordinatorKey} = options
     this.id = gatewayIdOf(key.publicKey)
     this.#options = options
     this.#meter = meter
@@ -139,18 +130,20 @@ class RunningGateway implements Gateway {
     this.#desk = new ReceiptDesk({meter, gatewayKey: key.publicKey, publicKeyOf, links, log})
     this.#standby = this.#watchStandby(links)
     this.#fleet = new Fleet({
+      ...options,
       budgets,
       links,
       standby: this.#standby,
-      now,
-      monotonicMs,
-      random,
-      log,
-      ...(options.scale !== undefined && {scale: options.scale}),
-      ...(options.tickMs !== undefined && {tickMs: options.tickMs}),
       onWork: this.#onWork,
       onColdStart: ({org, app, function: name}, start) => this.#metrics.coldStart(`${org}/${app}/${name}`, start),
       onDrained: () => this.#guard(this.#closeWindow())
+    })
+    this.#calls = new AsyncCalls({
+      ...options,
+      choices: options.async,
+      fleet: this.#fleet,
+      routing: () => this.#routing,
+      serve: (socket, client) => this.#http?.serve(socket, client)
     })
     const path = join(options.dataDirectory, 'routes.json')
     this.#routes = new RoutesStore({path, network, coordinatorKey, log, onTable: (table) => this.#useTable(table)})
@@ -178,6 +171,7 @@ class RunningGateway implements Gateway {
       })
       this.#admin = await listenOn(admin, tunnelListen)
       this.#public = await listenOn(this.#http, listen)
+      await this.#calls.load()
     } catch (error) {
       await this.close()
       throw error
@@ -230,7 +224,7 @@ class RunningGateway implements Gateway {
   async close(): Promise<void> {
     this.#stop.abort()
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#public?.close()
+    await Promise.all([this.#calls.close(), this.#public?.close()])
     this.#fleet.close()
     try {
       await this.#closeWindow()
@@ -252,6 +246,7 @@ class RunningGateway implements Gateway {
       routing: () => this.#routing,
       onWork: this.#onWork,
       metrics: this.#metrics,
+      calls: this.#calls.endpoint,
       limits: this.#limits,
       settings: () => this.#settings,
       monotonicMs,
@@ -275,6 +270,7 @@ class RunningGateway implements Gateway {
     this.#budgets.update(table)
     this.#standby.update(table)
     this.#fleet.update(table)
+    this.#calls.useTable(table)
     this.#tunnel.nodesChanged()
     for (const link of this.#tunnel.links.values()) if (!this.#keys.has(link.node)) link.close()
   }
@@ -327,10 +323,10 @@ class RunningGateway implements Gateway {
   }
 
   #metricsText(): string {
-    const {pendingCount} = this.#meter
     const {links} = this.#tunnel
     const {pools, resting} = this.#fleet
-    return this.#metrics.text({pools, resting: resting.counts(links.values()), miners: links.size, unsigned: pendingCount})
+    const facts = {miners: links.size, unsigned: this.#meter.pendingCount, calls: this.#calls.counts}
+    return this.#metrics.text({pools, resting: resting.counts(links.values()), ...facts})
   }
 
   /** Work that cannot be counted or stored must not go on unpaid and unnoticed. */

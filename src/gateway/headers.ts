@@ -1,3 +1,5 @@
+import {ATTEMPT_HEADER, CALL_ID_HEADER, CALLBACK_HEADER, SCHEDULED_HEADER} from '../core/protocol/async.ts'
+import type {Delivery} from './http/client-call.ts'
 import {type Headers, tokensOf} from './http/header-lines.ts'
 import type {RequestHead} from './http/request-head.ts'
 
@@ -16,8 +18,14 @@ const NOT_FORWARDED = new Set([
   'expect',
   'http2-settings',
   'traceparent',
-  HOPS_HEADER
+  HOPS_HEADER,
+  CALL_ID_HEADER,
+  ATTEMPT_HEADER,
+  SCHEDULED_HEADER
 ])
+/** What of a call's headers is not kept for its attempts: it is told anew, or speaks of the request that posted it. */
+const NOT_STORED = new Set([...NOT_FORWARDED, 'host', 'content-length', 'trailer', CALLBACK_HEADER])
+NOT_STORED.delete('traceparent')
 /** What tells of the client. A function that calls another one may pass on what it was told; nobody else is believed. */
 const OF_THE_CLIENT = new Set(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-prefix'])
 const NOT_ANSWERED = new Set(['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'te', 'transfer-encoding', 'upgrade'])
@@ -37,7 +45,14 @@ export interface ForwardedHead {
   readonly upgrades: boolean
   readonly trace: {readonly parent: string; readonly isNew: boolean}
   /** A client, or a function so many calls away from one. */
-  readonly from: {readonly address: string; readonly secure: boolean; readonly prefix: string} | {readonly depth: number}
+  readonly from: Outside | {readonly depth: number}
+}
+
+interface Outside {
+  readonly address: string
+  readonly secure: boolean
+  readonly prefix: string
+  readonly delivery?: Delivery | undefined
 }
 
 /** Request line and headers for the function, without what belongs to the client's connection: the same for every instance that is tried. */
@@ -63,12 +78,27 @@ export function forwardedHead({head: asked, target, upgrades, trace, from}: Forw
   return `${head}${upgrades ? 'connection: upgrade\r\nupgrade: websocket' : 'connection: keep-alive'}\r\n\r\n`
 }
 
-function clientLines(
-  {address, secure, prefix}: {readonly address: string; readonly secure: boolean; readonly prefix: string},
-  host: string
-): string {
-  const lines = `x-forwarded-for: ${address}\r\nx-forwarded-host: ${host}\r\nx-forwarded-proto: ${secure ? 'https' : 'http'}\r\n`
-  return prefix === '' ? lines : `${lines}x-forwarded-prefix: ${prefix}\r\n`
+function clientLines({address, secure, prefix, delivery}: Outside, host: string): string {
+  let lines = `x-forwarded-host: ${host}\r\nx-forwarded-proto: ${secure ? 'https' : 'http'}\r\n`
+  if (address !== '') lines = `x-forwarded-for: ${address}\r\n${lines}`
+  if (prefix !== '') lines += `x-forwarded-prefix: ${prefix}\r\n`
+  return delivery === undefined ? lines : lines + deliveryLines(delivery)
+}
+
+function deliveryLines({id, attempt, scheduledAtMs}: Delivery): string {
+  const lines = `${CALL_ID_HEADER}: ${id}\r\n${ATTEMPT_HEADER}: ${attempt}\r\n`
+  return scheduledAtMs === undefined ? lines : `${lines}${SCHEDULED_HEADER}: ${new Date(scheduledAtMs).toISOString()}\r\n`
+}
+
+/** The headers of a call that are kept until its attempts, without what belongs to the connection that it came on. */
+export function storableHeaders(headers: Headers): string[] {
+  const named = connectionNamed(headers)
+  const stored: string[] = []
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    if (!NOT_STORED.has(name) && !named?.has(name)) stored.push(name, headers[at + 1] ?? '')
+  }
+  return stored
 }
 
 /** What the client is told: which revision answers; cookies stay with this host, whatever domain the function wished for. */

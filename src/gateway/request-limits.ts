@@ -32,6 +32,8 @@ export class RequestLimits {
 
   /** @throws {CreoError} `rate_limited` */
   takeFromClient(asking: Client, nowMs: number): void {
+    // It was counted when it was posted.
+    if (asking.delivery !== undefined) return
     let client = this.#clientOf.get(asking)
     if (client === undefined) {
       client = {name: asking.caller === undefined ? clientName(asking.address) : callerName(asking.caller)}

@@ -3,18 +3,19 @@ import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import {type Addressed, type AddressOptions, addressOf} from './address.ts'
 import {answerError, badGateway} from './answer-error.ts'
+import type {AsyncEndpoint} from './async/async-endpoint.ts'
 import type {Verdict} from './ejections.ts'
 import {type ExchangeOutcome, exchange} from './exchange.ts'
 import type {Fleet} from './fleet.ts'
 import {forwardedHead} from './headers.ts'
-import type {ClientCall} from './http/client-call.ts'
+import type {Client, ClientCall} from './http/client-call.ts'
 import type {Instance} from './instance.ts'
 import type {Work, WorkOf} from './meter.ts'
 import type {RequestLimits} from './request-limits.ts'
 import {noInstance, type RevisionPool} from './revision-pool.ts'
 import type {GatewaySettings} from './settings.ts'
 import {newTraceparent, traceIdOf} from './trace-context.ts'
-import type {TrafficMetrics} from './traffic-metrics.ts'
+import type {Asked, TrafficMetrics} from './traffic-metrics.ts'
 
 /** Instances that one request is tried on at most, and revisions that it waits for in turn. */
 const TRIES_MAX = 3
@@ -28,6 +29,8 @@ export interface ServeOptions extends AddressOptions {
   onWork(of: WorkOf, work: Work): void
   readonly metrics: TrafficMetrics
   readonly limits: RequestLimits
+  /** Takes requests that are answered later. */
+  readonly calls: Pick<AsyncEndpoint, 'claim' | 'answer'>
   settings(): GatewaySettings
   readonly monotonicMs: () => number
   readonly log: Log
@@ -43,11 +46,15 @@ export async function serveRequest(options: ServeOptions, call: ClientCall): Pro
   let failure: CreoError | undefined
   try {
     options.limits.takeFromClient(client, startedMs)
-    addressed = addressOf(options, call)
-    const {destination} = addressed
-    functionName = `${destination.org}/${destination.app}/${destination.function}`
-    options.limits.takeFromFunction(functionName, startedMs)
-    await forward(options, call, {addressed, traceparent})
+    const claim = options.calls.claim(call)
+    if (claim !== undefined) functionName = await options.calls.answer(call, claim)
+    else {
+      addressed = addressOf(options, call)
+      const {destination} = addressed
+      functionName = `${destination.org}/${destination.app}/${destination.function}`
+      options.limits.takeFromFunction(functionName, startedMs)
+      await forward(options, call, {addressed, traceparent})
+    }
   } catch (error) {
     failure = isCreoError(error)
       ? error
@@ -61,7 +68,7 @@ export async function serveRequest(options: ServeOptions, call: ClientCall): Pro
   addressed?.end()
   const ms = options.monotonicMs() - startedMs
   const status = failure?.code === 'interrupted' ? CLIENT_GONE : call.status
-  options.metrics.answered({function: functionName, from: client.caller === undefined ? 'client' : 'function'}, status, ms)
+  options.metrics.answered({function: functionName, from: askedBy(client)}, status, ms)
   const accessLog = options.settings().accessLog
   if (accessLog || options.log.isLevelEnabled('debug')) {
     const facts = factsOf(call, {ms, traceparent})
@@ -70,6 +77,11 @@ export async function serveRequest(options: ServeOptions, call: ClientCall): Pro
       'request'
     )
   }
+}
+
+function askedBy({caller, delivery}: Client): Asked['from'] {
+  if (delivery !== undefined) return 'queue'
+  return caller === undefined ? 'client' : 'function'
 }
 
 /** Without the query: it may hold what is not for a log. */
@@ -94,7 +106,8 @@ async function forward(
   const {destination, routeAgain, depth} = addressed
   const {target, prefix} = destination
   const trace = {parent: traceparent, isNew: received.traceparent === undefined}
-  const from = client.caller === undefined ? {address: client.address, secure: client.secure, prefix} : {depth}
+  const {address, secure, delivery} = client
+  const from = client.caller === undefined ? {address, secure, prefix, delivery} : {depth}
   const head = forwardedHead({head: received, target, upgrades, trace, from})
   let lastError: CreoError | undefined
   let tried: Instance | undefined

@@ -48,6 +48,8 @@ export interface StandbyWatchOptions {
 /** The last good probe of one revision on one node. */
 interface Proof {
   readonly link: MinerLink
+  /** With the lease that it stood by for. */
+  readonly work: WorkOf
   readonly monotonicMs: number
   readonly atMs: number
   /** What it had run for by then, see `Running`. */
@@ -154,14 +156,30 @@ export class StandbyWatch {
     const before = this.#proofs.get(pair)
     this.runs(work, 1)
     this.runs(work, -1)
-    const proof: Proof = {link, monotonicMs: monotonicMs(), atMs: now(), ranMs: this.#running.get(pair)?.ranMs ?? 0}
+    const proof: Proof = {link, work, monotonicMs: monotonicMs(), atMs: now(), ranMs: this.#running.get(pair)?.ranMs ?? 0}
     this.#proofs.set(pair, proof)
     // A session that ended was no connection: what lies before this one is not proven.
     if (before?.link !== link) return
     const windowMs = Math.floor(proof.monotonicMs - before.monotonicMs)
     const standbyMs = Math.max(0, Math.floor(windowMs - (proof.ranMs - before.ranMs)))
-    if (windowMs > 0 && standbyMs > 0) this.#options.propose(work, {startMs: before.atMs, windowMs, standbyMs})
+    if (windowMs === 0 || standbyMs === 0) return
+    const stood = {startMs: before.atMs, windowMs, standbyMs}
+    const pieces = before.work.lease === work.lease ? [stood] : splitStood(stood, lease.startsAtMs)
+    for (const [index, piece] of pieces.entries()) {
+      if (piece.standbyMs > 0) this.#options.propose(index < pieces.length - 1 ? before.work : work, piece)
+    }
   }
+}
+
+/** A lease pays for no time before it began: what lies before its start is the earlier lease's. What ran counts with each by its length. */
+export function splitStood({startMs, windowMs, standbyMs}: Stood, atMs: number): readonly [Stood, Stood] {
+  const firstMs = Math.min(windowMs, Math.max(0, Math.floor(atMs - startMs)))
+  const firstStandbyMs = Math.floor((standbyMs / windowMs) * firstMs)
+  const restMs = windowMs - firstMs
+  return [
+    {startMs, windowMs: firstMs, standbyMs: firstStandbyMs},
+    {startMs: startMs + firstMs, windowMs: restMs, standbyMs: Math.min(restMs, standbyMs - firstStandbyMs)}
+  ]
 }
 
 /** Which gateway proves a revision on a node: the one whose hash with both is the highest, so that all agree and share the work, whoever comes and goes. */

@@ -6,7 +6,7 @@ import type {RestingCounts} from './resting-seen.ts'
 export interface Asked {
   /** `org/app/function`; empty when nothing has the address. */
   readonly function: string
-  readonly from: 'client' | 'function'
+  readonly from: 'client' | 'function' | 'queue'
 }
 
 /** What one function has answered since the metrics were last read. */
@@ -28,7 +28,7 @@ export class TrafficMetrics {
   readonly #metrics: Metrics = createMetrics()
   readonly #requests = this.#metrics.counter({
     name: 'creo_gateway_requests_total',
-    help: 'Requests by function, class of the status, and who asked: a client or another function.',
+    help: 'Requests by function, class of the status, and who asked: a client, another function, or the queue of calls.',
     labels: ['function', 'class', 'from']
   })
   readonly #latency = this.#metrics.histogram({
@@ -52,6 +52,11 @@ export class TrafficMetrics {
     labels: ['tier']
   })
   readonly #instances = this.#metrics.gauge({name: 'creo_gateway_instances', help: 'Instances by revision.', labels: ['revision']})
+  readonly #calls = this.#metrics.gauge({
+    name: 'creo_gateway_async_calls',
+    help: 'Calls to be answered later that have not ended, and of these those that are being delivered.',
+    labels: ['state']
+  })
   readonly #queue = this.#metrics.gauge({name: 'creo_gateway_queue', help: 'Requests that wait for an instance.', labels: ['revision']})
   readonly #ejected = this.#metrics.gauge({
     name: 'creo_gateway_ejected_instances',
@@ -103,6 +108,7 @@ export class TrafficMetrics {
     readonly resting: RestingCounts
     readonly miners: number
     readonly unsigned: number
+    readonly calls: {readonly waiting: number; readonly running: number}
   }): string {
     for (const {of, byClass} of this.#tallies.values()) {
       for (const [index, count] of byClass.entries()) {
@@ -110,6 +116,7 @@ export class TrafficMetrics {
       }
       byClass.fill(0)
     }
+    for (const state of ['waiting', 'running'] as const) this.#calls.set(now.calls[state], {state})
     this.#instances.clear()
     this.#ejected.clear()
     this.#queue.clear()

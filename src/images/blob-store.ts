@@ -1,5 +1,5 @@
 import {createReadStream} from 'node:fs'
-import {mkdir, readdir, readFile, rm, stat} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rm, stat, utimes} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Readable} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
@@ -21,7 +21,9 @@ export interface StoredBlob {
  */
 export interface BlobStore {
   readonly directory: string
-  stat(digest: Digest): Promise<{readonly size: number} | undefined>
+  stat(digest: Digest): Promise<{readonly size: number; readonly usedAtMs: number} | undefined>
+  /** Like `stat`, and says that somebody counts on the blob as of now: who collects what is not used leaves it for a while. */
+  touch(digest: Digest, nowMs: number): Promise<{readonly size: number} | undefined>
   /** Where the blob lies, whether it is there or not. The file is never changed once it is there: it may be hard-linked. */
   path(digest: Digest): string
   /** Bytes `start` to `end`, both included, or all. @throws {CreoError} `not_found`. */
@@ -37,6 +39,8 @@ export interface BlobStore {
   /** Runs `work` when no other work on this digest runs: two pulls of one blob become one. */
   exclusively<T>(digest: Digest, work: () => Promise<T>): Promise<T>
   delete(digest: Digest): Promise<'deleted' | 'already_deleted'>
+  /** Deletes the blob unless somebody has counted on it at or after this time; nobody can in between. */
+  deleteUnused(digest: Digest, sinceMs: number): Promise<'deleted' | 'already_deleted' | 'used'>
   list(): Promise<readonly StoredBlob[]>
   /** Deletes the oldest blobs, and all partial ones, until at most `bytesMax` are left. What is in `keep` stays. */
   prune(options: {readonly bytesMax: number; readonly keep: ReadonlySet<Digest>}): Promise<{readonly deletedBytes: number}>
@@ -72,9 +76,18 @@ class DiskBlobStore implements BlobStore {
     return join(this.directory, 'blobs', 'sha256', hex.slice(0, 2), hex)
   }
 
-  async stat(digest: Digest): Promise<{size: number} | undefined> {
+  async stat(digest: Digest): Promise<{size: number; usedAtMs: number} | undefined> {
     const stats = await stat(this.path(digest)).catch(() => undefined)
-    return stats?.isFile() ? {size: stats.size} : undefined
+    return stats?.isFile() ? {size: stats.size, usedAtMs: stats.mtimeMs} : undefined
+  }
+
+  touch(digest: Digest, nowMs: number): Promise<{size: number} | undefined> {
+    const at = new Date(nowMs)
+    return this.exclusively(digest, async () => {
+      const found = await this.stat(digest)
+      if (found) await utimes(this.path(digest), at, at)
+      return found
+    })
   }
 
   async open(digest: Digest, range?: {start: number; end: number}): Promise<Readable> {
@@ -130,6 +143,13 @@ class DiskBlobStore implements BlobStore {
     if (!(await this.stat(digest))) return 'already_deleted'
     await rm(this.path(digest), {force: true})
     return 'deleted'
+  }
+
+  deleteUnused(digest: Digest, sinceMs: number): Promise<'deleted' | 'already_deleted' | 'used'> {
+    return this.exclusively(digest, async () => {
+      const found = await this.stat(digest)
+      return found && found.usedAtMs >= sinceMs ? 'used' : this.delete(digest)
+    })
   }
 
   async list(): Promise<readonly StoredBlob[]> {

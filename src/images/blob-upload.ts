@@ -58,6 +58,11 @@ export class BlobUpload {
     return this.#meter.bytes
   }
 
+  /** What the bytes received so far would be called. */
+  digest(): Digest {
+    return this.#meter.digest()
+  }
+
   /** @throws {CreoError} `payload_too_large` above the limit, `conflict` while another append runs or after the end. */
   async append(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, signal: AbortSignal): Promise<void> {
     if (this.#appending || this.#ended) throw new CreoError('conflict', 'This upload is being written or has ended.')

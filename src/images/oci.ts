@@ -54,8 +54,11 @@ export const manifestSchema = z.object({
     .string()
     .refine((type) => MANIFEST_TYPES.has(type), 'is not the media type of an image manifest')
     .optional(),
+  artifactType: z.string().min(1).max(255).optional(),
   config: descriptorSchema,
   layers: z.array(descriptorSchema).max(LAYERS_MAX, `an image has at most ${LAYERS_MAX} layers`),
+  /** Another manifest that this one says something about: it signs it, or lists what is in it. */
+  subject: descriptorSchema.optional(),
   annotations
 })
 export type ImageManifest = z.infer<typeof manifestSchema>
@@ -66,7 +69,9 @@ export const indexSchema = z.object({
     .string()
     .refine((type) => INDEX_TYPES.has(type), 'is not the media type of an image index')
     .optional(),
+  artifactType: z.string().min(1).max(255).optional(),
   manifests: z.array(descriptorSchema).max(INDEX_MANIFESTS_MAX),
+  subject: descriptorSchema.optional(),
   annotations
 })
 export type ImageIndex = z.infer<typeof indexSchema>

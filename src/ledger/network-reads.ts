@@ -1,11 +1,17 @@
 import {isIP} from 'node:net'
 import type Database from 'better-sqlite3'
+import {REVISIONS_KEPT_MAX} from '../core/exchange/limits.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import type {AppRoutes, AppView, EpochView, GatewayView, LeaseView, LedgerReads, NodeView, ReceiptView, RevisionView} from './port.ts'
 
 const REVISIONS = `
 SELECT id, org, app, function, image_digest AS imageDigest, spec, current, percent, tags, served, traffic_at_ms AS trafficAtMs,
   deployed_at_ms AS deployedAtMs FROM revisions`
+const LIVE_IMAGES = `
+SELECT image_digest FROM (
+  SELECT image_digest, current, row_number() OVER (PARTITION BY org, app, function, current ORDER BY number DESC) AS place FROM revisions
+) WHERE current = 1 OR place <= ${REVISIONS_KEPT_MAX}
+UNION SELECT image_digest FROM revisions JOIN leases ON leases.revision = revisions.id WHERE leases.status = 'active'`
 const LEASES = 'SELECT id, node, revision, starts_at_ms AS startsAtMs, ends_at_ms AS endsAtMs, status FROM leases'
 const ENDED_LEASES = `${LEASES} WHERE revision = ? AND status = 'ended' AND starts_at_ms > ? ORDER BY seq`
 const BUDGETS =
@@ -29,6 +35,7 @@ export class NetworkReads {
   readonly #apps: FilteredRows<{org: string; app: string; routes: string}, 'org' | 'app'>
   readonly #revisions: FilteredRows<RevisionRow, 'id' | 'org' | 'app' | 'current'>
   readonly #releases: FilteredRows<RevisionRow, 'org' | 'app'>
+  readonly #liveImages: Database.Statement<[], string>
   readonly #leases: FilteredRows<LeaseRow, 'id' | 'node' | 'revision' | 'status'>
   readonly #endedLeases: Database.Statement<[string, number], LeaseRow>
   readonly #activeLeases: Database.Statement<[], {count: number}>
@@ -42,6 +49,7 @@ export class NetworkReads {
     this.#apps = new FilteredRows(database, 'SELECT org, app, routes FROM apps', 'ORDER BY org, app')
     this.#revisions = new FilteredRows(database, REVISIONS, 'ORDER BY number')
     this.#releases = new FilteredRows(database, REVISIONS, 'ORDER BY number DESC')
+    this.#liveImages = database.prepare<[], string>(LIVE_IMAGES).pluck()
     this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq DESC')
     this.#endedLeases = database.prepare(ENDED_LEASES)
     this.#activeLeases = database.prepare("SELECT count(*) AS count FROM leases WHERE status = 'active'")
@@ -81,6 +89,10 @@ export class NetworkReads {
 
   currentRevisions(): RevisionView[] {
     return this.#revisions.all({current: 1}).map(revisionView)
+  }
+
+  liveImages(): string[] {
+    return this.#liveImages.all()
   }
 
   leases({node, revision, status, ...page}: Parameters<LedgerReads['leases']>[0]): LeaseView[] {

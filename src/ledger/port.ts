@@ -105,6 +105,8 @@ export interface LedgerReads {
   /** Of an app, current or not. */
   revisions(filter: {readonly org: string; readonly app: string; readonly limit: number}): RevisionView[]
   currentRevisions(): RevisionView[]
+  /** Digests of the images of all revisions that get traffic, have a tag, can be gone back to or are leased. */
+  liveImages(): string[]
   /** Oldest first; with a limit, the newest of them. */
   leases(filter: {
     readonly node?: string

@@ -102,6 +102,7 @@ export class SqliteReads implements LedgerReads {
   revision: LedgerReads['revision'] = (id) => this.#network.revision(id)
   revisions: LedgerReads['revisions'] = (filter) => this.#network.revisions(filter)
   currentRevisions: LedgerReads['currentRevisions'] = () => this.#network.currentRevisions()
+  liveImages: LedgerReads['liveImages'] = () => this.#network.liveImages()
   leases: LedgerReads['leases'] = (filter) => this.#network.leases(filter)
   endedLeases: LedgerReads['endedLeases'] = (filter) => this.#network.endedLeases(filter)
   activeLeaseCount: LedgerReads['activeLeaseCount'] = () => this.#network.activeLeaseCount()

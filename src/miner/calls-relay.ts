@@ -1,11 +1,16 @@
 import {chmod, rm} from 'node:fs/promises'
 import {createServer, type Server, type Socket} from 'node:net'
 import {CreoError, ERROR_CODES, isCreoError} from '../core/errors.ts'
+import {TUNNEL_CALLS_MAX} from '../core/protocol/tunnel.ts'
 import type {UpgradedSocket} from '../tunnel/dial-upgrade.ts'
 import {pipeSockets, type SocketPipe} from '../tunnel/pipe-sockets.ts'
 
-/** Connections of one instance: a quarter of what a node may have with a gateway, so that two instances can't keep the others from calling. */
+/** Connections that one instance may have open, with those that have not said anything yet. */
 const CONNECTIONS_MAX = 128
+/** Calls of one instance that are under way at a time, on a node where few call. */
+const CALLS_MAX = 48
+/** An instance may have at most this part of what the others leave. */
+const SHARE_OF_LEFT = 1 / 8
 /** A connection that has not said anything for this long is closed. */
 const SILENT_MAX_MS = 120_000
 const RETRY_AFTER_S = 2
@@ -14,6 +19,20 @@ export interface CallsRelayOptions {
   readonly socketPath: string
   /** Opens a connection to a gateway that takes what this instance calls. */
   readonly dial: (signal: AbortSignal) => Promise<UpgradedSocket>
+  readonly underWay: CallsUnderWay
+}
+
+/** Calls under way of all instances of a node: one object that their relays share. */
+export interface CallsUnderWay {
+  count: number
+}
+
+/**
+ * Whether an instance with `own` calls under way may make another one, of `all` on its node. Whatever others take, they leave something for one that begins
+ * to call, and each may call once at a time; what is too much for a gateway all the same it refuses itself.
+ */
+export function mayCall(own: number, all: number): boolean {
+  return own < Math.min(CALLS_MAX, Math.max(1, (TUNNEL_CALLS_MAX - all) * SHARE_OF_LEFT))
 }
 
 export interface CallsRelay {
@@ -40,6 +59,7 @@ class RelayServer implements CallsRelay {
   readonly #closing = new AbortController()
   readonly #sockets = new Set<Socket>()
   readonly #pipes = new Set<SocketPipe>()
+  #underWay = 0
   #endedBytes = 0
 
   constructor(options: CallsRelayOptions) {
@@ -82,14 +102,32 @@ class RelayServer implements CallsRelay {
     try {
       const head = await firstBytes(socket)
       if (head === undefined) return void socket.destroy()
-      const dialled = await this.#options.dial(AbortSignal.any([gone.signal, this.#closing.signal]))
-      await this.#pipe(socket, head, dialled)
+      await this.#counted(() => this.#call(socket, head, AbortSignal.any([gone.signal, this.#closing.signal])))
     } catch (error) {
       if (!socket.destroyed) refuse(socket, isCreoError(error) ? error : new CreoError('internal', 'The call failed.'))
     }
   }
 
-  async #pipe(socket: Socket, head: Buffer, dialled: UpgradedSocket): Promise<void> {
+  /** @throws {CreoError} `overloaded` when this instance has its share of the node's calls. */
+  async #counted(call: () => Promise<void>): Promise<void> {
+    const {underWay} = this.#options
+    if (!mayCall(this.#underWay, underWay.count)) {
+      throw new CreoError('overloaded', `This instance has ${this.#underWay} calls under way, and others on its node want to call too.`, {
+        hint: 'Make fewer calls at a time, or try again in a moment.'
+      })
+    }
+    this.#underWay += 1
+    underWay.count += 1
+    try {
+      await call()
+    } finally {
+      this.#underWay -= 1
+      underWay.count -= 1
+    }
+  }
+
+  async #call(socket: Socket, head: Buffer, signal: AbortSignal): Promise<void> {
+    const dialled = await this.#options.dial(signal)
     if (socket.destroyed) return void dialled.socket.destroy()
     if (dialled.head.length > 0) dialled.socket.unshift(dialled.head)
     const pipe = pipeSockets(socket, dialled.socket, {head})

@@ -1,4 +1,3 @@
-import {lookup} from 'node:dns/promises'
 import {chmod, mkdir, rm} from 'node:fs/promises'
 import {
   type ClientRequest,
@@ -10,14 +9,14 @@ import {
   type ServerResponse
 } from 'node:http'
 import {connect as connectTcp, type Socket} from 'node:net'
-import {networkInterfaces} from 'node:os'
 import {dirname} from 'node:path'
 import type {Duplex} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import {connect as connectTls} from 'node:tls'
-import {decideEgress, firstForbiddenAddress} from '../core/egress.ts'
+import {decideEgress} from '../core/egress.ts'
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
 import {pipeSockets} from '../tunnel/pipe-sockets.ts'
+import {publicAddressOf} from '../tunnel/public-address.ts'
 
 const CONNECTIONS_MAX = 64
 const IDLE_TIMEOUT_MS = 120_000
@@ -152,16 +151,10 @@ class EgressServer implements EgressProxy {
     return await this.#dial(() => connect(address, decision.port), host)
   }
 
-  /** @throws {CreoError} `forbidden` when one of the name's addresses is not public or is in this machine's own networks. */
   async #publicAddress(host: string): Promise<string> {
-    const addresses = await this.#inTime((this.#options.resolve ?? addressesOf)(host), `The name ${host} is not resolved in time.`)
-    const forbidden = firstForbiddenAddress(addresses, (this.#options.ownNetworks ?? ownNetworks)())
-    if (forbidden !== undefined) {
-      throw new CreoError('forbidden', `${host} has the ${forbidden.kind} address ${forbidden.address}; only public addresses are reached.`)
-    }
-    const [address] = addresses
-    if (address === undefined) throw new CreoError('not_found', `${host} has no address.`)
-    return address
+    const {resolve, ownNetworks} = this.#options
+    const resolving = publicAddressOf(host, {...(resolve && {resolve}), ...(ownNetworks && {ownNetworks})})
+    return await this.#inTime(resolving, `The name ${host} is not resolved in time.`)
   }
 
   async #inTime<T>(work: Promise<T>, late: string): Promise<T> {
@@ -187,14 +180,6 @@ class EgressServer implements EgressProxy {
     })
     return await connected(socket, host)
   }
-}
-
-async function addressesOf(host: string): Promise<readonly string[]> {
-  return (await lookup(host, {all: true})).map(({address}) => address)
-}
-
-function ownNetworks(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).flatMap(({cidr}) => cidr ?? []))
 }
 
 /** What goes on to the next hop. A body that comes in chunks leaves in chunks, also with methods that seldom have one. */

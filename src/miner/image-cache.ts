@@ -90,6 +90,11 @@ export class ImageCache {
     return await orAborted(running, signal)
   }
 
+  /** Resolves when no fetch that is under way now writes any more, however it ends. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay.values())
+  }
+
   /**
    * Drops what no lease needs from the runtime, and the longest unused blobs beyond the limit. When the owner lends less than the leases
    * need, the last of them go without their image.

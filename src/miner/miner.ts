@@ -220,7 +220,7 @@ class MiningNode implements Miner {
     })
     this.#lifetime.abort()
     await this.#links.close()
-    await Promise.all(this.#loops)
+    await Promise.all([...this.#loops, this.#parts.images.settled()])
     await Promise.all([this.#rules.save(), this.#parts.names.saved])
     await this.#saveStatus()
     this.#store.close()

@@ -20,7 +20,7 @@ type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'dialCalls' 
 export function createInstances(options: FromOptions, node: FromNode): {readonly instances: Instances; readonly resting: Resting} {
   const {dataDirectory, coordinatorUrl, runtime, now, monotonicMs, log} = options
   const {meter, logs, rules, names, dialCalls, onEnded, signal, wanted, probe, images} = node
-  const ways = {directory: join(dataDirectory, 'out'), coordinatorUrl}
+  const ways = {directory: join(dataDirectory, 'out'), coordinatorUrl, callsUnderWay: {count: 0}}
   const around = {
     runtime,
     logs,

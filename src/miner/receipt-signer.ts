@@ -18,6 +18,9 @@ const TOLERANCE_STANDBY_MS = 60_000
 /** What ran before a restart was not measured by this process: so long, larger claims are signed with our own, smaller numbers. */
 export const SETTLING_MS = 600_000
 
+/** The receipt could not be kept now, and can later. */
+const UNKEPT_CODES: ReadonlySet<string> = new Set(['data_dir_unwritable', 'overloaded'])
+
 export type Proposed = Extract<GatewayMessage, {type: 'propose_receipt'}>
 export type Answer =
   | {readonly type: 'receipt'; readonly receipt: Receipt}
@@ -47,12 +50,15 @@ export class ReceiptSigner {
     this.#node = nodeIdOf(options.nodeKey.publicKey)
   }
 
-  /** @throws {CreoError} `data_dir_unwritable` when the receipt can't be kept: no answer then, since what is refused is never proposed again. */
+  /**
+   * @throws {CreoError} `data_dir_unwritable`, or `overloaded` while too many wait for the coordinator, when the receipt can't be kept: no answer then,
+   * since what is refused is never proposed again.
+   */
   answer(proposed: Proposed, gateway: {readonly id: string; readonly publicKey: string}): Answer {
     try {
       return this.#answer(proposed, gateway)
     } catch (error) {
-      if (!isCreoError(error) || error.code === 'data_dir_unwritable') throw error
+      if (!isCreoError(error) || UNKEPT_CODES.has(error.code)) throw error
       return this.#refuse(proposed, error.message)
     }
   }
@@ -75,7 +81,7 @@ export class ReceiptSigner {
     const earned = earnedBy(store, lease, {requests: proposal.requests, mibMs: own.mibMs, standbyMs})
     store.add({id, lease, receipt, earned, atMs: this.#options.now()})
     meter.standby.take(proposal.lease, standbyMs)
-    meter.take(gateway.id, proposal.revision, {...own, windowMs: isStandbyAlone(proposal) ? 0 : proposal.windowMs})
+    meter.take(gateway.id, proposal, {...own, windowMs: isStandbyAlone(proposal) ? 0 : proposal.windowMs})
     this.#options.onSigned(lease, proposal)
     return {type: 'receipt', receipt}
   }
@@ -87,7 +93,7 @@ export class ReceiptSigner {
     if (lease === undefined) return 'this node has no such lease'
     if (lease.revision !== proposal.revision) return 'the lease is of another revision'
     const {meter} = this.#options
-    if (!isStandbyAlone(proposal) && proposal.windowMs > meter.windowsLeftMs(gateway, proposal.revision) + SETTLING_MS) {
+    if (!isStandbyAlone(proposal) && proposal.windowMs > meter.windowsLeftMs(gateway, proposal) + SETTLING_MS) {
       return 'the windows last longer than time has passed here'
     }
     if (meter.elapsedMs < SETTLING_MS) return undefined

@@ -144,10 +144,18 @@ export class Resting {
     await this.#measure(entry).catch(() => undefined)
     const {processBytes} = entry
     const change = {revision: revision.id, now: tier, ...(processBytes !== undefined && {processBytes})}
-    if (this.#waiting.has(revision.id) || this.#plan(change).get(revision.id) !== tier) return false
-    this.#add(entry)
-    if (tier === 'frozen') container.watch(runtime, revision.id)
-    await container.openWaysOut(revision).catch(() => this.#end(entry))
+    const isWanted = (): boolean => !this.#waiting.has(revision.id) && this.#plan(change).get(revision.id) === tier
+    if (!isWanted()) return false
+    // Before anybody can take it: one that runs without its ways out would be refused by whatever it calls.
+    const isOpen = await container.openWaysOut(revision).then(
+      () => true,
+      () => false
+    )
+    if (!(isOpen && isWanted())) await this.discard(container, {revision: revision.id, memoryBytes: limitBytes})
+    else {
+      this.#add(entry)
+      if (tier === 'frozen') container.watch(runtime, revision.id)
+    }
     return true
   }
 

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {callHost, type RevisionSpec} from '../core/protocol/revisions.ts'
 import type {WaysOut} from '../runtime/port.ts'
 import {CALLS_SOCKET, HOSTS_FILE, hostsText, PROXY_SOCKET} from '../runtime/ways-out.ts'
-import {type CallsRelayOptions, openCallsRelay} from './calls-relay.ts'
+import {type CallsRelayOptions, type CallsUnderWay, openCallsRelay} from './calls-relay.ts'
 import {openEgressProxy} from './egress-proxy.ts'
 
 const DIRECTORY_NAME_CHARACTERS = 12
@@ -13,6 +13,7 @@ export interface WaysOutOptions {
   /** Of all containers; short, since a unix socket's path has 107 bytes at most. */
   readonly directory: string
   readonly coordinatorUrl: string
+  readonly callsUnderWay: CallsUnderWay
 }
 
 /** Whose ways out they are. */
@@ -38,7 +39,7 @@ const NONE: OpenedWaysOut = {bound: undefined, bytes: 0, cutCalls: () => undefin
 
 /** Opens what a revision asks for. Of a container that an earlier process started, the sockets take the place of that process's. */
 export async function openWaysOut(
-  {directory: parent, coordinatorUrl}: WaysOutOptions,
+  {directory: parent, coordinatorUrl, callsUnderWay}: WaysOutOptions,
   {id, spec, dialCalls}: WaysOutOwner
 ): Promise<OpenedWaysOut> {
   const {egress, calls = []} = spec
@@ -53,7 +54,8 @@ export async function openWaysOut(
   const socketPath = (name: string): string => join(directory, name)
   const proxy =
     egress.length === 0 ? undefined : await openEgressProxy({socketPath: socketPath(PROXY_SOCKET), allowedHosts: egress, coordinatorUrl})
-  const relay = calls.length === 0 ? undefined : await openCallsRelay({socketPath: socketPath(CALLS_SOCKET), dial: dialCalls})
+  const relaying = {socketPath: socketPath(CALLS_SOCKET), dial: dialCalls, underWay: callsUnderWay}
+  const relay = calls.length === 0 ? undefined : await openCallsRelay(relaying)
   return {
     bound: {directory, proxy: proxy !== undefined, hosts},
     get bytes() {
@@ -68,7 +70,7 @@ export async function openWaysOut(
 }
 
 /** Of a container that is gone, also of one that an earlier process started. */
-export async function removeWaysOut({directory}: WaysOutOptions, id: string): Promise<void> {
+export async function removeWaysOut({directory}: Pick<WaysOutOptions, 'directory'>, id: string): Promise<void> {
   await rm(directoryOf(directory, id), {recursive: true, force: true})
 }
 

@@ -14,8 +14,8 @@ interface Account {
   bytesOut: number
   /** What the last window left over: a gateway counts contents, this node also headers. */
   leftBytes: number
-  /** Time of the windows that were signed for, so that windows can't cover more time than has passed. */
-  windowsMs: number
+  /** Time of the windows that were signed for, by lease, so that they can't cover more time than has passed. Windows of two leases may overlap. */
+  readonly windowsMs: Map<string, number>
 }
 
 interface RunningInstance {
@@ -27,6 +27,8 @@ interface RunningInstance {
 }
 
 const ACCOUNTS_MAX = 100_000
+/** Leases of one revision that this node has had; of an earlier one nobody proposes windows any more. */
+const LEASES_MAX = 64
 
 /**
  * Counts instance time and bytes by gateway and revision, by a clock that nobody sets. What is signed for is taken out, so all
@@ -103,19 +105,26 @@ export class WorkMeter {
     return {mibMs: account.mibMs, bytesIn: account.bytesIn, bytesOut: account.bytesOut}
   }
 
-  /** Time that further windows of this gateway and revision can have lasted since the measuring began. */
-  windowsLeftMs(gateway: string, revision: string): number {
-    return this.elapsedMs - this.#account(gateway, revision).windowsMs
+  /** Time that further windows of this gateway and lease can have lasted since the measuring began. */
+  windowsLeftMs(gateway: string, {revision, lease}: {readonly revision: string; readonly lease: string}): number {
+    return this.elapsedMs - (this.#account(gateway, revision).windowsMs.get(lease) ?? 0)
   }
 
   /** Takes out what was signed for. */
-  take(gateway: string, revision: string, signed: MeasuredWork & {readonly windowMs: number}): void {
+  take(
+    gateway: string,
+    {revision, lease}: {readonly revision: string; readonly lease: string},
+    signed: MeasuredWork & {readonly windowMs: number}
+  ): void {
     const account = this.#account(gateway, revision)
     account.mibMs = Math.max(0, account.mibMs - signed.mibMs)
     account.bytesIn = Math.max(0, account.bytesIn - signed.bytesIn)
     account.bytesOut = Math.max(0, account.bytesOut - signed.bytesOut)
     account.leftBytes = account.bytesIn + account.bytesOut
-    account.windowsMs += signed.windowMs
+    const {windowsMs} = account
+    windowsMs.set(lease, (windowsMs.get(lease) ?? 0) + signed.windowMs)
+    const [oldest] = windowsMs.keys()
+    if (windowsMs.size > LEASES_MAX && oldest !== undefined) windowsMs.delete(oldest)
   }
 
   /** Forgets revisions whose windows are signed no more. */
@@ -139,7 +148,7 @@ export class WorkMeter {
     const key = `${gateway} ${revision}`
     const known = this.#accounts.get(key)
     if (known !== undefined) return known
-    const account = {mibMs: 0, bytesIn: 0, bytesOut: 0, leftBytes: 0, windowsMs: 0}
+    const account = {mibMs: 0, bytesIn: 0, bytesOut: 0, leftBytes: 0, windowsMs: new Map<string, number>()}
     if (this.#accounts.size < ACCOUNTS_MAX) this.#accounts.set(key, account)
     return account
   }

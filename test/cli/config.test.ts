@@ -11,6 +11,7 @@ import {openUserConfig} from '../../src/config/user-config.ts'
 import {creo, ended, script} from '../support/processes.ts'
 
 const CONTEXT = {coordinatorUrl: 'http://127.0.0.1:7700', networkId: 'a'.repeat(64), coordinatorKey: 'k'.repeat(43)}
+const USER_CONFIG = new URL('../../src/config/user-config.ts', import.meta.url)
 const DATA_DIRECTORY = new URL('../../src/config/data-directory.ts', import.meta.url)
 
 let folder: string
@@ -45,6 +46,28 @@ describe('settings', () => {
     config.setDefaultAccount('ann')
     expect((await stat(config.path)).mode & 0o777).toBe(0o600)
     expect(config.read()).toEqual({contexts: {}, defaultAccount: 'ann'})
+  })
+
+  test('whoever opens them hears each signal once, as before', async () => {
+    const child = script(`import {openUserConfig} from '${USER_CONFIG}'
+      openUserConfig({CREO_CONFIG_DIR: '${folder}'}).setDefaultAccount('ann')
+      let heard = 0
+      process.on('SIGTERM', () => {
+        heard += 1
+        setTimeout(() => {
+          console.log('heard', heard)
+          process.exit(0)
+        }, 200)
+      })
+      setInterval(() => {}, 1000)
+      console.log('open')`)
+    const said: string[] = []
+    const opened = Promise.withResolvers<void>()
+    child.stdout?.on('data', (bytes) => opened.resolve(void said.push(String(bytes))))
+    await opened.promise
+    child.kill('SIGTERM')
+    await once(child, 'close')
+    expect(said.join('')).toBe('open\nheard 1\n')
   })
 
   test('an unknown network is not found, and the known ones are named', () => {

@@ -5,7 +5,9 @@ import {creo} from '../support/processes.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const TOPICS = new Set(
-  'account build deploy incentive init invoke ledger logs network node offer redeem redemption releases rollback trade traffic'.split(' ')
+  'account build deploy incentive init invoke ledger logs network node offer redeem redemption registry releases rollback trade traffic'.split(
+    ' '
+  )
 )
 const COMMON = new Set(['json', 'network', 'as'])
 

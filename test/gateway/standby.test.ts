@@ -2,7 +2,7 @@ import type {IncomingMessage, ServerResponse} from 'node:http'
 import {afterEach, describe, expect, it} from 'vitest'
 import {SCALE_SETTINGS} from '../../src/core/autoscaling.ts'
 import type {ReceiptProposal} from '../../src/core/protocol/receipts.ts'
-import {type ProbeTimes, standbyProver} from '../../src/gateway/standby-watch.ts'
+import {type ProbeTimes, splitStood, standbyProver} from '../../src/gateway/standby-watch.ts'
 import {gatewayIdOf, generateKeyPair} from '../../src/identity/keys.ts'
 import {openProposal} from '../../src/identity/receipts.ts'
 import {PROBE_LINES_BYTES_MAX} from '../core/standby-data.ts'
@@ -122,6 +122,31 @@ describe('standing by', () => {
     const across = () =>
       stood(miner).some(({windowStartMs, windowMs}) => windowStartMs < failedAtMs && windowStartMs + windowMs > failedAtMs)
     await expect.poll(across, WAIT).toBe(true)
+  })
+
+  it('across the renewal of a lease is proposed for each lease, up to where the new one begins and from there', async () => {
+    world = await openGatewayWorld({spec, probes, ...quick})
+    const miner = await world.addMiner({serve: hello}, {revision: 'rev_1'})
+    await expect.poll(() => stood(miner).length, WAIT).toBeGreaterThan(0)
+    const startsAtMs = Date.now()
+    world.table.leases[0] = {...world.table.leases[0]!, id: 'lea_7', startsAtMs}
+    world.publish()
+    const renewed = () => stood(miner).filter(({lease}) => lease === 'lea_7')
+    await expect.poll(() => renewed().length, WAIT).toBeGreaterThan(0)
+    const [first] = renewed()
+    const ends = stood(miner).flatMap(({lease, windowStartMs, windowMs}) => (lease === 'lea_1' ? [windowStartMs + windowMs] : []))
+    expect(first?.windowStartMs).toBeGreaterThanOrEqual(startsAtMs)
+    expect(Math.min(...ends.map((endMs) => Math.abs((first?.windowStartMs ?? 0) - endMs)))).toBeLessThanOrEqual(1)
+  })
+
+  it.each([
+    ['before', -500, [0, 0], [1000, 800]],
+    ['within', 250, [250, 200], [750, 600]],
+    ['after', 5000, [1000, 800], [0, 0]]
+  ])('is split with nothing lost when the new lease begins %s its window', (_where, atMs, first, second) => {
+    const pieces = splitStood({startMs: 10_000, windowMs: 1000, standbyMs: 800}, 10_000 + atMs)
+    expect(pieces.map(({windowMs, standbyMs}) => [windowMs, standbyMs])).toEqual([first, second])
+    expect(pieces[0].startMs + pieces[0].windowMs).toBe(pieces[1].startMs)
   })
 
   it('does not reach across the end of a session', async () => {

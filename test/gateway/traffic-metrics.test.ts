@@ -7,7 +7,7 @@ it('the gauges of a revision that is gone are gone too', () => {
   const pool = (id: string, size: number) => ({entry: {id}, instances: {size}, waiting: 0, ejected: 0})
   const text = (...pools: ReturnType<typeof pool>[]): string[] =>
     metrics
-      .text({pools, resting: {frozen: 0, initialised: 0, created: 0}, miners: 0, unsigned: 0})
+      .text({pools, resting: {frozen: 0, initialised: 0, created: 0}, miners: 0, unsigned: 0, calls: {waiting: 0, running: 0}})
       .split('\n')
       .filter((line) => line.startsWith('creo_gateway_instances{'))
   expect(text(pool('rev_1', 3))).toEqual(['creo_gateway_instances{revision="rev_1"} 3'])

@@ -4,33 +4,35 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import fastify, {type FastifyRequest} from 'fastify'
 import {pino} from 'pino'
-import {openManifestCatalog} from '../../src/coordinator/registry/catalog.ts'
+import {openRegistry, type Registry, type RegistryOptions} from '../../src/coordinator/registry/registry.ts'
 import {registryRoutes} from '../../src/coordinator/registry/registry-routes.ts'
-import {type BlobStore, openBlobStore} from '../../src/images/blob-store.ts'
+import type {BlobStore} from '../../src/images/blob-store.ts'
 import type {Log} from '../../src/telemetry/log.ts'
 
 export interface RegistryWorld {
   readonly url: string
   readonly store: BlobStore
+  readonly registry: Registry
   /** Ends the server as a crash would: nothing is tidied up. */
   close(): Promise<void>
 }
 
-export type Authorize = (request: FastifyRequest, action: 'pull' | 'push', repository: string) => Promise<void>
+export type Authorize = (request: FastifyRequest, action: 'pull' | 'push' | 'delete', repository: string) => Promise<void>
 
 /** A registry on a real socket, with its files in `directory`. */
 export async function startRegistry(
   directory: string,
   authorize: Authorize = async () => undefined,
-  log: Log = pino({level: 'silent'})
+  log: Log = pino({level: 'silent'}),
+  options: Partial<RegistryOptions> = {}
 ): Promise<RegistryWorld> {
-  const store = await openBlobStore(join(directory, 'store'))
-  const catalog = await openManifestCatalog(join(directory, 'catalog'))
+  const registry = await openRegistry({directory: join(directory, 'store'), nowMs: Date.now, liveImages: () => new Set(), ...options})
   const app = fastify({forceCloseConnections: true})
-  await app.register(registryRoutes, {store, catalog, authorize, nowMs: Date.now, log})
+  const access = {authorize, authenticate: async () => undefined, grant: async () => ({})}
+  await app.register(registryRoutes, {registry, access, log})
   await app.listen({host: '127.0.0.1', port: 0})
   const {port} = app.server.address() as {port: number}
-  return {url: `http://127.0.0.1:${port}`, store, close: () => app.close()}
+  return {url: `http://127.0.0.1:${port}`, store: registry.store, registry, close: () => app.close()}
 }
 
 /** A directory of one test, removed by `remove`. */

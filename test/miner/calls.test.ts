@@ -7,8 +7,9 @@ import {join} from 'node:path'
 import {buffer, text} from 'node:stream/consumers'
 import {expect, onTestFinished, test} from 'vitest'
 import {CreoError} from '../../src/core/errors.ts'
+import {TUNNEL_CALLS_MAX} from '../../src/core/protocol/tunnel.ts'
 import {generateKeyPair, nodeIdOf} from '../../src/identity/keys.ts'
-import {type CallsRelay, type CallsRelayOptions, openCallsRelay} from '../../src/miner/calls-relay.ts'
+import {type CallsRelay, type CallsRelayOptions, type CallsUnderWay, mayCall, openCallsRelay} from '../../src/miner/calls-relay.ts'
 import {GatewayLinks} from '../../src/miner/gateway-links.ts'
 import {HeldContainer, NOBODY} from '../../src/miner/held-container.ts'
 import {LogRing} from '../../src/miner/log-ring.ts'
@@ -96,9 +97,12 @@ test('when the own gateway is gone or refuses, a call goes to another one, and s
   await expect(call()).rejects.toMatchObject({code: 'unavailable', hint: 'Try again in a moment.'})
 })
 
-async function relayWith(dial: CallsRelayOptions['dial']): Promise<{relay: CallsRelay; socketPath: string}> {
+async function relayWith(
+  dial: CallsRelayOptions['dial'],
+  underWay: CallsUnderWay = {count: 0}
+): Promise<{relay: CallsRelay; socketPath: string}> {
   const socketPath = join(await temporaryDirectory(), 'calls')
-  const relay = await openCallsRelay({socketPath, dial})
+  const relay = await openCallsRelay({socketPath, dial, underWay})
   onTestFinished(() => relay.close())
   return {relay, socketPath}
 }
@@ -144,7 +148,7 @@ test('a container that is passed on calls as its new holder from then on, and le
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   const callers: string[] = []
-  const ways = {directory, coordinatorUrl: 'http://127.0.0.1:1'}
+  const ways = {directory, coordinatorUrl: 'http://127.0.0.1:1', callsUnderWay: {count: 0}}
   const container = new HeldContainer(
     'c-1',
     {
@@ -196,4 +200,46 @@ test('both ways are piped as they come, and what passes is counted', async () =>
   const [answer] = (await once(asked, 'response')) as [IncomingMessage]
   expect((await buffer(answer)).equals(body)).toBe(true)
   expect(relay.bytes).toBeGreaterThan(2 * body.length)
+})
+
+test.each([1, 5, 12, 30])('%i instances that call as much as they can leave room for another one to call', (instances) => {
+  const own = new Array<number>(instances).fill(0)
+  const sum = (): number => own.reduce((total, calls) => total + calls, 0)
+  // The greedy ones come first, one after the other, and take all that they can get.
+  for (const index of own.keys()) while (mayCall(own[index] ?? 0, sum())) own[index] = (own[index] ?? 0) + 1
+  expect(Math.min(...own)).toBeGreaterThanOrEqual(1)
+  expect(Math.max(...own)).toBeLessThanOrEqual(48)
+  expect(sum()).toBeLessThan(TUNNEL_CALLS_MAX)
+})
+
+test('an instance with its share of calls under way is told so, while another one calls, and goes on when a call has ended', async () => {
+  const server = createTcpServer((socket) => void socket.resume()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const dial = async () => {
+    const socket = connect({port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true})
+    await once(socket, 'connect')
+    return {socket, head: silent}
+  }
+  // Of 512 so many are left that one instance may have two.
+  const underWay = {count: TUNNEL_CALLS_MAX - 17}
+  const [greedy, modest] = [await relayWith(dial, underWay), await relayWith(dial, underWay)]
+  const call = ({socketPath}: {socketPath: string}): Socket => connect(socketPath).on('error', () => undefined)
+  const taken: Socket[] = []
+  for (let count = 0; count < 2; count += 1) {
+    const socket = call(greedy)
+    socket.write('GET / HTTP/1.1\r\n')
+    await once(server, 'connection')
+    taken.push(socket)
+  }
+  const refused = call(greedy)
+  refused.write('GET / HTTP/1.1\r\n')
+  expect(await text(refused)).toContain('creo-error: overloaded')
+  const [other] = [call(modest), call(modest).write('GET / HTTP/1.1\r\n')]
+  await once(server, 'connection')
+  taken[0]?.destroy()
+  await expect.poll(() => underWay.count).toBe(TUNNEL_CALLS_MAX - 15)
+  call(greedy).write('GET / HTTP/1.1\r\n')
+  await once(server, 'connection')
+  other.destroy()
 })

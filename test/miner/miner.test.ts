@@ -6,7 +6,7 @@ import {loadOrCreateKeyFile} from '../../src/identity/keys.ts'
 import {openReceipt} from '../../src/identity/receipts.ts'
 import {readStatus} from '../../src/miner/status-file.ts'
 import {prepared, signal, stalledRegistry, started, TERMS, world} from './miner-world.ts'
-import {MIB} from './worlds.ts'
+import {changedRuntime, MIB} from './worlds.ts'
 
 test('a leased function is fetched, started when a gateway asks, reached through the tunnel, signed for and paid', async () => {
   const w = await world()
@@ -191,6 +191,27 @@ test('draining says so, lets a request that is under way finish, and stops every
   expect(await drained).toEqual({containersStopped: 1, inTime: true, receiptsWaiting: 0})
   expect(await w.runtime.list(signal)).toEqual([])
   expect(await readStatus(join(w.directory, 'm'))).toMatchObject({draining: true, instances: []})
+})
+
+test('draining ends with the last file of an image that was being fetched: nothing is written after it', async () => {
+  const w = await world()
+  const [preparing, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let isWritten = false
+  const runtime = changedRuntime(w.runtime, {
+    prepare: async (_image, ended) => {
+      preparing.resolve()
+      await release.promise
+      isWritten = true
+      ended.throwIfAborted()
+    }
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner({runtime})
+  await preparing.promise
+  const drained = miner.drain().then(() => isWritten)
+  await w.gateway.next('draining')
+  setTimeout(release.resolve, 200)
+  expect(await drained).toBe(true)
 })
 
 test('a gateway that refused the node is dialled again as soon as a newer table comes', async () => {

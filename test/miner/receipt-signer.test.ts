@@ -1,5 +1,5 @@
 import {join} from 'node:path'
-import {expect, onTestFinished, test} from 'vitest'
+import {expect, onTestFinished, test, vi} from 'vitest'
 import {type ReceiptProposal, receiptId} from '../../src/core/protocol/receipts.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 import {openReceipt, verifyReceipt} from '../../src/identity/receipts.ts'
@@ -129,6 +129,30 @@ test('windows that last longer than time has passed are refused', async () => {
   pass(1000)
   expect(propose({windowMs: SETTLING_MS + 1000})).toMatchObject({type: 'receipt'})
   expect(propose({window: 2, windowMs: 1000})).toMatchObject({reason: 'the windows last longer than time has passed here'})
+})
+
+test('windows of two leases of one revision that overlap are each held to the time that passed', async () => {
+  const {store, pass, propose} = await world()
+  store.rememberLease({...LEASE, id: 'lea_10'}, [{incentive: 'colibris/LEAF', amountMinor: 1000}])
+  const windowMs = SETTLING_MS
+  for (let window = 0; window < 4; window += 1) {
+    pass(windowMs)
+    expect(propose({window: 2 * window, windowMs, mibMs: 0})).toMatchObject({type: 'receipt'})
+    expect(propose({window: 2 * window + 1, windowMs, mibMs: 0, lease: 'lea_10'})).toMatchObject({type: 'receipt'})
+  }
+  expect(propose({window: 9, windowMs: windowMs + 1, mibMs: 0, lease: 'lea_10'})).toMatchObject({
+    reason: 'the windows last longer than time has passed here'
+  })
+})
+
+test('while too many receipts wait for the coordinator nothing is answered, and the window is signed once there is room', async () => {
+  const {store, pass, propose} = await world()
+  pass(1000)
+  const full = vi.spyOn(store, 'hasRoom').mockReturnValue(false)
+  expect(() => propose()).toThrow(expect.objectContaining({code: 'overloaded'}))
+  expect(store.pendingCount()).toBe(0)
+  full.mockRestore()
+  expect(propose()).toMatchObject({type: 'receipt'})
 })
 
 test('what is another network, gateway, node, lease or revision, or wrongly signed, is refused', async () => {

@@ -9,7 +9,7 @@ import {changedRuntime, finished, MIB, revisionEntry, temporaryDirectory} from '
 
 const DIGEST = `sha256:${'7'.repeat(64)}`
 const GATEWAY = {gateway: 'gw_1', lease: 'lea_9'}
-const ALL_TIERS: readonly HeldTier[] = [
+export const ALL_TIERS: readonly HeldTier[] = [
   {tier: 'frozen', heldBytes: 0},
   {tier: 'initialised', heldBytes: 11 * MIB},
   {tier: 'created', heldBytes: 0}

@@ -2,8 +2,9 @@ import {request} from 'node:http'
 import {expect, test} from 'vitest'
 import type {RevisionEntry} from '../../src/core/protocol/tables.ts'
 import type {HeldTier} from '../../src/runtime/port.ts'
-import {revision, signal, type World, world} from './resting-world.ts'
-import {MIB} from './worlds.ts'
+import {instancesWorld} from './instances-world.ts'
+import {ALL_TIERS, revision, signal, type World, world} from './resting-world.ts'
+import {MIB, temporaryDirectory} from './worlds.ts'
 
 const FROZEN: readonly HeldTier[] = [{tier: 'frozen', heldBytes: 0}]
 
@@ -77,6 +78,33 @@ test('a function that crashes as it wakes is not started twice', async () => {
   await w.settle()
   expect(await w.start('i-1')).toBe('internal')
   expect([await w.containers(), w.instances.count]).toEqual([[], 0])
+})
+
+test('what an earlier process left waiting is handed out only once its ways out are open', async () => {
+  const w = await world()
+  await w.settle()
+  const [left] = await w.runtime.list(signal)
+  const opening = Promise.withResolvers<void>()
+  const opened = {bound: undefined, bytes: 0, cutCalls: () => undefined, close: async () => undefined}
+  const later = await instancesWorld(await temporaryDirectory(), w.runtime, {
+    tiers: ALL_TIERS,
+    wanted: () => [revision('rev_7')],
+    openWaysOut: () => opening.promise.then(() => opened)
+  })
+  const adopted = later.resting.adopt(left!, revision('rev_7'))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect([later.resting.take('rev_7'), later.resting.all]).toEqual([undefined, []])
+  opening.resolve()
+  expect([await adopted, later.resting.all]).toEqual([true, [{revision: 'rev_7', tier: 'initialised'}]])
+})
+
+test('of what an earlier process left waiting nothing is kept whose ways out do not open', async () => {
+  const w = await world()
+  await w.settle()
+  const [left] = await w.runtime.list(signal)
+  const parts = {tiers: ALL_TIERS, wanted: () => [revision('rev_7')], openWaysOut: fails}
+  const later = await instancesWorld(await temporaryDirectory(), w.runtime, parts)
+  expect([await later.resting.adopt(left!, revision('rev_7')), later.resting.count, await w.containers()]).toEqual([true, 0, []])
 })
 
 test('leased revisions are made ready ahead of need, and a start takes what waits', async () => {

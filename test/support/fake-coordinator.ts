@@ -2,7 +2,7 @@ import {join} from 'node:path'
 import fastify, {type FastifyRequest} from 'fastify'
 import {pino} from 'pino'
 import {z} from 'zod'
-import {openManifestCatalog} from '../../src/coordinator/registry/catalog.ts'
+import {openRegistry} from '../../src/coordinator/registry/registry.ts'
 import {registryRoutes} from '../../src/coordinator/registry/registry-routes.ts'
 import {CreoError, ERROR_CODES, isCreoError} from '../../src/core/errors.ts'
 import {type Heartbeat, heartbeatSchema} from '../../src/core/protocol/api.ts'
@@ -15,7 +15,6 @@ import {createNonceMemory} from '../../src/identity/nonces.ts'
 import {openReceipt} from '../../src/identity/receipts.ts'
 import {signTable} from '../../src/identity/tables.ts'
 import {signTime} from '../../src/identity/time.ts'
-import {openBlobStore} from '../../src/images/blob-store.ts'
 
 export interface FakeCoordinator {
   readonly url: string
@@ -95,10 +94,10 @@ class Coordinator implements FakeCoordinator {
       const said = isCreoError(error) ? error : new CreoError('invalid_input', String(error))
       return reply.status(ERROR_CODES[said.code].http).send({error: said})
     })
-    const store = await openBlobStore(join(this.#directory, 'store'))
-    const catalog = await openManifestCatalog(join(this.#directory, 'catalog'))
+    const registry = await openRegistry({directory: join(this.#directory, 'store'), nowMs: Date.now, liveImages: () => new Set()})
     const authorize = async (request: FastifyRequest): Promise<void> => void (await this.#signer(request, undefined))
-    await app.register(registryRoutes, {store, catalog, authorize, nowMs: Date.now, log: pino({level: 'silent'})})
+    const access = {authorize, authenticate: authorize, grant: async () => ({})}
+    await app.register(registryRoutes, {registry, access, log: pino({level: 'silent'})})
     app.removeContentTypeParser('application/json')
     app.addContentTypeParser('application/json', {parseAs: 'string'}, (_request, body, done) => done(null, body))
     const view = {id: this.network, name: 'test', network: 'development', coordinatorKey: this.key.publicKey, genesis: this.genesis}

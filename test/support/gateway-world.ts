@@ -6,6 +6,7 @@ import {z} from 'zod'
 import type {ScaleSettings} from '../../src/core/autoscaling.ts'
 import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import {type RoutesTable, routesTableSchema, type SignedTable} from '../../src/core/protocol/tables.ts'
+import type {AsyncChoices} from '../../src/gateway/async/async-calls.ts'
 import {createGateway, type Gateway} from '../../src/gateway/gateway.ts'
 import type {GatewaySettings} from '../../src/gateway/settings.ts'
 import type {ProbeTimes} from '../../src/gateway/standby-watch.ts'
@@ -27,6 +28,8 @@ export interface Answer {
 export interface GatewayWorld {
   gateway: Gateway
   readonly key: KeyPair
+  /** Signs tables, and what the coordinator asks of the gateway. */
+  readonly coordinator: KeyPair
   readonly directory: string
   /** What the coordinator would publish now; change it, then `publish`. */
   table: RoutesTable
@@ -69,6 +72,7 @@ export async function openGatewayWorld(
     readonly settings?: GatewaySettings
     readonly log?: Log
     readonly probes?: ProbeTimes
+    readonly async?: AsyncChoices
   } = {}
 ): Promise<GatewayWorld> {
   const coordinator = generateKeyPair()
@@ -111,11 +115,13 @@ export async function openGatewayWorld(
       ...(options.tickMs !== undefined && {tickMs: options.tickMs}),
       ...(options.settings !== undefined && {settings: options.settings}),
       ...(options.probes !== undefined && {probes: options.probes}),
+      ...(options.async !== undefined && {async: options.async}),
       onFatal: (error) => fatal.push(error)
     })
 
   const world: GatewayWorld = {
     key,
+    coordinator,
     directory,
     fatal,
     coordinatorDown: false,

@@ -1,9 +1,9 @@
 import Fastify, {type FastifyInstance} from 'fastify'
 import {CreoError} from '../../core/errors.ts'
-import type {BlobStore} from '../../images/blob-store.ts'
 import type {Log} from '../../telemetry/log.ts'
 import {createMetrics} from '../../telemetry/metrics.ts'
-import type {ManifestCatalog} from '../registry/catalog.ts'
+import {createAccess} from '../registry/access.ts'
+import type {Registry} from '../registry/registry.ts'
 import {registryRoutes} from '../registry/registry-routes.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import {sendError, unknownAddress} from './error-answer.ts'
@@ -25,8 +25,7 @@ const CLOSE_MAX_MS = 5000
 
 export interface HttpTools extends AppTools, NodeTools, NetworkTools {
   readonly settings: CoordinatorSettings
-  readonly store: BlobStore
-  readonly catalog: ManifestCatalog
+  readonly registry: Registry
   readonly log: Log
 }
 
@@ -54,16 +53,9 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   limitClients(app, tools)
   observe(app, tools)
   for (const routes of [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, nodeRoutes]) routes(app, tools)
-  await app.register(registryRoutes, {
-    store: tools.store,
-    catalog: tools.catalog,
-    nowMs: tools.nowMs,
-    log: tools.log,
-    authorize: async (request, action, repository) => {
-      const keyId = await tools.signer.keyOf(request)
-      if (action === 'push') tools.signer.assertOrgKey(keyId, repository.split('/')[0] ?? '', ['deployer'])
-    }
-  })
+  const {ledger, signer, registry, log} = tools
+  const access = createAccess({reads: ledger.reads, signer, networkId: ledger.networkId, nowMs: () => ledger.nowMs()})
+  await app.register(registryRoutes, {registry, access, log})
   return app
 }
 

@@ -1,40 +1,34 @@
 import type {FastifyReply, FastifyRequest} from 'fastify'
 import {isCreoError} from '../../core/errors.ts'
 import {sha256OfContentDigest} from '../../identity/content-digest.ts'
-import type {BlobStore} from '../../images/blob-store.ts'
 import {type Digest, digestHex, digestOf, isDigest} from '../../images/digest.ts'
 import {type Descriptor, MANIFEST_BYTES_MAX, type ParsedManifest, parseManifest} from '../../images/oci.ts'
-import type {ManifestCatalog} from './catalog.ts'
+import type {ManifestLink, Referrer} from './catalog.ts'
+import {linkOf, type ManifestParts, partsOf, referrerOf} from './manifest-parts.ts'
 import {OciError} from './oci-error.ts'
+import type {Registry} from './registry.ts'
 import {orgOf} from './repository-name.ts'
 import {requestBody} from './request-body.ts'
-import type {UploadSessions} from './upload-sessions.ts'
 
 const TAGS_PAGE_MAX = 1_000
-
-export interface ManifestTools {
-  readonly store: BlobStore
-  readonly catalog: ManifestCatalog
-  readonly sessions: UploadSessions
-}
+/** Of annotations, which every list of referrers repeats. */
+const REFERRER_BYTES_MAX = 64 * 1024
 
 interface Target {
   readonly repository: string
   readonly reference: string
 }
 
+/** Whoever asks with HEAD is about to push or to deploy: the manifest, and so all that it names, is not collected for a while. */
 export async function sendManifest(
-  tools: ManifestTools,
+  registry: Registry,
   target: Target,
   request: FastifyRequest,
   reply: FastifyReply
 ): Promise<FastifyReply> {
-  const link = await tools.catalog.find(target.repository, target.reference)
-  if (!link) {
-    throw new OciError('MANIFEST_UNKNOWN', 404, 'image_missing', `The registry has no image ${target.repository} ${target.reference}.`, {
-      hint: 'Push it: creo deploy'
-    })
-  }
+  const link =
+    request.method === 'HEAD' ? await countedOn(registry, target) : await registry.catalog.find(target.repository, target.reference)
+  if (!link) throw unknownManifest(target, 'Push it: creo deploy')
   reply.headers({
     'content-type': link.mediaType,
     'content-length': link.size,
@@ -42,41 +36,54 @@ export async function sendManifest(
     etag: `"${link.digest}"`
   })
   if (request.method === 'HEAD') return reply.send()
-  return reply.send(await tools.store.read(link.digest, MANIFEST_BYTES_MAX))
+  return reply.send(await registry.store.read(link.digest, MANIFEST_BYTES_MAX))
 }
 
 /** Takes a manifest when everything that it names is here, so that an image which can be seen can be pulled. */
-export async function putManifest(
-  tools: ManifestTools,
-  target: Target,
-  request: FastifyRequest,
-  reply: FastifyReply
-): Promise<FastifyReply> {
+export async function putManifest(registry: Registry, target: Target, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const {repository, reference} = target
   const bytes = await readManifestBody(request)
   const digest = digestOf(bytes)
   assertContentDigest(digest, request.headers['content-digest'])
-  if (isDigest(target.reference) && target.reference !== digest) {
-    throw new OciError('DIGEST_INVALID', 400, 'digest_mismatch', `The manifest has the digest ${digest}, not ${target.reference}.`)
+  if (isDigest(reference) && reference !== digest) {
+    throw new OciError('DIGEST_INVALID', 400, 'digest_mismatch', `The manifest has the digest ${digest}, not ${reference}.`)
   }
   const parsed = readManifest(bytes, request.headers['content-type'])
-  await assertWhole(tools, target.repository, parsed)
-  if (!(await tools.store.stat(digest))) await tools.sessions.store(orgOf(target.repository), bytes)
-  const tag = isDigest(target.reference) ? undefined : target.reference
-  await tools.catalog.put(target.repository, {digest, mediaType: parsed.mediaType, size: bytes.length}, tag)
+  const link = linkOf(parsed, bytes)
+  const referrer = link.subject === undefined ? undefined : checkedReferrer(parsed, link)
+  await registry.turns.take(async () => {
+    await assertWhole(registry, repository, partsOf(parsed))
+    const nowMs = registry.nowMs()
+    if (!(await registry.store.touch(digest, nowMs))) await registry.sessions.store(orgOf(repository), bytes)
+    await registry.catalog.put(repository, {link, nowMs, ...(!isDigest(reference) && {tag: reference}), ...(referrer && {referrer})})
+  })
+  if (link.subject !== undefined) reply.header('oci-subject', link.subject)
   return reply
     .code(201)
-    .headers({location: `/v2/${target.repository}/manifests/${digest}`, 'docker-content-digest': digest, 'content-length': 0})
+    .headers({location: `/v2/${repository}/manifests/${digest}`, 'docker-content-digest': digest, 'content-length': 0})
     .send()
+}
+
+/** By tag, the tag goes; by digest, the manifest with its tags, unless a live revision or an index needs it. Its blobs go when nothing needs them. */
+export async function deleteManifest(registry: Registry, target: Target, reply: FastifyReply): Promise<FastifyReply> {
+  const {repository, reference} = target
+  await registry.turns.take(async () => {
+    if (!(await registry.catalog.find(repository, reference))) throw unknownManifest(target)
+    if (!isDigest(reference)) return registry.catalog.untag(repository, reference)
+    await assertUnneeded(registry, repository, reference)
+    return registry.catalog.remove(repository, reference)
+  })
+  return reply.code(202).header('content-length', 0).send()
 }
 
 /** Tags in order, at most `n` of them after `last`. */
 export async function sendTags(
-  tools: ManifestTools,
+  registry: Registry,
   repository: string,
   request: FastifyRequest,
   reply: FastifyReply
 ): Promise<FastifyReply> {
-  const all = await tools.catalog.tags(repository)
+  const all = await registry.catalog.tags(repository)
   if (!all) throw new OciError('NAME_UNKNOWN', 404, 'not_found', `The registry has no repository ${repository}.`)
   const query = request.query as {n?: unknown; last?: unknown}
   const limit = query.n === undefined ? TAGS_PAGE_MAX : Math.min(Number(query.n), TAGS_PAGE_MAX)
@@ -88,6 +95,30 @@ export async function sendTags(
     reply.header('link', `</v2/${repository}/tags/list?n=${limit}&last=${encodeURIComponent(last)}>; rel="next"`)
   }
   return reply.send({name: repository, tags})
+}
+
+async function countedOn({catalog, turns, nowMs}: Registry, {repository, reference}: Target): Promise<ManifestLink | undefined> {
+  return turns.take(async () => {
+    const link = await catalog.find(repository, reference)
+    if (link) await catalog.touch(repository, link.digest, nowMs())
+    return link
+  })
+}
+
+function unknownManifest({repository, reference}: Target, hint?: string): OciError {
+  const message = `The registry has no image ${repository} ${reference}.`
+  return new OciError('MANIFEST_UNKNOWN', 404, 'image_missing', message, hint === undefined ? {} : {hint})
+}
+
+async function assertUnneeded({catalog, liveImages}: Registry, repository: string, digest: Digest): Promise<void> {
+  if (liveImages().has(digest)) {
+    throw new OciError('DENIED', 403, 'conflict', `${digest} is the image of a revision that is live or can be gone back to.`, {
+      hint: 'Once newer revisions have taken its place, it is deleted by itself.'
+    })
+  }
+  const index = (await catalog.manifests(repository)).find(({link}) => link.manifests?.includes(digest))?.link
+  if (index)
+    throw new OciError('DENIED', 403, 'conflict', `The image index ${index.digest} names ${digest}.`, {hint: 'Delete the index first.'})
 }
 
 async function readManifestBody(request: FastifyRequest): Promise<Buffer> {
@@ -119,11 +150,21 @@ function readManifest(bytes: Buffer, contentType: string | undefined): ParsedMan
   }
 }
 
-async function assertWhole(tools: ManifestTools, repository: string, parsed: ParsedManifest): Promise<void> {
-  const blobs = parsed.kind === 'index' ? [] : [parsed.manifest.config, ...parsed.manifest.layers]
-  for (const blob of blobs) assertPresent(blob, (await tools.store.stat(blob.digest))?.size)
-  const manifests = parsed.kind === 'index' ? parsed.index.manifests : []
-  for (const manifest of manifests) assertPresent(manifest, (await tools.catalog.find(repository, manifest.digest))?.size)
+function checkedReferrer(parsed: ParsedManifest, link: ManifestLink): Referrer {
+  const referrer = referrerOf(parsed, link)
+  if (JSON.stringify(referrer).length <= REFERRER_BYTES_MAX) return referrer
+  throw new OciError(
+    'MANIFEST_INVALID',
+    400,
+    'payload_too_large',
+    `The annotations of a manifest with a subject have at most ${REFERRER_BYTES_MAX} bytes.`
+  )
+}
+
+/** Whatever is found is counted on from now, so that it is still there when the manifest is linked. */
+async function assertWhole(registry: Registry, repository: string, {blobs, manifests}: ManifestParts): Promise<void> {
+  for (const blob of blobs) assertPresent(blob, (await registry.store.touch(blob.digest, registry.nowMs()))?.size)
+  for (const manifest of manifests) assertPresent(manifest, (await registry.catalog.find(repository, manifest.digest))?.size)
 }
 
 function assertPresent(descriptor: Descriptor, storedBytes: number | undefined): void {

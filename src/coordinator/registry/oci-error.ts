@@ -22,11 +22,19 @@ export type OciCode =
 export class OciError extends CreoError {
   readonly oci: OciCode
   readonly status: number
+  readonly headers: Readonly<Record<string, string>>
 
-  constructor(oci: OciCode, status: number, code: ErrorCode, message: string, options: {readonly hint?: string} = {}) {
+  constructor(
+    oci: OciCode,
+    status: number,
+    code: ErrorCode,
+    message: string,
+    {headers = {}, ...options}: {readonly hint?: string; readonly headers?: Readonly<Record<string, string>>} = {}
+  ) {
     super(code, message, options)
     this.oci = oci
     this.status = status
+    this.headers = headers
   }
 }
 
@@ -38,6 +46,7 @@ export function replyWithError(reply: FastifyReply, error: unknown): FastifyRepl
   const detail = {code: known.code, ...(known.hint === undefined ? {} : {hint: known.hint})}
   return reply
     .code(status)
+    .headers(known instanceof OciError ? known.headers : {})
     .type('application/json')
     .send(JSON.stringify({errors: [{code, message: known.message, detail}]}))
 }

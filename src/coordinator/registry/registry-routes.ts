@@ -1,89 +1,109 @@
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {isCreoError} from '../../core/errors.ts'
-import type {BlobStore} from '../../images/blob-store.ts'
+import type {RegistryAction} from '../../core/protocol/registry.ts'
 import type {Log} from '../../telemetry/log.ts'
-import {appendUpload, beginUpload, cancelUpload, completeUpload, sendBlob, uploadProgress} from './blob-routes.ts'
-import type {ManifestCatalog} from './catalog.ts'
-import {putManifest, sendManifest, sendTags} from './manifest-routes.ts'
+import {appendUpload, beginUpload, cancelUpload, completeUpload, deleteBlob, sendBlob, uploadProgress} from './blob-routes.ts'
+import {deleteManifest, putManifest, sendManifest, sendTags} from './manifest-routes.ts'
 import {OciError, replyWithError} from './oci-error.ts'
+import {sendReferrers} from './referrer-routes.ts'
+import type {Registry} from './registry.ts'
 import {parseRegistryPath, type RegistryPath} from './repository-name.ts'
-import {type StorageLimits, StorageRoom} from './storage-room.ts'
-import {UploadSessions} from './upload-sessions.ts'
 
-export interface RegistryOptions {
-  readonly store: BlobStore
-  readonly catalog: ManifestCatalog
-  /** Resolves when the request may do this, rejects with a CreoError when it may not. Asked before any byte of a body is read. */
-  readonly authorize: (request: FastifyRequest, action: 'pull' | 'push', repository: string) => Promise<void>
-  readonly nowMs: () => number
+/** Who may do what. Each resolves, or rejects with a CreoError, before any byte of a body is read. */
+export interface RegistryAccess {
+  /** Somebody whom the network knows: what clients ask to see how to log in. */
+  readonly authenticate: (request: FastifyRequest) => Promise<unknown>
+  readonly authorize: (request: FastifyRequest, action: RegistryAction, repository: string) => Promise<void>
+  /** Gives whoever logged in a token for what it asks for, as far as it may. */
+  readonly grant: (request: FastifyRequest) => Promise<Readonly<Record<string, unknown>>>
+}
+
+export interface RegistryRoutesOptions {
+  readonly registry: Registry
+  readonly access: RegistryAccess
   readonly log: Log
-  readonly limits?: Partial<StorageLimits>
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'] as const
 
 /**
- * The part of the OCI distribution API that pushing and pulling need, below `/v2/`. A fastify plugin:
- * `app.register(registryRoutes, {store, catalog, authorize, nowMs, log})`. Blobs are shared by all repositories: who may pull from one and knows a
- * digest can have the blob, as when a base image lies under many functions; manifests and tags belong to their repository.
+ * The OCI distribution API, below `/v2/`. A fastify plugin: `app.register(registryRoutes, {registry, access, log})`. Blobs are shared by all repositories:
+ * who may pull from one and knows a digest can have the blob, as when a base image lies under many functions; manifests and tags belong to their
+ * repository.
  */
-export function registryRoutes(app: FastifyInstance, options: RegistryOptions, registered: () => void): void {
-  const sessions = new UploadSessions(options.store, options.nowMs, new StorageRoom(options.store.directory, options.limits))
-  const tools = {...options, sessions}
-  app.addHook('onClose', () => sessions.close())
+export function registryRoutes(app: FastifyInstance, {registry, access, log}: RegistryRoutesOptions, registered: () => void): void {
+  app.addHook('onClose', () => registry.sessions.close())
   app.setErrorHandler((error, request, reply) => {
-    if (!isCreoError(error)) options.log.error({err: error, method: request.method, path: request.url}, 'the registry failed')
+    if (!isCreoError(error)) log.error({err: error, method: request.method, path: request.url}, 'the registry failed')
     return replyWithError(reply, error)
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  app.get('/v2/', (_request, reply) => reply.header('docker-distribution-api-version', 'registry/2.0').send({}))
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('docker-distribution-api-version', 'registry/2.0')
+  })
+  app.get('/v2/', async (request) => {
+    await access.authenticate(request)
+    return {}
+  })
+  app.get('/v2/token', (request) => access.grant(request))
   app.route({
     method: [...METHODS],
     url: '/v2/*',
-    handler: async (request, reply) => {
-      const path = parseRegistryPath((request.params as {'*': string})['*'])
-      reply.header('docker-distribution-api-version', 'registry/2.0')
-      return answer(tools, path, request, reply)
-    },
+    handler: async (request, reply) => answer(registry, pathOf(request), request, reply),
     onRequest: async (request) => {
-      const path = parseRegistryPath((request.params as {'*': string})['*'])
-      const reads = (request.method === 'GET' || request.method === 'HEAD') && path.kind !== 'upload'
-      await options.authorize(request, reads ? 'pull' : 'push', path.repository)
+      const path = pathOf(request)
+      await access.authorize(request, actionOf(path, request.method), path.repository)
     }
   })
   registered()
 }
 
-type Tools = RegistryOptions & {readonly sessions: UploadSessions}
+function pathOf(request: FastifyRequest): RegistryPath {
+  return parseRegistryPath((request.params as {'*': string})['*'], request.method)
+}
 
-function answer(tools: Tools, path: RegistryPath, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | FastifyReply {
+function actionOf({kind}: RegistryPath, method: string): RegistryAction {
+  if (method === 'DELETE' && kind !== 'upload') return 'delete'
+  return (method === 'GET' || method === 'HEAD') && kind !== 'upload' ? 'pull' : 'push'
+}
+
+function answer(
+  registry: Registry,
+  path: RegistryPath,
+  request: FastifyRequest,
+  reply: FastifyReply
+): Promise<FastifyReply> | FastifyReply {
   const {repository} = path
-  if (path.kind === 'uploads' && request.method === 'POST') return beginUpload(tools, repository, request, reply)
-  if (path.kind === 'upload') return answerUpload(tools, path, request, reply)
-  const reads = request.method === 'GET' || request.method === 'HEAD'
-  if (path.kind === 'blob' && reads) return sendBlob(tools, path.digest, request, reply)
-  if (path.kind === 'manifest' && reads) return sendManifest(tools, path, request, reply)
-  if (path.kind === 'manifest' && request.method === 'PUT') return putManifest(tools, path, request, reply)
-  if (path.kind === 'tags' && request.method === 'GET') return sendTags(tools, repository, request, reply)
+  const {method} = request
+  const reads = method === 'GET' || method === 'HEAD'
+  if (path.kind === 'uploads' && method === 'POST') return beginUpload(registry, repository, request, reply)
+  if (path.kind === 'upload') return answerUpload(registry, path, request, reply)
+  if (path.kind === 'blob' && reads) return sendBlob(registry, path.digest, request, reply)
+  if (path.kind === 'blob' && method === 'DELETE') return deleteBlob(registry, repository, path.digest, reply)
+  if (path.kind === 'manifest' && reads) return sendManifest(registry, path, request, reply)
+  if (path.kind === 'manifest' && method === 'PUT') return putManifest(registry, path, request, reply)
+  if (path.kind === 'manifest' && method === 'DELETE') return deleteManifest(registry, path, reply)
+  if (path.kind === 'tags' && method === 'GET') return sendTags(registry, repository, request, reply)
+  if (path.kind === 'referrers' && method === 'GET') return sendReferrers(registry, path, request, reply)
   throw notOffered(request)
 }
 
 function answerUpload(
-  tools: Tools,
+  registry: Registry,
   path: {readonly repository: string; readonly id: string},
   request: FastifyRequest,
   reply: FastifyReply
 ): Promise<FastifyReply> | FastifyReply {
   switch (request.method) {
     case 'GET':
-      return uploadProgress(tools, path.repository, path.id, reply)
+      return uploadProgress(registry, path.repository, path.id, reply)
     case 'PATCH':
-      return appendUpload(tools, path.repository, path.id, request, reply)
+      return appendUpload(registry, path.repository, path.id, request, reply)
     case 'PUT':
-      return completeUpload(tools, path.repository, path.id, request, reply)
+      return completeUpload(registry, path.repository, path.id, request, reply)
     case 'DELETE':
-      return cancelUpload(tools, path.repository, path.id, reply)
+      return cancelUpload(registry, path.repository, path.id, reply)
     default:
       throw notOffered(request)
   }

@@ -1,8 +1,9 @@
-import {mkdir, readdir, statfs} from 'node:fs/promises'
+import {mkdir, readdir, rm, statfs} from 'node:fs/promises'
 import {join} from 'node:path'
 import {writeFileDurably} from '../../config/durable-file.ts'
 import {CreoError} from '../../core/errors.ts'
 import {type Digest, digestHex} from '../../images/digest.ts'
+import {OciError} from './oci-error.ts'
 
 /** The journal may share this disk: images must not fill it. */
 const DISK_FREE_BYTES_MIN = 512 * 2 ** 20
@@ -10,7 +11,8 @@ const ORG_BYTES_MAX = 20 * 2 ** 30
 const ORG_BLOBS_MAX = 20_000
 /** Room is asked for in pieces of this size, so that the disk is looked at often enough and not at each chunk. */
 export const GRANT_BYTES = 16 * 2 ** 20
-const ENTRY = /^[0-9a-f]{64}-(\d{1,15})$/
+const ENTRY = /^([0-9a-f]{64})-(\d{1,15})$/
+const MIB = 2 ** 20
 
 export interface StorageLimits {
   readonly diskFreeBytesMin: number
@@ -37,7 +39,7 @@ export class StorageRoom {
 
   /**
    * Promises GRANT_BYTES of the disk until `settle` says that they are written or not needed.
-   * @throws {CreoError} `unavailable` when the disk would be nearly full, `rejected` when the org, with `pendingBytes` of uploads, has its share.
+   * @throws {CreoError} `unavailable` when the disk would be nearly full; `DENIED` when the org, with `pendingBytes` of uploads, has its share.
    */
   async grant(org: string, pendingBytes: number): Promise<number> {
     await this.#assertShare(org, pendingBytes)
@@ -60,19 +62,48 @@ export class StorageRoom {
     await writeFileDurably(join(directory, `${digestHex(blob.digest)}-${blob.size}`), Buffer.alloc(0))
   }
 
+  /** Whether the blob counts for this org. */
+  async holds(org: string, blob: {readonly digest: Digest; readonly size: number}): Promise<boolean> {
+    return (await this.#entries(org)).includes(`${digestHex(blob.digest)}-${blob.size}`)
+  }
+
+  async forget(org: string, blob: {readonly digest: Digest; readonly size: number}): Promise<void> {
+    await rm(join(this.#of(org), `${digestHex(blob.digest)}-${blob.size}`), {force: true})
+  }
+
+  /** Counts no blob any more that is not stored, whatever the org. */
+  async forgetAbsent(isStored: (digest: Digest) => Promise<boolean>): Promise<void> {
+    for (const org of await readdir(join(this.#directory, 'orgs')).catch(noneIfAbsent)) {
+      for (const name of await this.#entries(org)) {
+        const hex = ENTRY.exec(name)?.[1]
+        if (hex === undefined || !(await isStored(`sha256:${hex}`))) await rm(join(this.#of(org), name), {force: true})
+      }
+    }
+  }
+
   async #assertShare(org: string, pendingBytes: number): Promise<void> {
-    const names = await readdir(this.#of(org)).catch(noneIfAbsent)
-    const bytes = names.reduce((sum, name) => sum + Number(ENTRY.exec(name)?.[1] ?? 0), pendingBytes)
+    const names = await this.#entries(org)
+    const bytes = names.reduce((sum, name) => sum + Number(ENTRY.exec(name)?.[2] ?? 0), pendingBytes)
     const {orgBytesMax, orgBlobsMax} = this.#limits
     if (bytes < orgBytesMax && names.length < orgBlobsMax) return
-    throw new CreoError('rejected', `${org} has stored ${names.length} blobs of ${bytes} bytes in all, which is the most an org may.`, {
-      hint: 'Ask the operator of the network for room.'
+    const used = `${names.length} blobs of ${mib(bytes)}`
+    const allowed = `${orgBlobsMax} blobs and ${mib(orgBytesMax)}`
+    throw new OciError('DENIED', 403, 'rejected', `${org} has stored ${used}; an org may store ${allowed}.`, {
+      hint: 'Delete images that are not used, and ask again in a while; or ask the operator of the network for room.'
     })
+  }
+
+  #entries(org: string): Promise<string[]> {
+    return readdir(this.#of(org)).catch(noneIfAbsent)
   }
 
   #of(org: string): string {
     return join(this.#directory, 'orgs', org)
   }
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)} MiB`
 }
 
 async function freeBytes(directory: string): Promise<number> {

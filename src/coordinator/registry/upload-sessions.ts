@@ -2,6 +2,7 @@ import {CreoError} from '../../core/errors.ts'
 import type {BlobStore} from '../../images/blob-store.ts'
 import type {BlobUpload} from '../../images/blob-upload.ts'
 import type {Digest} from '../../images/digest.ts'
+import {OciError} from './oci-error.ts'
 import {orgOf} from './repository-name.ts'
 import {StorageRoom} from './storage-room.ts'
 
@@ -47,7 +48,7 @@ export class UploadSessions {
 
   /** @throws {CreoError} `overloaded` while too many uploads are under way, of this org or in all. */
   async begin(repository: string): Promise<Session> {
-    await this.#dropIdle()
+    await this.dropIdle()
     const org = orgOf(repository)
     this.#takePlace(org)
     try {
@@ -61,11 +62,11 @@ export class UploadSessions {
     }
   }
 
-  /** @throws {CreoError} `not_found` for an upload that has ended, was idle too long, or belongs to another repository. */
+  /** @throws {OciError} `BLOB_UPLOAD_UNKNOWN` for an upload that has ended, was idle too long, or belongs to another repository. */
   get(repository: string, id: string): Session {
     const session = this.#sessions.get(id)
     if (session?.repository === repository) return session
-    throw new CreoError('not_found', 'There is no such upload.', {hint: 'Begin the upload again.'})
+    throw new OciError('BLOB_UPLOAD_UNKNOWN', 404, 'not_found', 'There is no such upload.', {hint: 'Begin the upload again.'})
   }
 
   /** Ends the append that runs, whose client has lost its connection and may not know how far it came. */
@@ -76,7 +77,7 @@ export class UploadSessions {
 
   /**
    * Takes what comes, as far as there is room. What came before a failure stays, so that the client can go on.
-   * @throws {CreoError} `unavailable` when the disk is nearly full, `rejected` when the org has its share, and what `append` says.
+   * @throws {CreoError} `unavailable` when the disk is nearly full, `DENIED` when the org has its share, and what `append` says.
    */
   async receive(session: Session, {bytes, cut, signal}: UploadSource): Promise<void> {
     const appended = session.upload.append(this.#withinRoom(session, bytes), signal)
@@ -91,7 +92,7 @@ export class UploadSessions {
 
   /** Makes the blob visible and counts it for the org. Bytes that the store has already count for nobody. */
   async commit(session: Session, digest: Digest): Promise<void> {
-    if (await this.#store.stat(digest)) return
+    if (session.upload.digest() === digest && (await this.#store.touch(digest, this.#nowMs()))) return
     await this.#room.stored(session.org, await session.upload.commit(digest))
   }
 
@@ -155,7 +156,8 @@ export class UploadSessions {
     else this.#places.delete(org)
   }
 
-  async #dropIdle(): Promise<void> {
+  /** Gives up what has not had a byte for long: nothing of it stays. */
+  async dropIdle(): Promise<void> {
     const oldest = this.#nowMs() - SESSION_IDLE_MAX_MS
     for (const [id, session] of this.#sessions) if (session.lastByteAtMs < oldest) await this.end(id)
   }

@@ -218,8 +218,11 @@ export const epochViewSchema = z.object({
 })
 export type EpochView = z.output<typeof epochViewSchema>
 
-/** What a node tells the coordinator when something is new, at most every `HEARTBEAT_MS`, and else as often as that asks for; never journaled. */
-export const heartbeatSchema = z.strictObject({
+/**
+ * What a node tells the coordinator when something is new, at most every `HEARTBEAT_MS`, and else as often as that asks for; never journaled. A newer
+ * node may say more: what is not known here is left out.
+ */
+export const heartbeatSchema = z.object({
   node: nodeIdSchema,
   /** Incentives the owner selected, in order of preference: `gutta`, `org/CODE`, or `org:NAME` for any of an org's. */
   earn: z.array(z.string().regex(/^(gutta|[a-z][a-z0-9-]{1,19}\/[A-Z][A-Z0-9]{1,9}|org:[a-z][a-z0-9-]{1,19})$/)).max(64),
@@ -232,12 +235,12 @@ export const heartbeatSchema = z.strictObject({
   instances: z.int().min(0),
   /** How many of them are of each revision. */
   running: z
-    .array(z.strictObject({revision: revisionIdSchema, instances: z.int().min(1)}))
+    .array(z.object({revision: revisionIdSchema, instances: z.int().min(1)}))
     .max(1000)
     .optional(),
   /** Function output since the last heartbeat. */
   logs: z
-    .array(z.strictObject({revision: revisionIdSchema, instance: z.string().max(60), atMs: timeMsSchema, line: z.string().max(4096)}))
+    .array(z.object({revision: revisionIdSchema, instance: z.string().max(60), atMs: timeMsSchema, line: z.string().max(4096)}))
     .max(500)
 })
 export type Heartbeat = z.output<typeof heartbeatSchema>

@@ -27,6 +27,17 @@ export interface Client {
   readonly secure: boolean
   /** An instance that calls another function; its `address` is then its id. */
   readonly caller?: Caller
+  /** The gateway itself asks, for a call that was posted before by whom `address` says; empty when nobody did. */
+  readonly delivery?: Delivery
+}
+
+/** One attempt of a call that is answered later. */
+export interface Delivery {
+  readonly id: string
+  /** From 1. */
+  readonly attempt: number
+  /** When a schedule meant it to be. */
+  readonly scheduledAtMs?: number
 }
 
 /** Who takes care of a call, and is told of what the client does meanwhile. */

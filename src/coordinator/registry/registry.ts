@@ -1,0 +1,40 @@
+import {join} from 'node:path'
+import {type BlobStore, openBlobStore} from '../../images/blob-store.ts'
+import {type ManifestCatalog, openManifestCatalog} from './catalog.ts'
+import {type Collected, collectUnused} from './collector.ts'
+import {type StorageLimits, StorageRoom} from './storage-room.ts'
+import {Turns} from './turns.ts'
+import {UploadSessions} from './upload-sessions.ts'
+
+export interface RegistryOptions {
+  readonly directory: string
+  readonly nowMs: () => number
+  /** Digests of the images that revisions which count may run: they stay, and cannot be deleted. */
+  readonly liveImages: () => ReadonlySet<string>
+  readonly limits?: Partial<StorageLimits>
+}
+
+/** What the registry keeps: blobs, which manifests and tags each repository has, and uploads under way. One process at a time has its directory. */
+export interface Registry {
+  readonly store: BlobStore
+  readonly catalog: ManifestCatalog
+  readonly sessions: UploadSessions
+  readonly room: StorageRoom
+  readonly turns: Turns
+  /** Deleting a blob by hand looks at every manifest: one at a time. */
+  readonly deletions: Turns
+  readonly liveImages: () => ReadonlySet<string>
+  readonly nowMs: () => number
+  /** Deletes what nothing has referred to, nor anybody counted on, for `graceMs`. */
+  collect(options: {readonly graceMs: number; readonly signal: AbortSignal}): Promise<Collected>
+}
+
+/** @throws {CreoError} `data_dir_unwritable` */
+export async function openRegistry({directory, nowMs, liveImages, limits}: RegistryOptions): Promise<Registry> {
+  const store = await openBlobStore(directory)
+  const catalog = await openManifestCatalog(join(directory, 'catalog'))
+  const room = new StorageRoom(directory, limits)
+  const sessions = new UploadSessions(store, nowMs, room)
+  const tools = {store, catalog, room, sessions, turns: new Turns(), deletions: new Turns(), liveImages, nowMs}
+  return {...tools, collect: ({graceMs, signal}) => collectUnused({...tools, graceMs}, signal)}
+}

@@ -1,0 +1,134 @@
+import {type Duplex, duplexPair} from 'node:stream'
+import type {Attempted} from '../../core/async-calls.ts'
+import {ERROR_CODES, type ErrorCode} from '../../core/errors.ts'
+import {apiErrorSchema} from '../../core/protocol/api.ts'
+import {RESULT_BYTES_MAX} from '../../core/protocol/async.ts'
+import {type AnswerHead, type AnswerParts, AnswerReader} from '../answer-reader.ts'
+import type {Client} from '../http/client-call.ts'
+import {linesOf} from '../http/header-lines.ts'
+import type {StoredResult, TakenCall} from './call-store.ts'
+
+/** What one attempt came to, and what is kept of the answer. */
+export interface Delivered {
+  readonly attempted: Attempted
+  /** Absent when nobody answered. */
+  readonly answer?: {readonly result: StoredResult; readonly body: Buffer}
+  /** Why it did not succeed. */
+  readonly error?: {readonly code: string; readonly message: string}
+}
+
+/**
+ * Asks the function once, as a client of this gateway would: over a connection of its own that never leaves the process, so that a call is routed,
+ * limited, metered and logged like any request. Resolves also when the function could not be asked; an abort ends the attempt.
+ */
+export function deliverCall(call: TakenCall, serve: (socket: Duplex, client: Client) => void, signal: AbortSignal): Promise<Delivered> {
+  const [near, far] = duplexPair()
+  return new Promise((resolve) => {
+    const settle = (delivered: Delivered): void => {
+      signal.removeEventListener('abort', abort)
+      resolve(delivered)
+      // Not within a write of the other side.
+      setImmediate(() => {
+        near.destroy()
+        far.destroy()
+      })
+    }
+    const abort = (): void => settle(refusedBy('interrupted', 'The attempt was called off.'))
+    if (signal.aborted) return abort()
+    signal.addEventListener('abort', abort, {once: true})
+    const reader = new AnswerReader(new Answer(settle))
+    const broke = (): void => settle(refusedBy('bad_gateway', 'The function broke off before its answer was complete.'))
+    near.on('data', (piece: Buffer) => {
+      try {
+        reader.read(piece)
+      } catch {
+        broke()
+      }
+    })
+    near.on('end', broke).on('close', broke).on('error', broke)
+    reader.expect({toHead: call.request.method === 'HEAD', mayUpgrade: false})
+    const {address, secure, scheduledAtMs} = call.request
+    const delivery = {id: call.id, attempt: call.attempts, ...(scheduledAtMs !== undefined && {scheduledAtMs})}
+    serve(far, {address, secure, delivery})
+    near.write(headOf(call), 'latin1')
+    if (call.body.length > 0) near.write(call.body)
+  })
+}
+
+/** The parts of an answer, put together as far as they are kept. */
+class Answer implements AnswerParts {
+  readonly #settle: (delivered: Delivered) => void
+  readonly #pieces: Buffer[] = []
+  #bytes = 0
+  #head: AnswerHead | undefined
+
+  constructor(settle: (delivered: Delivered) => void) {
+    this.#settle = settle
+  }
+
+  onInterim(): void {
+    // What comes before the answer is of no use later.
+  }
+
+  onHead(head: AnswerHead): void {
+    this.#head = head
+  }
+
+  onData(chunk: Buffer): void {
+    const room = RESULT_BYTES_MAX - this.#bytes
+    // A copy: what was read may be larger and would be kept with it.
+    if (room > 0) this.#pieces.push(Buffer.from(chunk.subarray(0, room)))
+    this.#bytes += chunk.length
+  }
+
+  onEnd(): void {
+    const {status = 0, headers: lines = []} = this.#head ?? {}
+    const headers = joined(lines)
+    const body = Buffer.concat(this.#pieces)
+    const code = headers['creo-error']
+    if (code !== undefined) {
+      this.#settle(refusedByGateway(code, body))
+      return
+    }
+    const retryAfterMs = retryAfter(headers['retry-after'])
+    this.#settle({
+      attempted: {kind: 'answered', status, ...(retryAfterMs !== undefined && {retryAfterMs})},
+      answer: {result: {status, headers, truncated: this.#bytes > RESULT_BYTES_MAX}, body},
+      ...(status >= 400 && {error: {code: 'failed', message: `The function answered ${status}.`}})
+    })
+  }
+}
+
+function headOf({request, body}: TakenCall): string {
+  const length = body.length > 0 ? `content-length: ${body.length}\r\n` : ''
+  return `${request.method} ${request.target} HTTP/1.1\r\nhost: ${request.host}\r\n${linesOf(request.headers)}${length}connection: close\r\n\r\n`
+}
+
+export function refusedBy(code: ErrorCode, message: string): Delivered {
+  return {attempted: {kind: 'refused', code}, error: {code, message}}
+}
+
+function refusedByGateway(code: string, body: Buffer): Delivered {
+  const known = Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'bad_gateway'
+  try {
+    return refusedBy(known, apiErrorSchema.parse(JSON.parse(body.toString('utf8'))).error.message)
+  } catch {
+    return refusedBy(known, `The gateway answered ${code}.`)
+  }
+}
+
+function joined(lines: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (let at = 0; at < lines.length; at += 2) {
+    const name = lines[at] ?? ''
+    const value = lines[at + 1] ?? ''
+    headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value
+  }
+  for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete headers[name]
+  return headers
+}
+
+/** Seconds, as most say it; a date is taken for none. */
+export function retryAfter(value: string | undefined): number | undefined {
+  return value !== undefined && /^\d{1,6}$/.test(value) ? Number(value) * 1000 : undefined
+}

@@ -1,0 +1,38 @@
+import {parseCallback} from '../../core/async-calls.ts'
+import type {EndedState} from '../../core/protocol/async.ts'
+import type {Delivered} from './call-delivery.ts'
+import type {NewCall, TakenCall} from './call-store.ts'
+import {callView, newCallId} from './call-view.ts'
+
+/** How a call ended, for who asked to be told. */
+interface Ended extends Pick<Delivered, 'answer' | 'error'> {
+  readonly state: EndedState
+  readonly atMs: number
+}
+
+/** The call that tells of another one's end: it waits in the same queue, is tried as often, and may fail as well. Undefined when nobody asked for it. */
+export function callbackOf(call: TakenCall, {state, atMs, answer, error}: Ended): NewCall | undefined {
+  const {callback: text, host, address, secure} = call.request
+  const callback = text === undefined ? undefined : parseCallback(text)
+  if (callback === undefined) return undefined
+  const {error: _, ...before} = call
+  const ended = {...before, state, endedAtMs: atMs, ...(error !== undefined && {error})}
+  const told = callView(ended, state, {result: answer?.result, body: answer?.body ?? new Uint8Array()})
+  return {
+    id: newCallId(),
+    app: call.app,
+    function: call.app,
+    acceptedAtMs: atMs,
+    request: {
+      method: 'POST',
+      host,
+      target: callback.to === 'app' ? callback.target : callback.url,
+      headers: ['content-type', 'application/json'],
+      address,
+      secure,
+      callbackOf: call.id,
+      ...(callback.to === 'web' && {leavesNetwork: true})
+    },
+    body: Buffer.from(JSON.stringify(told))
+  }
+}
