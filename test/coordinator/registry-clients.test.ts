@@ -41,7 +41,7 @@ async function makeImage(): Promise<BuiltImage> {
   await writeFile(join(folder, 'run'), '#!/bin/sh\n', {mode: 0o755})
   const layoutDirectory = join(scratch.path, 'layout')
   const {signal} = new AbortController()
-  return buildImage({base: 'scratch', folder, argv: ['/app/run'], env: {}, architecture: 'amd64', layoutDirectory, signal})
+  return buildImage({platforms: [{architecture: 'amd64', base: 'scratch'}], folder, argv: ['/app/run'], env: {}, layoutDirectory, signal})
 }
 
 type Wish = Partial<Omit<Parameters<typeof signRegistryToken>[0], 'network'>>
