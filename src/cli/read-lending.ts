@@ -16,6 +16,7 @@ interface LendingFlags {
   readonly cpu: string | undefined
   readonly memory: string | undefined
   readonly disk: string | undefined
+  readonly functions: number | undefined
   readonly hours: string | undefined
   readonly 'only-idle': boolean | undefined
   readonly 'on-battery': string | undefined
@@ -41,6 +42,7 @@ export function readLending(flags: LendingFlags): {
     memoryBytes: said(flags.memory, parseBytes),
     diskBytes: said(flags.disk, parseBytes),
     dataBytesPerMonth: said(plan, parseMonthlyData),
+    functionsMax: flags.functions,
     hours: said(flags.hours, parseHours),
     onlyIdle: flags['only-idle'],
     onBattery: said(flags['on-battery'], (text) => text === 'yes')

@@ -41,6 +41,6 @@ export class PresenceBoard {
   }
 }
 
-function offerOf({architecture, memoryBytes, cpuMillis, enforcesLimits, draining}: Omit<Heartbeat, 'logs'>): string {
-  return [architecture, memoryBytes, cpuMillis, enforcesLimits, draining].join()
+function offerOf({architecture, memoryBytes, cpuMillis, enforcesLimits, draining, leasesMax}: Omit<Heartbeat, 'logs'>): string {
+  return [architecture, memoryBytes, cpuMillis, enforcesLimits, draining, leasesMax].join()
 }

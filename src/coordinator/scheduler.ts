@@ -1,6 +1,10 @@
+import {setImmediate as nextTurn} from 'node:timers/promises'
+import {LRUCache} from 'lru-cache'
 import {isCreoError} from '../core/errors.ts'
+import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
 import {
+  type LeaseEnding,
   type LeaseGrant,
   type LeasePlan,
   planLeases,
@@ -9,8 +13,9 @@ import {
   type SchedulingWorld
 } from '../core/scheduling.ts'
 import {noWorkReason} from '../core/wanted-work.ts'
-import type {LeaseView, Ledger, RevisionView} from '../ledger/port.ts'
+import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
+import type {KnownLeases} from './known-leases.ts'
 import type {OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
 
@@ -20,6 +25,12 @@ const EARLIER_REVISIONS_MAX = 1000
 /** Causes whose command was refused are left alone for this long, and at most this many are remembered. */
 const REFUSED_PAUSE_MS = 5000
 const REFUSED_MAX = 10_000
+/** So many changes are signed and applied between two looks at what else came. */
+const CHANGES_AT_ONCE = 50
+/** Between two plans that events asked for lies this many times what the last one took: planning leaves the thread to requests. */
+const PAUSE_PER_PLAN = 3
+const PAUSE_MAX_MS = 5000
+const OWNERS_CACHED_MAX = 100_000
 
 /** Commands after which other leases may be right. Receipts are not among them: what they use up is renewed by the periodic plan. */
 const MATTERING: ReadonlySet<CommandType> = new Set([
@@ -33,6 +44,7 @@ const MATTERING: ReadonlySet<CommandType> = new Set([
 
 export interface SchedulerTools {
   readonly ledger: Ledger
+  readonly leases: KnownLeases
   readonly commands: OwnCommands
   readonly presence: PresenceBoard
   readonly exchangeOrg: string
@@ -55,7 +67,11 @@ export class Scheduler {
   readonly #refused = new Map<string, {readonly untilMs: number; readonly attempts: number}>()
   /** Read and parsed once after each deploy: every heartbeat of a node without work asks for them. */
   #current: readonly RevisionView[] | undefined
+  /** Of those that have no traffic any more and still have leases. */
+  readonly #leased = new Map<string, RevisionView>()
+  readonly #owners = new LRUCache<string, string>({max: OWNERS_CACHED_MAX})
   #lastPlan: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare'> = {shortOfPay: new Map(), ownersAtShare: new Set()}
+  #pauseMs: number
   #timer: NodeJS.Timeout | undefined
   #timerDueMs = 0
   #running: Promise<void> | undefined
@@ -67,8 +83,9 @@ export class Scheduler {
     this.#tools = tools
     this.#signal = signal
     this.#startedAtMs = tools.nowMs()
+    this.#pauseMs = tools.planDelayMs
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
-      if (types.has('revision.deploy') || types.has('traffic.set')) this.#current = undefined
+      if (types.has('revision.deploy') || types.has('traffic.set')) this.#forgetRevisions()
       if ([...types].some((type) => MATTERING.has(type))) this.poke()
     })
     this.#schedule(tools.planEveryMs)
@@ -77,29 +94,37 @@ export class Scheduler {
   /** Something happened: plan soon. */
   poke(): void {
     if (this.#running !== undefined) this.#again = true
-    else this.#schedule(this.#tools.planDelayMs)
+    else this.#schedule(this.#pauseMs)
   }
 
   /** Why this node has no work, in words for its owner; null when it has some. */
   reasonFor(presence: NodePresence): string | null {
     const node = this.#schedulingNode(presence)
     if (!node) return 'This node is not enrolled.'
-    const {reads} = this.#tools.ledger
-    const leases = reads.leases({node: node.id, status: 'active'})
+    const leases = this.#tools.leases.ofNode(node.id)
     const revisions = leases.length > 0 ? [] : this.#currentRevisions()
     return noWorkReason(node, {revisions, leases, exchangeOrg: this.#tools.exchangeOrg}, this.#lastPlan)
   }
 
   /** Plans once and resolves when everything planned is committed or refused. */
   async plan(): Promise<LeasePlan> {
+    const beganMs = performance.now()
     const plan = planLeases(this.#world())
-    this.#lastPlan = plan
+    this.#pauseMs = Math.min(PAUSE_MAX_MS, Math.max(this.#tools.planDelayMs, PAUSE_PER_PLAN * (performance.now() - beganMs)))
+    this.#lastPlan = {shortOfPay: plan.shortOfPay, ownersAtShare: plan.ownersAtShare}
+    if (plan.isCut) this.#again = true
     const grants = plan.grants.filter((grant) => this.#mayTry(`g:${grant.cause}`))
     const endings = plan.endings.filter((ending) => this.#mayTry(`e:${ending.lease}`))
-    await Promise.all([
-      ...grants.map((grant) => this.#grant(grant)),
-      ...endings.map(({lease, reason}) => this.#submit({type: 'lease.end', lease}, `e:${lease}`, {lease, reason}))
-    ])
+    const changes = [...grants.map((grant) => () => this.#grant(grant)), ...endings.map((ending) => () => this.#end(ending))]
+    const underWay: Promise<void>[] = []
+    for (const [index, change] of changes.entries()) {
+      if (index % CHANGES_AT_ONCE === CHANGES_AT_ONCE - 1) await nextTurn()
+      const submitted = change()
+      // Its refusal is told below, when all are under way.
+      submitted.catch(() => undefined)
+      underWay.push(submitted)
+    }
+    await Promise.all(underWay)
     return plan
   }
 
@@ -128,11 +153,15 @@ export class Scheduler {
       if (!this.#signal.aborted) this.#tools.log.warn({err: error}, 'leases could not be planned; the next plan will')
     }
     this.#running = undefined
-    this.#schedule(this.#again ? this.#tools.planDelayMs : this.#tools.planEveryMs)
+    this.#schedule(this.#again ? this.#pauseMs : this.#tools.planEveryMs)
   }
 
   #grant({node, revision, endsAtMs, budgets, cause}: LeaseGrant): Promise<void> {
     return this.#submit({type: 'lease.grant', node, revision, endsAtMs, budgets: [...budgets]}, `g:${cause}`, {node, revision})
+  }
+
+  #end({lease, reason}: LeaseEnding): Promise<void> {
+    return this.#submit({type: 'lease.end', lease}, `e:${lease}`, {lease, reason})
   }
 
   /** A refused command is tried again later under the next attempt's name: the first one's answer stands for a while. */
@@ -165,22 +194,19 @@ export class Scheduler {
   }
 
   #world(): SchedulingWorld {
-    const {ledger, presence, exchangeOrg, settings} = this.#tools
-    const {reads} = ledger
+    const {leases, presence, exchangeOrg, settings} = this.#tools
     const nowMs = this.#tools.nowMs()
     const current = this.#currentRevisions()
-    const active = reads.leases({status: 'active'})
-    const old = this.#oldRevisions(current, active, nowMs)
     return {
       nowMs,
       startedAtMs: this.#startedAtMs,
       exchangeOrg,
       settings,
       nodes: [...presence.all()].flatMap((node) => this.#schedulingNode(node) ?? []),
-      revisions: [...current, ...old],
-      leases: [...active, ...this.#endedToday([...current, ...old], nowMs)],
+      revisions: [...current, ...this.#oldRevisions(current, nowMs)],
+      leases: [...leases.active(), ...leases.endedToday(nowMs)],
       pools: this.#pools(current),
-      ownerOf: (node) => reads.node(node)?.owner
+      ownerOf: (node) => this.#ownerOf(node)
     }
   }
 
@@ -190,18 +216,37 @@ export class Scheduler {
   }
 
   #schedulingNode({heartbeat, seenAtMs, earnSinceMs}: NodePresence): SchedulingNode | undefined {
-    const node = this.#tools.ledger.reads.node(heartbeat.node)
-    if (!node) return undefined
-    const {architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining} = heartbeat
-    return {id: node.id, owner: node.owner, architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining, seenAtMs, earnSinceMs}
+    const owner = this.#ownerOf(heartbeat.node)
+    if (owner === undefined) return undefined
+    const {node: id, architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining, leasesMax = LEASES_PER_NODE_DEFAULT} = heartbeat
+    const machine = {architecture, memoryBytes, cpuMillis, enforcesLimits}
+    return {id, owner, earn, ...machine, draining, leasesMax, seenAtMs, earnSinceMs}
+  }
+
+  /** Once enrolled, a node has its owner for ever. */
+  #ownerOf(node: string): string | undefined {
+    const owner = this.#owners.get(node) ?? this.#tools.ledger.reads.node(node)?.owner
+    if (owner !== undefined) this.#owners.set(node, owner)
+    return owner
+  }
+
+  #forgetRevisions(): void {
+    this.#current = undefined
+    this.#leased.clear()
   }
 
   /** Those that still have a lease, and those that lost their traffic within the last day: what they paid is of their functions' day. */
-  #oldRevisions(current: readonly RevisionView[], active: readonly LeaseView[], nowMs: number): RevisionView[] {
+  #oldRevisions(current: readonly RevisionView[], nowMs: number): RevisionView[] {
     const known = new Set(current.map((revision) => revision.id))
-    const leased = new Set(active.map((lease) => lease.revision).filter((id) => !known.has(id)))
+    const leased = new Set([...this.#tools.leases.revisions()].filter((id) => !known.has(id)))
     const left = this.#earlierRevisions(current).filter(({id, trafficAtMs}) => !leased.has(id) && trafficAtMs > nowMs - DAY_MS)
-    return [...[...leased].flatMap((id) => this.#tools.ledger.reads.revision(id) ?? []), ...left]
+    return [...[...leased].flatMap((id) => this.#leasedRevision(id) ?? []), ...left]
+  }
+
+  #leasedRevision(id: string): RevisionView | undefined {
+    const revision = this.#leased.get(id) ?? this.#tools.ledger.reads.revision(id)
+    if (revision !== undefined) this.#leased.set(id, revision)
+    return revision
   }
 
   #earlierRevisions(current: readonly RevisionView[]): readonly RevisionView[] {
@@ -213,12 +258,6 @@ export class Scheduler {
     )
     this.#earlier = {current, revisions}
     return revisions
-  }
-
-  #endedToday(current: readonly RevisionView[], nowMs: number): LeaseView[] {
-    const paying = current.filter((revision) => revision.spec.rewards.length > 0)
-    const {reads} = this.#tools.ledger
-    return paying.flatMap((revision) => reads.endedLeases({revision: revision.id, startedAfterMs: nowMs - DAY_MS}))
   }
 
   #pools(current: readonly RevisionView[]): Map<string, number> {

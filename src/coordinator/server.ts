@@ -12,13 +12,14 @@ import {Calendar} from './calendar.ts'
 import {COORDINATOR_KEY_FILE, GENESIS_FILE, REGISTRY_FOLDER} from './data-files.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {RequestSigner} from './http/request-signer.ts'
+import {KnownLeases} from './known-leases.ts'
 import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
 import {createOwnCommands} from './own-commands.ts'
 import {PresenceBoard} from './presence.ts'
 import {openRegistry} from './registry/registry.ts'
 import {Scheduler} from './scheduler.ts'
-import {coordinatorSettings} from './settings.ts'
+import {coordinatorSettings, type OperatorSettings} from './settings.ts'
 import {SignedTables} from './tables.ts'
 import {Waiters} from './waiters.ts'
 
@@ -28,6 +29,7 @@ export interface CoordinatorOptions {
   /** 0 lets the system choose. */
   readonly port: number
   readonly version: string
+  readonly operatorSettings?: OperatorSettings
   readonly nowMs: () => number
   readonly log: Log
 }
@@ -94,12 +96,13 @@ interface Opened extends CoordinatorOptions {
 async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Promise<string> {
   const {ledger, key, genesis, nowMs, log, data} = opened
   const stopping = new AbortController()
-  const settings = coordinatorSettings(genesis.network)
+  const settings = coordinatorSettings(genesis.network, opened.operatorSettings)
   const commands = createOwnCommands({ledger, key})
   const presence = new PresenceBoard()
-  const tables = new SignedTables({ledger, key})
+  const leases = new KnownLeases(ledger)
+  const tables = new SignedTables({ledger, leases, key})
   const scheduler = new Scheduler(
-    {...settings, settings: settings.scheduling, ledger, commands, presence, exchangeOrg: genesis.exchangeOrg, nowMs, log},
+    {...settings, settings: settings.scheduling, ledger, leases, commands, presence, exchangeOrg: genesis.exchangeOrg, nowMs, log},
     stopping.signal
   )
   const calendar = new Calendar({ledger, commands, genesis, log})

@@ -1,3 +1,4 @@
+import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import type {Genesis} from '../core/protocol/genesis.ts'
 import type {SchedulingSettings} from '../core/scheduling.ts'
 
@@ -21,19 +22,23 @@ export interface CoordinatorSettings {
   readonly requestsBurstMax: number
 }
 
-const COMMON = {
-  planDelayMs: 50,
-  tickMs: SECOND_MS,
-  collectEveryMs: 600 * SECOND_MS,
-  requestsPerSecondMax: 2000,
-  requestsBurstMax: 10_000
-} as const
+const COMMON = {planDelayMs: 50, tickMs: SECOND_MS, collectEveryMs: 600 * SECOND_MS} as const
+const REQUESTS_PER_SECOND = 2000
+const BURST_SECONDS = 5
 const LEASE_TERM_MS = 7 * 24 * HOUR_MS
 
-export function coordinatorSettings(network: Genesis['network']): CoordinatorSettings {
+/** What the operator may set. */
+export interface OperatorSettings {
+  readonly leasesPerNodeMax?: number | undefined
+  readonly requestsPerSecondMax?: number | undefined
+}
+
+export function coordinatorSettings(network: Genesis['network'], operator: OperatorSettings = {}): CoordinatorSettings {
+  const {leasesPerNodeMax = LEASES_PER_NODE_DEFAULT, requestsPerSecondMax = REQUESTS_PER_SECOND} = operator
+  const common = {...COMMON, requestsPerSecondMax, requestsBurstMax: BURST_SECONDS * requestsPerSecondMax}
   if (network === 'development') {
     return {
-      ...COMMON,
+      ...common,
       planEveryMs: 2 * SECOND_MS,
       collectGraceMs: HOUR_MS,
       scheduling: {
@@ -42,12 +47,13 @@ export function coordinatorSettings(network: Genesis['network']): CoordinatorSet
         renewEveryMs: 5 * SECOND_MS,
         drainMs: 15 * SECOND_MS,
         lostAfterMs: 30 * SECOND_MS,
-        endLostAfterMs: 150 * SECOND_MS
+        endLostAfterMs: 150 * SECOND_MS,
+        leasesPerNodeMax
       }
     }
   }
   return {
-    ...COMMON,
+    ...common,
     planEveryMs: 5 * SECOND_MS,
     collectGraceMs: 24 * HOUR_MS,
     scheduling: {
@@ -57,7 +63,8 @@ export function coordinatorSettings(network: Genesis['network']): CoordinatorSet
       drainMs: 300 * SECOND_MS,
       // Gateways notice within seconds and turn to other nodes; sooner would cost every idle node more than its data plan allows (core/idle-traffic.ts).
       lostAfterMs: 1800 * SECOND_MS,
-      endLostAfterMs: 24 * HOUR_MS
+      endLostAfterMs: 24 * HOUR_MS,
+      leasesPerNodeMax
     }
   }
 }

@@ -1,6 +1,6 @@
-import {LRUCache} from 'lru-cache'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
+import {newestPerNode} from '../core/leases-by-revision.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
 import {
   type LeaseEntry,
@@ -11,39 +11,31 @@ import {
   routesTableSchema,
   type SignedTable
 } from '../core/protocol/tables.ts'
-import {newestPerNode} from '../core/scheduling.ts'
-import type {KeyPair} from '../identity/keys.ts'
+import {type KeyPair, sha256Hex} from '../identity/keys.ts'
 import {signTable} from '../identity/tables.ts'
-import type {LeaseView, Ledger, LedgerReads, RevisionView} from '../ledger/port.ts'
+import type {CommittedGroup, LeaseEvent, LeaseView, Ledger, LedgerReads, RevisionView} from '../ledger/port.ts'
+import type {KnownLeases} from './known-leases.ts'
 import {Waiters} from './waiters.ts'
 
-const TABLES_CACHED_MAX = 100_000
 /** Changes are gathered this long before readers are woken: one new table for many leases. */
 const WAKE_DELAY_MS = 20
+/** Each of them has its table made and signed before anything else is looked at. */
+const NODES_WOKEN_AT_ONCE = 100
+/** Readers of all routes are woken again after so many times what their table took to make, or a little later: many gateways share one. */
+const PAUSE_PER_TABLE = 4
+const PAUSE_MAX_MS = 2000
 const ROUTES = 'routes'
 
-/**
- * Commands after which a table may say something else. A paid receipt is not one: budgets count down by the readers' own receipts. `time.advance` is one
- * only when it ended leases: it comes every second in a busy market, and every node would be woken for orders and redemptions that came due.
- */
-const CHANGING: ReadonlySet<CommandType> = new Set([
-  'account.create',
-  'node.enroll',
-  'gateway.admit',
-  'gateway.revoke',
-  'revision.deploy',
-  'traffic.set',
-  'lease.grant',
-  'lease.end'
-])
-
-const LEASING: readonly CommandType[] = ['lease.grant', 'lease.end', 'time.advance']
+/** Commands, besides what changes leases, after which the table of routes may say something else. */
+const CHANGING: ReadonlySet<CommandType> = new Set(['account.create', 'node.enroll', 'revision.deploy', 'traffic.set'])
+/** Every node's table names the gateways. */
+const OF_GATEWAYS: ReadonlySet<CommandType> = new Set(['gateway.admit', 'gateway.revoke'])
 
 interface Built {
   readonly signed: SignedTable
-  /** The content without what is left of budgets: only a change of this makes a new version. */
+  /** Hash of the content without what is left of budgets: only a change of this makes a new version. */
   readonly shape: string
-  generation: number
+  readonly generation: number
 }
 
 /**
@@ -52,26 +44,28 @@ interface Built {
  */
 export class SignedTables {
   readonly #ledger: Ledger
+  readonly #leases: KnownLeases
   readonly #key: KeyPair
   readonly #waiters = new Waiters()
-  readonly #built = new LRUCache<string, Built>({max: TABLES_CACHED_MAX})
   readonly #unsubscribe: () => void
+  #routes: Built | undefined
+  #routesPauseMs = WAKE_DELAY_MS
   #generation = 0
   #projected: number
-  #activeLeases: number
+  /** At which sequence each node's leases last changed; of all others, and of the gateways, since when. */
+  readonly #changedAt = new Map<string, number>()
+  #allChangedAt: number
+  readonly #toWake = new Set<string>()
   #wakeTimer: NodeJS.Timeout | undefined
+  #routesTimer: NodeJS.Timeout | undefined
 
-  constructor(tools: {readonly ledger: Ledger; readonly key: KeyPair}) {
+  constructor(tools: {readonly ledger: Ledger; readonly leases: KnownLeases; readonly key: KeyPair}) {
     this.#ledger = tools.ledger
+    this.#leases = tools.leases
     this.#key = tools.key
     this.#projected = tools.ledger.sequence
-    this.#activeLeases = tools.ledger.reads.activeLeaseCount()
-    this.#unsubscribe = tools.ledger.onCommitted(({lastSeq, types}) => {
-      this.#projected = lastSeq
-      const leasesBefore = this.#activeLeases
-      if (LEASING.some((type) => types.has(type))) this.#activeLeases = tools.ledger.reads.activeLeaseCount()
-      if (this.#activeLeases !== leasesBefore || [...types].some((type) => CHANGING.has(type))) this.#changed()
-    })
+    this.#allChangedAt = this.#projected
+    this.#unsubscribe = tools.ledger.onCommitted((group) => this.#follow(group))
   }
 
   get waiting(): number {
@@ -79,20 +73,32 @@ export class SignedTables {
   }
 
   routes(): SignedTable {
-    return this.#current(ROUTES, routesTableSchema, () => buildRoutesTable(this.#ledger.reads))
+    const before = this.#routes
+    if (before?.generation === this.#generation) return before.signed
+    const beganMs = performance.now()
+    const generation = this.#generation
+    const table = buildRoutesTable(this.#ledger.reads, [...this.#leases.active()])
+    const shape = shapeOf(table)
+    const version = Math.max(this.#projected, (before?.signed.version ?? -1) + 1)
+    const signed = before?.shape === shape ? before.signed : this.#sign(z.encode(routesTableSchema, table), version)
+    this.#routes = {signed, shape, generation}
+    this.#routesPauseMs = Math.min(PAUSE_MAX_MS, Math.max(WAKE_DELAY_MS, PAUSE_PER_TABLE * (performance.now() - beganMs)))
+    return signed
   }
 
   /** @throws {CreoError} `not_found` for a node that is not enrolled. */
   node(node: string): SignedTable {
-    return this.#current(node, nodeTableSchema, () => buildNodeTable(this.#ledger.reads, node))
+    const table = buildNodeTable(this.#ledger.reads, node, this.#leases.ofNode(node))
+    return this.#sign(z.encode(nodeTableSchema, table), this.#versionOf(node))
   }
 
   /** The table once it is newer than `after`, or undefined when `waitMs` have passed without that. */
   async newer(table: 'routes' | {readonly node: string}, wait: {readonly after: number; readonly waitMs: number}, signal: AbortSignal) {
     const deadlineMs = performance.now() + wait.waitMs
+    if (table !== ROUTES) assertEnrolled(this.#ledger.reads, table.node)
     for (;;) {
-      const current = table === ROUTES ? this.routes() : this.node(table.node)
-      if (current.version > wait.after) return current
+      const newer = table === ROUTES ? newerThan(wait.after, this.routes()) : this.#newerOf(table.node, wait.after)
+      if (newer !== undefined) return newer
       const leftMs = deadlineMs - performance.now()
       if (leftMs <= 0 || signal.aborted) return undefined
       await this.#waiters.wait(table === ROUTES ? ROUTES : table.node, Math.ceil(leftMs), signal)
@@ -102,43 +108,75 @@ export class SignedTables {
   close(): void {
     this.#unsubscribe()
     clearTimeout(this.#wakeTimer)
+    clearTimeout(this.#routesTimer)
     this.#waiters.wakeAll()
   }
 
-  #changed(): void {
-    this.#generation += 1
-    this.#wakeTimer ??= setTimeout(() => {
-      this.#wakeTimer = undefined
-      this.#waiters.wakeAll()
-    }, WAKE_DELAY_MS)
-  }
-
-  #current<S extends z.ZodType>(name: string, schema: S, build: () => Table<S>): SignedTable {
-    const before = this.#built.get(name)
-    if (before?.generation === this.#generation) return before.signed
-    const generation = this.#generation
-    const table = build()
-    const shape = shapeOf(table)
-    if (before?.shape === shape) {
-      before.generation = generation
-      return before.signed
+  /** A paid receipt changes no table: budgets count down by the readers' own receipts. */
+  #follow({lastSeq, types, leases}: CommittedGroup): void {
+    this.#projected = lastSeq
+    const nodes = leases.flatMap((event) => this.#nodeOf(event) ?? [])
+    for (const node of nodes) {
+      this.#changedAt.set(node, lastSeq)
+      this.#toWake.add(node)
     }
-    const version = Math.max(this.#projected, before === undefined ? 0 : before.signed.version + 1)
-    const signed = signTable({network: this.#ledger.networkId, version, body: z.encode(schema, table), key: this.#key})
-    this.#built.set(name, {signed, shape, generation})
-    return signed
+    const isOfAll = [...types].some((type) => OF_GATEWAYS.has(type))
+    if (isOfAll) {
+      this.#allChangedAt = lastSeq
+      for (const topic of this.#waiters.topics) this.#toWake.add(topic)
+    }
+    if (this.#toWake.size > 0) this.#wakeTimer ??= setTimeout(() => this.#wakeNodes(), WAKE_DELAY_MS)
+    if (!isOfAll && nodes.length === 0 && ![...types].some((type) => CHANGING.has(type))) return
+    this.#generation += 1
+    this.#routesTimer ??= setTimeout(() => {
+      this.#routesTimer = undefined
+      this.#waiters.wake(ROUTES)
+    }, this.#routesPauseMs)
+  }
+
+  #wakeNodes(): void {
+    const nodes = [...this.#toWake].slice(0, NODES_WOKEN_AT_ONCE)
+    for (const node of nodes) {
+      this.#toWake.delete(node)
+      this.#waiters.wake(node)
+    }
+    this.#wakeTimer = this.#toWake.size > 0 ? setTimeout(() => this.#wakeNodes(), 0) : undefined
+  }
+
+  #nodeOf(event: LeaseEvent): string | undefined {
+    if (event.type === 'paid') return undefined
+    return event.type === 'granted' ? event.lease.node : this.#leases.nodeOf(event.lease)
+  }
+
+  #newerOf(node: string, after: number): SignedTable | undefined {
+    return this.#versionOf(node) > after ? this.node(node) : undefined
+  }
+
+  #versionOf(node: string): number {
+    return Math.max(this.#allChangedAt, this.#changedAt.get(node) ?? 0)
+  }
+
+  #sign(body: unknown, version: number): SignedTable {
+    return signTable({network: this.#ledger.networkId, version, body, key: this.#key})
   }
 }
 
-type Table<S extends z.ZodType> = z.output<S> & {readonly leases: readonly LeaseEntry[]}
-
-function shapeOf(table: {readonly leases: readonly LeaseEntry[]}): string {
-  const leases = table.leases.map(({budgets, ...lease}) => ({...lease, budgets: budgets.map(({incentive}) => incentive)}))
-  return JSON.stringify({...table, leases})
+function newerThan(after: number, table: SignedTable): SignedTable | undefined {
+  return table.version > after ? table : undefined
 }
 
-export function buildRoutesTable(reads: LedgerReads): RoutesTable {
-  const leases = newestLeases(reads.leases({status: 'active'}))
+function assertEnrolled(reads: LedgerReads, node: string): void {
+  if (!reads.node(node))
+    throw new CreoError('not_found', `There is no node ${node}.`, {hint: 'Enroll it with a join token: creo node token'})
+}
+
+function shapeOf(table: RoutesTable): string {
+  const leases = table.leases.map(({budgets, ...lease}) => ({...lease, budgets: budgets.map(({incentive}) => incentive)}))
+  return sha256Hex(JSON.stringify({...table, leases}))
+}
+
+function buildRoutesTable(reads: LedgerReads, active: readonly LeaseView[]): RoutesTable {
+  const leases = newestLeases(active)
   const nodes = [...new Set(leases.map((lease) => lease.node))].flatMap((id) => reads.node(id) ?? [])
   return {
     kind: 'routes',
@@ -150,10 +188,8 @@ export function buildRoutesTable(reads: LedgerReads): RoutesTable {
   }
 }
 
-export function buildNodeTable(reads: LedgerReads, node: string): NodeTable {
-  if (!reads.node(node))
-    throw new CreoError('not_found', `There is no node ${node}.`, {hint: 'Enroll it with a join token: creo node token'})
-  const leases = reads.leases({node, status: 'active'})
+function buildNodeTable(reads: LedgerReads, node: string, leases: readonly LeaseView[]): NodeTable {
+  assertEnrolled(reads, node)
   return {
     kind: 'node',
     node,

@@ -17,6 +17,11 @@ export class Waiters {
     return this.#count
   }
 
+  /** What somebody waits for. */
+  get topics(): Iterable<string> {
+    return this.#topics.keys()
+  }
+
   /**
    * Resolves when the topic is woken, the time is over or the signal fires; the caller looks again at what it wants.
    * @throws {CreoError} `overloaded` when too many wait already.

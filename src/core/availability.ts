@@ -1,4 +1,5 @@
 import {CreoError} from './errors.ts'
+import {LEASES_PER_NODE_DEFAULT} from './lease-count.ts'
 import {formatBytes, parseBytes} from './units.ts'
 
 /** What the owner of a machine lends of it, and when. */
@@ -9,6 +10,8 @@ export interface OwnerTerms {
   readonly memoryBytes: number
   /** All instances together, thousandths of a CPU. */
   readonly cpuMillis: number
+  /** Functions that it may be leased, whether they run or not. */
+  readonly functionsMax: number
   /** Images, fetched and unpacked. */
   readonly diskBytes: number
   /** Images, requests, answers and functions' way out in one calendar month; null for no limit. */
@@ -19,6 +22,17 @@ export interface OwnerTerms {
   readonly onlyIdle: boolean
   /** Work on battery too. */
   readonly onBattery: boolean
+}
+
+/** What a heartbeat says of it: to how many functions only where it is not as many as usual. */
+export function lent({earn, memoryBytes, cpuMillis, functionsMax}: OwnerTerms): {
+  readonly earn: string[]
+  readonly memoryBytes: number
+  readonly cpuMillis: number
+  readonly leasesMax?: number
+} {
+  const isUsual = functionsMax === LEASES_PER_NODE_DEFAULT
+  return {earn: [...earn], memoryBytes, cpuMillis, ...(!isUsual && {leasesMax: functionsMax})}
 }
 
 /** Minutes of the day, the end excluded; an end before the start is on the next day. */

@@ -1,23 +1,21 @@
+import {isUsedUp, LeasePay, type NotPaid} from './lease-pay.ts'
+import {LeasesByRevision} from './leases-by-revision.ts'
+import {type Candidate, NextNodes} from './next-nodes.ts'
 import type {LeaseView, RevisionView} from './protocol/api.ts'
-import type {RewardLine} from './protocol/revisions.ts'
 import type {Architecture} from './protocol/scalars.ts'
-import {dailyBudgetMinor, functionOf, isOneFunction, wantedNodes} from './traffic.ts'
-import {mulDivFloor} from './units.ts'
-import {fits, isAdmitted, ownerAtRevision, payingLines, selectionRank} from './wanted-work.ts'
+import {functionOf, wantedNodes} from './traffic.ts'
+import {fits, isAdmitted, SelectionRanks} from './wanted-work.ts'
 
 /**
  * Who may run what: a pure function from what the coordinator knows to the leases that it should grant and end.
  * It only proposes; every grant and every end is then a signed command that the ledger checks again.
  */
 
-export const LEASES_PER_NODE_MAX = 256
+/** What one plan changes; the next one goes on. */
 export const GRANTS_PER_PLAN_MAX = 1000
-/** A lease is renewed when this part of a budget, per cent, or less is left: the next one is there before nothing is. */
-const RENEW_AT_LEFT_PERCENT = 10
-/** A lease is renewed when the share that its revision has now would reserve so many times what it reserves. */
-const RENEW_AT_GROWTH = 2
-const DAY_MS = 24 * 3600 * 1000
-const WHOLE_PERCENT = 100
+export const ENDINGS_PER_PLAN_MAX = 1000
+/** Nodes that came back after others had taken their place are kept beyond the wanted number, up to this many per cent of it. */
+const SPARE_NODES_PERCENT = 50
 
 export interface SchedulingSettings {
   /** How long a lease lasts without the coordinator. */
@@ -32,6 +30,8 @@ export interface SchedulingSettings {
   readonly lostAfterMs: number
   /** Silence after which a node's leases end: it may have served on without the coordinator until then. */
   readonly endLostAfterMs: number
+  /** The most leases that a node may have, whatever it offers. */
+  readonly leasesPerNodeMax: number
 }
 
 export interface SchedulingNode {
@@ -44,6 +44,8 @@ export interface SchedulingNode {
   readonly cpuMillis: number
   readonly enforcesLimits: boolean
   readonly draining: boolean
+  /** How many leases it takes. */
+  readonly leasesMax: number
   readonly seenAtMs: number
   /** When `earn` last changed. */
   readonly earnSinceMs: number
@@ -91,235 +93,179 @@ export interface LeasePlan {
   readonly shortOfPay: ReadonlyMap<string, ShortOfPay>
   /** `ownerAtRevision`: who could have run more of a revision but for its largest share per owner. */
   readonly ownersAtShare: ReadonlySet<string>
+  /** True when there is more to do than one plan may. */
+  readonly isCut: boolean
 }
 
 /** Plans the grants and ends that lead from the world to the wanted one. Applying a plan and planning again gives nothing new to do. */
 export function planLeases(world: SchedulingWorld): LeasePlan {
   const planner = new Planner(world)
   for (const revision of world.revisions) if (revision.current) planner.planRevision(revision)
-  return {grants: planner.grants, endings: planner.endings(), shortOfPay: planner.shortOfPay, ownersAtShare: planner.ownersAtShare}
+  const endings = planner.endings()
+  const isCut = planner.isFull || endings.length >= ENDINGS_PER_PLAN_MAX
+  const {short: shortOfPay, ownersAtShare} = planner.pay
+  return {grants: planner.grants, endings, shortOfPay, ownersAtShare, isCut}
 }
 
+/**
+ * Goes once through all leases, and for a revision that lacks nodes once through those that could take it: linear in what there is, whatever is granted.
+ */
 class Planner {
   readonly grants: LeaseGrant[] = []
-  readonly shortOfPay = new Map<string, ShortOfPay>()
-  readonly ownersAtShare = new Set<string>()
+  readonly pay: LeasePay
   readonly #world: SchedulingWorld
   readonly #nodes: ReadonlyMap<string, SchedulingNode>
   readonly #revisions: ReadonlyMap<string, RevisionView>
   readonly #active: readonly LeaseView[]
-  readonly #leasesOfRevision: ReadonlyMap<string, readonly LeaseView[]>
+  readonly #leases: LeasesByRevision
   readonly #ofFunction: ReadonlyMap<string, readonly RevisionView[]>
-  readonly #pools: Map<string, number>
+  readonly #ranks: SelectionRanks
   readonly #leasesOfNode = new Map<string, number>()
   readonly #surplus = new Set<string>()
+  readonly #replacedAtMs = new Map<string, number>()
+  /** Nodes that may be given anything at all. */
+  readonly #open: readonly SchedulingNode[]
 
   constructor(world: SchedulingWorld) {
     this.#world = world
     this.#nodes = new Map(world.nodes.map((node) => [node.id, node]))
     this.#revisions = new Map(world.revisions.map((revision) => [revision.id, revision]))
     this.#active = world.leases.filter((lease) => lease.status === 'active')
-    this.#leasesOfRevision = Map.groupBy(world.leases, (lease) => lease.revision)
+    this.#leases = new LeasesByRevision(world.leases)
     this.#ofFunction = Map.groupBy(world.revisions, functionOf)
-    this.#pools = new Map(world.pools)
+    this.pay = new LeasePay(world, {leases: this.#leases, ofFunction: this.#ofFunction, isHeard: (node) => this.#isHeard(node)})
+    this.#ranks = new SelectionRanks(world.nodes, world.exchangeOrg)
     for (const lease of this.#active) this.#countLease(lease.node)
+    this.#open = world.nodes.filter((node) => !node.draining && node.enforcesLimits && this.#hasRoom(node) && this.#isHeard(node.id))
+  }
+
+  get isFull(): boolean {
+    return this.grants.length >= GRANTS_PER_PLAN_MAX
   }
 
   /** Renews what runs out and leases to further nodes until there are enough. */
   planRevision(revision: RevisionView): void {
-    const {nowMs, settings} = this.#world
-    const wanted = wantedNodes(revision)
-    const newest = newestPerNode(this.#leasesOfRevision.get(revision.id)?.filter((lease) => lease.status === 'active') ?? [])
+    const newest = this.#leases.newest(revision.id)
     const holders = new Set<string>()
     for (const lease of newest.values()) {
       const node = this.#nodes.get(lease.node)
       if (!this.#isHeard(lease.node) || node?.draining) continue
-      if (node && selectionRank(node.earn, revision, this.#world.exchangeOrg) === undefined) continue
+      if (node && this.#ranks.of(node, revision) === undefined) continue
       if (this.#isSurplus(lease, revision, holders.size)) {
         this.#surplus.add(lease.id)
         continue
       }
       holders.add(lease.node)
-      const due =
-        this.#isOvergrown(lease, revision) ||
-        (nowMs >= lease.startsAtMs + settings.renewEveryMs &&
-          (nowMs >= lease.startsAtMs + settings.leaseRenewMs || isUsedUp(lease) || this.#isOutgrown(lease, revision)))
-      if (due && node?.enforcesLimits) this.#grant(node, revision, lease)
+      if (node?.enforcesLimits && !this.isFull && this.#isDue(lease, revision)) this.#grant(node, revision, lease)
     }
-    const candidates = this.#world.nodes.filter((node) => !newest.has(node.id) && this.#mayRun(node, revision))
-    while (holders.size < wanted && candidates.length > 0 && this.grants.length < GRANTS_PER_PLAN_MAX) {
-      const next = this.#best(candidates, revision, holders)
-      candidates.splice(candidates.indexOf(next), 1)
-      const granted = this.#grant(next, revision, undefined)
+    if (holders.size < wantedNodes(revision) && !this.isFull) this.#addNodes(revision, newest, holders)
+  }
+
+  #addNodes(revision: RevisionView, newest: ReadonlyMap<string, LeaseView>, holders: ReadonlySet<string>): void {
+    const mayRun = (node: SchedulingNode): boolean =>
+      this.#hasRoom(node) &&
+      isAdmitted(node, revision) &&
+      fits(node, revision) &&
+      this.#ranks.of(node, revision) !== undefined &&
+      !newest.has(node.id)
+    // For most of the revisions that stay short of nodes, pay or nodes have run out: both are seen before everybody is looked at.
+    if (!this.#open.some(mayRun) || this.pay.budgetsFor(revision, {}) === 'short_of_pay') return
+    const candidates = this.#open.filter(mayRun).map((node): Candidate => {
+      return {node, rank: this.#ranks.of(node, revision) ?? node.earn.length, leases: this.#leasesOfNode.get(node.id) ?? 0}
+    })
+    const next = new NextNodes(candidates, this.#heldByOwner(holders))
+    for (let held = holders.size; held < wantedNodes(revision) && !this.isFull; ) {
+      const node = next.take()
+      if (node === undefined) return
+      const granted = this.#grant(node, revision, undefined)
       if (granted === 'short_of_pay') return
-      if (granted === 'granted') holders.add(next.id)
+      if (granted === 'owner_share') next.leaveOut(node.owner)
+      else held += 1
     }
+  }
+
+  #heldByOwner(holders: ReadonlySet<string>): Map<string, number> {
+    const held = new Map<string, number>()
+    for (const id of holders) {
+      const owner = this.#nodes.get(id)?.owner
+      if (owner) held.set(owner, (held.get(owner) ?? 0) + 1)
+    }
+    return held
   }
 
   endings(): LeaseEnding[] {
     const endings: LeaseEnding[] = []
-    const newest = new Map([...Map.groupBy(this.#active, (lease) => lease.revision)].map(([id, leases]) => [id, newestPerNode(leases)]))
     for (const lease of this.#active) {
-      const reason = this.#endReason(lease, newest.get(lease.revision)?.get(lease.node) ?? lease)
+      if (endings.length >= ENDINGS_PER_PLAN_MAX) break
+      const reason = this.#endReason(lease, this.#leases.newest(lease.revision).get(lease.node) ?? lease)
       if (reason) endings.push({lease: lease.id, reason})
     }
     return endings
   }
 
   #endReason(lease: LeaseView, newestOfPair: LeaseView): LeaseEndReason | undefined {
-    const {nowMs, settings, exchangeOrg} = this.#world
-    const drainMs = settings.drainMs + (this.#revisions.get(lease.revision)?.spec.timeoutMs ?? 0)
+    const {nowMs, settings} = this.#world
+    const revision = this.#revisions.get(lease.revision)
+    const drainMs = settings.drainMs + (revision?.spec.timeoutMs ?? 0)
     if (newestOfPair.id !== lease.id && nowMs >= newestOfPair.startsAtMs + drainMs) return 'renewed'
-    if (nowMs >= this.#replacedAtMs(lease) + drainMs) return 'superseded'
+    if (revision && !revision.current && nowMs >= this.#replacedAt(revision) + drainMs) return 'superseded'
     if (this.#surplus.has(lease.id)) return 'surplus'
     if (nowMs >= this.#seenAtMs(lease.node) + settings.endLostAfterMs) return 'node_lost'
     const node = this.#nodes.get(lease.node)
-    const revision = this.#revisions.get(lease.revision)
-    const unselected = node && revision && selectionRank(node.earn, revision, exchangeOrg) === undefined
-    return unselected && nowMs >= node.earnSinceMs + settings.drainMs ? 'not_selected' : undefined
-  }
-
-  /** True for a lease of the time when its revision had more traffic, once enough others stand: what it reserves is somebody else's to earn. */
-  #isSurplus(lease: LeaseView, revision: RevisionView, holders: number): boolean {
-    const {trafficAtMs, spec} = revision
-    const settledAtMs = trafficAtMs + this.#world.settings.drainMs + spec.timeoutMs
-    return holders >= wantedNodes(revision) && lease.startsAtMs < trafficAtMs && this.#world.nowMs >= settledAtMs
-  }
-
-  /** When the lease's revision was replaced: when it lost its traffic, or at the first lease of one that has it now, if that is later. */
-  #replacedAtMs(lease: LeaseView): number {
-    const revision = this.#revisions.get(lease.revision)
-    if (!revision || revision.current) return Number.POSITIVE_INFINITY
-    const next = this.#world.revisions.filter((other) => other.percent > 0 && isOneFunction(other, revision)).map(({id}) => id)
-    const leases = this.#active.filter((other) => next.includes(other.revision))
-    return Math.max(revision.trafficAtMs, leases.length === 0 ? 0 : Math.min(...leases.map((other) => other.startsAtMs)))
-  }
-
-  #mayRun(node: SchedulingNode, revision: RevisionView): boolean {
-    return (
-      this.#isHeard(node.id) &&
-      !node.draining &&
-      node.enforcesLimits &&
-      isAdmitted(node, revision) &&
-      fits(node, revision) &&
-      (this.#leasesOfNode.get(node.id) ?? 0) < LEASES_PER_NODE_MAX &&
-      selectionRank(node.earn, revision, this.#world.exchangeOrg) !== undefined
-    )
-  }
-
-  /** Owners with the fewest leases of this revision first, then who wants it most, then who has least to do. */
-  #best(candidates: readonly SchedulingNode[], revision: RevisionView, holders: ReadonlySet<string>): SchedulingNode {
-    const ofOwner = new Map<string, number>()
-    for (const id of holders) {
-      const owner = this.#nodes.get(id)?.owner
-      if (owner) ofOwner.set(owner, (ofOwner.get(owner) ?? 0) + 1)
-    }
-    const rank = (node: SchedulingNode) => selectionRank(node.earn, revision, this.#world.exchangeOrg) ?? node.earn.length
-    const order = (a: SchedulingNode, b: SchedulingNode) =>
-      (ofOwner.get(a.owner) ?? 0) - (ofOwner.get(b.owner) ?? 0) ||
-      rank(a) - rank(b) ||
-      (this.#leasesOfNode.get(a.id) ?? 0) - (this.#leasesOfNode.get(b.id) ?? 0) ||
-      (a.id < b.id ? -1 : 1)
-    return candidates.reduce((best, node) => (order(node, best) < 0 ? node : best))
-  }
-
-  /** When a line cannot be paid, nobody is asked to work for it; when only this owner has the most of it that one may have, others are. */
-  #grant(node: SchedulingNode, revision: RevisionView, replaced: LeaseView | undefined): 'granted' | 'short_of_pay' | 'owner_share' {
-    const budgets: LeaseBudget[] = []
-    for (const line of payingLines(revision)) {
-      const affordable = this.#affordable(line, revision, replaced)
-      if (affordable <= 0) {
-        this.shortOfPay.set(revision.id, (this.#pools.get(line.incentive) ?? 0) <= 0 ? 'pool_empty' : 'day_spent')
-        return 'short_of_pay'
-      }
-      const amountMinor = Math.min(affordable, this.#leftForOwner(node.owner, line, revision, replaced))
-      if (amountMinor <= 0) {
-        this.ownersAtShare.add(ownerAtRevision(node.owner, revision.id))
-        return 'owner_share'
-      }
-      budgets.push({incentive: line.incentive, amountMinor})
-    }
-    for (const budget of budgets) this.#pools.set(budget.incentive, (this.#pools.get(budget.incentive) ?? 0) - budget.amountMinor)
-    this.#countLease(node.id)
-    const earlier = this.#leasesOfRevision.get(revision.id)?.filter((lease) => lease.node === node.id) ?? []
-    const number = Math.max(0, ...earlier.map((lease) => leaseNumber(lease.id)))
-    const endsAtMs = this.#world.nowMs + this.#world.settings.leaseTermMs
-    this.grants.push({node: node.id, revision: revision.id, endsAtMs, budgets, cause: `${node.id}:${revision.id}:${number}`})
-    return 'granted'
-  }
-
-  /** What one owner's nodes may still earn of a line today. */
-  #leftForOwner(owner: string, line: RewardLine, revision: RevisionView, replaced: LeaseView | undefined): number {
-    const percent = revision.spec.ownerSharePercentMax
-    if (percent === undefined) return Number.POSITIVE_INFINITY
-    const most = Math.max(1, mulDivFloor(line.dailyBudgetMinor, percent, WHOLE_PERCENT).quotient)
-    const family = this.#ofFunction.get(functionOf(revision)) ?? []
-    return most - this.#committedToday(family, line.incentive, replaced, owner)
-  }
-
-  /** What a lease of this revision would reserve now; nothing, or less, when day or pool are used up. */
-  #affordable(line: RewardLine, revision: RevisionView, replaced: LeaseView | undefined): number {
-    const family = this.#ofFunction.get(functionOf(revision)) ?? []
-    const daily = dailyBudgetMinor(line, revision, family)
-    const share = Math.max(1, Math.floor(daily / wantedNodes(revision)))
-    const leftOfShare = daily - this.#committedToday([revision], line.incentive, replaced)
-    const leftOfDay = line.dailyBudgetMinor - this.#committedToday(family, line.incentive, replaced)
-    return Math.min(share, leftOfShare, leftOfDay, this.#pools.get(line.incentive) ?? 0)
-  }
-
-  /** True when the lease was made for a greater share of the traffic: what it reserves beyond its own is its siblings' to earn. */
-  #isOvergrown(lease: LeaseView, revision: RevisionView): boolean {
-    if (revision.trafficAtMs <= lease.startsAtMs) return false
-    return payingLines(revision).some((line) => {
-      const budget = lease.budgets.find(({incentive}) => incentive === line.incentive)
-      const left = (budget?.reservedMinor ?? 0) - (budget?.paidMinor ?? 0)
-      const affordable = this.#affordable(line, revision, lease)
-      return affordable > 0 && left > affordable
-    })
-  }
-
-  /** True when the lease was made for a far smaller share of the traffic, or its owner has paid in since. */
-  #isOutgrown(lease: LeaseView, revision: RevisionView): boolean {
-    if (revision.trafficAtMs <= lease.startsAtMs) return false
-    return payingLines(revision).some((line) => {
-      const reserved = lease.budgets.find(({incentive}) => incentive === line.incentive)?.reservedMinor ?? 0
-      return this.#affordable(line, revision, lease) >= reserved * RENEW_AT_GROWTH
-    })
+    const isUnselected = node && revision && this.#ranks.of(node, revision) === undefined
+    return isUnselected && nowMs >= node.earnSinceMs + settings.drainMs ? 'not_selected' : undefined
   }
 
   /**
-   * What leases of these revisions may still pay or have paid of an incentive within a day of now. A lease that is replaced, or whose node is lost, or
-   * whose revision has lost its traffic, counts by what it paid: it ends after the drain time. With `owner`, of that one's nodes alone.
+   * True for a lease that is not needed, once enough others stand: one of the time when its revision had more traffic, since what it reserves is
+   * somebody else's to earn; and, when it would be renewed, one beyond those that are spare.
    */
-  #committedToday(revisions: readonly RevisionView[], incentive: string, replaced: LeaseView | undefined, owner?: string): number {
-    const counts = (node: string): boolean => owner === undefined || this.#world.ownerOf(node) === owner
-    let committed = 0
-    for (const {id, current} of revisions) {
-      const leases = this.#leasesOfRevision.get(id) ?? []
-      const newest = newestPerNode(leases.filter((lease) => lease.status === 'active'))
-      for (const lease of leases) {
-        if (!counts(lease.node)) continue
-        const isOpen = current && newest.get(lease.node) === lease && !this.#isReplaced(lease, replaced) && this.#isHeard(lease.node)
-        committed += this.#countedMinor(lease, incentive, isOpen)
-      }
-    }
-    const ids = new Set(revisions.map(({id}) => id))
-    for (const grant of this.grants) {
-      if (ids.has(grant.revision) && counts(grant.node))
-        committed += grant.budgets.find((line) => line.incentive === incentive)?.amountMinor ?? 0
-    }
-    return committed
+  #isSurplus(lease: LeaseView, revision: RevisionView, holders: number): boolean {
+    const {nowMs, settings} = this.#world
+    const {trafficAtMs, spec} = revision
+    const wanted = wantedNodes(revision)
+    if (holders < wanted) return false
+    if (holders >= wanted + Math.ceil((wanted * SPARE_NODES_PERCENT) / 100) && nowMs >= lease.startsAtMs + settings.leaseRenewMs)
+      return true
+    return lease.startsAtMs < trafficAtMs && nowMs >= trafficAtMs + settings.drainMs + spec.timeoutMs
   }
 
-  #isReplaced({id, node, revision}: LeaseView, replaced: LeaseView | undefined): boolean {
-    return id === replaced?.id || this.grants.some((grant) => grant.node === node && grant.revision === revision)
+  /** When a revision was replaced: when it lost its traffic, or at the first lease of one that has it now, if that is later. */
+  #replacedAt(revision: RevisionView): number {
+    const known = this.#replacedAtMs.get(revision.id)
+    if (known !== undefined) return known
+    let firstMs = Number.POSITIVE_INFINITY
+    for (const next of this.#ofFunction.get(functionOf(revision)) ?? []) {
+      if (next.percent === 0) continue
+      for (const lease of this.#leases.of(next.id)) if (lease.status === 'active') firstMs = Math.min(firstMs, lease.startsAtMs)
+    }
+    const atMs = Math.max(revision.trafficAtMs, firstMs === Number.POSITIVE_INFINITY ? 0 : firstMs)
+    this.#replacedAtMs.set(revision.id, atMs)
+    return atMs
   }
 
-  #countedMinor(lease: LeaseView, incentive: string, isOpen: boolean): number {
-    const budget = lease.budgets.find((line) => line.incentive === incentive)
-    if (!budget) return 0
-    if (lease.startsAtMs > this.#world.nowMs - DAY_MS) return isOpen ? budget.reservedMinor : budget.paidMinor
-    return isOpen ? budget.reservedMinor - budget.paidMinor : 0
+  #isDue(lease: LeaseView, revision: RevisionView): boolean {
+    const {nowMs, settings} = this.#world
+    if (this.pay.isOvergrown(lease, revision)) return true
+    if (nowMs < lease.startsAtMs + settings.renewEveryMs) return false
+    return nowMs >= lease.startsAtMs + settings.leaseRenewMs || isUsedUp(lease) || this.pay.isOutgrown(lease, revision)
+  }
+
+  /** When a line cannot be paid, nobody is asked to work for it; when only this owner has the most of it that one may have, others are. */
+  #grant(node: SchedulingNode, revision: RevisionView, replaced: LeaseView | undefined): 'granted' | NotPaid {
+    const budgets = this.pay.budgetsFor(revision, {owner: node.owner, replaced})
+    if (typeof budgets === 'string') return budgets
+    this.#countLease(node.id)
+    const number = this.#leases.lastNumber(revision.id, node.id)
+    const endsAtMs = this.#world.nowMs + this.#world.settings.leaseTermMs
+    const grant = {node: node.id, revision: revision.id, endsAtMs, budgets, cause: `${node.id}:${revision.id}:${number}`}
+    this.pay.grant(grant, revision, replaced)
+    this.grants.push(grant)
+    return 'granted'
+  }
+
+  #hasRoom(node: SchedulingNode): boolean {
+    return (this.#leasesOfNode.get(node.id) ?? 0) < Math.min(node.leasesMax, this.#world.settings.leasesPerNodeMax)
   }
 
   #countLease(node: string): void {
@@ -333,22 +279,4 @@ class Planner {
   #isHeard(node: string): boolean {
     return this.#world.nowMs < this.#seenAtMs(node) + this.#world.settings.lostAfterMs
   }
-}
-
-function isUsedUp(lease: LeaseView): boolean {
-  return lease.budgets.some(({reservedMinor, paidMinor}) => (reservedMinor - paidMinor) * 100 <= reservedMinor * RENEW_AT_LEFT_PERCENT)
-}
-
-function leaseNumber(id: string): number {
-  return Number(id.slice(id.indexOf('_') + 1))
-}
-
-/** Of the leases of one revision, the one of each node that was granted last: it is the one to serve by. */
-export function newestPerNode(leases: readonly LeaseView[]): Map<string, LeaseView> {
-  const newest = new Map<string, LeaseView>()
-  for (const lease of leases) {
-    const other = newest.get(lease.node)
-    if (!other || leaseNumber(lease.id) > leaseNumber(other.id)) newest.set(lease.node, lease)
-  }
-  return newest
 }

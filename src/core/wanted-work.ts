@@ -34,6 +34,37 @@ export function fits(node: SchedulingNode, revision: RevisionView): boolean {
   return revision.spec.memoryBytes <= node.memoryBytes && revision.spec.cpuMillis <= node.cpuMillis
 }
 
+/** `selectionRank` for many nodes and revisions: nodes that selected the same share one answer for each revision. */
+export class SelectionRanks {
+  readonly #exchangeOrg: string
+  readonly #selectionOf = new Map<string, number>()
+  readonly #selections: (readonly string[])[] = []
+  readonly #ranks = new Map<string, (number | undefined)[]>()
+
+  constructor(nodes: readonly SchedulingNode[], exchangeOrg: string) {
+    this.#exchangeOrg = exchangeOrg
+    const known = new Map<string, number>()
+    for (const node of nodes) {
+      const text = node.earn.join()
+      const number = known.get(text) ?? this.#selections.push(node.earn) - 1
+      known.set(text, number)
+      this.#selectionOf.set(node.id, number)
+    }
+  }
+
+  of(node: SchedulingNode, revision: RevisionView): number | undefined {
+    return this.#ofRevision(revision)[this.#selectionOf.get(node.id) ?? -1]
+  }
+
+  #ofRevision(revision: RevisionView): (number | undefined)[] {
+    const known = this.#ranks.get(revision.id)
+    if (known !== undefined) return known
+    const ranks = this.#selections.map((earn) => selectionRank(earn, revision, this.#exchangeOrg))
+    this.#ranks.set(revision.id, ranks)
+    return ranks
+  }
+}
+
 /** Names an owner's part of a revision. */
 export function ownerAtRevision(owner: string, revision: string): string {
   return `${revision} ${owner}`

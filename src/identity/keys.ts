@@ -15,7 +15,7 @@ export type KeyPair = {
 }
 
 /** Parsed public keys kept, because parsing one costs more than the rest of a verification's overhead. */
-const PUBLIC_KEYS_CACHED_MAX = 10_000
+const PUBLIC_KEYS_CACHED_MAX = 50_000
 const PUBLIC_KEY_BYTES = 32
 const SIGNATURE_BYTES = 64
 

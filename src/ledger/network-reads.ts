@@ -13,7 +13,7 @@ SELECT image_digest FROM (
 ) WHERE current = 1 OR place <= ${REVISIONS_KEPT_MAX}
 UNION SELECT image_digest FROM revisions JOIN leases ON leases.revision = revisions.id WHERE leases.status = 'active'`
 const LEASES = 'SELECT id, node, revision, starts_at_ms AS startsAtMs, ends_at_ms AS endsAtMs, status FROM leases'
-const ENDED_LEASES = `${LEASES} WHERE revision = ? AND status = 'ended' AND starts_at_ms > ? ORDER BY seq`
+const NEWEST_LEASES = `${LEASES} ORDER BY seq DESC`
 const BUDGETS =
   'SELECT incentive, reserved_minor AS reservedMinor, paid_minor AS paidMinor FROM lease_budgets WHERE lease = ? ORDER BY position'
 const NODES = 'SELECT id, name, owner, architecture, public_key AS publicKey, enrolled_at_ms AS enrolledAtMs FROM nodes'
@@ -37,8 +37,7 @@ export class NetworkReads {
   readonly #releases: FilteredRows<RevisionRow, 'org' | 'app'>
   readonly #liveImages: Database.Statement<[], string>
   readonly #leases: FilteredRows<LeaseRow, 'id' | 'node' | 'revision' | 'status'>
-  readonly #endedLeases: Database.Statement<[string, number], LeaseRow>
-  readonly #activeLeases: Database.Statement<[], {count: number}>
+  readonly #newestLeases: Database.Statement<[], LeaseRow>
   readonly #budgets: Database.Statement<[string], LeaseView['budgets'][number]>
   readonly #nodes: FilteredRows<NodeView, 'id' | 'key_id' | 'owner'>
   readonly #gateways: Database.Statement<[], GatewayView>
@@ -51,8 +50,7 @@ export class NetworkReads {
     this.#releases = new FilteredRows(database, REVISIONS, 'ORDER BY number DESC')
     this.#liveImages = database.prepare<[], string>(LIVE_IMAGES).pluck()
     this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq DESC')
-    this.#endedLeases = database.prepare(ENDED_LEASES)
-    this.#activeLeases = database.prepare("SELECT count(*) AS count FROM leases WHERE status = 'active'")
+    this.#newestLeases = database.prepare(NEWEST_LEASES)
     this.#budgets = database.prepare(BUDGETS)
     this.#nodes = new FilteredRows(database, NODES, 'ORDER BY seq')
     this.#gateways = database.prepare(GATEWAYS)
@@ -100,12 +98,14 @@ export class NetworkReads {
     return newestFirst.reverse().map((row) => this.#leaseView(row))
   }
 
-  endedLeases({revision, startedAfterMs}: Parameters<LedgerReads['endedLeases']>[0]): LeaseView[] {
-    return this.#endedLeases.all(revision, startedAfterMs).map((row) => this.#leaseView(row))
-  }
-
-  activeLeaseCount(): number {
-    return this.#activeLeases.get()?.count ?? 0
+  endedLeases({startedAfterMs}: Parameters<LedgerReads['endedLeases']>[0]): LeaseView[] {
+    const ended: LeaseRow[] = []
+    for (const row of this.#newestLeases.iterate()) {
+      // The ledger's time never goes back: what was granted before began before.
+      if (row.startsAtMs <= startedAfterMs) break
+      if (row.status === 'ended') ended.push(row)
+    }
+    return ended.map((row) => this.#leaseView(row))
   }
 
   lease(id: string): LeaseView | undefined {

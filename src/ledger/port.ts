@@ -114,9 +114,8 @@ export interface LedgerReads {
     readonly status?: LeaseView['status']
     readonly limit?: number
   }): LeaseView[]
-  /** Ended leases of a revision that began after this time: what a day's budget has paid for. */
-  endedLeases(filter: {readonly revision: string; readonly startedAfterMs: number}): LeaseView[]
-  activeLeaseCount(): number
+  /** Those that ended and began after this time: what a day's budget has paid for. Newest first. */
+  endedLeases(filter: {readonly startedAfterMs: number}): LeaseView[]
   lease(id: string): LeaseView | undefined
   nodes(filter: {readonly owner?: string; readonly limit?: number}): NodeView[]
   node(id: string): NodeView | undefined
@@ -132,11 +131,23 @@ export interface LedgerReads {
   journal(page: {readonly from: number; readonly limit: number}): JournalGroupView[]
 }
 
+/** One change of a lease: what the projections show of it from then on. */
+export type LeaseEvent =
+  | {readonly type: 'granted'; readonly lease: LeaseView}
+  | {readonly type: 'ended'; readonly lease: string; readonly endsAtMs: number}
+  | {
+      readonly type: 'paid'
+      readonly lease: string
+      readonly paid: readonly {readonly incentive: string; readonly amountMinor: number}[]
+    }
+
 /** A group that is committed and shown by the projections. */
 export interface CommittedGroup {
   readonly firstSeq: number
   readonly lastSeq: number
   readonly types: ReadonlySet<CommandType>
+  /** In the order in which they happened. */
+  readonly leases: readonly LeaseEvent[]
 }
 
 /** The one writer of the network's money. Everything it answers is on disk; what it can't write, it never answers. */

@@ -105,7 +105,6 @@ export class SqliteReads implements LedgerReads {
   liveImages: LedgerReads['liveImages'] = () => this.#network.liveImages()
   leases: LedgerReads['leases'] = (filter) => this.#network.leases(filter)
   endedLeases: LedgerReads['endedLeases'] = (filter) => this.#network.endedLeases(filter)
-  activeLeaseCount: LedgerReads['activeLeaseCount'] = () => this.#network.activeLeaseCount()
   lease: LedgerReads['lease'] = (id) => this.#network.lease(id)
   nodes: LedgerReads['nodes'] = (filter) => this.#network.nodes(filter)
   node: LedgerReads['node'] = (id) => this.#network.node(id)

@@ -6,7 +6,8 @@ import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type Sign
 import {type AuthenticCommand, authenticate} from './authenticate.ts'
 import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
 import type {JournalThread} from './journal-thread.ts'
-import type {CommittedGroup, Ledger} from './port.ts'
+import {leaseEvents} from './lease-events.ts'
+import type {CommittedGroup, LeaseEvent, Ledger} from './port.ts'
 import type {SqliteReads} from './reads.ts'
 import {SequenceWaiters} from './sequence-waiters.ts'
 
@@ -24,6 +25,7 @@ interface WaitingCommand {
   readonly type: CommandType
   readonly text: string
   readonly bytes: number
+  readonly leases: readonly LeaseEvent[]
 }
 
 /** An answer and the sequence that must be committed before it is given. */
@@ -192,7 +194,7 @@ export class SqliteLedger implements Ledger {
     const outcome = this.#machine.apply(sequenced)
     const text = encodeCommand({atMs, command, outcome})
     const bytes = Buffer.byteLength(text)
-    this.#waiting.push({seq, type: body.type, text, bytes})
+    this.#waiting.push({seq, type: body.type, text, bytes, leases: leaseEvents(outcome.effects, atMs)})
     this.#queuedBytes += bytes
     return outcome
   }
@@ -238,7 +240,8 @@ export class SqliteLedger implements Ledger {
     this.#waiting = this.#waiting.slice(count)
     this.#isWriting = true
     this.#writingBytes = bytes
-    this.#sent.push({firstSeq, lastSeq, types: new Set(commands.map((command) => command.type))})
+    const leases = commands.flatMap((command) => command.leases)
+    this.#sent.push({firstSeq, lastSeq, types: new Set(commands.map((command) => command.type)), leases})
   }
 
   #whenCommitted(lastSeq: number): void {

@@ -1,6 +1,7 @@
 import {cpus, hostname, totalmem} from 'node:os'
 import type {OwnerTerms} from '../core/availability.ts'
 import {CreoError} from '../core/errors.ts'
+import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import {MEMORY_BYTES_MIN} from '../core/protocol/revisions.ts'
 import {formatBytes} from '../core/units.ts'
 import {DISK_BYTES_DEFAULT, type MinerSettings} from './settings.ts'
@@ -25,7 +26,7 @@ export function hostDefaults(): Pick<MinerSettings, 'name' | 'memoryBytes' | 'cp
 export function defaultTerms(): OwnerTerms {
   const {memoryBytes, cpuMillis} = hostDefaults()
   const unlimited = {dataBytesPerMonth: null, hours: null, onlyIdle: false, onBattery: false}
-  return {earn: [], memoryBytes, cpuMillis, diskBytes: DISK_BYTES_DEFAULT, ...unlimited}
+  return {earn: [], memoryBytes, cpuMillis, functionsMax: LEASES_PER_NODE_DEFAULT, diskBytes: DISK_BYTES_DEFAULT, ...unlimited}
 }
 
 /**

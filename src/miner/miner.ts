@@ -1,6 +1,6 @@
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {OwnerTerms} from '../core/availability.ts'
+import {lent, type OwnerTerms} from '../core/availability.ts'
 import type {Heartbeat} from '../core/protocol/api.ts'
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
 import {nodeIdOf} from '../identity/keys.ts'
@@ -291,11 +291,10 @@ class MiningNode implements Miner {
   }
 
   #heartbeat(): Omit<Heartbeat, 'logs'> {
-    const {earn, memoryBytes, cpuMillis} = this.#rules.terms
     const {architecture, name: runtime} = this.#parts.probe
     const enforcesLimits = takesWork(this.#options, this.#parts.probe)
-    const lent = {earn: [...earn], architecture, runtime, enforcesLimits, memoryBytes, cpuMillis}
-    return {node: this.node, ...lent, draining: this.#takesNoWork, ...this.#instances.described}
+    const machine = {architecture, runtime, enforcesLimits}
+    return {node: this.node, ...lent(this.#rules.terms), ...machine, draining: this.#takesNoWork, ...this.#instances.described}
   }
 
   #greeting(gateway: GatewayEntry): readonly MinerMessage[] {

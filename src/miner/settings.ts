@@ -3,6 +3,7 @@ import {z} from 'zod'
 import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
 import type {OwnerTerms} from '../core/availability.ts'
 import {CreoError} from '../core/errors.ts'
+import {LEASES_PER_NODE_DEFAULT, LEASES_PER_NODE_MOST} from '../core/lease-count.ts'
 import {heartbeatSchema} from '../core/protocol/api.ts'
 import {labelSchema, networkIdSchema, publicKeySchema} from '../core/protocol/scalars.ts'
 
@@ -19,6 +20,7 @@ const settingsSchema = z.object({
   earn: heartbeatSchema.shape.earn,
   memoryBytes: z.int().min(0),
   cpuMillis: z.int().min(0),
+  functionsMax: z.int().min(1).max(LEASES_PER_NODE_MOST).default(LEASES_PER_NODE_DEFAULT),
   diskBytes: z.int().min(0).default(DISK_BYTES_DEFAULT),
   dataBytesPerMonth: z.int().min(0).nullable().default(null),
   hours: z
@@ -43,13 +45,14 @@ export function termsOf({
   earn,
   memoryBytes,
   cpuMillis,
+  functionsMax,
   diskBytes,
   dataBytesPerMonth,
   hours,
   onlyIdle,
   onBattery
 }: MinerSettings): OwnerTerms {
-  return {earn, memoryBytes, cpuMillis, diskBytes, dataBytesPerMonth, hours, onlyIdle, onBattery}
+  return {earn, memoryBytes, cpuMillis, functionsMax, diskBytes, dataBytesPerMonth, hours, onlyIdle, onBattery}
 }
 
 export function settingsPath(dataDirectory: string): string {
@@ -128,6 +131,7 @@ const FLAG_WORDS: Readonly<Record<string, readonly [flag: string, fault: string,
   runtime: ['--runtime', 'is not the name of a runtime', 'For example --runtime podman'],
   memoryBytes: ['--memory', 'is too much', 'For example --memory 2GiB'],
   cpuMillis: ['--cpu', 'is too much', 'For example --cpu 1'],
+  functionsMax: ['--functions', 'is not a number of functions', `Write one from 1 to ${LEASES_PER_NODE_MOST}.`],
   diskBytes: ['--disk', 'is too much', 'For example --disk 20GiB'],
   dataBytesPerMonth: ['--data', 'is too much', 'For example --data 20GB/month, or none']
 }

@@ -8,6 +8,7 @@ export interface ShownTerms {
   readonly earn: readonly string[]
   readonly cpu: string
   readonly memoryBytes: number
+  readonly functionsMax: number
   readonly diskBytes: number
   readonly dataBytesPerMonth: number | null
   readonly hours: string | null

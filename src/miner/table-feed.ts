@@ -14,7 +14,7 @@ const RETRY_MOST_MS = 30_000
 
 export interface TableFeedOptions {
   readonly client: Pick<Client, 'nodeTable'>
-  readonly book: LeaseBook
+  readonly book: Pick<LeaseBook, 'version' | 'accept'>
   readonly heartbeats: Pick<Heartbeats, 'everyMs' | 'passBy' | 'forgotten'>
   readonly random: () => number
   readonly log: Log

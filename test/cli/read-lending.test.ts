@@ -6,7 +6,15 @@ import {readLending} from '../../src/cli/read-lending.ts'
 type Flags = Parameters<typeof readLending>[0]
 
 function read(said: Partial<Flags>): ReturnType<typeof readLending> {
-  const none = {data: undefined, earn: undefined, cpu: undefined, memory: undefined, disk: undefined, hours: undefined}
+  const none = {
+    data: undefined,
+    earn: undefined,
+    cpu: undefined,
+    memory: undefined,
+    disk: undefined,
+    functions: undefined,
+    hours: undefined
+  }
   return readLending({...none, 'only-idle': undefined, 'on-battery': undefined, ...said})
 }
 

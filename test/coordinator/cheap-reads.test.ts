@@ -2,6 +2,7 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {pino} from 'pino'
 import {afterEach, beforeEach, expect, it, vi} from 'vitest'
+import {KnownLeases} from '../../src/coordinator/known-leases.ts'
 import {createOwnCommands} from '../../src/coordinator/own-commands.ts'
 import {PresenceBoard} from '../../src/coordinator/presence.ts'
 import {Scheduler} from '../../src/coordinator/scheduler.ts'
@@ -62,7 +63,16 @@ function deploy(): Promise<void> {
 it('reads the deployed functions once for many heartbeats of nodes without work, and anew after a deploy', async () => {
   const settings = coordinatorSettings('development')
   const commands = createOwnCommands({ledger, key: coordinatorKey})
-  const tools = {...settings, settings: settings.scheduling, ledger, commands, presence: new PresenceBoard(), exchangeOrg: 'creometry'}
+  const leases = new KnownLeases(ledger)
+  const tools = {
+    ...settings,
+    settings: settings.scheduling,
+    ledger,
+    leases,
+    commands,
+    presence: new PresenceBoard(),
+    exchangeOrg: 'creometry'
+  }
   const scheduler = new Scheduler({...tools, nowMs: () => nowMs, log: pino({level: 'silent'})}, signal)
   const offer = {memoryBytes: 2 ** 30, cpuMillis: 1000, enforcesLimits: true, draining: false, instances: 0, earn: ['gutta']}
   const heartbeat = {node, architecture: 'amd64', runtime: 'memory', ...offer} as const
@@ -76,13 +86,13 @@ it('reads the deployed functions once for many heartbeats of nodes without work,
 })
 
 it('builds no table anew because something other than a lease came due', async () => {
-  const tables = new SignedTables({ledger, key: coordinatorKey})
-  const {version} = tables.node(node)
-  const read = vi.spyOn(ledger.reads, 'leases')
+  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), key: coordinatorKey})
+  const {version} = tables.routes()
+  const read = vi.spyOn(ledger.reads, 'appRoutes')
   await submit(account, ann, {type: 'node.token', tokenHash: sha256Hex('b'), expiresAtMs: nowMs + 100})
   nowMs += 200
   await submit('coordinator', coordinatorKey, {type: 'time.advance'})
-  expect([tables.node(node).version, read.mock.calls.length]).toEqual([version, 0])
+  expect([tables.routes().version, read.mock.calls.length]).toEqual([version, 0])
   tables.close()
 })
 
@@ -90,10 +100,53 @@ it('builds a table anew when a lease came due', async () => {
   await deploy()
   const revision = ledger.reads.currentRevisions()[0]?.id ?? ''
   await submit('coordinator', coordinatorKey, {type: 'lease.grant', node, revision, endsAtMs: nowMs + 60_000, budgets: []})
-  const tables = new SignedTables({ledger, key: coordinatorKey})
+  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), key: coordinatorKey})
   const {version} = tables.node(node)
   nowMs = ledger.nextExpiryMs() ?? 0
   await submit('coordinator', coordinatorKey, {type: 'time.advance'})
   expect(tables.node(node).version).toBeGreaterThan(version)
+  tables.close()
+})
+
+it('knows leases in memory as the projections show them, whatever happened to them', async () => {
+  await deploy()
+  const revision = ledger.reads.currentRevisions()[0]?.id ?? ''
+  const known = new KnownLeases(ledger)
+  const grant = (): Promise<void> =>
+    submit('coordinator', coordinatorKey, {type: 'lease.grant', node, revision, endsAtMs: nowMs + 60_000, budgets: []})
+  await grant()
+  await grant()
+  const [first] = ledger.reads.leases({status: 'active'})
+  await submit('coordinator', coordinatorKey, {type: 'lease.end', lease: first?.id ?? ''})
+  for (const each of [known, new KnownLeases(ledger)]) {
+    expect([...each.active()]).toEqual(ledger.reads.leases({status: 'active'}))
+    expect(each.ofNode(node)).toEqual(ledger.reads.leases({node, status: 'active'}))
+    expect([...each.endedToday(nowMs)]).toEqual(ledger.reads.leases({status: 'ended'}))
+    expect([...each.endedToday(nowMs + 24 * 3_600_000)]).toEqual([])
+    expect([...each.revisions()]).toEqual([revision])
+    each.close()
+  }
+})
+
+it("changes a node's table with its own leases alone", async () => {
+  await deploy()
+  const revision = ledger.reads.currentRevisions()[0]?.id ?? ''
+  const other = generateKeyPair()
+  const token = {tokenHash: sha256Hex('c'), expiresAtMs: nowMs + 60_000}
+  await submit(account, ann, {type: 'node.token', ...token})
+  const enrolment = {
+    publicKey: other.publicKey,
+    tokenHash: token.tokenHash,
+    owner: account,
+    name: 'another',
+    architecture: 'amd64'
+  } as const
+  await submit('new', other, {type: 'node.enroll', ...enrolment})
+  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), key: coordinatorKey})
+  const before = tables.node(node).version
+  const news = tables.newer({node}, {after: before, waitMs: 5000}, signal)
+  await submit('coordinator', coordinatorKey, {type: 'lease.grant', node, revision, endsAtMs: nowMs + 60_000, budgets: []})
+  expect((await news)?.version).toBe(ledger.sequence)
+  expect(tables.node(nodeIdOf(other.publicKey)).version).toBe(before)
   tables.close()
 })

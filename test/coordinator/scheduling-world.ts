@@ -10,7 +10,8 @@ export const SETTINGS = {
   renewEveryMs: MINUTE_MS,
   drainMs: 2 * MINUTE_MS,
   lostAfterMs: 10 * MINUTE_MS,
-  endLostAfterMs: 70 * MINUTE_MS
+  endLostAfterMs: 70 * MINUTE_MS,
+  leasesPerNodeMax: 256
 }
 
 export function node(id: string, changes: Partial<SchedulingNode> = {}): SchedulingNode {
@@ -23,6 +24,7 @@ export function node(id: string, changes: Partial<SchedulingNode> = {}): Schedul
     cpuMillis: 2000,
     enforcesLimits: true,
     draining: false,
+    leasesMax: 256,
     seenAtMs: NOW_MS,
     earnSinceMs: NOW_MS - DAY_MS,
     ...changes

@@ -20,6 +20,7 @@ const TERMS: OwnerTerms = {
   diskBytes: 0,
   dataBytesPerMonth: 20 * GB,
   hours: null,
+  functionsMax: 256,
   onlyIdle: false,
   onBattery: false
 }

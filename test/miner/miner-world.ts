@@ -29,6 +29,7 @@ export const TERMS: OwnerTerms = {
   diskBytes: 2 ** 30,
   dataBytesPerMonth: null,
   hours: null,
+  functionsMax: 256,
   onlyIdle: false,
   onBattery: true
 }

@@ -21,9 +21,9 @@ test('whichever file of its folder a power cut empties or halves, a miner starts
   const w = await world()
   const folder = join(w.directory, 'm')
   w.coordinator.setTable(w.table())
-  const {memoryBytes, cpuMillis, diskBytes, dataBytesPerMonth, hours, onlyIdle, onBattery} = TERMS
+  const {memoryBytes, cpuMillis, functionsMax, diskBytes, dataBytesPerMonth, hours, onlyIdle, onBattery} = TERMS
   await saveSettings(folder, {
-    ...{memoryBytes, cpuMillis, diskBytes, dataBytesPerMonth, hours, onlyIdle, onBattery, earn: [...TERMS.earn]},
+    ...{memoryBytes, cpuMillis, functionsMax, diskBytes, dataBytesPerMonth, hours, onlyIdle, onBattery, earn: [...TERMS.earn]},
     ...{format: 'creo-miner-v1', coordinatorUrl: w.coordinator.url, networkId: w.coordinator.network, runtime: 'memory', enrolled: true},
     ...{coordinatorKey: w.coordinator.key.publicKey, network: 'development', name: 'one'}
   })

@@ -22,6 +22,7 @@ const LENDS = shownTerms({
   diskBytes: 2 ** 30,
   dataBytesPerMonth: 2 ** 30,
   hours: {fromMinute: 1320, toMinute: 360},
+  functionsMax: 256,
   onlyIdle: true,
   onBattery: false
 })
@@ -127,7 +128,7 @@ test('people see one screen', () => {
     '2 wait frozen, 1 initialised, 0 created, with 5.0 MiB of memory.',
     '4.0 MiB of data used this month, 5.0 MiB of disk.',
     'Works for gutta, 22:00-06:00, only while idle, not on battery.',
-    'Lends 1.5 CPUs, 1.0 GiB of memory, 1.0 GiB of disk, 1.0 GiB of data a month.',
+    'Lends 1.5 CPUs, 1.0 GiB of memory, 1.0 GiB of disk, 1.0 GiB of data a month, to at most 256 functions.',
     '1 receipts wait for the coordinator.'
   ])
 })

@@ -1,5 +1,6 @@
 import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
+import {LEASES_PER_NODE_DEFAULT, LEASES_PER_NODE_MOST} from '../../core/lease-count.ts'
 
 export default class CoordinatorServe extends CreoCommand {
   static override summary = 'Run the coordinator of a network: accounts, ledger, markets, leases, image registry.'
@@ -12,6 +13,18 @@ With --json it prints one line when it is ready.`
       default: '127.0.0.1:7700',
       helpValue: 'HOST:PORT',
       description: 'Address of the public API; port 0 lets the system choose.'
+    }),
+    'leases-per-node': Flags.integer({
+      min: 1,
+      max: LEASES_PER_NODE_MOST,
+      helpValue: 'N',
+      description: `Most functions that one node is given, whatever it offers. Default: ${LEASES_PER_NODE_DEFAULT}.`
+    }),
+    'requests-per-second': Flags.integer({
+      min: 1,
+      max: 1_000_000,
+      helpValue: 'N',
+      description: 'Most requests that one address may make for long; a proxy in front is one address. Default: 2000.'
     })
   }
 
@@ -27,6 +40,7 @@ With --json it prints one line when it is ready.`
         directory: flags.data,
         ...parseListenAddress(flags.listen),
         version: this.config.version,
+        operatorSettings: {leasesPerNodeMax: flags['leases-per-node'], requestsPerSecondMax: flags['requests-per-second']},
         nowMs: Date.now,
         log: createLog({role: 'coordinator', env: process.env})
       },

@@ -1,4 +1,5 @@
 import {z} from 'zod'
+import {LEASES_PER_NODE_MOST} from '../lease-count.ts'
 import {keyRoles} from './commands.ts'
 import {revisionSpecSchema} from './revisions.ts'
 import {
@@ -232,6 +233,8 @@ export const heartbeatSchema = z.object({
   memoryBytes: z.int().min(0),
   cpuMillis: z.int().min(0),
   draining: z.boolean(),
+  /** How many leases it takes, where its owner said so. */
+  leasesMax: z.int().min(1).max(LEASES_PER_NODE_MOST).optional(),
   instances: z.int().min(0),
   /** How many of them are of each revision. */
   running: z
