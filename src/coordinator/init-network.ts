@@ -23,6 +23,7 @@ export interface NetworkChoices {
   readonly makerPpm?: number | undefined
   readonly takerPpm?: number | undefined
   readonly redemptionTimeoutMs?: number | undefined
+  readonly recoveryDelayMs?: number | undefined
 }
 
 export interface InitializedNetwork {
@@ -97,6 +98,7 @@ function makeGenesis(
     fees: {makerPpm: choices.makerPpm ?? 0, takerPpm: choices.takerPpm ?? 2000},
     redemptionTimeoutMs: choices.redemptionTimeoutMs ?? (isDevelopment ? 5 * MINUTE_MS : 7 * 24 * HOUR_MS),
     receiptGraceMs: isDevelopment ? 2 * MINUTE_MS : 24 * HOUR_MS,
+    recoveryDelayMs: choices.recoveryDelayMs ?? (isDevelopment ? MINUTE_MS : 72 * HOUR_MS),
     volumeBucketMs: isDevelopment ? MINUTE_MS : HOUR_MS,
     volumeBuckets: 24
   }

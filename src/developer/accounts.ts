@@ -1,6 +1,9 @@
 import {openUserConfig} from '../config/user-config.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
-import {loadKeyFile, loadOrCreateKeyFile} from '../identity/keys.ts'
+import type {KeyRole} from '../core/protocol/account-keys.ts'
+import {proveKey} from '../identity/key-proofs.ts'
+import {type KeyPair, loadKeyFile, loadOrCreateKeyFile} from '../identity/keys.ts'
+import {generateRecoveryCode} from '../identity/recovery-code.ts'
 import {accountKeyPath, type ContextFlags, openContext} from './context.ts'
 
 export interface CreatedAccount {
@@ -10,6 +13,8 @@ export interface CreatedAccount {
   readonly status: 'created' | 'already_exists'
   /** True when commands without `--as` are signed in its name. */
   readonly isDefault: boolean
+  /** For paper: whoever has it can recover the account. Only when it was created, and never again. */
+  readonly recoveryCode?: string
 }
 
 export interface NewAccount {
@@ -32,12 +37,17 @@ export async function createAccount(
   const taken = await accountIfThere(context.client.account(name))
   if (taken === undefined) {
     const key = await loadOrCreateKeyFile(keyPath)
-    const body = {type: 'account.create', name, keys: [{publicKey: key.publicKey, roles: ['owner']}]} as const
+    const recovery = generateRecoveryCode()
+    const proven = (one: KeyPair, role: KeyRole) => ({
+      publicKey: one.publicKey,
+      roles: [role],
+      proof: proveKey(one, {network: context.networkId, account: name})
+    })
     const signer =
       operatorKeyPath === undefined ? context.client.as('new', key) : context.client.as('operator', await loadKeyFile(operatorKeyPath))
-    await signer.submit({...body, keys: body.keys.map((one) => ({...one, roles: [...one.roles]}))})
+    await signer.submit({type: 'account.create', name, keys: [proven(key, 'owner'), proven(recovery.key, 'recovery')]})
     const {id} = await context.client.account(name)
-    return {id, name, keyPath, status: 'created', isDefault: makeDefault(name)}
+    return {id, name, keyPath, status: 'created', isDefault: makeDefault(name), recoveryCode: recovery.code}
   }
   const key = await loadOrCreateKeyFile(keyPath)
   if (!taken.keys.some(({keyId}) => keyId === key.keyId)) {
@@ -56,7 +66,7 @@ async function accountIfThere<T>(asked: Promise<T>): Promise<T | undefined> {
 }
 
 /** The first account of a user becomes the default one. */
-function makeDefault(name: string): boolean {
+export function makeDefault(name: string): boolean {
   const config = openUserConfig(process.env)
   const {defaultAccount} = config.read()
   if (defaultAccount === undefined) config.setDefaultAccount(name)

@@ -1,5 +1,5 @@
 import {createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign, verify} from 'node:crypto'
-import {link, mkdir, open, readFile, rm, stat} from 'node:fs/promises'
+import {link, mkdir, open, readFile, rename, rm, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {LRUCache} from 'lru-cache'
 import {z} from 'zod'
@@ -129,6 +129,16 @@ export async function saveKeyFile(path: string, key: KeyPair): Promise<void> {
       throw new CreoError('conflict', `There is a key at ${path} already.`, {hint: 'Use it, or move it away first.', cause})
     }
     throw new CreoError('data_dir_unwritable', `The key ${path} cannot be written.`, {hint: `Make ${dirname(path)} writable.`, cause})
+  }
+}
+
+/** Puts a key file in another's place, so that after a power cut one of the two is there whole. */
+export async function replaceKeyFile(from: string, path: string): Promise<void> {
+  try {
+    await rename(from, path)
+    await syncDirectory(dirname(path))
+  } catch (cause) {
+    throw new CreoError('data_dir_unwritable', `The key ${path} cannot be replaced.`, {hint: `Make ${dirname(path)} writable.`, cause})
   }
 }
 

@@ -6,6 +6,7 @@ import type {Receipt} from '../core/protocol/receipts.ts'
 import {commandHash, verifyCommand} from '../identity/commands.ts'
 import {keyIdOf, sha256Hex} from '../identity/keys.ts'
 import {openReceipt, verifyReceipt} from '../identity/receipts.ts'
+import {checkKeyProofs} from './key-proofs.ts'
 
 /** A command whose signer is known; what is left to say is its place and time. */
 export type AuthenticCommand = Omit<SequencedCommand, 'seq' | 'atMs'>
@@ -30,6 +31,7 @@ export function authenticate(
       hint: 'Sign the exact body with the key that the command names.'
     })
   }
+  if (signatures) checkKeyProofs(command, body)
   if (body.type === 'receipt.pay') checkReceipt(machine, body.receipt, signatures)
   const {account, keyId, idempotencyKey, notAfterMs} = command
   return {
@@ -67,8 +69,7 @@ function signingKey(machine: LedgerMachine, command: SignedCommand, body: Comman
   if (command.account === 'coordinator') return genesis.coordinatorKey
   if (command.account === 'operator') return genesis.operatorKey
   if (command.account === 'new') {
-    const brought = body.type === 'account.create' || body.type === 'node.enroll' ? publicKeysIn(body) : []
-    const key = brought.find((candidate) => keyIdOf(candidate) === command.keyId)
+    const key = broughtKeys(body).find((candidate) => keyIdOf(candidate) === command.keyId)
     if (key !== undefined) return key
     throw new CreoError('unauthorized', `The body brings no key ${command.keyId}.`, {
       hint: 'Sign with one of the keys that the command names.'
@@ -81,6 +82,12 @@ function signingKey(machine: LedgerMachine, command: SignedCommand, body: Comman
   })
 }
 
+/** Those that may sign for themselves. */
+function broughtKeys(body: CommandBody): string[] {
+  if (body.type === 'account.create') return body.keys.map(({publicKey}) => publicKey)
+  return body.type === 'node.enroll' || body.type === 'key.accept' ? [body.publicKey] : []
+}
+
 function publicKeysIn(body: CommandBody): string[] {
   switch (body.type) {
     case 'account.create':
@@ -88,7 +95,14 @@ function publicKeysIn(body: CommandBody): string[] {
     case 'node.enroll':
     case 'gateway.admit':
     case 'gateway.revoke':
+    case 'key.add':
+    case 'key.rotate':
+    case 'recovery.start':
       return [body.publicKey]
+    case 'key.accept':
+      return [body.publicKey, body.inviteKey]
+    case 'key.invite':
+      return [body.inviteKey]
     default:
       return []
   }

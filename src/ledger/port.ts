@@ -1,4 +1,5 @@
 import type {z} from 'zod'
+import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {
   accountViewSchema,
   appViewSchema,
@@ -15,7 +16,7 @@ import type {
   revisionViewSchema,
   TradeView
 } from '../core/protocol/api.ts'
-import type {CommandAnswer, CommandType, KeyRole, SignedCommand} from '../core/protocol/commands.ts'
+import type {CommandAnswer, CommandType, SignedCommand} from '../core/protocol/commands.ts'
 import type {RoutesTable} from '../core/protocol/tables.ts'
 
 export type AccountView = z.output<typeof accountViewSchema>

@@ -3,12 +3,15 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 4
+export const PROJECTION_VERSION = 5
 
 const TABLES = `
 CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
-CREATE TABLE accounts (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at_ms INTEGER NOT NULL, keys TEXT NOT NULL) STRICT;
+CREATE TABLE accounts (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at_ms INTEGER NOT NULL, keys TEXT NOT NULL, invites TEXT, recovery TEXT
+) STRICT;
 CREATE TABLE account_keys (key_id TEXT PRIMARY KEY, account TEXT NOT NULL, roles TEXT NOT NULL) STRICT;
+CREATE INDEX account_keys_of ON account_keys (account);
 CREATE TABLE balances (
   account TEXT NOT NULL, asset TEXT NOT NULL, kind TEXT NOT NULL, amount_minor INTEGER NOT NULL, PRIMARY KEY (account, asset, kind)
 ) STRICT, WITHOUT ROWID;

@@ -25,6 +25,7 @@ export class Projector {
     this.#watermark = database.prepare('UPDATE watermark SET number = ?, seq = ?, hash = ?')
     this.#writes = {
       ...moneyWrites(database),
+      ...accountWrites(database),
       ...marketWrites(database, volumeBucketMs),
       ...networkWrites(database),
       traffic: trafficWrite(database),
@@ -48,21 +49,37 @@ export class Projector {
   }
 }
 
-function moneyWrites(database: Database.Database): Pick<Writes, 'entry' | 'account'> {
+function moneyWrites(database: Database.Database): Pick<Writes, 'entry'> {
   const entry = database.prepare(
     'INSERT INTO entries (account, asset, kind, delta_minor, balance_minor, seq, at_ms, command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
   )
   const balance = database.prepare('INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?)')
-  const account = database.prepare('INSERT INTO accounts VALUES (?, ?, ?, ?)')
-  const key = database.prepare('INSERT INTO account_keys VALUES (?, ?, ?)')
   return {
     entry: (effect, {seq, atMs, command}) => {
       entry.run(effect.account, effect.asset, effect.kind, effect.deltaMinor, effect.balanceMinor, seq, atMs, command)
       balance.run(effect.account, effect.asset, effect.kind, effect.balanceMinor)
-    },
+    }
+  }
+}
+
+function accountWrites(database: Database.Database): Pick<Writes, 'account' | 'account.keys'> {
+  const account = database.prepare('INSERT INTO accounts VALUES (?, ?, ?, ?, NULL, NULL)')
+  const changed = database.prepare('UPDATE accounts SET keys = ?, invites = ?, recovery = ? WHERE id = ?')
+  const forgotten = database.prepare('DELETE FROM account_keys WHERE account = ?')
+  const key = database.prepare('INSERT INTO account_keys VALUES (?, ?, ?)')
+  const keys = ({id, keys: all}: EffectOf<'account' | 'account.keys'>): void => {
+    for (const {keyId, roles} of all) key.run(keyId, id, JSON.stringify(roles))
+  }
+  const textOf = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value))
+  return {
     account: (effect, {atMs}) => {
       account.run(effect.id, effect.name, atMs, JSON.stringify(effect.keys))
-      for (const {keyId, roles} of effect.keys) key.run(keyId, effect.id, JSON.stringify(roles))
+      keys(effect)
+    },
+    'account.keys': (effect) => {
+      changed.run(JSON.stringify(effect.keys), textOf(effect.invites), textOf(effect.recovery), effect.id)
+      forgotten.run(effect.id)
+      keys(effect)
     }
   }
 }

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
+import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {BalanceView} from '../core/protocol/api.ts'
-import type {KeyRole} from '../core/protocol/commands.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import type {JournalReader} from './journal.ts'
 import {MarketReads} from './market-reads.ts'
@@ -17,7 +17,7 @@ export interface ReadsOptions {
   readonly volumeBuckets: number
 }
 
-const ACCOUNTS = 'SELECT id, name, created_at_ms AS createdAtMs, keys FROM accounts'
+const ACCOUNTS = 'SELECT id, name, created_at_ms AS createdAtMs, keys, invites, recovery FROM accounts'
 const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM balances'
 const ENTRIES = `
 SELECT seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor FROM entries`
@@ -27,6 +27,8 @@ interface AccountRow {
   readonly name: string
   readonly createdAtMs: number
   readonly keys: string
+  readonly invites: string | null
+  readonly recovery: string | null
 }
 
 /** All reads over one read-only connection. It sees what the worker has projected, which is committed. */
@@ -122,5 +124,11 @@ export class SqliteReads implements LedgerReads {
 }
 
 function accountView(row: AccountRow): AccountView {
-  return {...row, keys: JSON.parse(row.keys) as AccountView['keys']}
+  const {invites, recovery, keys, ...rest} = row
+  return {
+    ...rest,
+    keys: JSON.parse(keys) as AccountView['keys'],
+    ...(invites !== null && {invites: JSON.parse(invites) as AccountView['invites']}),
+    ...(recovery !== null && {recovery: JSON.parse(recovery) as AccountView['recovery']})
+  }
 }

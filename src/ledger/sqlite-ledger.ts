@@ -6,6 +6,7 @@ import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type Sign
 import {type AuthenticCommand, authenticate} from './authenticate.ts'
 import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
 import type {JournalThread} from './journal-thread.ts'
+import {refuseUnprovenKeys} from './key-proofs.ts'
 import {leaseEvents} from './lease-events.ts'
 import type {CommittedGroup, LeaseEvent, Ledger} from './port.ts'
 import type {SqliteReads} from './reads.ts'
@@ -100,6 +101,7 @@ export class SqliteLedger implements Ledger {
     const nowMs = this.nowMs()
     this.#refuseByTime(command, nowMs)
     const authentic = authenticate(this.#machine, command, {signatures: true})
+    refuseUnprovenKeys(command, authentic.body)
     const {answer, seq} = this.#answerAgain(authentic) ?? this.#apply(command, authentic, nowMs)
     await this.#committed.wait(seq, signal)
     return answer

@@ -56,9 +56,9 @@ export class CliWorld {
   }
 
   /** A real coordinator of a new development network, as a process of its own. */
-  async startCoordinator(): Promise<void> {
+  async startCoordinator(...choices: readonly string[]): Promise<void> {
     const data = join(this.folder, 'coordinator')
-    this.networkId = String((await this.must('coordinator', 'init', '--data', data, '--development')).networkId)
+    this.networkId = String((await this.must('coordinator', 'init', '--data', data, '--development', ...choices)).networkId)
     const args = [CREO, 'coordinator', 'serve', '--data', data, '--listen', '127.0.0.1:0', '--json']
     const child = spawn(process.execPath, args, {env: this.env, stdio: ['ignore', 'pipe', 'inherit']})
     this.#coordinator = child

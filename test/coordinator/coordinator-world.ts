@@ -11,6 +11,7 @@ import type {Receipt} from '../../src/core/protocol/receipts.ts'
 import {nodeTableSchema} from '../../src/core/protocol/tables.ts'
 import {signCommand} from '../../src/identity/commands.ts'
 import {signRequest} from '../../src/identity/http-signatures.ts'
+import {proveKey} from '../../src/identity/key-proofs.ts'
 import {gatewayIdOf, generateKeyPair, type KeyPair, loadKeyFile, nodeIdOf, sha256Hex} from '../../src/identity/keys.ts'
 import {attest, signProposal} from '../../src/identity/receipts.ts'
 import {openTable} from '../../src/identity/tables.ts'
@@ -98,7 +99,7 @@ export class Actors {
     const {result} = await this.apply(operator === undefined ? 'new' : 'operator', operator ?? key, {
       type: 'account.create',
       name,
-      keys: [{publicKey: key.publicKey, roles: ['owner']}]
+      keys: [{publicKey: key.publicKey, roles: ['owner'], proof: proveKey(key, {network: this.networkId, account: name})}]
     })
     return {id: String(result.account), name, key}
   }

@@ -139,6 +139,11 @@ describe('what it refuses', () => {
 })
 
 describe('what it answers', () => {
+  it('a node of a newer version that says more than is known here', async () => {
+    const {status} = await actors.heartbeat(node, {battery: 'full'} as object)
+    expect(status).toBe(200)
+  })
+
   it('no list without a limit: as many rows as asked, and never more than an answer has room for', async () => {
     await actors.node(ann)
     for (const list of ['incentives', 'offers', 'apps', 'leases', 'nodes', 'receipts', 'accounts', 'redemptions']) {

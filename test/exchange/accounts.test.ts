@@ -1,6 +1,7 @@
 import {describe, expect, it} from 'vitest'
 import {COMMAND_SIGNERS} from '../../src/core/exchange/authorise.ts'
-import type {CommandBody, CommandOf, KeyRole} from '../../src/core/protocol/commands.ts'
+import type {KeyRole} from '../../src/core/protocol/account-keys.ts'
+import type {CommandBody, CommandOf} from '../../src/core/protocol/commands.ts'
 import {HOUR_MS, hexOf, World} from './world.ts'
 
 const KEY = 'A'.repeat(43)

@@ -6,6 +6,7 @@ import type {CommandAnswer, CommandBody, CommandOf, SignedCommand} from '../../s
 import {genesisSchema} from '../../src/core/protocol/genesis.ts'
 import type {Receipt, ReceiptProposal} from '../../src/core/protocol/receipts.ts'
 import {signCommand} from '../../src/identity/commands.ts'
+import {proveKey} from '../../src/identity/key-proofs.ts'
 import {gatewayIdOf, generateKeyPair, type KeyPair, nodeIdOf, sha256Hex} from '../../src/identity/keys.ts'
 import {attest, signProposal} from '../../src/identity/receipts.ts'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
@@ -94,7 +95,9 @@ export class LedgerWorld {
   }
 
   async account(name: string): Promise<string> {
-    const body: CommandBody = {type: 'account.create', name, keys: [{publicKey: this.key(name).publicKey, roles: ['owner']}]}
+    const key = this.key(name)
+    const proof = proveKey(key, {network: this.network, account: name})
+    const body: CommandBody = {type: 'account.create', name, keys: [{publicKey: key.publicKey, roles: ['owner'], proof}]}
     const isExchange = name === genesisOf().exchangeOrg
     const id = String((await this.must(isExchange ? 'operator' : name, body, {as: isExchange ? 'operator' : 'new'})).account)
     this.accounts.set(name, id)

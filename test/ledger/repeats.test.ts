@@ -3,6 +3,7 @@ import {IdempotencyMemory} from '../../src/core/exchange/idempotency.ts'
 import {LedgerMachine} from '../../src/core/exchange/ledger-machine.ts'
 import {IDEMPOTENCY_KEYS_PER_ACCOUNT_MAX} from '../../src/core/exchange/limits.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {proveKey} from '../../src/identity/key-proofs.ts'
 import {genesisOf, NETWORK, START_MS} from '../exchange/world.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
@@ -65,9 +66,10 @@ describe('a command that is sent again', () => {
 
   it('by another key of the account is another command', async () => {
     const [owner, viewer] = [world.key('zoe'), world.key('viewer')]
-    const keys = [owner, viewer].map(({publicKey}, index) => ({
-      publicKey,
-      roles: [index === 0 ? 'owner' : 'viewer'] as ('owner' | 'viewer')[]
+    const keys = [owner, viewer].map((key, index) => ({
+      publicKey: key.publicKey,
+      roles: [index === 0 ? 'owner' : 'viewer'] as ('owner' | 'viewer')[],
+      proof: proveKey(key, {network: world.network, account: 'zoe'})
     }))
     const {account} = await world.must('zoe', {type: 'account.create', name: 'zoe', keys}, {as: 'new'})
     const token: CommandBody = {type: 'node.token', tokenHash: 'e'.repeat(64), expiresAtMs: world.nowMs + MINUTE_MS}

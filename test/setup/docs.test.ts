@@ -66,10 +66,10 @@ function creoLines(text: string): string[] {
 }
 
 async function isRight(line: string): Promise<boolean> {
-  const [first = '', second = ''] = line.split(' ')
-  const name = [`${first} ${second}`, first].find((words) => commands.has(words))
+  const words = line.split(' ')
+  const name = [3, 2, 1].map((count) => words.slice(0, count).join(' ')).find((asked) => commands.has(asked))
   if (name === undefined) return false
-  const file = pathToFileURL(join(ROOT, 'src/commands', `${name.replace(' ', '/')}.ts`)).href
+  const file = pathToFileURL(join(ROOT, 'src/commands', `${name.replaceAll(' ', '/')}.ts`)).href
   const {default: command}: {default: typeof Command} = await import(file)
   const flags = new Set(['help', 'json', ...Object.keys(command.flags ?? {})])
   return [...line.matchAll(/ --([a-z-]+)/g)].every(([, flag = '']) => flags.has(flag))

@@ -7,6 +7,8 @@ interface ShownAccount {
   readonly name: string
   readonly createdAt: string
   readonly keys: readonly {readonly keyId: string; readonly roles: readonly string[]}[]
+  /** The key that takes the place of the owner keys. */
+  readonly recovery: {readonly keyId: string; readonly dueAt: string} | null
 }
 
 export default class AccountShow extends CreoCommand {
@@ -23,6 +25,8 @@ export default class AccountShow extends CreoCommand {
     const keys = view.keys.map(({keyId, roles}) => ({keyId, roles}))
     this.log(`${view.name}  ${view.id}`)
     for (const key of keys) this.log(`  key ${key.keyId}  ${key.roles.join(', ')}`)
-    return {id: view.id, name: view.name, createdAt: new Date(view.createdAtMs).toISOString(), keys}
+    const recovery = view.recovery && {keyId: view.recovery.keyId, dueAt: new Date(view.recovery.dueAtMs).toISOString()}
+    if (recovery) this.log(`  From ${recovery.dueAt} on, key ${recovery.keyId} is the owner. To stop that: creo account recovery cancel`)
+    return {id: view.id, name: view.name, createdAt: new Date(view.createdAtMs).toISOString(), keys, recovery: recovery ?? null}
   }
 }

@@ -31,6 +31,10 @@ Keep operator.key safe: it admits gateways, and the coordinator runs without it.
       helpValue: 'DURATION',
       description: 'A redemption nobody captures is released after this. Default: 7d, in development 5m.'
     }),
+    'recovery-delay': Flags.string({
+      helpValue: 'DURATION',
+      description: 'Time in which an owner can say no to the recovery of an account. Default: 72h, in development 1m.'
+    }),
     'if-missing': Flags.boolean({description: 'Succeed without a change when the folder has a network already.'})
   }
 
@@ -54,7 +58,8 @@ Keep operator.key safe: it admits gateways, and the coordinator runs without it.
         totalMicroGutta: gutta(flags['emission-total']),
         makerPpm: flags['maker-fee-ppm'],
         takerPpm: flags['taker-fee-ppm'],
-        redemptionTimeoutMs: duration(flags['redemption-timeout'])
+        redemptionTimeoutMs: duration(flags['redemption-timeout']),
+        recoveryDelayMs: duration(flags['recovery-delay'])
       },
       {nowMs: Date.now(), ifMissing: flags['if-missing']}
     )

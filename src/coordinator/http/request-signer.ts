@@ -1,6 +1,6 @@
 import type {FastifyRequest} from 'fastify'
 import {CreoError} from '../../core/errors.ts'
-import type {KeyRole} from '../../core/protocol/commands.ts'
+import type {KeyRole} from '../../core/protocol/account-keys.ts'
 import {verifyRequest} from '../../identity/http-signatures.ts'
 import {createNonceMemory, type NonceMemory} from '../../identity/nonces.ts'
 import type {LedgerReads} from '../../ledger/port.ts'

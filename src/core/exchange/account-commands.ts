@@ -1,5 +1,6 @@
 import assert from 'node:assert'
 import type {CommandOf} from '../protocol/commands.ts'
+import {assertFreeKey} from './key-commands.ts'
 import {CLOCK_SKEW_MAX_MS, NODE_TOKEN_LIFETIME_MAX_MS, NODE_TOKENS_OPEN_MAX, NODE_TOKENS_PER_ACCOUNT_MAX} from './limits.ts'
 import {refuse} from './outcome.ts'
 import type {AccountState, CommandContext, Result} from './state.ts'
@@ -14,8 +15,7 @@ export function createAccount(context: CommandContext, body: CommandOf<'account.
   if (!keys.some((key) => key.roles.includes('owner'))) refuse('invalid_input', 'An account needs a key with the role owner.')
   if (new Set(keys.map((key) => key.keyId)).size !== keys.length) refuse('invalid_input', 'A key is named twice.')
   if (state.accountsByName.has(body.name)) refuse('conflict', `The name "${body.name}" is taken.`)
-  const used = keys.find((key) => state.accountsByKey.has(key.keyId))
-  if (used !== undefined) refuse('conflict', `Key ${used.keyId} belongs to another account.`)
+  for (const key of keys) assertFreeKey(state, key.keyId)
   const id = `acc_${context.hash.slice(0, 32)}`
   assert(!state.accountsById.has(id), 'two commands of one hash')
   const account: AccountState = {index: state.accounts.length, id, name: body.name, keys, openOrders: 0, openTokens: 0, incentives: 0}

@@ -1,10 +1,21 @@
-import type {CommandType, KeyRole} from '../protocol/commands.ts'
+import type {KeyRole} from '../protocol/account-keys.ts'
+import type {CommandType} from '../protocol/commands.ts'
 import {refuse, type SequencedCommand} from './outcome.ts'
 import type {AccountState, LedgerState} from './state.ts'
 
-/** Who may sign what: the network's own keys, a key that the body brings along, or an account's key in one of these roles (owner: always). */
-export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'operator' | 'new' | readonly KeyRole[]>> = {
+/**
+ * Who may sign what: the network's own keys, a key that the body brings along, an account's recovery key and no other, or an account's key in one of
+ * these roles (owner: always).
+ */
+export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'operator' | 'new' | 'recovery' | readonly KeyRole[]>> = {
   'account.create': 'new',
+  'key.add': [],
+  'key.revoke': [],
+  'key.rotate': [],
+  'key.invite': [],
+  'key.accept': 'new',
+  'recovery.start': 'recovery',
+  'recovery.cancel': [],
   'node.enroll': 'new',
   'node.token': [],
   'gateway.admit': 'operator',
@@ -37,14 +48,14 @@ function signersOf(state: LedgerState, {body}: SequencedCommand): (typeof COMMAN
 /** The account that a command is for, if one is; refuses a signer who may not. The edge has checked that the key made the signature. */
 export function authorise(state: LedgerState, command: SequencedCommand): AccountState | undefined {
   const signers = signersOf(state, command)
-  if (typeof signers === 'string') {
+  if (signers === 'coordinator' || signers === 'operator' || signers === 'new') {
     if (command.account !== signers) refuse('forbidden', `${command.body.type} is signed as "${signers}", not as "${command.account}".`)
     return undefined
   }
   const found = state.accountsByKey.get(command.keyId)
   if (found === undefined || found.account.id !== command.account)
     refuse('forbidden', `Key ${command.keyId} is not a key of ${command.account}.`)
-  const roles: readonly KeyRole[] = ['owner', ...signers]
+  const roles: readonly KeyRole[] = signers === 'recovery' ? ['recovery'] : ['owner', ...signers]
   if (!found.key.roles.some((role) => roles.includes(role))) {
     refuse('forbidden', `${command.body.type} needs a key with the role ${roles.join(' or ')}.`)
   }

@@ -1,4 +1,4 @@
-export type Expiring = 'order' | 'redemption' | 'lease' | 'token'
+export type Expiring = 'order' | 'redemption' | 'lease' | 'token' | 'invite' | 'recovery'
 
 export interface Expiry {
   readonly atMs: number

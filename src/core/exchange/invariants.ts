@@ -23,11 +23,33 @@ export function assertInvariants({state}: LedgerMachine): void {
   const openOrders = state.accounts.reduce((sum, account) => sum + account.openOrders, 0)
   assert.equal(openOrders, orders, 'open orders counted by account')
   assertTraffic(state)
+  assertKeys(state)
   for (const {id, stock} of state.offers.values()) assert(stock >= 0, `stock of ${id} below zero`)
   for (const {id, startsAtMs, endsAtMs, standbyMs = 0} of state.leases.values()) {
     assert(standbyMs <= Math.max(0, endsAtMs - startsAtMs), `${id} was stood by for longer than it lasted`)
   }
   assert(state.mintedMicroGutta <= state.genesis.emission.totalMicroGutta, 'more minted than the emission allows')
+}
+
+/** Each account has an owner key, and what leads to accounts by keys is what they say of themselves. */
+function assertKeys({accounts, accountsByKey, invitesByKey, recoveringKeys}: LedgerState): void {
+  let [keys, invited, recovering] = [0, 0, 0]
+  for (const account of accounts) {
+    assert(
+      account.keys.some(({roles}) => roles.includes('owner')),
+      `${account.id} has no owner key`
+    )
+    for (const key of account.keys) assert.equal(accountsByKey.get(key.keyId)?.key, key, `${account.id} and its key ${key.keyId}`)
+    for (const {keyId} of account.invites ?? []) assert.equal(invitesByKey.get(keyId), account.index, `the invitation ${keyId}`)
+    if (account.recovery !== undefined) {
+      assert.equal(recoveringKeys.get(account.recovery.keyId), account.index, `the recovery of ${account.id}`)
+      assert(!accountsByKey.has(account.recovery.keyId), `${account.id} is recovered with a key that is in use`)
+      recovering += 1
+    }
+    keys += account.keys.length
+    invited += account.invites?.length ?? 0
+  }
+  assert.deepEqual([accountsByKey.size, invitesByKey.size, recoveringKeys.size], [keys, invited, recovering], 'keys counted by account')
 }
 
 /** Each function's traffic makes 100 percent, and goes like its tags to revisions that are there and known to be current. */

@@ -1,10 +1,12 @@
 import assert from 'node:assert'
+import type {CommandOf} from '../protocol/commands.ts'
 import type {Genesis} from '../protocol/genesis.ts'
 import {admitGateway, createAccount, enrollNode, makeNodeToken, revokeGateway} from './account-commands.ts'
 import {authorise} from './authorise.ts'
 import {closeEpoch} from './epoch-commands.ts'
 import {type FirstAnswer, IdempotencyMemory} from './idempotency.ts'
 import {addOffer, allot, fundPool, issueIncentive, limitTradeVolume} from './incentive-commands.ts'
+import {acceptInvite, addKey, cancelRecovery, inviteKey, revokeKey, rotateKey, startRecovery} from './key-commands.ts'
 import {endLease, grantLease} from './lease-commands.ts'
 import {cancelOrder, placeOrder} from './order-commands.ts'
 import {type Outcome, Refusal, type SequencedCommand} from './outcome.ts'
@@ -101,16 +103,6 @@ export class LedgerMachine {
 
 function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
   switch (body.type) {
-    case 'account.create':
-      return createAccount(context, body)
-    case 'node.token':
-      return makeNodeToken(context, signerOf(context), body)
-    case 'node.enroll':
-      return enrollNode(context, body)
-    case 'gateway.admit':
-      return admitGateway(context, body)
-    case 'gateway.revoke':
-      return revokeGateway(context)
     case 'incentive.issue':
       return issueIncentive(context, signerOf(context), body)
     case 'incentive.limit':
@@ -145,6 +137,45 @@ function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
       return closeEpoch(context, body)
     case 'time.advance':
       return advanceTime(context)
+    default:
+      return changeMembers(context, body)
+  }
+}
+
+type MemberCommand =
+  | `node.${'token' | 'enroll'}`
+  | `gateway.${'admit' | 'revoke'}`
+  | `key.${'accept' | 'add' | 'revoke' | 'rotate' | 'invite'}`
+  | `recovery.${'start' | 'cancel'}`
+  | 'account.create'
+
+/** Who belongs to the network, and who may sign for whom. */
+function changeMembers(context: CommandContext, body: CommandOf<MemberCommand>): Result {
+  switch (body.type) {
+    case 'account.create':
+      return createAccount(context, body)
+    case 'key.accept':
+      return acceptInvite(context, body)
+    case 'key.add':
+      return addKey(context, signerOf(context), body)
+    case 'key.revoke':
+      return revokeKey(context, signerOf(context), body)
+    case 'key.rotate':
+      return rotateKey(context, signerOf(context), body)
+    case 'key.invite':
+      return inviteKey(context, signerOf(context), body)
+    case 'recovery.start':
+      return startRecovery(context, signerOf(context), body)
+    case 'recovery.cancel':
+      return cancelRecovery(context, signerOf(context))
+    case 'node.token':
+      return makeNodeToken(context, signerOf(context), body)
+    case 'node.enroll':
+      return enrollNode(context, body)
+    case 'gateway.admit':
+      return admitGateway(context, body)
+    case 'gateway.revoke':
+      return revokeGateway(context)
   }
 }
 

@@ -19,6 +19,12 @@ export const INCENTIVES_MAX = 1_000_000
 export const NODE_TOKENS_PER_ACCOUNT_MAX = 100
 export const NODE_TOKENS_OPEN_MAX = 100_000
 export const NODE_TOKEN_LIFETIME_MAX_MS = 30 * DAY_MS
+/** Invitations that nobody has accepted: of one account, and of all. */
+export const INVITES_PER_ACCOUNT_MAX = 16
+export const INVITES_OPEN_MAX = 100_000
+export const INVITE_LIFETIME_MAX_MS = 30 * DAY_MS
+/** Time between the start of a recovery and its effect, where the genesis does not say another. */
+export const RECOVERY_DELAY_MS = 3 * DAY_MS
 /** Idempotency keys remembered at a time, of which some are kept for the network's own commands, and at most so many are one account's. */
 export const IDEMPOTENCY_KEYS_MAX = 1_000_000
 export const IDEMPOTENCY_KEYS_RESERVED = 200_000

@@ -1,6 +1,7 @@
 import type {ErrorCode} from '../errors.ts'
+import type {KeyRole} from '../protocol/account-keys.ts'
 import type {BalanceKind} from '../protocol/api.ts'
-import type {CommandBody, KeyRole} from '../protocol/commands.ts'
+import type {CommandBody} from '../protocol/commands.ts'
 import type {RevisionSpec, Tag, TrafficShare} from '../protocol/revisions.ts'
 
 /** A command with everything that the machine can't find out itself: its place, its time and its hashes. */
@@ -98,6 +99,16 @@ export type Effect =
       readonly id: string
       readonly name: string
       readonly keys: readonly {readonly keyId: string; readonly publicKey: string; readonly roles: readonly KeyRole[]}[]
+    }
+  | {
+      /** Who may sign for an account from now on, and who may come to. */
+      readonly type: 'account.keys'
+      readonly id: string
+      readonly keys: readonly {readonly keyId: string; readonly publicKey: string; readonly roles: readonly KeyRole[]}[]
+      /** Absent for none. */
+      readonly invites?: readonly {readonly keyId: string; readonly roles: readonly KeyRole[]; readonly expiresAtMs: number}[]
+      /** Absent while nobody recovers the account. */
+      readonly recovery?: {readonly keyId: string; readonly dueAtMs: number}
     }
   | {
       readonly type: 'node'

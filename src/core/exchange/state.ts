@@ -1,5 +1,5 @@
+import type {KeyRole} from '../protocol/account-keys.ts'
 import {GUTTA} from '../protocol/api.ts'
-import type {KeyRole} from '../protocol/commands.ts'
 import type {Genesis} from '../protocol/genesis.ts'
 import type {RevisionSpec, TrafficShare} from '../protocol/revisions.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../units.ts'
@@ -17,7 +17,11 @@ export interface AccountState {
   readonly index: number
   readonly id: string
   readonly name: string
-  readonly keys: readonly AccountKey[]
+  keys: readonly AccountKey[]
+  /** Those that nobody has accepted; absent for none. */
+  invites?: readonly AccountInvite[]
+  /** Absent while nobody recovers the account. */
+  recovery?: AccountRecovery
   openOrders: number
   /** Join tokens that wait to be used. */
   openTokens: number
@@ -28,6 +32,22 @@ export interface AccountKey {
   readonly keyId: string
   readonly publicKey: string
   readonly roles: readonly KeyRole[]
+}
+
+/** A one-use key with which somebody may add a key of their own. */
+export interface AccountInvite {
+  readonly keyId: string
+  readonly roles: readonly KeyRole[]
+  readonly expiresAtMs: number
+}
+
+/** A key that takes the place of the owner keys, unless one of them cancels it before. */
+export interface AccountRecovery {
+  readonly keyId: string
+  readonly publicKey: string
+  /** The recovery key that began it. */
+  readonly startedBy: string
+  readonly dueAtMs: number
 }
 
 export interface NodeState {
@@ -143,6 +163,9 @@ export class LedgerState {
   readonly accountsById = new Map<string, AccountState>()
   readonly accountsByName = new Map<string, AccountState>()
   readonly accountsByKey = new Map<string, {readonly account: AccountState; readonly key: AccountKey}>()
+  /** Account numbers by the key of an open invitation, and by the key that a recovery will add. */
+  readonly invitesByKey = new Map<string, number>()
+  readonly recoveringKeys = new Map<string, number>()
   /** Hashes of the join tokens that were used: one a node. */
   readonly usedTokens = new Set<string>()
   /** Those that wait to be used. */

@@ -1,4 +1,5 @@
 import type {Expiry} from './expiry-queue.ts'
+import {completeRecovery, expireInvite, inviteExpiresAtMs} from './key-commands.ts'
 import {settleLease, settlesAtMs} from './lease-commands.ts'
 import {EXPIRIES_ENDED_MAX, EXPIRIES_MAX} from './limits.ts'
 import type {Effect} from './outcome.ts'
@@ -26,7 +27,8 @@ export function clearEnded(state: LedgerState): void {
     if (expiries.next === undefined || isOpen(state, expiries.next)) break
     expiries.pop()
   }
-  const open = state.nodeTokens.size + state.redemptions.size + state.leases.size + state.market.timedOrders
+  const ofAccounts = state.nodeTokens.size + state.invitesByKey.size + state.recoveringKeys.size
+  const open = ofAccounts + state.redemptions.size + state.leases.size + state.market.timedOrders
   if (expiries.size - open > Math.max(open, EXPIRIES_ENDED_MAX)) expiries.keep((expiry) => isOpen(state, expiry))
 }
 
@@ -35,6 +37,10 @@ function isOpen(state: LedgerState, {what, id, atMs}: Expiry): boolean {
   switch (what) {
     case 'token':
       return state.nodeTokens.get(id)?.expiresAtMs === atMs
+    case 'invite':
+      return inviteExpiresAtMs(state, id) === atMs
+    case 'recovery':
+      return state.accounts[state.recoveringKeys.get(id) ?? -1]?.recovery?.dueAtMs === atMs
     case 'order':
       return state.market.find(orderSeq(id)) !== undefined
     case 'redemption':
@@ -51,6 +57,10 @@ function expire(state: LedgerState, {what, id}: Expiry): Effect[] {
     case 'token':
       dropToken(state, id)
       return []
+    case 'invite':
+      return expireInvite(state, id)
+    case 'recovery':
+      return completeRecovery(state, id)
     case 'order':
       return expireOrder(state, orderSeq(id))
     case 'redemption': {

@@ -1,6 +1,6 @@
 import {z} from 'zod'
 import {LEASES_PER_NODE_MOST} from '../lease-count.ts'
-import {keyRoles} from './commands.ts'
+import {keyRoles} from './account-keys.ts'
 import {revisionSpecSchema} from './revisions.ts'
 import {
   accountIdSchema,
@@ -57,7 +57,11 @@ export const accountViewSchema = z.object({
   id: accountIdSchema,
   name: z.string(),
   createdAtMs: timeMsSchema,
-  keys: z.array(z.object({keyId: keyIdSchema, publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles))}))
+  keys: z.array(z.object({keyId: keyIdSchema, publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles))})),
+  /** Invitations that nobody has accepted; absent for none. */
+  invites: z.array(z.object({keyId: keyIdSchema, roles: z.array(z.enum(keyRoles)), expiresAtMs: timeMsSchema})).optional(),
+  /** The key that takes the place of the owner keys at that time; absent while nobody recovers the account. */
+  recovery: z.object({keyId: keyIdSchema, dueAtMs: timeMsSchema}).optional()
 })
 export const balanceViewSchema = z.object({
   account: z.string(),

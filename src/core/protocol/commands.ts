@@ -1,4 +1,5 @@
 import {z} from 'zod'
+import {ACCOUNT_KEYS_MAX, keyCommandBodies, newAccountKeySchema} from './account-keys.ts'
 import {receiptSchema} from './receipts.ts'
 import {revisionSpecSchema, TAGS_PER_FUNCTION_MAX, TRAFFIC_REVISIONS_MAX, tagSchema, trafficShareSchema} from './revisions.ts'
 import {
@@ -27,21 +28,15 @@ import {
 
 /**
  * Everything that changes the ledger. A body is the JSON text that was signed; these schemas decode it.
- * `account` in the envelope is an account id, or `new` (account.create, node.enroll: the key is in the body), or
+ * `account` in the envelope is an account id, or `new` (account.create, key.accept, node.enroll: the key is in the body), or
  * `coordinator` / `operator` (keys of the genesis).
  */
-
-export const keyRoles = ['owner', 'deployer', 'treasurer', 'viewer', 'recovery'] as const
-export type KeyRole = (typeof keyRoles)[number]
 
 const accountCreate = z.strictObject({
   type: z.literal('account.create'),
   /** Unique in the network; the `org` in `org/CODE` and in addresses. The exchange's org is made by the operator, who signs for it. */
   name: nameSchema,
-  keys: z
-    .array(z.strictObject({publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles)).min(1)}))
-    .min(1)
-    .max(16)
+  keys: z.array(newAccountKeySchema).min(1).max(ACCOUNT_KEYS_MAX)
 })
 
 const nodeToken = z.strictObject({
@@ -200,11 +195,15 @@ const receiptPay = z.strictObject({type: z.literal('receipt.pay'), receipt: rece
 /** Mints one epoch's emission by the work verified since the last close. `epoch` counts from 0 without gaps. */
 const epochClose = z.strictObject({type: z.literal('epoch.close'), epoch: z.int().min(0)})
 
-/** Expires orders, redemptions and join tokens whose time has come and settles leases after their grace, at most 1,000 per command. */
+/**
+ * Expires orders, redemptions, join tokens and invitations whose time has come, completes recoveries and settles leases after their grace, at most 1,000
+ * per command.
+ */
 const timeAdvance = z.strictObject({type: z.literal('time.advance')})
 
 export const commandBodySchema = z.discriminatedUnion('type', [
   accountCreate,
+  ...keyCommandBodies,
   nodeToken,
   nodeEnroll,
   gatewayAdmit,

@@ -39,6 +39,12 @@ export const genesisSchema = z.strictObject({
     .int()
     .min(1000)
     .max(366 * 24 * 3600 * 1000),
+  /** Time in which an owner key can cancel the recovery of an account, ms. Absent: 72 h. */
+  recoveryDelayMs: z
+    .int()
+    .min(1000)
+    .max(366 * 24 * 3600 * 1000)
+    .optional(),
   /** Bucket of the trade volume limit's rolling window, ms, and how many full buckets are kept besides the current one. */
   volumeBucketMs: z.int().min(1000),
   volumeBuckets: z.int().min(1).max(96)

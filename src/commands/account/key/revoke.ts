@@ -1,0 +1,25 @@
+import {Args} from '@oclif/core'
+import {CreoCommand} from '../../../cli/base-command.ts'
+import {accountFlags, networkFlags} from '../../../cli/flags.ts'
+import type {RevokedKey} from '../../../developer/account-keys.ts'
+
+export default class AccountKeyRevoke extends CreoCommand {
+  static override summary = 'Take a key, or an invitation that nobody has accepted, away.'
+  static override description = 'From then on it signs nothing. The last owner key of an account stays.'
+  static override examples = ['<%= config.bin %> <%= command.id %> 9f86d081884c7d659a2feaa0c55ad015']
+  static override args = {key: Args.string({required: true, description: 'Id of the key, as creo account key list shows it.'})}
+  static override flags = {...networkFlags, ...accountFlags}
+
+  async run(): Promise<RevokedKey> {
+    const {args, flags} = await this.parse(AccountKeyRevoke)
+    const [{openAccount}, {revokeKey}] = await Promise.all([
+      import('../../../developer/context.ts'),
+      import('../../../developer/account-keys.ts')
+    ])
+    const revoked = await revokeKey(await openAccount(flags, this.abort), args.key)
+    this.log(
+      revoked.status === 'revoked' ? `Key ${revoked.keyId} signs nothing any more.` : `${revoked.account} has no key ${revoked.keyId}.`
+    )
+    return revoked
+  }
+}

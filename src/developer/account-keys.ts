@@ -1,0 +1,104 @@
+import type {Client} from '../client/client.ts'
+import {CreoError} from '../core/errors.ts'
+import {type KeyRole, keyRoles} from '../core/protocol/account-keys.ts'
+import {proveKey} from '../identity/key-proofs.ts'
+import {type KeyPair, loadKeyFile, loadOrCreateKeyFile, replaceKeyFile} from '../identity/keys.ts'
+import {type AccountContext, accountKeyPath} from './context.ts'
+
+/** What a person may give a key; recovery keys are made with a code. */
+const GIVEN_ROLES: readonly KeyRole[] = keyRoles.filter((role) => role !== 'recovery')
+
+/** "deployer,viewer" → roles. @throws {CreoError} `invalid_input` */
+export function parseRoles(text: string): KeyRole[] {
+  const names = [...new Set(text.split(','))]
+  return names.map((name) => {
+    const role = GIVEN_ROLES.find((known) => known === name)
+    if (role !== undefined) return role
+    throw new CreoError('invalid_input', `"${name}" is not a role.`, {
+      hint: `Use ${GIVEN_ROLES.join(', ')}, or several with commas between.`
+    })
+  })
+}
+
+export interface ShownKey {
+  readonly keyId: string
+  readonly roles: readonly KeyRole[]
+  /** `invited until` and `recovers from` come with a time: a key that is not there yet. */
+  readonly state: 'valid' | 'invited until' | 'recovers from'
+  readonly until: string | null
+}
+
+/** Keys, invitations that nobody has accepted, and the key that a recovery would make the owner. */
+export async function listKeys(client: Pick<Client, 'account'>, account: string): Promise<{account: string; keys: ShownKey[]}> {
+  const {name, keys, invites = [], recovery} = await client.account(account)
+  const timeOf = (ms: number): string => new Date(ms).toISOString()
+  const shown: ShownKey[] = [
+    ...keys.map(({keyId, roles}): ShownKey => ({keyId, roles, state: 'valid', until: null})),
+    ...invites.map(({keyId, roles, expiresAtMs}): ShownKey => ({keyId, roles, state: 'invited until', until: timeOf(expiresAtMs)}))
+  ]
+  if (recovery !== undefined) shown.push({keyId: recovery.keyId, roles: ['owner'], state: 'recovers from', until: timeOf(recovery.dueAtMs)})
+  return {account: name, keys: shown}
+}
+
+export interface AddedKey {
+  readonly account: string
+  readonly keyId: string
+  readonly roles: readonly KeyRole[]
+  readonly keyPath: string
+  readonly status: 'added' | 'already_added'
+}
+
+/** Makes a key in a file of its own, or takes the one that is there, and adds it. A run that was cut is completed by the next one. */
+export async function addKey(context: AccountContext, {roles, keyPath}: {roles: readonly KeyRole[]; keyPath: string}): Promise<AddedKey> {
+  const {client, account} = context
+  const added = await loadOrCreateKeyFile(keyPath)
+  const {keys} = await client.account(account.id)
+  const known = keys.find(({keyId}) => keyId === added.keyId)
+  if (known !== undefined) return {account: account.name, keyId: known.keyId, roles: known.roles, keyPath, status: 'already_added'}
+  await client.submit({type: 'key.add', publicKey: added.publicKey, roles: [...roles], proof: proofOf(context, added)})
+  return {account: account.name, keyId: added.keyId, roles, keyPath, status: 'added'}
+}
+
+export interface RevokedKey {
+  readonly account: string
+  readonly keyId: string
+  readonly status: 'revoked' | 'already_revoked'
+}
+
+/** Takes a key, or an open invitation, away. */
+export async function revokeKey({client, account}: AccountContext, keyId: string): Promise<RevokedKey> {
+  const {keys, invites = []} = await client.account(account.id)
+  if (![...keys, ...invites].some((known) => known.keyId === keyId)) return {account: account.name, keyId, status: 'already_revoked'}
+  await client.submit({type: 'key.revoke', keyId})
+  return {account: account.name, keyId, status: 'revoked'}
+}
+
+export interface RotatedKey {
+  readonly account: string
+  readonly keyId: string
+  readonly replaces: string
+  readonly keyPath: string
+}
+
+/**
+ * Puts a new key in the place of the one in a file, which is this machine's of the account unless said otherwise. A run that was cut at any instant is
+ * completed by the next one: until the network has the new key the old file stays.
+ * @throws {CreoError} `not_found` when the account does not have the key of the file.
+ */
+export async function rotateKey(context: AccountContext, file?: string): Promise<RotatedKey> {
+  const {client, account, networkId} = context
+  const keyPath = file ?? accountKeyPath(networkId, account.name)
+  const old = file === undefined ? context.key : await loadKeyFile(file)
+  const nextPath = `${keyPath}.next`
+  const next = await loadOrCreateKeyFile(nextPath)
+  const {keys} = await client.account(account.id)
+  if (!keys.some(({keyId}) => keyId === next.keyId)) {
+    await client.submit({type: 'key.rotate', keyId: old.keyId, publicKey: next.publicKey, proof: proofOf(context, next)})
+  }
+  await replaceKeyFile(nextPath, keyPath)
+  return {account: account.name, keyId: next.keyId, replaces: old.keyId, keyPath}
+}
+
+export function proofOf({networkId, account}: Pick<AccountContext, 'networkId' | 'account'>, key: KeyPair): string {
+  return proveKey(key, {network: networkId, account: account.id})
+}

@@ -1,0 +1,73 @@
+import {join} from 'node:path'
+import {afterEach, beforeEach, expect, it} from 'vitest'
+import {RECOVERY_DELAY_MS} from '../../src/core/exchange/limits.ts'
+import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {proveInvite, proveKey} from '../../src/identity/key-proofs.ts'
+import {verifyLedger} from '../../src/ledger/verify.ts'
+import {LedgerWorld} from './ledger-world.ts'
+
+let world: LedgerWorld
+let acme: string
+beforeEach(async () => {
+  world = await LedgerWorld.make()
+  const keys = [proven('acme', 'acme', 'owner'), proven('paper', 'acme', 'recovery')]
+  acme = String((await world.must('acme', {type: 'account.create', name: 'acme', keys}, {as: 'new'})).account)
+  world.accounts.set('acme', acme)
+})
+afterEach(() => world.remove())
+
+function proven(key: string, account: string, role: 'owner' | 'recovery' | 'viewer') {
+  const {publicKey} = world.key(key)
+  return {publicKey, roles: [role], proof: proveKey(world.key(key), {network: world.network, account})}
+}
+
+const shown = () => world.ledger.reads.account('acme')
+const rolesOf = (key: string) => world.ledger.reads.accountByKey(world.key(key).keyId)?.roles
+
+it('takes no key that has not signed for itself, and no proof of another account, network or key', async () => {
+  const {publicKey} = world.key('victim')
+  const keys = [proven('thief', 'thief', 'owner'), {publicKey, roles: ['viewer' as const]}]
+  const create: CommandBody = {type: 'account.create', name: 'thief', keys}
+  await expect(world.submit(world.sign('thief', create, {as: 'new'}))).rejects.toMatchObject({code: 'bad_signature'})
+  const proofs = [
+    proveKey(world.key('victim'), {network: world.network, account: 'acc_of_another'}),
+    proveKey(world.key('victim'), {network: '0'.repeat(64), account: acme}),
+    proveKey(world.key('acme'), {network: world.network, account: acme})
+  ]
+  for (const proof of proofs) {
+    const body: CommandBody = {type: 'key.add', publicKey, roles: ['viewer'], proof}
+    await expect(world.submit(world.sign('acme', body))).rejects.toMatchObject({code: 'bad_signature'})
+  }
+  await world.must('acme', {type: 'key.add', ...proven('victim', acme, 'viewer')})
+  expect(rolesOf('victim')).toEqual(['viewer'])
+})
+
+it('shows invitations and recoveries, forgets what is revoked, and carries a recovery out after a restart', async () => {
+  const {publicKey: inviteKey, keyId: invitation} = world.key('token')
+  const expiresAtMs = world.nowMs + 60_000
+  await world.must('acme', {type: 'key.invite', inviteKey, roles: ['deployer'], expiresAtMs})
+  expect(shown()?.invites).toEqual([{keyId: invitation, roles: ['deployer'], expiresAtMs}])
+  const {publicKey} = world.key('guest')
+  const acceptWith = (key: string): CommandBody => {
+    const inviteProof = proveInvite(world.key('token'), {network: world.network, account: acme}, world.key(key).publicKey)
+    return {type: 'key.accept', account: acme, publicKey, inviteKey, inviteProof}
+  }
+  // Whoever sees the command on its way can't put a key of their own in its place.
+  await expect(world.submit(world.sign('guest', acceptWith('thief'), {as: 'new'}))).rejects.toMatchObject({code: 'bad_signature'})
+  await world.must('guest', acceptWith('guest'), {as: 'new'})
+  expect([shown()?.invites, rolesOf('guest')]).toEqual([undefined, ['deployer']])
+  await world.must('acme', {type: 'key.revoke', keyId: world.key('guest').keyId})
+  expect(rolesOf('guest')).toBeUndefined()
+  await expect(world.submit(world.sign('guest', {type: 'recovery.cancel'}, {as: acme}))).rejects.toMatchObject({code: 'unauthorized'})
+  const {publicKey: newKey, proof} = proven('new owner', acme, 'owner')
+  await world.must('paper', {type: 'recovery.start', publicKey: newKey, proof}, {as: acme})
+  expect(shown()?.recovery).toEqual({keyId: world.key('new owner').keyId, dueAtMs: world.nowMs + RECOVERY_DELAY_MS})
+  await world.close()
+  await world.open()
+  expect(world.ledger.nextExpiryMs()).toBe(world.nowMs + RECOVERY_DELAY_MS)
+  world.nowMs += RECOVERY_DELAY_MS
+  await world.must('coordinator', {type: 'time.advance'})
+  expect([rolesOf('acme'), rolesOf('new owner'), shown()?.recovery]).toEqual([undefined, ['owner'], undefined])
+  await world.close()
+  expect(await verifyLedger({directory: join(world.directory), signatures: true, signal: world.signal})).toMatchObject({holds: true})
+})
