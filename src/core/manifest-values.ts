@@ -25,6 +25,11 @@ function unknownKey(keys: readonly string[], known: readonly string[]): string {
 /** "128MiB" → bytes. */
 export const bytesText = z.string('must be a size such as 128MiB').transform((text, context) => readBy(parseBytes, text, context))
 
+/** A number that `schema` takes, with its bounds in the words of whoever wrote the text it was read from. */
+export function within(schema: z.ZodNumber, message: string): z.ZodNumber {
+  return z.number().refine((value) => schema.safeParse(value).success, message)
+}
+
 /** 0.5 → 500 thousandths of a CPU. */
 export const cpuMillis = numberText('must be a number of CPUs such as 0.5').transform((text, context) =>
   readBy((value) => parseDecimal(value, CPU_DECIMALS), text, context)

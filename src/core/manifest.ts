@@ -1,5 +1,6 @@
 import {z} from 'zod'
-import {amountText, bytesText, cpuMillis, durationMs, envText, keyed} from './manifest-values.ts'
+import {type ManifestProblem, problemsOf} from './manifest-problems.ts'
+import {amountText, bytesText, cpuMillis, durationMs, envText, keyed, within} from './manifest-values.ts'
 import {nearestOf} from './nearest.ts'
 import {CALLS_PORT, callHost, cronSchema, OWNERS_MAX, type RevisionSpec, revisionSpecSchema} from './protocol/revisions.ts'
 import {httpPathSchema, incentiveIdSchema, nameSchema} from './protocol/scalars.ts'
@@ -13,53 +14,77 @@ import {parseDecimal} from './units.ts'
 const FUNCTIONS_MAX = 64
 const WHOLE_PERCENT = 100
 
+const spec = revisionSpecSchema.shape
+
 const rewardSchema = keyed({
-  incentive: incentiveIdSchema,
-  /** Pay per 10^6 served requests, per 10^6 MiB·ms, and per 10^6 ms that a node stood ready without running it. */
-  perMillion: keyed({requests: amountText.default('0'), mibMs: amountText.default('0'), standbyMs: amountText.default('0')}),
+  incentive: incentiveIdSchema.describe('ORG/CODE that hosts are paid in; its scope must cover the function.'),
+  perMillion: keyed({
+    requests: amountText.prefault('0').describe('Pay per 10^6 served requests.'),
+    mibMs: amountText.prefault('0').describe('Pay per 10^6 MiB·ms: memory limit × running time.'),
+    standbyMs: amountText.prefault('0').describe('Pay per 10^6 ms in which a node stood ready without running it.')
+  }).describe('Rates, in whole units of the incentive.'),
   dailyBudget: amountText
+    .refine((text) => /[1-9]/.test(text), 'must be above zero')
+    .describe('The most that this line pays a day over all nodes.')
 })
 
 const cron = cronSchema.shape
 const cronLineSchema = keyed({
-  ...cron,
-  timezone: cron.timezone.unwrap().refine(isTimeZone, 'is no time zone that is known here; write one such as Africa/Nairobi').optional()
+  schedule: cron.schedule.describe('Minute, hour, day, month, weekday, for example "0 6 * * mon-fri".'),
+  path: cron.path.describe('Path of the function that is asked.'),
+  method: cron.method.describe('POST when left out.'),
+  timezone: cron.timezone
+    .unwrap()
+    .refine(isTimeZone, 'is no time zone that is known here; write one such as Africa/Nairobi')
+    .optional()
+    .describe('Whose times the schedule is in, such as Africa/Nairobi; UTC when left out.')
 })
 
-const spec = revisionSpecSchema.shape
+const scaleSchema = keyed({
+  min: spec.scaleMin.prefault(0).describe('Instances that run even when nobody asks.'),
+  max: spec.scaleMax.prefault(4).describe('Instances that run at most.')
+})
+
 const functionSchema = keyed({
-  /** Folder whose files become the image, beside the manifest. */
-  source: z.string().min(1).max(4096).optional(),
-  /** Instead, what another tool built: host/repository:tag, the folder of an OCI layout, an archive, or a digest that the registry has. */
-  image: z.string().min(1).max(4096).optional(),
-  /** What the files are put upon: one of creo's own bases, nothing, or an image as `image` names it. */
+  source: z.string().min(1).max(4096).optional().describe('Folder whose files become the image, beside this file.'),
+  image: z
+    .string()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe(
+      'Instead of source, what another tool built: host/repository:tag, the folder of an OCI layout, an archive, or a digest that the registry has.'
+    ),
   base: z
     .string()
     .max(4096)
-    .regex(/^(?:node|python|static|scratch)$|[./:]/, 'must be node, python, static or scratch, or name an image')
-    .default('node'),
-  command: spec.command.default([]),
-  port: spec.port.default(8080),
-  memory: bytesText.pipe(spec.memoryBytes).default(128 * 2 ** 20),
-  cpu: cpuMillis.pipe(spec.cpuMillis).default(500),
-  concurrency: spec.concurrency.default(50),
-  timeout: durationMs.pipe(spec.timeoutMs).default(30_000),
-  scale: keyed({min: spec.scaleMin.default(0), max: spec.scaleMax.default(4)}).default({min: 0, max: 4}),
-  env: z.record(z.string(), envText).pipe(spec.env).default({}),
-  egress: spec.egress.default([]),
-  calls: spec.calls.unwrap().default([]),
-  /** Instances get requests once this path is answered 2xx; without it once they listen. */
-  health: spec.health,
-  /** Without it all that the image is made for. */
-  architectures: spec.architectures,
-  /** Names alone: `creo secrets set` gives them values. */
-  secrets: spec.secrets.unwrap().default([]),
-  cron: z.array(cronLineSchema).max(16).default([]),
-  /** Without it everybody's nodes may run it. */
-  owners: z.array(nameSchema).min(1).max(OWNERS_MAX).optional(),
-  /** Per cent of a day's pay that the nodes of one owner get at most. */
-  ownerShareMax: spec.ownerSharePercentMax.unwrap().default(WHOLE_PERCENT),
-  rewards: z.array(rewardSchema).max(8).default([])
+    .regex(/^(?:node|python|static|scratch)$|[./:]/, {error: ({input}) => wrongBase(String(input))})
+    .prefault('node')
+    .describe("What the files are put upon: one of creo's own bases, nothing (scratch), or an image as `image` names it."),
+  command: spec.command.prefault([]).describe("Command line of the process; the image's own when left out."),
+  port: spec.port.prefault(8080).describe('Where it listens, also given to it as $PORT.'),
+  memory: bytesText.pipe(within(spec.memoryBytes, 'must be from 16MiB to 64GiB')).prefault('128MiB').describe('Memory of one instance.'),
+  cpu: cpuMillis.pipe(within(spec.cpuMillis, 'must be from 0.01 to 64')).prefault(0.5).describe('CPUs of one instance.'),
+  concurrency: spec.concurrency.prefault(50).describe('Requests that one instance serves at a time.'),
+  timeout: durationMs.pipe(within(spec.timeoutMs, 'must be from 100ms to 1h')).prefault('30s').describe('Longest time of a request.'),
+  scale: scaleSchema.prefault({}).describe('How many instances there are.'),
+  env: z
+    .record(z.string(), envText)
+    .pipe(spec.env)
+    .prefault({})
+    .describe('Variables of its environment. Everybody can read them: what is secret goes into secrets.'),
+  egress: spec.egress.prefault([]).describe('Hosts that it may reach; none when left out.'),
+  calls: spec.calls.unwrap().prefault([]).describe('Functions of this app that it calls, at http://NAME.internal.'),
+  health: spec.health.describe('Path that must answer 2xx before an instance gets requests; without it, it must listen.'),
+  architectures: spec.architectures.describe('Processors it runs on; without it all that the image is made for.'),
+  secrets: spec.secrets.unwrap().prefault([]).describe('Names of secrets that it gets as variables; creo secrets set gives them values.'),
+  cron: z.array(cronLineSchema).max(16).prefault([]).describe('When it is called by itself.'),
+  owners: z.array(nameSchema).min(1).max(OWNERS_MAX).optional().describe('Accounts whose nodes alone may run it; everybody without it.'),
+  ownerShareMax: spec.ownerSharePercentMax
+    .unwrap()
+    .prefault(WHOLE_PERCENT)
+    .describe("Per cent of a day's pay that the nodes of one owner earn at most."),
+  rewards: z.array(rewardSchema).max(8).prefault([]).describe('What hosts are paid. Nobody hosts what pays nothing.')
 }).check(({value, issues}) => {
   const problem = (path: string, message: string): number => issues.push({code: 'custom', input: value, path: [path], message})
   if ((value.source === undefined) === (value.image === undefined)) problem('source', 'give either source or image')
@@ -74,7 +99,16 @@ const functionSchema = keyed({
   if (value.scale.max < value.scale.min) problem('scale', 'max must not be below min')
 })
 
-const routeSchema = keyed({path: httpPathSchema, function: nameSchema})
+const routeSchema = keyed({
+  path: httpPathSchema.describe('Requests to it and to what is below it; the longest that fits wins.'),
+  function: nameSchema.describe('Function that answers them.')
+})
+
+function wrongBase(given: string): string {
+  const nearest = nearestOf(given, ['node', 'python', 'static', 'scratch'])
+  const meant = nearest === undefined ? '' : `; did you mean "${nearest}"?`
+  return `must be node, python, static or scratch, or name an image${meant}`
+}
 
 function isTwice(names: readonly string[]): boolean {
   return new Set(names).size < names.length
@@ -89,17 +123,17 @@ function isTimeZone(name: string): boolean {
 }
 
 export const manifestSchema = keyed({
-  app: nameSchema,
-  org: nameSchema,
-  routes: z.array(routeSchema).min(1).max(64),
-  functions: z.record(nameSchema, functionSchema)
+  app: nameSchema.describe('Name of the app, part of its address.'),
+  org: nameSchema.describe('Account that owns it.'),
+  routes: z.array(routeSchema).min(1).max(64).describe('Which paths lead to which function.'),
+  functions: z.record(nameSchema, functionSchema).describe('The functions by name.')
 }).check(({value, issues}) => {
   const names = Object.keys(value.functions)
   if (names.length === 0 || names.length > FUNCTIONS_MAX) {
     issues.push({code: 'custom', input: value, path: ['functions'], message: `must be 1 to ${FUNCTIONS_MAX} functions`})
   }
   const expectFunction = (name: string, path: (string | number)[]): void => {
-    if (names.includes(name)) return
+    if (names.includes(name) || names.length === 0) return
     const nearest = nearestOf(name, names)
     const hint = nearest === undefined ? `the functions are ${names.join(', ')}` : `did you mean "${nearest}"?`
     issues.push({code: 'custom', input: value, path, message: `"${name}" is no function here; ${hint}`})
@@ -118,30 +152,16 @@ export const manifestSchema = keyed({
 export type Manifest = z.output<typeof manifestSchema>
 export type ManifestFunction = Manifest['functions'][string]
 
-export interface ManifestProblem {
-  /** Where in the document, for example `['functions', 'api', 'memory']`. */
-  readonly path: readonly (string | number)[]
-  readonly message: string
-}
-
 export type ParsedManifest =
   | {readonly ok: true; readonly manifest: Manifest}
   | {readonly ok: false; readonly problems: readonly [ManifestProblem, ...ManifestProblem[]]}
 
 /** Checks a document that was read from YAML. */
 export function parseManifest(document: unknown): ParsedManifest {
-  const parsed = manifestSchema.safeParse(document)
+  const parsed = manifestSchema.safeParse(document, {reportInput: true})
   if (parsed.success) return {ok: true, manifest: parsed.data}
-  const problems = parsed.error.issues.map(problemOf)
+  const problems = problemsOf(parsed.error.issues)
   return {ok: false, problems: [problems[0] ?? {path: [], message: 'is no manifest'}, ...problems.slice(1)]}
-}
-
-/** An unknown key is where it stands, not in the object around it. */
-function problemOf(issue: z.core.$ZodIssue): ManifestProblem {
-  const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))
-  const missing = issue.code === 'invalid_type' && issue.input === undefined && issue.message.endsWith('received undefined')
-  const message = missing ? 'is missing' : issue.message
-  return {path: issue.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path, message}
 }
 
 /**

@@ -1,10 +1,13 @@
 import {CreoError, isCreoError} from '../core/errors.ts'
-import {toRevisionSpec} from '../core/manifest.ts'
+import {type ManifestFunction, toRevisionSpec} from '../core/manifest.ts'
 import {nearestOf} from '../core/nearest.ts'
 import type {IncentiveView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
+import {parseDecimal} from '../core/units.ts'
 import type {AccountContext} from './context.ts'
 import type {FoundManifest} from './read-manifest.ts'
+
+type Reward = ManifestFunction['rewards'][number]
 
 /**
  * Everything about a manifest that only the network knows to be wrong, before anything is built; by function, what a revision of it would be.
@@ -31,18 +34,40 @@ export async function checkManifest(
 }
 
 /** Each reward line pays in an incentive of the org whose scope covers the function. */
-function checkRewards({manifest, problem}: FoundManifest, account: string, incentives: readonly IncentiveView[]): void {
+function checkRewards(found: FoundManifest, account: string, incentives: readonly IncentiveView[]): void {
+  const {manifest, problem} = found
   for (const [name, {rewards}] of Object.entries(manifest.functions)) {
-    for (const [index, {incentive: id}] of rewards.entries()) {
+    for (const [index, reward] of rewards.entries()) {
+      const id = reward.incentive
       const at = ['functions', name, 'rewards', index, 'incentive']
       const incentive = incentives.find((one) => one.id === id)
       if (incentive === undefined) throw problem(at, 'not_found', `There is no incentive ${id}.`, hintFor(id, incentives))
       if (incentive.org !== account)
         throw problem(at, 'forbidden', `${name} would pay in ${id}, which another org issues.`, 'Pay in an incentive of your own.')
       const {scope} = incentive
-      if (scope === null || (scope.app === manifest.app && scope.function === name)) continue
-      const what = `${id} is for ${scope.app}/${scope.function} alone, not for ${manifest.app}/${name}.`
-      throw problem(at, 'forbidden', what, 'Name an incentive for all of your functions: creo incentive list')
+      if (scope !== null && (scope.app !== manifest.app || scope.function !== name)) {
+        const what = `${id} is for ${scope.app}/${scope.function} alone, not for ${manifest.app}/${name}.`
+        throw problem(at, 'forbidden', what, 'Name an incentive for all of your functions: creo incentive list')
+      }
+      checkAmounts(found, ['functions', name, 'rewards', index], reward, incentive.decimals)
+    }
+  }
+}
+
+/** No amount is finer than its incentive, or more than can be counted. */
+function checkAmounts(
+  {problem}: FoundManifest,
+  at: readonly (string | number)[],
+  {perMillion, dailyBudget}: Reward,
+  decimals: number
+): void {
+  const rates = Object.entries(perMillion).map(([rate, text]) => [['perMillion', rate], text] as const)
+  for (const [key, text] of [...rates, [['dailyBudget'], dailyBudget] as const]) {
+    try {
+      parseDecimal(text, decimals)
+    } catch (error) {
+      if (!isCreoError(error)) throw error
+      throw problem([...at, ...key], error.code, error.message, error.hint ?? 'Choose another amount.')
     }
   }
 }

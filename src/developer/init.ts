@@ -2,8 +2,12 @@ import {mkdir, readdir, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import {makeFolders} from '../config/make-folder.ts'
 import {CreoError} from '../core/errors.ts'
+import {manifestJsonSchema} from '../core/manifest-schema.ts'
 import {incentiveIdSchema, nameSchema} from '../core/protocol/scalars.ts'
 import {MANIFEST_NAME} from './read-manifest.ts'
+
+/** Lies beside the manifest, whose first line names it for editors. */
+const SCHEMA_NAME = 'creo.schema.json'
 
 const SERVER = `import {createServer} from 'node:http'
 
@@ -17,7 +21,8 @@ process.on('SIGTERM', () => server.close())
 `
 
 function manifestText({app, org, incentive}: NewApp): string {
-  return `app: ${app}
+  return `# yaml-language-server: $schema=${SCHEMA_NAME}
+app: ${app}
 org: ${org}
 routes:
   - path: /
@@ -70,7 +75,8 @@ export async function initApp(folder: string, newApp: NewApp): Promise<readonly 
   const root = resolve(folder)
   const present = await readdir(root).catch(() => [])
   if (present.length > 0) throw new CreoError('conflict', `${root} is not empty.`, {hint: 'Name a new folder: creo init FOLDER'})
-  const files = {[MANIFEST_NAME]: manifestText(newApp), 'web/server.mjs': SERVER, 'web/.creoignore': '.git\n*.log\n'}
+  const schema = `${JSON.stringify(manifestJsonSchema(), null, 2)}\n`
+  const files = {[MANIFEST_NAME]: manifestText(newApp), [SCHEMA_NAME]: schema, 'web/server.mjs': SERVER, 'web/.creoignore': '.git\n*.log\n'}
   makeFolders(root, 'CREO_DATA_DIR')
   await mkdir(join(root, 'web'), {recursive: true})
   for (const [name, text] of Object.entries(files)) await writeFile(join(root, name), text, {flag: 'wx'})

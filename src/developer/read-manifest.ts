@@ -1,11 +1,14 @@
 import {readFile, stat} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
-import {type Document, isNode, LineCounter, parseDocument} from 'yaml'
+import {type Document, isNode, LineCounter, parseDocument, type YAMLParseError} from 'yaml'
 import {CreoError, type ErrorCode} from '../core/errors.ts'
 import {type Manifest, parseManifest} from '../core/manifest.ts'
+import type {ManifestProblem} from '../core/manifest-problems.ts'
 
 export const MANIFEST_NAME = 'creo.yaml'
 const MANIFEST_BYTES_MAX = 256 * 1024
+const PROBLEMS_SHOWN_MAX = 10
+const PROBLEM_LETTERS_MAX = 600
 /** Nested aliases beyond this are an attack, not a manifest. */
 const ALIASES_MAX = 100
 
@@ -20,25 +23,44 @@ export interface FoundManifest {
 
 /**
  * Reads `creo.yaml` in a folder.
- * @throws {CreoError} `not_found` when there is none; `invalid_manifest` with file:line:column for the first thing that is wrong.
+ * @throws {CreoError} `not_found` when there is none; `invalid_manifest` with file:line:column for what is wrong, in the file's order.
  */
 export async function readManifest(folder: string): Promise<FoundManifest> {
   const path = join(resolve(folder), MANIFEST_NAME)
-  const text = await readText(path)
+  return {...manifestOf(await readText(path), path), folder: resolve(folder)}
+}
+
+/** The same from its text. */
+export function manifestOf(text: string, path: string): Omit<FoundManifest, 'folder'> {
   const counter = new LineCounter()
   const document = parseDocument(text, {lineCounter: counter, prettyErrors: false})
-  const [error] = document.errors
-  if (error) throw invalid(placeText(path, counter.linePos(error.pos[0])), `is not YAML: ${error.message}`)
-  const parsed = parseManifest(plain(document, path))
-  const at = (where: readonly (string | number)[]): string => placeText(path, counter.linePos(offsetOf(document, where)))
-  if (parsed.ok) {
-    const problem: FoundManifest['problem'] = (where, code, what, hint) => new CreoError(code, `${at(where)}: ${what}`, {hint})
-    return {manifest: parsed.manifest, path, folder: resolve(folder), problem}
+  const lineAt = (offset: number): string => {
+    const {line, col} = counter.linePos(offset)
+    return `${path}:${line}:${col}`
   }
-  const [first] = parsed.problems
-  const where = first.path.map(String).join('.')
-  const more = parsed.problems.length === 1 ? '' : ` (and ${parsed.problems.length - 1} more)`
-  throw invalid(at(first.path), `${where === '' ? '' : `${where}: `}${first.message}${more}`)
+  const [error] = document.errors
+  if (error) throw invalid([`${lineAt(error.pos[0])}: ${yamlWords(error)}`])
+  const parsed = parseManifest(plain(document, path))
+  if (!parsed.ok) throw invalid(located(document, parsed.problems).map(({offset, words}) => `${lineAt(offset)}: ${words}`))
+  const problem: FoundManifest['problem'] = (at, code, what, hint) =>
+    new CreoError(code, `${lineAt(offsetOf(document, at))}: ${what}`, {hint})
+  return {manifest: parsed.manifest, path, problem}
+}
+
+function located(document: Document, problems: readonly ManifestProblem[]): {readonly offset: number; readonly words: string}[] {
+  const found = problems.map(({path, message}) => ({
+    offset: offsetOf(document, path),
+    words: path.length === 0 ? message : `${path.map(partText).join('.')}: ${message}`
+  }))
+  return found.sort((a, b) => a.offset - b.offset)
+}
+
+function partText(part: string | number): string {
+  return /^[\w-]{1,64}$/.test(String(part)) ? String(part) : JSON.stringify(String(part).slice(0, 64))
+}
+
+function yamlWords({code, message}: YAMLParseError): string {
+  return code === 'MULTIPLE_DOCS' ? 'holds more than one document: keep one' : `is not YAML: ${message}`
 }
 
 async function readText(path: string): Promise<string> {
@@ -76,10 +98,17 @@ function startOf(node: unknown): number | undefined {
   return isNode(node) ? node.range?.[0] : undefined
 }
 
-function placeText(path: string, {line, col}: {readonly line: number; readonly col: number}): string {
-  return `${path}:${line}:${col}`
+/** What stands in the file may be anything, and is shown on a terminal. */
+function oneLine(text: string): string {
+  const plainText = text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '\ufffd')
+  return plainText.length > PROBLEM_LETTERS_MAX ? `${plainText.slice(0, PROBLEM_LETTERS_MAX)}…` : plainText
 }
 
-function invalid(at: string, what: string): CreoError {
-  return new CreoError('invalid_manifest', `${at}: ${what}`, {hint: 'Mend that line and run the same command again.'})
+function invalid(problems: readonly string[]): CreoError {
+  const more = problems.length - PROBLEMS_SHOWN_MAX
+  const shown = problems.slice(0, PROBLEMS_SHOWN_MAX).map(oneLine).join('\n')
+  const what = problems.length === 1 ? 'that line' : 'those lines'
+  return new CreoError('invalid_manifest', more > 0 ? `${shown}\nand ${more} more` : shown, {
+    hint: `Mend ${what} and run the same command again.`
+  })
 }

@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {toRevisionSpec} from '../../src/core/manifest.ts'
+import {manifestJsonSchema} from '../../src/core/manifest-schema.ts'
 import {nearestOf} from '../../src/core/nearest.ts'
 import {readManifest} from '../../src/developer/read-manifest.ts'
 
@@ -110,38 +111,9 @@ describe('the manifest', () => {
     expect(manifest.functions.site).toMatchObject({base: 'node', port: 8080, memory: 128 * 2 ** 20, cpu: 500, timeout: 30_000, rewards: []})
   })
 
-  it.each([
-    [
-      'an unknown key, with the nearest known one',
-      `${MINIMAL}    memroy: 128MiB\n`,
-      ':9:5: functions.site.memroy: "memroy" is not known here; did you mean "memory"?'
-    ],
-    ['a size that is none', `${MINIMAL}    memory: lots\n`, ':9:5: functions.site.memory: "lots" is not a size.'],
-    ['a duration that is none', `${MINIMAL}    timeout: 5 years\n`, ':9:5: functions.site.timeout: "5 years" is not a duration.'],
-    ['too little memory', `${MINIMAL}    memory: 1MiB\n`, ':9:5: functions.site.memory: Too small'],
-    [
-      'a route to no function',
-      MINIMAL.replace('function: site', 'function: sitte'),
-      ':5:5: routes.0.function: "sitte" is no function here; did you mean "site"?'
-    ],
-    [
-      'a call of no function',
-      `${MINIMAL}    calls: [sitte]\n`,
-      ':9:13: functions.site.calls.0: "sitte" is no function here; did you mean "site"?'
-    ],
-    ['a function called twice', `${MINIMAL}    calls: [site, site]\n`, ':9:5: functions.site.calls: names a function twice'],
-    ['a port where calls go', `${MINIMAL}    calls: [site]\n    port: 80\n`, ':10:5: functions.site.port: must not be 80'],
-    [
-      'a name that would mean two things',
-      `${MINIMAL.replace('  site:', '  coordinator:').replace('function: site', 'function: coordinator')}    calls: [coordinator]\n    egress: [coordinator.internal]\n`,
-      ':9:13: functions.coordinator.calls.0: coordinator.internal is among its egress as well'
-    ],
-    ['a missing key', MINIMAL.replace('org: colibris\n', ''), ':1:1: org: is missing'],
-    ['both source and image', `${MINIMAL}    image: sha256:00\n`, ':8:5: functions.site.source: give either source or image'],
-    ['a scale upside down', `${MINIMAL}    scale: {min: 3, max: 1}\n`, ':9:5: functions.site.scale: max must not be below min'],
-    ['what is not YAML', `${MINIMAL}  - [\n`, ': is not YAML']
-  ])('says file, line and column of %s', async (_, text, expected) => {
-    await expect(read(text)).rejects.toMatchObject({code: 'invalid_manifest', message: expect.stringContaining(expected)})
+  it('has a JSON Schema for editors, which is the published file', async () => {
+    const text = `${JSON.stringify(manifestJsonSchema(), null, 2)}\n`
+    await expect(text).toMatchFileSnapshot('../../packaging/creo.schema.json')
   })
 
   it('that is missing says how to make one', async () => {
