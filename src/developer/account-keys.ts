@@ -2,7 +2,8 @@ import type {Client} from '../client/client.ts'
 import {CreoError} from '../core/errors.ts'
 import {type KeyRole, keyRoles} from '../core/protocol/account-keys.ts'
 import {proveKey} from '../identity/key-proofs.ts'
-import {type KeyPair, loadKeyFile, loadOrCreateKeyFile, replaceKeyFile} from '../identity/keys.ts'
+import {replaceKeyFile} from '../identity/key-file.ts'
+import {type KeyPair, loadKeyFile, loadOrCreateKeyFile} from '../identity/keys.ts'
 import {type AccountContext, accountKeyPath} from './context.ts'
 
 /** What a person may give a key; recovery keys are made with a code. */

@@ -1,10 +1,9 @@
-import {createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign, verify} from 'node:crypto'
-import {link, mkdir, open, readFile, rename, rm, stat} from 'node:fs/promises'
-import {dirname} from 'node:path'
+import {createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify} from 'node:crypto'
 import {LRUCache} from 'lru-cache'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {publicKeySchema} from '../core/protocol/scalars.ts'
+import {makeKeyText, readKeyText, writeKeyText} from './key-file.ts'
 
 /** An Ed25519 key pair. The private half never leaves node:crypto except into a key file. */
 export type KeyPair = {
@@ -18,10 +17,6 @@ export type KeyPair = {
 const PUBLIC_KEYS_CACHED_MAX = 50_000
 const PUBLIC_KEY_BYTES = 32
 const SIGNATURE_BYTES = 64
-
-const KEY_FILE_MODE = 0o600
-const KEY_DIRECTORY_MODE = 0o700
-const OTHERS_MASK = 0o077
 
 const keyFileSchema = z.strictObject({publicKey: publicKeySchema, privateKey: z.string().regex(/^[A-Za-z0-9_-]{1,256}$/)})
 
@@ -95,20 +90,12 @@ function canonicalBytes(text: string, length: number): Buffer | undefined {
  * @throws {CreoError} `not_found` when there is none; `forbidden` when others may read it; `invalid_input` when it is no key file.
  */
 export async function loadKeyFile(path: string): Promise<KeyPair> {
-  const found = await readIfThere(path)
-  if (!found) throw new CreoError('not_found', `There is no key at ${path}.`, {hint: 'Make one, or name the right account with --as.'})
-  if ((found.mode & OTHERS_MASK) !== 0) {
-    throw new CreoError('forbidden', `The key file ${path} can be read by others on this machine.`, {hint: `chmod 600 ${path}`})
-  }
-  return parseKeyFile(path, found.text)
+  return parseKeyFile(path, await readKeyText(path))
 }
 
 /** Reads the key file, or makes a key and writes it. Two processes that race end with the same key. */
 export async function loadOrCreateKeyFile(path: string): Promise<KeyPair> {
-  if (await readIfThere(path)) return loadKeyFile(path)
-  await saveKeyFile(path, generateKeyPair()).catch((error: unknown) => {
-    if (!(error instanceof CreoError && error.code === 'conflict')) throw error
-  })
+  await makeKeyText(path, () => keyFileText(generateKeyPair()))
   return loadKeyFile(path)
 }
 
@@ -117,29 +104,11 @@ export async function loadOrCreateKeyFile(path: string): Promise<KeyPair> {
  * @throws {CreoError} `conflict` when the file exists; `data_dir_unwritable` when it cannot be written.
  */
 export async function saveKeyFile(path: string, key: KeyPair): Promise<void> {
-  const privateKey = key.privateKey.export({format: 'der', type: 'pkcs8'}).toString('base64url')
-  const beside = `${path}.${randomBytes(6).toString('hex')}.new`
-  try {
-    await mkdir(dirname(path), {recursive: true, mode: KEY_DIRECTORY_MODE})
-    await writeSynced(beside, `${JSON.stringify({publicKey: key.publicKey, privateKey})}\n`)
-    await link(beside, path).finally(() => rm(beside, {force: true}))
-    await syncDirectory(dirname(path))
-  } catch (cause) {
-    if (errorCode(cause) === 'EEXIST') {
-      throw new CreoError('conflict', `There is a key at ${path} already.`, {hint: 'Use it, or move it away first.', cause})
-    }
-    throw new CreoError('data_dir_unwritable', `The key ${path} cannot be written.`, {hint: `Make ${dirname(path)} writable.`, cause})
-  }
+  await writeKeyText(path, keyFileText(key))
 }
 
-/** Puts a key file in another's place, so that after a power cut one of the two is there whole. */
-export async function replaceKeyFile(from: string, path: string): Promise<void> {
-  try {
-    await rename(from, path)
-    await syncDirectory(dirname(path))
-  } catch (cause) {
-    throw new CreoError('data_dir_unwritable', `The key ${path} cannot be replaced.`, {hint: `Make ${dirname(path)} writable.`, cause})
-  }
+function keyFileText({publicKey, privateKey}: KeyPair): string {
+  return `${JSON.stringify({publicKey, privateKey: privateKey.export({format: 'der', type: 'pkcs8'}).toString('base64url')})}\n`
 }
 
 function parseKeyFile(path: string, text: string): KeyPair {
@@ -154,36 +123,4 @@ function parseKeyFile(path: string, text: string): KeyPair {
       cause
     })
   }
-}
-
-async function readIfThere(path: string): Promise<{text: string; mode: number} | undefined> {
-  try {
-    return {text: await readFile(path, 'utf8'), mode: (await stat(path)).mode}
-  } catch (cause) {
-    if (errorCode(cause) === 'ENOENT') return undefined
-    throw new CreoError('invalid_input', `The key ${path} cannot be read.`, {hint: 'Check the path and its permissions.', cause})
-  }
-}
-
-async function writeSynced(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx', KEY_FILE_MODE)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
-}
-
-function errorCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }
