@@ -10,7 +10,7 @@ build() {
   compiler=$1
   architecture=$2
   shift 2
-  link "$compiler" "creo-init-$architecture" "creo-init.c command.c memory.c relay.c" "$@"
+  link "$compiler" "creo-init-$architecture" "creo-init.c command.c memory.c relay.c secrets.c" "$@"
   link "$compiler" "creo-log-$architecture" creo-log.c "$@"
 }
 

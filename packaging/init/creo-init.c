@@ -1,16 +1,18 @@
 /*
  * creo-init: the first process in every container of creo.
  *
- *   creo-init --port P --listen SOCKET [--out Q:SOCKET]... -- COMMAND [ARGUMENT...]
+ *   creo-init --port P --listen SOCKET [--out Q:SOCKET]... [--secrets SOCKET] -- COMMAND [ARGUMENT...]
  *
  * Starts COMMAND in a session of its own, forwards signals to it, reaps every zombie and exits as it exits (128 + signal when
  * killed; when that was for want of memory, SOCKET.oom is left behind). Tries 127.0.0.1:P until something accepts, and only then binds SOCKET, so that the socket's appearance means ready.
  * Each connection to SOCKET is relayed to 127.0.0.1:P. With --out, 127.0.0.1:Q is relayed to that socket, from before the command
- * starts; the socket is looked for at each connection.
+ * starts; the socket is looked for at each connection. With --secrets, COMMAND's environment gets what that socket says when it is
+ * started: so these values lie in no file of a runtime's.
  */
 #include "command.h"
 #include "memory.h"
 #include "relay.h"
+#include "secrets.h"
 
 enum {
   CONNECTIONS_MAX = 1024,
@@ -38,6 +40,7 @@ struct way_out {
 struct options {
   int port;
   const char *listen;
+  const char *secrets;
   char **command;
 };
 
@@ -119,6 +122,7 @@ static void options_read(char **argv) {
     if (same(*next, "--port")) options.port = port_of(next[1]);
     else if (same(*next, "--listen")) options.listen = next[1];
     else if (same(*next, "--out")) out_read(next[1]);
+    else if (same(*next, "--secrets")) options.secrets = next[1];
     else die(EXIT_USAGE, "unknown option ", *next);
   }
   if (!*next || !next[1]) die(EXIT_USAGE, "no command after --", "");
@@ -142,6 +146,15 @@ static void child_start(char **environment, uint64_t handled) {
   int missing = SYS(faccessat, AT_FDCWD, options.command[0], 0, 0, 0, 0) < 0;
   say("cannot run ", options.command[0], missing ? ": not found" : ": not a program of this architecture, or not executable");
   sys_exit(missing ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN);
+}
+
+/* What the kernel gave, and the secrets if there are any. */
+static char **environment_of(char **given) {
+  if (!options.secrets) return given;
+  struct sockaddr_un source = unix_address(options.secrets, "");
+  char **environment = secrets_added(given, &source);
+  if (!environment) die(EXIT_CANNOT_RUN, "the secrets did not come from ", options.secrets);
+  return environment;
 }
 
 static int signals_open(uint64_t *handled) {
@@ -312,7 +325,7 @@ __attribute__((used)) _Noreturn void creo_start(long *stack) {
   ingress.target_bytes = sizeof application;
   ingress.most = connections_most(1);
   for (int i = 0; i < out_count; i++) out_open(&outs[i]);
-  child_start(argv + stack[0] + 1, handled);
+  child_start(environment_of(argv + stack[0] + 1), handled);
   probe_at_ms = sys_now_ms() + PROBE_FIRST_MS;
   for (;;) {
     int count = sys_epoll_wait(epoll, events, EVENTS_PER_BATCH, wait_ms());

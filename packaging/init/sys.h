@@ -28,6 +28,7 @@
 #define SOL_SOCKET 1
 #define SO_ERROR 4
 #define SO_REUSEADDR 2
+#define SO_RCVTIMEO 20
 #define TCP_NODELAY 1
 #define MSG_NOSIGNAL 0x4000
 #define SHUT_WR 1

@@ -1,5 +1,6 @@
 import {mkdir, rm} from 'node:fs/promises'
 import {createServer, type RequestListener, type Server} from 'node:http'
+import {connect} from 'node:net'
 import {join} from 'node:path'
 import {PassThrough, type Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
@@ -16,6 +17,7 @@ import type {
   WaitingTier,
   WaysOut
 } from './port.ts'
+import {SECRETS_SOCKET, secretsOf} from './ways-out.ts'
 
 /** What a function of this runtime is given in place of a process of its own. */
 export interface MemoryProcess {
@@ -161,9 +163,10 @@ class MemoryInstance implements RuntimeInstance {
     this.#waiting = undefined
     this.#startedMs = performance.now()
     try {
+      const secrets = await readSecrets(this.#spec.waysOut)
       const listener = this.#body({
         argv: this.#spec.argv,
-        env: {...this.#spec.env, PORT: String(this.#spec.port)},
+        env: {...this.#spec.env, ...secrets, PORT: String(this.#spec.port)},
         waysOut: this.#spec.waysOut,
         log: (text) => this.#append(`${text}\n`),
         exit: (exitCode) => this.#exit(exitCode),
@@ -257,6 +260,13 @@ class MemoryInstance implements RuntimeInstance {
     this.#ended.resolve(this.#outcome)
     for (const follower of this.#followers) follower.end()
   }
+}
+
+async function readSecrets(waysOut: WaysOut | undefined): Promise<Record<string, string>> {
+  if (waysOut?.secrets !== true) return {}
+  const chunks: Buffer[] = []
+  for await (const chunk of connect(join(waysOut.directory, SECRETS_SOCKET))) chunks.push(chunk)
+  return secretsOf(Buffer.concat(chunks))
 }
 
 function missingImage(digest: string): CreoError {

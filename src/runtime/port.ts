@@ -48,6 +48,11 @@ export interface WaysOut {
   readonly proxy: boolean
   /** Names by which the function reaches the socket `calls`, on port 80. */
   readonly hosts: readonly string[]
+  /**
+   * The socket `secrets` says more of the function's environment (`secretsBytes`) each time that its process is started: what is given so lies
+   * in no file and on no command line.
+   */
+  readonly secrets?: boolean
 }
 
 export interface InstanceSpec {

@@ -1,7 +1,7 @@
 import {CALLS_PORT} from '../core/protocol/revisions.ts'
 import type {InstanceSpec} from './port.ts'
 import type {Ingress, SandboxPlan} from './sandbox.ts'
-import {CALLS_SOCKET, PROXY_SOCKET, WAYS_OUT_DIRECTORY, waysOutBinds} from './ways-out.ts'
+import {CALLS_SOCKET, PROXY_SOCKET, SECRETS_SOCKET, WAYS_OUT_DIRECTORY, waysOutBinds} from './ways-out.ts'
 
 export const FUNCTION_USER = 65_532
 const INIT_PATH = '/run/creo/init'
@@ -58,7 +58,8 @@ function initArguments(spec: InstanceSpec): string[] {
   const out = (port: number, socket: string): string[] => ['--out', `${port}:${WAYS_OUT_DIRECTORY}/${socket}`]
   const proxy = spec.waysOut?.proxy === true ? out(proxyPort(spec), PROXY_SOCKET) : []
   const calls = hostsOf(spec).length > 0 ? out(CALLS_PORT, CALLS_SOCKET) : []
-  return [...ingress, ...proxy, ...calls, '--']
+  const secrets = spec.waysOut?.secrets === true ? ['--secrets', `${WAYS_OUT_DIRECTORY}/${SECRETS_SOCKET}`] : []
+  return [...ingress, ...proxy, ...calls, ...secrets, '--']
 }
 
 function environment(spec: InstanceSpec): Record<string, string> {

@@ -9,6 +9,7 @@ import {buffer} from 'node:stream/consumers'
 import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
+import {secretsBytes} from '../../src/runtime/ways-out.ts'
 
 const SOURCE = fileURLToPath(new URL('../../packaging/init', import.meta.url))
 const INIT = join(SOURCE, `creo-init-${process.arch === 'arm64' ? 'arm64' : 'amd64'}`)
@@ -128,6 +129,24 @@ describe('the init', () => {
     await once(init, 'exit')
   })
 
+  test("adds what the socket of secrets says to its command's environment, as much as a function may name", async () => {
+    const secrets = Object.fromEntries(Array.from({length: 32}, (_, index) => [`SECRET_${index}`, `${index} = é\n`.padEnd(8191, 'x')]))
+    const [status, words] = await withSecrets(secretsBytes(secrets))
+    expect([status, JSON.parse(words)]).toMatchObject([0, {...secrets, PORT: expect.any(String)}])
+    expect(await withSecrets(secretsBytes({}))).toMatchObject([0, expect.not.stringContaining('SECRET')])
+  })
+
+  test.each([
+    ['nothing', Buffer.alloc(0)],
+    ['a value that is cut', Buffer.from('A=1\0B=hal')],
+    ['no end after the last value', Buffer.from('A=1\0')],
+    ['more than fits', Buffer.from(`A=${'x'.repeat(300 * 1024)}\0\0`)],
+    ['more values than there may be', secretsBytes(Object.fromEntries(Array.from({length: 33}, (_, index) => [`S${index}`, ''])))]
+  ])('does not start its command when the socket of secrets says %s', async (_, bytes) => {
+    const [status, words] = await withSecrets(bytes)
+    expect([status, words]).toEqual([126, expect.stringMatching(/^creo-init: the secrets did not come from .*secrets\n$/)])
+  })
+
   test.each([['0:/a'], ['70000:/a'], ['80'], [`80:/${'a'.repeat(120)}`]])('refuses the way out %s', async (out) => {
     const init = spawn(INIT, ['--port', '8080', '--listen', socketPath(), '--out', out, '--', 'true'])
     expect(await once(init, 'exit')).toEqual([125, null])
@@ -161,6 +180,23 @@ async function start(script: string, outs: readonly string[] = []): Promise<Chil
   const port = await freePort()
   const args = ['--port', String(port), '--listen', socketPath(), ...outs, '--', process.execPath, '-e', script]
   return spawn(INIT, args, {env: {...process.env, PORT: String(port)}, stdio: ['ignore', 'pipe', 'inherit']})
+}
+
+/** How a command ends that prints its environment, and what was printed. */
+async function withSecrets(bytes: Buffer): Promise<readonly [number | undefined, string]> {
+  const path = join(directory, 'secrets')
+  const server = createServer((socket) => socket.on('error', () => socket.destroy()).end(bytes)).listen(path)
+  await once(server, 'listening')
+  const args = ['--port', '8080', '--listen', socketPath(), '--secrets', path, '--']
+  const script = 'process.stdout.write(JSON.stringify(process.env))'
+  const {exitCode, all} = await execa(INIT, [...args, process.execPath, '-e', script], {
+    env: {PORT: '8080'},
+    reject: false,
+    all: true,
+    stripFinalNewline: false
+  })
+  server.close()
+  return [exitCode, all]
 }
 
 /** How often a process has gone to sleep. */

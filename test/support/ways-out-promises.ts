@@ -4,11 +4,32 @@ import {createServer, type Socket} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect} from 'vitest'
-import {CALLS_SOCKET, HOSTS_FILE, hostsText, PROXY_SOCKET} from '../../src/runtime/ways-out.ts'
-import {ask, type Contract} from './contract-world.ts'
+import {CALLS_SOCKET, HOSTS_FILE, hostsText, PROXY_SOCKET, SECRETS_SOCKET, secretsBytes} from '../../src/runtime/ways-out.ts'
+import {ask, type Contract, patience} from './contract-world.ts'
 
 /** What every runtime promises of the ways out that it is given. */
-export function waysOutPromises({promise, running}: Contract): void {
+export function waysOutPromises({promise, running, create, world}: Contract): void {
+  promise('gives a function the secrets that the socket says when its process starts, beside its other environment', async () => {
+    const ways = await openWaysOut()
+    let value = 'at first'
+    const stop = await ways.listen(SECRETS_SOCKET, (socket) => socket.end(secretsBytes({API_KEY: value, LINES: 'a\nb = c'})))
+    const options = {env: {GREETING: 'hello'}, waysOut: {directory: ways.directory, proxy: false, hosts: [], secrets: true}}
+    try {
+      const env = {GREETING: 'hello', API_KEY: 'at first', LINES: 'a\nb = c'}
+      expect(await ask(await running(options), '/')).toMatchObject({env})
+      const {tiers} = await world().runtime.probe(patience())
+      const tier = tiers.some((held) => held.tier === 'initialised') ? 'initialised' : 'created'
+      const waiting = await create(tier, options)
+      value = 'meanwhile'
+      await waiting.run(patience())
+      await waiting.ready(patience())
+      expect(await ask(waiting, '/')).toMatchObject({env: {...env, API_KEY: 'meanwhile'}})
+    } finally {
+      await stop()
+      await ways.close()
+    }
+  })
+
   promise('connects a function to the proxy it was given, and to none otherwise', async () => {
     const ways = await openWaysOut()
     const proxy = await ways.listen(PROXY_SOCKET, (socket) => {
