@@ -67,7 +67,9 @@ export const heartbeatAnswerSchema = z.object({
   ok: z.literal(true),
   noWorkReason: z.string().nullable(),
   /** How often the coordinator wants to hear of a node that has nothing new to say; an older one wants to hear every time. */
-  everyMs: z.int().min(HEARTBEAT_MS).default(HEARTBEAT_MS)
+  everyMs: z.int().min(HEARTBEAT_MS).default(HEARTBEAT_MS),
+  /** The newest change of the secrets that this node was given; absent for one that was given none. */
+  secretsChange: z.int().optional()
 })
 export const receiptAnswersSchema = z.object({
   answers: z.array(

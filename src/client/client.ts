@@ -4,6 +4,7 @@ import {CreoError} from '../core/errors.ts'
 import {type Heartbeat, networkViewSchema} from '../core/protocol/api.ts'
 import type {CommandBody} from '../core/protocol/commands.ts'
 import type {Receipt} from '../core/protocol/receipts.ts'
+import {type NodeSecrets, nodeSecretsSchema, type SealingKeyStatement} from '../core/protocol/secrets.ts'
 import {
   type NodeTable,
   nodeTableSchema,
@@ -106,6 +107,13 @@ export class Client extends Reads {
       idempotent: false,
       signal
     })
+  }
+
+  /** What a revision names that this client's node holds a lease of, sealed to the node. */
+  nodeSecrets(revision: string, sealingKey: SealingKeyStatement, signal?: AbortSignal): Promise<NodeSecrets> {
+    const {key} = this.#signer('new')
+    const path = `/v1/nodes/${nodeIdOf(key.publicKey)}/secrets`
+    return this.#connection.ask(nodeSecretsSchema, {method: 'POST', path, body: {revision, sealingKey}, key, signal})
   }
 
   /** Up to 100 receipts; each is paid once however often it is posted. */

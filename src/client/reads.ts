@@ -7,6 +7,7 @@ import {
   type OrderView,
   type RedemptionView
 } from '../core/protocol/api.ts'
+import {type Sealed, sealingKeySchema, secretsViewSchema, secretUnsetViewSchema, secretViewSchema} from '../core/protocol/secrets.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import * as answers from './answers.ts'
 import type {Ask, Connection} from './connection.ts'
@@ -14,6 +15,10 @@ import type {Ask, Connection} from './connection.ts'
 const PAGE_ROWS = 1000
 const INCENTIVE_PAGES_MAX = 100
 
+interface AppPlace {
+  readonly org: string
+  readonly app: string
+}
 type Query = NonNullable<Ask['query']>
 type Read<S extends z.ZodType> = Promise<z.output<S>>
 
@@ -123,6 +128,26 @@ export class Reads {
     return this.#connection.ask(answers.logsSchema, asked)
   }
 
+  /** The key to which values for the coordinator are sealed: to be verified against the coordinator's. */
+  sealingKey(signal?: AbortSignal): Read<typeof sealingKeySchema> {
+    return this.#get(sealingKeySchema, '/v1/sealing-key', {}, signal)
+  }
+
+  /** Names and versions of an app's secrets. Signed by a key of its org, like the two that follow. */
+  secrets({org, app}: AppPlace, signal?: AbortSignal): Read<typeof secretsViewSchema> {
+    return this.#connection.ask(secretsViewSchema, {path: secretsPath({org, app}), key: this.#key, signal})
+  }
+
+  /** The same sealed value again is no newer one. */
+  setSecret(place: AppPlace, body: {readonly name: string; readonly sealed: Sealed}, signal?: AbortSignal): Read<typeof secretViewSchema> {
+    return this.#connection.ask(secretViewSchema, {method: 'POST', path: secretsPath(place), body, key: this.#key, signal})
+  }
+
+  unsetSecret(place: AppPlace, name: string, signal?: AbortSignal): Read<typeof secretUnsetViewSchema> {
+    const path = `${secretsPath(place)}/unset`
+    return this.#connection.ask(secretUnsetViewSchema, {method: 'POST', path, body: {name}, key: this.#key, signal})
+  }
+
   leases(
     filter: {readonly node?: string; readonly revision?: string; readonly status?: 'active' | 'ended'} = {},
     signal?: AbortSignal
@@ -157,6 +182,10 @@ export class Reads {
 
 function segment(text: string): string {
   return encodeURIComponent(text)
+}
+
+function secretsPath({org, app}: AppPlace): string {
+  return `/v1/apps/${segment(org)}/${segment(app)}/secrets`
 }
 
 /** `org/CODE` as two segments. */

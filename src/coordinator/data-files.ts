@@ -3,4 +3,7 @@ export const GENESIS_FILE = 'genesis.json'
 export const COORDINATOR_KEY_FILE = 'coordinator.key'
 /** Belongs to the operator: it may be moved to another machine, `serve` never reads it. */
 export const OPERATOR_KEY_FILE = 'operator.key'
+/** Values of apps' secrets, sealed to the key beside. */
+export const SECRETS_FILE = 'secrets.sqlite'
+export const SECRETS_KEY_FILE = 'secrets.key'
 export const REGISTRY_FOLDER = 'registry'

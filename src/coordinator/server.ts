@@ -5,13 +5,15 @@ import {CreoError} from '../core/errors.ts'
 import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {loadKeyFile} from '../identity/keys.ts'
+import {loadOrCreateSealingKey, signSealingKey} from '../identity/sealing.ts'
 import {openLedger} from '../ledger/open-ledger.ts'
 import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {Calendar} from './calendar.ts'
-import {COORDINATOR_KEY_FILE, GENESIS_FILE, REGISTRY_FOLDER} from './data-files.ts'
+import {COORDINATOR_KEY_FILE, GENESIS_FILE, REGISTRY_FOLDER, SECRETS_FILE, SECRETS_KEY_FILE} from './data-files.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {RequestSigner} from './http/request-signer.ts'
+import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
 import {KnownLeases} from './known-leases.ts'
 import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
@@ -19,6 +21,7 @@ import {createOwnCommands} from './own-commands.ts'
 import {PresenceBoard} from './presence.ts'
 import {openRegistry} from './registry/registry.ts'
 import {Scheduler} from './scheduler.ts'
+import {SecretStore} from './secret-store.ts'
 import {coordinatorSettings, type OperatorSettings} from './settings.ts'
 import {SignedTables} from './tables.ts'
 import {Waiters} from './waiters.ts'
@@ -114,8 +117,11 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')
   }
   const collectLoop = new Loop({work: collect, everyMs: settings.collectEveryMs, signal: stopping.signal, log})
+  const secrets = await openSecrets(opened)
+  cleanups.push(() => secrets.secrets.close())
   const app = await buildHttpServer({
     ...opened,
+    ...secrets,
     settings,
     commands,
     presence,
@@ -135,6 +141,16 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close()])
   })
   return listenAt(app, opened)
+}
+
+async function openSecrets({data, ledger, key, nowMs}: Opened): Promise<Pick<SecretTools, 'secrets' | 'secretHolders' | 'sealingKey'>> {
+  const network = ledger.networkId
+  const sealing = await loadOrCreateSealingKey(data.file(SECRETS_KEY_FILE))
+  return {
+    secrets: SecretStore.open({path: data.file(SECRETS_FILE), network, key: sealing, nowMs}),
+    secretHolders: new SecretHolders(),
+    sealingKey: signSealingKey({network, publicKey: sealing.publicKey}, key)
+  }
 }
 
 async function readGenesis(directory: string): Promise<{genesisText: string; genesis: Genesis}> {

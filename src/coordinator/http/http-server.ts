@@ -16,6 +16,7 @@ import {commandRoutes} from './routes-commands.ts'
 import {marketRoutes} from './routes-market.ts'
 import {type NetworkTools, networkRoutes} from './routes-network.ts'
 import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
+import {type SecretTools, secretRoutes} from './routes-secrets.ts'
 
 /** A layer of an image over 1 Mbit/s takes a quarter of an hour. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000
@@ -23,7 +24,7 @@ const PARAM_LENGTH_MAX = 512
 /** Answers under way get this long once the server stops; a client that reads slower is cut, and asks again. */
 const CLOSE_MAX_MS = 5000
 
-export interface HttpTools extends AppTools, NodeTools, NetworkTools {
+export interface HttpTools extends AppTools, NodeTools, NetworkTools, SecretTools {
   readonly settings: CoordinatorSettings
   readonly registry: Registry
   readonly log: Log
@@ -52,7 +53,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.setNotFoundHandler((request, reply) => sendError(unknownAddress(request), reply, tools.log))
   limitClients(app, tools)
   observe(app, tools)
-  for (const routes of [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, nodeRoutes]) routes(app, tools)
+  for (const routes of [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, nodeRoutes, secretRoutes]) routes(app, tools)
   const {ledger, signer, registry, log} = tools
   const access = createAccess({reads: ledger.reads, signer, networkId: ledger.networkId, nowMs: () => ledger.nowMs()})
   await app.register(registryRoutes, {registry, access, log})

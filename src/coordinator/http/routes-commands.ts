@@ -10,7 +10,9 @@ import {
 } from '../../core/protocol/commands.ts'
 import {sha256Hex} from '../../identity/keys.ts'
 import {asCreoError} from './error-answer.ts'
+import {refuseUnsetSecrets} from './named-secrets.ts'
 import {type RouteTools, route} from './route.ts'
+import type {SecretTools} from './routes-secrets.ts'
 
 const COMMANDS_BYTES_MAX = 16 * 2 ** 20
 
@@ -21,8 +23,10 @@ const errorAnswerSchema = z.object({
 const batchAnswerSchema = z.union([commandAnswerSchema, errorAnswerSchema])
 type BatchAnswer = z.output<typeof batchAnswerSchema>
 
+type CommandTools = RouteTools & Pick<SecretTools, 'secrets'>
+
 /** Signed commands in, the ledger's answers out. */
-export function commandRoutes(app: FastifyInstance, tools: RouteTools): void {
+export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
   route(
     app,
     tools,
@@ -49,7 +53,7 @@ export function commandRoutes(app: FastifyInstance, tools: RouteTools): void {
   )
 }
 
-async function answerOne(tools: RouteTools, value: unknown, signal: AbortSignal): Promise<BatchAnswer> {
+async function answerOne(tools: CommandTools, value: unknown, signal: AbortSignal): Promise<BatchAnswer> {
   try {
     const command = signedCommandSchema.parse(value)
     if (typeOf(command) === 'node.enroll') {
@@ -57,6 +61,7 @@ async function answerOne(tools: RouteTools, value: unknown, signal: AbortSignal)
         hint: 'POST it to /v1/nodes/enroll: creo mine start --token TOKEN'
       })
     }
+    refuseUnsetSecrets(tools, command)
     return await tools.ledger.submit(command, signal)
   } catch (error) {
     const known = asCreoError(error)

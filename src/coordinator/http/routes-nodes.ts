@@ -22,12 +22,13 @@ import type {SignedTables} from '../tables.ts'
 import type {Waiters} from '../waiters.ts'
 import {afterSchema, limitSchema, longLimitSchema, nodeTableWaitMsSchema, waitMsSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
+import type {SecretTools} from './routes-secrets.ts'
 
 const HEARTBEAT_BYTES_MAX = 4 * 2 ** 20
 const RECEIPTS_MAX = 100
 const RECEIPTS_BYTES_MAX = 2 ** 20
 
-export interface NodeTools extends RouteTools {
+export interface NodeTools extends RouteTools, Pick<SecretTools, 'secrets' | 'secretHolders'> {
   readonly presence: PresenceBoard
   readonly scheduler: Scheduler
   readonly tables: SignedTables
@@ -143,7 +144,7 @@ function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
       path: '/v1/heartbeats',
       body: heartbeatSchema,
       bodyBytesMax: HEARTBEAT_BYTES_MAX,
-      answer: z.object({ok: z.literal(true), noWorkReason: z.string().nullable(), everyMs: z.int()}),
+      answer: z.object({ok: z.literal(true), noWorkReason: z.string().nullable(), everyMs: z.int(), secretsChange: z.int().optional()}),
       signed: true
     },
     ({body, keyId}) => {
@@ -153,7 +154,9 @@ function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
       keepLogs(tools, body)
       const presence = tools.presence.of(body.node)
       const noWorkReason = presence ? tools.scheduler.reasonFor(presence) : null
-      return {ok: true as const, noWorkReason, everyMs: heartbeatEveryMs(tools.settings.scheduling.lostAfterMs)}
+      const secretsChange = tools.secretHolders.changeFor(body.node, tools.secrets)
+      const everyMs = heartbeatEveryMs(tools.settings.scheduling.lostAfterMs)
+      return {ok: true as const, noWorkReason, everyMs, ...(secretsChange !== undefined && {secretsChange})}
     }
   )
 }
