@@ -9,6 +9,7 @@ import type {Instances} from './instances.ts'
 import type {GatewayEntry, LeaseBook} from './lease-book.ts'
 import type {MinerStore} from './miner-store.ts'
 import type {ReceiptSigner} from './receipt-signer.ts'
+import type {SecretBook} from './secret-book.ts'
 
 /** A start waits this long for an image that is not there yet. */
 const IMAGE_WAIT_MAX_MS = 170_000
@@ -22,6 +23,7 @@ export interface GatewayRequestsOptions {
   readonly book: LeaseBook
   readonly store: MinerStore
   readonly images: ImageCache
+  readonly secrets: Pick<SecretBook, 'ready'>
   readonly instances: Instances
   readonly signer: ReceiptSigner
   readonly now: () => number
@@ -103,7 +105,7 @@ export class GatewayRequests {
       const wanted = this.#workFor(message)
       if ('code' in wanted) return failed(wanted.code, wanted.text)
       const isPulled = this.#options.images.isReady(wanted)
-      const manifestDigest = await this.#imageFor(instance, wanted)
+      const [manifestDigest] = await Promise.all([this.#imageFor(instance, wanted), this.#options.secrets.ready(wanted)])
       // An image takes minutes on a slow line, and the answer may be another one by then.
       const work = this.#workFor(message)
       if ('code' in work) return failed(work.code, work.text)

@@ -5,6 +5,7 @@ import type {Log} from '../telemetry/log.ts'
 import {pause} from './backoff.ts'
 import type {DataPlan} from './data-plan.ts'
 import type {LogRing} from './log-ring.ts'
+import type {SecretBook} from './secret-book.ts'
 
 const HEARTBEAT_TIMEOUT_MS = 15_000
 /** Refusals that waiting does not mend. */
@@ -21,6 +22,8 @@ export interface HeartbeatsOptions {
   /** Of the table that this node works by: with another one the coordinator has another reason why there is no work. */
   readonly tableVersion: () => number
   readonly logs: Pick<LogRing, 'batch' | 'sent'>
+  /** Told what the coordinator says of the secrets that this node has. */
+  readonly secrets: Pick<SecretBook, 'noticed'>
   readonly now: () => number
   readonly random: () => number
   /** How often is looked whether there is something to say; a test has its own. */
@@ -57,15 +60,16 @@ export class Heartbeats {
    * @throws {CreoError} when the coordinator refuses this node for good. Answers false when it could not be reached.
    */
   async beat(signal: AbortSignal): Promise<boolean> {
-    const {client, describe, logs, now, log} = this.#options
+    const {client, describe, logs, secrets, now, log} = this.#options
     const batch = logs.batch()
     const said = describe()
     const told = this.#textOf(said)
     this.#underWay += 1
     try {
       const timely = AbortSignal.any([signal, AbortSignal.timeout(HEARTBEAT_TIMEOUT_MS)])
-      const {noWorkReason, everyMs} = await client.heartbeat({...said, logs: [...batch]}, timely)
+      const {noWorkReason, everyMs, secretsChange} = await client.heartbeat({...said, logs: [...batch]}, timely)
       logs.sent(batch)
+      secrets.noticed(secretsChange)
       this.#isAnswerOpen = this.#told?.offer !== told.offer
       this.#told = told
       this.lastAcceptedMs = now()

@@ -4,6 +4,7 @@ import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance, Wait
 import type {Log} from '../telemetry/log.ts'
 import type {UpgradedSocket} from '../tunnel/dial-upgrade.ts'
 import type {LogRing} from './log-ring.ts'
+import type {SecretBook} from './secret-book.ts'
 import type {OpenedWaysOut, WaysOutOwner} from './ways-out.ts'
 
 const STOP_TIMEOUT_MS = 60_000
@@ -16,6 +17,8 @@ export interface ContainerSurroundings {
   readonly runtime: ContainerRuntime
   readonly logs: LogRing
   readonly openWaysOut: (of: WaysOutOwner) => Promise<OpenedWaysOut>
+  /** What a function finds in its environment beside what its revision says. */
+  readonly secrets: Pick<SecretBook, 'environment'>
   /** Takes what is left of them off the disk. */
   readonly removeWaysOut: (id: string) => Promise<void>
   /** Opens a connection to a gateway, the instance's own if it is there, for what the instance calls. */
@@ -163,8 +166,10 @@ export class HeldContainer {
   }
 
   /** Before its start, and again for a container of an earlier process, whose sockets ended with that. */
-  async openWaysOut({spec}: RevisionEntry): Promise<OpenedWaysOut> {
-    this.#waysOut = await this.#around.openWaysOut({id: this.id, spec, dialCalls: (signal) => this.#dialCalls(signal)})
+  async openWaysOut(revision: RevisionEntry): Promise<OpenedWaysOut> {
+    const secrets = (): Promise<Record<string, string>> => this.#around.secrets.environment(revision)
+    const dialCalls: WaysOutOwner['dialCalls'] = (signal) => this.#dialCalls(signal)
+    this.#waysOut = await this.#around.openWaysOut({id: this.id, spec: revision.spec, dialCalls, secrets})
     return this.#waysOut
   }
 

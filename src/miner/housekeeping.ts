@@ -7,6 +7,7 @@ import type {InstanceOrigin, Instances} from './instances.ts'
 import type {LeaseBook, LeasedWork} from './lease-book.ts'
 import type {MinerStore} from './miner-store.ts'
 import type {Resting} from './resting.ts'
+import type {SecretBook} from './secret-book.ts'
 import type {WorkMeter} from './work-meter.ts'
 
 const ROUND_MS = 1000
@@ -24,6 +25,7 @@ export interface HousekeepingOptions {
   readonly book: LeaseBook
   readonly store: MinerStore
   readonly images: Pick<ImageCache, 'isReady' | 'ensure' | 'evict'>
+  readonly secrets: Pick<SecretBook, 'sync'>
   readonly instances: Pick<Instances, 'live' | 'adopt' | 'discard' | 'end' | 'sweep'>
   readonly resting: Pick<Resting, 'adopt' | 'fit' | 'round' | 'takeChanged'>
   readonly names: Pick<InstanceNames, 'get' | 'keepOnly'>
@@ -91,11 +93,13 @@ export class Housekeeping {
     return {instance, gateway, lease: lease.id, revision: revision.id}
   }
 
-  /** A newer table: learn its leases and fetch their images ahead of need. */
+  /** A newer table: learn its leases and fetch their secrets and images ahead of need. */
   tableChanged(): void {
     this.#rememberLeases()
-    const {book, now, images} = this.#options
-    for (const {revision} of book.current(now())) {
+    const {book, now, images, secrets} = this.#options
+    const current = book.current(now())
+    secrets.sync(current.map(({revision}) => revision))
+    for (const {revision} of current) {
       if (images.isReady(revision) || this.#prefetching.has(revision.id)) continue
       this.#prefetching.add(revision.id)
       void this.#prefetch(revision.id).finally(() => this.#prefetching.delete(revision.id))
@@ -168,11 +172,12 @@ export class Housekeeping {
     return book.current(now()).find((work) => work.revision.id === revision)
   }
 
-  /** Forgets what is over: images that no lease needs, and receipts, leases and measured work that nobody asks about any more. */
+  /** Forgets what is over: images and secrets that no lease needs, and receipts, leases and measured work that nobody asks about any more. */
   async prune(signal: AbortSignal): Promise<void> {
-    const {book, images, store, meter, now} = this.#options
+    const {book, images, secrets, store, meter, now} = this.#options
     const nowMs = now()
     const current = book.current(nowMs)
+    secrets.sync(current.map(({revision}) => revision))
     await images.evict(new Set(current.map(({revision}) => revision.imageDigest)), signal)
     store.prune(nowMs)
     meter.keepOnly(store.leasedRevisions())

@@ -1,13 +1,8 @@
-import {mkdir} from 'node:fs/promises'
-import {join} from 'node:path'
 import {lent, type OwnerTerms} from '../core/availability.ts'
 import type {Heartbeat} from '../core/protocol/api.ts'
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
-import {nodeIdOf} from '../identity/keys.ts'
 import type {RuntimeProbe} from '../runtime/port.ts'
-import {DataPlan} from './data-plan.ts'
 import {describeStatus} from './describe-status.ts'
-import {DiskRoom} from './disk-room.ts'
 import {type DrainReport, drain, finishWork} from './drain.ts'
 import {GatewayLinks} from './gateway-links.ts'
 import {GatewayRequests, type GatewayRequestsOptions} from './gateway-requests.ts'
@@ -15,13 +10,12 @@ import {greeting} from './greeting.ts'
 import {countedHeartbeats, Heartbeats} from './heartbeats.ts'
 import {createHostRules, type HostRules} from './host-rules.ts'
 import {Housekeeping} from './housekeeping.ts'
-import {ImageCache} from './image-cache.ts'
-import {InstanceNames} from './instance-names.ts'
 import type {Instances} from './instances.ts'
-import {type GatewayEntry, LeaseBook} from './lease-book.ts'
+import type {GatewayEntry, LeaseBook} from './lease-book.ts'
 import {LogRing} from './log-ring.ts'
 import type {Miner, MinerOptions} from './miner-options.ts'
-import {MinerStore} from './miner-store.ts'
+import {type MinerParts, openParts} from './miner-parts.ts'
+import type {MinerStore} from './miner-store.ts'
 import {createInstances} from './node-instances.ts'
 import {ReceiptOutbox} from './receipt-outbox.ts'
 import {ReceiptSigner, type ReceiptSignerOptions} from './receipt-signer.ts'
@@ -47,22 +41,9 @@ export async function createMiner(options: MinerOptions): Promise<Miner> {
   return await MiningNode.open(options, probe, lifetime)
 }
 
-interface Parts {
-  readonly options: MinerOptions
-  readonly probe: RuntimeProbe
-  readonly lifetime: AbortController
-  readonly node: string
-  readonly book: LeaseBook
-  readonly images: ImageCache
-  readonly store: MinerStore
-  readonly data: DataPlan
-  readonly disk: DiskRoom
-  readonly names: InstanceNames
-}
-
 class MiningNode implements Miner {
   readonly node: string
-  readonly #parts: Parts
+  readonly #parts: MinerParts
   readonly #options: MinerOptions
   readonly #lifetime: AbortController
   readonly #store: MinerStore
@@ -84,40 +65,17 @@ class MiningNode implements Miner {
   #draining = false
 
   static async open(options: MinerOptions, probe: RuntimeProbe, lifetime: AbortController): Promise<MiningNode> {
-    const node = nodeIdOf(options.nodeKey.publicKey)
-    const file = (name: string): string => join(options.dataDirectory, name)
-    await mkdir(file('images'), {recursive: true})
-    const book = await LeaseBook.open({
-      path: file('table.json'),
-      network: options.network.id,
-      coordinatorKey: options.network.coordinatorKey,
-      node
-    })
     let rules: HostRules | undefined
-    const terms = (): OwnerTerms => rules?.terms ?? options.terms
-    const data = await DataPlan.open({dataDirectory: options.dataDirectory, terms, now: options.now, timeZone: options.timeZone})
-    const disk = new DiskRoom(() => terms().diskBytes)
-    const images = await ImageCache.open({
-      directory: file('images'),
-      registryUrl: options.coordinatorUrl,
-      authorize: options.client.authorizeRegistry,
-      runtime: options.runtime,
-      architecture: probe.architecture,
-      disk,
-      data,
-      assertMayFetch: () => rules?.assertWorking()
-    })
-    const store = MinerStore.open(file('miner.sqlite'))
-    const names = await InstanceNames.open(file('instances.json'), options.log)
-    const miner = new MiningNode({options, probe, lifetime, node, book, images, store, data, disk, names})
+    const onSecretsChanged = (revision: string): void => miner.#resting.dropFrozen(revision)
+    const miner = new MiningNode(await openParts({options, probe, lifetime}, {rules: () => rules, onSecretsChanged}))
     rules = miner.#rules
     await rules.look()
     await miner.#housekeeping.adopt(lifetime.signal)
     return miner
   }
 
-  private constructor(parts: Parts) {
-    const {options, lifetime, node, book, images, store, data} = parts
+  private constructor(parts: MinerParts) {
+    const {options, lifetime, node, book, images, secrets, store, data} = parts
     const {now, random, log, client, nodeKey, monotonicMs, runtime} = options
     this.node = node
     this.#options = options
@@ -135,7 +93,7 @@ class MiningNode implements Miner {
       onRest: ({ends}) => void this.#rest(ends),
       onWork: () => this.#goOn()
     })
-    const shared = {book, store, images, instances: this.#instances, now, monotonicMs, log, signal: lifetime.signal}
+    const shared = {book, store, images, secrets, instances: this.#instances, now, monotonicMs, log, signal: lifetime.signal}
     this.#requests = this.#createRequests(shared)
     this.#links = new GatewayLinks({
       network: options.network.id,
@@ -161,7 +119,7 @@ class MiningNode implements Miner {
       isBudgetEmpty: this.#requests.isBudgetEmpty
     })
     const counted = countedHeartbeats({client, logs: this.#logs, data})
-    const told = {...counted, describe: () => this.#heartbeat(), tableVersion: () => book.version}
+    const told = {...counted, describe: () => this.#heartbeat(), tableVersion: () => book.version, secrets}
     this.#heartbeats = new Heartbeats({...told, now, random, log, onLook: () => this.#saveStatus()})
   }
 
@@ -220,7 +178,7 @@ class MiningNode implements Miner {
     })
     this.#lifetime.abort()
     await this.#links.close()
-    await Promise.all([...this.#loops, this.#parts.images.settled()])
+    await Promise.all([...this.#loops, this.#parts.images.settled(), this.#parts.secrets.settled()])
     await Promise.all([this.#rules.save(), this.#parts.names.saved])
     await this.#saveStatus()
     this.#store.close()
@@ -255,11 +213,12 @@ class MiningNode implements Miner {
   }
 
   #createInstances(): ReturnType<typeof createInstances> {
-    const {probe, images, names, lifetime} = this.#parts
+    const {probe, images, names, secrets, lifetime} = this.#parts
     return createInstances(this.#options, {
       probe,
       images,
       names,
+      secrets,
       meter: this.#meter,
       logs: this.#logs,
       rules: () => this.#rules,

@@ -166,6 +166,12 @@ export class Resting {
     await this.#end(entry)
   }
 
+  /** Ends a container of this revision that holds what is not to be used any more; one without a process holds nothing yet. */
+  dropFrozen(revision: string): void {
+    const entry = this.#waiting.get(revision)
+    if (entry?.tier === 'frozen') void this.#end(entry, this.#grace(entry))
+  }
+
   /** Ends as many as it takes for all that run to have what they may use. Answers whether they have. */
   async fit(): Promise<boolean> {
     const {lentBytes, runningBytes, monotonicMs} = this.#options

@@ -3,9 +3,11 @@ import {chmod, mkdir, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {callHost, type RevisionSpec} from '../core/protocol/revisions.ts'
 import type {WaysOut} from '../runtime/port.ts'
-import {CALLS_SOCKET, HOSTS_FILE, hostsText, PROXY_SOCKET} from '../runtime/ways-out.ts'
+import {CALLS_SOCKET, HOSTS_FILE, hostsText, PROXY_SOCKET, SECRETS_SOCKET} from '../runtime/ways-out.ts'
+import type {Log} from '../telemetry/log.ts'
 import {type CallsRelayOptions, type CallsUnderWay, openCallsRelay} from './calls-relay.ts'
 import {openEgressProxy} from './egress-proxy.ts'
+import {openSecretsSocket, type SecretsSocketOptions} from './secrets-socket.ts'
 
 const DIRECTORY_NAME_CHARACTERS = 12
 
@@ -14,13 +16,15 @@ export interface WaysOutOptions {
   readonly directory: string
   readonly coordinatorUrl: string
   readonly callsUnderWay: CallsUnderWay
+  readonly log: Log
 }
 
 /** Whose ways out they are. */
 export interface WaysOutOwner {
   readonly id: string
-  readonly spec: Pick<RevisionSpec, 'egress' | 'calls'>
+  readonly spec: Pick<RevisionSpec, 'egress' | 'calls' | 'secrets'>
   readonly dialCalls: CallsRelayOptions['dial']
+  readonly secrets: SecretsSocketOptions['secrets']
 }
 
 /** What one container has besides its way in. */
@@ -39,11 +43,11 @@ const NONE: OpenedWaysOut = {bound: undefined, bytes: 0, cutCalls: () => undefin
 
 /** Opens what a revision asks for. Of a container that an earlier process started, the sockets take the place of that process's. */
 export async function openWaysOut(
-  {directory: parent, coordinatorUrl, callsUnderWay}: WaysOutOptions,
-  {id, spec, dialCalls}: WaysOutOwner
+  {directory: parent, coordinatorUrl, callsUnderWay, log}: WaysOutOptions,
+  {id, spec, dialCalls, secrets}: WaysOutOwner
 ): Promise<OpenedWaysOut> {
-  const {egress, calls = []} = spec
-  if (egress.length + calls.length === 0) return NONE
+  const {egress, calls = [], secrets: names = []} = spec
+  if (egress.length + calls.length + names.length === 0) return NONE
   const directory = directoryOf(parent, id)
   await mkdir(directory, {recursive: true})
   const hosts = calls.map(callHost)
@@ -56,8 +60,9 @@ export async function openWaysOut(
     egress.length === 0 ? undefined : await openEgressProxy({socketPath: socketPath(PROXY_SOCKET), allowedHosts: egress, coordinatorUrl})
   const relaying = {socketPath: socketPath(CALLS_SOCKET), dial: dialCalls, underWay: callsUnderWay}
   const relay = calls.length === 0 ? undefined : await openCallsRelay(relaying)
+  const told = names.length === 0 ? undefined : await openSecretsSocket({socketPath: socketPath(SECRETS_SOCKET), secrets, log})
   return {
-    bound: {directory, proxy: proxy !== undefined, hosts},
+    bound: {directory, proxy: proxy !== undefined, hosts, ...(told !== undefined && {secrets: true})},
     get bytes() {
       return (proxy?.bytesIn ?? 0) + (proxy?.bytesOut ?? 0) + (relay?.bytes ?? 0)
     },
@@ -65,6 +70,7 @@ export async function openWaysOut(
     close: async () => {
       await proxy?.close()
       await relay?.close()
+      await told?.close()
     }
   }
 }

@@ -148,7 +148,7 @@ test('a container that is passed on calls as its new holder from then on, and le
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   const callers: string[] = []
-  const ways = {directory, coordinatorUrl: 'http://127.0.0.1:1', callsUnderWay: {count: 0}}
+  const ways = {directory, coordinatorUrl: 'http://127.0.0.1:1', callsUnderWay: {count: 0}, log: quietLog}
   const container = new HeldContainer(
     'c-1',
     {
@@ -156,6 +156,7 @@ test('a container that is passed on calls as its new holder from then on, and le
       logs: new LogRing(),
       openWaysOut: (of) => openWaysOut(ways, of),
       removeWaysOut: (id) => removeWaysOut(ways, id),
+      secrets: {environment: async () => ({})},
       dialCalls: async ({instance}) => {
         callers.push(instance)
         const socket = connect({port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true})

@@ -27,6 +27,7 @@ test('work that was measured is kept for windows that are proposed late, for as 
     book,
     store,
     images: {isReady: () => true, ensure: never, evict: async () => undefined},
+    secrets: {sync: () => undefined},
     instances: {live: [], adopt: never, discard: never, end: never, sweep: never},
     resting: {adopt: never, fit: never, round: never, takeChanged: never},
     names: {get: never, keepOnly: never},

@@ -134,6 +134,7 @@ function idleWorld(everyMs: number) {
     describe: () => ({node: `node_${'0'.repeat(32)}`, ...OFFER, draining: state.draining, instances: 0, running: []}),
     tableVersion: () => state.version,
     logs,
+    secrets: {noticed: () => undefined},
     now: Date.now,
     random: () => 0.5,
     lookMs: 10,

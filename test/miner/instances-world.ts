@@ -33,6 +33,7 @@ export async function instancesWorld(
     dialCalls: () => Promise.reject(new Error('nobody is called')),
     openWaysOut: async () => ({bound: undefined, bytes: 0, cutCalls: () => undefined, close: async () => undefined}),
     removeWaysOut: async () => undefined,
+    secrets: {environment: async () => ({})},
     now: Date.now,
     log: quietLog,
     signal: new AbortController().signal
