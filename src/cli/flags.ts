@@ -21,3 +21,8 @@ export const registryTokenFlags = {
   'pull-only': Flags.boolean({default: false, description: 'It can pull, but neither push nor delete.'}),
   repository: Flags.string({helpValue: 'NAME', description: 'It is good for this repository alone; NAME/* for all below NAME.'})
 }
+
+/** For secrets: of which app. */
+export const secretsAppFlag = {
+  app: Flags.string({helpValue: 'ORG/APP', description: 'Its app; the one of creo.yaml in this folder when left out.'})
+}

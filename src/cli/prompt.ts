@@ -1,5 +1,5 @@
 import {createInterface} from 'node:readline/promises'
-import {addAbortSignal} from 'node:stream'
+import {Writable} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
 
 /** Asks one question on the terminal; the answer is what was typed, without the spaces around it. */
@@ -15,18 +15,22 @@ export async function askText(question: string, options: {readonly flag: string;
   }
 }
 
-const SECRET_CHARACTERS_MAX = 10_000
-
-/** What must not be seen in a list of processes or a shell's history: asked on a terminal, or all that comes on stdin. */
-export async function readSecret(question: string, signal: AbortSignal): Promise<string> {
-  if (process.stdin.isTTY) return await askText(question, {flag: 'stdin', signal})
-  let read = ''
-  for await (const chunk of addAbortSignal(signal, process.stdin.setEncoding('utf8'))) {
-    read += chunk
-    if (read.length > SECRET_CHARACTERS_MAX)
-      throw new CreoError('payload_too_large', 'What came on stdin is too long.', {hint: 'Give the code alone.'})
+/** Like `askText`, but what is typed is not shown, and kept as it is. */
+export async function askHidden(question: string, options: {readonly flag: string; readonly signal: AbortSignal}): Promise<string> {
+  if (!process.stdin.isTTY) {
+    throw new CreoError('usage', `"${question}" can't be asked without a terminal.`, {hint: `Give the answer with ${options.flag}.`})
   }
-  return read.trim()
+  const nowhere = new Writable({write: (_chunk, _encoding, done) => done()})
+  const terminal = createInterface({input: process.stdin, output: nowhere, terminal: true, historySize: 0})
+  // Ctrl-C is a key like any other while the terminal doesn't show what is typed.
+  terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  process.stderr.write(`${question} `)
+  try {
+    return await terminal.question('', {signal: options.signal})
+  } finally {
+    terminal.close()
+    process.stderr.write('\n')
+  }
 }
 
 /** True when the user agrees; everything but a yes is a no. */

@@ -6,6 +6,7 @@ import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {parseDecimal} from '../core/units.ts'
 import type {AccountContext} from './context.ts'
 import type {FoundManifest} from './read-manifest.ts'
+import {withSecrets} from './secrets.ts'
 
 type Reward = ManifestFunction['rewards'][number]
 
@@ -30,7 +31,8 @@ export async function checkManifest(
   const owners = await ownersOf(found, async (name) => (await client.account(name, signal)).id)
   const decimalsOf = (id: string): number => incentives.find((one) => one.id === id)?.decimals ?? 0
   const ownerIdOf = (name: string): string => owners.get(name) ?? name
-  return new Map(Object.entries(manifest.functions).map(([name, fn]) => [name, toRevisionSpec(fn, decimalsOf, ownerIdOf)]))
+  const specs = new Map(Object.entries(manifest.functions).map(([name, fn]) => [name, toRevisionSpec(fn, decimalsOf, ownerIdOf)]))
+  return await withSecrets(client, found, specs, signal)
 }
 
 /** Each reward line pays in an incentive of the org whose scope covers the function. */

@@ -1,6 +1,5 @@
 import {mkdtemp, rm} from 'node:fs/promises'
 import {join} from 'node:path'
-import {z} from 'zod'
 import {makePrivateFolder} from '../config/data-directory.ts'
 import {CreoError} from '../core/errors.ts'
 import {DNS_LABEL_MAX} from '../core/exchange/limits.ts'
@@ -12,6 +11,7 @@ import {buildFunctions, type FunctionImage} from './build.ts'
 import {checkManifest} from './check-manifest.ts'
 import type {AccountContext} from './context.ts'
 import {awaitFirstAnswers, type FirstAnswer} from './first-answers.ts'
+import {madeRevisions} from './made-revisions.ts'
 import {type PushFacts, pushFunction} from './push.ts'
 import type {FoundManifest} from './read-manifest.ts'
 import {type StepPort, type StepTime, timedSteps} from './steps.ts'
@@ -30,8 +30,6 @@ export interface DeployOptions {
   readonly steps: StepPort
   readonly signal: AbortSignal
 }
-
-const madeSchema = z.object({revisions: z.array(z.object({function: z.string(), revision: z.string()}))})
 
 export interface DeployedFunction extends PushFacts {
   readonly function: string
@@ -155,13 +153,7 @@ async function makeRevisions(
     return spec === undefined ? [] : [{function: image.function, imageDigest: image.digest, spec, ...traffic}]
   })
   const {seq, result} = await context.client.submit({type: 'revision.deploy', app: manifest.app, revisions, routes: manifest.routes})
-  const made = madeSchema.safeParse(result)
-  if (!made.success) {
-    throw new CreoError('deploy_failed', 'The coordinator took the deploy, but does not say what it made.', {
-      hint: 'Run the same command again.'
-    })
-  }
-  return {seq, ids: new Map(made.data.revisions.map((one) => [one.function, one.revision]))}
+  return {seq, ids: new Map(madeRevisions(result).map((one) => [one.function, one.revision]))}
 }
 
 async function firstAnswersOf(

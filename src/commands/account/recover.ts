@@ -22,8 +22,8 @@ owner keys, unless one of them says no: creo account recovery cancel. The code i
 
   async run(): Promise<ShownRecovery> {
     const {args, flags} = await this.parse(AccountRecover)
-    const [{startRecovery}, {readSecret}] = await Promise.all([import('../../developer/recovery.ts'), import('../../cli/prompt.ts')])
-    const code = await readSecret('Recovery code:', this.abort)
+    const [{startRecovery}, {readSecret}] = await Promise.all([import('../../developer/recovery.ts'), import('../../cli/read-secret.ts')])
+    const code = String(await readSecret({file: undefined, question: 'Recovery code:', signal: this.abort})).trim()
     const {dueAtMs, ...started} = await startRecovery(flags, {name: args.name, code}, this.abort)
     const dueAt = new Date(dueAtMs).toISOString()
     this.log(`From ${dueAt} on, this machine's key is the owner of ${started.name}, unless an owner says no before.`)

@@ -11,6 +11,7 @@ import {
   revisionIdSchema,
   variableNameSchema
 } from './scalars.ts'
+import {SECRETS_PER_FUNCTION_MAX} from './secrets.ts'
 
 /**
  * Pay of one incentive: minor units per 10^6 served requests, per 10^6 MiB·ms (memory limit × running time), and per 10^6 ms in which a node
@@ -92,7 +93,12 @@ export const revisionSpecSchema = z.strictObject({
   /** Nodes of these alone run it. Absent: of all. */
   architectures: z.array(architectureSchema).min(1).max(2).optional(),
   /** Secrets of the app that it gets as variables of its environment; their values are never here. */
-  secrets: z.array(variableNameSchema).max(32).optional(),
+  secrets: z.array(variableNameSchema).max(SECRETS_PER_FUNCTION_MAX).optional(),
+  /** Which version of each was the newest when this was deployed: a newer value makes another revision. What a function gets is the newest there is. */
+  secretVersions: z
+    .record(variableNameSchema, z.int().min(1))
+    .refine((versions) => Object.keys(versions).length <= SECRETS_PER_FUNCTION_MAX, `has more than ${SECRETS_PER_FUNCTION_MAX}`)
+    .optional(),
   cron: z.array(cronSchema).max(16).optional(),
   /** Accounts whose nodes alone run it. Absent: all. */
   owners: z.array(accountIdSchema).min(1).max(OWNERS_MAX).optional(),

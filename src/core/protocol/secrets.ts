@@ -1,5 +1,5 @@
 import {z} from 'zod'
-import {keyIdSchema, nameSchema, publicKeySchema, revisionIdSchema, signatureSchema, timeMsSchema} from './scalars.ts'
+import {keyIdSchema, nameSchema, publicKeySchema, revisionIdSchema, signatureSchema, timeMsSchema, variableNameSchema} from './scalars.ts'
 
 /**
  * Values that functions are given as environment and that nobody else reads: sealed by HPKE (RFC 9180, base mode, DHKEM(X25519, HKDF-SHA256),
@@ -8,11 +8,8 @@ import {keyIdSchema, nameSchema, publicKeySchema, revisionIdSchema, signatureSch
 
 /** Variables that creo itself gives a function. */
 const TAKEN_NAMES: ReadonlySet<string> = new Set('PORT HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy'.split(' '))
-/** What an environment variable may be called. */
-export const secretNameSchema = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be a name of an environment variable: letters, digits and _, at most 64')
-  .refine((name) => !TAKEN_NAMES.has(name), 'is a name that creo sets by itself')
+/** It becomes a variable of a function's environment. */
+export const secretNameSchema = variableNameSchema.refine((name) => !TAKEN_NAMES.has(name), 'is a variable that creo sets by itself')
 /** UTF-8 bytes of a value, which has no zero among them: it becomes an environment variable. */
 export const SECRET_BYTES_MAX = 8192
 export const SECRETS_PER_FUNCTION_MAX = 32

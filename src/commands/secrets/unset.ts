@@ -1,0 +1,28 @@
+import {Args} from '@oclif/core'
+import {CreoCommand} from '../../cli/base-command.ts'
+import {accountFlags, networkFlags, secretsAppFlag} from '../../cli/flags.ts'
+
+export default class SecretsUnset extends CreoCommand {
+  static override summary = 'Remove a secret from an app.'
+  static override description =
+    'Refused while a function that serves names it: take it out of creo.yaml and deploy first. Nodes forget it with the lease for which they had it.'
+  static override examples = ['<%= config.bin %> <%= command.id %> API_KEY --app colibris/shop']
+  static override args = {name: Args.string({required: true, description: 'Its name, as secrets list shows it.'})}
+  static override flags = {...networkFlags, ...accountFlags, ...secretsAppFlag}
+
+  async run(): Promise<{readonly app: string; readonly name: string; readonly status: 'unset' | 'already_unset'}> {
+    const {args, flags} = await this.parse(SecretsUnset)
+    const [{openAccount}, {appNameOf}, {secretName}] = await Promise.all([
+      import('../../developer/context.ts'),
+      import('../../developer/app-name.ts'),
+      import('../../developer/secrets.ts')
+    ])
+    const name = secretName(args.name)
+    const place = await appNameOf(flags.app, '.')
+    const app = `${place.org}/${place.app}`
+    const {client} = await openAccount({...flags, as: flags.as ?? place.org}, this.abort)
+    const {status} = await client.unsetSecret(place, name, this.abort)
+    this.log(status === 'unset' ? `${name} of ${app} is unset.` : `${name} of ${app} was not set.`)
+    return {app, name, status}
+  }
+}

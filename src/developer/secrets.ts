@@ -1,0 +1,137 @@
+import {CreoError} from '../core/errors.ts'
+import type {RevisionView} from '../core/protocol/api.ts'
+import type {RevisionSpec} from '../core/protocol/revisions.ts'
+import {SECRET_BYTES_MAX, type SecretView, sealingContext, secretNameSchema} from '../core/protocol/secrets.ts'
+import {seal, verifySealingKey} from '../identity/sealing.ts'
+import type {AppName} from './app-name.ts'
+import type {AccountContext} from './context.ts'
+import {madeRevisions} from './made-revisions.ts'
+import type {FoundManifest} from './read-manifest.ts'
+
+/** Besides the operator, in whose coordinator the value lies sealed. */
+export interface SecretReader {
+  /** Name of the account whose nodes these are. */
+  readonly owner: string
+  readonly nodes: number
+}
+
+export interface SecretSet extends SecretView {
+  readonly readers: readonly SecretReader[]
+  /** Functions that name it and serve: their new revisions, whose instances start with the new value. */
+  readonly rolled: readonly {readonly function: string; readonly revision: string}[]
+  /** Functions whose traffic several revisions share: their instances keep what they have until they end. */
+  readonly notRolled: readonly string[]
+}
+
+/** @throws {CreoError} `invalid_input` for what is no name of an environment variable. */
+export function secretName(typed: string): string {
+  const parsed = secretNameSchema.safeParse(typed)
+  if (parsed.success) return parsed.data
+  throw new CreoError('invalid_input', `"${typed}" ${parsed.error.issues[0]?.message ?? 'is no name'}.`, {hint: 'For example API_KEY.'})
+}
+
+/** A value as it was typed, piped or read: text without the line end that editors and echo put there. @throws {CreoError} `invalid_input` */
+export function secretValue(bytes: Buffer): Buffer {
+  const value = bytes.at(-1) === 0x0a ? bytes.subarray(0, bytes.at(-2) === 0x0d ? -2 : -1) : bytes
+  const refuse = (message: string, hint: string): never => {
+    throw new CreoError('invalid_input', message, {hint})
+  }
+  if (value.length === 0) refuse('The value is empty.', 'Type it, pipe it in, or name a file with --from-file.')
+  if (value.length > SECRET_BYTES_MAX)
+    refuse(
+      `The value is longer than ${SECRET_BYTES_MAX} bytes, the most that a secret has.`,
+      'Keep the long part elsewhere, and its key here.'
+    )
+  if (value.includes(0) || !Buffer.from(value.toString('utf8')).equals(value))
+    refuse('The value is not text, and an environment variable holds nothing else.', 'Encode it, for example by base64.')
+  return value
+}
+
+/** Seals a value to the coordinator, and makes new revisions of the functions that serve with an older one. */
+export async function setSecret(
+  by: AccountContext,
+  place: AppName,
+  {name, value}: {readonly name: string; readonly value: Buffer},
+  signal: AbortSignal
+): Promise<SecretSet> {
+  const {client, networkId: network, coordinatorKey} = by
+  const sealingKey = await client.sealingKey(signal)
+  if (!verifySealingKey(sealingKey, {network, key: coordinatorKey}))
+    throw new CreoError('bad_signature', 'The key to seal the value to is not signed by the coordinator of this network.', {
+      hint: 'Check the URL of the coordinator and the network id.'
+    })
+  const context = sealingContext({network, recipient: 'deposit', ...place, name, version: 0})
+  const view = await client.setSecret(place, {name, sealed: await seal(value, {to: sealingKey.publicKey, context})}, signal)
+  const naming = await revisionsNaming(by, place, name, signal)
+  const readers = await readersOf(by, naming, signal)
+  return {...view, readers, ...(await roll(by, place, naming, signal))}
+}
+
+/** A spec with the newest version of each secret that it names: it is another revision once one is newer. */
+export function withSecretVersions(spec: RevisionSpec, secrets: readonly SecretView[]): RevisionSpec {
+  const {secretVersions: _, ...rest} = spec
+  const named = secrets.filter(({name}) => spec.secrets?.includes(name)).map(({name, version}) => [name, version] as const)
+  return named.length === 0 ? rest : {...rest, secretVersions: Object.fromEntries(named.sort(([a], [b]) => (a < b ? -1 : 1)))}
+}
+
+/**
+ * The specs of an app's functions, each with the newest version of what it names.
+ * @throws {CreoError} `not_found` when one names a secret that is not set.
+ */
+export async function withSecrets(
+  client: AccountContext['client'],
+  {manifest: {org, app}, problem}: FoundManifest,
+  specs: ReadonlyMap<string, RevisionSpec>,
+  signal: AbortSignal
+): Promise<ReadonlyMap<string, RevisionSpec>> {
+  if ([...specs.values()].every(({secrets = []}) => secrets.length === 0)) return specs
+  const {secrets: known} = await client.secrets({org, app}, signal)
+  const set = new Set(known.map(({name}) => name))
+  for (const [name, {secrets = []}] of specs) {
+    const index = secrets.findIndex((secret) => !set.has(secret))
+    const missing = secrets[index]
+    if (missing === undefined) continue
+    const hint = `creo secrets set ${missing} --app ${org}/${app}`
+    throw problem(['functions', name, 'secrets', index], 'not_found', `The secret ${missing} of ${org}/${app} is not set.`, hint)
+  }
+  return new Map([...specs].map(([name, spec]) => [name, withSecretVersions(spec, known)]))
+}
+
+async function revisionsNaming({client}: AccountContext, {org, app}: AppName, name: string, signal: AbortSignal): Promise<RevisionView[]> {
+  const {apps} = await client.apps({org}, signal)
+  const revisions = apps.find((one) => one.app === app)?.revisions ?? []
+  return revisions.filter(({spec}) => spec.secrets?.includes(name))
+}
+
+/** Owners of the nodes that hold a lease now, the one with most nodes first. */
+async function readersOf({client}: AccountContext, naming: readonly RevisionView[], signal: AbortSignal): Promise<SecretReader[]> {
+  const leases = await Promise.all(naming.map(({id}) => client.leases({revision: id, status: 'active'}, signal)))
+  const nodes = new Set(leases.flatMap((of) => of.leases.map(({node}) => node)))
+  if (nodes.size === 0) return []
+  const [known, {accounts}] = await Promise.all([client.nodes(signal), client.accounts(signal)])
+  const names = new Map(accounts.map(({id, name}) => [id, name]))
+  const owned = known.nodes.filter(({id}) => nodes.has(id))
+  const byOwner = [...Map.groupBy(owned, ({owner}) => owner)].map(([owner, of]) => ({owner: names.get(owner) ?? owner, nodes: of.length}))
+  return byOwner.sort((a, b) => b.nodes - a.nodes || (a.owner < b.owner ? -1 : 1))
+}
+
+/** The same images with the same settings: what is new is the version that they say, and so they take over as any deploy does. */
+async function roll(
+  {client}: AccountContext,
+  place: AppName,
+  naming: readonly RevisionView[],
+  signal: AbortSignal
+): Promise<Pick<SecretSet, 'rolled' | 'notRolled'>> {
+  const serving = naming.filter(({percent}) => percent > 0)
+  const whole = serving.filter(({percent}) => percent === 100)
+  const notRolled = [...new Set(serving.filter(({percent}) => percent < 100).map((revision) => revision.function))].sort()
+  if (whole.length === 0) return {rolled: [], notRolled}
+  const [{secrets}, {routes}] = await Promise.all([client.secrets(place, signal), client.app(place.org, place.app, signal)])
+  const revisions = whole.map(({function: name, imageDigest, spec}) => ({
+    function: name,
+    imageDigest,
+    spec: withSecretVersions(spec, secrets)
+  }))
+  const {result} = await client.submit({type: 'revision.deploy', app: place.app, revisions, routes})
+  return {rolled: madeRevisions(result), notRolled}
+}
