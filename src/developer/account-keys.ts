@@ -1,8 +1,8 @@
 import type {Client} from '../client/client.ts'
 import {CreoError} from '../core/errors.ts'
 import {type KeyRole, keyRoles} from '../core/protocol/account-keys.ts'
-import {proveKey} from '../identity/key-proofs.ts'
 import {replaceKeyFile} from '../identity/key-file.ts'
+import {proveKey} from '../identity/key-proofs.ts'
 import {type KeyPair, loadKeyFile, loadOrCreateKeyFile} from '../identity/keys.ts'
 import {type AccountContext, accountKeyPath} from './context.ts'
 
