@@ -1,5 +1,5 @@
-import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {mkdir, readdir, readFile, realpath, writeFile} from 'node:fs/promises'
+import {basename, join} from 'node:path'
 import {execa} from 'execa'
 import {afterEach, describe, expect, test} from 'vitest'
 import {createFlags} from '../../plugins/runtime-podman/src/create-flags.ts'
@@ -74,6 +74,16 @@ describe('podman, where its REST API can not be had,', () => {
     expect(line.told).toBeUndefined()
     expect(line.devices).toBe(rest.devices)
     expect(line.config).toEqual(rest.config)
+  })
+
+  test('runs podman by a name that leads to it, since without root it runs itself again by that name', async () => {
+    world = await openPodmanWorld()
+    const names = join(world.directory, 'names')
+    const odd = await oddPodman(`echo "$0" >> ${names}\nexec podman "$@"`)
+    await (await open({...TURNED_OFF, ...odd})).prepare(world.echoImage, patience())
+    const [name = ''] = (await readFile(names, 'utf8')).split('\n')
+    expect(basename(name)).toMatch(new RegExp(`^creo-podman-${process.pid}-`))
+    expect(await realpath(name)).toBe(odd.CREO_PODMAN)
   })
 
   test('starts functions by commands when the service does not start, and says so', async () => {

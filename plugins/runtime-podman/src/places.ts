@@ -27,6 +27,8 @@ export interface Places {
 
 /** Each process's podman service has a socket of this name and a random end. */
 export const SERVICE_SOCKET_PREFIX = 'api-'
+/** What a command line of ours is called in the list of processes: after the process that it serves. */
+export const COMMAND_NAME_PREFIX = 'creo-podman-'
 const KEPT_VARIABLES = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'TMPDIR', 'LANG']
 
 /** Makes the directories and settings files. Doing it again changes nothing. */
@@ -100,7 +102,8 @@ async function endPause({pausePidPath}: Places): Promise<void> {
   const pid = Number(await readFile(pausePidPath, 'utf8').catch(() => ''))
   if (!Number.isInteger(pid) || pid <= 1) return
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  if (basename(command.split('\0')[0] ?? '') !== 'podman') return
+  const name = basename(command.split('\0')[0] ?? '')
+  if (name !== 'podman' && !name.startsWith(COMMAND_NAME_PREFIX)) return
   try {
     process.kill(pid, 'SIGKILL')
   } catch (error) {

@@ -1,9 +1,10 @@
+import {createHash} from 'node:crypto'
 import {existsSync} from 'node:fs'
-import {mkdir, realpath} from 'node:fs/promises'
+import {mkdir, readdir, realpath, rm, symlink} from 'node:fs/promises'
 import {basename, join} from 'node:path'
 import type {RuntimeTools} from 'creo/runtime'
 import type {Host} from './host.ts'
-import type {Places} from './places.ts'
+import {COMMAND_NAME_PREFIX, type Places} from './places.ts'
 
 export interface CommandOutcome {
   readonly exitCode: number
@@ -14,8 +15,8 @@ export interface CommandOutcome {
 
 /** Each is a process of some 40 MB for a moment; more wait for their turn. */
 const COMMANDS_AT_ONCE = 8
-/** What a command line of ours is called in the list of processes: after the process that it serves. */
-const COMMAND_NAME_PREFIX = 'creo-podman-'
+const COMMAND_NAME = new RegExp(`^${COMMAND_NAME_PREFIX}(\\d+)-`)
+const NAME_HASH_LETTERS = 8
 const MONITOR = 'conmon'
 /** As podman names containers. */
 const CONTAINER_ID = /^[0-9a-f]{64}$/
@@ -119,8 +120,7 @@ export class PodmanCommands {
   async #execute(args: readonly string[], signal: AbortSignal): Promise<CommandOutcome> {
     // Another process over the same state may have cleared it away.
     await mkdir(this.#places.instances, {recursive: true, mode: 0o711})
-    const result = await this.#tools.execa(this.#host.podmanPath, [...this.globalArguments, ...args], {
-      argv0: `${COMMAND_NAME_PREFIX}${process.pid}`,
+    const result = await this.#tools.execa(await this.#name(), [...this.globalArguments, ...args], {
       env: this.#places.env,
       extendEnv: false,
       stdin: 'ignore',
@@ -133,14 +133,29 @@ export class PodmanCommands {
     return {exitCode: result.failed ? (result.exitCode ?? SIGNALLED_EXIT_CODE) : 0, stdout: String(result.stdout), words}
   }
 
-  async #outlast(): Promise<void> {
-    const isLeft = (argv: readonly string[]) => {
-      const [name = ''] = argv
-      const owner = name.startsWith(COMMAND_NAME_PREFIX) && name.slice(COMMAND_NAME_PREFIX.length)
-      return owner && argv.includes(this.#places.storage) && !existsSync(`/proc/${owner}`)
-    }
-    await this.end((argv) => Boolean(isLeft(argv)), AbortSignal.timeout(OUTLAST_TIMEOUT_MS))
+  /** Without root podman runs itself again by the name that it was run by, so the name leads to it. */
+  async #name(): Promise<string> {
+    const path = this.#host.podmanPath
+    const which = createHash('sha256').update(path).digest('hex').slice(0, NAME_HASH_LETTERS)
+    const name = join(this.#places.run, `${COMMAND_NAME_PREFIX}${process.pid}-${which}`)
+    await symlink(path, name).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+    return name
   }
+
+  async #outlast(): Promise<void> {
+    const isLeft = (argv: readonly string[]) => isLeftName(basename(argv[0] ?? '')) && argv.includes(this.#places.storage)
+    await this.end(isLeft, AbortSignal.timeout(OUTLAST_TIMEOUT_MS))
+    const names = await readdir(this.#places.run)
+    await Promise.all(names.filter(isLeftName).map((name) => rm(join(this.#places.run, name), {force: true})))
+  }
+}
+
+/** Of a command line whose process is gone. */
+function isLeftName(name: string): boolean {
+  const owner = COMMAND_NAME.exec(name)?.[1]
+  return owner !== undefined && !existsSync(`/proc/${owner}`)
 }
 
 function valueAfter(flag: string, argv: readonly string[]): string | undefined {
