@@ -7,6 +7,8 @@ import {
   type OrderView,
   type RedemptionView
 } from '../core/protocol/api.ts'
+import {type CallState, callsOfAppSchema} from '../core/protocol/async.ts'
+import {schedulesSchema} from '../core/protocol/cron.ts'
 import {type Sealed, sealingKeySchema, secretsViewSchema, secretUnsetViewSchema, secretViewSchema} from '../core/protocol/secrets.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import * as answers from './answers.ts'
@@ -146,6 +148,21 @@ export class Reads {
   unsetSecret(place: AppPlace, name: string, signal?: AbortSignal): Read<typeof secretUnsetViewSchema> {
     const path = `${secretsPath(place)}/unset`
     return this.#connection.ask(secretUnsetViewSchema, {method: 'POST', path, body: {name}, key: this.#key, signal})
+  }
+
+  /** An app's calls that are answered later, newest first, as far as gateways answer. Signed: who sees the id of a call may end it. */
+  calls(
+    {org, app}: {readonly org: string; readonly app: string},
+    filter: {readonly state?: CallState; readonly limit?: number} = {},
+    signal?: AbortSignal
+  ): Read<typeof callsOfAppSchema> {
+    const asked = {path: `/v1/apps/${segment(org)}/${segment(app)}/calls`, query: filter, key: this.#key, signal}
+    return this.#connection.ask(callsOfAppSchema, asked)
+  }
+
+  /** An app's schedules and what came of their last times. Signed, as `calls`. */
+  schedules({org, app}: {readonly org: string; readonly app: string}, signal?: AbortSignal): Read<typeof schedulesSchema> {
+    return this.#connection.ask(schedulesSchema, {path: `/v1/apps/${segment(org)}/${segment(app)}/cron`, key: this.#key, signal})
   }
 
   leases(

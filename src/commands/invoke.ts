@@ -11,6 +11,8 @@ interface Answer {
   /** As text when it is UTF-8, else in base64. */
   readonly body: string
   readonly encoding: 'utf8' | 'base64'
+  /** Of a call that is answered later: its id. */
+  readonly call?: string
 }
 
 export default class Invoke extends CreoCommand {
@@ -18,6 +20,7 @@ export default class Invoke extends CreoCommand {
   static override description = 'Prints the body. What the function answers is its own business: the exit code is 0 whatever its status.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris/shop /api/hello',
+    '<%= config.bin %> <%= command.id %> colibris/shop /api/orders --async --data tree',
     `<%= config.bin %> <%= command.id %> colibris/shop /api/echo --data '{"a":1}' --header 'content-type: application/json'`
   ]
   static override args = {
@@ -28,6 +31,7 @@ export default class Invoke extends CreoCommand {
     ...networkFlags,
     method: Flags.string({char: 'X', description: 'GET, or POST when there is --data.'}),
     data: Flags.string({char: 'd', description: 'Body of the request.'}),
+    async: Flags.boolean({default: false, description: 'Have it answered later; prints the id of the call.'}),
     header: Flags.string({char: 'H', multiple: true, helpValue: "'NAME: VALUE'", description: 'A header; may be given again.'})
   }
 
@@ -39,18 +43,31 @@ export default class Invoke extends CreoCommand {
       import('../developer/invoke.ts'),
       import('../developer/app-name.ts')
     ])
+    if (flags.async && (flags.method ?? 'POST').toUpperCase() !== 'POST')
+      throw new CreoError('usage', 'Only a POST can be answered later.', {hint: 'Leave out --method or --async.'})
     const name = await appNameOf(args.app, '.')
     const asked = {
-      path: args.path,
-      method: (flags.method ?? (flags.data === undefined ? 'GET' : 'POST')).toUpperCase(),
+      path: flags.async ? `/async${args.path}` : args.path,
+      method: (flags.method ?? (flags.data === undefined && !flags.async ? 'GET' : 'POST')).toUpperCase(),
       headers: headersFrom(flags.header ?? []),
       body: flags.data
     }
-    const {url, status, ms, headers, body} = await invoke(await openContext(flags, this.abort), name, asked, this.abort)
+    const answer = await invoke(await openContext(flags, this.abort), name, asked, this.abort)
+    const {url, status, ms, headers, body} = answer
     const text = body.toString('utf8')
     const encoding = Buffer.from(text).equals(body) ? 'utf8' : 'base64'
-    if (!this.jsonEnabled()) process.stdout.write(body)
-    this.logToStderr(`${status} in ${ms} ms from ${url}`)
-    return {url, status, ms, headers, body: encoding === 'utf8' ? text : body.toString('base64'), encoding}
+    const call = flags.async ? (await import('../developer/async-calls.ts')).acceptedCall(answer) : undefined
+    if (call !== undefined) this.log(call)
+    else if (!this.jsonEnabled()) process.stdout.write(body)
+    this.logToStderr(call === undefined ? `${status} in ${ms} ms from ${url}` : `See what becomes of it: creo async show ${call}`)
+    return {
+      url,
+      status,
+      ms,
+      headers,
+      body: encoding === 'utf8' ? text : body.toString('base64'),
+      encoding,
+      ...(call !== undefined && {call})
+    }
   }
 }

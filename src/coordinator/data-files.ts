@@ -6,4 +6,6 @@ export const OPERATOR_KEY_FILE = 'operator.key'
 /** Values of apps' secrets, sealed to the key beside. */
 export const SECRETS_FILE = 'secrets.sqlite'
 export const SECRETS_KEY_FILE = 'secrets.key'
+/** What the apps' schedules have fired. */
+export const CRON_FILE = 'cron.sqlite'
 export const REGISTRY_FOLDER = 'registry'

@@ -10,7 +10,8 @@ import {openLedger} from '../ledger/open-ledger.ts'
 import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {Calendar} from './calendar.ts'
-import {COORDINATOR_KEY_FILE, GENESIS_FILE, REGISTRY_FOLDER, SECRETS_FILE, SECRETS_KEY_FILE} from './data-files.ts'
+import {openCron} from './cron/open-cron.ts'
+import {COORDINATOR_KEY_FILE, CRON_FILE, GENESIS_FILE, REGISTRY_FOLDER, SECRETS_FILE, SECRETS_KEY_FILE} from './data-files.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {RequestSigner} from './http/request-signer.ts'
 import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
@@ -119,9 +120,11 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const collectLoop = new Loop({work: collect, everyMs: settings.collectEveryMs, signal: stopping.signal, log})
   const secrets = await openSecrets(opened)
   cleanups.push(() => secrets.secrets.close())
+  const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
   const app = await buildHttpServer({
     ...opened,
     ...secrets,
+    ...cron,
     settings,
     commands,
     presence,
@@ -138,7 +141,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     stopping.abort(new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a moment.'}))
     tables.close()
     await closeWithin(app)
-    await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close()])
+    await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close(), cron.close()])
   })
   return listenAt(app, opened)
 }

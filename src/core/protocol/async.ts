@@ -70,8 +70,21 @@ export type CallSummary = z.output<typeof callSummarySchema>
 export const callViewSchema = callSummarySchema.extend({result: callResultSchema.optional()})
 export type CallView = z.output<typeof callViewSchema>
 
+export const callsSchema = z.object({calls: z.array(callSummarySchema).max(CALLS_LISTED_MAX)})
+
+/** The same over all gateways of the network, as the coordinator tells an app's owner. */
+export const callsOfAppSchema = z.object({
+  calls: z.array(callSummarySchema.extend({gateway: z.string()})),
+  /** Gateways that did not answer: what they have is missing. */
+  silent: z.array(z.string())
+})
+export type CallOfApp = z.output<typeof callsOfAppSchema>['calls'][number]
+
 /** What a call is answered with when it is on disk. `location` is its path where it was posted. */
 export const acceptedCallSchema = z.object({id: callIdSchema, state: callStateSchema, location: z.string()})
+
+/** What a call that the coordinator hands in is answered with. */
+export const handedCallSchema = z.object({state: callStateSchema})
 
 /** What the coordinator hands to a gateway when a schedule comes due. */
 export const scheduledCallSchema = z.strictObject({

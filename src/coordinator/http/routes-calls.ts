@@ -1,0 +1,59 @@
+import type {FastifyInstance} from 'fastify'
+import {z} from 'zod'
+import {CreoError} from '../../core/errors.ts'
+import {type CallOfApp, callStateSchema, callsOfAppSchema} from '../../core/protocol/async.ts'
+import {schedulesSchema} from '../../core/protocol/cron.ts'
+import type {Cron} from '../cron/cron.ts'
+import type {GatewayCalls} from '../gateway-calls.ts'
+import {appParamsSchema, limitSchema} from './query.ts'
+import {type RouteTools, route} from './route.ts'
+
+export interface CallTools extends RouteTools {
+  readonly calls: GatewayCalls
+  readonly cron: Cron
+}
+
+/** An app's calls that are answered later, and its schedules. Signed: who sees the id of a call may end it. */
+export function callRoutes(app: FastifyInstance, tools: CallTools): void {
+  const {reads} = tools.ledger
+  const params = appParamsSchema
+  const expectApp = ({org, app: name}: z.output<typeof params>): void => {
+    if (reads.app(org, name) === undefined) throw new CreoError('not_found', `${org} has no app "${name}".`, {hint: 'creo deploy'})
+  }
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/apps/:org/:app/calls',
+      params,
+      query: z.object({state: callStateSchema.optional(), limit: limitSchema}),
+      answer: callsOfAppSchema,
+      signed: true
+    },
+    async ({params: of, query, keyId, signal}) => {
+      tools.signer.assertOrgKey(keyId, of.org, ['deployer', 'viewer'])
+      expectApp(of)
+      const gateways = reads.gateways()
+      const answers = await Promise.allSettled(gateways.map((gateway) => tools.calls.list(gateway, {...of, ...query}, signal)))
+      const calls: CallOfApp[] = []
+      const silent: string[] = []
+      for (const [index, {name}] of gateways.entries()) {
+        const answer = answers[index]
+        if (answer?.status === 'fulfilled') calls.push(...answer.value.map((call) => ({...call, gateway: name})))
+        else silent.push(name)
+      }
+      return {calls: calls.sort((a, b) => b.acceptedAtMs - a.acceptedAtMs).slice(0, query.limit), silent}
+    }
+  )
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/apps/:org/:app/cron', params, answer: schedulesSchema, signed: true},
+    async ({params: of, keyId, signal}) => {
+      tools.signer.assertOrgKey(keyId, of.org, ['deployer', 'viewer'])
+      expectApp(of)
+      return {schedules: await tools.cron.list(of, signal)}
+    }
+  )
+}
