@@ -21,7 +21,6 @@ export interface ServiceCommand {
 const HARDENING: Readonly<Record<ServiceScope, readonly string[]>> = {
   system: [
     'ProtectSystem=full',
-    'PrivateTmp=yes',
     'ProtectKernelModules=yes',
     'LockPersonality=yes',
     'RestrictRealtime=yes',
@@ -34,6 +33,8 @@ const HARDENING: Readonly<Record<ServiceScope, readonly string[]>> = {
 
 /** What ProtectHome covers. */
 const HOMES = /^\/(home|root|run\/user)\//
+/** What PrivateTmp covers. */
+const TEMPORARY = /^\/(var\/)?tmp\//
 
 /** A unit for systemd that starts a node as its settings say, and drains it when it stops. */
 export function serviceUnit(scope: ServiceScope, command: ServiceCommand): string {
@@ -63,15 +64,19 @@ IOSchedulingClass=idle
 OOMScoreAdjust=500
 LimitNOFILE=65536
 UMask=0077
-${[...HARDENING[scope], ...homes(scope, dataDirectory)].map((line) => `${line}\n`).join('')}
+${[...HARDENING[scope], ...hidden(scope, command)].map((line) => `${line}\n`).join('')}
 [Install]
 WantedBy=${scope === 'system' ? 'multi-user.target' : 'default.target'}
 `
 }
 
-/** The system's node only reads where people live, unless it lives there itself. */
-function homes(scope: ServiceScope, dataDirectory: string): readonly string[] {
-  return scope === 'system' && !HOMES.test(`${dataDirectory}/`) ? ['ProtectHome=read-only'] : []
+/** The system's node only reads where people live, and sees no temporary files but its own, unless it lives there itself. */
+function hidden(scope: ServiceScope, {node, program, dataDirectory}: ServiceCommand): readonly string[] {
+  if (scope === 'user') return []
+  return [
+    ...(HOMES.test(`${dataDirectory}/`) ? [] : ['ProtectHome=read-only']),
+    ...([node, program, dataDirectory].some((path) => TEMPORARY.test(`${path}/`)) ? [] : ['PrivateTmp=yes'])
+  ]
 }
 
 /** One word of a command line: systemd expands % and $ and reads quotes and backslashes. */

@@ -31,6 +31,11 @@ test('a node that lives where people do may write there', () => {
   expect(serviceUnit('system', {...COMMAND, dataDirectory: '/root/.local/share/creo/miner'})).not.toContain('ProtectHome')
 })
 
+test('a node sees temporary files of its own alone, unless it lives among those of all', () => {
+  expect(serviceUnit('system', COMMAND)).toContain('PrivateTmp=yes')
+  expect(serviceUnit('system', {...COMMAND, dataDirectory: '/var/tmp/miner'})).not.toContain('PrivateTmp')
+})
+
 test("a user's unit leaves out what would keep containers from starting there", () => {
   const unit = serviceUnit('user', COMMAND)
   expect(unit).not.toMatch(/Protect|Restrict|LockPersonality|SystemCall/)
