@@ -1,4 +1,4 @@
-import {Flags} from '@oclif/core'
+import {Args, Flags} from '@oclif/core'
 
 /** For commands that talk to a network: which of the stored contexts. */
 export const networkFlags = {
@@ -25,4 +25,10 @@ export const registryTokenFlags = {
 /** For secrets: of which app. */
 export const secretsAppFlag = {
   app: Flags.string({helpValue: 'ORG/APP', description: 'Its app; the one of creo.yaml in this folder when left out.'})
+}
+
+/** What the operator of a network blocks. The kinds are those of core/protocol/blocks.ts, which a command does not load for its help. */
+export const blockArgs = {
+  kind: Args.string({required: true, options: ['image', 'account', 'domain'], description: 'What it is.'}),
+  name: Args.string({required: true, description: 'Digest of the image, name of the account, or domain.'})
 }

@@ -17,6 +17,7 @@ import {
   releaseViewSchema,
   tradeViewSchema
 } from '../core/protocol/api.ts'
+import {blockEventSchema} from '../core/protocol/blocks.ts'
 import {commandAnswerSchema} from '../core/protocol/commands.ts'
 import {signedAmountSchema, timeMsSchema} from '../core/protocol/scalars.ts'
 
@@ -60,6 +61,7 @@ export const nodeStatusSchema = nodeViewSchema.extend({
 })
 export const receiptsSchema = z.object({receipts: z.array(receiptViewSchema)})
 export const epochsSchema = z.object({epochs: z.array(epochViewSchema)})
+export const blocksSchema = z.object({blocks: z.array(blockEventSchema)})
 export const gatewaysSchema = z.object({
   gateways: z.array(z.object({id: z.string(), publicKey: z.string(), name: z.string(), tunnelUrl: z.string(), publicUrl: z.string()}))
 })

@@ -188,6 +188,11 @@ export class Reads {
     return this.#get(answers.epochsSchema, '/v1/epochs', {}, signal)
   }
 
+  /** What the operator blocks now, or the record of all that it ever blocked and unblocked; newest first. */
+  blocks({history, limit}: {readonly history: boolean; readonly limit: number}, signal?: AbortSignal): Read<typeof answers.blocksSchema> {
+    return this.#get(answers.blocksSchema, history ? '/v1/blocks/history' : '/v1/blocks', {limit}, signal)
+  }
+
   gateways(signal?: AbortSignal): Read<typeof answers.gatewaysSchema> {
     return this.#get(answers.gatewaysSchema, '/v1/gateways', {}, signal)
   }

@@ -3,18 +3,11 @@ import {LRUCache} from 'lru-cache'
 import {isCreoError} from '../core/errors.ts'
 import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
-import {
-  type LeaseEnding,
-  type LeaseGrant,
-  type LeasePlan,
-  planLeases,
-  type SchedulingNode,
-  type SchedulingSettings,
-  type SchedulingWorld
-} from '../core/scheduling.ts'
+import type {LeaseEnding, LeaseGrant, LeasePlan, SchedulingNode, SchedulingSettings, SchedulingWorld} from '../core/scheduling.ts'
 import {noWorkReason} from '../core/wanted-work.ts'
 import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
+import {planWithoutBlocked} from './blocked-leases.ts'
 import type {KnownLeases} from './known-leases.ts'
 import type {OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
@@ -37,6 +30,8 @@ const MATTERING: ReadonlySet<CommandType> = new Set([
   'node.enroll',
   'revision.deploy',
   'traffic.set',
+  'operator.block',
+  'operator.unblock',
   'pool.fund',
   'lease.end',
   'time.advance'
@@ -109,7 +104,7 @@ export class Scheduler {
   /** Plans once and resolves when everything planned is committed or refused. */
   async plan(): Promise<LeasePlan> {
     const beganMs = performance.now()
-    const plan = planLeases(this.#world())
+    const plan = planWithoutBlocked(this.#world(), this.#tools.ledger.reads)
     this.#pauseMs = Math.min(PAUSE_MAX_MS, Math.max(this.#tools.planDelayMs, PAUSE_PER_PLAN * (performance.now() - beganMs)))
     this.#lastPlan = {shortOfPay: plan.shortOfPay, ownersAtShare: plan.ownersAtShare}
     if (plan.isCut) this.#again = true

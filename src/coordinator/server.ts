@@ -112,7 +112,8 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
   const liveImages = (): ReadonlySet<string> => new Set(ledger.reads.liveImages())
-  const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages})
+  const blockReason = (digest: string): string | undefined => ledger.reads.blockReason({kind: 'image', name: digest})
+  const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages, blockReason})
   const collect = async (signal: AbortSignal): Promise<void> => {
     const collected = await registry.collect({graceMs: settings.collectGraceMs, signal})
     if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')

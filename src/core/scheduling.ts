@@ -80,7 +80,7 @@ export interface LeaseGrant {
   /** Node, revision and the number of the lease that it follows: the same need has the same cause. */
   readonly cause: string
 }
-export type LeaseEndReason = 'superseded' | 'renewed' | 'surplus' | 'not_selected' | 'node_lost'
+export type LeaseEndReason = 'superseded' | 'renewed' | 'surplus' | 'not_selected' | 'node_lost' | 'blocked'
 export interface LeaseEnding {
   readonly lease: string
   readonly reason: LeaseEndReason

@@ -16,6 +16,7 @@ import type {
   revisionViewSchema,
   TradeView
 } from '../core/protocol/api.ts'
+import type {BlockEvent} from '../core/protocol/blocks.ts'
 import type {CommandAnswer, CommandType, SignedCommand} from '../core/protocol/commands.ts'
 import type {RoutesTable} from '../core/protocol/tables.ts'
 
@@ -122,6 +123,14 @@ export interface LedgerReads {
   node(id: string): NodeView | undefined
   nodeByKey(keyId: string): NodeView | undefined
   gateways(): GatewayView[]
+  /** What the operator blocks now, by the commands that said so, newest first. */
+  blocks(page: {readonly limit: number}): BlockEvent[]
+  /** All that the operator ever blocked and unblocked, newest first. */
+  blockEvents(page: {readonly limit: number}): BlockEvent[]
+  /** All of them, as `core/protocol/blocks.ts#blockKey` writes them. */
+  blockedKeys(): ReadonlySet<string>
+  /** Why this is blocked; undefined when it is not. */
+  blockReason(target: {readonly kind: BlockEvent['kind']; readonly name: string}): string | undefined
   receipts(filter: {readonly lease?: string; readonly node?: string; readonly limit: number}): ReceiptView[]
   /** By its id `gateway/node/revision/window`. */
   receipt(id: string): ReceiptView | undefined

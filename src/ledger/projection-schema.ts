@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 5
+export const PROJECTION_VERSION = 6
 
 const TABLES = `
 CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
@@ -27,6 +27,10 @@ CREATE TABLE nodes (
 CREATE TABLE gateways (
   id TEXT PRIMARY KEY, public_key TEXT NOT NULL, name TEXT NOT NULL, tunnel_url TEXT NOT NULL, public_url TEXT NOT NULL, admitted INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE block_events (
+  seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, action TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL, by_key TEXT NOT NULL
+) STRICT;
+CREATE TABLE blocks (kind TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE incentives (
   id TEXT PRIMARY KEY, org TEXT NOT NULL, name TEXT NOT NULL, scope TEXT, decimals INTEGER NOT NULL, lot_minor INTEGER NOT NULL,
   supply_minor INTEGER NOT NULL, trade_volume_limit INTEGER NOT NULL, captured TEXT NOT NULL, transferable INTEGER NOT NULL, issued_at_ms INTEGER NOT NULL

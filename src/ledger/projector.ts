@@ -29,6 +29,7 @@ export class Projector {
       ...marketWrites(database, volumeBucketMs),
       ...networkWrites(database),
       traffic: trafficWrite(database),
+      block: blockWrite(database),
       ...workWrites(database)
     }
   }
@@ -179,6 +180,17 @@ function trafficWrite(database: Database.Database): Writes['traffic'] {
       if (percent === before.percent && tags === before.tags) continue
       set.run(percent, tags, percent > 0 || own.length > 0 ? 1 : 0, percent > 0 ? 1 : 0, atMs, before.id)
     }
+  }
+}
+
+function blockWrite(database: Database.Database): Writes['block'] {
+  const event = database.prepare('INSERT INTO block_events VALUES (?, ?, ?, ?, ?, ?, ?)')
+  const block = database.prepare('INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)')
+  const unblock = database.prepare('DELETE FROM blocks WHERE kind = ? AND name = ?')
+  return ({action, kind, name, reason, by}, {seq, atMs}) => {
+    event.run(seq, atMs, action, kind, name, reason, by)
+    if (action === 'block') block.run(kind, name, seq)
+    else unblock.run(kind, name)
   }
 }
 

@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {BalanceView} from '../core/protocol/api.ts'
+import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import type {JournalReader} from './journal.ts'
 import {MarketReads} from './market-reads.ts'
@@ -42,6 +43,7 @@ export class SqliteReads implements LedgerReads {
   readonly #entries: FilteredRows<EntryView, 'account' | 'asset'>
   readonly #market: MarketReads
   readonly #network: NetworkReads
+  readonly #blocks: BlockReads
 
   constructor(path: string, options: ReadsOptions) {
     this.#database = new Database(path, {readonly: true, fileMustExist: true})
@@ -53,6 +55,7 @@ export class SqliteReads implements LedgerReads {
     this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC')
     this.#market = new MarketReads(this.#database, options)
     this.#network = new NetworkReads(this.#database)
+    this.#blocks = new BlockReads(this.#database)
   }
 
   accounts({limit}: {readonly limit: number}): AccountView[] {
@@ -103,6 +106,10 @@ export class SqliteReads implements LedgerReads {
   appRoutes: LedgerReads['appRoutes'] = () => this.#network.appRoutes()
   revision: LedgerReads['revision'] = (id) => this.#network.revision(id)
   revisions: LedgerReads['revisions'] = (filter) => this.#network.revisions(filter)
+  blocks: LedgerReads['blocks'] = (page) => this.#blocks.blocks(page)
+  blockEvents: LedgerReads['blockEvents'] = (page) => this.#blocks.blockEvents(page)
+  blockedKeys: LedgerReads['blockedKeys'] = () => this.#blocks.blockedKeys()
+  blockReason: LedgerReads['blockReason'] = (target) => this.#blocks.blockReason(target)
   currentRevisions: LedgerReads['currentRevisions'] = () => this.#network.currentRevisions()
   liveImages: LedgerReads['liveImages'] = () => this.#network.liveImages()
   leases: LedgerReads['leases'] = (filter) => this.#network.leases(filter)

@@ -5,7 +5,7 @@ import {creo} from '../support/processes.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const TOPICS = new Set(
-  'account async build cron deploy incentive init invoke ledger logs manifest network node offer redeem redemption registry releases rollback secrets trade traffic'.split(
+  'account async build cron deploy incentive init invoke ledger logs manifest network node offer operator redeem redemption registry releases rollback secrets trade traffic'.split(
     ' '
   )
 )

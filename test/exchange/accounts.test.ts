@@ -51,7 +51,7 @@ describe('accounts and roles', () => {
     const world = new World()
     world.account('ann')
     const own = Object.entries(COMMAND_SIGNERS).filter(([, signers]) => signers === 'coordinator' || signers === 'operator')
-    expect(own).toHaveLength(8)
+    expect(own).toHaveLength(10)
     for (const [type] of own) expect(world.try('ann', {type} as CommandBody), type).toBe('forbidden')
     expect(world.try('coordinator', {type: 'allot', account: world.id('ann'), amountMicroGutta: 1})).toBe('forbidden')
     expect(world.try('operator', {type: 'time.advance'})).toBe('forbidden')

@@ -1,6 +1,7 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {epochViewSchema, networkViewSchema, signedTimeSchema} from '../../core/protocol/api.ts'
+import {blockEventSchema} from '../../core/protocol/blocks.ts'
 import type {Genesis} from '../../core/protocol/genesis.ts'
 import {gatewayIdSchema, publicKeySchema} from '../../core/protocol/scalars.ts'
 import type {KeyPair} from '../../identity/keys.ts'
@@ -27,6 +28,7 @@ const gatewayViewSchema = z.object({
   tunnelUrl: z.string(),
   publicUrl: z.string()
 })
+const blocksSchema = z.object({blocks: z.array(blockEventSchema)})
 const journalGroupSchema = z.object({
   number: z.int(),
   firstSeq: z.int(),
@@ -59,6 +61,15 @@ export function networkRoutes(app: FastifyInstance, tools: NetworkTools): void {
   route(app, tools, {method: 'GET', path: '/v1/gateways', answer: z.object({gateways: z.array(gatewayViewSchema)})}, () => ({
     gateways: ledger.reads.gateways().map((gateway) => ({...gateway}))
   }))
+  route(app, tools, {method: 'GET', path: '/v1/blocks', query: z.object({limit: limitSchema}), answer: blocksSchema}, ({query}) => ({
+    blocks: ledger.reads.blocks(query)
+  }))
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/blocks/history', query: z.object({limit: limitSchema}), answer: blocksSchema},
+    ({query}) => ({blocks: ledger.reads.blockEvents(query)})
+  )
   route(
     app,
     tools,

@@ -31,7 +31,11 @@ export function createAccess(tools: AccessTools): RegistryAccess {
   const {signer} = tools
   const bearers = new Bearers()
   const assertMay = (keyId: string, action: RegistryAction, repository: string): void => {
-    if (action !== 'pull') signer.assertOrgKey(keyId, orgOf(repository), ['deployer'])
+    if (action === 'pull') return
+    signer.assertOrgKey(keyId, orgOf(repository), ['deployer'])
+    const reason = tools.reads.blockReason({kind: 'account', name: orgOf(repository)})
+    if (reason === undefined) return
+    throw new CreoError('forbidden', `The operator of the network has blocked the account ${orgOf(repository)}: ${reason}`)
   }
   const bearerOf = (request: FastifyRequest, scope: string | undefined) => {
     const opened = bearers.open(credentialsOf(request, 'bearer'), tools.nowMs())

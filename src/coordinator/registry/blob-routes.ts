@@ -18,6 +18,7 @@ const DELETE_ATTEMPTS_MAX = 3
 /** HEAD and GET of a blob, whole or one range of it. Whoever asks with HEAD is about to push: the blob is not collected for a while. */
 export async function sendBlob(registry: Registry, digest: Digest, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const {store, nowMs} = registry
+  registry.assertNotBlocked(digest)
   const found = await (request.method === 'HEAD' ? store.touch(digest, nowMs()) : store.stat(digest))
   if (!found) throw unknownBlob(digest)
   reply.headers({
@@ -85,6 +86,7 @@ export async function beginUpload(
 ): Promise<FastifyReply> {
   const digest = queryDigest(request, 'digest')
   const mounted = queryDigest(request, 'mount')
+  if (mounted !== undefined) registry.assertNotBlocked(mounted)
   if (mounted !== undefined && (await registry.store.touch(mounted, registry.nowMs()))) return created(reply, repository, mounted)
   const session = await registry.sessions.begin(repository)
   if (digest === undefined) return uploadState(reply.code(202), session)
@@ -145,6 +147,7 @@ export async function cancelUpload(registry: Registry, repository: string, id: s
 }
 
 async function finishUpload(registry: Registry, session: Session, digest: Digest, reply: FastifyReply): Promise<FastifyReply> {
+  registry.assertNotBlocked(digest)
   await registry.sessions.commit(session, digest)
   return created(reply, session.repository, digest)
 }

@@ -29,6 +29,7 @@ export async function sendManifest(
   const link =
     request.method === 'HEAD' ? await countedOn(registry, target) : await registry.catalog.find(target.repository, target.reference)
   if (!link) throw unknownManifest(target, 'Push it: creo deploy')
+  registry.assertNotBlocked(link.digest)
   reply.headers({
     'content-type': link.mediaType,
     'content-length': link.size,
@@ -50,6 +51,7 @@ export async function putManifest(registry: Registry, target: Target, request: F
   }
   const parsed = readManifest(bytes, request.headers['content-type'])
   const link = linkOf(parsed, bytes)
+  for (const part of [digest, ...(link.blobs ?? []), ...(link.manifests ?? [])]) registry.assertNotBlocked(part)
   const referrer = link.subject === undefined ? undefined : checkedReferrer(parsed, link)
   await registry.turns.take(async () => {
     await assertWhole(registry, repository, partsOf(parsed))

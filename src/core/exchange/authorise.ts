@@ -20,6 +20,8 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'node.token': [],
   'gateway.admit': 'operator',
   'gateway.revoke': 'operator',
+  'operator.block': 'operator',
+  'operator.unblock': 'operator',
   allot: 'operator',
   'incentive.issue': [],
   'incentive.limit': ['treasurer'],

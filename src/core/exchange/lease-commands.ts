@@ -1,5 +1,6 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {POOL, RESERVED} from './balances.ts'
+import {refuseBlocked} from './block-commands.ts'
 import {type Effect, refuse} from './outcome.ts'
 import {forgetSuperseded, hasLeases, pairOf} from './revision-work.ts'
 import type {CommandContext, LeaseState, LedgerState, Result} from './state.ts'
@@ -10,6 +11,7 @@ export function grantLease(context: CommandContext, body: CommandOf<'lease.grant
   const revision = state.revisions.get(body.revision)
   // One that could only be gone back to is nobody's to lease.
   if (revision === undefined || !(revision.isCurrent || hasLeases(revision))) refuse('not_found', `There is no revision ${body.revision}.`)
+  refuseBlocked(state, {...revision, org: state.accounts[revision.org]?.name ?? ''})
   const node = state.nodes.get(body.node)
   if (node === undefined) refuse('not_found', `There is no node ${body.node}.`)
   if (revision.spec.owners?.includes(state.accountName(node.owner)) === false)

@@ -3,6 +3,7 @@ import type {CommandOf} from '../protocol/commands.ts'
 import type {Genesis} from '../protocol/genesis.ts'
 import {admitGateway, createAccount, enrollNode, makeNodeToken, revokeGateway} from './account-commands.ts'
 import {authorise} from './authorise.ts'
+import {block, unblock} from './block-commands.ts'
 import {closeEpoch} from './epoch-commands.ts'
 import {type FirstAnswer, IdempotencyMemory} from './idempotency.ts'
 import {addOffer, allot, fundPool, issueIncentive, limitTradeVolume} from './incentive-commands.ts'
@@ -147,9 +148,10 @@ type MemberCommand =
   | `gateway.${'admit' | 'revoke'}`
   | `key.${'accept' | 'add' | 'revoke' | 'rotate' | 'invite'}`
   | `recovery.${'start' | 'cancel'}`
+  | `operator.${'block' | 'unblock'}`
   | 'account.create'
 
-/** Who belongs to the network, and who may sign for whom. */
+/** Who belongs to the network, who may sign for whom, and what is kept out. */
 function changeMembers(context: CommandContext, body: CommandOf<MemberCommand>): Result {
   switch (body.type) {
     case 'account.create':
@@ -176,6 +178,10 @@ function changeMembers(context: CommandContext, body: CommandOf<MemberCommand>):
       return admitGateway(context, body)
     case 'gateway.revoke':
       return revokeGateway(context)
+    case 'operator.block':
+      return block(context, body)
+    case 'operator.unblock':
+      return unblock(context, body)
   }
 }
 

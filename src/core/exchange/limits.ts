@@ -33,6 +33,8 @@ export const FUNCTIONS_PER_APP_MAX = 64
 /** Revisions that one deploy can make: part of a revision's number. */
 export const REVISIONS_PER_DEPLOY_MAX = 64
 /** Revisions without traffic and tag that a function can go back to. */
+/** Images, accounts and domains that the operator blocks at a time. */
+export const BLOCKS_MAX = 100_000
 export const REVISIONS_KEPT_MAX = 10
 /** `function--app--org`, with or without a tag in front, is one DNS label. */
 export const DNS_LABEL_MAX = 63

@@ -1,6 +1,7 @@
 import type {ErrorCode} from '../errors.ts'
 import type {KeyRole} from '../protocol/account-keys.ts'
 import type {BalanceKind} from '../protocol/api.ts'
+import type {BlockTarget} from '../protocol/blocks.ts'
 import type {CommandBody} from '../protocol/commands.ts'
 import type {RevisionSpec, Tag, TrafficShare} from '../protocol/revisions.ts'
 
@@ -128,6 +129,15 @@ export type Effect =
       readonly publicUrl: string
     }
   | {readonly type: 'gateway.revoked'; readonly id: string}
+  | {
+      readonly type: 'block'
+      readonly action: 'block' | 'unblock'
+      readonly kind: BlockTarget['kind']
+      readonly name: string
+      readonly reason: string
+      /** The key that signed it. */
+      readonly by: string
+    }
   | {
       readonly type: 'incentive'
       readonly id: string

@@ -1,5 +1,6 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import type {RevisionSpec} from '../protocol/revisions.ts'
+import {refuseBlocked} from './block-commands.ts'
 import {DNS_LABEL_MAX, FUNCTIONS_PER_APP_MAX, REVISIONS_PER_DEPLOY_MAX} from './limits.ts'
 import {type Effect, type RevisionDeployed, refuse} from './outcome.ts'
 import type {AccountState, AppState, CommandContext, FunctionState, LedgerState, Result} from './state.ts'
@@ -14,6 +15,7 @@ export function deployRevisions(context: CommandContext, org: AccountState, body
   const key = `${org.name}/${body.app}`
   const app: AppState = state.apps.get(key) ?? {org: org.index, name: body.app, functions: new Map(), routes: []}
   checkFunctions(org, app, body)
+  for (const revision of body.revisions) refuseBlocked(state, {...revision, org: org.name})
   for (const revision of body.revisions) {
     checkRewards(state, org, body.app, revision.function, revision.spec)
     const stranger = revision.spec.owners?.find((id) => !state.accountsById.has(id))

@@ -39,6 +39,7 @@ export function* stateLines(state: LedgerState): Generator<string> {
       )
     }
   }
+  for (const [key, reason] of state.blocks) yield line('block', key, reason)
   for (const lease of state.leases.values()) yield line('lease', lease)
   for (const [account, work] of state.work) yield line('work', state.accountName(account), work)
   yield* orderLines(state)

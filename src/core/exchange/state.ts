@@ -188,6 +188,8 @@ export class LedgerState {
   /** By account number. */
   readonly work = new Map<number, OwnerWork>()
   readonly expiries = new ExpiryQueue()
+  /** What the operator keeps out, with the reason, by its key (`core/protocol/blocks.ts`). */
+  readonly blocks = new Map<string, string>()
   nextEpoch = 0
   mintedMicroGutta = 0
   /** Emission of closed epochs that no share took: the next epoch's on top. */

@@ -1,5 +1,6 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {TAGS_PER_FUNCTION_MAX, type TrafficShare} from '../protocol/revisions.ts'
+import {refuseBlockedAccount} from './block-commands.ts'
 import {DNS_LABEL_MAX, REVISIONS_KEPT_MAX} from './limits.ts'
 import {type Effect, refuse} from './outcome.ts'
 import {forgetIfSuperseded} from './revision-work.ts'
@@ -20,6 +21,7 @@ export interface Place {
 /** Sends the traffic of an app's functions elsewhere and gives, moves or takes their tags: all that is named, or nothing. */
 export function setTraffic(context: CommandContext, org: AccountState, body: CommandOf<'traffic.set'>): Result {
   const {state, effects} = context
+  refuseBlockedAccount(state, org.name)
   const app = state.apps.get(`${org.name}/${body.app}`)
   if (app === undefined) refuse('not_found', `${org.name} has no app "${body.app}".`)
   if (new Set(body.functions.map((change) => change.function)).size !== body.functions.length)

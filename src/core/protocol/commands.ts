@@ -1,5 +1,6 @@
 import {z} from 'zod'
 import {ACCOUNT_KEYS_MAX, keyCommandBodies, newAccountKeySchema} from './account-keys.ts'
+import {blockTargetSchema} from './blocks.ts'
 import {receiptSchema} from './receipts.ts'
 import {revisionSpecSchema, TAGS_PER_FUNCTION_MAX, TRAFFIC_REVISIONS_MAX, tagSchema, trafficShareSchema} from './revisions.ts'
 import {
@@ -68,6 +69,10 @@ const gatewayAdmit = z.strictObject({
   publicUrl: z.url({protocol: /^https?$/}).max(200)
 })
 const gatewayRevoke = z.strictObject({type: z.literal('gateway.revoke'), publicKey: publicKeySchema})
+
+/** By the operator: who and what is kept out of the network, and why. It stays in the journal. */
+const operatorBlock = z.strictObject({type: z.literal('operator.block'), target: blockTargetSchema, reason: labelSchema})
+const operatorUnblock = z.strictObject({type: z.literal('operator.unblock'), target: blockTargetSchema, reason: labelSchema})
 
 const offerSpec = z.strictObject({
   item: labelSchema,
@@ -208,6 +213,8 @@ export const commandBodySchema = z.discriminatedUnion('type', [
   nodeEnroll,
   gatewayAdmit,
   gatewayRevoke,
+  operatorBlock,
+  operatorUnblock,
   incentiveIssue,
   incentiveLimit,
   poolFund,

@@ -1,0 +1,41 @@
+import type Database from 'better-sqlite3'
+import {type BlockEvent, blockKey} from '../core/protocol/blocks.ts'
+import {rowsOf} from './filtered-rows.ts'
+import type {LedgerReads} from './port.ts'
+
+const EVENTS = 'SELECT seq, at_ms AS atMs, action, kind, name, reason, by_key AS "by" FROM block_events'
+
+/** What the operator keeps out of the network, and the record of it. */
+export class BlockReads {
+  readonly #blocks: Database.Statement<[number], BlockEvent>
+  readonly #events: Database.Statement<[number], BlockEvent>
+  readonly #keys: Database.Statement<[], Pick<BlockEvent, 'kind' | 'name'>>
+  readonly #reason: Database.Statement<[string, string], string>
+
+  constructor(database: Database.Database) {
+    this.#blocks = database.prepare(`${EVENTS} WHERE seq IN (SELECT seq FROM blocks) ORDER BY seq DESC LIMIT ?`)
+    this.#events = database.prepare(`${EVENTS} ORDER BY seq DESC LIMIT ?`)
+    this.#keys = database.prepare('SELECT kind, name FROM blocks')
+    this.#reason = database
+      .prepare<[string, string], string>(
+        'SELECT reason FROM block_events JOIN blocks USING (seq) WHERE blocks.kind = ? AND blocks.name = ?'
+      )
+      .pluck()
+  }
+
+  blocks({limit}: Parameters<LedgerReads['blocks']>[0]): BlockEvent[] {
+    return this.#blocks.all(rowsOf(limit))
+  }
+
+  blockEvents({limit}: Parameters<LedgerReads['blockEvents']>[0]): BlockEvent[] {
+    return this.#events.all(rowsOf(limit))
+  }
+
+  blockedKeys(): ReadonlySet<string> {
+    return new Set(this.#keys.all().map(blockKey))
+  }
+
+  blockReason({kind, name}: Parameters<LedgerReads['blockReason']>[0]): string | undefined {
+    return this.#reason.get(kind, name)
+  }
+}
