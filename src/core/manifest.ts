@@ -55,6 +55,12 @@ const functionSchema = keyed({
     .describe(
       'Instead of source, what another tool built: host/repository:tag, the folder of an OCI layout, an archive, or a digest that the registry has.'
     ),
+  containerfile: z
+    .string()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('Has buildah or podman build the image from this file, with source as the folder that it copies from.'),
   base: z
     .string()
     .max(4096)
@@ -88,6 +94,8 @@ const functionSchema = keyed({
 }).check(({value, issues}) => {
   const problem = (path: string, message: string): number => issues.push({code: 'custom', input: value, path: [path], message})
   if ((value.source === undefined) === (value.image === undefined)) problem('source', 'give either source or image')
+  if (value.containerfile !== undefined && value.source === undefined)
+    problem('containerfile', 'needs source: the folder that it copies from')
   if (value.calls.length > 0 && value.port === CALLS_PORT)
     problem('port', `must not be ${CALLS_PORT}: there it finds the functions that it calls`)
   if (isTwice(value.calls)) problem('calls', 'names a function twice')

@@ -7,10 +7,12 @@ import {buildImage} from '../images/build-image.ts'
 import {type Digest, isDigest} from '../images/digest.ts'
 import type {FolderLayer} from '../images/folder-layers.ts'
 import {LayerCache} from '../images/layer-cache.ts'
-import {assertDependencies} from './dependencies-there.ts'
+import type {ImportedImage} from '../images/normal-form.ts'
+import {buildContainerfile} from './build-containerfile.ts'
 import {withPlatforms} from './find-base.ts'
 import {acquireImage} from './image-source.ts'
 import type {FoundManifest} from './read-manifest.ts'
+import {assertDependencies, assertProgram} from './source-checks.ts'
 import type {StepPort} from './steps.ts'
 
 /** A function's image: in a layout on this machine, or in the registry already. */
@@ -65,8 +67,14 @@ async function built(
     })
   }
   return await steps.step(`Build ${name}`, async () => {
-    await assertDependencies(folder, fn.base)
     const layoutDirectory = join(outputDirectory, name)
+    if (fn.containerfile !== undefined) {
+      const containerfile = resolve(found.folder, fn.containerfile)
+      const image = await buildContainerfile({containerfile, source: folder, layoutDirectory, dataDirectory, signal})
+      return imported(name, layoutDirectory, image)
+    }
+    await assertDependencies(folder, fn.base)
+    await assertProgram(folder, fn.base, fn.command)
     const cache = new LayerCache(join(dataDirectory, 'layers'))
     const image = await withPlatforms({base: fn.base, folder: found.folder, dataDirectory, signal}, (platforms) =>
       buildImage({platforms, folder, argv: fn.command, env: {}, layoutDirectory, cache, signal})
@@ -85,8 +93,11 @@ async function given(
   if (isDigest(image)) return {function: name, in: 'registry', digest: image}
   return await steps.step(`Fetch ${name}`, async () => {
     const layoutDirectory = join(outputDirectory, name)
-    const {digest, sizeBytes, platforms} = await acquireImage({image, folder: found.folder, layoutDirectory, dataDirectory, signal})
-    const architectures = platforms.map(({architecture}) => architecture)
-    return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, layers: []}
+    return imported(name, layoutDirectory, await acquireImage({image, folder: found.folder, layoutDirectory, dataDirectory, signal}))
   })
+}
+
+function imported(name: string, layoutDirectory: string, {digest, sizeBytes, platforms}: ImportedImage): FunctionImage {
+  const architectures = platforms.map(({architecture}) => architecture)
+  return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, layers: []}
 }

@@ -1,26 +1,18 @@
-import {mkdir, readdir, writeFile} from 'node:fs/promises'
+import {cp, readdir, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
+import {fileURLToPath} from 'node:url'
 import {makeFolders} from '../config/make-folder.ts'
 import {CreoError} from '../core/errors.ts'
 import {manifestJsonSchema} from '../core/manifest-schema.ts'
 import {incentiveIdSchema, nameSchema} from '../core/protocol/scalars.ts'
 import {MANIFEST_NAME} from './read-manifest.ts'
+import {TEMPLATES, type TemplateName} from './templates.ts'
 
 /** Lies beside the manifest, whose first line names it for editors. */
 const SCHEMA_NAME = 'creo.schema.json'
+const PLACE = new URL('../../packaging/templates/', import.meta.url)
 
-const SERVER = `import {createServer} from 'node:http'
-
-const server = createServer((request, response) => {
-  response.setHeader('content-type', 'application/json')
-  response.end(JSON.stringify({hello: 'world', path: request.url}))
-})
-
-server.listen(Number(process.env.PORT))
-process.on('SIGTERM', () => server.close())
-`
-
-function manifestText({app, org, incentive}: NewApp): string {
+function manifestText({app, org, incentive, template}: NewApp): string {
   return `# yaml-language-server: $schema=${SCHEMA_NAME}
 app: ${app}
 org: ${org}
@@ -30,9 +22,7 @@ routes:
 functions:
   web:
     source: ./web
-    base: node
-    command: [node, server.mjs]
-    memory: 128MiB
+${TEMPLATES[template].lines.map((line) => `    ${line}\n`).join('')}    memory: 128MiB
     cpu: 0.5
     scale: {min: 0, max: 4}
 ${rewardsText(incentive)}`
@@ -55,6 +45,7 @@ export interface NewApp {
   readonly org: string
   /** `org/CODE` that hosts are paid in. */
   readonly incentive: string | undefined
+  readonly template: TemplateName
 }
 
 /**
@@ -75,10 +66,11 @@ export async function initApp(folder: string, newApp: NewApp): Promise<readonly 
   const root = resolve(folder)
   const present = await readdir(root).catch(() => [])
   if (present.length > 0) throw new CreoError('conflict', `${root} is not empty.`, {hint: 'Name a new folder: creo init FOLDER'})
-  const schema = `${JSON.stringify(manifestJsonSchema(), null, 2)}\n`
-  const files = {[MANIFEST_NAME]: manifestText(newApp), [SCHEMA_NAME]: schema, 'web/server.mjs': SERVER, 'web/.creoignore': '.git\n*.log\n'}
   makeFolders(root, 'CREO_DATA_DIR')
-  await mkdir(join(root, 'web'), {recursive: true})
-  for (const [name, text] of Object.entries(files)) await writeFile(join(root, name), text, {flag: 'wx'})
-  return Object.keys(files).map((name) => join(root, name))
+  await writeFile(join(root, MANIFEST_NAME), manifestText(newApp), {flag: 'wx'})
+  await writeFile(join(root, SCHEMA_NAME), `${JSON.stringify(manifestJsonSchema(), null, 2)}\n`, {flag: 'wx'})
+  const from = fileURLToPath(new URL(newApp.template, PLACE))
+  await cp(from, join(root, 'web'), {recursive: true, errorOnExist: true, force: false})
+  const files = (await readdir(join(root, 'web'), {recursive: true, withFileTypes: true})).filter((file) => file.isFile())
+  return [...[MANIFEST_NAME, SCHEMA_NAME].map((name) => join(root, name)), ...files.map((file) => join(file.parentPath, file.name)).sort()]
 }

@@ -64,7 +64,8 @@ export interface ArchitectureImage {
   readonly sizeBytes: number
 }
 
-const WORKDIR = '/app'
+/** Where the folder goes when nothing else is said. */
+export const WORKDIR = '/app'
 /** Who a function runs as when its base says nothing: no one that a host has. */
 export const FUNCTION_USER = '65532:65532'
 

@@ -10,6 +10,7 @@ import type {TarEntry} from './tar-writer.ts'
 const SELDOM_CHANGED: ReadonlySet<string> = new Set(['node_modules', 'site-packages', 'vendor'])
 /** What is in such a folder at the top lands beside it, in the image of that architecture alone. */
 const OF_ARCHITECTURE: Readonly<Record<string, Architecture>> = {'linux-amd64': 'amd64', 'linux-arm64': 'arm64'}
+export const ARCHITECTURE_FOLDERS = Object.keys(OF_ARCHITECTURE)
 /** The part of a folder that is in none of its other layers. */
 const REST = '.'
 

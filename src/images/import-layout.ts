@@ -2,7 +2,7 @@ import {CreoError} from '../core/errors.ts'
 import {digestFile} from './digest.ts'
 import {IMAGE_LIMITS} from './fetch-image.ts'
 import {inspectLayer} from './inspect-layer.ts'
-import {layoutBlobPath, linkLayoutBlob, readLayoutBlob, readLayoutRoot} from './layout.ts'
+import {layoutBlobPath, linkLayoutBlob, linkManifest, readLayoutBlob, readLayoutRoot} from './layout.ts'
 import {type ImportedImage, writeNormalForm} from './normal-form.ts'
 import {type ImageConfig, type ImageManifest, parseImageConfig, parseManifest} from './oci.ts'
 import {supportedManifests} from './supported-manifests.ts'
@@ -29,8 +29,7 @@ export async function importLayout(options: {
     if (config.os !== 'linux' || config.architecture !== architecture)
       throw new CreoError('rejected', `The image calls itself linux/${architecture} and its config ${config.os}/${config.architecture}.`)
     await checkLayers({from, manifest: parsed.manifest, config, signal})
-    for (const part of [digest, parsed.manifest.config.digest, ...parsed.manifest.layers.map((layer) => layer.digest)])
-      await linkLayoutBlob(layoutDirectory, part, layoutBlobPath(from, part))
+    await linkManifest(from, digest, layoutDirectory)
   }
   await linkLayoutBlob(layoutDirectory, root.digest, layoutBlobPath(from, root.digest))
   return writeNormalForm(layoutDirectory, {root: root.digest, manifests})

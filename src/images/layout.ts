@@ -4,7 +4,7 @@ import {dirname, join} from 'node:path'
 import {writeFileDurably} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
 import {ByteMeter, type Digest, digestHex, digestOf, metered} from './digest.ts'
-import {type Descriptor, encodeJson, type ImageIndex, indexSchema, MANIFEST_BYTES_MAX, MEDIA_TYPE} from './oci.ts'
+import {type Descriptor, encodeJson, type ImageIndex, indexSchema, MANIFEST_BYTES_MAX, MEDIA_TYPE, parseManifest} from './oci.ts'
 
 /** Where a blob lies in an OCI layout directory. */
 export function layoutBlobPath(layoutDirectory: string, digest: Digest): string {
@@ -66,6 +66,15 @@ export async function linkLayoutBlob(layoutDirectory: string, digest: Digest, so
       throw failure
     }
   }
+}
+
+/** Puts a manifest of another layout, with the config and the layers that it names, into this one. */
+export async function linkManifest(from: string, digest: Digest, layoutDirectory: string): Promise<Descriptor> {
+  const bytes = await readLayoutBlob(from, digest)
+  const parsed = parseManifest(bytes)
+  const named = parsed.kind === 'index' ? [] : [parsed.manifest.config, ...parsed.manifest.layers]
+  for (const part of [...named.map((one) => one.digest), digest]) await linkLayoutBlob(layoutDirectory, part, layoutBlobPath(from, part))
+  return {mediaType: parsed.mediaType, digest, size: bytes.length}
 }
 
 /** Finishes a layout: its one entry point is `root`. Written last, so a layout with an index.json is whole. */

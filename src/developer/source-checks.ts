@@ -1,10 +1,14 @@
 import {readFile, stat} from 'node:fs/promises'
-import {join} from 'node:path'
+import {join, posix} from 'node:path'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
+import {BASE_NAMES} from '../images/bases.ts'
+import {WORKDIR} from '../images/build-image.ts'
 import {readIgnore} from '../images/folder-entries.ts'
+import {ARCHITECTURE_FOLDERS} from '../images/folder-layers.ts'
 
 const NAMED_MAX = 3
+const OWN_BASES: readonly string[] = [...BASE_NAMES, 'scratch']
 
 /** How a language says what a function needs beside its own files, and the folder in which that is put into the image. */
 const LANGUAGES = {
@@ -44,6 +48,24 @@ export async function assertDependencies(source: string, base: string): Promise<
     'build_failed',
     `${join(source, language.list)} asks for ${shown}${rest}, and there is no ${join(source, language.folder)} to take into the image.`,
     {hint: language.install(source)}
+  )
+}
+
+/**
+ * What a command names by its path in `/app` is in the folder: no base of creo's has anything there.
+ * @throws {CreoError} `build_failed` when it is not, for instance because it was never compiled.
+ */
+export async function assertProgram(source: string, base: string, [program = '']: readonly string[]): Promise<void> {
+  if (!OWN_BASES.includes(base) || !program.includes('/')) return
+  const path = posix.relative(WORKDIR, posix.resolve(WORKDIR, program))
+  if (path.startsWith('../')) return
+  for (const place of ['.', ...ARCHITECTURE_FOLDERS]) if (await stat(join(source, place, path)).catch(() => undefined)) return
+  throw new CreoError(
+    'build_failed',
+    `The command starts ${program}, and there is neither ${join(source, path)} nor one in linux-amd64 or linux-arm64.`,
+    {
+      hint: `Compile it into ${join(source, 'linux-amd64')} and ${join(source, 'linux-arm64')}, or mend command: in creo.yaml.`
+    }
   )
 }
 
