@@ -169,7 +169,7 @@ export class Housekeeping {
 
   #workOn(revision: string): LeasedWork | undefined {
     const {book, now} = this.#options
-    return book.current(now()).find((work) => work.revision.id === revision)
+    return book.ofRevision(revision, now())
   }
 
   /** Forgets what is over: images and secrets that no lease needs, and receipts, leases and measured work that nobody asks about any more. */
@@ -185,9 +185,10 @@ export class Housekeeping {
 
   #rememberLeases(): void {
     const {book, store, now} = this.#options
-    for (const {lease, revision} of book.current(now())) {
-      const terms = {id: lease.id, revision: revision.id, endsAtMs: lease.endsAtMs, memoryBytes: revision.spec.memoryBytes}
-      store.rememberLease({...terms, rewards: revision.spec.rewards}, lease.budgets)
-    }
+    store.rememberLeases(
+      book.current(now()).map(({lease: {id, endsAtMs, budgets}, revision: {id: revision, spec}}) => {
+        return {id, revision, endsAtMs, memoryBytes: spec.memoryBytes, rewards: spec.rewards, budgets}
+      })
+    )
   }
 }

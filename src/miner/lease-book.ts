@@ -28,6 +28,7 @@ export class LeaseBook {
   #version = -1
   /** The table's leases with what each is for, by id: asked at every start, and through and through every second. */
   #works: ReadonlyMap<string, LeasedWork> = new Map()
+  #byRevision: ReadonlyMap<string, readonly LeasedWork[]> = new Map()
 
   private constructor(options: LeaseBookOptions) {
     this.#options = options
@@ -80,6 +81,11 @@ export class LeaseBook {
     return work !== undefined && nowMs < work.lease.endsAtMs ? work : undefined
   }
 
+  /** A lease of the revision that holds now, if there is one. */
+  ofRevision(revision: string, nowMs: number): LeasedWork | undefined {
+    return this.#byRevision.get(revision)?.find(({lease}) => nowMs < lease.endsAtMs)
+  }
+
   #take({version}: SignedTable, table: NodeTable): void {
     const revisions = new Map(table.revisions.map((revision) => [revision.id, revision]))
     const works = table.leases.flatMap((lease): [string, LeasedWork][] => {
@@ -87,6 +93,7 @@ export class LeaseBook {
       return revision === undefined ? [] : [[lease.id, {lease, revision}]]
     })
     this.#works = new Map(works)
+    this.#byRevision = Map.groupBy(this.#works.values(), ({revision}) => revision.id)
     this.#table = table
     this.#version = version
   }

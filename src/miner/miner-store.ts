@@ -45,6 +45,11 @@ export interface LeaseTerms {
   readonly rewards: readonly RewardLine[]
 }
 
+/** A lease with what is left of it to earn. */
+export interface RememberedLease extends LeaseTerms {
+  readonly budgets: readonly {readonly incentive: string; readonly amountMinor: number}[]
+}
+
 /** What one receipt should pay of one incentive, and the carry of its line after it. */
 export interface EarnedLine {
   readonly incentive: string
@@ -91,6 +96,8 @@ export class MinerStore {
   /** Sums over the receipts that wait: of a week offline there are too many to go through at each heartbeat. */
   readonly #pendingMinor = new Map<string, number>()
   #pendingCount = 0
+  /** Asked for each lease every second. What is changed of a lease is read again. */
+  readonly #lines = new Map<string, readonly LeaseLine[]>()
 
   private constructor(db: Database.Database) {
     this.#db = db
@@ -115,23 +122,28 @@ export class MinerStore {
     }
   }
 
-  /** Learns a lease of the table, or how much of it is left. */
-  rememberLease(lease: LeaseTerms, budgets: readonly {readonly incentive: string; readonly amountMinor: number}[]): void {
-    const rewards = JSON.stringify(z.encode(rewardsSchema, [...lease.rewards]))
+  /** Learns leases of a table, or how much of them is left: all in one step, since a table may bring thousands. */
+  rememberLeases(leases: readonly RememberedLease[]): void {
     this.#atomically(() => {
-      this.#run(
-        `INSERT INTO leases VALUES (@id, @revision, @endsAtMs, @memoryBytes, @rewards)
-         ON CONFLICT (id) DO UPDATE SET ends_at_ms = excluded.ends_at_ms WHERE ends_at_ms <> excluded.ends_at_ms`,
-        {...lease, rewards}
-      )
-      for (const {incentive, amountMinor} of budgets) {
-        this.#run(
-          `INSERT INTO lease_lines (lease, incentive, capacity_minor) VALUES (@lease, @incentive, @amountMinor)
-           ON CONFLICT DO UPDATE SET capacity_minor = excluded.capacity_minor WHERE capacity_minor < excluded.capacity_minor`,
-          {lease: lease.id, incentive, amountMinor}
-        )
-      }
+      for (const lease of leases) this.#remember(lease)
     })
+  }
+
+  #remember({budgets, rewards: lines, ...terms}: RememberedLease): void {
+    const rewards = JSON.stringify(z.encode(rewardsSchema, [...lines]))
+    this.#run(
+      `INSERT INTO leases VALUES (@id, @revision, @endsAtMs, @memoryBytes, @rewards)
+       ON CONFLICT (id) DO UPDATE SET ends_at_ms = excluded.ends_at_ms WHERE ends_at_ms <> excluded.ends_at_ms`,
+      {...terms, rewards}
+    )
+    for (const {incentive, amountMinor} of budgets) {
+      this.#run(
+        `INSERT INTO lease_lines (lease, incentive, capacity_minor) VALUES (@lease, @incentive, @amountMinor)
+         ON CONFLICT DO UPDATE SET capacity_minor = excluded.capacity_minor WHERE capacity_minor < excluded.capacity_minor`,
+        {lease: terms.id, incentive, amountMinor}
+      )
+    }
+    this.#lines.delete(terms.id)
   }
 
   lease(id: string): LeaseTerms | undefined {
@@ -150,6 +162,14 @@ export class MinerStore {
   }
 
   leaseLines(lease: string): readonly LeaseLine[] {
+    const known = this.#lines.get(lease)
+    if (known !== undefined) return known
+    const lines = this.#readLines(lease)
+    if (lines.length > 0) this.#lines.set(lease, lines)
+    return lines
+  }
+
+  #readLines(lease: string): readonly LeaseLine[] {
     const sql = 'SELECT incentive, capacity_minor AS capacityMinor, attested_minor AS attestedMinor FROM lease_lines WHERE lease = ?'
     return this.#prepared(sql).all(lease) as LeaseLine[]
   }
@@ -190,6 +210,7 @@ export class MinerStore {
         })
       }
     })
+    this.#lines.delete(lease.id)
     this.#countPending(earned, 1)
   }
 
@@ -241,11 +262,13 @@ export class MinerStore {
           amountMinor
         })
       }
+      this.#lines.delete(lease)
     })
   }
 
   /** Forgets the oldest settled receipts, and leases whose last receipt is long settled. */
   prune(nowMs: number): void {
+    this.#lines.clear()
     this.#atomically(() => {
       for (const [status, max] of [
         ['paid', SETTLED_RECEIPTS_MAX],

@@ -41,7 +41,7 @@ test('work that was measured is kept for windows that are proposed late, for as 
     log: quietLog,
     signal
   })
-  store.rememberLease({...LEASE, endsAtMs: nowMs}, [])
+  store.rememberLeases([{...LEASE, endsAtMs: nowMs, budgets: []}])
   meter.instanceStarted({instance: 'i-1', gateway: 'gw_1', revision: LEASE.revision, memoryBytes: LEASE.memoryBytes})
   nowMs += 1000
   meter.instanceEnded('i-1')

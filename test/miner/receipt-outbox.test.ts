@@ -19,7 +19,7 @@ function receipt(window: number): Receipt {
 async function outboxWith(windows: number, postReceipts: Post): Promise<{store: MinerStore; outbox: ReceiptOutbox}> {
   const store = MinerStore.open(join(await temporaryDirectory(), 'miner.sqlite'))
   onTestFinished(() => store.close())
-  store.rememberLease(LEASE, [{incentive: 'colibris/LEAF', amountMinor: 1000}])
+  store.rememberLeases([{...LEASE, budgets: [{incentive: 'colibris/LEAF', amountMinor: 1000}]}])
   for (let window = 1; window <= windows; window += 1) add(store, window)
   return {store, outbox: new ReceiptOutbox({store, client: {postReceipts}, random: () => 0, log: quietLog})}
 }

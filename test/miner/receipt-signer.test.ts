@@ -24,7 +24,7 @@ interface World {
 async function world(budgetMinor = 1_000_000): Promise<World> {
   const store = MinerStore.open(join(await temporaryDirectory(), 'miner.sqlite'))
   onTestFinished(() => store.close())
-  store.rememberLease(LEASE, [{incentive: 'colibris/LEAF', amountMinor: budgetMinor}])
+  store.rememberLeases([{...LEASE, budgets: [{incentive: 'colibris/LEAF', amountMinor: budgetMinor}]}])
   let clockMs = 5000
   const meter = new WorkMeter(() => clockMs)
   const nodeKey = generateKeyPair()
@@ -133,7 +133,7 @@ test('windows that last longer than time has passed are refused', async () => {
 
 test('windows of two leases of one revision that overlap are each held to the time that passed', async () => {
   const {store, pass, propose} = await world()
-  store.rememberLease({...LEASE, id: 'lea_10'}, [{incentive: 'colibris/LEAF', amountMinor: 1000}])
+  store.rememberLeases([{...LEASE, id: 'lea_10', budgets: [{incentive: 'colibris/LEAF', amountMinor: 1000}]}])
   const windowMs = SETTLING_MS
   for (let window = 0; window < 4; window += 1) {
     pass(windowMs)
@@ -188,7 +188,7 @@ test('a lease is empty when what is signed for reaches its budget, and has budge
 test('parts of a minor unit are carried from window to window and lost nowhere', async () => {
   const {store, pass} = await world()
   const rewards = [{incentive: 'colibris/LEAF', requestsPerMillionMinor: 250_000, mibMsPerMillionMinor: 0, dailyBudgetMinor: 100}]
-  store.rememberLease({...LEASE, id: 'lea_11', rewards}, [{incentive: 'colibris/LEAF', amountMinor: 100}])
+  store.rememberLeases([{...LEASE, id: 'lea_11', rewards, budgets: [{incentive: 'colibris/LEAF', amountMinor: 100}]}])
   pass(60_000)
   const {earnedBy} = await import('../../src/miner/budget.ts')
   const lease = store.lease('lea_11')
