@@ -1,5 +1,4 @@
 import {setImmediate as nextTurn} from 'node:timers/promises'
-import {LRUCache} from 'lru-cache'
 import {isCreoError} from '../core/errors.ts'
 import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
@@ -9,6 +8,7 @@ import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {planWithoutBlocked} from './blocked-leases.ts'
 import type {KnownLeases} from './known-leases.ts'
+import {LastingReads} from './lasting-reads.ts'
 import type {OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
 
@@ -23,7 +23,6 @@ const CHANGES_AT_ONCE = 50
 /** Between two plans that events asked for lies this many times what the last one took: planning leaves the thread to requests. */
 const PAUSE_PER_PLAN = 3
 const PAUSE_MAX_MS = 5000
-const OWNERS_CACHED_MAX = 100_000
 
 /** Commands after which other leases may be right. Receipts are not among them: what they use up is renewed by the periodic plan. */
 const MATTERING: ReadonlySet<CommandType> = new Set([
@@ -64,7 +63,7 @@ export class Scheduler {
   #current: readonly RevisionView[] | undefined
   /** Of those that have no traffic any more and still have leases. */
   readonly #leased = new Map<string, RevisionView>()
-  readonly #owners = new LRUCache<string, string>({max: OWNERS_CACHED_MAX})
+  readonly #lasting: LastingReads
   #lastPlan: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare'> = {shortOfPay: new Map(), ownersAtShare: new Set()}
   #pauseMs: number
   #timer: NodeJS.Timeout | undefined
@@ -79,6 +78,7 @@ export class Scheduler {
     this.#signal = signal
     this.#startedAtMs = tools.nowMs()
     this.#pauseMs = tools.planDelayMs
+    this.#lasting = new LastingReads(tools.ledger.reads)
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
       if (types.has('revision.deploy') || types.has('traffic.set')) this.#forgetRevisions()
       if ([...types].some((type) => MATTERING.has(type))) this.poke()
@@ -201,7 +201,7 @@ export class Scheduler {
       revisions: [...current, ...this.#oldRevisions(current, nowMs)],
       leases: [...leases.active(), ...leases.endedToday(nowMs)],
       pools: this.#pools(current),
-      ownerOf: (node) => this.#ownerOf(node)
+      ownerOf: (node) => this.#lasting.node(node)?.owner
     }
   }
 
@@ -211,18 +211,11 @@ export class Scheduler {
   }
 
   #schedulingNode({heartbeat, seenAtMs, earnSinceMs}: NodePresence): SchedulingNode | undefined {
-    const owner = this.#ownerOf(heartbeat.node)
+    const owner = this.#lasting.node(heartbeat.node)?.owner
     if (owner === undefined) return undefined
     const {node: id, architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining, leasesMax = LEASES_PER_NODE_DEFAULT} = heartbeat
     const machine = {architecture, memoryBytes, cpuMillis, enforcesLimits}
     return {id, owner, earn, ...machine, draining, leasesMax, seenAtMs, earnSinceMs}
-  }
-
-  /** Once enrolled, a node has its owner for ever. */
-  #ownerOf(node: string): string | undefined {
-    const owner = this.#owners.get(node) ?? this.#tools.ledger.reads.node(node)?.owner
-    if (owner !== undefined) this.#owners.set(node, owner)
-    return owner
   }
 
   #forgetRevisions(): void {

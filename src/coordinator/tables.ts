@@ -13,8 +13,9 @@ import {
 } from '../core/protocol/tables.ts'
 import {type KeyPair, sha256Hex} from '../identity/keys.ts'
 import {signTable} from '../identity/tables.ts'
-import type {CommittedGroup, LeaseEvent, LeaseView, Ledger, LedgerReads, RevisionView} from '../ledger/port.ts'
+import type {CommittedGroup, LeaseEvent, LeaseView, Ledger, LedgerReads} from '../ledger/port.ts'
 import type {KnownLeases} from './known-leases.ts'
+import {LastingReads} from './lasting-reads.ts'
 import {Waiters} from './waiters.ts'
 
 /** Changes are gathered this long before readers are woken: one new table for many leases. */
@@ -45,6 +46,7 @@ interface Built {
 export class SignedTables {
   readonly #ledger: Ledger
   readonly #leases: KnownLeases
+  readonly #lasting: LastingReads
   readonly #key: KeyPair
   readonly #waiters = new Waiters()
   readonly #unsubscribe: () => void
@@ -62,6 +64,7 @@ export class SignedTables {
   constructor(tools: {readonly ledger: Ledger; readonly leases: KnownLeases; readonly key: KeyPair}) {
     this.#ledger = tools.ledger
     this.#leases = tools.leases
+    this.#lasting = new LastingReads(tools.ledger.reads)
     this.#key = tools.key
     this.#projected = tools.ledger.sequence
     this.#allChangedAt = this.#projected
@@ -77,7 +80,7 @@ export class SignedTables {
     if (before?.generation === this.#generation) return before.signed
     const beganMs = performance.now()
     const generation = this.#generation
-    const table = buildRoutesTable(this.#ledger.reads, [...this.#leases.active()])
+    const table = buildRoutesTable({reads: this.#ledger.reads, lasting: this.#lasting}, [...this.#leases.active()])
     const shape = shapeOf(table)
     const version = Math.max(this.#projected, (before?.signed.version ?? -1) + 1)
     const signed = before?.shape === shape ? before.signed : this.#sign(z.encode(routesTableSchema, table), version)
@@ -88,14 +91,14 @@ export class SignedTables {
 
   /** @throws {CreoError} `not_found` for a node that is not enrolled. */
   node(node: string): SignedTable {
-    const table = buildNodeTable(this.#ledger.reads, node, this.#leases.ofNode(node))
+    const table = buildNodeTable({reads: this.#ledger.reads, lasting: this.#lasting}, node, this.#leases.ofNode(node))
     return this.#sign(z.encode(nodeTableSchema, table), this.#versionOf(node))
   }
 
   /** The table once it is newer than `after`, or undefined when `waitMs` have passed without that. */
   async newer(table: 'routes' | {readonly node: string}, wait: {readonly after: number; readonly waitMs: number}, signal: AbortSignal) {
     const deadlineMs = performance.now() + wait.waitMs
-    if (table !== ROUTES) assertEnrolled(this.#ledger.reads, table.node)
+    if (table !== ROUTES) assertEnrolled(this.#lasting, table.node)
     for (;;) {
       const newer = table === ROUTES ? newerThan(wait.after, this.routes()) : this.#newerOf(table.node, wait.after)
       if (newer !== undefined) return newer
@@ -165,8 +168,8 @@ function newerThan(after: number, table: SignedTable): SignedTable | undefined {
   return table.version > after ? table : undefined
 }
 
-function assertEnrolled(reads: LedgerReads, node: string): void {
-  if (!reads.node(node))
+function assertEnrolled(lasting: LastingReads, node: string): void {
+  if (!lasting.node(node))
     throw new CreoError('not_found', `There is no node ${node}.`, {hint: 'Enroll it with a join token: creo node token'})
 }
 
@@ -175,26 +178,35 @@ function shapeOf(table: RoutesTable): string {
   return sha256Hex(JSON.stringify({...table, leases}))
 }
 
-function buildRoutesTable(reads: LedgerReads, active: readonly LeaseView[]): RoutesTable {
+interface Sources {
+  readonly reads: LedgerReads
+  readonly lasting: LastingReads
+}
+
+function buildRoutesTable({reads, lasting}: Sources, active: readonly LeaseView[]): RoutesTable {
   const leases = newestLeases(active)
-  const nodes = [...new Set(leases.map((lease) => lease.node))].flatMap((id) => reads.node(id) ?? [])
+  const nodes = [...new Set(leases.map((lease) => lease.node))].flatMap((id) => lasting.node(id) ?? [])
   return {
     kind: 'routes',
     apps: reads.appRoutes().map(({org, app, routes, functions}) => ({org, app, routes: [...routes], functions: [...functions]})),
-    revisions: revisionEntries(reads, reads.currentRevisions(), leases),
+    revisions: revisionEntries(
+      lasting,
+      reads.currentRevisions().map(({id}) => id),
+      leases
+    ),
     leases: leases.map(leaseEntry),
     nodes: nodes.map(({id, publicKey, owner}) => ({id, publicKey, owner})),
     gateways: reads.gateways().map((gateway) => ({...gateway}))
   }
 }
 
-function buildNodeTable(reads: LedgerReads, node: string, leases: readonly LeaseView[]): NodeTable {
-  assertEnrolled(reads, node)
+function buildNodeTable({reads, lasting}: Sources, node: string, leases: readonly LeaseView[]): NodeTable {
+  assertEnrolled(lasting, node)
   return {
     kind: 'node',
     node,
     leases: leases.map(leaseEntry),
-    revisions: revisionEntries(reads, [], leases),
+    revisions: revisionEntries(lasting, [], leases),
     gateways: reads.gateways().map((gateway) => ({...gateway}))
   }
 }
@@ -208,20 +220,9 @@ function newestLeases(leases: readonly LeaseView[]): LeaseView[] {
   return leases.filter((lease) => newest.has(lease))
 }
 
-function revisionEntries(reads: LedgerReads, current: readonly RevisionView[], leases: readonly LeaseView[]): RevisionEntry[] {
-  const known = new Set(current.map((revision) => revision.id))
-  const leased = [...new Set(leases.map((lease) => lease.revision))]
-    .filter((id) => !known.has(id))
-    .flatMap((id) => reads.revision(id) ?? [])
-  const entries = [...current, ...leased].map((revision) => ({
-    id: revision.id,
-    org: revision.org,
-    app: revision.app,
-    function: revision.function,
-    imageDigest: revision.imageDigest,
-    spec: revision.spec
-  }))
-  return entries.sort((a, b) => (a.id < b.id ? -1 : 1))
+function revisionEntries(lasting: LastingReads, current: readonly string[], leases: readonly LeaseView[]): RevisionEntry[] {
+  const ids = [...new Set([...current, ...leases.map((lease) => lease.revision)])]
+  return ids.flatMap((id) => lasting.revision(id) ?? []).sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
 function leaseEntry({id, node, revision, startsAtMs, endsAtMs, budgets}: LeaseView): LeaseEntry {

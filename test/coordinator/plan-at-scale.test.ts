@@ -195,10 +195,10 @@ describe('nodes of which three in ten go away each minute, and come back', () =>
 })
 
 it('grants what a plan may and says that there is more to do', () => {
-  const nodes = Array.from({length: 600}, (_none, at) => node(`n${at}`))
+  const nodes = Array.from({length: 1000}, (_none, at) => node(`n${at}`))
   const {spec} = revision(0, {}, null)
   const earn = ['gutta']
-  const revisions = [1, 2].map((id) => revision(id, {org: 'creometry', function: `f${id}`, spec: {...spec, scaleMax: 600}}, null))
+  const revisions = [1, 2, 3, 4].map((id) => revision(id, {org: 'creometry', function: `f${id}`, spec: {...spec, scaleMax: 1000}}, null))
   const everybody = nodes.map((one) => ({...one, earn}))
   const {grants, isCut} = planLeases(world({nodes: everybody, revisions}))
   expect([grants.length, isCut]).toEqual([GRANTS_PER_PLAN_MAX, true])

@@ -4,15 +4,18 @@ import type {KeyRole} from '../../core/protocol/account-keys.ts'
 import {verifyRequest} from '../../identity/http-signatures.ts'
 import {createNonceMemory, type NonceMemory} from '../../identity/nonces.ts'
 import type {LedgerReads} from '../../ledger/port.ts'
+import {LastingReads} from '../lasting-reads.ts'
 
 /** Says which key of the network signed a request (RFC 9421), and what that key may do. */
 export class RequestSigner {
   readonly #reads: LedgerReads
+  readonly #lasting: LastingReads
   readonly #nowMs: () => number
   readonly #nonces: NonceMemory = createNonceMemory()
 
   constructor(tools: {readonly reads: LedgerReads; readonly nowMs: () => number}) {
     this.#reads = tools.reads
+    this.#lasting = new LastingReads(tools.reads)
     this.#nowMs = tools.nowMs
   }
 
@@ -42,8 +45,9 @@ export class RequestSigner {
   }
 
   #publicKeyOf(keyId: string): string | undefined {
+    const ofNode = this.#lasting.nodeKey(keyId)
+    if (ofNode !== undefined) return ofNode
     const account = this.#reads.accountByKey(keyId)
-    if (account) return this.#reads.account(account.account)?.keys.find((key) => key.keyId === keyId)?.publicKey
-    return this.#reads.nodeByKey(keyId)?.publicKey
+    return account && this.#reads.account(account.account)?.keys.find((key) => key.keyId === keyId)?.publicKey
   }
 }
