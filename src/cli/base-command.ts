@@ -1,6 +1,7 @@
 import {Command} from '@oclif/core'
 import {CreoError} from '../core/errors.ts'
 import {toCreoError} from './error-words.ts'
+import {plainJson} from './plain-line.ts'
 import {createProgress, type Progress} from './progress.ts'
 
 /**
@@ -37,7 +38,7 @@ export abstract class CreoCommand extends Command {
 
   /** One object of a stream under `--json`: one line, at once. Does nothing otherwise. */
   logJsonLine(value: unknown): void {
-    if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(value)}\n`)
+    if (this.jsonEnabled()) process.stdout.write(`${plainJson(JSON.stringify(value))}\n`)
   }
 
   protected override async init(): Promise<void> {

@@ -1,4 +1,5 @@
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
+import {plainLine} from './plain-line.ts'
 
 /** What the operating system says, as creo's codes. Anything else that was not foreseen is `internal`. */
 const SYSTEM_CODES: Readonly<Record<string, {readonly code: ErrorCode; readonly hint: string}>> = {
@@ -45,7 +46,7 @@ export function errorBlock(error: CreoError, options: {readonly width?: number; 
   const words = [`Error: ${error.message}`, `Code: ${error.code}`, ...(error.hint === undefined ? [] : [`Try this: ${error.hint}`])]
   if (options.debug) words.push(...causesOf(error))
   const width = (options.width ?? Number.POSITIVE_INFINITY) - MESSAGE_MARGIN.length
-  const lines = words.flatMap((word) => word.split('\n')).flatMap((line) => wrap(line, Math.max(20, width)))
+  const lines = words.flatMap((word) => word.split('\n')).flatMap((line) => wrap(plainLine(line), Math.max(20, width)))
   return `${lines.map((line) => MESSAGE_MARGIN + line).join('\n')}\n`
 }
 

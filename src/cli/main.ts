@@ -2,6 +2,7 @@ import {fileURLToPath} from 'node:url'
 import {Errors, run, settings} from '@oclif/core'
 import {CreoError} from '../core/errors.ts'
 import {errorBlock, errorJson, exitCodeOf, toCreoError} from './error-words.ts'
+import {plainJson} from './plain-line.ts'
 
 const COMMAND_NOT_FOUND_EXIT = 127
 /** Words of an unknown command that are repeated in the message. */
@@ -27,7 +28,7 @@ export async function runCli(root: URL, args: readonly string[]): Promise<never>
 function sayError(error: unknown, args: readonly string[]): number {
   if (error instanceof Errors.ExitError) return error.oclif.exit ?? 0
   const creoError = isCommandNotFound(error) ? commandNotFound(args) : toCreoError(error, {commandLine: 'creo', interrupted: false})
-  if (wantsJson(args)) process.stdout.write(`${JSON.stringify(errorJson(creoError), null, 2)}\n`)
+  if (wantsJson(args)) process.stdout.write(`${plainJson(JSON.stringify(errorJson(creoError), null, 2))}\n`)
   else {
     const width = process.stderr.isTTY ? {width: process.stderr.columns} : {}
     process.stderr.write(errorBlock(creoError, {...width, debug: process.env.CREO_LOG_LEVEL === 'debug'}))

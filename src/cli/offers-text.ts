@@ -1,5 +1,6 @@
 import type {MiningOffers, ShownChoice} from '../miner/mining-offers.ts'
 import {formatDurationMs} from './format.ts'
+import {plainLine} from './plain-line.ts'
 
 /** What each incentive buys and how it was redeemed, then what the work pays here, and only then what somebody would give for it. */
 export function offersText({gutta, choices}: MiningOffers): string {
@@ -32,7 +33,7 @@ export function choiceText(choice: ShownChoice): string {
     `  Here    about ${expectedPerDay} a day by what was paid so far or standing by, at most ${mostPerDay} by time`,
     `  Price   ${price.join(', ')}`
   ]
-    .map((line) => line.replace(/\p{Cc}+/gu, ' '))
+    .map(plainLine)
     .join('\n')
 }
 

@@ -5,8 +5,11 @@ const NAMED_AFTER_MS = 1000
 const REDRAW_MS = 250
 
 export interface Progress {
-  /** Does one step, named in the words "Building the image": "… 1.2 s" when done, "… failed after 1.2 s" when it throws. */
-  step<T>(name: string, work: () => Promise<T>): Promise<T>
+  /**
+   * Does one step, named in the words "Building the image": "… 1.2 s" when done, "… failed after 1.2 s" when it throws. `note` says how far it has
+   * come: "… 3 of 12 MiB, 1.2 s".
+   */
+  step<T>(name: string, work: (note: (text: string) => void) => Promise<T>): Promise<T>
   /** One line of talk between steps. */
   say(text: string): void
 }
@@ -30,19 +33,23 @@ export function createProgress(options: {readonly stream: ProgressStream; readon
 
 async function doStep<T>(
   step: {readonly name: string; readonly write: (text: string) => void; readonly live: boolean},
-  work: () => Promise<T>
+  work: (note: (text: string) => void) => Promise<T>
 ): Promise<T> {
   const startedAtMs = performance.now()
-  const elapsed = (): string => formatDurationMs(performance.now() - startedAtMs)
+  let noted = ''
+  const elapsed = (): string => noted + formatDurationMs(performance.now() - startedAtMs)
   const done = (end: string): void => step.write(step.live ? `\r\x1b[K${step.name} … ${end}\n` : `${step.name} … ${end}\n`)
   const stopNaming = nameWhileRunning(step, elapsed)
   try {
-    const result = await work()
+    const result = await work((text) => {
+      noted = text === '' ? '' : `${text}, `
+    })
     stopNaming()
     done(elapsed())
     return result
   } catch (error) {
     stopNaming()
+    noted = ''
     done(`failed after ${elapsed()}`)
     throw error
   }

@@ -1,4 +1,5 @@
 import {styleText} from 'node:util'
+import {plainLine} from './plain-line.ts'
 
 export interface Column<Row> {
   readonly header: string
@@ -16,7 +17,7 @@ const COLUMN_WIDTH_MIN = 6
  * nothing is coloured.
  */
 export function renderTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[], width: number = terminalWidth()): string {
-  const cells = rows.map((row) => columns.map((column) => oneLine(column.value(row))))
+  const cells = rows.map((row) => columns.map((column) => plainLine(column.value(row))))
   const natural = columns.map((column, index) => Math.max(...[column.header, ...cells.map((line) => line[index] ?? '')].map(lengthOf)))
   const widths = fitWidths(natural, width)
   const layOut = (line: readonly string[]): string =>
@@ -43,11 +44,6 @@ function fitWidths(natural: readonly number[], width: number): number[] {
     excess -= 1
   }
   return widths
-}
-
-/** Text of others must not move the cursor or break the line. */
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ')
 }
 
 function lengthOf(text: string): number {

@@ -7,6 +7,7 @@ import {
   type OrderView,
   type RedemptionView
 } from '../core/protocol/api.ts'
+import {readinessSchema, spendingSchema} from '../core/protocol/app-reports.ts'
 import {type CallState, callsOfAppSchema} from '../core/protocol/async.ts'
 import {schedulesSchema} from '../core/protocol/cron.ts'
 import {type Sealed, sealingKeySchema, secretsViewSchema, secretUnsetViewSchema, secretViewSchema} from '../core/protocol/secrets.ts'
@@ -21,6 +22,14 @@ interface AppPlace {
   readonly org: string
   readonly app: string
 }
+
+/** Which of an app's lines: of one function or revision, and written since a time by their nodes' clocks. */
+export interface LogsQuery {
+  readonly function?: string | undefined
+  readonly revision?: string | undefined
+  readonly sinceMs?: number | undefined
+}
+
 type Query = NonNullable<Ask['query']>
 type Read<S extends z.ZodType> = Promise<z.output<S>>
 
@@ -123,10 +132,10 @@ export class Reads {
   /** Lines after sequence `after`, waiting up to `waitMs` for one. Signed: what an app writes is its org's business. */
   logs(
     {org, app}: {readonly org: string; readonly app: string},
-    {after, waitMs}: {readonly after: number; readonly waitMs: number},
+    query: LogsQuery & {readonly after: number; readonly waitMs: number},
     signal?: AbortSignal
   ): Read<typeof answers.logsSchema> {
-    const asked = {path: `/v1/apps/${segment(org)}/${segment(app)}/logs`, query: {after, waitMs}, waitMs, key: this.#key, signal}
+    const asked = {path: `/v1/apps/${segment(org)}/${segment(app)}/logs`, query: {...query}, waitMs: query.waitMs, key: this.#key, signal}
     return this.#connection.ask(answers.logsSchema, asked)
   }
 
@@ -163,6 +172,25 @@ export class Reads {
   /** An app's schedules and what came of their last times. Signed, as `calls`. */
   schedules({org, app}: {readonly org: string; readonly app: string}, signal?: AbortSignal): Read<typeof schedulesSchema> {
     return this.#connection.ask(schedulesSchema, {path: `/v1/apps/${segment(org)}/${segment(app)}/cron`, key: this.#key, signal})
+  }
+
+  /** How far an app's revisions have come on their nodes, with failures after a place in the logs. Signed likewise. */
+  readiness(
+    {org, app}: {readonly org: string; readonly app: string},
+    query: {readonly after: number},
+    signal?: AbortSignal
+  ): Read<typeof readinessSchema> {
+    return this.#connection.ask(readinessSchema, {
+      path: `/v1/apps/${segment(org)}/${segment(app)}/readiness`,
+      query,
+      key: this.#key,
+      signal
+    })
+  }
+
+  /** What an app's functions were paid within the last day, and what is left to pay them. */
+  spending({org, app}: {readonly org: string; readonly app: string}, signal?: AbortSignal): Read<typeof spendingSchema> {
+    return this.#get(spendingSchema, `/v1/apps/${segment(org)}/${segment(app)}/spending`, {}, signal)
   }
 
   leases(

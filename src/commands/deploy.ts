@@ -1,5 +1,6 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
+import {deployedText, tellingTrouble} from '../cli/deploy-text.ts'
 import {accountFlags, networkFlags} from '../cli/flags.ts'
 import {parseDurationMs} from '../cli/format.ts'
 import type {Deployed} from '../developer/deploy.ts'
@@ -45,12 +46,9 @@ gateway. Deploying the same files again pushes nothing.`
     const context = await openAccount({...flags, as: flags.as ?? found.manifest.org}, this.abort)
     const data = dataDirectory(process.env)
     const traffic = {tag: flags.tag, noTraffic: flags['no-traffic']}
-    const deployed = await deploy({context, found, dataDirectory: data, waitMs, ...traffic, steps: this.progress, signal: this.abort})
-    for (const one of deployed.revisions) this.log(`${one.function}  ${one.revision}  ${one.imageDigest}  pushed ${one.bytesPushed} bytes`)
-    if (flags['no-traffic'])
-      this.log(`No request goes to them yet: creo traffic ${deployed.org}/${deployed.app} FUNCTION --to REVISION=PERCENT`)
-    else for (const address of deployed.addresses) this.log(`It answers at ${address}`)
-    for (const {function: name, address} of deployed.tagAddresses) this.log(`${name} answers alone at ${address}`)
+    const work = deploy({context, found, dataDirectory: data, waitMs, ...traffic, steps: this.progress, signal: this.abort})
+    const deployed = await tellingTrouble(work, this.progress)
+    this.log(deployedText(deployed, {hasTraffic: !flags['no-traffic']}))
     return deployed
   }
 }

@@ -2,7 +2,15 @@ import {setImmediate as nextTurn} from 'node:timers/promises'
 import {isCreoError} from '../core/errors.ts'
 import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
-import type {LeaseEnding, LeaseGrant, LeasePlan, SchedulingNode, SchedulingSettings, SchedulingWorld} from '../core/scheduling.ts'
+import type {
+  LeaseEnding,
+  LeaseGrant,
+  LeasePlan,
+  SchedulingNode,
+  SchedulingSettings,
+  SchedulingWorld,
+  ShortOfPay
+} from '../core/scheduling.ts'
 import {noWorkReason} from '../core/wanted-work.ts'
 import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -23,6 +31,9 @@ const CHANGES_AT_ONCE = 50
 /** Between two plans that events asked for lies this many times what the last one took: planning leaves the thread to requests. */
 const PAUSE_PER_PLAN = 3
 const PAUSE_MAX_MS = 5000
+/** Nodes that are asked why they do not run a revision, and how many of their answers are told. */
+const REFUSING_NODES_MAX = 1000
+const REFUSALS_MAX = 5
 
 /** Commands after which other leases may be right. Receipts are not among them: what they use up is renewed by the periodic plan. */
 const MATTERING: ReadonlySet<CommandType> = new Set([
@@ -99,6 +110,28 @@ export class Scheduler {
     const leases = this.#tools.leases.ofNode(node.id)
     const revisions = leases.length > 0 ? [] : this.#currentRevisions()
     return noWorkReason(node, {revisions, leases, exchangeOrg: this.#tools.exchangeOrg}, this.#lastPlan)
+  }
+
+  /** Set while a revision gets no further lease for want of pay. */
+  shortOfPay(revision: string): ShortOfPay | undefined {
+    return this.#lastPlan.shortOfPay.get(revision)
+  }
+
+  /** What nodes that are there would be told if this revision were all there is to run, with how many of them, most first. */
+  refusalsFor(revision: RevisionView): {readonly reason: string; readonly nodes: number}[] {
+    const {presence, settings, exchangeOrg, nowMs} = this.#tools
+    const heardAfterMs = nowMs() - settings.lostAfterMs
+    const counts = new Map<string, number>()
+    let looked = 0
+    for (const one of presence.all()) {
+      if (one.seenAtMs <= heardAfterMs) continue
+      if (++looked > REFUSING_NODES_MAX) break
+      const node = this.#schedulingNode(one)
+      const reason = node && noWorkReason(node, {revisions: [revision], leases: [], exchangeOrg}, this.#lastPlan)
+      if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+    }
+    const most = [...counts].map(([reason, nodes]) => ({reason, nodes})).sort((a, b) => b.nodes - a.nodes)
+    return most.slice(0, REFUSALS_MAX)
   }
 
   /** Plans once and resolves when everything planned is committed or refused. */

@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   not_a_host_of_limits: {exit: 3, http: 409},
   not_found: {exit: 4, http: 404},
   image_missing: {exit: 4, http: 404},
+  wrong_architecture: {exit: 4, http: 404},
   digest_mismatch: {exit: 1, http: 400},
   unavailable: {exit: 5, http: 503},
   timeout: {exit: 5, http: 504},

@@ -6,14 +6,16 @@ import {DNS_LABEL_MAX} from '../core/exchange/limits.ts'
 import type {Manifest} from '../core/manifest.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
-import {addressLabel, appAddress} from './addresses.ts'
+import {addressLabel} from './addresses.ts'
 import {buildFunctions, type FunctionImage} from './build.ts'
 import {checkManifest} from './check-manifest.ts'
 import type {AccountContext} from './context.ts'
-import {awaitFirstAnswers, type FirstAnswer} from './first-answers.ts'
-import {madeRevisions} from './made-revisions.ts'
-import {type PushFacts, pushFunction} from './push.ts'
+import {type Economics, readEconomics} from './deploy-economics.ts'
+import type {FirstAnswer} from './first-answers.ts'
+import {type PullSize, pullSizes} from './pull-sizes.ts'
+import {type PushFacts, pushFunction, registryAddress} from './push.ts'
 import type {FoundManifest} from './read-manifest.ts'
+import {type Released, release} from './release.ts'
 import {type StepPort, type StepTime, timedSteps} from './steps.ts'
 
 export interface DeployOptions {
@@ -35,6 +37,8 @@ export interface DeployedFunction extends PushFacts {
   readonly function: string
   readonly revision: string
   readonly imageDigest: string
+  /** What a node fetches of it, by architecture. */
+  readonly pulls: readonly PullSize[]
 }
 
 export interface Deployed {
@@ -43,9 +47,14 @@ export interface Deployed {
   readonly seq: number
   readonly revisions: readonly DeployedFunction[]
   readonly addresses: readonly string[]
-  /** Only with a tag, and while the network has a gateway. */
-  readonly tagAddresses: readonly {readonly function: string; readonly tag: string; readonly address: string}[]
+  readonly tagAddresses: Released['tagAddresses']
   readonly firstAnswers: readonly FirstAnswer[]
+  /** What a thousand calls cost, of what gets requests; null when the coordinator did not say. */
+  readonly costs: Economics['costs'] | null
+  /** How long the pools last; null likewise. */
+  readonly pools: Economics['pools'] | null
+  /** The command that goes back; null when nothing served before. */
+  readonly rollback: string | null
   readonly steps: readonly StepTime[]
 }
 
@@ -54,7 +63,7 @@ export interface Deployed {
  * Until that one command nothing that runs changes; it is what `revision` stands for.
  */
 export async function deploy(options: DeployOptions): Promise<Deployed> {
-  const {context, signal} = options
+  const {context, tag, noTraffic, signal} = options
   const {manifest} = options.found
   const {port: steps, times} = timedSteps(options.steps, () => performance.now())
   const specs = await steps.step('Check', () => checked(options))
@@ -64,32 +73,56 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
     for (const image of images) pushed.push({image, ...(await pushFunction(context, image, {app: manifest.app, steps, signal}))})
     return pushed
   })
-  const images = built.map(({image}) => image)
-  const {seq, ids} = await steps.step(options.noTraffic ? 'Make the new revisions' : 'Switch to the new revisions', () =>
-    makeRevisions(options, specs, images)
-  )
-  const [{addresses}, {gateways}] = await Promise.all([context.client.app(manifest.org, manifest.app), context.client.gateways()])
-  const revisions = built.map(({image, ...facts}) => ({
-    function: image.function,
-    revision: ids.get(image.function) ?? '',
-    imageDigest: image.digest,
-    ...facts
-  }))
-  const publicUrl = gateways[0]?.publicUrl
-  const tagAddresses = publicUrl === undefined ? [] : tagAddressesOf(options, publicUrl)
-  const asked = options.waitMs === 0 || (options.noTraffic && options.tag === undefined)
-  const firstAnswers = asked ? [] : await steps.step('First answers', () => firstAnswersOf(options, {publicUrl, ids}))
-  return {org: manifest.org, app: manifest.app, seq, revisions, addresses, tagAddresses, firstAnswers, steps: times}
+  const name = {org: manifest.org, app: manifest.app}
+  const before = await imagesBefore(options)
+  const revisions = built.map(({image: {function: fn, digest}, ...facts}) => ({function: fn, imageDigest: digest, ...facts}))
+  const released = await release({
+    ...options,
+    steps,
+    name,
+    routes: manifest.routes,
+    revisions: revisions.flatMap(({function: fn, imageDigest}) => {
+      const spec = specs.get(fn)
+      const traffic = {...(tag !== undefined && {tag}), ...(noTraffic && {noTraffic})}
+      return spec === undefined ? [] : [{function: fn, imageDigest, spec, ...traffic}]
+    })
+  })
+  const {ids, ...rest} = released
+  const [pulls, economics] = await Promise.all([
+    pullsOf(options, revisions, before),
+    readEconomics(context, name, signal).catch(() => null)
+  ])
+  return {
+    ...name,
+    ...rest,
+    revisions: revisions.map((one) => ({...one, revision: ids.get(one.function) ?? '', pulls: pulls.get(one.function) ?? []})),
+    costs: economics?.costs ?? null,
+    pools: economics?.pools ?? null,
+    rollback: before.size === 0 ? null : `creo rollback ${name.org}/${name.app}`,
+    steps: times
+  }
 }
 
-function tagAddressesOf({found: {manifest}, tag}: DeployOptions, publicUrl: string): Deployed['tagAddresses'] {
-  const {org, app} = manifest
-  if (tag === undefined) return []
-  return Object.keys(manifest.functions).map((name) => ({
-    function: name,
-    tag,
-    address: `${appAddress(publicUrl, {org, app, function: name, tag})}/`
-  }))
+/** By function, the image that serves it now. */
+async function imagesBefore({context: {client}, found, signal}: DeployOptions): Promise<ReadonlyMap<string, string>> {
+  const {org, app} = found.manifest
+  const {apps} = await client.apps({org}, signal)
+  const serving = apps.find((one) => one.app === app)?.revisions.filter(({percent}) => percent > 0) ?? []
+  return new Map(serving.map((revision) => [revision.function, revision.imageDigest]))
+}
+
+/** By function, what each node fetches; a function whose image could not be looked at is left out: it is deployed all the same. */
+async function pullsOf(
+  {context, found, signal}: DeployOptions,
+  revisions: readonly {readonly function: string; readonly imageDigest: string}[],
+  before: ReadonlyMap<string, string>
+): Promise<ReadonlyMap<string, readonly PullSize[]>> {
+  const sized = revisions.map(async ({function: fn, imageDigest}) => {
+    const address = registryAddress(context, {app: found.manifest.app, function: fn})
+    const sizes = await pullSizes(address, {digest: imageDigest, before: before.get(fn)}, signal).catch(() => [])
+    return [fn, sizes] as const
+  })
+  return new Map(await Promise.all(sized))
 }
 
 async function checked(options: DeployOptions): Promise<ReadonlyMap<string, RevisionSpec>> {
@@ -139,34 +172,4 @@ async function withBuildFolder<T>(dataDirectory: string, work: (folder: string) 
   } finally {
     await rm(folder, {recursive: true, force: true})
   }
-}
-
-/** One command makes all of them. Returns their ids by function. */
-async function makeRevisions(
-  {context, found: {manifest}, tag, noTraffic}: DeployOptions,
-  specs: ReadonlyMap<string, RevisionSpec>,
-  images: readonly FunctionImage[]
-): Promise<{readonly seq: number; readonly ids: ReadonlyMap<string, string>}> {
-  const revisions = images.flatMap((image) => {
-    const spec = specs.get(image.function)
-    const traffic = {...(tag !== undefined && {tag}), ...(noTraffic && {noTraffic})}
-    return spec === undefined ? [] : [{function: image.function, imageDigest: image.digest, spec, ...traffic}]
-  })
-  const {seq, result} = await context.client.submit({type: 'revision.deploy', app: manifest.app, revisions, routes: manifest.routes})
-  return {seq, ids: new Map(madeRevisions(result).map((one) => [one.function, one.revision]))}
-}
-
-async function firstAnswersOf(
-  {found: {manifest}, tag, noTraffic, waitMs, signal}: DeployOptions,
-  {publicUrl, ids}: {readonly publicUrl: string | undefined; readonly ids: ReadonlyMap<string, string>}
-): Promise<readonly FirstAnswer[]> {
-  if (publicUrl === undefined) {
-    throw new CreoError('still_running', 'The new revision is deployed, but the network has no gateway yet that could ask it.', {
-      hint: 'creo gateway serve'
-    })
-  }
-  const {org, app} = manifest
-  const addressOf = (name: string): string =>
-    appAddress(publicUrl, noTraffic && tag !== undefined ? {org, app, function: name, tag} : {org, app})
-  return await awaitFirstAnswers({manifest, revisions: ids, addressOf, waitMs, signal})
 }

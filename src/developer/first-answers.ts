@@ -1,9 +1,13 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {CreoError, isCreoError} from '../core/errors.ts'
-import type {Manifest} from '../core/manifest.ts'
+import type {AppView} from '../core/protocol/api.ts'
+import type {Readiness} from '../core/protocol/app-reports.ts'
 import {askApp} from './addresses.ts'
+import {type Asked, finalTrouble, lastTrouble, type Trouble} from './start-trouble.ts'
 
 const ASK_EVERY_MS = 200
+/** How often nodes' failures are looked for meanwhile. */
+const LOOK_EVERY_MS = 500
 /** A gateway names in it the revision that answered. */
 const REVISION_HEADER = 'creo-revision'
 
@@ -15,64 +19,95 @@ export interface FirstAnswer {
   readonly ms: number
 }
 
-/**
- * Asks each function that a route leads to until its new revision answers by itself: for a moment a gateway may still ask the old one.
- * @throws {CreoError} `still_running` with the gateway's last words when one does not in time: what was deployed stays deployed.
- */
-export async function awaitFirstAnswers(options: {
-  readonly manifest: Manifest
+export type FirstAnswers =
+  | {readonly trouble?: undefined; readonly answers: readonly FirstAnswer[]}
+  | {readonly trouble: Trouble; readonly answers?: undefined}
+
+export interface FirstAnswersOptions {
+  readonly routes: AppView['routes']
   /** By function, what was deployed. */
-  readonly revisions: ReadonlyMap<string, string>
+  readonly deployed: ReadonlyMap<string, Asked>
   /** Where a function is asked, without a slash at the end. */
   readonly addressOf: (name: string) => string
   readonly waitMs: number
+  /** What nodes say of the revisions; rejects when nobody can be asked now. */
+  readonly look: (signal: AbortSignal) => Promise<Readiness>
   readonly signal: AbortSignal
-}): Promise<readonly FirstAnswer[]> {
-  const routed = new Map(options.manifest.routes.toReversed().map((route) => [route.function, route.path]))
-  return await Promise.all(
-    [...routed].map(([name, path]) =>
-      firstAnswer({...options, name, revision: options.revisions.get(name), url: options.addressOf(name) + path})
-    )
-  )
 }
 
-async function firstAnswer({
-  name,
-  revision,
-  url,
-  waitMs,
-  signal
-}: {
-  readonly name: string
-  readonly revision: string | undefined
-  readonly url: string
-  readonly waitMs: number
-  readonly signal: AbortSignal
-}): Promise<FirstAnswer> {
+/**
+ * Asks each function that a route leads to until its new revision answers by itself: for a moment a gateway may still ask the old one. Ends with
+ * the trouble when one does not in time, and at once when it can't: then every node has failed with it. What was deployed stays deployed.
+ */
+export async function awaitFirstAnswers(options: FirstAnswersOptions): Promise<FirstAnswers> {
+  const done = new AbortController()
+  const signal = AbortSignal.any([options.signal, done.signal])
+  try {
+    return await Promise.race([everyAnswer({...options, signal}), watchNodes({...options, signal})])
+  } finally {
+    done.abort()
+  }
+}
+
+async function everyAnswer(options: FirstAnswersOptions): Promise<FirstAnswers> {
+  const routed = new Map(options.routes.toReversed().map((route) => [route.function, route.path]))
+  const asked = [...routed].flatMap(([name, path]) => {
+    const of = options.deployed.get(name)
+    return of === undefined ? [] : [firstAnswer(of, options.addressOf(name) + path, options)]
+  })
+  const answers = await Promise.all(asked)
+  const late = answers.find((answer): answer is Late => 'last' in answer)
+  if (late === undefined) return {answers: answers.filter((answer): answer is FirstAnswer => 'status' in answer)}
+  const seen = await options.look(options.signal).catch(() => undefined)
+  return {trouble: lastTrouble(late.asked, of(seen, late.asked), late.last)}
+}
+
+interface Late {
+  readonly asked: Asked
+  readonly last: CreoError
+}
+
+async function firstAnswer(
+  asked: Asked,
+  url: string,
+  {waitMs, signal}: Pick<FirstAnswersOptions, 'waitMs' | 'signal'>
+): Promise<FirstAnswer | Late> {
   const startedAtMs = performance.now()
+  const over = AbortSignal.timeout(waitMs)
+  let last = new CreoError('timeout', `${url} did not answer in ${Math.round(waitMs / 1000)} s.`)
   for (;;) {
     try {
-      const {status, headers} = await askApp({url, signal})
-      assertNew(name, revision, headers[REVISION_HEADER])
-      return {function: name, url, status, ms: Math.round(performance.now() - startedAtMs)}
+      const {status, headers} = await askApp({url, signal: AbortSignal.any([signal, over])})
+      assertNew(asked, headers[REVISION_HEADER])
+      return {function: asked.function, url, status, ms: Math.round(performance.now() - startedAtMs)}
     } catch (error) {
       signal.throwIfAborted()
-      if (!isCreoError(error)) throw error
-      if (performance.now() - startedAtMs > waitMs) throw notYet(name, waitMs, error)
+      if (isCreoError(error)) last = error
+      else if (!over.aborted) throw error
+      if (over.aborted) return {asked, last}
       await sleep(ASK_EVERY_MS, undefined, {signal})
     }
   }
 }
 
-function assertNew(name: string, deployed: string | undefined, answered: string | string[] | undefined): void {
-  if (deployed === undefined || answered === deployed) return
-  throw new CreoError('unavailable', `${String(answered ?? 'Something else')} answers for ${name}, not ${deployed}.`)
+/** Ends only with a trouble that is final, or with the signal. */
+async function watchNodes({deployed, look, signal}: FirstAnswersOptions): Promise<FirstAnswers> {
+  for (;;) {
+    await sleep(LOOK_EVERY_MS, undefined, {signal})
+    const seen = await look(signal).catch(() => undefined)
+    for (const asked of deployed.values()) {
+      const own = of(seen, asked)
+      const trouble = own && finalTrouble(asked, own)
+      if (trouble !== undefined) return {trouble}
+    }
+  }
 }
 
-function notYet(name: string, waitMs: number, last: CreoError): CreoError {
-  const why = `${name} has not answered in ${Math.round(waitMs / 1000)} s: ${last.message} (${last.code})`
-  return new CreoError('still_running', `The new revision is deployed, but ${why}`, {
-    hint: 'creo mine start --earn the incentive that the function pays, or wait for a miner, then: creo invoke',
-    cause: last
-  })
+function of(seen: Readiness | undefined, {revision}: Asked): Readiness['revisions'][number] | undefined {
+  return seen?.revisions.find((one) => one.revision === revision)
+}
+
+function assertNew({function: name, revision}: Asked, answered: string | string[] | undefined): void {
+  if (answered === revision) return
+  throw new CreoError('unavailable', `${String(answered ?? 'Something else')} answers for ${name}, not ${revision}.`)
 }

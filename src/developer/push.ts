@@ -1,6 +1,7 @@
 import {CreoError} from '../core/errors.ts'
+import {formatBytes} from '../core/units.ts'
 import {MANIFEST_ACCEPT} from '../images/oci.ts'
-import {pushImage} from '../images/registry-client.ts'
+import {pushImage, type TransferProgress} from '../images/registry-client.ts'
 import {type RegistryAddress, send} from '../images/registry-http.ts'
 import type {FunctionImage} from './build.ts'
 import type {AccountContext} from './context.ts'
@@ -22,19 +23,25 @@ export async function pushFunction(
   image: FunctionImage,
   {app, steps, signal}: {readonly app: string; readonly steps: StepPort; readonly signal: AbortSignal}
 ): Promise<PushFacts> {
-  const address: RegistryAddress = {
-    registryUrl: context.coordinatorUrl,
-    repository: `${context.account.name}/${app}/${image.function}`,
-    authorize: context.client.authorizeRegistry
-  }
+  const address = registryAddress(context, {app, function: image.function})
   if (image.in === 'registry') {
     await assertThere(address, image, signal)
     return {bytesPushed: 0, blobsPushed: 0, blobsPresent: 0}
   }
-  return await steps.step(`Push ${image.function}`, async () => {
-    const pushed = await pushImage({...address, layoutDirectory: image.layoutDirectory, signal})
+  return await steps.step(`Push ${image.function}`, async (note) => {
+    const onProgress = ({doneBytes, totalBytes}: TransferProgress): void => note(`${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`)
+    const pushed = await pushImage({...address, layoutDirectory: image.layoutDirectory, onProgress, signal})
+    note(pushed.bytesSent === 0 ? 'nothing is missing' : formatBytes(pushed.bytesSent))
     return {bytesPushed: pushed.bytesSent, blobsPushed: pushed.blobsSent, blobsPresent: pushed.blobsPresent}
   })
+}
+
+/** Where a function's images lie. */
+export function registryAddress(
+  {coordinatorUrl, account, client}: AccountContext,
+  {app, function: name}: {readonly app: string; readonly function: string}
+): RegistryAddress {
+  return {registryUrl: coordinatorUrl, repository: `${account.name}/${app}/${name}`, authorize: client.authorizeRegistry}
 }
 
 async function assertThere(address: RegistryAddress, image: FunctionImage, signal: AbortSignal): Promise<void> {

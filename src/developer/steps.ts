@@ -1,6 +1,6 @@
-/** Where progress is told, step by step: a terminal, or nowhere. */
+/** Where progress is told, step by step: a terminal, or nowhere. `note` says how far the step has come; its last words stay. */
 export interface StepPort {
-  step<T>(name: string, work: () => Promise<T>): Promise<T>
+  step<T>(name: string, work: (note: (text: string) => void) => Promise<T>): Promise<T>
 }
 
 export interface StepTime {

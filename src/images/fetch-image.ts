@@ -60,7 +60,7 @@ const inspected = new WeakMap<BlobStore, Map<Digest, LayerFacts>>()
 /**
  * Fetches an image with Range requests that go on where the last attempt was cut, checks every digest, and looks into every layer before
  * the layout exists. What the store has is not fetched again, and then the registry is not even asked.
- * @throws {CreoError} `image_missing` when there is none for this architecture; `rejected` for hostile layers; `digest_mismatch`; `unavailable`.
+ * @throws {CreoError} `image_missing`; `wrong_architecture` when it is for others alone; `rejected` for hostile layers; `digest_mismatch`; `unavailable`.
  */
 export async function fetchImage(options: FetchImageOptions): Promise<FetchedImage> {
   const limits = options.limits ?? IMAGE_LIMITS
@@ -102,9 +102,13 @@ function assertSize(manifest: ImageManifest, limits: ImageLimits): void {
 
 function assertConfig(config: ImageConfig, manifest: ImageManifest, architecture: Architecture): void {
   if (config.os !== 'linux' || config.architecture !== architecture) {
-    throw new CreoError('image_missing', `This image is for ${config.os}/${config.architecture}; this machine is linux/${architecture}.`, {
-      hint: `Build and deploy it for ${architecture} too.`
-    })
+    throw new CreoError(
+      'wrong_architecture',
+      `This image is for ${config.os}/${config.architecture}; this machine is linux/${architecture}.`,
+      {
+        hint: `Build and deploy it for ${architecture} too.`
+      }
+    )
   }
   if (config.rootfs.diff_ids.length !== manifest.layers.length) {
     throw new CreoError('rejected', `The image names ${manifest.layers.length} layers and its config ${config.rootfs.diff_ids.length}.`)

@@ -121,13 +121,13 @@ export function parseImageConfig(bytes: Buffer): ImageConfig {
   return parseAs(imageConfigSchema, parseJson(bytes, 'image config'), 'image config')
 }
 
-/** @throws {CreoError} `image_missing` when no manifest in the index is for Linux on this architecture. */
+/** @throws {CreoError} `wrong_architecture` when no manifest in the index is for Linux on this architecture. */
 export function pickArchitecture(index: ImageIndex, architecture: Architecture): Descriptor {
   const found = index.manifests.find((entry) => entry.platform?.os === 'linux' && entry.platform.architecture === architecture)
   if (found) return found
   const offered = index.manifests.flatMap((entry) => (entry.platform ? [`${entry.platform.os}/${entry.platform.architecture}`] : []))
   throw new CreoError(
-    'image_missing',
+    'wrong_architecture',
     `This image is not built for linux/${architecture}; it is built for ${offered.join(', ') || 'nothing'}.`,
     {
       hint: `Build and deploy it for ${architecture} too.`

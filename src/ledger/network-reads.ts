@@ -2,7 +2,19 @@ import {isIP} from 'node:net'
 import type Database from 'better-sqlite3'
 import {REVISIONS_KEPT_MAX} from '../core/exchange/limits.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
-import type {AppRoutes, AppView, EpochView, GatewayView, LeaseView, LedgerReads, NodeView, ReceiptView, RevisionView} from './port.ts'
+import type {
+  AppRoutes,
+  AppView,
+  EpochView,
+  GatewayView,
+  LeaseView,
+  LedgerReads,
+  NodeView,
+  PaidView,
+  ReceiptView,
+  RevisionView
+} from './port.ts'
+import {PAID_HOUR_MS} from './projection-schema.ts'
 
 const REVISIONS = `
 SELECT id, org, app, function, image_digest AS imageDigest, spec, current, percent, tags, served, traffic_at_ms AS trafficAtMs,
@@ -20,6 +32,10 @@ const NODES = 'SELECT id, name, owner, architecture, public_key AS publicKey, en
 const GATEWAYS = `
 SELECT id, public_key AS publicKey, name, tunnel_url AS tunnelUrl, public_url AS publicUrl FROM gateways WHERE admitted = 1 ORDER BY id`
 const RECEIPTS = 'SELECT id, lease, requests, mib_ms AS mibMs, standby_ms AS standbyMs, paid, seq, at_ms AS atMs FROM receipts'
+
+const PAID = `
+SELECT org, app, function, sum(requests) AS requests, sum(mib_ms) AS mibMs, sum(paid_minor) AS paidMinor FROM paid_hours
+  WHERE incentive = ? AND hour >= ? GROUP BY org, app, function ORDER BY org, app, function`
 
 type RevisionRow = Omit<RevisionView, 'spec' | 'current' | 'tags' | 'served'> & {
   readonly spec: string
@@ -42,6 +58,7 @@ export class NetworkReads {
   readonly #nodes: FilteredRows<NodeView, 'id' | 'key_id' | 'owner'>
   readonly #gateways: Database.Statement<[], GatewayView>
   readonly #receipts: FilteredRows<ReceiptRow, 'id' | 'lease' | 'node'>
+  readonly #paid: Database.Statement<[string, number], PaidView>
   readonly #epochs: Database.Statement<[number], Omit<EpochView, 'shares'> & {shares: string}>
 
   constructor(database: Database.Database) {
@@ -55,6 +72,7 @@ export class NetworkReads {
     this.#nodes = new FilteredRows(database, NODES, 'ORDER BY seq')
     this.#gateways = database.prepare(GATEWAYS)
     this.#receipts = new FilteredRows(database, RECEIPTS, 'ORDER BY seq DESC')
+    this.#paid = database.prepare(PAID)
     this.#epochs = database.prepare('SELECT epoch, seq, minted AS mintedMicroGutta, shares FROM epochs ORDER BY epoch DESC LIMIT ?')
   }
 
@@ -136,6 +154,10 @@ export class NetworkReads {
   receipt(id: string): ReceiptView | undefined {
     const row = this.#receipts.get({id})
     return row && receiptView(row)
+  }
+
+  paid({incentive, sinceMs}: Parameters<LedgerReads['paid']>[0]): PaidView[] {
+    return this.#paid.all(incentive, Math.floor(sinceMs / PAID_HOUR_MS))
   }
 
   epochs({limit}: {readonly limit: number}): EpochView[] {

@@ -37,6 +37,16 @@ export interface GatewayView {
   readonly publicUrl: string
 }
 
+/** What one function did and was paid of an incentive. */
+export interface PaidView {
+  readonly org: string
+  readonly app: string
+  readonly function: string
+  readonly requests: number
+  readonly mibMs: number
+  readonly paidMinor: number
+}
+
 /** Where an app's paths and functions lead: what the routes table says of it. */
 export interface AppRoutes {
   readonly org: string
@@ -134,6 +144,8 @@ export interface LedgerReads {
   receipts(filter: {readonly lease?: string; readonly node?: string; readonly limit: number}): ReceiptView[]
   /** By its id `gateway/node/revision/window`. */
   receipt(id: string): ReceiptView | undefined
+  /** What functions were paid of an incentive since the beginning of the hour of `sinceMs`, which is at most a day ago. */
+  paid(filter: {readonly incentive: string; readonly sinceMs: number}): PaidView[]
   epochs(page: {readonly limit: number}): EpochView[]
   lastEpoch(): EpochView | undefined
   entries(filter: {readonly account: string; readonly asset?: string; readonly limit: number}): EntryView[]

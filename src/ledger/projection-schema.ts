@@ -3,7 +3,11 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 6
+export const PROJECTION_VERSION = 7
+
+/** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
+export const PAID_HOURS_KEPT = 24
+export const PAID_HOUR_MS = 3_600_000
 
 const TABLES = `
 CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
@@ -81,6 +85,10 @@ CREATE TABLE receipts (
 ) STRICT;
 CREATE INDEX receipts_of_lease ON receipts (lease, seq);
 CREATE INDEX receipts_of_node ON receipts (node, seq);
+CREATE TABLE paid_hours (
+  incentive TEXT NOT NULL, hour INTEGER NOT NULL, org TEXT NOT NULL, app TEXT NOT NULL, function TEXT NOT NULL, requests INTEGER NOT NULL,
+  mib_ms INTEGER NOT NULL, paid_minor INTEGER NOT NULL, PRIMARY KEY (incentive, hour, org, app, function)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, seq INTEGER NOT NULL, minted INTEGER NOT NULL, shares TEXT NOT NULL) STRICT;
 `
 

@@ -2,6 +2,13 @@ import type Database from 'better-sqlite3'
 import {REVISIONS_PER_DEPLOY_MAX} from '../core/exchange/limits.ts'
 import type {Effect} from '../core/exchange/outcome.ts'
 import {decodeBody, type JournalGroup} from './group.ts'
+import {PAID_HOUR_MS, PAID_HOURS_KEPT} from './projection-schema.ts'
+
+/** What a function was paid in an hour; of one lease. */
+const PAID_HOUR = `
+INSERT INTO paid_hours SELECT ?, ?, revisions.org, revisions.app, revisions.function, ?, ?, ? FROM leases JOIN revisions ON revisions.id = leases.revision
+  WHERE leases.id = ? ON CONFLICT (incentive, hour, org, app, function) DO UPDATE SET
+  requests = requests + excluded.requests, mib_ms = mib_ms + excluded.mib_ms, paid_minor = paid_minor + excluded.paid_minor`
 
 /** Which command an effect is of. */
 interface Occasion {
@@ -199,6 +206,8 @@ function workWrites(database: Database.Database): Pick<Writes, 'lease' | 'lease.
   const budget = database.prepare('INSERT INTO lease_budgets VALUES (?, ?, ?, ?, 0)')
   const leaseEnded = database.prepare("UPDATE leases SET status = 'ended', ends_at_ms = ? WHERE id = ?")
   const receipt = database.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const paidHour = database.prepare(PAID_HOUR)
+  const oldHours = database.prepare('DELETE FROM paid_hours WHERE incentive = ? AND hour <= ?')
   const paid = database.prepare('UPDATE lease_budgets SET paid_minor = paid_minor + ? WHERE lease = ? AND incentive = ?')
   const epoch = database.prepare('INSERT INTO epochs VALUES (?, ?, ?, ?)')
   return {
@@ -210,7 +219,12 @@ function workWrites(database: Database.Database): Pick<Writes, 'lease' | 'lease.
     receipt: (effect, {seq, atMs}) => {
       const {id, lease: of, node, requests, mibMs, standbyMs = 0} = effect
       receipt.run(seq, id, of, node, requests, mibMs, standbyMs, JSON.stringify(effect.paid), atMs)
-      for (const {incentive, amountMinor} of effect.paid) paid.run(amountMinor, effect.lease, incentive)
+      const hour = Math.floor(atMs / PAID_HOUR_MS)
+      for (const {incentive, amountMinor} of effect.paid) {
+        paid.run(amountMinor, effect.lease, incentive)
+        oldHours.run(incentive, hour - PAID_HOURS_KEPT)
+        paidHour.run(incentive, hour, requests, mibMs, amountMinor, of)
+      }
     },
     epoch: (effect, {seq}) => epoch.run(effect.epoch, seq, effect.mintedMicroGutta, JSON.stringify(effect.shares))
   }

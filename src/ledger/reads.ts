@@ -121,6 +121,7 @@ export class SqliteReads implements LedgerReads {
   gateways: LedgerReads['gateways'] = () => this.#network.gateways()
   receipts: LedgerReads['receipts'] = (filter) => this.#network.receipts(filter)
   receipt: LedgerReads['receipt'] = (id) => this.#network.receipt(id)
+  paid: LedgerReads['paid'] = (filter) => this.#network.paid(filter)
   epochs: LedgerReads['epochs'] = (page) => this.#network.epochs(page)
   lastEpoch: LedgerReads['lastEpoch'] = () => this.#network.epochs({limit: 1})[0]
 

@@ -1,6 +1,7 @@
 import type {Socket} from 'node:net'
 import {setTimeout as delay} from 'node:timers/promises'
 import {CreoError} from '../core/errors.ts'
+import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {RuntimeInstance} from '../runtime/port.ts'
 import {connectInstance} from './instance-socket.ts'
 
@@ -10,6 +11,12 @@ const PAUSE_MAX_MS = 1000
 /** Of an answer no more is read than its first line. */
 const STATUS_LINE_BYTES_MAX = 1024
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})[ \r]/
+
+/** Resolves when the function takes requests: once it listens and, where its revision names a health path, answers that. */
+export async function accepting(runtime: RuntimeInstance, {spec}: RevisionEntry, signal: AbortSignal): Promise<void> {
+  await runtime.ready(signal)
+  if (spec.health !== undefined) await awaitHealth(runtime, spec.health, signal)
+}
 
 /**
  * Asks an instance that listens for a path until it answers 2xx.

@@ -5,7 +5,7 @@ import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Log} from '../telemetry/log.ts'
 import {isEmpty} from './budget.ts'
 import type {ImageCache} from './image-cache.ts'
-import type {Instances} from './instances.ts'
+import type {Instances, InstancesOptions} from './instances.ts'
 import type {GatewayEntry, LeaseBook} from './lease-book.ts'
 import type {MinerStore} from './miner-store.ts'
 import type {ReceiptSigner} from './receipt-signer.ts'
@@ -32,6 +32,7 @@ export interface GatewayRequestsOptions {
   readonly isDraining: () => boolean
   /** The owner's line has data left this month. */
   readonly hasData: () => boolean
+  readonly onFailure: InstancesOptions['onFailure']
   readonly send: (gateway: string, message: MinerMessage) => void
   /** Something failed that a further try does not mend: the store, say. */
   readonly onCrash: (error: unknown) => void
@@ -115,9 +116,15 @@ export class GatewayRequests {
       return {type: 'started', instance, tier, startMs: Math.max(0, monotonicMs() - beganMs)}
     } catch (error) {
       if (this.#options.isDraining()) return failed('draining', 'This node takes no new work now.')
-      if (isCreoError(error)) return failed(error.code, error.message)
-      return failed('unavailable', 'The image could not be had in time.')
+      const {code, message: words} = isCreoError(error) ? error : {code: 'unavailable', message: 'The image could not be had in time.'}
+      this.#imageFailed(message, code, words)
+      return failed(code, words)
     }
+  }
+
+  #imageFailed(of: Start, code: string, words: string): void {
+    if (code === 'interrupted') return
+    this.#options.onFailure(of, {reason: code === 'wrong_architecture' ? code : 'image'}, words.slice(0, MESSAGE_MAX))
   }
 
   /** The revision that may be started now, or why none may. */

@@ -13,6 +13,9 @@ const FATAL_CODES: ReadonlySet<string> = new Set(['unauthorized', 'forbidden', '
 
 const INDIGESTIBLE_CODES: ReadonlySet<string> = new Set(['payload_too_large', 'invalid_input'])
 
+/** What is told in a hurry is gathered for so long. */
+const HURRY_MS = 250
+
 /** What a heartbeat takes beside the lines that it brings along. */
 const BARE_BYTES = 4096
 
@@ -50,6 +53,7 @@ export class Heartbeats {
   #told: {readonly offer: string; readonly work: string} | undefined
   /** Something was said whose consequence only the answer to a later one tells. */
   #isAnswerOpen = false
+  #hurry = new AbortController()
 
   constructor(options: HeartbeatsOptions) {
     this.#options = options
@@ -92,7 +96,9 @@ export class Heartbeats {
   async run(signal: AbortSignal): Promise<void> {
     const {random, lookMs = HEARTBEAT_MS, onLook} = this.#options
     while (!signal.aborted) {
-      await pause(lookMs * (0.9 + random() / 5), signal)
+      await pause(lookMs * (0.9 + random() / 5), AbortSignal.any([signal, this.#hurry.signal]))
+      if (this.#hurry.signal.aborted) await pause(HURRY_MS, signal)
+      this.#hurry = new AbortController()
       if (signal.aborted) return
       if (this.#hasNews || this.#isSilentFor(this.everyMs)) await this.#tell(signal)
       await onLook()
@@ -102,6 +108,11 @@ export class Heartbeats {
   /** The connection to the coordinator is open and free for a moment: what will be due before the next such moment is better said now. */
   async passBy(signal: AbortSignal): Promise<void> {
     if (this.#isSilentFor(this.everyMs / 2)) await this.#tell(signal)
+  }
+
+  /** Somebody waits to hear what is new: it is said at once instead of at the next look. */
+  hurry(): void {
+    this.#hurry.abort()
   }
 
   /** The coordinator was away: it may have started anew and have forgotten this node. */

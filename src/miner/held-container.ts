@@ -11,6 +11,8 @@ const STOP_TIMEOUT_MS = 60_000
 const PIDS_MAX = 256
 const SCRATCH_BYTES = 64 * 2 ** 20
 const LOG_BYTES = 2 ** 20
+/** How long the last words of a process are waited for before its container goes. */
+const LAST_WORDS_MAX_MS = 1000
 
 /** What a container needs of the node around it. */
 export interface ContainerSurroundings {
@@ -72,6 +74,8 @@ export class HeldContainer {
   /** The removal under way; one that failed is tried again. */
   #removal: Promise<void> | undefined
   readonly #logs = new AbortController()
+  /** Resolves once everything that it printed was read. */
+  #printed: Promise<void> = Promise.resolve()
 
   constructor(id: string, around: ContainerSurroundings, holder: ContainerHolder) {
     this.id = id
@@ -186,7 +190,7 @@ export class HeldContainer {
     if (this.#isWatched) return
     this.#isWatched = true
     const {logs, now, log} = this.#around
-    logs.follow(runtime.logs({follow: true}, this.#logs.signal), {revision, instance: () => this.#name, now})
+    this.#printed = logs.follow(runtime.logs({follow: true}, this.#logs.signal), {revision, instance: () => this.#name, now})
     const gone = (exit: InstanceExit): void => {
       if (this.#stopping) return
       this.#exit = exit
@@ -211,11 +215,20 @@ export class HeldContainer {
   async #removeOnce(graceMs: number): Promise<void> {
     this.#calledOff.abort(new CreoError('interrupted', 'The start was called off.'))
     await this.#busy
+    if (this.#exit !== undefined) await this.#lastWords()
     await this.#runtime?.stop({graceMs}, AbortSignal.timeout(STOP_TIMEOUT_MS + graceMs))
+    await this.#lastWords()
     this.#logs.abort()
     await this.#waysOut?.close()
     await this.#around.removeWaysOut(this.id)
     this.#holder.onGone()
+  }
+
+  async #lastWords(): Promise<void> {
+    const {promise: late, resolve} = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, LAST_WORDS_MAX_MS)
+    await Promise.race([this.#printed, late])
+    clearTimeout(timer)
   }
 
   async #spec(revision: RevisionEntry, imageDigest: string, labels: InstanceSpec['labels']): Promise<InstanceSpec> {

@@ -80,7 +80,7 @@ export class ImageCache {
 
   /**
    * Makes the image startable and answers its manifest's digest; calls for one image share one fetch, which goes on when a caller leaves.
-   * @throws {CreoError} `image_missing`, `unavailable`, `digest_mismatch`, `rejected` when the image is hostile.
+   * @throws {CreoError} `image_missing`, `wrong_architecture`, `unavailable`, `digest_mismatch`, `rejected` when the image is hostile.
    */
   async ensure(image: ImageOf, signal: AbortSignal, lifetime: AbortSignal): Promise<Digest> {
     const digest = parseDigest(image.imageDigest)

@@ -1,17 +1,22 @@
 import type {Duplex} from 'node:stream'
 import {capExceeded} from '../core/availability.ts'
-import {CreoError, isCreoError} from '../core/errors.ts'
+import {CreoError} from '../core/errors.ts'
+import {failureOf, failureWords} from '../core/instance-failure.ts'
+import type {InstanceFailure} from '../core/protocol/api.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {RestTier} from '../core/readiness.ts'
 import type {InstanceExit, RuntimeInstance} from '../runtime/port.ts'
-import {awaitHealth} from './await-health.ts'
+import {accepting} from './await-health.ts'
 import {type ContainerHolder, type ContainerMaking, type ContainerSurroundings, HeldContainer, NOBODY} from './held-container.ts'
 import {InstanceConnections, type InstanceConnectionsOptions} from './instance-connections.ts'
 import type {InstanceNames} from './instance-names.ts'
 import type {Resting} from './resting.ts'
+import {noRoom, type StartOutcome, startFailure, stoppedWhileStarting} from './start-failure.ts'
 
 const INSTANCES_MAX = 1000
 const START_TIMEOUT_MS = 60_000
+/** Its owner is told when an instance does not listen by then. */
+const START_USUAL_MS = 10_000
 const ADOPT_TIMEOUT_MS = 5000
 /** A container that waited and does not run by then is given up, and another one started. */
 const WAKE_TIMEOUT_MS = 5000
@@ -29,6 +34,7 @@ export interface InstanceOrigin {
 export interface HeldInstance extends InstanceOrigin {
   readonly memoryBytes: number
   readonly cpuMillis: number
+  readonly port: number
 }
 
 export interface InstanceLimitsOfHost {
@@ -43,12 +49,12 @@ export interface InstancesOptions extends ContainerSurroundings, InstanceConnect
   readonly limits: () => InstanceLimitsOfHost
   /** An instance ended, and its gateway did not ask for that. */
   readonly onEnded: (origin: InstanceOrigin, exit: InstanceExit) => void
+  /** An instance did not start, ended by itself, or takes long; `words` are for the function's owner. */
+  readonly onFailure: (of: Pick<InstanceOrigin, 'instance' | 'revision'>, failure: InstanceFailure, words: string) => void
+  /** How long an instance may take until it listens, and when that is said; a test has its own. */
+  readonly startTimes?: {readonly timeoutMs: number; readonly usualMs: number}
   readonly signal: AbortSignal
 }
-
-export type StartOutcome =
-  /** `from`: the tier that it waited at. */
-  {readonly status: 'started'; readonly from: RestTier} | {readonly status: 'failed'; readonly code: string; readonly message: string}
 
 interface Held extends HeldInstance {
   container: HeldContainer
@@ -119,8 +125,10 @@ export class Instances {
 
   /** Starts one instance of a prepared image, from the container that waits for it if there is one, and waits until it accepts connections. */
   async start(origin: InstanceOrigin, revision: RevisionEntry, imageDigest: string): Promise<StartOutcome> {
-    const timely = AbortSignal.any([this.#options.signal, AbortSignal.timeout(START_TIMEOUT_MS)])
+    const {timeoutMs, usualMs} = this.#options.startTimes ?? {timeoutMs: START_TIMEOUT_MS, usualMs: START_USUAL_MS}
+    const timely = AbortSignal.any([this.#options.signal, AbortSignal.timeout(timeoutMs)])
     let held: Held | undefined
+    const late = setTimeout(() => this.#tellLate(held, revision.spec.health), usualMs)
     try {
       await this.#leaving.get(revision.id)
       const claimed = this.#claim(origin, revision)
@@ -136,9 +144,25 @@ export class Instances {
     } catch (error) {
       const container = held?.container
       if (container?.isStopping && container.exit === undefined) return await stoppedWhileStarting(container)
+      const hasRun = container?.runtime !== undefined
       await container?.remove(0)
-      return startFailure(error, container?.exit, timely)
+      const failed = startFailure(error, {exit: container?.exit, timeoutMs, signal: timely})
+      const failure = failureOf({...failed, exitCode: container?.exit?.exitCode, hasRun})
+      if (failure !== undefined) this.#tell({...origin, port: revision.spec.port}, failure, failed.message)
+      return failed
+    } finally {
+      clearTimeout(late)
     }
+  }
+
+  #tellLate(held: Held | undefined, health: string | undefined): void {
+    const container = held?.container
+    if (held === undefined || held.isReady || container?.runtime === undefined || container.exit !== undefined) return
+    this.#tell(held, {reason: health === undefined ? 'not_listening_yet' : 'not_healthy_yet'}, '')
+  }
+
+  #tell(of: Pick<HeldInstance, 'instance' | 'revision' | 'port'>, failure: InstanceFailure, message: string): void {
+    this.#options.onFailure(of, failure, failureWords(failure, of.port) ?? message)
   }
 
   /** Answers the tier that it waited at, or undefined when nothing waited that still can run. */
@@ -193,7 +217,7 @@ export class Instances {
   /** Removes an instance of an earlier process; what can't be removed is tried again by `sweep`, like any other. */
   async discard(runtime: RuntimeInstance): Promise<void> {
     const {gateway = '', lease = '', revision = ''} = runtime.labels
-    const of = {instance: runtime.id, gateway, lease, revision, memoryBytes: 0, cpuMillis: 0}
+    const of = {instance: runtime.id, gateway, lease, revision, memoryBytes: 0, cpuMillis: 0, port: 0}
     const {container} = this.#hold(of, this.#newContainer(runtime.id))
     container.adopt(runtime)
     await container.remove(0)
@@ -259,11 +283,11 @@ export class Instances {
   }
 
   #claim(origin: InstanceOrigin, revision: RevisionEntry): HeldInstance {
-    const {memoryBytes, cpuMillis} = revision.spec
+    const {memoryBytes, cpuMillis, port} = revision.spec
     if (this.#held.has(origin.instance)) throw new CreoError('conflict', `The instance ${origin.instance} is there already.`)
     const all = [...this.#held.values(), {memoryBytes, cpuMillis}]
     if (all.length > INSTANCES_MAX || capExceeded(this.#options.limits(), all) !== undefined) throw noRoom()
-    return {...origin, memoryBytes, cpuMillis}
+    return {...origin, memoryBytes, cpuMillis, port}
   }
 
   #newContainer(id: string): HeldContainer {
@@ -290,7 +314,10 @@ export class Instances {
   async #exited(held: Held): Promise<void> {
     const {isReady, container} = held
     await container.remove(0)
-    if (isReady && container.exit !== undefined) this.#options.onEnded(held, container.exit)
+    if (!isReady || container.exit === undefined) return
+    const {exit} = container
+    this.#tell(held, {reason: exit.oom ? 'out_of_memory' : 'crash', exitCode: exit.exitCode, served: true}, '')
+    this.#options.onEnded(held, exit)
   }
 
   /** Tries again to remove what could not be removed. */
@@ -310,32 +337,4 @@ export class Instances {
     this.#options.names.delete(held.container.id)
     this.#held.delete(held.instance)
   }
-}
-
-/** Resolves when the function takes requests: once it listens and, where its revision names a health path, answers that. */
-async function accepting(runtime: RuntimeInstance, {spec}: RevisionEntry, signal: AbortSignal): Promise<void> {
-  await runtime.ready(signal)
-  if (spec.health !== undefined) await awaitHealth(runtime, spec.health, signal)
-}
-
-function noRoom(): CreoError {
-  return new CreoError('overloaded', 'This node has no room for another instance.')
-}
-
-async function stoppedWhileStarting(container: HeldContainer): Promise<StartOutcome> {
-  await container.remove(0)
-  return {status: 'failed', code: 'stopped', message: 'The instance was stopped while it started.'}
-}
-
-/** In words that a gateway and the org's owner understand. */
-function startFailure(error: unknown, exit: InstanceExit | undefined, signal: AbortSignal): StartOutcome {
-  const message = error instanceof Error ? error.message : String(error)
-  if (exit?.oom) return {status: 'failed', code: 'oom', message: `It used more than its memory limit. ${message}`}
-  const code = isCreoError(error) ? error.code : 'internal'
-  if (exit !== undefined || code === 'failed') return {status: 'failed', code: 'crash', message}
-  if (code === 'unhealthy') return {status: 'failed', code, message}
-  if (signal.aborted || code === 'timeout') {
-    return {status: 'failed', code: 'timeout', message: `It accepted no connection within ${START_TIMEOUT_MS / 1000} s. ${message}`}
-  }
-  return {status: 'failed', code, message}
 }

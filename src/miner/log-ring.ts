@@ -33,8 +33,11 @@ export class LogRing {
     if (this.#lines.length > LINES_MAX) this.#drop(0)
   }
 
-  /** Follows a container's output until it ends; which instance it is may change meanwhile. */
-  follow(output: Readable, origin: {readonly revision: string; readonly instance: () => string; readonly now: () => number}): void {
+  /** Follows a container's output and resolves once that has ended; which instance it is may change meanwhile. */
+  follow(
+    output: Readable,
+    origin: {readonly revision: string; readonly instance: () => string; readonly now: () => number}
+  ): Promise<void> {
     const {revision, instance, now} = origin
     const cutter = new LineCutter(LINE_BYTES_MAX)
     const addAll = (lines: readonly string[]): void => {
@@ -43,7 +46,12 @@ export class LogRing {
     output.on('data', (bytes: Buffer) => addAll(cutter.push(bytes)))
     // An output that breaks off has ended, and nobody waits for more lines.
     output.on('error', () => undefined)
-    output.on('close', () => addAll(cutter.end()))
+    return new Promise((resolve) => {
+      output.on('close', () => {
+        addAll(cutter.end())
+        resolve()
+      })
+    })
   }
 
   /** The oldest lines that fit one heartbeat. They stay until `sent`. */

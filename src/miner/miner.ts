@@ -10,9 +10,10 @@ import {greeting} from './greeting.ts'
 import {countedHeartbeats, Heartbeats} from './heartbeats.ts'
 import {createHostRules, type HostRules} from './host-rules.ts'
 import {Housekeeping} from './housekeeping.ts'
-import type {Instances} from './instances.ts'
+import type {Instances, InstancesOptions} from './instances.ts'
 import type {GatewayEntry, LeaseBook} from './lease-book.ts'
 import {LogRing} from './log-ring.ts'
+import {mendClock} from './mend-clock.ts'
 import type {Miner, MinerOptions} from './miner-options.ts'
 import {type MinerParts, openParts} from './miner-parts.ts'
 import type {MinerStore} from './miner-store.ts'
@@ -26,7 +27,6 @@ import {refuseUnlimited, takesWork} from './unlimited-host.ts'
 import {WorkMeter} from './work-meter.ts'
 
 const PROBE_TIMEOUT_MS = 60_000
-const CLOCK_TIMEOUT_MS = 10_000
 /** How long `start` waits for the first table and the first tunnels before it calls the miner ready anyway. */
 const FIRST_CONTACT_MS = 15_000
 
@@ -101,7 +101,7 @@ class MiningNode implements Miner {
       now,
       monotonicMs,
       log,
-      onClockSkew: () => void this.#mendClock(),
+      onClockSkew: () => void mendClock(options, lifetime.signal),
       greet: (gateway) => this.#greeting(gateway),
       onMessage: (gateway, message) => this.#requests.handle(gateway, message),
       onBind: (gateway, instance, socket, head) => this.#requests.bind(gateway, instance, socket, head),
@@ -123,13 +123,16 @@ class MiningNode implements Miner {
     this.#heartbeats = new Heartbeats({...told, now, random, log, onLook: () => this.#saveStatus()})
   }
 
-  #createRequests(shared: Omit<GatewayRequestsOptions, 'signer' | 'isDraining' | 'hasData' | 'send' | 'onCrash'>): GatewayRequests {
+  #createRequests(
+    shared: Omit<GatewayRequestsOptions, 'signer' | 'isDraining' | 'hasData' | 'onFailure' | 'send' | 'onCrash'>
+  ): GatewayRequests {
     const {network, nodeKey, now, log} = this.#options
     return new GatewayRequests({
       ...shared,
       signer: new ReceiptSigner({network: network.id, nodeKey, store: this.#store, meter: this.#meter, now, log, onSigned: this.#signed}),
       isDraining: () => this.#takesNoWork,
       hasData: () => this.#rules.hasData,
+      onFailure: this.#failed,
       send: (gateway, message) => this.#links.send(gateway, message),
       onCrash: this.#crash.resolve
     })
@@ -225,6 +228,7 @@ class MiningNode implements Miner {
       dialCalls: (caller, signal) => this.#links.openCalls(caller, signal),
       wanted: () => (this.#takesNoWork ? [] : this.#book.revisions(this.#options.now(), (lease) => !this.#requests.isBudgetEmpty(lease))),
       onEnded: ({instance, gateway}, exit) => this.#links.send(gateway, {type: 'ended', instance, ...exit}),
+      onFailure: this.#failed,
       signal: lifetime.signal
     })
   }
@@ -262,20 +266,16 @@ class MiningNode implements Miner {
     return greeting(gateway, {...held, isBudgetEmpty, nowMs: this.#options.now(), takesNoWork: this.#takesNoWork})
   }
 
+  /** The org hears of it among what its function printed. */
+  readonly #failed: InstancesOptions['onFailure'] = ({instance, revision}, failure, words) => {
+    this.#logs.add({revision, instance, atMs: this.#options.now(), line: words, failure})
+    this.#heartbeats.hurry()
+  }
+
   readonly #signed: ReceiptSignerOptions['onSigned'] = ({id}, proposal) => {
     this.#links.signed(proposal)
     this.#outbox.added()
     if (this.#requests.isBudgetEmpty(id)) this.#links.broadcast({type: 'budget_empty', lease: id})
-  }
-
-  /** Boards without a battery wake in the wrong year: the tunnel's clock must be nearer than what the coordinator lets pass. */
-  async #mendClock(): Promise<void> {
-    const {mendClock, log} = this.#options
-    try {
-      await mendClock(AbortSignal.any([this.#lifetime.signal, AbortSignal.timeout(CLOCK_TIMEOUT_MS)]))
-    } catch (error) {
-      log.warn({error: String(error)}, "this machine's clock is wrong, and the coordinator does not tell the time")
-    }
   }
 
   #tableChanged(): void {

@@ -9,7 +9,7 @@ import {Resting, type RestingOptions} from './resting.ts'
 import {openWaysOut, removeWaysOut, type WaysOutOwner} from './ways-out.ts'
 
 type FromOptions = Pick<MinerOptions, 'dataDirectory' | 'coordinatorUrl' | 'runtime' | 'now' | 'monotonicMs' | 'log'>
-type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'secrets' | 'dialCalls' | 'onEnded' | 'signal'> &
+type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'secrets' | 'dialCalls' | 'onEnded' | 'onFailure' | 'signal'> &
   Pick<RestingOptions, 'wanted'> & {
     readonly probe: RuntimeProbe
     readonly images: Pick<ImageCache, 'preparedDigest'>
@@ -19,7 +19,7 @@ type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'secrets' | 
 /** The containers of a node: those that run for gateways, and those that wait. */
 export function createInstances(options: FromOptions, node: FromNode): {readonly instances: Instances; readonly resting: Resting} {
   const {dataDirectory, coordinatorUrl, runtime, now, monotonicMs, log} = options
-  const {meter, logs, rules, names, secrets, dialCalls, onEnded, signal, wanted, probe, images} = node
+  const {meter, logs, rules, names, secrets, dialCalls, onEnded, onFailure, signal, wanted, probe, images} = node
   const ways = {directory: join(dataDirectory, 'out'), coordinatorUrl, callsUnderWay: {count: 0}, log}
   const around = {
     runtime,
@@ -50,6 +50,7 @@ export function createInstances(options: FromOptions, node: FromNode): {readonly
     limits: () => rules().terms,
     onBytes: (bytes) => rules().count(bytes),
     onEnded,
+    onFailure,
     signal
   })
   return {instances, resting}

@@ -22,7 +22,7 @@ test('on a narrow terminal the widest column gives way and says so', () => {
 })
 
 test('a table never lets the text of others move the cursor', () => {
-  expect(renderTable([{name: 'evil\x1b[2J\r\nrow', amount: '1'}], columns)).toBe('incentive     amount\nevil [2J row       1')
+  expect(renderTable([{name: 'evil\x1b[2J\r\nrow', amount: '1'}], columns)).toBe('incentive      amount\nevil␛[2J␍␊row       1')
 })
 
 test.each([

@@ -139,9 +139,9 @@ describe('bounded things', () => {
     const logs = new FunctionLogs(1_790_000_000_000)
     const lines = Array.from({length: 1500}, (_, index) => ({revision: 'rev_1', instance: 'i', atMs: index, line: String(index)}))
     logs.append('node', lines, () => true)
-    const read = logs.read(['rev_1'], -1)
+    const read = logs.read(['rev_1'], {after: -1})
     expect([read.lines.length, read.lines[0]?.line, read.next]).toEqual([1000, '500', 1_790_000_000_001_499])
-    expect(logs.read(['rev_1'], read.next)).toEqual({lines: [], next: read.next})
+    expect(logs.read(['rev_1'], {after: read.next})).toEqual({lines: [], next: read.next})
   })
   it('keeps the lines of many functions within a budget of bytes, those written last', () => {
     const logs = new FunctionLogs(0)
@@ -150,6 +150,6 @@ describe('bounded things', () => {
       const lines = Array.from({length: 1000}, () => ({revision: `rev_${revision}`, instance: 'i', atMs: 0, line}))
       logs.append('node', lines, () => true)
     }
-    expect([logs.read(['rev_0'], -1).lines.length, logs.read(['rev_39'], -1).lines.length]).toEqual([0, 1000])
+    expect([logs.read(['rev_0'], {after: -1}).lines.length, logs.read(['rev_39'], {after: -1}).lines.length]).toEqual([0, 1000])
   })
 })

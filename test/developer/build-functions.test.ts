@@ -76,7 +76,7 @@ test('an image given on the command line takes the place of source and command, 
 })
 
 function build(fn: Readonly<Record<string, unknown>>, output = 'lower'): Promise<readonly FunctionImage[]> {
-  const steps = {step: <T>(_: string, work: () => Promise<T>) => work()}
+  const steps = {step: <T>(_: string, work: (note: (text: string) => void) => Promise<T>) => work(() => undefined)}
   const options = {outputDirectory: join(folder, output), dataDirectory: join(folder, 'data'), steps, signal}
   return buildFunctions({found: foundWith(fn), ...options})
 }

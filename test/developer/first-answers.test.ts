@@ -2,8 +2,11 @@ import {createServer, type Server, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {afterEach, describe, expect, it} from 'vitest'
 import {manifestSchema} from '../../src/core/manifest.ts'
+import type {LogLine} from '../../src/core/protocol/api.ts'
+import type {Readiness, RevisionReadiness} from '../../src/core/protocol/app-reports.ts'
 import {appAddress, askApp} from '../../src/developer/addresses.ts'
-import {awaitFirstAnswers} from '../../src/developer/first-answers.ts'
+import {awaitFirstAnswers, type FirstAnswersOptions} from '../../src/developer/first-answers.ts'
+import type {Asked} from '../../src/developer/start-trouble.ts'
 
 const signal = new AbortController().signal
 let server: Server | undefined
@@ -33,11 +36,17 @@ function answerAs(response: ServerResponse, revision: string): void {
   response.writeHead(200, {'creo-revision': revision}).end('ok')
 }
 
-function both(revision: string): ReadonlyMap<string, string> {
-  return new Map([
-    ['site', revision],
-    ['api', revision]
-  ])
+function both(revision: string): ReadonlyMap<string, Asked> {
+  return new Map(['site', 'api'].map((name) => [name, {function: name, revision, port: 8080}]))
+}
+
+function seen(changes: Partial<RevisionReadiness> = {}): Readiness {
+  return {next: 9, revisions: [{revision: 'rev_64', function: 'site', nodes: [], shortOfPay: null, refusals: [], failures: [], ...changes}]}
+}
+
+function failure(node: string, reason: string, exitCode?: number): LogLine {
+  const said = exitCode === undefined ? {reason} : {reason, exitCode}
+  return {seq: 1, node, revision: 'rev_64', instance: `i-${node}`, atMs: 1, line: 'It failed.', failure: said}
 }
 
 const manifest = manifestSchema.parse({
@@ -79,9 +88,13 @@ describe('asking an app', () => {
 })
 
 describe('first answers', () => {
+  const {routes} = manifest
+  const look: FirstAnswersOptions['look'] = async () => seen()
+  const patient = {routes, look, waitMs: 20_000, signal}
+
   it('come from every routed function, asked until it speaks for itself', async () => {
     const address = await gateway((count, response) => (count < 4 ? refuse(response, 'not_found', 404) : answerAs(response, 'rev_64')))
-    const answers = await awaitFirstAnswers({manifest, revisions: both('rev_64'), addressOf: () => address, waitMs: 20_000, signal})
+    const {answers} = await awaitFirstAnswers({...patient, deployed: both('rev_64'), addressOf: () => address})
     expect(answers).toMatchObject([
       {function: 'site', url: `${address}/`, status: 200},
       {function: 'api', url: `${address}/api`, status: 200}
@@ -90,23 +103,90 @@ describe('first answers', () => {
 
   it('are those of the new revision, not of the one that it replaces', async () => {
     const address = await gateway((count, response) => answerAs(response, count < 4 ? 'rev_64' : 'rev_128'))
-    const answers = await awaitFirstAnswers({manifest, revisions: both('rev_128'), addressOf: () => address, waitMs: 20_000, signal})
+    const {answers} = await awaitFirstAnswers({...patient, deployed: both('rev_128'), addressOf: () => address})
     expect(answers).toMatchObject([{status: 200}, {status: 200}])
-    await expect(
-      awaitFirstAnswers({manifest, revisions: both('rev_192'), addressOf: () => address, waitMs: 1, signal})
-    ).rejects.toMatchObject({
-      code: 'still_running',
-      message: expect.stringContaining('rev_128')
+    const {trouble} = await awaitFirstAnswers({...patient, deployed: both('rev_192'), addressOf: () => address, waitMs: 300})
+    expect(trouble).toMatchObject({reason: 'timeout', message: expect.stringContaining('rev_128')})
+  })
+
+  it('are not waited for any longer once every node has failed with a function', async () => {
+    const address = await gateway((_, response) => refuse(response, 'no_instance', 503))
+    const failures = [failure('node_a', 'crash', 3), failure('node_b', 'crash', 139)]
+    const looks = [seen({nodes: ['node_a', 'node_b'], failures: failures.slice(0, 1)}), seen({nodes: ['node_a', 'node_b'], failures})]
+    const answered = awaitFirstAnswers({
+      ...patient,
+      deployed: both('rev_64'),
+      addressOf: () => address,
+      look: async () => looks.shift() ?? seen()
+    })
+    expect((await answered).trouble).toMatchObject({
+      function: 'site',
+      reason: 'crash',
+      node: 'node_b',
+      instance: 'i-node_b',
+      exitCode: 139,
+      signal: 'SIGSEGV',
+      message: 'It was killed by SIGSEGV (exit code 139) before it listened on port 8080.'
     })
   })
 
-  it('that do not come in time say what the gateway said last', async () => {
-    const address = await gateway((_, response) => refuse(response, 'reward_pool_empty', 503))
-    await expect(
-      awaitFirstAnswers({manifest, revisions: both('rev_64'), addressOf: () => address, waitMs: 1, signal})
-    ).rejects.toMatchObject({
-      code: 'still_running',
-      message: expect.stringContaining('reward_pool_empty')
+  it.each<[string, string, Partial<RevisionReadiness>, string, RegExp]>([
+    [
+      'a function that crashed on one of its nodes',
+      'no_instance',
+      {nodes: ['node_a', 'node_b'], failures: [failure('node_a', 'crash', 3)]},
+      'crash',
+      /exit code 3/
+    ],
+    [
+      'a function that ran out of memory',
+      'no_instance',
+      {nodes: ['node_a'], failures: [failure('node_a', 'out_of_memory', 137)]},
+      'out_of_memory',
+      /memory limit/
+    ],
+    [
+      'a function that does not listen',
+      'no_instance',
+      {nodes: ['node_a'], failures: [failure('node_a', 'not_listening_yet')]},
+      'port_not_opened',
+      /port 8080/
+    ],
+    [
+      'a health path that is not answered yet',
+      'no_instance',
+      {nodes: ['node_a'], failures: [failure('node_a', 'not_healthy_yet')]},
+      'unhealthy',
+      /health path/
+    ],
+    [
+      'what a newer node has a word for',
+      'no_instance',
+      {nodes: ['node_a'], failures: [failure('node_a', 'unheard_of')]},
+      'unheard_of',
+      /It failed/
+    ],
+    ['a lease without a start', 'no_instance', {nodes: ['node_a']}, 'timeout', /no_instance/],
+    ['an empty budget at the gateway', 'reward_pool_empty', {nodes: ['node_a']}, 'pool_empty', /Nothing runs it/],
+    ['an empty pool', 'no_instance', {shortOfPay: 'pool_empty'}, 'pool_empty', /pool/],
+    ['a day that is spent', 'no_instance', {shortOfPay: 'day_spent'}, 'day_spent', /today/],
+    ['a network without nodes', 'no_instance', {}, 'no_node', /No node is there/],
+    ['nodes that want something else', 'no_instance', {refusals: [{reason: 'No.', nodes: 2}]}, 'no_node', /2 nodes are told: No\./]
+  ])('that do not come in time say why: %s', async (_, code, changes, reason, message) => {
+    const address = await gateway((_count, response) => refuse(response, code, 503))
+    const said = await awaitFirstAnswers({
+      ...patient,
+      deployed: new Map([...both('rev_64')].slice(0, 1)),
+      addressOf: () => address,
+      waitMs: 100,
+      look: async () => seen(changes)
     })
+    expect(said.trouble).toMatchObject({reason, message: expect.stringMatching(message)})
+  })
+
+  it('are given up at the end of the time, also when a gateway holds the request for longer', async () => {
+    const address = await gateway(() => undefined)
+    const {trouble} = await awaitFirstAnswers({...patient, deployed: both('rev_64'), addressOf: () => address, waitMs: 100})
+    expect(trouble).toMatchObject({reason: 'no_node'})
   })
 })

@@ -98,7 +98,7 @@ describe('pushing and fetching over a real socket', () => {
   test('says which architectures there are when this machine needs another one', async () => {
     await push({})
     await expect(fetch('miner', {architecture: 'arm64'})).rejects.toMatchObject({
-      code: 'image_missing',
+      code: 'wrong_architecture',
       message: expect.stringContaining('linux/amd64')
     })
   })

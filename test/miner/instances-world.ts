@@ -57,6 +57,7 @@ export async function instancesWorld(
     limits,
     onBytes: () => undefined,
     onEnded: ({instance}) => ended.push(instance),
+    onFailure: () => undefined,
     ...changes
   })
   return {instances, resting, names, meter, ended, clock}

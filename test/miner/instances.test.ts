@@ -1,4 +1,5 @@
 import {expect, test} from 'vitest'
+import {CreoError} from '../../src/core/errors.ts'
 import type {Instances, InstancesOptions} from '../../src/miner/instances.ts'
 import {createMemoryRuntime} from '../../src/runtime/memory-runtime.ts'
 import type {ContainerRuntime} from '../../src/runtime/port.ts'
@@ -67,4 +68,25 @@ test('an instance that was started is measured until it is stopped, and its end 
   expect(measured()).toBe(64_000)
   await instances.end('i-1', 100)
   expect([await runtime.list(signal), measured(), ended]).toEqual([[], 64_000, ['i-1']])
+})
+
+test('a function that does not listen is said to its owner while there is time left, and again when there is none', async () => {
+  const directory = await temporaryDirectory()
+  const runtime = createMemoryRuntime({directory, images: new Map([[DIGEST, () => () => undefined]])})
+  await runtime.prepare({layoutDirectory: directory, manifestDigest: DIGEST}, signal)
+  const deaf = changedRuntime(runtime, {
+    start: async (spec, calledOff) =>
+      Object.assign(await runtime.start(spec, calledOff), {
+        ready: (late: AbortSignal) =>
+          new Promise<void>((_, reject) => late.addEventListener('abort', () => reject(new CreoError('timeout', 'It does not listen.'))))
+      })
+  })
+  const said: string[] = []
+  const onFailure: InstancesOptions['onFailure'] = (_, {reason}, words) => said.push(`${reason}: ${words}`)
+  const {instances} = await finished(instancesWorld(directory, deaf, {onFailure, startTimes: {timeoutMs: 200, usualMs: 50}}))
+  expect(await instances.start(ORIGIN, revisionEntry(DIGEST), DIGEST)).toMatchObject({status: 'failed', code: 'timeout'})
+  expect(said).toEqual([
+    'not_listening_yet: It runs and does not listen on port 8080 yet.',
+    'port_not_opened: It runs and did not listen on port 8080 in time.'
+  ])
 })

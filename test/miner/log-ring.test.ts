@@ -37,7 +37,7 @@ test('a heartbeat takes only what the protocol lets it', () => {
 test('an output that breaks off ends quietly, with the lines that came before', async () => {
   const ring = new LogRing()
   const output = new PassThrough()
-  ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
+  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
   output.write('one\n')
   await expect.poll(() => ring.batch().length).toBe(1)
   const closed = once(output, 'close')
@@ -49,7 +49,7 @@ test('an output that breaks off ends quietly, with the lines that came before', 
 test('what a function prints is cut into lines, whatever its pieces', async () => {
   const ring = new LogRing()
   const output = new PassThrough()
-  ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
+  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
   output.write('one\ntw')
   output.write('o\r\nthree')
   output.end()
@@ -59,7 +59,7 @@ test('what a function prints is cut into lines, whatever its pieces', async () =
 test('of a line without end the beginning is shown as soon as it is there, and the rest is dropped', async () => {
   const ring = new LogRing()
   const output = new PassThrough()
-  ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
+  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
   for (let piece = 0; piece < 40; piece += 1) output.write('x'.repeat(64 * 1024))
   await expect.poll(() => ring.batch().map((one) => one.line)).toEqual(['x'.repeat(4096)])
   output.write('\nafter it\n')

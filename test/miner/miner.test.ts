@@ -64,6 +64,50 @@ test('a function that crashes while it starts is said with its last words, and n
   await miner.drain()
 })
 
+test('the org hears at once how a start failed, after everything that the function printed', async () => {
+  const w = await world((process) => {
+    process.log('no such table')
+    throw new Error('boom')
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  await expect.poll(() => w.coordinator.heartbeats.length).toBeGreaterThan(0)
+  await started(w)
+  const lines = () => w.coordinator.heartbeats.flatMap((beat) => beat.logs)
+  await expect.poll(() => lines().length, {timeout: 2000}).toBe(3)
+  const of = {revision: 'rev_7', instance: 'i-1'}
+  expect(lines()).toMatchObject([
+    {...of, line: 'no such table'},
+    {...of, line: 'Error: boom'},
+    {...of, line: 'It ended with exit code 1 before it listened on port 8080.', failure: {reason: 'crash', exitCode: 1}}
+  ])
+  await miner.drain()
+})
+
+test('the org hears that an instance which served ended by itself, and nothing of one that its gateway stopped', async () => {
+  let end: (code: number) => void = () => undefined
+  const w = await world((process) => {
+    end = process.exit
+    return (_request, response) => void response.end('hi')
+  })
+  w.coordinator.setTable(w.table())
+  const miner = await w.miner()
+  await started(w, 'i-1')
+  ;(await w.gateway.link(w.node)).send({type: 'stop', instance: 'i-1', graceMs: 100})
+  await expect.poll(() => w.runtime.list(signal)).toEqual([])
+  await started(w, 'i-2')
+  end(139)
+  const failures = () => w.coordinator.heartbeats.flatMap((beat) => beat.logs)
+  await expect.poll(failures, {timeout: 2000}).toMatchObject([
+    {
+      instance: 'i-2',
+      line: 'It was killed by SIGSEGV (exit code 139) while it served.',
+      failure: {reason: 'crash', exitCode: 139, served: true}
+    }
+  ])
+  await miner.drain()
+})
+
 test('a function that ends by itself is said, once', async () => {
   let end: (code: number) => void = () => undefined
   const w = await world((process) => {

@@ -1,5 +1,6 @@
 import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
+import {plainLine} from '../../cli/plain-line.ts'
 import type {NodeLogLine} from '../../miner/node-log.ts'
 
 const LINES_DEFAULT = 100
@@ -50,5 +51,5 @@ export default class MineLogs extends CreoCommand {
 
 function lineText({at, level, message, facts}: NodeLogLine): string {
   const words = Object.entries(facts).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return [at, level.padEnd(5), message, ...words].join(' ').replace(/\p{Cc}+/gu, ' ')
+  return plainLine([at, level.padEnd(5), message, ...words].join(' '))
 }

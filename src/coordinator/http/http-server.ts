@@ -11,6 +11,7 @@ import {PlainRequests, refuseConnect} from './plain-requests.ts'
 import {RateLimit} from './rate-limit.ts'
 import {acceptJsonBytes} from './route.ts'
 import {accountRoutes} from './routes-accounts.ts'
+import {type AppReportTools, appReportRoutes} from './routes-app-reports.ts'
 import {type AppTools, appRoutes} from './routes-apps.ts'
 import {type CallTools, callRoutes} from './routes-calls.ts'
 import {commandRoutes} from './routes-commands.ts'
@@ -25,7 +26,7 @@ const PARAM_LENGTH_MAX = 512
 /** Answers under way get this long once the server stops; a client that reads slower is cut, and asks again. */
 const CLOSE_MAX_MS = 5000
 
-export interface HttpTools extends AppTools, CallTools, NodeTools, NetworkTools, SecretTools {
+export interface HttpTools extends AppTools, Omit<AppReportTools, 'scheduler'>, CallTools, NodeTools, NetworkTools, SecretTools {
   readonly settings: CoordinatorSettings
   readonly registry: Registry
   readonly log: Log
@@ -54,7 +55,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.setNotFoundHandler((request, reply) => sendError(unknownAddress(request), reply, tools.log))
   limitClients(app, tools)
   observe(app, tools)
-  const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, callRoutes, nodeRoutes, secretRoutes]
+  const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
   for (const routes of all) routes(app, tools)
   const {ledger, signer, registry, log} = tools
   const access = createAccess({reads: ledger.reads, signer, networkId: ledger.networkId, nowMs: () => ledger.nowMs()})

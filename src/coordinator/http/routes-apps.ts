@@ -10,6 +10,18 @@ import type {Waiters} from '../waiters.ts'
 import {afterSchema, appParamsSchema, longLimitSchema, waitMsSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
+/** Newest revisions of an app whose lines are looked for. */
+const LOGGED_REVISIONS_MAX = 1000
+
+const logsQuerySchema = z.object({
+  after: afterSchema,
+  waitMs: waitMsSchema,
+  function: nameSchema.optional(),
+  revision: revisionIdSchema.optional(),
+  /** Lines that were written earlier, by their nodes' clocks, are left out. */
+  sinceMs: z.coerce.number().int().min(0).optional()
+})
+
 export interface AppTools extends RouteTools {
   readonly logs: FunctionLogs
   readonly presence: PresenceBoard
@@ -60,13 +72,14 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
       method: 'GET',
       path: '/v1/apps/:org/:app/logs',
       params,
-      query: z.object({after: afterSchema, waitMs: waitMsSchema}),
+      query: logsQuerySchema,
       answer: z.object({lines: z.array(logLineSchema), next: z.int()}),
       signed: true
     },
     ({params: {org, app: name}, query, keyId, signal}) => {
       tools.signer.assertOrgKey(keyId, org, ['deployer', 'viewer'])
-      return readLogs(tools, () => known({org, app: name}), query, signal)
+      known({org, app: name})
+      return readLogs(tools, {org, app: name}, query, signal)
     }
   )
   leaseRoutes(app, tools)
@@ -109,16 +122,23 @@ function knownLease(lease: LeaseView | undefined, id: string): LeaseView {
   throw new CreoError('not_found', `There is no lease ${id}.`)
 }
 
-/** Answers at once when there are newer lines, otherwise waits for some. */
-async function readLogs(tools: AppTools, app: () => AppView, wait: {readonly after: number; readonly waitMs: number}, signal: AbortSignal) {
+/** Answers at once when there are newer lines, otherwise waits for some. Lines of revisions that serve no more are among them. */
+async function readLogs(
+  {ledger, logs, logWaiters}: AppTools,
+  app: {readonly org: string; readonly app: string},
+  {function: only, revision, waitMs, ...place}: z.output<typeof logsQuerySchema>,
+  signal: AbortSignal
+) {
   const read = () => {
-    const revisions = app().revisions.map((revision) => revision.id)
-    const {lines, next} = tools.logs.read(revisions, wait.after)
-    return {lines: [...lines], next}
+    const wanted = ledger.reads
+      .revisions({...app, limit: LOGGED_REVISIONS_MAX})
+      .filter((one) => (only === undefined || one.function === only) && (revision === undefined || one.id === revision))
+    const functions = new Map(wanted.map((one) => [one.id, one.function]))
+    const {lines, next} = logs.read([...functions.keys()], place)
+    return {lines: lines.map((line) => ({...line, function: functions.get(line.revision)})), next}
   }
   const found = read()
-  if (found.lines.length > 0 || wait.waitMs === 0) return found
-  const {org, app: name} = app()
-  await tools.logWaiters.wait(`${org}/${name}`, wait.waitMs, signal)
+  if (found.lines.length > 0 || waitMs === 0) return found
+  await logWaiters.wait(`${app.org}/${app.app}`, waitMs, signal)
   return read()
 }

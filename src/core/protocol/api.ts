@@ -160,7 +160,7 @@ export const revisionViewSchema = z.object({
   percent: z.int().min(0).max(100),
   /** By name. */
   tags: z.array(z.string()),
-  /** True when it gets or once got traffic. */
+  /** True when it gets or once got traffic, so that the function can go back to it; no longer once its app was destroyed. */
   served: z.boolean(),
   /** When it last began or ceased to be current, or its share changed. */
   trafficAtMs: timeMsSchema,
@@ -223,6 +223,16 @@ export const epochViewSchema = z.object({
 })
 export type EpochView = z.output<typeof epochViewSchema>
 
+/** Why an instance did not start or ended by itself, as its node saw it (core/instance-failure.ts). Whoever reads it passes unknown reasons on. */
+export const instanceFailureSchema = z.object({
+  reason: z.string().regex(/^[a-z_]{1,40}$/),
+  /** Of a process that ended by itself; 128 + signal when it was killed. */
+  exitCode: z.int().optional(),
+  /** It had listened before. */
+  served: z.boolean().optional()
+})
+export type InstanceFailure = z.output<typeof instanceFailureSchema>
+
 /**
  * What a node tells the coordinator when something is new, at most every `HEARTBEAT_MS`, and else as often as that asks for; never journaled. A newer
  * node may say more: what is not known here is left out.
@@ -245,9 +255,17 @@ export const heartbeatSchema = z.object({
     .array(z.object({revision: revisionIdSchema, instances: z.int().min(1)}))
     .max(1000)
     .optional(),
-  /** Function output since the last heartbeat. */
+  /** Function output since the last heartbeat; with a failure, the node's own words about the instance. */
   logs: z
-    .array(z.object({revision: revisionIdSchema, instance: z.string().max(60), atMs: timeMsSchema, line: z.string().max(4096)}))
+    .array(
+      z.object({
+        revision: revisionIdSchema,
+        instance: z.string().max(60),
+        atMs: timeMsSchema,
+        line: z.string().max(4096),
+        failure: instanceFailureSchema.optional()
+      })
+    )
     .max(500)
 })
 export type Heartbeat = z.output<typeof heartbeatSchema>
@@ -269,9 +287,13 @@ export const logLineSchema = z.object({
   seq: z.int(),
   node: nodeIdSchema,
   revision: revisionIdSchema,
+  /** Of the revision; an older coordinator does not say. */
+  function: z.string().optional(),
   instance: z.string(),
   atMs: timeMsSchema,
-  line: z.string()
+  line: z.string(),
+  /** The line is its node's word about the instance, not the function's. */
+  failure: instanceFailureSchema.optional()
 })
 export type LogLine = z.output<typeof logLineSchema>
 

@@ -1,0 +1,47 @@
+import {styleText} from 'node:util'
+import {CreoError} from '../core/errors.ts'
+import type {InstanceFailure} from '../core/protocol/api.ts'
+import {parseDurationMs} from './format.ts'
+import {plainLine} from './plain-line.ts'
+
+const NODE_COLOURS = ['cyan', 'green', 'yellow', 'magenta', 'blue', 'cyanBright', 'greenBright', 'magentaBright'] as const
+/** The end of a node's id that tells it apart from others of the app. */
+const NODE_SHOWN_CHARS = 6
+
+/** One line of a function's log, or what its node says of an instance. */
+export interface ShownLine {
+  readonly at: string
+  readonly function: string | null
+  readonly revision: string
+  readonly node: string
+  readonly instance: string
+  readonly line: string
+  /** Null for what the function wrote itself. */
+  readonly failure: InstanceFailure | null
+  /** Where to go on from: `--after`. */
+  readonly cursor: number
+}
+
+/** On a terminal short, with a colour for each node; elsewhere with everything by which lines can be sorted and searched. */
+export function logText({at, function: name, revision, node, instance, line, failure}: ShownLine, isTerminal: boolean): string {
+  const words = failure === null ? plainLine(line) : `creo: ${plainLine(line)} (${failure.reason})`
+  if (!isTerminal) return [at, name ?? '-', revision, node, plainLine(instance), words].join(' ')
+  const who = `${name ?? revision} ${node.slice(-NODE_SHOWN_CHARS)}`
+  return `${at.slice('2026-11-22T'.length, '2026-11-22T18:00:00'.length)} ${styleText(colourOf(node), who, {stream: process.stdout})} ${words}`
+}
+
+function colourOf(node: string): (typeof NODE_COLOURS)[number] {
+  let sum = 0
+  for (const sign of node) sum = (sum * 31 + sign.charCodeAt(0)) % NODE_COLOURS.length
+  return NODE_COLOURS[sum] ?? NODE_COLOURS[0]
+}
+
+/** "10m" before now, or a time such as 2026-11-22T18:00:00Z → ms. @throws {CreoError} `invalid_input` */
+export function parseSinceMs(text: string, nowMs: number): number {
+  if (/^\d+(ms|s|m|h|d)$/.test(text)) return Math.max(0, nowMs - parseDurationMs(text))
+  const ms = Date.parse(text)
+  if (/^\d{4}-\d\d-\d\d/.test(text) && ms >= 0) return ms
+  throw new CreoError('invalid_input', `"${text}" is neither a duration nor a time.`, {
+    hint: 'Write for example 10m, 24h or 2026-11-22T18:00:00Z.'
+  })
+}
