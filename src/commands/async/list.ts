@@ -15,7 +15,8 @@ interface Listed {
 
 export default class AsyncList extends CreoCommand {
   static override summary = "List an app's calls that are answered later, newest first."
-  static override description = 'With --state failed: those that can be tried again by creo async retry.'
+  static override description =
+    'With --state failed: those that can be tried again by creo async retry. What each came to: creo async show.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris/shop',
     '<%= config.bin %> <%= command.id %> colibris/shop --state failed'
@@ -43,10 +44,8 @@ export default class AsyncList extends CreoCommand {
       renderTable(shown, [
         {header: 'CALL', value: (row) => row.id},
         {header: 'STATE', value: (row) => row.state},
-        {header: 'FUNCTION', value: (row) => row.function.split('/')[2] ?? 'callback'},
         {header: 'TRIES', value: (row) => String(row.attempts), align: 'right'},
-        {header: 'ACCEPTED', value: (row) => row.acceptedAt},
-        {header: 'ERROR', value: (row) => row.error?.message ?? ''}
+        {header: 'FUNCTION', value: (row) => row.function.split('/')[2] ?? 'callback'}
       ])
     )
     if (silent.length > 0) this.logToStderr(`No answer from ${silent.join(', ')}: what they have is missing.`)

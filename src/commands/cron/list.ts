@@ -44,12 +44,21 @@ export default class CronList extends CreoCommand {
         {header: 'FUNCTION', value: (row) => row.function},
         {header: 'SCHEDULE', value: (row) => `${row.schedule} ${row.timezone}`},
         {header: 'REQUEST', value: (row) => `${row.method} ${row.path}`},
-        {header: 'NEXT', value: (row) => row.nextAt ?? 'never'},
-        {header: 'LAST', value: ({last}) => (last === null ? '' : `${last.scheduledAt} ${last.state} ${last.status ?? ''}`.trim())}
+        {header: 'NEXT', value: (row) => (row.nextAt === null ? 'never' : toMinute(row.nextAt))},
+        {header: 'LAST', value: ({last}) => (last === null ? '' : lastText(last))}
       ])
     )
     if (shown.length === 0)
       this.logToStderr(`${name.org}/${name.app} has no schedules. They are written in creo.yaml, under cron: of a function.`)
     return {app: `${name.org}/${name.app}`, schedules: shown}
   }
+}
+
+function lastText({state, status, scheduledAt}: NonNullable<ShownSchedule['last']>): string {
+  return `${state}${status === undefined ? '' : ` ${status}`}, ${toMinute(scheduledAt)}`
+}
+
+/** No schedule is finer. */
+function toMinute(time: string): string {
+  return `${time.slice(0, 'YYYY-MM-DD'.length)} ${time.slice('YYYY-MM-DDT'.length, 'YYYY-MM-DDTHH:MM'.length)}Z`
 }

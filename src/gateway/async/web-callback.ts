@@ -39,7 +39,7 @@ export async function postOutside(
     checkWebAddress(asked.target)
     const url = new URL(asked.target)
     const address = await inTime(publicAddressOf(endOf(url).host, options), ending)
-    const own = {'content-length': String(body.length), [CALL_ID_HEADER]: id, [ATTEMPT_HEADER]: String(attempts)}
+    const own = {host: url.host, 'content-length': String(body.length), [CALL_ID_HEADER]: id, [ATTEMPT_HEADER]: String(attempts)}
     const headers = {...pairs(asked.headers), ...own}
     const {status, retryAfterMs} = await post({url, address, headers, body}, options, ending)
     const error = {code: 'failed', message: `The callback's address answered ${status}.`}
