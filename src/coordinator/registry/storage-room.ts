@@ -4,6 +4,7 @@ import {writeFileDurably} from '../../config/durable-file.ts'
 import {CreoError} from '../../core/errors.ts'
 import {type Digest, digestHex} from '../../images/digest.ts'
 import {OciError} from './oci-error.ts'
+import {Turns} from './turns.ts'
 
 /** The journal may share this disk: images must not fill it. */
 const DISK_FREE_BYTES_MIN = 512 * 2 ** 20
@@ -29,6 +30,8 @@ export interface StorageLimits {
 export class StorageRoom {
   readonly #directory: string
   readonly #limits: StorageLimits
+  /** A file that is being written is not taken for one that a killed process left. */
+  readonly #turns = new Turns()
   /** Granted over all uploads and not written yet: the disk does not show them. */
   #grantedBytes = 0
 
@@ -58,8 +61,10 @@ export class StorageRoom {
   /** Counts a blob for the org, once. */
   async stored(org: string, blob: {readonly digest: Digest; readonly size: number}): Promise<void> {
     const directory = this.#of(org)
-    await mkdir(directory, {recursive: true})
-    await writeFileDurably(join(directory, `${digestHex(blob.digest)}-${blob.size}`), Buffer.alloc(0))
+    await this.#turns.take(async () => {
+      await mkdir(directory, {recursive: true})
+      await writeFileDurably(join(directory, `${digestHex(blob.digest)}-${blob.size}`), Buffer.alloc(0))
+    })
   }
 
   /** Whether the blob counts for this org. */
@@ -71,14 +76,15 @@ export class StorageRoom {
     await rm(join(this.#of(org), `${digestHex(blob.digest)}-${blob.size}`), {force: true})
   }
 
-  /** Counts no blob any more that is not stored, whatever the org. */
+  /** Counts no blob any more that is not stored, whatever the org; what killed processes left of such a count goes as well. */
   async forgetAbsent(isStored: (digest: Digest) => Promise<boolean>): Promise<void> {
-    for (const org of await readdir(join(this.#directory, 'orgs')).catch(noneIfAbsent)) {
+    const forget = async (org: string): Promise<void> => {
       for (const name of await this.#entries(org)) {
         const hex = ENTRY.exec(name)?.[1]
         if (hex === undefined || !(await isStored(`sha256:${hex}`))) await rm(join(this.#of(org), name), {force: true})
       }
     }
+    for (const org of await readdir(join(this.#directory, 'orgs')).catch(noneIfAbsent)) await this.#turns.take(() => forget(org))
   }
 
   async #assertShare(org: string, pendingBytes: number): Promise<void> {
