@@ -24,7 +24,7 @@ export async function changeBlock({client}: Context, operator: KeyPair, change: 
   const {action, kind, name, reason} = change
   const target = blockTargetSchema.safeParse({kind, name})
   if (!target.success) {
-    throw new CreoError('invalid_input', `"${name}" is not the name of an ${kind} that can be blocked.`, {
+    throw new CreoError('invalid_input', `"${name}" is not the name of such a thing: ${kind}.`, {
       hint: 'An image is sha256: and 64 hex digits, an account its name, a domain as example.org.'
     })
   }

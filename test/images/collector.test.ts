@@ -1,7 +1,8 @@
 import {readdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
-import type {Digest} from '../../src/images/digest.ts'
+import {openManifestCatalog} from '../../src/coordinator/registry/catalog.ts'
+import {type Digest, digestOf} from '../../src/images/digest.ts'
 import {MEDIA_TYPE} from '../../src/images/oci.ts'
 import {RegistryAsks} from './registry-asks.ts'
 import {type RegistryWorld, scratchDirectory, startRegistry} from './registry-world.ts'
@@ -103,6 +104,17 @@ test('a push that found something here can count on it, however old it is', asyn
   expect(await collectAfter(0)).toEqual({manifests: 0, blobs: 0})
   expect(await isWhole(image)).toBe(true)
   expect((await collectAfter(2)).manifests).toBe(1)
+})
+
+test('an org has so many repositories, and a new one when another was emptied', async () => {
+  const catalog = await openManifestCatalog(join(scratch.path, 'small'), {repositoriesPerOrgMax: 2})
+  const link = {digest: digestOf('a manifest'), mediaType: MEDIA_TYPE.manifest, size: 10}
+  const put = (name: string): Promise<void> => catalog.put(name, {link, nowMs: Date.now()})
+  for (const name of ['colibris', 'colibris/shop/api', 'colibris/shop/api', 'other/a', 'other/b']) await put(name)
+  await expect(put('colibris/third')).rejects.toMatchObject({oci: 'DENIED', message: expect.stringContaining('2 repositories')})
+  await catalog.remove('colibris/shop/api', link.digest)
+  await catalog.tidy('colibris/shop/api')
+  await put('colibris/third')
 })
 
 test('pushes that run beside the collector never lose a part', async () => {

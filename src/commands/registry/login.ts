@@ -28,9 +28,8 @@ export default class RegistryLogin extends CreoCommand {
     await savePassword(path, {registry, user: account, password: token})
     const expiresAt = new Date(expiresAtMs).toISOString()
     this.log(`Logged in to ${registry} as ${account} until ${expiresAt}.`)
-    this.log(
-      `Push: podman push IMAGE ${registry}/${account}/APP/FUNCTION:TAG${context.coordinatorUrl.startsWith('http:') ? ' --tls-verify=false' : ''}`
-    )
+    const plain = context.coordinatorUrl.startsWith('http:') ? '--tls-verify=false ' : ''
+    this.log(`Push: podman push ${plain}IMAGE ${registry}/${account}/APP/FUNCTION:TAG`)
     this.logToStderr(`Log out: podman logout ${registry}`)
     return {registry, account, path, expiresAt}
   }

@@ -5,7 +5,10 @@ import {writeFileDurably} from '../../config/durable-file.ts'
 import {CreoError} from '../../core/errors.ts'
 import {type Digest, digestHex, isDigest} from '../../images/digest.ts'
 import {descriptorSchema} from '../../images/oci.ts'
+import {OciError} from './oci-error.ts'
+import {orgOf} from './repository-name.ts'
 
+const REPOSITORIES_PER_ORG_MAX = 20_000
 const MANIFESTS_MAX = 10_000
 const TAGS_MAX = 1_000
 const PART = {manifests: '_manifests', tags: '_tags', referrers: '_referrers'} as const
@@ -74,7 +77,10 @@ export interface LinkedManifest {
  * A catalog in a directory: `<repository>/_manifests/<hex>.json`, `<repository>/_tags/<tag>.json` and `<repository>/_referrers/<hex of the
  * subject>/<hex>.json`; no repository's name has such a part.
  */
-export async function openManifestCatalog(directory: string): Promise<ManifestCatalog> {
+export async function openManifestCatalog(
+  directory: string,
+  {repositoriesPerOrgMax = REPOSITORIES_PER_ORG_MAX}: {readonly repositoriesPerOrgMax?: number} = {}
+): Promise<ManifestCatalog> {
   try {
     await mkdir(directory, {recursive: true})
   } catch (cause) {
@@ -83,14 +89,18 @@ export async function openManifestCatalog(directory: string): Promise<ManifestCa
       cause
     })
   }
-  return new DiskCatalog(directory)
+  return new DiskCatalog(directory, repositoriesPerOrgMax)
 }
 
 class DiskCatalog implements ManifestCatalog {
   readonly #directory: string
+  readonly #repositoriesPerOrgMax: number
+  /** By org, of those that were counted since one of them was last tidied away. */
+  readonly #repositoryCounts = new Map<string, number>()
 
-  constructor(directory: string) {
+  constructor(directory: string, repositoriesPerOrgMax: number) {
     this.#directory = directory
+    this.#repositoriesPerOrgMax = repositoriesPerOrgMax
   }
 
   /** The referrer comes first: a list leaves out what is not linked, and a client that finds a manifest linked does not send it again. */
@@ -99,7 +109,10 @@ class DiskCatalog implements ManifestCatalog {
     const manifests = this.#of(repository, PART.manifests)
     const tags = this.#of(repository, PART.tags)
     const isKnown = (await this.find(repository, link.digest)) !== undefined
-    if (!isKnown) await assertRoom(manifests, MANIFESTS_MAX, 'manifests')
+    if (!isKnown) {
+      await this.#countRepository(repository)
+      await assertRoom(manifests, MANIFESTS_MAX, 'manifests')
+    }
     if (tag !== undefined && !(await this.find(repository, tag))) await assertRoom(tags, TAGS_MAX, 'tags')
     if (link.subject !== undefined && referrer !== undefined) {
       const directory = join(this.#of(repository, PART.referrers), digestHex(link.subject))
@@ -151,8 +164,12 @@ class DiskCatalog implements ManifestCatalog {
     }
   }
 
-  async *repositories(): AsyncGenerator<string> {
-    const open = [this.#directory]
+  repositories(): AsyncGenerator<string> {
+    return this.#repositoriesIn(this.#directory)
+  }
+
+  async *#repositoriesIn(root: string): AsyncGenerator<string> {
+    const open = [root]
     for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
       const entries = (await readdir(directory, {withFileTypes: true}).catch(nothingIfAbsent)) ?? []
       const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
@@ -177,6 +194,7 @@ class DiskCatalog implements ManifestCatalog {
   }
 
   async tidy(repository: string): Promise<void> {
+    this.#repositoryCounts.delete(orgOf(repository))
     const referrers = this.#of(repository, PART.referrers)
     for (const subject of (await readdir(referrers).catch(nothingIfAbsent)) ?? []) {
       for (const name of await jsonNames(join(referrers, subject))) {
@@ -187,6 +205,23 @@ class DiskCatalog implements ManifestCatalog {
     }
     for (const part of [PART.tags, PART.manifests, PART.referrers]) await tidyFolder(this.#of(repository, part))
     await tidyFolder(join(this.#directory, repository))
+  }
+
+  /** A new repository takes a place of its org's: a manifest that is here already costs nothing, and could be linked into any number of them. */
+  async #countRepository(repository: string): Promise<void> {
+    if ((await readdir(this.#of(repository, PART.manifests)).catch(nothingIfAbsent)) !== undefined) return
+    const org = orgOf(repository)
+    let count = this.#repositoryCounts.get(org)
+    if (count === undefined) {
+      count = 0
+      for await (const _ of this.#repositoriesIn(join(this.#directory, org))) count += 1
+    }
+    if (count >= this.#repositoriesPerOrgMax) {
+      throw new OciError('DENIED', 403, 'rejected', `${org} has ${count} repositories, which is the most an org may have.`, {
+        hint: 'Delete images that are not used, and ask again in a while.'
+      })
+    }
+    this.#repositoryCounts.set(org, count + 1)
   }
 
   #of(repository: string, part: string): string {
@@ -217,7 +252,8 @@ async function tidyFolder(directory: string): Promise<void> {
 
 async function assertRoom(directory: string, most: number, what: string): Promise<void> {
   const names = (await readdir(directory).catch(nothingIfAbsent)) ?? []
-  if (names.length >= most) throw new CreoError('rejected', `A repository has at most ${most} ${what}.`, {hint: 'Delete some of them.'})
+  if (names.length >= most)
+    throw new OciError('DENIED', 403, 'rejected', `A repository has at most ${most} ${what}.`, {hint: 'Delete some of them.'})
 }
 
 async function writeInto(directory: string, name: string, bytes: Buffer): Promise<void> {
