@@ -1,5 +1,5 @@
 import {Command} from '@oclif/core'
-import {CreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import {toCreoError} from './error-words.ts'
 import {plainJson} from './plain-line.ts'
 import {createProgress, type Progress} from './progress.ts'
@@ -47,13 +47,37 @@ export abstract class CreoCommand extends Command {
     if (process.env[SUPERVISED_ENV] === '1') process.stdin.on('end', () => this.#onSignal('SIGTERM')).resume()
   }
 
-  protected override async catch(error: unknown): Promise<never> {
+  protected override async catch(thrown: unknown): Promise<void> {
+    const error = await this.#afterFirstAccount(thrown)
+    if (error === undefined) return
     if (error instanceof Error && 'code' in error && error.code === 'EEXIT') throw error
     const commandLine = [this.config.bin, ...(this.id ?? '').split(':')].join(' ')
     const said = toCreoError(error, {commandLine, interrupted: this.abort.aborted})
     if (this.besideError === undefined) throw said
     const hint = said.hint === undefined ? {} : {hint: said.hint}
     throw new CreoError(said.code, said.message, {...hint, cause: said, beside: this.besideError})
+  }
+
+  /**
+   * Somebody's first command: on a terminal, makes the account that it lacks and goes on. Answers what is still wrong, or undefined when the command
+   * was carried out.
+   */
+  async #afterFirstAccount(error: unknown): Promise<unknown> {
+    const isAsked = process.stdin.isTTY && process.stderr.isTTY && !this.jsonEnabled()
+    if (!isAsked || !isCreoError(error) || error.code !== 'no_account') return error
+    const {account, network} = error.beside as {readonly account: string | null; readonly network: string}
+    const {askText, askYesNo} = await import('./prompt.ts')
+    const options = {flag: '--as', signal: this.abort}
+    process.stderr.write(`${error.message}\n`)
+    try {
+      const name = account ?? (await askText('Name of a new one (none: leave it empty):', options))
+      if (name === '' || (account !== null && !(await askYesNo(`Make the account ${account} now?`, this.abort)))) return error
+      await this.config.runCommand('account:create', [name, '--network', network])
+      await this.run()
+      return undefined
+    } catch (again) {
+      return again
+    }
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {

@@ -32,7 +32,13 @@ export default class Invoke extends CreoCommand {
     method: Flags.string({char: 'X', description: 'GET, or POST when there is --data.'}),
     data: Flags.string({char: 'd', description: 'Body of the request.'}),
     async: Flags.boolean({default: false, description: 'Have it answered later; prints the id of the call.'}),
-    header: Flags.string({char: 'H', multiple: true, helpValue: "'NAME: VALUE'", description: 'A header; may be given again.'})
+    header: Flags.string({
+      char: 'H',
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: "'NAME: VALUE'",
+      description: 'A header; may be given again.'
+    })
   }
 
   async run(): Promise<Answer> {

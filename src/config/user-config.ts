@@ -15,6 +15,8 @@ export interface UserConfig {
   /** Stores a context and makes it the current one. */
   saveContext(name: string, context: NetworkContext): void
   setDefaultAccount(name: string): void
+  /** Replaces all of them. @throws {CreoError} `invalid_input` for what are no settings. */
+  change(to: (settings: UserSettings) => UserSettings): void
 }
 
 /**
@@ -41,7 +43,8 @@ export function openUserConfig(env: Readonly<Record<string, string | undefined>>
       const settings = read()
       write({...settings, contexts: {...settings.contexts, [name]: context}, currentContext: name})
     },
-    setDefaultAccount: (name) => write({...read(), defaultAccount: name})
+    setDefaultAccount: (name) => write({...read(), defaultAccount: name}),
+    change: (to) => write(to(read()))
   }
 }
 

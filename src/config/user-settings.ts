@@ -7,7 +7,7 @@ import {configDirectory} from './paths.ts'
 
 const CONTEXTS_MAX = 100
 
-const contextNameSchema = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,59}$/, 'must be lower-case letters, digits, dots and hyphens')
+export const contextNameSchema = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,59}$/, 'must be lower-case letters, digits, dots and hyphens')
 
 /** One network as this user knows it: where its coordinator answers, and the two values that pin it. */
 const networkContextSchema = z.strictObject({

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   data_dir_unwritable: {exit: 1, http: 500},
   port_taken: {exit: 1, http: 500},
   usage: {exit: 2, http: 400},
+  no_account: {exit: 2, http: 400},
   invalid_input: {exit: 2, http: 400},
   invalid_manifest: {exit: 2, http: 400},
   node_too_old: {exit: 2, http: 500},

@@ -36,15 +36,24 @@ export async function openContext({network}: ContextFlags, signal: AbortSignal):
 
 /**
  * Opens the chosen network in the name of `--as`, or of the default account.
- * @throws {CreoError} `usage` when no account is chosen; `not_found` when its key is not on this machine or the network does not know it.
+ * @throws {CreoError} `no_account` when this user has none in the network; `usage` when none is chosen; `not_found` when its key is not on this
+ * machine or the network does not know it.
  */
 export async function openAccount(flags: ContextFlags, signal: AbortSignal): Promise<AccountContext> {
   const config = openUserConfig(process.env)
   const context = config.context(flags.network)
   const name = flags.as ?? config.read().defaultAccount
+  const known = await accountsHere(context.networkId)
+  if (known.length === 0) {
+    const [network, account] = [context.name, name ?? null]
+    throw new CreoError('no_account', `You have no account in the network ${network} yet.`, {
+      hint: `creo account create ${account ?? 'NAME'}`,
+      beside: {network, account}
+    })
+  }
   if (name === undefined)
     throw new CreoError('usage', 'No account is chosen.', {hint: 'Choose one with --as, or make one: creo account create NAME'})
-  const key = await loadAccountKey(context.networkId, name)
+  const key = await loadAccountKey(context.networkId, name, known)
   const reader = createClient({...context, key, now: Date.now, signal})
   const {id} = await reader.account(name)
   return {...context, client: reader.as(id, key), account: {id, name}, key}
@@ -60,19 +69,22 @@ export function accountKeyPath(networkId: string, name: string): string {
   return join(keyFolder(networkId), `${name}.json`)
 }
 
-async function loadAccountKey(networkId: string, name: string): Promise<KeyPair> {
+async function loadAccountKey(networkId: string, name: string, known: readonly string[]): Promise<KeyPair> {
   const path = accountKeyPath(networkId, name)
   try {
     return await loadKeyFile(path)
   } catch (error) {
     if (!(error instanceof CreoError && error.code === 'not_found')) throw error
-    const names = (await readdir(keyFolder(networkId)).catch(() => [])).flatMap((file) =>
-      file.endsWith('.json') ? [file.slice(0, -5)] : []
-    )
-    const nearest = nearestOf(name, names)
+    const nearest = nearestOf(name, known)
     const hint = nearest === undefined ? `creo account create ${name}` : `Did you mean --as ${nearest}?`
     throw new CreoError('not_found', `The key of the account "${name}" is not on this machine.`, {hint, cause: error})
   }
+}
+
+/** Names of the accounts whose keys are on this machine. */
+async function accountsHere(networkId: string): Promise<readonly string[]> {
+  const files = await readdir(keyFolder(networkId)).catch(() => [])
+  return files.flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -5)] : []))
 }
 
 function keyFolder(networkId: string): string {

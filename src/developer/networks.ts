@@ -1,5 +1,7 @@
 import {joinNetwork} from '../client/join.ts'
 import {openUserConfig} from '../config/user-config.ts'
+import type {NetworkContext} from '../config/user-settings.ts'
+import {contextNameSchema} from '../config/user-settings.ts'
 import {CreoError} from '../core/errors.ts'
 import {networkIdSchema} from '../core/protocol/scalars.ts'
 
@@ -36,6 +38,38 @@ export async function joinAndStore(
   }
   config.saveContext(name, {coordinatorUrl, networkId, coordinatorKey})
   return {name, networkId, coordinatorUrl, network: genesis.network}
+}
+
+/** @throws {CreoError} `not_found` for a network that is not stored; `invalid_input` for what is no name; `conflict` for one that is taken. */
+export function renameNetwork(from: string, to: string): {readonly name: string; readonly before: string; readonly networkId: string} {
+  const config = openUserConfig(process.env)
+  const {name, ...context} = config.context(from)
+  if (!contextNameSchema.safeParse(to).success)
+    throw new CreoError('invalid_input', `"${to}" is not a name for a network.`, {
+      hint: 'Use up to 60 lower-case letters, digits, dots and hyphens, the first a letter or digit.'
+    })
+  if (to !== name && config.read().contexts[to] !== undefined)
+    throw new CreoError('conflict', `Another network is stored as "${to}".`, {hint: 'creo network list'})
+  config.change(({contexts: {[name]: _, ...others}, currentContext, ...rest}) => ({
+    ...rest,
+    contexts: {...others, [to]: context},
+    ...(currentContext !== undefined && {currentContext: currentContext === name ? to : currentContext})
+  }))
+  return {name: to, before: name, networkId: context.networkId}
+}
+
+/** Forgets a stored network; none is the current one then, if it was. */
+export function removeNetwork(name: string): {readonly removed: NetworkContext | undefined; readonly current: string | null} {
+  const config = openUserConfig(process.env)
+  const removed = config.read().contexts[name]
+  if (removed !== undefined) {
+    config.change(({contexts: {[name]: _, ...contexts}, currentContext, ...rest}) => ({
+      ...rest,
+      contexts,
+      ...(currentContext !== undefined && currentContext !== name && {currentContext})
+    }))
+  }
+  return {removed, current: config.read().currentContext ?? null}
 }
 
 function storedName(contexts: Readonly<Record<string, {readonly networkId: string}>>, networkId: string): string | undefined {

@@ -4,32 +4,35 @@ import {parse as parseYaml} from 'yaml'
 import {z} from 'zod'
 import {readFileIfThere} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
+import {keyed} from '../core/manifest-values.ts'
 
 const FILE_BYTES_MAX = 64 * 1024
 /** Nested aliases beyond this are no settings. */
 const ALIASES_MAX = 100
 const RATE_MAX = 10_000_000
 const BODY_BYTES_MAX = 2 ** 40
+const CONNECTIONS_MAX = 1_000_000
+
+const pathText = z.string('must be the path of a file').min(1, 'must be the path of a file')
+
+function whole(least: number, most: number): z.ZodNumber {
+  const message = `must be a whole number from ${least} to ${most}`
+  return z.int(message).min(least, message).max(most, message)
+}
 
 /** What docs/GATEWAY.md describes, with the values that hold when a line is missing. */
-const settingsSchema = z.strictObject({
-  tls: z.strictObject({cert: z.string().min(1), key: z.string().min(1)}).optional(),
-  accessLog: z.boolean().default(false),
-  limits: z
-    .strictObject({
-      bodyBytes: z
-        .int()
-        .min(0)
-        .max(BODY_BYTES_MAX)
-        .default(2 ** 30),
-      connections: z.int().min(1).max(1_000_000).default(20_000),
-      connectionsPerClient: z.int().min(1).max(1_000_000).default(2000),
-      requestsPerSecondPerClient: z.int().min(1).max(RATE_MAX).default(2000),
-      requestsBurstPerClient: z.int().min(1).max(RATE_MAX).default(10_000),
-      requestsPerSecondPerFunction: z.int().min(1).max(RATE_MAX).default(50_000),
-      requestsBurstPerFunction: z.int().min(1).max(RATE_MAX).default(100_000)
-    })
-    .prefault({})
+const settingsSchema = keyed({
+  tls: keyed({cert: pathText, key: pathText}).optional(),
+  accessLog: z.boolean('must be true or false').default(false),
+  limits: keyed({
+    bodyBytes: whole(0, BODY_BYTES_MAX).default(2 ** 30),
+    connections: whole(1, CONNECTIONS_MAX).default(20_000),
+    connectionsPerClient: whole(1, CONNECTIONS_MAX).default(2000),
+    requestsPerSecondPerClient: whole(1, RATE_MAX).default(2000),
+    requestsBurstPerClient: whole(1, RATE_MAX).default(10_000),
+    requestsPerSecondPerFunction: whole(1, RATE_MAX).default(50_000),
+    requestsBurstPerFunction: whole(1, RATE_MAX).default(100_000)
+  }).prefault({})
 })
 type SettingsFile = z.output<typeof settingsSchema>
 export type GatewayLimits = SettingsFile['limits']
@@ -69,8 +72,10 @@ async function readSettingsFile(path: string): Promise<SettingsFile> {
   const parsed = settingsSchema.safeParse(parsedText(path, bytes.toString()) ?? {})
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  const where = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
-  throw new CreoError('usage', `${path}: ${where}${issue?.message}.`, {hint: 'docs/GATEWAY.md lists every setting.'})
+  const where = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')} `
+  // A group that is no group is the one fault whose words are not our own.
+  const what = issue?.code === 'invalid_type' && issue.expected === 'object' ? 'must be a group of settings' : issue?.message
+  throw new CreoError('usage', `${path}: ${where}${what}.`, {hint: 'docs/GATEWAY.md lists every setting.'})
 }
 
 function parsedText(path: string, text: string): unknown {

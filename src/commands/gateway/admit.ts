@@ -22,21 +22,16 @@ export default class GatewayAdmit extends CreoCommand {
 
   async run(): Promise<{readonly gateway: string; readonly seq: number}> {
     const {args, flags} = await this.parse(GatewayAdmit)
-    const [{openContext}, {loadKeyFile, gatewayIdOf}] = await Promise.all([
+    const [{openContext}, {loadKeyFile}, {admitGateway}] = await Promise.all([
       import('../../developer/context.ts'),
-      import('../../identity/keys.ts')
+      import('../../identity/keys.ts'),
+      import('../../developer/gateways.ts')
     ])
     const context = await openContext(flags, this.abort)
-    const key = await loadKeyFile(flags.key)
-    const body = {
-      type: 'gateway.admit',
-      publicKey: args['public-key'],
-      name: flags.name,
-      tunnelUrl: flags.tunnel.href,
-      publicUrl: flags.public.href
-    } as const
-    const answer = await context.client.as('operator', key).submit(body)
-    this.log(`Admitted ${gatewayIdOf(args['public-key'])}.`)
-    return {gateway: gatewayIdOf(args['public-key']), seq: answer.seq}
+    const addresses = {name: flags.name, tunnelUrl: flags.tunnel.href, publicUrl: flags.public.href}
+    const asked = {publicKey: args['public-key'], ...addresses}
+    const admitted = await admitGateway(context, await loadKeyFile(flags.key), asked, this.abort)
+    this.log(`Admitted ${admitted.gateway}. Undo it: creo gateway revoke ${admitted.gateway} --key ${flags.key}`)
+    return admitted
   }
 }

@@ -29,7 +29,7 @@ export const revisionIdSchema = z.string().regex(/^rev_[1-9]\d{0,15}$/)
 export const leaseIdSchema = z.string().regex(/^lea_[1-9]\d{0,15}$/)
 
 /** A raw Ed25519 public key, 32 bytes, base64url without padding. */
-export const publicKeySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
+export const publicKeySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be a public key: 43 letters, digits, - and _')
 /** A raw Ed25519 signature, 64 bytes, base64url without padding. */
 export const signatureSchema = z.string().regex(/^[A-Za-z0-9_-]{86}$/)
 export const sha256HexSchema = z.string().regex(/^[0-9a-f]{64}$/)
