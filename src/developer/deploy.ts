@@ -12,6 +12,7 @@ import {checkManifest} from './check-manifest.ts'
 import type {AccountContext} from './context.ts'
 import {type Economics, readEconomics} from './deploy-economics.ts'
 import type {FirstAnswer} from './first-answers.ts'
+import {fitArchitectures} from './fit-architectures.ts'
 import {type PullSize, pullSizes} from './pull-sizes.ts'
 import {type PushFacts, pushFunction, registryAddress} from './push.ts'
 import type {FoundManifest} from './read-manifest.ts'
@@ -66,12 +67,13 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
   const {context, tag, noTraffic, signal} = options
   const {manifest} = options.found
   const {port: steps, times} = timedSteps(options.steps, () => performance.now())
-  const specs = await steps.step('Check', () => checked(options))
-  const built = await withBuildFolder(options.dataDirectory, async (outputDirectory) => {
+  const checkedSpecs = await steps.step('Check', () => checked(options))
+  const {built, specs} = await withBuildFolder(options.dataDirectory, async (outputDirectory) => {
     const images = await buildFunctions({...options, steps, outputDirectory})
+    const fitted = fitArchitectures(checkedSpecs, images, options.found)
     const pushed: (PushFacts & {image: FunctionImage})[] = []
     for (const image of images) pushed.push({image, ...(await pushFunction(context, image, {app: manifest.app, steps, signal}))})
-    return pushed
+    return {built: pushed, specs: fitted}
   })
   const name = {org: manifest.org, app: manifest.app}
   const before = await imagesBefore(options)
