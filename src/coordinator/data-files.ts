@@ -9,3 +9,5 @@ export const SECRETS_KEY_FILE = 'secrets.key'
 /** What the apps' schedules have fired. */
 export const CRON_FILE = 'cron.sqlite'
 export const REGISTRY_FOLDER = 'registry'
+/** Bases that `npm run bases` wrote there are offered to all who deploy. */
+export const BASES_FOLDER = 'bases'

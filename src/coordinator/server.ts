@@ -11,7 +11,7 @@ import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {Calendar} from './calendar.ts'
 import {openCron} from './cron/open-cron.ts'
-import {COORDINATOR_KEY_FILE, CRON_FILE, GENESIS_FILE, REGISTRY_FOLDER, SECRETS_FILE, SECRETS_KEY_FILE} from './data-files.ts'
+import {BASES_FOLDER, COORDINATOR_KEY_FILE, CRON_FILE, GENESIS_FILE, REGISTRY_FOLDER, SECRETS_FILE, SECRETS_KEY_FILE} from './data-files.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {RequestSigner} from './http/request-signer.ts'
 import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
@@ -21,6 +21,7 @@ import {Loop} from './loop.ts'
 import {createOwnCommands} from './own-commands.ts'
 import {PresenceBoard} from './presence.ts'
 import {openRegistry} from './registry/registry.ts'
+import {takeBases} from './registry/take-bases.ts'
 import {Scheduler} from './scheduler.ts'
 import {SecretStore} from './secret-store.ts'
 import {coordinatorSettings, type OperatorSettings} from './settings.ts'
@@ -114,6 +115,9 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const liveImages = (): ReadonlySet<string> => new Set(ledger.reads.liveImages())
   const blockReason = (digest: string): string | undefined => ledger.reads.blockReason({kind: 'image', name: digest})
   const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages, blockReason})
+  const onDamaged = (folder: string, err: unknown): void => log.warn({folder, err}, 'a base cannot be offered')
+  const bases = await takeBases(registry, {directory: join(data.path, BASES_FOLDER), onDamaged, signal: stopping.signal})
+  if (bases.length > 0) log.info({bases}, 'the registry offers new bases')
   const collect = async (signal: AbortSignal): Promise<void> => {
     const collected = await registry.collect({graceMs: settings.collectGraceMs, signal})
     if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')

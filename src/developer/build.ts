@@ -8,6 +8,7 @@ import {type Digest, isDigest} from '../images/digest.ts'
 import type {FolderLayer} from '../images/folder-layers.ts'
 import {LayerCache} from '../images/layer-cache.ts'
 import type {ImportedImage} from '../images/normal-form.ts'
+import type {RegistryAccess} from '../images/thin-base.ts'
 import {buildContainerfile} from './build-containerfile.ts'
 import {withPlatforms} from './find-base.ts'
 import {acquireImage} from './image-source.ts'
@@ -34,6 +35,8 @@ export interface BuildOptions {
   readonly outputDirectory: string
   /** creo's data folder: bases and layers are kept there between builds. */
   readonly dataDirectory: string
+  /** The registry that the images will be pushed to, if it is known. */
+  readonly registry?: RegistryAccess
   readonly steps: StepPort
   readonly signal: AbortSignal
 }
@@ -53,7 +56,7 @@ export async function buildFunctions(options: BuildOptions): Promise<readonly Fu
 }
 
 async function built(
-  {found, outputDirectory, dataDirectory, steps, signal}: BuildOptions,
+  {found, outputDirectory, dataDirectory, registry, steps, signal}: BuildOptions,
   name: string,
   fn: ManifestFunction
 ): Promise<FunctionImage> {
@@ -76,7 +79,7 @@ async function built(
     await assertDependencies(folder, fn.base)
     await assertProgram(folder, fn.base, fn.command)
     const cache = new LayerCache(join(dataDirectory, 'layers'))
-    const image = await withPlatforms({base: fn.base, folder: found.folder, dataDirectory, signal}, (platforms) =>
+    const image = await withPlatforms({base: fn.base, folder: found.folder, dataDirectory, registry, signal}, (platforms) =>
       buildImage({platforms, folder, argv: fn.command, env: {}, layoutDirectory, cache, signal})
     )
     const architectures = image.images.map(({architecture}) => architecture)

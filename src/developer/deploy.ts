@@ -68,8 +68,9 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
   const {manifest} = options.found
   const {port: steps, times} = timedSteps(options.steps, () => performance.now())
   const checkedSpecs = await steps.step('Check', () => checked(options))
+  const registry = {registryUrl: context.coordinatorUrl, authorize: context.client.authorizeRegistry}
   const {built, specs} = await withBuildFolder(options.dataDirectory, async (outputDirectory) => {
-    const images = await buildFunctions({...options, steps, outputDirectory})
+    const images = await buildFunctions({...options, registry, steps, outputDirectory})
     const fitted = fitArchitectures(checkedSpecs, images, options.found)
     const pushed: (PushFacts & {image: FunctionImage})[] = []
     for (const image of images) pushed.push({image, ...(await pushFunction(context, image, {app: manifest.app, steps, signal}))})

@@ -1,8 +1,9 @@
 import {join} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 import {nodeBase} from '../images/base-node.ts'
-import {BASE_NAMES, type BaseName, findBase} from '../images/bases.ts'
+import {BASE_NAMES, type BaseName, findBase, readBaseLock} from '../images/bases.ts'
 import type {Platform} from '../images/build-image.ts'
+import {type RegistryAccess, thinBase} from '../images/thin-base.ts'
 import {acquireImage, inScratch} from './image-source.ts'
 
 const ALL_ARCHITECTURES = ['amd64', 'arm64'] as const
@@ -14,30 +15,38 @@ export interface WantedBase {
   readonly folder: string
   /** creo's data folder: bases lie in `bases/`. */
   readonly dataDirectory: string
+  /** The registry that what is built will be pushed to, if it is known. */
+  readonly registry?: RegistryAccess | undefined
   readonly signal: AbortSignal
 }
 
 /**
- * Does `work` with what a function's files are put upon, for as many architectures as there are: a base that `npm run bases` assembled, else for
- * Node one made of this machine's own, for this machine's architecture alone. An image of others is there while `work` runs.
+ * Does `work` with what a function's files are put upon, for as many architectures as there are: a base that `npm run bases` assembled here, else what
+ * the registry has of it, else for Node one made of this machine's own, for this machine's architecture alone. What is not kept is there while `work` runs.
  * @throws {CreoError} `build_failed` when the base is not here; as `acquireImage` does.
  */
 export async function withPlatforms<T>(wanted: WantedBase, work: (platforms: readonly Platform[]) => Promise<T>): Promise<T> {
   const {base, dataDirectory, signal} = wanted
   if (base === 'scratch') return work(ALL_ARCHITECTURES.map((architecture) => ({architecture, base: 'scratch'})))
   const name = BASE_NAMES.find((one) => one === base)
-  if (name !== undefined) return work(await ownBase(name, join(dataDirectory, 'bases'), signal))
+  const basesDirectory = join(dataDirectory, 'bases')
+  const pinned = name && {name, digest: (await readBaseLock()).bases[name]}
+  const kept = pinned && (await findBase(basesDirectory, pinned))
+  if (kept !== undefined) return work(kept)
   return inScratch(dataDirectory, async (scratch) => {
-    const {platforms} = await acquireImage({...wanted, image: base, layoutDirectory: join(scratch, 'base')})
+    const layoutDirectory = join(scratch, 'base')
+    if (pinned !== undefined) {
+      const thin = wanted.registry && (await thinBase(wanted.registry, pinned, {layoutDirectory, signal}))
+      return work(thin ?? (await madeHere(pinned.name, basesDirectory, signal)))
+    }
+    const {platforms} = await acquireImage({...wanted, image: base, layoutDirectory})
     return work(platforms)
   })
 }
 
-async function ownBase(name: BaseName, basesDirectory: string, signal: AbortSignal): Promise<readonly Platform[]> {
-  const found = await findBase(basesDirectory, name)
-  if (found !== undefined) return found
+async function madeHere(name: BaseName, basesDirectory: string, signal: AbortSignal): Promise<readonly Platform[]> {
   if (name !== 'node') {
-    throw new CreoError('build_failed', `The base creo/${name} is not on this machine.`, {
+    throw new CreoError('build_failed', `The base creo/${name} is neither on this machine nor in the network's registry.`, {
       hint: 'Assemble it in a checkout of creo: npm run bases'
     })
   }

@@ -29,18 +29,35 @@ export async function readBaseLock(): Promise<BaseLock> {
   return baseLockSchema.parse(JSON.parse(await readFile(LOCK, 'utf8')))
 }
 
+/** One base of the lock. */
+export interface PinnedBase {
+  readonly name: BaseName
+  readonly digest: Digest
+}
+
 /** Where a base of this digest lies among the user's. */
 export function baseDirectory(basesDirectory: string, name: BaseName, pinned: Digest): string {
   return join(basesDirectory, `creo-${name}-${digestHex(pinned).slice(0, 16)}`)
 }
 
+/** Where a registry keeps a base; its digest says which. */
+export function baseRepository(name: BaseName): string {
+  return `creo/${name}`
+}
+
+/** What a folder of `baseDirectory` holds, by its name. */
+export function baseOfDirectory(folder: string): {readonly repository: string; readonly tag: string} | undefined {
+  const [, found, tag] = /^creo-([a-z]+)-([0-9a-f]{16})$/.exec(folder) ?? []
+  const name = BASE_NAMES.find((one) => one === found)
+  return name === undefined || tag === undefined ? undefined : {repository: baseRepository(name), tag}
+}
+
 /** The pinned base for all its architectures, if `npm run bases` or a fetch has put it on this machine. */
-export async function findBase(basesDirectory: string, name: BaseName): Promise<readonly Platform[] | undefined> {
-  const {bases} = await readBaseLock()
-  const layoutDirectory = baseDirectory(basesDirectory, name, bases[name])
+export async function findBase(basesDirectory: string, {name, digest: pinned}: PinnedBase): Promise<readonly Platform[] | undefined> {
+  const layoutDirectory = baseDirectory(basesDirectory, name, pinned)
   if (!(await stat(join(layoutDirectory, 'index.json')).catch(() => undefined))) return undefined
   const root = await readLayoutRoot(layoutDirectory)
-  if (root.digest !== bases[name]) return undefined
+  if (root.digest !== pinned) return undefined
   const index = indexSchema.parse(JSON.parse((await readLayoutBlob(layoutDirectory, root.digest)).toString('utf8')))
   return platformsOf(index, layoutDirectory)
 }

@@ -22,6 +22,8 @@ import {
 export interface LocalImage {
   readonly layoutDirectory: string
   readonly manifestDigest: Digest
+  /** Its layers are not here, but in the registry that what is built upon it will be pushed to. */
+  readonly layersInRegistry?: boolean
 }
 
 /** One architecture that an image is built for, and the image below the function there, or nothing at all. */
@@ -160,6 +162,7 @@ async function readBase(base: LocalImage, architecture: Architecture): Promise<{
 }
 
 async function linkBaseLayers(base: LocalImage, to: string, layers: readonly Descriptor[]): Promise<void> {
+  if (base.layersInRegistry) return
   for (const layer of layers) await linkLayoutBlob(to, layer.digest, layoutBlobPath(base.layoutDirectory, layer.digest))
 }
 

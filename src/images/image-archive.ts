@@ -38,6 +38,7 @@ export async function unpackArchive(path: string, folder: string, signal: AbortS
     await ended
     await unpacking.written()
   } catch (cause) {
+    await unpacking.stop()
     signal.throwIfAborted()
     if (cause instanceof CreoError) throw cause
     throw new CreoError('rejected', `"${path}" is not an archive of an image.`, {
@@ -53,6 +54,7 @@ class Unpacking {
   readonly #folder: string
   readonly #names = new Set<string>()
   readonly #writes: Promise<void>[] = []
+  readonly #stopping = new AbortController()
   #bytes = 0
   #refusal: CreoError | undefined
 
@@ -83,6 +85,12 @@ class Unpacking {
     await Promise.all(this.#writes)
   }
 
+  /** Resolves when no file is being written any more: the folder may be removed. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await Promise.allSettled(this.#writes)
+  }
+
   #problemOf(entry: ReadEntry, path: string): string | undefined {
     const shown = JSON.stringify(path.slice(0, 120))
     if (path.split('/').some((part) => part === '..' || part === '.') || !NAME.test(path)) return `holds ${shown}, which no image needs`
@@ -96,8 +104,10 @@ class Unpacking {
 
   async #write(entry: ReadEntry, path: string): Promise<void> {
     const chunks = entry[Symbol.asyncIterator]()
+    const {signal} = this.#stopping
     await mkdir(dirname(path), {recursive: true})
-    await pipeline(asBuffers(chunks), createWriteStream(path, {flags: 'wx'}))
+    signal.throwIfAborted()
+    await pipeline(asBuffers(chunks), createWriteStream(path, {flags: 'wx'}), {signal})
   }
 }
 

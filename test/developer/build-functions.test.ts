@@ -58,7 +58,7 @@ test('packages that are named in .creoignore are taken for bundled', async () =>
 test('a base that is not on this machine is refused with how to get it', async () => {
   await expect(build({source: './web', base: 'python', command: ['x']})).rejects.toMatchObject({
     code: 'build_failed',
-    message: 'The base creo/python is not on this machine.',
+    message: "The base creo/python is neither on this machine nor in the network's registry.",
     hint: expect.stringContaining('npm run bases')
   })
 })
