@@ -122,7 +122,7 @@ async function world() {
 }
 
 it(`no acknowledged call is lost by a gateway that is killed ${ROUNDS} times, and each keeps its id`, {
-  timeout: ROUNDS * 10_000
+  timeout: 60_000 + ROUNDS * 20_000
 }, async () => {
   const {killed, served} = await world()
   const acknowledged = new Map<string, string>()

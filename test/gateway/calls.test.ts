@@ -76,6 +76,20 @@ describe('a call of one function by another', () => {
     expect(metrics).toContain('creo_gateway_requests_total{function="acme/shop/site",class="2xx",from="client"} 1')
   })
 
+  it('can be answered later, and is looked at by functions of its app alone', async () => {
+    await shop()
+    const {miner, caller} = await calling()
+    const posted = await call(miner, caller, {host: 'api.internal', path: '/async/job', method: 'POST', body: 'x'})
+    expect(posted.status).toBe(202)
+    const {location} = JSON.parse(posted.body)
+    const look = async (host: string, path = location) => JSON.parse((await call(miner, caller, {host, path})).body)
+    await expect.poll(() => look('api.internal')).toMatchObject({state: 'succeeded', function: 'acme/shop/api'})
+    const {url, body, headers} = JSON.parse((await look('site.internal')).result.body)
+    expect([url, body, headers['creo-attempt'], headers['x-forwarded-for']]).toEqual(['/job', 'x', '1', undefined])
+    expect(codeOf(await call(miner, caller, {host: 'till.internal', path: '/async/job', method: 'POST'}))).toBe('forbidden')
+    expect((await world.ask(location, {host: 'bank--acme.localhost'})).status).toBe(404)
+  })
+
   it('goes on over one connection, with the port in the host as well, and upper case', async () => {
     await shop()
     const {miner, caller} = await calling()

@@ -1,6 +1,5 @@
 import {createHash, sign} from 'node:crypto'
 import {isCreoError} from '../../core/errors.ts'
-import type {CommandType} from '../../core/protocol/commands.ts'
 import {firingText, type ScheduleView} from '../../core/protocol/cron.ts'
 import {type KeyPair, sha256Hex} from '../../identity/keys.ts'
 import type {GatewayView, Ledger} from '../../ledger/port.ts'
@@ -11,14 +10,16 @@ import {DueTimes, type Schedule, schedulesInForce} from './schedules.ts'
 
 /** Calls that are handed to gateways at a time. */
 const HANDING_MAX = 32
+/** Calls that gateways are asked about at a time. */
+const ASKED_AT_A_TIME = 16
 /** A call that no gateway has taken is tried again after so long, twice as long each time. */
 const RETRY_FIRST_MS = 1000
 const RETRY_MAX_MS = 60_000
 /** One that none took within a day is given up. */
 const GIVEN_UP_MS = 24 * 3600 * 1000
 const ID_LENGTH = 32
-/** Commands after which other schedules may be in force. */
-const CHANGING: readonly CommandType[] = ['revision.deploy', 'traffic.set']
+/** Commands after which other schedules may be in force: deploys, moved traffic, and what is done to an app as a whole. */
+const CHANGING = /^(revision\.deploy|traffic\.set|app\..*)$/
 
 interface InForce {
   readonly schedule: Schedule
@@ -49,7 +50,7 @@ export class Cron {
     this.#tools = tools
     this.#store = new CronStore(tools.path)
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
-      this.#isStale ||= CHANGING.some((type) => types.has(type))
+      this.#isStale ||= [...types].some((type) => CHANGING.test(type))
     })
   }
 
@@ -75,13 +76,16 @@ export class Cron {
     const nowMs = this.#tools.ledger.nowMs()
     if (this.#isStale) this.#reread(nowMs)
     const own = [...this.#inForce.values()].filter(({schedule}) => schedule.org === org && schedule.app === app)
-    return Promise.all(
-      own.map(async ({schedule, nextMs}) => {
-        const {key: _, org: _org, app: _app, ...shown} = schedule
-        const fired = this.#store.find(schedule.key)
-        return {...shown, nextAtMs: nextMs ?? null, last: await this.#last(fired, signal)}
+    const silent = new Set<string>()
+    const shown: ScheduleView[] = []
+    for (let at = 0; at < own.length; at += ASKED_AT_A_TIME) {
+      const some = own.slice(at, at + ASKED_AT_A_TIME).map(async ({schedule, nextMs}) => {
+        const {key, org: _org, app: _app, ...rest} = schedule
+        return {...rest, nextAtMs: nextMs ?? null, last: await this.#last(this.#store.find(key), silent, signal)}
       })
-    )
+      shown.push(...(await Promise.all(some)))
+    }
+    return shown
   }
 
   /** Call it once the signal of the ticks has fired. */
@@ -176,12 +180,17 @@ export class Cron {
     this.#store.save([{...fired, ...how}])
   }
 
-  async #last(fired: Fired | undefined, signal: AbortSignal): Promise<ScheduleView['last']> {
+  /** A gateway that was `silent` once is not waited for again. */
+  async #last(fired: Fired | undefined, silent: Set<string>, signal: AbortSignal): Promise<ScheduleView['last']> {
     if (fired?.call == null || fired.firedMs === null) return null
     const {call, firedMs: scheduledAtMs, state, gateway: id} = fired
     if (state === 'waiting' || state === 'given_up') return {scheduledAtMs, call, state}
     const gateway = this.#tools.ledger.reads.gateways().find((one) => one.id === id)
-    const found = gateway && (await this.#tools.calls.find(gateway, call, signal).catch(() => undefined))
+    if (gateway === undefined || silent.has(gateway.id)) return {scheduledAtMs, call, state: 'unknown'}
+    const found = await this.#tools.calls.find(gateway, call, signal).catch((error: unknown) => {
+      if (!isCreoError(error) || error.code !== 'not_found') silent.add(gateway.id)
+      return undefined
+    })
     if (found === undefined) return {scheduledAtMs, call, state: 'unknown'}
     const {result, error} = found
     return {

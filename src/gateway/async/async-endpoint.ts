@@ -101,7 +101,8 @@ export class AsyncEndpoint {
         host: client.caller === undefined ? head.host : `${destination.function}--${app}--${org}.localhost`,
         target: asked.target,
         headers: storableHeaders(head.headers),
-        address: client.address,
+        // What a function says of its client stands in its own headers.
+        address: client.caller === undefined ? client.address : '',
         secure: client.secure,
         ...(callback !== undefined && {callback})
       }
