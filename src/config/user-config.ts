@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {join} from 'node:path'
 import type Conf from 'conf'
@@ -26,17 +27,14 @@ export interface UserConfig {
 export function openUserConfig(env: Readonly<Record<string, string | undefined>>): UserConfig {
   const directory = configDirectory(env)
   makeFolders(directory, 'CREO_CONFIG_DIR')
-  const conf = readable(join(directory, 'config.json'), () => openStore(directory))
-  const read = (): UserSettings =>
-    parseSettings(
-      readable(conf.path, () => conf.store),
-      conf.path
-    )
+  const path = join(directory, 'config.json')
+  const read = (): UserSettings => parseSettings(readJson(path), path)
   const write = (settings: UserSettings): void => {
-    conf.store = parseSettings(settings, conf.path)
+    const store = openStore(directory)
+    store.store = parseSettings(settings, path)
   }
   return {
-    path: conf.path,
+    path,
     read,
     context: (name) => pickContext(read(), name),
     saveContext: (name, context) => {
@@ -69,11 +67,13 @@ function openStore(directory: string): Conf<Record<string, unknown>> {
   return new Store({cwd: directory, configName: 'config', configFileMode: 0o600, accessPropertiesByDotNotation: false})
 }
 
-/** Does what reads the file, with its fault named. A fault that the system has (no right, no space) is passed on. */
-function readable<Result>(path: string, read: () => Result): Result {
+/** Without the library, which takes longer to load than all else that a command needs. Nothing is there before the first write. */
+function readJson(path: string): unknown {
   try {
-    return read()
+    return JSON.parse(readFileSync(path, 'utf8'))
   } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
+    // A fault that the system has (no right) is passed on.
     if (!(error instanceof SyntaxError)) throw error
     throw new CreoError('invalid_input', `The settings in ${path} can't be read: they are no JSON.`, {
       hint: 'Mend or delete that file.',
