@@ -17,7 +17,7 @@ test.each(['docs/ARCHITECTURE.md', 'docs/adr'])('every path that %s names exists
   expect(named.filter(({path, name}) => !holds(path, name))).toEqual([])
 })
 
-test.each(['README.md', 'CHANGELOG.md', 'docs/ARCHITECTURE.md'])(
+test.each(['README.md', 'CHANGELOG.md', 'docs/ARCHITECTURE.md', 'docs/TASKS.md'])(
   'every creo command in the code of %s is one, with its flags',
   async (document) => {
     const lines = creoLines(read(document))
