@@ -31,6 +31,8 @@ if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
   printVersion()
 } else if (existsSync(new URL('dist/cli/main.js', root))) {
   module.enableCompileCache?.()
+  // The one role that rests for weeks on a machine that is lent.
+  if (args[0] === 'mine' && args[1] === 'start') (await import('../dist/cli/lean-process.js')).startLean()
   const {runCli} = await import('../dist/cli/main.js')
   await runCli(root, args)
 } else {

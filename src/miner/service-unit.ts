@@ -54,8 +54,6 @@ RestartSec=10
 # SIGTERM drains: requests finish, containers stop, receipts are handed in.
 KillMode=mixed
 TimeoutStopSec=150
-# Room for new objects, which V8 gives back late: a machine that is lent has better use for it.
-Environment=NODE_OPTIONS=--max-semi-space-size=2
 # Containers get control groups of their own below this one.
 Delegate=yes
 # The owner comes first, and when memory is short the node goes before what the owner does.

@@ -17,7 +17,6 @@ test('the unit starts the node with what it remembers, drains it before it is ki
   for (const line of [
     'ProtectSystem=full',
     'ProtectHome=read-only',
-    'Environment=NODE_OPTIONS=--max-semi-space-size=2',
     'ProtectKernelModules=yes',
     'LockPersonality=yes',
     'Delegate=yes',
