@@ -32,6 +32,11 @@ export interface BlobStore {
   read(digest: Digest, bytesMax: number): Promise<Buffer>
   /** Stores bytes that are in memory already. */
   write(bytes: Buffer): Promise<{readonly digest: Digest; readonly size: number}>
+  /**
+   * Makes an upload visible under this name, counted on as of now. Bytes that are here already stay as they are: a file that took their place would be
+   * as old as its last byte. @throws {CreoError} what `BlobUpload.commit` says.
+   */
+  commit(upload: BlobUpload, digest: Digest, nowMs: number): Promise<'stored' | 'already_stored'>
   /** A new upload of yet unknown name; what is not committed is gone after a restart. */
   upload(options?: {readonly bytesMax?: number}): Promise<BlobUpload>
   /** The upload of a known blob, which goes on where an earlier process stopped. */
@@ -82,11 +87,15 @@ class DiskBlobStore implements BlobStore {
   }
 
   touch(digest: Digest, nowMs: number): Promise<{size: number} | undefined> {
-    const at = new Date(nowMs)
+    return this.exclusively(digest, () => this.#touch(digest, nowMs))
+  }
+
+  commit(upload: BlobUpload, digest: Digest, nowMs: number): Promise<'stored' | 'already_stored'> {
     return this.exclusively(digest, async () => {
-      const found = await this.stat(digest)
-      if (found) await utimes(this.path(digest), at, at)
-      return found
+      if (upload.digest() === digest && (await this.#touch(digest, nowMs))) return 'already_stored'
+      await upload.commit(digest)
+      await this.#touch(digest, nowMs)
+      return 'stored'
     })
   }
 
@@ -105,10 +114,12 @@ class DiskBlobStore implements BlobStore {
 
   async write(bytes: Buffer): Promise<{digest: Digest; size: number}> {
     const digest = digestOf(bytes)
-    if (await this.stat(digest)) return {digest, size: bytes.length}
-    const upload = await this.upload({bytesMax: bytes.length})
-    await upload.append([bytes], new AbortController().signal)
-    return upload.commit(digest)
+    return this.exclusively(digest, async () => {
+      if (await this.stat(digest)) return {digest, size: bytes.length}
+      const upload = await this.upload({bytesMax: bytes.length})
+      await upload.append([bytes], new AbortController().signal)
+      return upload.commit(digest)
+    })
   }
 
   upload(options: {bytesMax?: number} = {}): Promise<BlobUpload> {
@@ -179,6 +190,15 @@ class DiskBlobStore implements BlobStore {
       deletedBytes += blob.size
     }
     return {deletedBytes}
+  }
+
+  /** Never back in time: another one may have been quicker to get its turn. */
+  async #touch(digest: Digest, nowMs: number): Promise<{size: number} | undefined> {
+    const found = await this.stat(digest)
+    if (found === undefined) return undefined
+    const at = new Date(Math.max(nowMs, found.usedAtMs))
+    await utimes(this.path(digest), at, at)
+    return found
   }
 
   async #required(digest: Digest): Promise<{size: number}> {
