@@ -20,6 +20,7 @@ import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
 import {createOwnCommands} from './own-commands.ts'
 import {PresenceBoard} from './presence.ts'
+import {followLiveImages} from './registry/live-images.ts'
 import {openRegistry} from './registry/registry.ts'
 import {takeBases} from './registry/take-bases.ts'
 import {Scheduler} from './scheduler.ts'
@@ -112,7 +113,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   )
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
-  const liveImages = (): ReadonlySet<string> => new Set(ledger.reads.liveImages())
+  const liveImages = followLiveImages(ledger, nowMs)
   const blockReason = (digest: string): string | undefined => ledger.reads.blockReason({kind: 'image', name: digest})
   const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages, blockReason})
   const onDamaged = (folder: string, err: unknown): void => log.warn({folder, err}, 'a base cannot be offered')

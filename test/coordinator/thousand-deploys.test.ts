@@ -1,6 +1,7 @@
 import {readdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
+import {followLiveImages} from '../../src/coordinator/registry/live-images.ts'
 import {linkOf} from '../../src/coordinator/registry/manifest-parts.ts'
 import {openRegistry} from '../../src/coordinator/registry/registry.ts'
 import {REVISIONS_KEPT_MAX} from '../../src/core/exchange/limits.ts'
@@ -21,7 +22,7 @@ test(`after ${DEPLOYS} deploys the registry holds what can be run or gone back t
   await world.settle()
   let aheadMs = 0
   const nowMs = (): number => Date.now() + aheadMs
-  const liveImages = (): Set<string> => new Set(world.ledger.reads.liveImages())
+  const liveImages = followLiveImages(world.ledger, nowMs)
   const registry = await openRegistry({directory: join(world.directory, 'registry'), nowMs, liveImages})
 
   const push = async (number: number): Promise<Digest> => {

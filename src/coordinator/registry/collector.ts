@@ -59,19 +59,23 @@ export async function isReferredTo(tools: Pick<CollectorTools, 'catalog' | 'stor
   return false
 }
 
-/** A repository at a time, whole within one turn: nothing is linked or counted on meanwhile. */
+/** What goes is found twice: at leisure, and where there is something, once more within one turn, in which nothing is linked or counted on. */
 async function dropManifests(tools: CollectorTools, repository: string, sinceMs: number): Promise<number> {
+  const isAny = (await unneeded(tools, repository, sinceMs)).length > 0
   return tools.turns.take(async () => {
-    const linked = await Promise.all(
-      (await tools.catalog.manifests(repository)).map(async (one) => ({...one, link: await completed(tools.store, one.link)}))
-    )
-    const live = tools.liveImages()
-    const kept = keptOf(linked, ({link, usedAtMs, isTagged}) => isTagged || usedAtMs >= sinceMs || live.has(link.digest))
-    const dropped = parentsFirst(linked.map(({link}) => link).filter((link) => !kept.has(link.digest))).slice(0, DELETED_PER_ROUND_MAX)
+    const dropped = isAny ? await unneeded(tools, repository, sinceMs) : []
     for (const {digest} of dropped) await tools.catalog.remove(repository, digest)
     await tools.catalog.tidy(repository)
     return dropped.length
   })
+}
+
+async function unneeded({catalog, store, liveImages}: CollectorTools, repository: string, sinceMs: number): Promise<ManifestLink[]> {
+  const linked: LinkedManifest[] = []
+  for (const one of await catalog.manifests(repository)) linked.push({...one, link: await completed(store, one.link)})
+  const live = liveImages()
+  const kept = keptOf(linked, ({link, usedAtMs, isTagged}) => isTagged || usedAtMs >= sinceMs || live.has(link.digest))
+  return parentsFirst(linked.map(({link}) => link).filter((link) => !kept.has(link.digest))).slice(0, DELETED_PER_ROUND_MAX)
 }
 
 /** What is kept for its own sake, and then what those name and what says something about them. */

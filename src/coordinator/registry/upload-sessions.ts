@@ -92,8 +92,9 @@ export class UploadSessions {
 
   /** Makes the blob visible and counts it for the org. Bytes that the store has already count for nobody. */
   async commit(session: Session, digest: Digest): Promise<void> {
-    if (session.upload.digest() === digest && (await this.#store.touch(digest, this.#nowMs()))) return
-    await this.#room.stored(session.org, await session.upload.commit(digest))
+    const size = session.upload.offset
+    const fate = await this.#store.commit(session.upload, digest, this.#nowMs())
+    if (fate === 'stored') await this.#room.stored(session.org, {digest, size})
   }
 
   /** Stores bytes that are in memory already, as `receive` and `commit` would. */
