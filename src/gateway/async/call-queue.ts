@@ -212,7 +212,8 @@ export class CallQueue {
     this.#running.set(id, stop)
     try {
       const taken = await this.#store.run('take', id)
-      if (taken !== undefined && this.#calls.has(id)) {
+      if (taken === undefined) this.#forget(id)
+      else if (this.#calls.has(id)) {
         const delivered = await this.#options.deliver(taken, stop.signal)
         if (this.#calls.has(id) && !(this.#isClosing && stop.signal.aborted)) await this.#settle(taken, delivered)
       }
@@ -221,7 +222,8 @@ export class CallQueue {
       const call = this.#calls.get(id)
       if (call !== undefined) this.#later({...call, dueAtMs: this.#options.now() + STORE_RETRY_MS})
     }
-    this.#running.delete(id)
+    // Its next attempt may have begun within this very turn.
+    if (this.#running.get(id) === stop) this.#running.delete(id)
     this.#turns.done(name)
     if (this.#running.size === 0) this.#idle?.()
     this.#pump()
