@@ -66,12 +66,14 @@ async function answersTo(need: FirstNeed, options: FirstDeployOptions): Promise<
   return perMonth === '' ? declined(need) : {buys, perMonth: perMonthFrom(perMonth)}
 }
 
-function whyAsked({incentive, unpaid, issued, like, others}: FirstNeed): string {
-  const chosen = others.length === 0 ? '' : `\nHosts get ${incentive}; --pay-in chooses another: ${others.join(', ')}.`
-  const answers =
-    issued === undefined ? 'Two answers mend that; an empty one leaves it so.' : 'One answer mends that; an empty one leaves it so.'
-  if (unpaid.length > 0) return `Nobody is paid for hosting this app yet. ${answers}${chosen}`
-  return `${incentive} is not issued yet${like === undefined ? '' : ` (${like} is)`}. Two answers issue it.`
+function whyAsked({incentive, code, unpaid, issued, like, others}: FirstNeed): string {
+  if (unpaid.length === 0) return `${incentive} is not issued yet${like === undefined ? '' : ` (${like} is)`}. Two answers issue it.`
+  const answers = issued === undefined ? 'Two answers mend that' : 'One answer mends that'
+  const other =
+    others.length === 0
+      ? `--pay-in CODE chooses another than ${code}.`
+      : `Hosts get ${code}; --pay-in chooses another: ${others.join(', ')}.`
+  return `Nobody is paid for hosting this app yet. ${answers};\nan empty one leaves it so. ${other}`
 }
 
 function withoutAnswers({incentive, issued, at, like}: FirstNeed, {found, flags, say}: FirstDeployOptions): undefined {
@@ -113,8 +115,8 @@ function planText({need, perMonth, issue, fund, rewards}: FirstPlan): string {
   const width = Math.max(...lines.map(([name]) => name.length))
   const signed = [...(issue === undefined ? [] : [`issue ${incentive}`]), ...(fund === '0' ? [] : ['fill its reward pool'])]
   const written = rewards.size === 0 ? [] : ['write the rewards into creo.yaml']
-  const what = [...written, ...signed, 'deploy'].join(', ')
-  return [...lines.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`), `This will ${what}.`].join('\n')
+  const steps = [...written, ...signed, 'deploy'].map((step) => `  ${step}`)
+  return [...lines.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`), 'Next:', ...steps].join('\n')
 }
 
 function issueLines(code: string, perMonth: number, {buys, terms}: NonNullable<FirstPlan['issue']>): [string, string][] {
@@ -130,11 +132,13 @@ function doneText({incentive, issued, perMonth, funded, rewardsWritten}: FirstDo
   const said = [
     ...(rewardsWritten.length === 0
       ? []
-      : [`Wrote the rewards of ${rewardsWritten.join(', ')} into creo.yaml; change them there, and deploy again.`]),
+      : [`Wrote the rewards of ${rewardsWritten.join(', ')} into creo.yaml.\nTo change them: edit the file and deploy again.`]),
     ...(issued
-      ? [`Issued ${incentive}. Its code, supply and lot stay for ever; creo incentive limit ${incentive} GUTTA changes the limit.`]
+      ? [`Issued ${incentive}. Its code, supply and lot stay for ever.\nTo change the limit: creo incentive limit ${incentive} GUTTA`]
       : []),
-    ...(funded === '0' ? [] : [`${funded} ${incentive} are in the reward pool. Each month: creo incentive fund ${incentive} ${perMonth}`])
+    ...(funded === '0'
+      ? []
+      : [`${funded} ${incentive} went into the reward pool.\nEach month: creo incentive fund ${incentive} ${perMonth}`])
   ]
   return said.join('\n')
 }

@@ -31,7 +31,7 @@ ${rewardsText(incentive)}`
 /** What hosts are paid. Without an incentive nobody hosts the app, unless its org is the exchange's, whose hosts the epochs pay. */
 function rewardsText(incentive: string | undefined): string {
   if (incentive === undefined)
-    return '    # Nobody hosts what pays nothing: `creo init --incentive org/CODE` writes the line that pays.\n    rewards: []\n'
+    return '    # Nobody hosts what pays nothing: the first creo deploy asks what hosts get, and writes it here.\n    rewards: []\n'
   return `    # What hosts earn, per 10^6 requests and per 10^6 MiB·ms (128 MiB for a second is 0.128 of that).
     rewards:
       - incentive: ${incentive}

@@ -33,7 +33,7 @@ export async function readManifest(folder: string): Promise<FoundManifest> {
 /** The same from its text. */
 export function manifestOf(text: string, path: string): Omit<FoundManifest, 'folder'> {
   const counter = new LineCounter()
-  const document = parseDocument(text, {lineCounter: counter, prettyErrors: false})
+  const document = parseDocument(text, {lineCounter: counter, prettyErrors: false, logLevel: 'error'})
   const lineAt = (offset: number): string => {
     const {line, col} = counter.linePos(offset)
     return `${path}:${line}:${col}`

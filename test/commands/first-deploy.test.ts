@@ -101,15 +101,17 @@ describe('on a terminal', () => {
     const {said, options} = await talk(folder, ['200', 'n'])
     await expect(firstDeploy(options)).rejects.toMatchObject({code: 'interrupted'})
     expect(said).toEqual([
-      `Nobody is paid for hosting this app yet. One answer mends that; an empty one leaves it so.
-Hosts get colibris/ROSE; --pay-in chooses another: TEA.`,
+      `Nobody is paid for hosting this app yet. One answer mends that;
+an empty one leaves it so. Hosts get ROSE; --pay-in chooses another: TEA.`,
       'How many a month can you give? 200',
       `  Reward pool  holds a month already
   web pays     at most 6.6666 ROSE a day:
                0.0001 per 10^6 MiB·ms it runs
                0.0057 per 10^6 ms a node stands by
                0.0038 per 10^6 requests
-This will write the rewards into creo.yaml, deploy.`,
+Next:
+  write the rewards into creo.yaml
+  deploy`,
       'Do this? [y/N] n'
     ])
     expect((await readManifest(folder)).manifest.functions.web?.rewards).toEqual([])
@@ -134,10 +136,15 @@ This will write the rewards into creo.yaml, deploy.`,
   Traded        in lots of 0.01, at prices in steps of 0.0001 Gutta
                 for at most 3 Gutta in 24 hours
   Reward pool   30 HONEY, for the first month
-This will issue colibris/HONEY, fill its reward pool, deploy.`,
+Next:
+  issue colibris/HONEY
+  fill its reward pool
+  deploy`,
       'Do this? [y/N] y',
-      `Issued colibris/HONEY. Its code, supply and lot stay for ever; creo incentive limit colibris/HONEY GUTTA changes the limit.
-30 colibris/HONEY are in the reward pool. Each month: creo incentive fund colibris/HONEY 30`
+      `Issued colibris/HONEY. Its code, supply and lot stay for ever.
+To change the limit: creo incentive limit colibris/HONEY GUTTA
+30 colibris/HONEY went into the reward pool.
+Each month: creo incentive fund colibris/HONEY 30`
     ])
   })
 })

@@ -8,7 +8,7 @@ import {manifestOf} from '../../src/developer/read-manifest.ts'
 
 const RUNS = process.env.CREO_TEST_TIER === 'long' ? 100_000 : 500
 const VALID_SHARE_MIN = 0.3
-const TIMEOUT_MS = process.env.CREO_TEST_TIER === 'long' ? 900_000 : 60_000
+const TIMEOUT_MS = process.env.CREO_TEST_TIER === 'long' ? 1_500_000 : 60_000
 
 const names = ['site', 'api', 'worker', 'night-job']
 const name = fc.constantFrom(...names)
