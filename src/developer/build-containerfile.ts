@@ -16,6 +16,8 @@ const BUILD_TIMEOUT_MS = 30 * 60_000
 const TOOL_TIMEOUT_MS = 10 * 60_000
 const ASK_TIMEOUT_MS = 30_000
 const FILE_BYTES_MAX = 2 ** 20
+const SAID_LINES = 3
+const SAID_CHARS_MAX = 600
 /** The tools that build a Containerfile without a daemon, the smaller one first. */
 const TOOLS = ['buildah', 'podman'] as const
 const OWN_BASE = new RegExp(`^\\s*FROM\\s+(?:--platform=\\S+\\s+)?localhost/creo/(${BASE_NAMES.join('|')})(?::latest)?(?:\\s|$)`, 'gim')
@@ -94,7 +96,9 @@ async function runTool(
   const run = await execa(tool, args, {reject: false, stdin: 'ignore', timeout: timeoutMs, cancelSignal: signal, maxBuffer: 2 ** 20})
   signal.throwIfAborted()
   if (!run.failed) return run.stdout
-  const said = run.stderr.trim().split('\n').slice(-3).join(' ').slice(0, 600)
+  // Lines with a time are the tool's talk to itself; the last of the others say what went wrong.
+  const lines = run.stderr.split(/\p{Cc}+/u).filter((line) => line !== '' && !line.startsWith('time="'))
+  const said = lines.slice(-SAID_LINES).join(' ').slice(0, SAID_CHARS_MAX)
   throw new CreoError('build_failed', `${tool} could not ${what}: ${said || run.shortMessage}`, {
     hint: `Run it by hand to see all: ${tool} ${args[0]} …`
   })

@@ -1,0 +1,63 @@
+import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {execa} from 'execa'
+import {afterEach, beforeEach, expect, test} from 'vitest'
+import {buildContainerfile} from '../../src/developer/build-containerfile.ts'
+import {hostArchitecture} from '../../src/images/base-node.ts'
+import {layoutBlobPath} from '../../src/images/layout.ts'
+
+const {signal} = new AbortController()
+/** Where `CI` is set, a tool that is missing fails its test. */
+const lacksBuildah = (await execa('buildah', ['--version'], {reject: false})).failed && process.env.CI === undefined
+const before = {PATH: process.env.PATH, CONTAINERS_STORAGE_CONF: process.env.CONTAINERS_STORAGE_CONF}
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'creo-containerfile-'))
+  await mkdir(join(folder, 'web'))
+  await writeFile(join(folder, 'web/server'), 'x', {mode: 0o755})
+  // A storage of this test alone.
+  const storage = ['[storage]', 'driver = "vfs"', `graphroot = "${folder}/graph"`, `runroot = "${folder}/run"`]
+  await writeFile(join(folder, 'storage.conf'), `${storage.join('\n')}\n`)
+  process.env.CONTAINERS_STORAGE_CONF = join(folder, 'storage.conf')
+})
+
+afterEach(async () => {
+  for (const [key, value] of Object.entries(before)) {
+    if (value === undefined) delete process.env[key]
+    else process.env[key] = value
+  }
+  await rm(folder, {recursive: true, force: true})
+})
+
+test.skipIf(lacksBuildah)('a Containerfile becomes an image for this machine, the same for the same files', async () => {
+  await writeFile(join(folder, 'web/Containerfile'), 'FROM scratch\nCOPY server /app/server\nENTRYPOINT ["/app/server"]\n')
+  const image = await build('one')
+  expect(image.platforms).toMatchObject([{architecture: hostArchitecture()}])
+  const manifest = JSON.parse(await readFile(layoutBlobPath(join(folder, 'one'), image.platforms[0]!.base.manifestDigest), 'utf8'))
+  const config = JSON.parse(await readFile(layoutBlobPath(join(folder, 'one'), manifest.config.digest), 'utf8'))
+  expect(config.config.Entrypoint).toEqual(['/app/server'])
+  expect(await build('two')).toMatchObject({digest: image.digest})
+})
+
+test.skipIf(lacksBuildah)('what the tool says of a step that fails is passed on', async () => {
+  await writeFile(join(folder, 'web/Containerfile'), 'FROM scratch\nCOPY nothing /app/server\n')
+  await expect(build('one')).rejects.toMatchObject({
+    code: 'build_failed',
+    message: expect.stringMatching(/could not build the image: .*nothing/)
+  })
+})
+
+test('a machine with neither tool is told what to install, and a Containerfile that is not there is named', async () => {
+  await expect(build('one')).rejects.toMatchObject({message: `There is no Containerfile at ${join(folder, 'web/Containerfile')}.`})
+  await writeFile(join(folder, 'web/Containerfile'), 'FROM scratch\n')
+  process.env.PATH = folder
+  await expect(build('one')).rejects.toMatchObject({code: 'build_failed', hint: 'Install one of them: apt-get install buildah'})
+})
+
+function build(name: string): ReturnType<typeof buildContainerfile> {
+  const source = join(folder, 'web')
+  const options = {containerfile: join(source, 'Containerfile'), source, layoutDirectory: join(folder, name)}
+  return buildContainerfile({...options, dataDirectory: join(folder, 'data'), signal})
+}
