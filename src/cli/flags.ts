@@ -32,3 +32,8 @@ export const blockArgs = {
   kind: Args.string({required: true, options: ['image', 'account', 'domain'], description: 'What it is.'}),
   name: Args.string({required: true, description: 'Digest of the image, name of the account, or domain.'})
 }
+
+/** For commands that make revisions: how long their first answers are waited for. */
+export const waitFlags = {
+  wait: Flags.string({default: '60s', helpValue: 'DURATION', description: 'How long to wait for the first answers; 0s does not wait.'})
+}

@@ -2,7 +2,7 @@ import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
 import {deployedText, tellingTrouble} from '../cli/deploy-text.ts'
 import type {FirstDeployOptions, firstDeploy} from '../cli/first-deploy.ts'
-import {accountFlags, networkFlags} from '../cli/flags.ts'
+import {accountFlags, networkFlags, waitFlags} from '../cli/flags.ts'
 import {parseDurationMs} from '../cli/format.ts'
 import type {AccountContext} from '../developer/context.ts'
 import type {Deployed} from '../developer/deploy.ts'
@@ -25,7 +25,7 @@ A first deploy that pays nobody, or in an incentive that is not issued yet, asks
   static override flags = {
     ...networkFlags,
     ...accountFlags,
-    wait: Flags.string({default: '60s', helpValue: 'DURATION', description: 'How long to wait for the first answers; 0s does not wait.'}),
+    ...waitFlags,
     tag: Flags.string({helpValue: 'NAME', description: 'Give each new revision an address of its own, NAME--FUNCTION--APP--ORG.'}),
     image: Flags.string({
       multiple: true,

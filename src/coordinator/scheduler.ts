@@ -40,12 +40,16 @@ const MATTERING: ReadonlySet<CommandType> = new Set([
   'node.enroll',
   'revision.deploy',
   'traffic.set',
+  'app.destroy',
   'operator.block',
   'operator.unblock',
   'pool.fund',
   'lease.end',
   'time.advance'
 ])
+
+/** Commands after which other revisions may be current. */
+const DEPLOYING: readonly CommandType[] = ['revision.deploy', 'traffic.set', 'app.destroy']
 
 export interface SchedulerTools {
   readonly ledger: Ledger
@@ -91,7 +95,7 @@ export class Scheduler {
     this.#pauseMs = tools.planDelayMs
     this.#lasting = new LastingReads(tools.ledger.reads)
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
-      if (types.has('revision.deploy') || types.has('traffic.set')) this.#forgetRevisions()
+      if (DEPLOYING.some((type) => types.has(type))) this.#forgetRevisions()
       if ([...types].some((type) => MATTERING.has(type))) this.poke()
     })
     this.#schedule(tools.planEveryMs)

@@ -28,7 +28,7 @@ const PAUSE_MAX_MS = 2000
 const ROUTES = 'routes'
 
 /** Commands, besides what changes leases, after which the table of routes may say something else. */
-const CHANGING: ReadonlySet<CommandType> = new Set(['account.create', 'node.enroll', 'revision.deploy', 'traffic.set'])
+const CHANGING: ReadonlySet<CommandType> = new Set(['account.create', 'node.enroll', 'revision.deploy', 'traffic.set', 'app.destroy'])
 /** Every node's table names the gateways. */
 const OF_GATEWAYS: ReadonlySet<CommandType> = new Set(['gateway.admit', 'gateway.revoke'])
 

@@ -37,6 +37,9 @@ const PAID = `
 SELECT org, app, function, sum(requests) AS requests, sum(mib_ms) AS mibMs, sum(paid_minor) AS paidMinor FROM paid_hours
   WHERE incentive = ? AND hour >= ? GROUP BY org, app, function ORDER BY org, app, function`
 
+/** Routes of an app that was destroyed; one that is there has some. */
+const DESTROYED = '[]'
+
 type RevisionRow = Omit<RevisionView, 'spec' | 'current' | 'tags' | 'served'> & {
   readonly spec: string
   readonly current: number
@@ -86,7 +89,8 @@ export class NetworkReads {
   }
 
   appRoutes(): AppRoutes[] {
-    return this.#apps.all({}).map((row) => ({
+    const routed = this.#apps.all({}).filter(({routes}) => routes !== DESTROYED)
+    return routed.map((row) => ({
       org: row.org,
       app: row.app,
       routes: JSON.parse(row.routes) as AppRoutes['routes'],

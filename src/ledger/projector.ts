@@ -145,11 +145,16 @@ function tradingWrites(database: Database.Database, volumeBucketMs: number): Pic
   }
 }
 
-function networkWrites(database: Database.Database): Pick<Writes, 'node' | 'gateway' | 'gateway.revoked' | 'app'> {
+function networkWrites(database: Database.Database): Pick<Writes, 'node' | 'gateway' | 'gateway.revoked' | 'app' | 'app.destroyed'> {
   const node = database.prepare('INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
   const gateway = database.prepare('INSERT OR REPLACE INTO gateways VALUES (?, ?, ?, ?, ?, 1)')
   const revoked = database.prepare('UPDATE gateways SET admitted = 0 WHERE id = ?')
   const app = database.prepare('INSERT OR REPLACE INTO apps VALUES (?, ?, ?)')
+  const unrouted = database.prepare("UPDATE apps SET routes = '[]' WHERE org = ? AND app = ?")
+  const ended = database.prepare(
+    `UPDATE revisions SET traffic_at_ms = iif(current = 1, ?, traffic_at_ms), percent = 0, current = 0, tags = '[]', served = 0
+      WHERE org = ? AND app = ? AND (current = 1 OR served = 1)`
+  )
   const replaced = database.prepare(
     "UPDATE revisions SET percent = 0, current = tags <> '[]', traffic_at_ms = ? WHERE org = ? AND app = ? AND function = ? AND percent > 0"
   )
@@ -159,6 +164,10 @@ function networkWrites(database: Database.Database): Pick<Writes, 'node' | 'gate
       node.run(effect.id, effect.owner, effect.name, effect.architecture, effect.keyId, effect.publicKey, atMs, seq),
     gateway: (effect) => gateway.run(effect.id, effect.publicKey, effect.name, effect.tunnelUrl, effect.publicUrl),
     'gateway.revoked': (effect) => revoked.run(effect.id),
+    'app.destroyed': (effect, {atMs}) => {
+      unrouted.run(effect.org, effect.app)
+      ended.run(atMs, effect.org, effect.app)
+    },
     app: (effect, {seq, atMs}) => {
       app.run(effect.org, effect.app, JSON.stringify(effect.routes))
       for (const [index, made] of effect.revisions.entries()) {

@@ -134,6 +134,7 @@ class Everything {
   }
 
   #directing(n: Numbers, org: string): CommandBody {
+    if (n.pick % 23 === 0) return {type: 'app.destroy', app: 'site'}
     const {revisions = [], tags = new Map<string, string>()} = this.world.machine.state.apps.get(`${org}/site`)?.functions.get('web') ?? {}
     const one = revisions[n.pick % Math.max(1, revisions.length)] ?? 'rev_1'
     const other = revisions[n.amount % Math.max(1, revisions.length)] ?? 'rev_2'

@@ -34,6 +34,7 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'redemption.release': ['treasurer'],
   'revision.deploy': ['deployer'],
   'traffic.set': ['deployer'],
+  'app.destroy': [],
   'lease.grant': 'coordinator',
   'lease.end': 'coordinator',
   'receipt.pay': 'coordinator',

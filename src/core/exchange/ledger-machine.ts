@@ -4,6 +4,7 @@ import type {Genesis} from '../protocol/genesis.ts'
 import {admitGateway, createAccount, enrollNode, makeNodeToken, revokeGateway} from './account-commands.ts'
 import {authorise} from './authorise.ts'
 import {block, unblock} from './block-commands.ts'
+import {destroyApp} from './destroy-app.ts'
 import {closeEpoch} from './epoch-commands.ts'
 import {type FirstAnswer, IdempotencyMemory} from './idempotency.ts'
 import {addOffer, allot, fundPool, issueIncentive, limitTradeVolume} from './incentive-commands.ts'
@@ -126,6 +127,8 @@ function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
       return deployRevisions(context, signerOf(context), body)
     case 'traffic.set':
       return setTraffic(context, signerOf(context), body)
+    case 'app.destroy':
+      return destroyApp(context, signerOf(context), body)
     case 'allot':
       return allot(context, body)
     case 'lease.grant':

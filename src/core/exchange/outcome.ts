@@ -189,6 +189,7 @@ export type Effect =
       readonly traffic: readonly TrafficShare[]
       readonly tags: readonly Tag[]
     }
+  | {readonly type: 'app.destroyed'; readonly org: string; readonly app: string}
   | {
       readonly type: 'lease'
       readonly id: string

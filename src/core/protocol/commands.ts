@@ -181,6 +181,9 @@ const trafficSet = z.strictObject({
     .max(64)
 })
 
+/** Takes an app away for good; what was deployed and paid stays in the journal. */
+const appDestroy = z.strictObject({type: z.literal('app.destroy'), app: nameSchema})
+
 /** Operator of a development network only. Micro-gutta to an account out of nothing. */
 const allot = z.strictObject({type: z.literal('allot'), account: accountIdSchema, amountMicroGutta: positiveAmountSchema})
 
@@ -226,6 +229,7 @@ export const commandBodySchema = z.discriminatedUnion('type', [
   redemptionRelease,
   revisionDeploy,
   trafficSet,
+  appDestroy,
   allot,
   leaseGrant,
   leaseEnd,
