@@ -8,9 +8,12 @@ import type {AccountContext} from './context.ts'
 import {madeRevisions} from './made-revisions.ts'
 import type {FoundManifest} from './read-manifest.ts'
 
+/** Nodes whose owner is asked for; of more only the number is said. */
+const NODES_NAMED_MAX = 100
+
 /** Besides the operator, in whose coordinator the value lies sealed. */
 export interface SecretReader {
-  /** Name of the account whose nodes these are. */
+  /** Name of the account whose nodes these are; `others` for those that are not asked for. */
   readonly owner: string
   readonly nodes: number
 }
@@ -108,11 +111,13 @@ async function readersOf({client}: AccountContext, naming: readonly RevisionView
   const leases = await Promise.all(naming.map(({id}) => client.leases({revision: id, status: 'active'}, signal)))
   const nodes = new Set(leases.flatMap((of) => of.leases.map(({node}) => node)))
   if (nodes.size === 0) return []
-  const [known, {accounts}] = await Promise.all([client.nodes(signal), client.accounts(signal)])
-  const names = new Map(accounts.map(({id, name}) => [id, name]))
-  const owned = known.nodes.filter(({id}) => nodes.has(id))
-  const byOwner = [...Map.groupBy(owned, ({owner}) => owner)].map(([owner, of]) => ({owner: names.get(owner) ?? owner, nodes: of.length}))
-  return byOwner.sort((a, b) => b.nodes - a.nodes || (a.owner < b.owner ? -1 : 1))
+  const asked = await Promise.all([...nodes].slice(0, NODES_NAMED_MAX).map((id) => client.node(id, signal)))
+  const owned = [...Map.groupBy(asked, ({owner}) => owner)]
+  const byOwner = await Promise.all(
+    owned.map(async ([owner, of]) => ({owner: (await client.account(owner, signal)).name, nodes: of.length}))
+  )
+  byOwner.sort((a, b) => b.nodes - a.nodes || (a.owner < b.owner ? -1 : 1))
+  return nodes.size > asked.length ? [...byOwner, {owner: 'others', nodes: nodes.size - asked.length}] : byOwner
 }
 
 /** The same images with the same settings: what is new is the version that they say, and so they take over as any deploy does. */

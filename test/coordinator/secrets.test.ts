@@ -58,6 +58,12 @@ function deploy(secrets: readonly string[]) {
   return actors.send(actors.command(org.id, org.key, {type: 'revision.deploy', app: 'garden', revisions, routes}))
 }
 
+/** To the revision that names the secret. */
+function goBack() {
+  const functions = [{function: 'api', traffic: [{revision, percent: 100}]}]
+  return actors.send(actors.command(org.id, org.key, {type: 'traffic.set', app: 'garden', functions}))
+}
+
 function ofNode(node: Node, by: {signer?: KeyPair; sealing: SealingKey; statedBy?: KeyPair}): Promise<Answer> {
   const statement = signSealingKey({network: actors.networkId, publicKey: by.sealing.publicKey}, by.statedBy ?? node.key)
   return actors.signed('POST', `/v1/nodes/${node.id}/secrets`, by.signer ?? node.key, {body: {revision, sealingKey: statement}})
@@ -138,7 +144,12 @@ it('refuses to unset what a function that serves names; afterwards nothing of th
   expect((await unset()).json).toEqual({status: 'unset'})
   expect((await unset()).json).toEqual({status: 'already_unset'})
   expect((await actors.signed('GET', PATH, org.key)).json).toMatchObject({secrets: [{name: 'ONCE'}]})
+  expect(await goBack()).toMatchObject({
+    status: 'error',
+    error: {code: 'not_found', hint: 'creo secrets set API_KEY --app colibris/garden'}
+  })
   expect((await set('API_KEY', VALUE)).json).toMatchObject({version: 4})
+  expect(await goBack()).toMatchObject({status: 'applied'})
 })
 
 it('has no value in its data directory, and its key is readable by its owner alone; a restart keeps all of it', async () => {

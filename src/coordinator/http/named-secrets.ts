@@ -2,39 +2,56 @@ import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import type {SignedCommand} from '../../core/protocol/commands.ts'
 import {nameSchema} from '../../core/protocol/scalars.ts'
-import {secretNameSchema} from '../../core/protocol/secrets.ts'
 import {verifyCommand} from '../../identity/commands.ts'
+import type {LedgerReads} from '../../ledger/port.ts'
 import type {RouteTools} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
 
 /** Looked for in the text: no other command is parsed a second time. */
-const DEPLOY = 'revision.deploy'
+const TYPES = ['revision.deploy', 'traffic.set'] as const
 
-const deploySchema = z.looseObject({
-  type: z.literal(DEPLOY),
-  app: nameSchema,
-  revisions: z.array(z.looseObject({function: z.string(), spec: z.looseObject({secrets: z.array(secretNameSchema).optional()})}))
-})
+const spec = z.looseObject({secrets: z.array(z.string()).optional()})
+const revision = z.looseObject({revision: z.string()})
+const commandSchema = z.discriminatedUnion('type', [
+  z.looseObject({type: z.literal(TYPES[0]), app: nameSchema, revisions: z.array(z.looseObject({function: z.string(), spec}))}),
+  z.looseObject({
+    type: z.literal(TYPES[1]),
+    app: nameSchema,
+    functions: z.array(z.looseObject({function: z.string(), traffic: z.array(revision).optional(), tags: z.array(revision).optional()}))
+  })
+])
 
 /**
- * Refuses a deploy that names a secret which isn't set, before the ledger sees it: the ledger knows of no secrets. What is wrong otherwise is the
- * ledger's to say, and who may not deploy learns nothing here.
+ * Refuses to let a revision serve that names a secret which isn't set, before the ledger sees it: the ledger knows of no secrets. What is wrong
+ * otherwise is the ledger's to say, and who may not deploy learns nothing here.
  * @throws {CreoError} `not_found`
  */
-export function refuseUnsetSecrets({ledger, secrets}: RouteTools & Pick<SecretTools, 'secrets'>, command: SignedCommand): void {
-  if (!command.body.includes(`"${DEPLOY}"`)) return
-  const deploy = deploySchema.safeParse(jsonOf(command.body))
-  const account = ledger.reads.account(command.account)
+export function refuseUnsetSecrets({ledger: {reads}, secrets}: RouteTools & Pick<SecretTools, 'secrets'>, command: SignedCommand): void {
+  if (!TYPES.some((type) => command.body.includes(`"${type}"`))) return
+  const parsed = commandSchema.safeParse(jsonOf(command.body))
+  const account = reads.account(command.account)
   const key = account?.keys.find(({keyId}) => keyId === command.keyId)
-  if (!deploy.success || account === undefined || key === undefined || !verifyCommand(command, key.publicKey)) return
-  const {app, revisions} = deploy.data
-  for (const {function: name, spec} of revisions) {
-    const [missing] = secrets.missing({org: account.name, app}, spec.secrets ?? [])
+  if (!parsed.success || account === undefined || key === undefined || !verifyCommand(command, key.publicKey)) return
+  const place = {org: account.name, app: parsed.data.app}
+  for (const {function: name, names} of namedBy(parsed.data, reads)) {
+    const [missing] = secrets.missing(place, names)
     if (missing === undefined) continue
-    throw new CreoError('not_found', `${name} names ${missing} among its secrets, which is not set in ${account.name}/${app}.`, {
-      hint: `creo secrets set ${missing} --app ${account.name}/${app}`
+    throw new CreoError('not_found', `${name} names ${missing} among its secrets, which is not set in ${place.org}/${place.app}.`, {
+      hint: `creo secrets set ${missing} --app ${place.org}/${place.app}`
     })
   }
+}
+
+interface NamedSecrets {
+  readonly function: string
+  readonly names: readonly string[]
+}
+
+function namedBy(command: z.output<typeof commandSchema>, reads: LedgerReads): NamedSecrets[] {
+  if (command.type === 'revision.deploy') return command.revisions.map((one) => ({function: one.function, names: one.spec.secrets ?? []}))
+  return command.functions.flatMap(({function: name, traffic = [], tags = []}) =>
+    [...traffic, ...tags].map((one) => ({function: name, names: reads.revision(one.revision)?.spec.secrets ?? []}))
+  )
 }
 
 function jsonOf(text: string): unknown {
