@@ -1,5 +1,5 @@
 import {readFile, stat} from 'node:fs/promises'
-import {parseDocument} from 'yaml'
+import {isMap, parseDocument} from 'yaml'
 import {writeFileDurably} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
 import {type FirstRewards, type FirstTerms, firstRewards, firstTerms, type PaidFunction} from '../core/first-terms.ts'
@@ -141,7 +141,17 @@ export async function planFirst(
   }
   const {balances} = await client.balances(account.id, signal)
   const pool = balances.find(({asset, kind}) => asset === incentive && kind === 'pool')?.amountMinor ?? 0
-  const fund = formatDecimal(Math.max(0, parseDecimal(String(perMonth), issued.decimals) - pool), issued.decimals)
+  const lackingMinor = Math.max(0, parseDecimal(String(perMonth), issued.decimals) - pool)
+  const fund = formatDecimal(lackingMinor, issued.decimals)
+  const available = balances.find(({asset, kind}) => asset === incentive && kind === 'available')?.amountMinor ?? 0
+  if (available < lackingMinor)
+    throw new CreoError(
+      'insufficient_funds',
+      `The reward pool lacks ${fund} ${incentive}, and you have ${formatDecimal(available, issued.decimals)}.`,
+      {
+        hint: 'Give fewer a month, or choose another incentive with --pay-in.'
+      }
+    )
   return {need, perMonth, issue: undefined, fund, rewards}
 }
 
@@ -152,7 +162,7 @@ export async function carryOutFirst(
   {need, perMonth, issue, fund, rewards}: FirstPlan
 ): Promise<{readonly found: FoundManifest; readonly done: FirstDone}> {
   const {incentive, code, issued} = need
-  if (rewards.size > 0) await writeRewards(found.path, incentive, rewards)
+  if (rewards.size > 0) await writeRewards(found, incentive, rewards)
   if (issue !== undefined) {
     const {decimals, supply, lot, limitGutta: limit, stock} = issue.terms
     const offer = {item: issue.buys, price: '1', stock, where: 'in-app' as const}
@@ -175,10 +185,14 @@ export async function carryOutFirst(
   return {found: await readManifest(found.folder), done}
 }
 
-/** The rest of the file, its comments too, stays as it is. */
-async function writeRewards(path: string, incentive: string, rewards: FirstPlan['rewards']): Promise<void> {
+/** The rest of the file, its comments too, stays as it is. @throws {CreoError} `invalid_manifest` where a function is an alias of another one. */
+async function writeRewards({path, problem}: FoundManifest, incentive: string, rewards: FirstPlan['rewards']): Promise<void> {
   const document = parseDocument(await readFile(path, 'utf8'))
   for (const [name, {perMillion, dailyBudget}] of rewards) {
+    if (!isMap(document.getIn(['functions', name], true))) {
+      const what = `The rewards of ${name} can't be written into an alias of another function.`
+      throw problem(['functions', name], 'invalid_manifest', what, 'Write the function out, or its rewards by hand.')
+    }
     document.setIn(['functions', name, 'rewards'], document.createNode([{incentive, perMillion, dailyBudget}]))
   }
   await writeFileDurably(path, Buffer.from(document.toString({lineWidth: 0})), {mode: (await stat(path)).mode & 0o777})

@@ -122,6 +122,23 @@ Next:
     expect(await firstDeploy(options)).toEqual({found: options.found})
   })
 
+  it('nothing is signed or written where more is promised than there is, or the file has no place for the rewards', async () => {
+    const rich = await talk(await app('rich', ''), ['30000', 'y'])
+    await expect(firstDeploy(rich.options)).rejects.toMatchObject({
+      code: 'insufficient_funds',
+      message: 'The reward pool lacks 29800 colibris/ROSE, and you have 23800.'
+    })
+    const folder = await app('twins', '')
+    const text = (await readFile(join(folder, 'creo.yaml'), 'utf8')).replace('  web:\n', '  web: &web\n')
+    await writeFile(join(folder, 'creo.yaml'), `${text}  other: *web\n`)
+    const twins = await talk(folder, ['1', 'y'])
+    await expect(firstDeploy(twins.options)).rejects.toMatchObject({
+      code: 'invalid_manifest',
+      message: expect.stringContaining(':11:3: The rewards')
+    })
+    expect(await readFile(join(folder, 'creo.yaml'), 'utf8')).toBe(`${text}  other: *web\n`)
+  })
+
   it('what is named and not issued is shown whole', async () => {
     const folder = await app('honey', '    rewards: [{incentive: colibris/HONEY, perMillion: {requests: 1}, dailyBudget: 5}]\n')
     const {said, options} = await talk(folder, ['A jar of honey', '30', 'y'])
