@@ -1,0 +1,96 @@
+import {existsSync} from 'node:fs'
+import {cp, mkdir, mkdtemp, rm, symlink, writeFile} from 'node:fs/promises'
+import {homedir, tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {execa} from 'execa'
+import {beforeAll, expect, test} from 'vitest'
+import {stringify} from 'yaml'
+import {z} from 'zod'
+import {ask} from '../../src/compose/ask.ts'
+import {eventually} from '../../src/compose/tour/must-hold.ts'
+import {appUrl} from '../../src/compose/tour/steps-apps.ts'
+import {LEAF, ORGS} from '../../src/compose/tour/steps-network.ts'
+import {hostArchitecture} from '../../src/images/base-node.ts'
+import {BASE_NAMES, baseDirectory, readBaseLock} from '../../src/images/bases.ts'
+import {LoopWorld} from './loop-world.ts'
+
+/** In the short tier test/developer/templates.test.ts starts the same programs without containers. */
+const IS_LONG = process.env.CREO_TEST_TIER === 'long'
+const SET_UP_TIMEOUT_MS = 600_000
+const TIMEOUT_MS = 300_000
+/** Kept between runs: their digests are their names. */
+const BASES = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'creo/bases')
+const TEMPLATES = {
+  typescript: {command: ['node', 'server.ts']},
+  python: {base: 'python', command: ['python3', 'server.py']},
+  site: {command: ['node', 'server.mjs']},
+  static: {base: 'static', command: ['/app/server']},
+  containerfile: {containerfile: './containerfile/Containerfile'}
+}
+/** Answers anything with five letters: what Go would do with more. */
+const STATIC = `#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(void) {
+  static const char answer[] = "HTTP/1.1 200 OK\\r\\ncontent-length: 5\\r\\nconnection: close\\r\\n\\r\\nhello";
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(getenv("PORT")))};
+  char request[4096];
+  int listening = socket(AF_INET, SOCK_STREAM, 0);
+  if (bind(listening, (struct sockaddr *)&address, sizeof address) || listen(listening, 64)) return 1;
+  for (;;) {
+    int connection = accept(listening, 0, 0);
+    if (read(connection, request, sizeof request) > 0) write(connection, answer, sizeof answer - 1);
+    close(connection);
+  }
+}
+`
+
+let world: LoopWorld
+beforeAll(async () => {
+  if (!IS_LONG) return undefined
+  const {bases} = await readBaseLock()
+  if (!BASE_NAMES.every((name) => existsSync(baseDirectory(BASES, name, bases[name]))))
+    await execa(process.execPath, ['packaging/bases/assemble.ts', '--output', BASES], {timeout: SET_UP_TIMEOUT_MS})
+  const data = await mkdtemp(join(tmpdir(), 'creo-templates-'))
+  await symlink(BASES, join(data, 'bases'))
+  process.env.CREO_DATA_DIR = data
+  world = await LoopWorld.make()
+  return async () => {
+    await world.close()
+    await rm(data, {recursive: true})
+  }
+}, SET_UP_TIMEOUT_MS)
+
+test.runIf(IS_LONG)(
+  'every template that needs nothing installed is deployed as a function of one app, and answers',
+  {timeout: TIMEOUT_MS},
+  async () => {
+    const folder = join(world.folder, 'all')
+    for (const name of Object.keys(TEMPLATES))
+      await cp(join(world.root, 'packaging/templates', name), join(folder, name), {recursive: true})
+    const place = join(folder, 'static', `linux-${hostArchitecture()}`)
+    await mkdir(place)
+    await writeFile(join(world.folder, 'server.c'), STATIC)
+    await execa('musl-gcc', ['-static', '-Os', '-o', join(place, 'server'), join(world.folder, 'server.c')])
+    const rewards = [{incentive: LEAF, perMillion: {requests: '2000'}, dailyBudget: '10'}]
+    const functions = Object.fromEntries(
+      Object.entries(TEMPLATES).map(([name, fn]) => [name, {source: `./${name}`, memory: '64MiB', cpu: 0.1, rewards, ...fn}])
+    )
+    const routes = Object.keys(TEMPLATES).map((name) => ({path: `/${name}`, function: name}))
+    await writeFile(join(folder, 'creo.yaml'), stringify({app: 'all', org: ORGS.shop, routes, functions}))
+    await world.creo(['deploy', folder, '--as', ORGS.shop, '--wait', '120s'], z.unknown())
+    for (const name of ['typescript', 'python', 'containerfile'])
+      expect(JSON.parse(await answerOf(`${name}/x`, 200))).toMatchObject({hello: 'world'})
+    expect(await answerOf('static', 200)).toBe('hello')
+    expect(await answerOf('site', 404)).toBe('There is no such page.\n')
+  }
+)
+
+/** A node has not room for all of them at a time: some wait for another to end. */
+function answerOf(path: string, status: number): Promise<string> {
+  return eventually(`${path} answers`, world.signal, async () => {
+    const answer = await ask(`${appUrl(world, 'all', ORGS.shop)}/${path}`, {signal: world.signal}).catch(() => undefined)
+    return answer?.status === status ? answer.text : undefined
+  })
+}
