@@ -42,7 +42,7 @@ ledger, now and later: what nobody may read is a secret, see creo secrets set.`
     const change = {context, name, only: flags.function, waitMs, steps: this.progress, signal: this.abort}
     const work = changeSettings({...change, change: (spec) => ({...spec, env: {...spec.env, ...given}})})
     const {functions} = await tellingTrouble(work, this.progress)
-    this.log(changedText(functions, Object.keys(given).join(', ')))
+    this.log(changedText(functions, `${Object.keys(given).join(', ')} set`))
     this.log('Everybody can read these values; what nobody may read is a secret: creo secrets set NAME')
     return {app: `${name.org}/${name.app}`, functions}
   }
