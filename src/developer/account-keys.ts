@@ -1,6 +1,7 @@
 import type {Client} from '../client/client.ts'
 import {CreoError} from '../core/errors.ts'
 import {type KeyRole, keyRoles} from '../core/protocol/account-keys.ts'
+import {keyIdSchema} from '../core/protocol/scalars.ts'
 import {replaceKeyFile} from '../identity/key-file.ts'
 import {proveKey} from '../identity/key-proofs.ts'
 import {type KeyPair, loadKeyFile, loadOrCreateKeyFile} from '../identity/keys.ts'
@@ -66,8 +67,11 @@ export interface RevokedKey {
   readonly status: 'revoked' | 'already_revoked'
 }
 
-/** Takes a key, or an open invitation, away. */
+/** Takes a key, or an open invitation, away. @throws {CreoError} `invalid_input` for what is no id of a key. */
 export async function revokeKey({client, account}: AccountContext, keyId: string): Promise<RevokedKey> {
+  if (!keyIdSchema.safeParse(keyId).success) {
+    throw new CreoError('invalid_input', `"${keyId}" is not the id of a key.`, {hint: 'creo account key list shows them: 32 hex digits.'})
+  }
   const {keys, invites = []} = await client.account(account.id)
   if (![...keys, ...invites].some((known) => known.keyId === keyId)) return {account: account.name, keyId, status: 'already_revoked'}
   await client.submit({type: 'key.revoke', keyId})

@@ -45,6 +45,8 @@ it('adds, rotates and revokes keys, invites others, and recovers an account by i
   expect(await world.must('account', 'key', 'revoke', String(rotated.keyId))).toMatchObject({status: 'revoked'})
   expect(await world.must('account', 'key', 'revoke', String(rotated.keyId))).toMatchObject({status: 'already_revoked'})
 
+  expect(await world.json('account', 'key', 'revoke', 'ci')).toMatchObject({code: 2, json: {error: {code: 'invalid_input'}}})
+
   const guest = await stranger()
   const {token, keyId} = await world.must('account', 'invite', 'viewer')
   expect((await world.must('account', 'key', 'list')).keys).toContainEqual(expect.objectContaining({keyId, state: 'invited until'}))
