@@ -28,12 +28,13 @@ const REFUSED_PAUSE_MS = 5000
 const REFUSED_MAX = 10_000
 /** So many changes are signed and applied between two looks at what else came. */
 const CHANGES_AT_ONCE = 50
-/** Between two plans that events asked for lies this many times what the last one took: planning leaves the thread to requests. */
+/** After a plan comes this many times the processor time that it took before another is made: planning leaves the thread to requests. */
 const PAUSE_PER_PLAN = 3
 const PAUSE_MAX_MS = 5000
 /** Nodes that are asked why they do not run a revision, and how many of their answers are told. */
 const REFUSING_NODES_MAX = 1000
 const REFUSALS_MAX = 5
+const US_PER_MS = 1000
 
 /** Commands after which other leases may be right. Receipts are not among them: what they use up is renewed by the periodic plan. */
 const MATTERING: ReadonlySet<CommandType> = new Set([
@@ -80,7 +81,8 @@ export class Scheduler {
   readonly #leased = new Map<string, RevisionView>()
   readonly #lasting: LastingReads
   #lastPlan: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare'> = {shortOfPay: new Map(), ownersAtShare: new Set()}
-  #pauseMs: number
+  /** By the monotonic clock. */
+  #notBeforeMs = 0
   #timer: NodeJS.Timeout | undefined
   #timerDueMs = 0
   #running: Promise<void> | undefined
@@ -92,7 +94,6 @@ export class Scheduler {
     this.#tools = tools
     this.#signal = signal
     this.#startedAtMs = tools.nowMs()
-    this.#pauseMs = tools.planDelayMs
     this.#lasting = new LastingReads(tools.ledger.reads)
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
       if (DEPLOYING.some((type) => types.has(type))) this.#forgetRevisions()
@@ -104,7 +105,7 @@ export class Scheduler {
   /** Something happened: plan soon. */
   poke(): void {
     if (this.#running !== undefined) this.#again = true
-    else this.#schedule(this.#pauseMs)
+    else this.#schedule(this.#soonMs)
   }
 
   /** Why this node has no work, in words for its owner; null when it has some. */
@@ -140,9 +141,10 @@ export class Scheduler {
 
   /** Plans once and resolves when everything planned is committed or refused. */
   async plan(): Promise<LeasePlan> {
-    const beganMs = performance.now()
+    const began = process.cpuUsage()
     const plan = planWithoutBlocked(this.#world(), this.#tools.ledger.reads)
-    this.#pauseMs = Math.min(PAUSE_MAX_MS, Math.max(this.#tools.planDelayMs, PAUSE_PER_PLAN * (performance.now() - beganMs)))
+    const {user, system} = process.cpuUsage(began)
+    this.#notBeforeMs = performance.now() + Math.min(PAUSE_MAX_MS, (PAUSE_PER_PLAN * (user + system)) / US_PER_MS)
     this.#lastPlan = {shortOfPay: plan.shortOfPay, ownersAtShare: plan.ownersAtShare}
     if (plan.isCut) this.#again = true
     const grants = plan.grants.filter((grant) => this.#mayTry(`g:${grant.cause}`))
@@ -166,6 +168,11 @@ export class Scheduler {
     await this.#running
   }
 
+  /** Until the next plan that an event asks for. */
+  get #soonMs(): number {
+    return Math.max(this.#tools.planDelayMs, this.#notBeforeMs - performance.now())
+  }
+
   #schedule(delayMs: number): void {
     const dueMs = performance.now() + delayMs
     if (this.#signal.aborted || (this.#timer && this.#timerDueMs <= dueMs)) return
@@ -185,7 +192,7 @@ export class Scheduler {
       if (!this.#signal.aborted) this.#tools.log.warn({err: error}, 'leases could not be planned; the next plan will')
     }
     this.#running = undefined
-    this.#schedule(this.#again ? this.#pauseMs : this.#tools.planEveryMs)
+    this.#schedule(this.#again ? this.#soonMs : this.#tools.planEveryMs)
   }
 
   #grant({node, revision, endsAtMs, budgets, cause}: LeaseGrant): Promise<void> {
