@@ -29,8 +29,8 @@ const SETTLE_MS = 20_000
 
 /**
  * The coordinator as a process of its own, on the ledger of a network of 10,000 nodes, with as many simulated ones that talk to it as miners do, over
- * a connection each: signed heartbeats and waits for newer tables, as often as a development network asks for them, which is sixty times as often
- * as a production network does. The load generator runs on the same cores.
+ * a connection each: signed heartbeats and waits for newer tables, every 15 s, which is sixty times as often as a production
+ * network asks for them. The load generator runs on the same cores.
  */
 export const measure: Bench['measure'] = async ({signal, say}) => {
   const directory = await mkdtemp(join(tmpdir(), 'creo-scale-'))

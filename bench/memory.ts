@@ -1,4 +1,4 @@
-import {mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
@@ -10,9 +10,9 @@ import {ACCOUNT, benchNetwork, MINER, startNetwork} from './coldstart/bench-netw
 import {commands, writeFunction} from './coldstart/functions.ts'
 import {unmountBelow} from './coldstart/runtime-rounds.ts'
 import {type Figure, figure} from './form.ts'
+import {processesOf, sumMib} from './memory/processes.ts'
 import type {Bench} from './run.ts'
 
-const KIB_PER_MIB = 1024
 const SAMPLES = 5
 const SAMPLE_EVERY_MS = 1000
 
@@ -76,34 +76,4 @@ async function figuresOf(
     figure({name: `${role}_rest_mib`, unit: 'MiB', samples: samples[role].map((one) => one.all), goal: {atMost: GOALS_MIB[role]}})
   const helpers = figure({name: 'miner_rest.podman_service_mib', unit: 'MiB', samples: samples.miner.map((one) => one.helpers)})
   return [all('gateway'), all('miner'), helpers, all('coordinator')]
-}
-
-interface Process {
-  readonly pid: number
-  readonly name: string
-  readonly pssKib: number
-}
-
-function sumMib(processes: readonly Process[]): number {
-  return processes.reduce((sum, {pssKib}) => sum + pssKib, 0) / KIB_PER_MIB
-}
-
-/** A process and all that descend from it. */
-async function processesOf(pid: number): Promise<readonly Process[]> {
-  const parents = new Map<number, number>()
-  for (const name of await readdir('/proc')) if (/^\d+$/.test(name)) parents.set(Number(name), await parentOf(Number(name)))
-  const descends = (one: number): boolean => one === pid || (parents.has(one) && descends(parents.get(one) ?? 0))
-  return await Promise.all([...parents.keys()].filter(descends).map(describe))
-}
-
-/** Of proc(5), stat: the name stands in brackets and may hold anything; after it come the state and the parent. 0 for one that has ended. */
-async function parentOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0)
-}
-
-async function describe(pid: number): Promise<Process> {
-  const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim()
-  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '')
-  return {pid, name, pssKib: Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0)}
 }

@@ -127,7 +127,7 @@ async function tiersOf(network: DevNetwork, signal: AbortSignal): Promise<string
   return counts.map(([, tier, count]) => `${count} ${tier}`).join(', ')
 }
 
-async function statusOf(network: DevNetwork, signal: AbortSignal): Promise<z.output<typeof gatewayStatusSchema>> {
+export async function statusOf(network: DevNetwork, signal: AbortSignal): Promise<z.output<typeof gatewayStatusSchema>> {
   const answer = await fetch(`${network.gatewayAdminUrl}/.creo/status`, {signal})
   return gatewayStatusSchema.parse(await answer.json())
 }

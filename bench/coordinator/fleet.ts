@@ -8,7 +8,7 @@ import type {NetworkAtScale} from './network-at-scale.ts'
 
 const PROCESS = fileURLToPath(new URL('./fleet-process.ts', import.meta.url))
 const HEAP_MIB = 6144
-const WAIT_MAX_MS = 300_000
+const WAIT_MAX_MS = 1_800_000
 
 export interface Fleet {
   readonly pid: number

@@ -4,6 +4,7 @@ import {initializeNetwork} from '../../src/coordinator/init-network.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import {signCommand} from '../../src/identity/commands.ts'
+import {proveKey} from '../../src/identity/key-proofs.ts'
 import {generateKeyPair, type KeyPair, loadKeyFile, nodeIdOf, sha256Hex} from '../../src/identity/keys.ts'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
@@ -41,7 +42,7 @@ export interface NetworkAtScale {
  * and pay an incentive of their own, and one more org. Every command is signed, checked and journaled; only HTTP is left out.
  */
 export async function makeNetworkAtScale(directory: string, nodeCount: number, signal: AbortSignal): Promise<NetworkAtScale> {
-  const choices = {network: 'development', name: 'bench', exchangeOrg: 'creometry', epochMs: 3_600_000} as const
+  const choices = {network: 'production', name: 'bench', exchangeOrg: 'creometry', epochMs: 3_600_000} as const
   const made = await initializeNetwork(directory, choices, {nowMs: Date.now(), ifMissing: false})
   const genesisText = await readFile(join(directory, 'genesis.json'), 'utf8')
   const ledger = await openLedger({directory, genesisText, now: Date.now, signal})
@@ -100,7 +101,8 @@ class Founder {
 
   async account(name: string, by?: Signer): Promise<Signer> {
     const key = generateKeyPair()
-    const keys = [{publicKey: key.publicKey, roles: ['owner' as const]}]
+    const proof = proveKey(key, {network: this.#ledger.networkId, account: name})
+    const keys = [{publicKey: key.publicKey, roles: ['owner' as const], proof}]
     const {account} = await this.one(by ?? {id: 'new', key}, {type: 'account.create', name, keys})
     return {id: String(account), key}
   }

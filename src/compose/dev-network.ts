@@ -19,6 +19,8 @@ export interface DevNetworkOptions {
   readonly emission: string
   /** Name of the org whose functions are paid in Gutta. */
   readonly exchangeOrg: string
+  /** What its operator gives the coordinator besides. */
+  readonly coordinatorFlags?: readonly string[]
 }
 
 export interface MinerOptions {
@@ -106,7 +108,8 @@ export class DevNetwork {
 
   async startCoordinator(): Promise<RoleProcess> {
     const listen = this.#coordinatorUrl === '' ? `127.0.0.1:${this.#options.ports.coordinator}` : new URL(this.#coordinatorUrl).host
-    const role = await this.#start('coordinator', ['coordinator', 'serve', '--data', this.coordinatorDirectory, '--listen', listen])
+    const where = ['--data', this.coordinatorDirectory, '--listen', listen]
+    const role = await this.#start('coordinator', ['coordinator', 'serve', ...where, ...(this.#options.coordinatorFlags ?? [])])
     this.#coordinatorUrl = urlsSchema.parse(role.ready).urls.api ?? ''
     return role
   }
