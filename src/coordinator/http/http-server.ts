@@ -7,6 +7,7 @@ import type {Registry} from '../registry/registry.ts'
 import {registryRoutes} from '../registry/registry-routes.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import {sendError, unknownAddress} from './error-answer.ts'
+import {openApiRoute} from './openapi.ts'
 import {PlainRequests, refuseConnect} from './plain-requests.ts'
 import {RateLimit} from './rate-limit.ts'
 import {acceptJsonBytes} from './route.ts'
@@ -53,6 +54,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   acceptJsonBytes(app)
   app.setErrorHandler((error, _request, reply) => sendError(error, reply, tools.log))
   app.setNotFoundHandler((request, reply) => sendError(unknownAddress(request), reply, tools.log))
+  openApiRoute(app, tools)
   limitClients(app, tools)
   observe(app, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
@@ -116,12 +118,13 @@ function observe(app: FastifyInstance, {ledger, presence, tables, stopping}: Htt
     requests.add(1, {route, status: String(reply.statusCode)})
     durations.observe(reply.elapsedTime / 1000, {route})
   })
-  app.get('/healthz', () => ({ok: true}))
-  app.get('/readyz', () => {
+  app.get('/healthz', {config: {described: {about: 'Whether this process answers.'}}}, () => ({ok: true}))
+  app.get('/readyz', {config: {described: {about: 'Whether it takes requests, and the last sequence.'}}}, () => {
     if (stopping.aborted) throw new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a second.'})
     return {ok: true, sequence: ledger.sequence}
   })
-  app.get('/metrics', (_request, reply) => {
+  const prometheus = {about: 'Numbers for Prometheus.', answerType: 'text/plain'}
+  app.get('/metrics', {config: {described: prometheus}}, (_request, reply) => {
     sequence.set(ledger.sequence)
     nodes.set(presence.size)
     waiting.set(tables.waiting)

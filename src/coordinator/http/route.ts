@@ -22,6 +22,8 @@ export interface RouteTools {
 export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType> {
   readonly method: 'GET' | 'POST'
   readonly path: string
+  /** One sentence for who reads the API's document. */
+  readonly about: string
   readonly params?: P
   readonly query?: Q
   readonly body?: B
@@ -57,6 +59,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
     method: spec.method,
     url: spec.path,
     bodyLimit: spec.bodyBytesMax ?? BODY_BYTES_MAX,
+    config: {described: spec},
     handler: async (request, reply) => {
       const bytes = Buffer.isBuffer(request.body) ? request.body : undefined
       const keyId = spec.signed ? await tools.signer.keyOf(request, bytes) : ''

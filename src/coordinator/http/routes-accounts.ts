@@ -26,8 +26,11 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
   const params = accountParamsSchema
   accountList(app, tools)
   holdingRoutes(app, tools)
-  route(app, tools, {method: 'GET', path: '/v1/accounts/:account', params, answer: accountViewSchema}, (request) =>
-    knownAccount(tools, request.params.account)
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/accounts/:account', about: 'An account by id or name.', params, answer: accountViewSchema},
+    (request) => knownAccount(tools, request.params.account)
   )
   route(
     app,
@@ -35,6 +38,7 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/accounts/:account/orders',
+      about: 'Its orders, newest first.',
       params,
       query: z.object({status: orderStatusSchema.optional(), limit: limitSchema}),
       answer: z.object({orders: z.array(orderViewSchema)})
@@ -47,6 +51,7 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/accounts/:account/redemptions',
+      about: 'What it redeemed, newest first.',
       params,
       query: z.object({status: redemptionStatusSchema.optional(), limit: limitSchema}),
       answer: z.object({redemptions: z.array(redemptionViewSchema)})
@@ -65,6 +70,7 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/accounts/:account/balances',
+      about: 'What it holds.',
       params,
       answer: z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
     },
@@ -79,6 +85,7 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/accounts/:account/entries',
+      about: 'Its statement, newest first.',
       params,
       query: z.object({asset: assetSchema.optional(), limit: limitSchema}),
       answer: z.object({entries: z.array(entrySchema)})
@@ -98,7 +105,13 @@ function accountList(app: FastifyInstance, tools: RouteTools): void {
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/accounts', query: z.object({limit: limitSchema}), answer: z.object({accounts: z.array(accountViewSchema)})},
+    {
+      method: 'GET',
+      path: '/v1/accounts',
+      about: 'Everybody, by name.',
+      query: z.object({limit: limitSchema}),
+      answer: z.object({accounts: z.array(accountViewSchema)})
+    },
     ({query}) => ({accounts: tools.ledger.reads.accounts(query)})
   )
 }

@@ -24,6 +24,7 @@ export function appReportRoutes(app: FastifyInstance, tools: AppReportTools): vo
     {
       method: 'GET',
       path: '/v1/apps/:org/:app/readiness',
+      about: 'How far its revisions have come on their nodes.',
       params: appParamsSchema,
       query: z.object({after: afterSchema}),
       answer: readinessSchema,
@@ -38,7 +39,13 @@ export function appReportRoutes(app: FastifyInstance, tools: AppReportTools): vo
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/apps/:org/:app/spending', params: appParamsSchema, answer: spendingSchema},
+    {
+      method: 'GET',
+      path: '/v1/apps/:org/:app/spending',
+      about: 'What its functions were paid within a day, and what is left to pay them.',
+      params: appParamsSchema,
+      answer: spendingSchema
+    },
     ({params: {org, app: name}}) => spendingOf(tools, knownApp(tools, org, name))
   )
 }

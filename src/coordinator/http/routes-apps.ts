@@ -44,18 +44,22 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
     {
       method: 'GET',
       path: '/v1/apps',
+      about: 'Apps with their routes, revisions and addresses.',
       query: z.object({org: nameSchema.optional(), limit: longLimitSchema}),
       answer: z.object({apps: z.array(appViewSchema)})
     },
     ({query}) => ({apps: reads.apps(query)})
   )
-  route(app, tools, {method: 'GET', path: '/v1/apps/:org/:app', params, answer: appViewSchema}, (request) => known(request.params))
+  route(app, tools, {method: 'GET', path: '/v1/apps/:org/:app', about: 'One app.', params, answer: appViewSchema}, (request) =>
+    known(request.params)
+  )
   route(
     app,
     tools,
     {
       method: 'GET',
       path: '/v1/apps/:org/:app/revisions',
+      about: 'Its revisions, newest first, also those without traffic.',
       params,
       query: z.object({limit: longLimitSchema}),
       answer: z.object({revisions: z.array(releaseViewSchema)})
@@ -71,6 +75,7 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
     {
       method: 'GET',
       path: '/v1/apps/:org/:app/logs',
+      about: 'What its functions wrote, waiting for more if asked to.',
       params,
       query: logsQuerySchema,
       answer: z.object({lines: z.array(logLineSchema), next: z.int()}),
@@ -93,6 +98,7 @@ function leaseRoutes(app: FastifyInstance, tools: AppTools): void {
     {
       method: 'GET',
       path: '/v1/leases',
+      about: 'Who hosts what: the newest, oldest of them first.',
       query: z.object({
         node: nodeIdSchema.optional(),
         revision: revisionIdSchema.optional(),
@@ -106,7 +112,7 @@ function leaseRoutes(app: FastifyInstance, tools: AppTools): void {
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/leases/:lease', params: z.object({lease: leaseIdSchema}), answer: leaseViewSchema},
+    {method: 'GET', path: '/v1/leases/:lease', about: 'One lease.', params: z.object({lease: leaseIdSchema}), answer: leaseViewSchema},
     (request) => knownLease(reads.lease(request.params.lease), request.params.lease)
   )
 }

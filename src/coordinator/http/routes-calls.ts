@@ -26,6 +26,7 @@ export function callRoutes(app: FastifyInstance, tools: CallTools): void {
     {
       method: 'GET',
       path: '/v1/apps/:org/:app/calls',
+      about: 'Its calls that are answered later, newest first.',
       params,
       query: z.object({state: callStateSchema.optional(), limit: limitSchema}),
       answer: callsOfAppSchema,
@@ -49,7 +50,14 @@ export function callRoutes(app: FastifyInstance, tools: CallTools): void {
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/apps/:org/:app/cron', params, answer: schedulesSchema, signed: true},
+    {
+      method: 'GET',
+      path: '/v1/apps/:org/:app/cron',
+      about: 'Its schedules, and what came of the last time.',
+      params,
+      answer: schedulesSchema,
+      signed: true
+    },
     async ({params: of, keyId, signal}) => {
       tools.signer.assertOrgKey(keyId, of.org, ['deployer', 'viewer'])
       expectApp(of)

@@ -33,6 +33,7 @@ export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
     {
       method: 'POST',
       path: '/v1/commands',
+      about: 'Signed commands, each answered on its own.',
       body: z.strictObject({commands: z.array(z.unknown()).min(1).max(COMMAND_BATCH_MAX)}),
       bodyBytesMax: COMMANDS_BYTES_MAX,
       answer: z.object({answers: z.array(batchAnswerSchema)})
@@ -45,6 +46,7 @@ export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
     {
       method: 'POST',
       path: '/v1/nodes/enroll',
+      about: 'Enrols a node by its one-use token.',
       body: z.strictObject({token: z.string().min(1).max(200), command: signedCommandSchema}),
       bodyBytesMax: 2 ** 18,
       answer: z.object({answer: commandAnswerSchema})

@@ -23,27 +23,23 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/incentives',
+      about: 'All incentives, by id.',
       query: z.object({after: incentiveIdSchema.optional(), limit: longLimitSchema}),
       answer: z.object({incentives: z.array(incentiveViewSchema)})
     },
     ({query}) => ({incentives: reads.incentives(query)})
   )
-  route(app, tools, {method: 'GET', path: '/v1/incentives/:org/:code', params, answer: incentiveViewSchema}, (request) =>
-    known(request.params)
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/incentives/:org/:code', about: 'One incentive.', params, answer: incentiveViewSchema},
+    (request) => known(request.params)
   )
   route(
     app,
     tools,
-    {
-      method: 'GET',
-      path: '/v1/offers',
-      query: z.object({incentive: incentiveIdSchema.optional(), limit: longLimitSchema}),
-      answer: z.object({offers: z.array(offerViewSchema)})
-    },
-    ({query}) => ({offers: reads.offers(query)})
-  )
-  route(app, tools, {method: 'GET', path: '/v1/markets/:org/:code/book', params, answer: bookViewSchema}, (request) =>
-    reads.book(known(request.params).id)
+    {method: 'GET', path: '/v1/markets/:org/:code/book', about: 'The price levels of its order book.', params, answer: bookViewSchema},
+    (request) => reads.book(known(request.params).id)
   )
   route(
     app,
@@ -51,11 +47,30 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/markets/:org/:code/trades',
+      about: 'Its trades, newest first.',
       params,
       query: z.object({limit: limitSchema, beforeSeq: z.coerce.number().int().min(0).optional()}),
       answer: z.object({trades: z.array(tradeViewSchema)})
     },
     (request) => ({trades: reads.trades(known(request.params).id, request.query)})
+  )
+  spendingRoutes(app, tools)
+}
+
+/** What incentives buy, and what was bought. */
+function spendingRoutes(app: FastifyInstance, tools: RouteTools): void {
+  const {reads} = tools.ledger
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/offers',
+      about: 'What incentives buy.',
+      query: z.object({incentive: incentiveIdSchema.optional(), limit: longLimitSchema}),
+      answer: z.object({offers: z.array(offerViewSchema)})
+    },
+    ({query}) => ({offers: reads.offers(query)})
   )
   route(
     app,
@@ -63,6 +78,7 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/redemptions',
+      about: 'The public record of redemptions, newest first.',
       query: z.object({incentive: incentiveIdSchema.optional(), status: redemptionStatusSchema.optional(), limit: limitSchema}),
       answer: z.object({redemptions: z.array(redemptionViewSchema)})
     },

@@ -42,38 +42,88 @@ const journalGroupSchema = z.object({
 /** What the network is, and its public record. */
 export function networkRoutes(app: FastifyInstance, tools: NetworkTools): void {
   const {ledger, genesis} = tools
-  route(app, tools, {method: 'GET', path: '/v1/network', answer: networkViewSchema}, () => ({
-    id: ledger.networkId,
-    name: genesis.name,
-    network: genesis.network,
-    coordinatorKey: genesis.coordinatorKey,
-    genesis: tools.genesisText,
-    version: tools.version,
-    sequence: ledger.sequence,
-    registryPath: '/v2/' as const
-  }))
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/time', query: z.object({nonce: z.string().min(1).max(64)}), answer: signedTimeSchema},
+    {method: 'GET', path: '/v1/network', about: 'What the network is: genesis, keys, last sequence.', answer: networkViewSchema},
+    () => ({
+      id: ledger.networkId,
+      name: genesis.name,
+      network: genesis.network,
+      coordinatorKey: genesis.coordinatorKey,
+      genesis: tools.genesisText,
+      version: tools.version,
+      sequence: ledger.sequence,
+      registryPath: '/v2/' as const
+    })
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/time',
+      about: "The ledger's time, signed together with your nonce.",
+      query: z.object({nonce: z.string().min(1).max(64)}),
+      answer: signedTimeSchema
+    },
     ({query}) => signTime({nonce: query.nonce, atMs: ledger.nowMs(), key: tools.key})
   )
-  route(app, tools, {method: 'GET', path: '/v1/gateways', answer: z.object({gateways: z.array(gatewayViewSchema)})}, () => ({
-    gateways: ledger.reads.gateways().map((gateway) => ({...gateway}))
-  }))
-  route(app, tools, {method: 'GET', path: '/v1/blocks', query: z.object({limit: limitSchema}), answer: blocksSchema}, ({query}) => ({
-    blocks: ledger.reads.blocks(query)
-  }))
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/blocks/history', query: z.object({limit: limitSchema}), answer: blocksSchema},
+    {
+      method: 'GET',
+      path: '/v1/gateways',
+      about: 'The gateways that the operator admitted.',
+      answer: z.object({gateways: z.array(gatewayViewSchema)})
+    },
+    () => ({
+      gateways: ledger.reads.gateways().map((gateway) => ({...gateway}))
+    })
+  )
+  recordRoutes(app, tools)
+}
+
+/** What anybody can look up later: blocks, epochs, the journal. */
+function recordRoutes(app: FastifyInstance, tools: NetworkTools): void {
+  const {ledger} = tools
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/blocks',
+      about: 'What the operator keeps out now.',
+      query: z.object({limit: limitSchema}),
+      answer: blocksSchema
+    },
+    ({query}) => ({
+      blocks: ledger.reads.blocks(query)
+    })
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/blocks/history',
+      about: 'All that the operator ever blocked and let in again.',
+      query: z.object({limit: limitSchema}),
+      answer: blocksSchema
+    },
     ({query}) => ({blocks: ledger.reads.blockEvents(query)})
   )
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/epochs', query: z.object({limit: limitSchema}), answer: z.object({epochs: z.array(epochViewSchema)})},
+    {
+      method: 'GET',
+      path: '/v1/epochs',
+      about: 'What was minted, and for whom.',
+      query: z.object({limit: limitSchema}),
+      answer: z.object({epochs: z.array(epochViewSchema)})
+    },
     ({query}) => ({epochs: ledger.reads.epochs(query)})
   )
   route(
@@ -82,6 +132,7 @@ export function networkRoutes(app: FastifyInstance, tools: NetworkTools): void {
     {
       method: 'GET',
       path: '/v1/journal',
+      about: 'Journaled groups, to replay.',
       query: z.object({
         from: z.coerce.number().int().min(0).default(0),
         limit: z.coerce.number().int().min(1).max(JOURNAL_GROUPS_MAX).default(20)

@@ -65,6 +65,7 @@ export function nodeRoutes(app: FastifyInstance, tools: NodeTools): void {
     {
       method: 'POST',
       path: '/v1/receipts',
+      about: 'Up to 100 receipts to be paid, each answered on its own.',
       body: z.strictObject({receipts: z.array(receiptSchema).min(1).max(RECEIPTS_MAX)}),
       bodyBytesMax: RECEIPTS_BYTES_MAX,
       answer: z.object({answers: z.array(receiptAnswerSchema)})
@@ -76,15 +77,27 @@ export function nodeRoutes(app: FastifyInstance, tools: NodeTools): void {
 function nodeReads(app: FastifyInstance, tools: NodeTools): void {
   const {reads} = tools.ledger
   const owner = z.object({owner: accountIdSchema.optional(), limit: longLimitSchema})
-  route(app, tools, {method: 'GET', path: '/v1/nodes', query: owner, answer: z.object({nodes: z.array(nodeViewSchema)})}, ({query}) => ({
-    nodes: reads.nodes(query)
-  }))
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/nodes',
+      about: 'Nodes in the order in which they enrolled.',
+      query: owner,
+      answer: z.object({nodes: z.array(nodeViewSchema)})
+    },
+    ({query}) => ({
+      nodes: reads.nodes(query)
+    })
+  )
   route(
     app,
     tools,
     {
       method: 'GET',
       path: '/v1/nodes/:node',
+      about: 'One node, and what it last said.',
       params: z.object({node: nodeIdSchema}),
       answer: nodeViewSchema.extend({presence: presenceSchema.nullable()})
     },
@@ -101,6 +114,7 @@ function nodeReads(app: FastifyInstance, tools: NodeTools): void {
     {
       method: 'GET',
       path: '/v1/receipts',
+      about: 'What was paid for serving, newest first.',
       query: z.object({lease: leaseIdSchema.optional(), node: nodeIdSchema.optional(), limit: limitSchema}),
       answer: z.object({receipts: z.array(receiptViewSchema)})
     },
@@ -117,8 +131,17 @@ function presenceOf(tools: NodeTools, node: string): z.output<typeof presenceSch
 
 function tableRoutes(app: FastifyInstance, tools: NodeTools): void {
   const routes = z.object({after: afterSchema, waitMs: waitMsSchema})
-  route(app, tools, {method: 'GET', path: '/v1/tables/routes', query: routes, answer: signedTableSchema}, (request) =>
-    tools.tables.newer('routes', request.query, request.signal)
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/tables/routes',
+      about: 'The signed table of all routes; 204 when there is none newer.',
+      query: routes,
+      answer: signedTableSchema
+    },
+    (request) => tools.tables.newer('routes', request.query, request.signal)
   )
   route(
     app,
@@ -126,6 +149,7 @@ function tableRoutes(app: FastifyInstance, tools: NodeTools): void {
     {
       method: 'GET',
       path: '/v1/tables/nodes/:node',
+      about: "A node's signed table of leases; 204 when there is none newer.",
       params: z.object({node: nodeIdSchema}),
       query: z.object({after: afterSchema, waitMs: nodeTableWaitMsSchema}),
       answer: signedTableSchema,
@@ -142,6 +166,7 @@ function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
     {
       method: 'POST',
       path: '/v1/heartbeats',
+      about: 'What a node selected and has, and what its functions wrote.',
       body: heartbeatSchema,
       bodyBytesMax: HEARTBEAT_BYTES_MAX,
       answer: z.object({ok: z.literal(true), noWorkReason: z.string().nullable(), everyMs: z.int(), secretsChange: z.int().optional()}),

@@ -52,7 +52,12 @@ export interface SecretTools extends RouteTools {
 /** Values come in sealed, are kept sealed, and leave sealed to one node; nothing here answers one in the clear. */
 export function secretRoutes(app: FastifyInstance, tools: SecretTools): void {
   const {reads, networkId} = tools.ledger
-  route(app, tools, {method: 'GET', path: '/v1/sealing-key', answer: sealingKeySchema}, () => tools.sealingKey)
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/sealing-key', about: 'The key to which secrets are sealed on their way here.', answer: sealingKeySchema},
+    () => tools.sealingKey
+  )
   developerRoutes(app, tools)
   route(
     app,
@@ -60,6 +65,7 @@ export function secretRoutes(app: FastifyInstance, tools: SecretTools): void {
     {
       method: 'POST',
       path: '/v1/nodes/:node/secrets',
+      about: 'Secrets of a leased revision, sealed to the node that asks.',
       params: z.object({node: nodeIdSchema}),
       body: nodeSecretsRequestSchema,
       answer: nodeSecretsSchema,
@@ -91,14 +97,19 @@ async function sealedFor({secrets, secretHolders}: SecretTools, revision: Revisi
 function developerRoutes(app: FastifyInstance, tools: SecretTools): void {
   const {secrets, signer} = tools
   const [path, params] = ['/v1/apps/:org/:app/secrets', appParamsSchema]
-  route(app, tools, {method: 'GET', path, params, answer: secretsViewSchema, signed: true}, ({params: place, keyId}) => {
-    signer.assertOrgKey(keyId, place.org, ['deployer', 'viewer'])
-    return {secrets: secrets.list(place)}
-  })
   route(
     app,
     tools,
-    {method: 'POST', path, params, body: secretSetSchema, answer: secretViewSchema, signed: true},
+    {method: 'GET', path, about: 'Names and versions of its secrets.', params, answer: secretsViewSchema, signed: true},
+    ({params: place, keyId}) => {
+      signer.assertOrgKey(keyId, place.org, ['deployer', 'viewer'])
+      return {secrets: secrets.list(place)}
+    }
+  )
+  route(
+    app,
+    tools,
+    {method: 'POST', path, about: 'Sets a secret that was sealed.', params, body: secretSetSchema, answer: secretViewSchema, signed: true},
     ({params: place, body, keyId}) => {
       signer.assertOrgKey(keyId, place.org, ['deployer'])
       return secrets.set(place, {...body, keyId})
@@ -107,7 +118,15 @@ function developerRoutes(app: FastifyInstance, tools: SecretTools): void {
   route(
     app,
     tools,
-    {method: 'POST', path: `${path}/unset`, params, body: secretUnsetSchema, answer: secretUnsetViewSchema, signed: true},
+    {
+      method: 'POST',
+      path: `${path}/unset`,
+      about: 'Forgets a secret that no function needs.',
+      params,
+      body: secretUnsetSchema,
+      answer: secretUnsetViewSchema,
+      signed: true
+    },
     async ({params: place, body: {name}, keyId}) => {
       signer.assertOrgKey(keyId, place.org, ['deployer'])
       refuseNeeded(tools, place, name)

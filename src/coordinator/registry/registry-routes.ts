@@ -42,14 +42,17 @@ export function registryRoutes(app: FastifyInstance, {registry, access, log}: Re
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('docker-distribution-api-version', 'registry/2.0')
   })
-  app.get('/v2/', async (request) => {
+  app.get('/v2/', {config: {described: {about: 'Whether the client is logged in to the registry.'}}}, async (request) => {
     await access.authenticate(request)
     return {}
   })
-  app.get('/v2/token', (request) => access.grant(request))
+  app.get('/v2/token', {config: {described: {about: 'A token of the registry, for who brings a password.'}}}, (request) =>
+    access.grant(request)
+  )
   app.route({
     method: [...METHODS],
     url: '/v2/*',
+    config: {described: {about: 'The OCI distribution API, version 1.1: blobs, manifests, tags and referrers.', answerType: '*/*'}},
     handler: async (request, reply) => answer(registry, pathOf(request), request, reply),
     onRequest: async (request) => {
       const path = pathOf(request)
