@@ -47,7 +47,7 @@ export async function assertDependencies(source: string, base: string): Promise<
   throw new CreoError(
     'build_failed',
     `${join(source, language.list)} asks for ${shown}${rest}, and there is no ${join(source, language.folder)} to take into the image.`,
-    {hint: language.install(source)}
+    {hint: `${language.install(source)} (what bundles them names ${language.folder} in .creoignore)`}
   )
 }
 

@@ -8,6 +8,8 @@ import {CreoError} from '../core/errors.ts'
 
 const ARCHIVE_FILES_MAX = 1_000
 const ARCHIVE_BYTES_MAX = 8 * 2 ** 30
+/** What is wrong with this machine's disk, and not with the archive. */
+const DISK_FAULTS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EMFILE'])
 /** `blobs/sha256/<hex>`, `manifest.json`, `<hex>/layer.tar` and the like: no archive of an image has other names. */
 const NAME = /^(?:[\w.-]{1,128}\/){0,3}[\w.-]{1,128}$/
 
@@ -31,7 +33,7 @@ export async function unpackArchive(path: string, folder: string, signal: AbortS
   ended.catch(() => undefined)
   try {
     for await (const chunk of createReadStream(path, {signal, highWaterMark: 2 ** 18})) {
-      if (!parser.write(chunk)) await Promise.race([once(parser, 'drain', {signal}), ended])
+      if (!parser.write(chunk)) await Promise.race([once(parser, 'drain', {signal}), ended, unpacking.failed])
       unpacking.assertHonest()
     }
     parser.end()
@@ -40,7 +42,7 @@ export async function unpackArchive(path: string, folder: string, signal: AbortS
   } catch (cause) {
     await unpacking.stop()
     signal.throwIfAborted()
-    if (cause instanceof CreoError) throw cause
+    if (cause instanceof CreoError || DISK_FAULTS.has(String((cause as NodeJS.ErrnoException).code))) throw cause
     throw new CreoError('rejected', `"${path}" is not an archive of an image.`, {
       hint: 'Write one with podman save or skopeo copy.',
       cause
@@ -55,11 +57,18 @@ class Unpacking {
   readonly #names = new Set<string>()
   readonly #writes: Promise<void>[] = []
   readonly #stopping = new AbortController()
+  readonly #failure = Promise.withResolvers<never>()
   #bytes = 0
   #refusal: CreoError | undefined
 
   constructor(folder: string) {
     this.#folder = folder
+    this.#failure.promise.catch(() => undefined)
+  }
+
+  /** Rejects when a file cannot be written: nothing reads on from then. */
+  get failed(): Promise<never> {
+    return this.#failure.promise
   }
 
   take(entry: ReadEntry): void {
@@ -72,7 +81,7 @@ class Unpacking {
       return
     }
     const write = this.#write(entry, join(this.#folder, path))
-    write.catch(() => undefined)
+    write.catch((error: unknown) => this.#failure.reject(error))
     this.#writes.push(write)
   }
 

@@ -194,6 +194,16 @@ describe('an image that another tool wrote', () => {
     await expect(readFile('/etc/evil')).rejects.toMatchObject({code: 'ENOENT'})
   })
 
+  test('is refused when a file has the name of another one’s folder, however large it is', async () => {
+    const block = Buffer.alloc(512)
+    new tar.Header({path: 'a/b', mode: 0o644, size: 0, type: 'File', mtime: new Date(0)}).encode(block)
+    const above = Buffer.alloc(512)
+    const size = 2 ** 22
+    new tar.Header({path: 'a', mode: 0o644, size, type: 'File', mtime: new Date(0)}).encode(above)
+    await writeFile(join(scratch.path, 'evil.tar'), Buffer.concat([block, above, Buffer.alloc(size + 1024)]))
+    await expect(acquire('evil.tar')).rejects.toMatchObject({code: 'rejected'})
+  })
+
   test('does not reach out of a Docker archive by a link', async () => {
     const folder = join(scratch.path, 'docker')
     await mkdir(folder)
