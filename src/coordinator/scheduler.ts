@@ -11,7 +11,7 @@ import type {
   SchedulingWorld,
   ShortOfPay
 } from '../core/scheduling.ts'
-import {noWorkReason} from '../core/wanted-work.ts'
+import {isOfOtherArchitecture, noWorkReason} from '../core/wanted-work.ts'
 import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {planWithoutBlocked} from './blocked-leases.ts'
@@ -123,20 +123,24 @@ export class Scheduler {
   }
 
   /** What nodes that are there would be told if this revision were all there is to run, with how many of them, most first. */
-  refusalsFor(revision: RevisionView): {readonly reason: string; readonly nodes: number}[] {
+  refusalsFor(revision: RevisionView): {
+    readonly refusals: {readonly reason: string; readonly nodes: number}[]
+    readonly otherArchitecture: number
+  } {
     const {presence, settings, exchangeOrg, nowMs} = this.#tools
     const heardAfterMs = nowMs() - settings.lostAfterMs
     const counts = new Map<string, number>()
-    let looked = 0
+    let [looked, otherArchitecture] = [0, 0]
     for (const one of presence.all()) {
       if (one.seenAtMs <= heardAfterMs) continue
       if (++looked > REFUSING_NODES_MAX) break
       const node = this.#schedulingNode(one)
       const reason = node && noWorkReason(node, {revisions: [revision], leases: [], exchangeOrg}, this.#lastPlan)
       if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+      if (node && isOfOtherArchitecture(node, revision, exchangeOrg)) otherArchitecture += 1
     }
     const most = [...counts].map(([reason, nodes]) => ({reason, nodes})).sort((a, b) => b.nodes - a.nodes)
-    return most.slice(0, REFUSALS_MAX)
+    return {refusals: most.slice(0, REFUSALS_MAX), otherArchitecture}
   }
 
   /** Plans once and resolves when everything planned is committed or refused. */

@@ -29,6 +29,12 @@ export function isAdmitted({owner, architecture}: SchedulingNode, {spec}: Revisi
   return (spec.owners?.includes(owner) ?? true) && (spec.architectures?.includes(architecture) ?? true)
 }
 
+/** Whether the node wants to run a function that is not built for it. */
+export function isOfOtherArchitecture(node: SchedulingNode, revision: RevisionView, exchangeOrg: string): boolean {
+  const isBuiltForIt = revision.spec.architectures?.includes(node.architecture) ?? true
+  return !isBuiltForIt && selectionRank(node.earn, revision, exchangeOrg) !== undefined
+}
+
 /** One instance must fit; how many run is decided by demand, and by the miner's own caps. */
 export function fits(node: SchedulingNode, revision: RevisionView): boolean {
   return revision.spec.memoryBytes <= node.memoryBytes && revision.spec.cpuMillis <= node.cpuMillis

@@ -56,6 +56,8 @@ export function lastTrouble(asked: Asked, seen: RevisionReadiness | undefined, l
     return withoutInstance(asked, 'pool_empty', 'The reward pool that should pay it is empty, so no node was asked.')
   if (seen.shortOfPay !== null)
     return withoutInstance(asked, 'day_spent', 'Its function has spent its budget for today, so no node was asked.')
+  if (seen.otherArchitecture > 0)
+    return withoutInstance(asked, 'wrong_architecture', `No node is of an architecture that it is built for. ${refusalWords(seen)}`)
   return withoutInstance(asked, 'no_node', `No node runs it. ${refusalWords(seen)}`)
 }
 

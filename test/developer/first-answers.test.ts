@@ -41,7 +41,12 @@ function both(revision: string): ReadonlyMap<string, Asked> {
 }
 
 function seen(changes: Partial<RevisionReadiness> = {}): Readiness {
-  return {next: 9, revisions: [{revision: 'rev_64', function: 'site', nodes: [], shortOfPay: null, refusals: [], failures: [], ...changes}]}
+  return {
+    next: 9,
+    revisions: [
+      {revision: 'rev_64', function: 'site', nodes: [], shortOfPay: null, refusals: [], otherArchitecture: 0, failures: [], ...changes}
+    ]
+  }
 }
 
 function failure(node: string, reason: string, exitCode?: number): LogLine {

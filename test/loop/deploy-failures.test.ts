@@ -102,7 +102,7 @@ it.each([
 )
 
 it('says of an image for other machines alone, and of what no machine runs, that it is one', {timeout: TIMEOUT_MS}, async () => {
-  const foreign = await deploy({name: 'foreign', fail: 'crash', machine: 'other'})
+  const foreign = await deploy({name: 'foreign', fail: 'crash', machine: 'other', wait: '3s'})
   expect([foreign.error.code, foreign.trouble.reason, foreign.trouble.exitCode]).toEqual(['deploy_failed', 'wrong_architecture', null])
   const {error, trouble} = await deploy({name: 'text', fail: 'crash', machine: 'none'})
   expect([error.code, trouble.reason, trouble.exitCode]).toEqual(['deploy_failed', 'wrong_architecture', 126])

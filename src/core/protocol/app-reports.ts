@@ -14,6 +14,8 @@ export const revisionReadinessSchema = z.object({
   shortOfPay: z.string().nullable(),
   /** While no node holds a lease: what nodes that are there are told, and how many of them. */
   refusals: z.array(z.object({reason: z.string(), nodes: z.int()})),
+  /** Of these nodes, how many selected what it pays and are of an architecture that it is not built for. */
+  otherArchitecture: z.int().default(0),
   /** What nodes said of its instances, oldest first; each has a `failure`. */
   failures: z.array(logLineSchema)
 })
