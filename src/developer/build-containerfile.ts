@@ -48,6 +48,7 @@ export async function buildContainerfile(build: ContainerfileBuild): Promise<Imp
     const id = (await readFile(idFile, 'utf8')).trim()
     const from = join(scratch, 'layout')
     await runTool(tool, ['push', '--quiet', '--format', 'oci', id, `oci:${from}`], {what: 'write the image', signal: build.signal})
+    await forget(tool, id, build.signal)
     return await importLayout({from, layoutDirectory: build.layoutDirectory, signal: build.signal})
   })
 }
@@ -82,10 +83,17 @@ async function offerBase(tool: string, name: string, build: ContainerfileBuild):
       const options = {what: `take creo/${name}`, signal: build.signal}
       const id = (await runTool(tool, ['pull', '--quiet', `oci:${view}`], options)).trim().split('\n').at(-1) ?? ''
       await runTool(tool, ['tag', id, `localhost/creo/${name}:latest`], options)
+      await forget(tool, `localhost${view}`, build.signal)
     } finally {
       await rm(view, {recursive: true, force: true})
     }
   })
+}
+
+/** Takes a name or an image that nothing needs any more out of the tool's storage; it may have gone already. */
+async function forget(tool: string, name: string, signal: AbortSignal): Promise<void> {
+  await execa(tool, ['rmi', name], {reject: false, stdin: 'ignore', timeout: ASK_TIMEOUT_MS, cancelSignal: signal})
+  signal.throwIfAborted()
 }
 
 async function runTool(
