@@ -127,7 +127,8 @@ interface Stopping {
   readonly failure: CreoError | undefined
 }
 
-async function stopAll(network: DevNetwork, progress: Progress): Promise<Stopping> {
+/** Stops every role and looks that nothing of them is left. */
+export async function stopAll(network: DevNetwork, progress: Progress): Promise<Stopping> {
   const stopped: {readonly name: string; readonly how: Stopped}[] = []
   await progress.step('Stopping every process and container', () => network.stop((name, how) => stopped.push({name, how})))
   const left = await leftBehind(network.directory)

@@ -21,6 +21,8 @@ export interface DevNetworkOptions {
   readonly exchangeOrg: string
   /** What its operator gives the coordinator besides. */
   readonly coordinatorFlags?: readonly string[]
+  /** Settings file of the gateway. */
+  readonly gatewaySettings?: string
 }
 
 export interface MinerOptions {
@@ -115,7 +117,10 @@ export class DevNetwork {
   }
 
   async startGateway(): Promise<RoleProcess> {
-    const {gateway, tunnel} = this.#options.ports
+    const {
+      ports: {gateway, tunnel},
+      gatewaySettings
+    } = this.#options
     const listen = this.#gateway === undefined ? `127.0.0.1:${gateway}` : new URL(this.#gateway.publicUrl).host
     const tunnelListen = this.#gateway === undefined ? `127.0.0.1:${tunnel}` : new URL(this.#gateway.tunnelUrl).host
     const role = await this.#start('gateway', [
@@ -127,7 +132,8 @@ export class DevNetwork {
       '--listen',
       listen,
       '--tunnel',
-      tunnelListen
+      tunnelListen,
+      ...(gatewaySettings === undefined ? [] : ['--settings', gatewaySettings])
     ])
     const {urls} = urlsSchema.parse(role.ready)
     this.#gateway = {publicUrl: urls.public ?? '', tunnelUrl: urls.tunnel ?? ''}

@@ -11,22 +11,25 @@ import type {Progress} from './progress-port.ts'
 export const PLAIN_ACCOUNT = 'dev'
 const MINER = 'miner'
 
-/** Starts or resumes a network with one gateway and one miner, both the developer's own. */
-export async function startPlainNetwork(network: DevNetwork, progress: Progress, signal: AbortSignal): Promise<void> {
+/** Starts or resumes a network with one gateway and one miner, both the developer's own. The account must be the network's exchange org. */
+export async function startPlainNetwork(
+  network: DevNetwork,
+  progress: Progress,
+  signal: AbortSignal,
+  account = PLAIN_ACCOUNT
+): Promise<void> {
   await progress.step('Genesis', () => network.init())
   await progress.step('Coordinator', () => network.startCoordinator())
   const isNew = !existsSync(join(network.directory, MINER))
   // Also when it resumes: its address may be another one now.
   await network.run(['network', 'join', network.coordinatorUrl, '--id', network.networkId])
-  if (isNew) await network.run(['account', 'create', PLAIN_ACCOUNT, '--operator-key', network.operatorKeyPath])
+  if (isNew) await network.run(['account', 'create', account, '--operator-key', network.operatorKeyPath])
   const gateway = await progress.step('Gateway', () => network.startGateway())
   const {publicKey} = z.looseObject({publicKey: z.string()}).parse(gateway.ready)
   await network.run(network.admitGatewayArgs(publicKey))
   signal.throwIfAborted()
-  const token = isNew
-    ? z.looseObject({token: z.string()}).parse(await network.run(['node', 'token', '--as', PLAIN_ACCOUNT])).token
-    : undefined
+  const token = isNew ? z.looseObject({token: z.string()}).parse(await network.run(['node', 'token', '--as', account])).token : undefined
   await progress.step('Miner', () =>
-    network.startMiner({name: MINER, earn: [`org:${PLAIN_ACCOUNT}`, 'gutta'], ...(token === undefined ? {} : {token})})
+    network.startMiner({name: MINER, earn: [`org:${account}`, 'gutta'], ...(token === undefined ? {} : {token})})
   )
 }

@@ -40,6 +40,8 @@ export interface RoutingIndex {
   readonly apps: ReadonlyMap<string, AppRoutes>
   /** Domains whose first label names an app or a function. */
   readonly domains: ReadonlySet<string>
+  /** What a loopback address means without `/@`. */
+  readonly localApp: Address | undefined
 }
 
 /** What a Host header says by itself. */
@@ -57,8 +59,8 @@ const HOSTS_MAX = 4096
 const LOCAL_DOMAIN = 'localhost'
 const PATH_FORM = /^\/@([a-z0-9-]{1,63})(?=[/?]|$)/
 
-/** `domains` are those of the gateway besides `localhost`. */
-export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly string[]): RoutingIndex {
+/** `domains` are those of the gateway besides `localhost`; `localApp` is `org/app`, what a loopback address means by itself. */
+export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly string[], localApp?: string): RoutingIndex {
   const apps = table.apps.map((app): [string, AppRoutes] => [
     `${app.app}--${app.org}`,
     {
@@ -73,7 +75,13 @@ export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly 
       )
     }
   ])
-  return {hosts: new Map(), apps: new Map(apps), domains: new Set([LOCAL_DOMAIN, ...domains])}
+  const local = apps.find(([, {org, app}]) => `${org}/${app}` === localApp)?.[1]
+  return {
+    hosts: new Map(),
+    apps: new Map(apps),
+    domains: new Set([LOCAL_DOMAIN, ...domains]),
+    localApp: local === undefined ? undefined : {app: local, function: undefined, tag: undefined}
+  }
 }
 
 /**
@@ -85,8 +93,9 @@ export function routeRequest(index: RoutingIndex, host: string, target: string, 
   if (meaning.kind === 'named') return destinationOf(meaning.address, {target, prefix: '', random})
   if (meaning.kind === 'unknown') return undefined
   const match = PATH_FORM.exec(target)
-  const address = match?.[1] === undefined ? undefined : addressOf(index, match[1])
-  if (match === null || address === undefined) return undefined
+  if (match === null) return index.localApp === undefined ? undefined : destinationOf(index.localApp, {target, prefix: '', random})
+  const address = match[1] === undefined ? undefined : addressOf(index, match[1])
+  if (address === undefined) return undefined
   const rest = target.slice(match[0].length)
   return destinationOf(address, {target: rest.startsWith('/') ? rest : `/${rest}`, prefix: match[0], random})
 }
@@ -98,11 +107,12 @@ export function splitTarget(
   target: string
 ): {readonly org: string; readonly app: string; readonly prefix: string; readonly rest: string} | undefined {
   const meaning = index.hosts.get(host) ?? rememberHost(index, host)
-  if (meaning.kind === 'named') {
-    const {org, app} = meaning.address.app
+  const match = meaning.kind === 'loopback' ? PATH_FORM.exec(target) : null
+  const whole = meaning.kind === 'loopback' && match === null ? index.localApp : meaning.kind === 'named' ? meaning.address : undefined
+  if (whole !== undefined) {
+    const {org, app} = whole.app
     return {org, app, prefix: '', rest: target}
   }
-  const match = meaning.kind === 'loopback' ? PATH_FORM.exec(target) : null
   const address = match?.[1] === undefined ? undefined : addressOf(index, match[1])
   if (match === null || address === undefined) return undefined
   const {org, app} = address.app

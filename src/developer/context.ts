@@ -9,6 +9,8 @@ import {nearestOf} from '../core/nearest.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {type KeyPair, loadKeyFile} from '../identity/keys.ts'
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 /** What the common flags say: which network, in whose name. */
 export interface ContextFlags {
   readonly network?: string | undefined
@@ -39,11 +41,11 @@ export async function openContext({network}: ContextFlags, signal: AbortSignal):
  * @throws {CreoError} `no_account` when this user has none in the network; `usage` when none is chosen; `not_found` when its key is not on this
  * machine or the network does not know it.
  */
-export async function openAccount(flags: ContextFlags, signal: AbortSignal): Promise<AccountContext> {
-  const config = openUserConfig(process.env)
+export async function openAccount(flags: ContextFlags, signal: AbortSignal, env: Environment = process.env): Promise<AccountContext> {
+  const config = openUserConfig(env)
   const context = config.context(flags.network)
   const name = flags.as ?? config.read().defaultAccount
-  const known = await accountsHere(context.networkId)
+  const known = await accountsHere(context.networkId, env)
   if (known.length === 0) {
     const [network, account] = [context.name, name ?? null]
     throw new CreoError('no_account', `You have no account in the network ${network} yet.`, {
@@ -53,24 +55,23 @@ export async function openAccount(flags: ContextFlags, signal: AbortSignal): Pro
   }
   if (name === undefined)
     throw new CreoError('usage', 'No account is chosen.', {hint: 'Choose one with --as, or make one: creo account create NAME'})
-  const key = await loadAccountKey(context.networkId, name, known)
+  const key = await loadAccountKey(accountKeyPath(context.networkId, name, env), name, known)
   const reader = createClient({...context, key, now: Date.now, signal})
   const {id} = await reader.account(name)
   return {...context, client: reader.as(id, key), account: {id, name}, key}
 }
 
 /** Where an account's key is kept. @throws {CreoError} `invalid_input` for what is no account name. */
-export function accountKeyPath(networkId: string, name: string): string {
+export function accountKeyPath(networkId: string, name: string, env: Environment = process.env): string {
   if (!nameSchema.safeParse(name).success) {
     throw new CreoError('invalid_input', `"${name}" is not an account name.`, {
       hint: 'Use 2 to 20 lower-case letters, digits and single hyphens, starting with a letter.'
     })
   }
-  return join(keyFolder(networkId), `${name}.json`)
+  return join(keyFolder(networkId, env), `${name}.json`)
 }
 
-async function loadAccountKey(networkId: string, name: string, known: readonly string[]): Promise<KeyPair> {
-  const path = accountKeyPath(networkId, name)
+async function loadAccountKey(path: string, name: string, known: readonly string[]): Promise<KeyPair> {
   try {
     return await loadKeyFile(path)
   } catch (error) {
@@ -82,11 +83,11 @@ async function loadAccountKey(networkId: string, name: string, known: readonly s
 }
 
 /** Names of the accounts whose keys are on this machine. */
-async function accountsHere(networkId: string): Promise<readonly string[]> {
-  const files = await readdir(keyFolder(networkId)).catch(() => [])
+async function accountsHere(networkId: string, env: Environment): Promise<readonly string[]> {
+  const files = await readdir(keyFolder(networkId, env)).catch(() => [])
   return files.flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -5)] : []))
 }
 
-function keyFolder(networkId: string): string {
-  return join(configDirectory(process.env), 'keys', networkId)
+function keyFolder(networkId: string, env: Environment): string {
+  return join(configDirectory(env), 'keys', networkId)
 }

@@ -266,7 +266,7 @@ class RunningGateway implements Gateway {
   #useTable(table: RoutesTable): void {
     const own = table.gateways.find((gateway) => gateway.id === this.id)
     this.#keys = new Map(table.nodes.map((node) => [node.id, node.publicKey]))
-    this.#routing = own === undefined ? undefined : indexRoutes(table, [hostName(new URL(own.publicUrl).host)])
+    this.#routing = own === undefined ? undefined : indexRoutes(table, [hostName(new URL(own.publicUrl).host)], this.#settings.localApp)
     this.#budgets.update(table)
     this.#standby.update(table)
     this.#fleet.update(table)

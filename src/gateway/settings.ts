@@ -24,6 +24,10 @@ function whole(least: number, most: number): z.ZodNumber {
 const settingsSchema = keyed({
   tls: keyed({cert: pathText, key: pathText}).optional(),
   accessLog: z.boolean('must be true or false').default(false),
+  localApp: z
+    .string('must be ORG/APP')
+    .regex(/^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}$/, 'must be ORG/APP')
+    .optional(),
   limits: keyed({
     bodyBytes: whole(0, BODY_BYTES_MAX).default(2 ** 30),
     connections: whole(1, CONNECTIONS_MAX).default(20_000),
@@ -46,6 +50,8 @@ export interface PublicTls {
 /** What an operator may set, and change while the gateway runs. */
 export interface GatewaySettings {
   readonly accessLog: boolean
+  /** `org/app` that a loopback address means without `/@`. */
+  readonly localApp?: string | undefined
   readonly limits: GatewayLimits
   /** Undefined: the public side speaks plain HTTP. */
   readonly tls: PublicTls | undefined

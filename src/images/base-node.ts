@@ -15,6 +15,8 @@ import type {TarEntry} from './tar-writer.ts'
 /** Raised when the assembly below changes, so that a cached base of an older creo is not taken for the new one. */
 const FORMAT = 'creo-node-1'
 const BASES_KEPT = 3
+const DIGESTS_KEPT = 256
+const digests = new Map<string, string>()
 const LDD_TIMEOUT_MS = 10_000
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'
 
@@ -111,8 +113,20 @@ async function sharedLibraries(executable: string, signal: AbortSignal): Promise
 
 async function contentKey(files: readonly HostFile[], signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256').update(FORMAT)
-  for (const file of files) hash.update(`${file.path} ${await digestFile(file.hostPath, signal)}\n`)
+  for (const file of files) hash.update(`${file.path} ${await digestOnce(file.hostPath, signal)}\n`)
   return hash.digest('hex').slice(0, 32)
+}
+
+/** A process that builds again and again reads a hundred megabytes once: until the file is another one, or was written to. */
+async function digestOnce(path: string, signal: AbortSignal): Promise<string> {
+  const {ino, size, mtimeMs, ctimeMs} = await stat(path)
+  const key = [path, ino, size, mtimeMs, ctimeMs].join(' ')
+  const known = digests.get(key)
+  if (known !== undefined) return known
+  const digest = await digestFile(path, signal)
+  if (digests.size >= DIGESTS_KEPT) digests.clear()
+  digests.set(key, digest)
+  return digest
 }
 
 async function assemble(

@@ -105,3 +105,24 @@ describe('a function whose traffic is shared', () => {
     expect(found.map((each) => [each?.revision, each?.isPinned])).toEqual(new Array(3).fill(['rev_7', true]))
   })
 })
+
+describe('a loopback address by itself', () => {
+  const table = {
+    apps: [{org: 'acme', app: 'shop', routes: [{path: '/', function: 'site'}], functions: [{function: 'site', revision: 'rev_1'}]}]
+  }
+  const asked = (local: string | undefined, host: string, target: string) => {
+    const found = routeRequest(indexRoutes(table, [], local), host, target, 0)
+    return found === undefined ? 'nothing' : `${found.revision} ${found.target} ${found.prefix}`.trim()
+  }
+
+  it.each([
+    ['acme/shop', 'localhost:8080', '/x?y', 'rev_1 /x?y'],
+    ['acme/shop', '127.0.0.1', '/@shop--acme/x', 'rev_1 /x /@shop--acme'],
+    ['acme/shop', '127.0.0.1', '/@other--acme/x', 'nothing'],
+    ['acme/shop', 'elsewhere.example', '/', 'nothing'],
+    ['acme/other', 'localhost', '/', 'nothing'],
+    [undefined, 'localhost', '/', 'nothing']
+  ])('with %s as its app sends %s%s to %s', (local, host, target, expected) => {
+    expect(asked(local, host, target)).toBe(expected)
+  })
+})
