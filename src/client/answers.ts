@@ -31,11 +31,14 @@ export const commandAnswersSchema = z.object({answers: z.array(z.union([commandA
 export type CommandOutcome = z.output<typeof commandAnswersSchema>['answers'][number]
 export const enrollAnswerSchema = z.object({answer: commandAnswerSchema})
 
-export const accountsSchema = z.object({accounts: z.array(accountViewSchema)})
+/** Of a list that has another page. */
+const nextSchema = z.string().optional()
+
+export const accountsSchema = z.object({accounts: z.array(accountViewSchema), next: nextSchema})
 export const releasesSchema = z.object({revisions: z.array(releaseViewSchema)})
 export const balancesSchema = z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
 export const ordersSchema = z.object({orders: z.array(orderViewSchema)})
-export const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema)})
+export const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema), next: nextSchema})
 export const entriesSchema = z.object({
   entries: z.array(
     z.object({
@@ -49,13 +52,13 @@ export const entriesSchema = z.object({
     })
   )
 })
-export const incentivesSchema = z.object({incentives: z.array(incentiveViewSchema)})
-export const offersSchema = z.object({offers: z.array(offerViewSchema)})
+export const incentivesSchema = z.object({incentives: z.array(incentiveViewSchema), next: nextSchema})
+export const offersSchema = z.object({offers: z.array(offerViewSchema), next: nextSchema})
 export const tradesSchema = z.object({trades: z.array(tradeViewSchema)})
-export const appsSchema = z.object({apps: z.array(appViewSchema)})
+export const appsSchema = z.object({apps: z.array(appViewSchema), next: nextSchema})
 export const logsSchema = z.object({lines: z.array(logLineSchema), next: z.int()})
 export const leasesSchema = z.object({leases: z.array(leaseViewSchema)})
-export const nodesSchema = z.object({nodes: z.array(nodeViewSchema)})
+export const nodesSchema = z.object({nodes: z.array(nodeViewSchema), next: nextSchema})
 export const nodeStatusSchema = nodeViewSchema.extend({
   presence: z.object({lastHeartbeatMs: timeMsSchema, earn: z.array(z.string()), draining: z.boolean(), instances: z.int()}).nullable()
 })

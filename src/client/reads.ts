@@ -16,7 +16,8 @@ import * as answers from './answers.ts'
 import type {Ask, Connection} from './connection.ts'
 
 const PAGE_ROWS = 1000
-const INCENTIVE_PAGES_MAX = 100
+/** Of a list that is read whole. */
+const PAGES_MAX = 100
 
 interface AppPlace {
   readonly org: string
@@ -43,8 +44,9 @@ export class Reads {
     this.#key = key
   }
 
-  accounts(signal?: AbortSignal): Read<typeof answers.accountsSchema> {
-    return this.#get(answers.accountsSchema, '/v1/accounts', {}, signal)
+  async accounts(signal?: AbortSignal): Read<typeof answers.accountsSchema> {
+    const next = (query: Query) => this.#get(answers.accountsSchema, '/v1/accounts', query, signal)
+    return {accounts: await wholeList(next, ({accounts}) => accounts)}
   }
 
   account(idOrName: string, signal?: AbortSignal): Read<typeof accountViewSchema> {
@@ -64,20 +66,23 @@ export class Reads {
   }
 
   /** Of one holder. */
-  redemptionsOf(
+  async redemptionsOf(
     idOrName: string,
     filter: {readonly status?: RedemptionView['status']} = {},
     signal?: AbortSignal
   ): Read<typeof answers.redemptionsSchema> {
-    return this.#get(answers.redemptionsSchema, `/v1/accounts/${segment(idOrName)}/redemptions`, filter, signal)
+    const to = `/v1/accounts/${segment(idOrName)}/redemptions`
+    const next = (query: Query) => this.#get(answers.redemptionsSchema, to, {...filter, ...query}, signal)
+    return {redemptions: await wholeList(next, ({redemptions}) => redemptions)}
   }
 
   /** The public record. */
-  redemptions(
+  async redemptions(
     filter: {readonly incentive?: string; readonly status?: RedemptionView['status']},
     signal?: AbortSignal
   ): Read<typeof answers.redemptionsSchema> {
-    return this.#get(answers.redemptionsSchema, '/v1/redemptions', filter, signal)
+    const next = (query: Query) => this.#get(answers.redemptionsSchema, '/v1/redemptions', {...filter, ...query}, signal)
+    return {redemptions: await wholeList(next, ({redemptions}) => redemptions)}
   }
 
   entries(
@@ -90,22 +95,17 @@ export class Reads {
 
   /** All of them: amounts are shown by their decimals. */
   async incentives(signal?: AbortSignal): Read<typeof answers.incentivesSchema> {
-    const all: z.output<typeof incentiveViewSchema>[] = []
-    for (let page = 0; page < INCENTIVE_PAGES_MAX; page += 1) {
-      const query = {limit: PAGE_ROWS, after: all.at(-1)?.id}
-      const {incentives} = await this.#get(answers.incentivesSchema, '/v1/incentives', query, signal)
-      all.push(...incentives)
-      if (incentives.length < PAGE_ROWS) break
-    }
-    return {incentives: all}
+    const next = (query: Query) => this.#get(answers.incentivesSchema, '/v1/incentives', query, signal)
+    return {incentives: await wholeList(next, ({incentives}) => incentives)}
   }
 
   incentive(id: string, signal?: AbortSignal): Read<typeof incentiveViewSchema> {
     return this.#get(incentiveViewSchema, `/v1/incentives/${path(id)}`, {}, signal)
   }
 
-  offers(filter: {readonly incentive?: string} = {}, signal?: AbortSignal): Read<typeof answers.offersSchema> {
-    return this.#get(answers.offersSchema, '/v1/offers', filter, signal)
+  async offers(filter: {readonly incentive?: string} = {}, signal?: AbortSignal): Read<typeof answers.offersSchema> {
+    const next = (query: Query) => this.#get(answers.offersSchema, '/v1/offers', {...filter, ...query}, signal)
+    return {offers: await wholeList(next, ({offers}) => offers)}
   }
 
   book(incentive: string, signal?: AbortSignal): Read<typeof bookViewSchema> {
@@ -116,8 +116,9 @@ export class Reads {
     return this.#get(answers.tradesSchema, `/v1/markets/${path(incentive)}/trades`, filter, signal)
   }
 
-  apps(filter: {readonly org?: string} = {}, signal?: AbortSignal): Read<typeof answers.appsSchema> {
-    return this.#get(answers.appsSchema, '/v1/apps', filter, signal)
+  async apps(filter: {readonly org?: string} = {}, signal?: AbortSignal): Read<typeof answers.appsSchema> {
+    const next = (query: Query) => this.#get(answers.appsSchema, '/v1/apps', {...filter, ...query}, signal)
+    return {apps: await wholeList(next, ({apps}) => apps)}
   }
 
   app(org: string, app: string, signal?: AbortSignal): Read<typeof appViewSchema> {
@@ -200,8 +201,9 @@ export class Reads {
     return this.#get(answers.leasesSchema, '/v1/leases', filter, signal)
   }
 
-  nodes(signal?: AbortSignal): Read<typeof answers.nodesSchema> {
-    return this.#get(answers.nodesSchema, '/v1/nodes', {}, signal)
+  async nodes(signal?: AbortSignal): Read<typeof answers.nodesSchema> {
+    const next = (query: Query) => this.#get(answers.nodesSchema, '/v1/nodes', query, signal)
+    return {nodes: await wholeList(next, ({nodes}) => nodes)}
   }
 
   node(id: string, signal?: AbortSignal): Read<typeof answers.nodeStatusSchema> {
@@ -228,6 +230,22 @@ export class Reads {
   #get<S extends z.ZodType>(schema: S, to: string, query: Query, signal: AbortSignal | undefined): Read<S> {
     return this.#connection.ask(schema, {path: to, query, signal})
   }
+}
+
+/** All pages of a list, up to `PAGES_MAX`. */
+async function wholeList<A extends {readonly next?: string | undefined}, R>(
+  ask: (query: {readonly limit: number; readonly cursor: string | undefined}) => Promise<A>,
+  rowsOf: (answer: A) => readonly R[]
+): Promise<R[]> {
+  const all: R[] = []
+  let cursor: string | undefined
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const answer = await ask({limit: PAGE_ROWS, cursor})
+    all.push(...rowsOf(answer))
+    cursor = answer.next
+    if (cursor === undefined) break
+  }
+  return all
 }
 
 function segment(text: string): string {

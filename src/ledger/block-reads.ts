@@ -1,20 +1,22 @@
 import type Database from 'better-sqlite3'
 import {type BlockEvent, blockKey} from '../core/protocol/blocks.ts'
-import {rowsOf} from './filtered-rows.ts'
+import {FilteredRows} from './filtered-rows.ts'
 import type {LedgerReads} from './port.ts'
 
 const EVENTS = 'SELECT seq, at_ms AS atMs, action, kind, name, reason, by_key AS "by" FROM block_events'
 
 /** What the operator keeps out of the network, and the record of it. */
 export class BlockReads {
-  readonly #blocks: Database.Statement<[number], BlockEvent>
-  readonly #events: Database.Statement<[number], BlockEvent>
+  readonly #blocks: FilteredRows<BlockEvent, never>
+  readonly #events: FilteredRows<BlockEvent, never>
   readonly #keys: Database.Statement<[], Pick<BlockEvent, 'kind' | 'name'>>
   readonly #reason: Database.Statement<[string, string], string>
 
   constructor(database: Database.Database) {
-    this.#blocks = database.prepare(`${EVENTS} WHERE seq IN (SELECT seq FROM blocks) ORDER BY seq DESC LIMIT ?`)
-    this.#events = database.prepare(`${EVENTS} ORDER BY seq DESC LIMIT ?`)
+    this.#blocks = new FilteredRows(database, `SELECT * FROM (${EVENTS} WHERE seq IN (SELECT seq FROM blocks))`, 'ORDER BY seq DESC', {
+      seq: 'number'
+    })
+    this.#events = new FilteredRows(database, EVENTS, 'ORDER BY seq DESC', {seq: 'number'})
     this.#keys = database.prepare('SELECT kind, name FROM blocks')
     this.#reason = database
       .prepare<[string, string], string>(
@@ -23,12 +25,12 @@ export class BlockReads {
       .pluck()
   }
 
-  blocks({limit}: Parameters<LedgerReads['blocks']>[0]): BlockEvent[] {
-    return this.#blocks.all(rowsOf(limit))
+  blocks(page: Parameters<LedgerReads['blocks']>[0]): BlockEvent[] {
+    return this.#blocks.all({}, page)
   }
 
-  blockEvents({limit}: Parameters<LedgerReads['blockEvents']>[0]): BlockEvent[] {
-    return this.#events.all(rowsOf(limit))
+  blockEvents(page: Parameters<LedgerReads['blockEvents']>[0]): BlockEvent[] {
+    return this.#events.all({}, page)
   }
 
   blockedKeys(): ReadonlySet<string> {

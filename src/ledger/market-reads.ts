@@ -15,8 +15,7 @@ const LEVELS = `
 SELECT price AS priceMicroGutta, sum(remaining) AS lots FROM orders
 WHERE status = 'open' AND incentive = @incentive AND side = @side GROUP BY price ORDER BY price * @sign LIMIT ${BOOK_LEVELS_MAX}`
 const TRADES = `
-SELECT seq, position AS "index", incentive, price AS priceMicroGutta, lots, taker_side AS takerSide, at_ms AS atMs FROM trades
-WHERE incentive = @incentive AND seq < @beforeSeq ORDER BY seq DESC, position DESC LIMIT @limit`
+SELECT seq, position AS "index", incentive, price AS priceMicroGutta, lots, taker_side AS takerSide, at_ms AS atMs FROM trades`
 const ORDERS = `
 SELECT id, account, incentive, side, price AS priceMicroGutta, lots, remaining AS remainingLots, status, reason, placed_at_ms AS placedAtMs
 FROM orders`
@@ -36,7 +35,7 @@ export class MarketReads {
   readonly #offers: FilteredRows<OfferView, 'id' | 'incentive'>
   readonly #levels: Named<BookView['bids'][number]>
   readonly #sequence: Database.Statement<[], {seq: number}>
-  readonly #trades: Named<TradeView>
+  readonly #trades: FilteredRows<TradeView, 'incentive'>
   readonly #orders: FilteredRows<OrderView, 'id' | 'account' | 'incentive' | 'status'>
   readonly #redemptions: FilteredRows<RedemptionView, 'id' | 'holder' | 'incentive' | 'status'>
 
@@ -48,12 +47,12 @@ export class MarketReads {
     this.#window = {bucketMs: options.volumeBucketMs, buckets: options.volumeBuckets}
     this.#incentives = new FilteredRows(database, INCENTIVES, 'ORDER BY id')
     this.#incentivesAfter = database.prepare(`${INCENTIVES} WHERE id > @after ORDER BY id LIMIT @limit`)
-    this.#offers = new FilteredRows(database, OFFERS, 'ORDER BY seq')
+    this.#offers = new FilteredRows(database, OFFERS, 'ORDER BY seq', {seq: 'number'})
     this.#levels = database.prepare(LEVELS)
     this.#sequence = database.prepare('SELECT seq FROM watermark')
-    this.#trades = database.prepare(TRADES)
-    this.#orders = new FilteredRows(database, ORDERS, 'ORDER BY seq DESC')
-    this.#redemptions = new FilteredRows(database, REDEMPTIONS, 'ORDER BY seq DESC')
+    this.#trades = new FilteredRows(database, TRADES, 'ORDER BY seq DESC, position DESC', {seq: 'number', position: 'number'})
+    this.#orders = new FilteredRows(database, ORDERS, 'ORDER BY seq DESC', {seq: 'number'})
+    this.#redemptions = new FilteredRows(database, REDEMPTIONS, 'ORDER BY seq DESC', {seq: 'number'})
   }
 
   incentives({limit, after = ''}: Parameters<LedgerReads['incentives']>[0] = {}): IncentiveView[] {
@@ -84,20 +83,20 @@ export class MarketReads {
     }
   }
 
-  trades(incentive: string, {limit, beforeSeq}: {readonly limit: number; readonly beforeSeq?: number}): TradeView[] {
-    return this.#trades.all({incentive, beforeSeq: beforeSeq ?? Number.MAX_SAFE_INTEGER, limit: rowsOf(limit)})
+  trades(incentive: string, page: Parameters<LedgerReads['trades']>[1]): TradeView[] {
+    return this.#trades.all({incentive}, page)
   }
 
-  orders({account, incentive, status, limit}: Parameters<LedgerReads['orders']>[0]): OrderView[] {
-    return this.#orders.all({account, incentive, status}, {limit})
+  orders({account, incentive, status, ...page}: Parameters<LedgerReads['orders']>[0]): OrderView[] {
+    return this.#orders.all({account, incentive, status}, page)
   }
 
   order(id: string): OrderView | undefined {
     return this.#orders.get({id})
   }
 
-  redemptions({holder, incentive, status, limit}: Parameters<LedgerReads['redemptions']>[0]): RedemptionView[] {
-    return this.#redemptions.all({holder, incentive, status}, {limit})
+  redemptions({holder, incentive, status, ...page}: Parameters<LedgerReads['redemptions']>[0]): RedemptionView[] {
+    return this.#redemptions.all({holder, incentive, status}, page)
   }
 
   redemption(id: string): RedemptionView | undefined {

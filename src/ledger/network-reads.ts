@@ -1,7 +1,7 @@
 import {isIP} from 'node:net'
 import type Database from 'better-sqlite3'
 import {REVISIONS_KEPT_MAX} from '../core/exchange/limits.ts'
-import {FilteredRows, rowsOf} from './filtered-rows.ts'
+import {FilteredRows} from './filtered-rows.ts'
 import type {
   AppRoutes,
   AppView,
@@ -59,24 +59,28 @@ export class NetworkReads {
   readonly #newestLeases: Database.Statement<[], LeaseRow>
   readonly #budgets: Database.Statement<[string], LeaseView['budgets'][number]>
   readonly #nodes: FilteredRows<NodeView, 'id' | 'key_id' | 'owner'>
+  readonly #nodeSequence: Database.Statement<[unknown], number>
   readonly #gateways: Database.Statement<[], GatewayView>
   readonly #receipts: FilteredRows<ReceiptRow, 'id' | 'lease' | 'node'>
   readonly #paid: Database.Statement<[string, number], PaidView>
-  readonly #epochs: Database.Statement<[number], Omit<EpochView, 'shares'> & {shares: string}>
+  readonly #epochs: FilteredRows<Omit<EpochView, 'shares'> & {shares: string}, never>
 
   constructor(database: Database.Database) {
-    this.#apps = new FilteredRows(database, 'SELECT org, app, routes FROM apps', 'ORDER BY org, app')
+    this.#apps = new FilteredRows(database, 'SELECT org, app, routes FROM apps', 'ORDER BY org, app', {org: 'string', app: 'string'})
     this.#revisions = new FilteredRows(database, REVISIONS, 'ORDER BY number')
-    this.#releases = new FilteredRows(database, REVISIONS, 'ORDER BY number DESC')
+    this.#releases = new FilteredRows(database, REVISIONS, 'ORDER BY number DESC', {number: 'number'})
     this.#liveImages = database.prepare<[], string>(LIVE_IMAGES).pluck()
-    this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq DESC')
+    this.#leases = new FilteredRows(database, LEASES, 'ORDER BY seq DESC', {seq: 'number'})
     this.#newestLeases = database.prepare(NEWEST_LEASES)
     this.#budgets = database.prepare(BUDGETS)
-    this.#nodes = new FilteredRows(database, NODES, 'ORDER BY seq')
+    this.#nodes = new FilteredRows(database, NODES, 'ORDER BY seq', {seq: 'number'})
+    this.#nodeSequence = database.prepare<[unknown], number>('SELECT seq FROM nodes WHERE id = ?').pluck()
     this.#gateways = database.prepare(GATEWAYS)
-    this.#receipts = new FilteredRows(database, RECEIPTS, 'ORDER BY seq DESC')
+    this.#receipts = new FilteredRows(database, RECEIPTS, 'ORDER BY seq DESC', {seq: 'number'})
     this.#paid = database.prepare(PAID)
-    this.#epochs = database.prepare('SELECT epoch, seq, minted AS mintedMicroGutta, shares FROM epochs ORDER BY epoch DESC LIMIT ?')
+    this.#epochs = new FilteredRows(database, 'SELECT epoch, seq, minted AS mintedMicroGutta, shares FROM epochs', 'ORDER BY epoch DESC', {
+      epoch: 'number'
+    })
   }
 
   apps({org, ...page}: Parameters<LedgerReads['apps']>[0]): AppView[] {
@@ -135,8 +139,10 @@ export class NetworkReads {
     return row && this.#leaseView(row)
   }
 
-  nodes({owner, ...page}: Parameters<LedgerReads['nodes']>[0]): NodeView[] {
-    return this.#nodes.all({owner}, page)
+  nodes({owner, after, ...page}: Parameters<LedgerReads['nodes']>[0]): NodeView[] {
+    // A node's view does not say its place in the order; an id that nobody has is no place.
+    const place = after && [this.#nodeSequence.get(after[0]) ?? '']
+    return this.#nodes.all({owner}, {...page, ...(place && {after: place})})
   }
 
   node(id: string): NodeView | undefined {
@@ -151,8 +157,8 @@ export class NetworkReads {
     return this.#gateways.all()
   }
 
-  receipts({lease, node, limit}: Parameters<LedgerReads['receipts']>[0]): ReceiptView[] {
-    return this.#receipts.all({lease, node}, {limit}).map(receiptView)
+  receipts({lease, node, ...page}: Parameters<LedgerReads['receipts']>[0]): ReceiptView[] {
+    return this.#receipts.all({lease, node}, page).map(receiptView)
   }
 
   receipt(id: string): ReceiptView | undefined {
@@ -164,8 +170,8 @@ export class NetworkReads {
     return this.#paid.all(incentive, Math.floor(sinceMs / PAID_HOUR_MS))
   }
 
-  epochs({limit}: {readonly limit: number}): EpochView[] {
-    return this.#epochs.all(rowsOf(limit)).map((row) => ({...row, shares: JSON.parse(row.shares) as EpochView['shares']}))
+  epochs(page: Parameters<LedgerReads['epochs']>[0]): EpochView[] {
+    return this.#epochs.all({}, page).map((row) => ({...row, shares: JSON.parse(row.shares) as EpochView['shares']}))
   }
 
   #leaseView(row: LeaseRow): LeaseView {

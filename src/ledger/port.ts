@@ -57,6 +57,8 @@ export interface AppRoutes {
 
 /** One line of an account's statement: what a command changed in one balance, newest first. */
 export interface EntryView {
+  /** Its place among all entries. */
+  readonly number: number
   readonly seq: number
   readonly atMs: number
   readonly command: CommandType
@@ -80,26 +82,30 @@ export interface JournalGroupView {
 /** Most rows that one read returns, whatever limit it is asked for. */
 export const READ_ROWS_MAX = 1000
 
+/** A place in a list: what its order goes by, of the last row that was seen. A read goes on after it, whatever was added meanwhile. */
+export type PageKey = readonly (number | string)[]
+
 /** What people and roles ask: synchronous reads of the projections, which show only what is committed. Newest first unless said otherwise. */
 export interface LedgerReads {
   /** By name. */
-  accounts(page: {readonly limit: number}): AccountView[]
+  accounts(page: {readonly limit: number; readonly after?: PageKey}): AccountView[]
   account(idOrName: string): AccountView | undefined
   accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined
   /** Balances that are not zero, ordered by account, asset and kind; the asset of the native currency is `gutta`. */
   balances(filter: {readonly account?: string; readonly asset?: string}): BalanceView[]
   /** By id, those after `after`. */
-  incentives(page?: {readonly limit?: number; readonly after?: string}): IncentiveView[]
+  incentives(page?: {readonly limit?: number; readonly after?: string | undefined}): IncentiveView[]
   incentive(id: string): IncentiveView | undefined
-  offers(filter: {readonly incentive?: string; readonly limit?: number}): OfferView[]
+  offers(filter: {readonly incentive?: string; readonly limit?: number; readonly after?: PageKey}): OfferView[]
   offer(id: string): OfferView | undefined
   book(incentive: string): BookView
-  trades(incentive: string, page: {readonly limit: number; readonly beforeSeq?: number}): TradeView[]
+  trades(incentive: string, page: {readonly limit: number; readonly after?: PageKey}): TradeView[]
   orders(filter: {
     readonly account?: string
     readonly incentive?: string
     readonly status?: OrderView['status']
     readonly limit: number
+    readonly after?: PageKey
   }): OrderView[]
   order(id: string): OrderView | undefined
   redemptions(filter: {
@@ -107,15 +113,16 @@ export interface LedgerReads {
     readonly incentive?: string
     readonly status?: RedemptionView['status']
     readonly limit: number
+    readonly after?: PageKey
   }): RedemptionView[]
   redemption(id: string): RedemptionView | undefined
-  apps(filter: {readonly org?: string; readonly limit?: number}): AppView[]
+  apps(filter: {readonly org?: string; readonly limit?: number; readonly after?: PageKey}): AppView[]
   app(org: string, app: string): AppView | undefined
   /** Routes and current revisions of every app, ordered by org and app. */
   appRoutes(): AppRoutes[]
   revision(id: string): RevisionView | undefined
   /** Of an app, current or not. */
-  revisions(filter: {readonly org: string; readonly app: string; readonly limit: number}): RevisionView[]
+  revisions(filter: {readonly org: string; readonly app: string; readonly limit: number; readonly after?: PageKey}): RevisionView[]
   currentRevisions(): RevisionView[]
   /** Digests of the images of all revisions that get traffic, have a tag, can be gone back to or are leased. */
   liveImages(): string[]
@@ -125,30 +132,31 @@ export interface LedgerReads {
     readonly revision?: string
     readonly status?: LeaseView['status']
     readonly limit?: number
+    readonly after?: PageKey
   }): LeaseView[]
   /** Those that ended and began after this time: what a day's budget has paid for. Newest first. */
   endedLeases(filter: {readonly startedAfterMs: number}): LeaseView[]
   lease(id: string): LeaseView | undefined
-  nodes(filter: {readonly owner?: string; readonly limit?: number}): NodeView[]
+  nodes(filter: {readonly owner?: string; readonly limit?: number; readonly after?: PageKey}): NodeView[]
   node(id: string): NodeView | undefined
   nodeByKey(keyId: string): NodeView | undefined
   gateways(): GatewayView[]
   /** What the operator blocks now, by the commands that said so, newest first. */
-  blocks(page: {readonly limit: number}): BlockEvent[]
+  blocks(page: {readonly limit: number; readonly after?: PageKey}): BlockEvent[]
   /** All that the operator ever blocked and unblocked, newest first. */
-  blockEvents(page: {readonly limit: number}): BlockEvent[]
+  blockEvents(page: {readonly limit: number; readonly after?: PageKey}): BlockEvent[]
   /** All of them, as `core/protocol/blocks.ts#blockKey` writes them. */
   blockedKeys(): ReadonlySet<string>
   /** Why this is blocked; undefined when it is not. */
   blockReason(target: {readonly kind: BlockEvent['kind']; readonly name: string}): string | undefined
-  receipts(filter: {readonly lease?: string; readonly node?: string; readonly limit: number}): ReceiptView[]
+  receipts(filter: {readonly lease?: string; readonly node?: string; readonly limit: number; readonly after?: PageKey}): ReceiptView[]
   /** By its id `gateway/node/revision/window`. */
   receipt(id: string): ReceiptView | undefined
   /** What functions were paid of an incentive since the beginning of the hour of `sinceMs`, which is at most a day ago. */
   paid(filter: {readonly incentive: string; readonly sinceMs: number}): PaidView[]
-  epochs(page: {readonly limit: number}): EpochView[]
+  epochs(page: {readonly limit: number; readonly after?: PageKey}): EpochView[]
   lastEpoch(): EpochView | undefined
-  entries(filter: {readonly account: string; readonly asset?: string; readonly limit: number}): EntryView[]
+  entries(filter: {readonly account: string; readonly asset?: string; readonly limit: number; readonly after?: PageKey}): EntryView[]
   /** Journaled groups from this number on, oldest first. */
   journal(page: {readonly from: number; readonly limit: number}): JournalGroupView[]
 }

@@ -21,7 +21,7 @@ export interface ReadsOptions {
 const ACCOUNTS = 'SELECT id, name, created_at_ms AS createdAtMs, keys, invites, recovery FROM accounts'
 const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM balances'
 const ENTRIES = `
-SELECT seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor FROM entries`
+SELECT number, seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor FROM entries`
 
 interface AccountRow {
   readonly id: string
@@ -36,7 +36,7 @@ interface AccountRow {
 export class SqliteReads implements LedgerReads {
   readonly #database: Database.Database
   readonly #journal: JournalReader
-  readonly #accounts: Database.Statement<[number], AccountRow>
+  readonly #accounts: FilteredRows<AccountRow, never>
   readonly #account: Database.Statement<[string, string], AccountRow>
   readonly #key: Database.Statement<[string], {account: string; roles: string}>
   readonly #balances: FilteredRows<BalanceView, 'account' | 'asset'>
@@ -48,18 +48,18 @@ export class SqliteReads implements LedgerReads {
   constructor(path: string, options: ReadsOptions) {
     this.#database = new Database(path, {readonly: true, fileMustExist: true})
     this.#journal = options.journal
-    this.#accounts = this.#database.prepare(`${ACCOUNTS} ORDER BY name LIMIT ?`)
+    this.#accounts = new FilteredRows(this.#database, ACCOUNTS, 'ORDER BY name', {name: 'string'})
     this.#account = this.#database.prepare(`${ACCOUNTS} WHERE id = ? OR name = ?`)
     this.#key = this.#database.prepare('SELECT account, roles FROM account_keys WHERE key_id = ?')
     this.#balances = new FilteredRows(this.#database, BALANCES, 'ORDER BY account, asset, kind')
-    this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC')
+    this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC', {number: 'number'})
     this.#market = new MarketReads(this.#database, options)
     this.#network = new NetworkReads(this.#database)
     this.#blocks = new BlockReads(this.#database)
   }
 
-  accounts({limit}: {readonly limit: number}): AccountView[] {
-    return this.#accounts.all(rowsOf(limit)).map(accountView)
+  accounts(page: Parameters<LedgerReads['accounts']>[0]): AccountView[] {
+    return this.#accounts.all({}, page).map(accountView)
   }
 
   account(idOrName: string): AccountView | undefined {
@@ -76,8 +76,8 @@ export class SqliteReads implements LedgerReads {
     return this.#balances.all({account, asset}).filter((balance) => balance.amountMinor !== 0)
   }
 
-  entries({account, asset, limit}: {readonly account: string; readonly asset?: string; readonly limit: number}): EntryView[] {
-    return this.#entries.all({account, asset}, {limit})
+  entries({account, asset, ...page}: Parameters<LedgerReads['entries']>[0]): EntryView[] {
+    return this.#entries.all({account, asset}, page)
   }
 
   journal({from, limit}: {readonly from: number; readonly limit: number}): JournalGroupView[] {

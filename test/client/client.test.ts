@@ -43,9 +43,9 @@ describe('commands', () => {
       issuedAtMs: 1
     })
     const {coordinatorUrl} = await coordinator(({url}) => {
-      const after = new URL(url, 'http://any').searchParams.get('after')
-      const first = after === null ? 0 : Number(after.slice(-4)) + 1
-      return {status: 200, body: {incentives: Array.from({length: Math.min(1000, 1500 - first)}, (_, index) => incentive(first + index))}}
+      const first = Number(new URL(url, 'http://any').searchParams.get('cursor') ?? 0)
+      const incentives = Array.from({length: Math.min(1000, 1500 - first)}, (_, index) => incentive(first + index))
+      return {status: 200, body: {incentives, ...(first === 0 && {next: '1000'})}}
     })
     expect((await client(coordinatorUrl).incentives()).incentives).toHaveLength(1500)
   })

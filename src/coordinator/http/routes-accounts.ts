@@ -4,13 +4,14 @@ import {CreoError} from '../../core/errors.ts'
 import {accountViewSchema, balanceKinds, balanceViewSchema, orderViewSchema, redemptionViewSchema} from '../../core/protocol/api.ts'
 import {incentiveIdSchema, signedAmountSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
 import type {AccountView, Ledger} from '../../ledger/port.ts'
-import {accountParamsSchema, limitSchema} from './query.ts'
+import {accountParamsSchema, cursorSchema, limitSchema, nextOf, nextSchema, pageOf, placeInName} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
 export const orderStatusSchema = z.enum(['open', 'filled', 'cancelled', 'expired'])
 export const redemptionStatusSchema = z.enum(['held', 'captured', 'released'])
 const assetSchema = z.union([z.literal('gutta'), incentiveIdSchema])
 const entrySchema = z.object({
+  number: z.int(),
   seq: z.int(),
   atMs: timeMsSchema,
   command: z.string(),
@@ -40,10 +41,13 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
       path: '/v1/accounts/:account/orders',
       about: 'Its orders, newest first.',
       params,
-      query: z.object({status: orderStatusSchema.optional(), limit: limitSchema}),
-      answer: z.object({orders: z.array(orderViewSchema)})
+      query: z.object({status: orderStatusSchema.optional(), limit: limitSchema, cursor: cursorSchema}),
+      answer: z.object({orders: z.array(orderViewSchema), next: nextSchema})
     },
-    ({params: {account}, query}) => ({orders: reads.orders({account: knownAccount(tools, account).id, ...query})})
+    ({params: {account}, query}) => {
+      const orders = reads.orders({account: knownAccount(tools, account).id, ...query, ...pageOf(query)})
+      return {orders, ...nextOf(orders, query.limit, placeInName)}
+    }
   )
   route(
     app,
@@ -53,10 +57,13 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
       path: '/v1/accounts/:account/redemptions',
       about: 'What it redeemed, newest first.',
       params,
-      query: z.object({status: redemptionStatusSchema.optional(), limit: limitSchema}),
-      answer: z.object({redemptions: z.array(redemptionViewSchema)})
+      query: z.object({status: redemptionStatusSchema.optional(), limit: limitSchema, cursor: cursorSchema}),
+      answer: z.object({redemptions: z.array(redemptionViewSchema), next: nextSchema})
     },
-    ({params: {account}, query}) => ({redemptions: reads.redemptions({holder: knownAccount(tools, account).id, ...query})})
+    ({params: {account}, query}) => {
+      const redemptions = reads.redemptions({holder: knownAccount(tools, account).id, ...query, ...pageOf(query)})
+      return {redemptions, ...nextOf(redemptions, query.limit, placeInName)}
+    }
   )
 }
 
@@ -87,10 +94,13 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
       path: '/v1/accounts/:account/entries',
       about: 'Its statement, newest first.',
       params,
-      query: z.object({asset: assetSchema.optional(), limit: limitSchema}),
-      answer: z.object({entries: z.array(entrySchema)})
+      query: z.object({asset: assetSchema.optional(), limit: limitSchema, cursor: cursorSchema}),
+      answer: z.object({entries: z.array(entrySchema), next: nextSchema})
     },
-    ({params: {account}, query}) => ({entries: ledger.reads.entries({account: knownAccount(tools, account).id, ...query})})
+    ({params: {account}, query}) => {
+      const entries = ledger.reads.entries({account: knownAccount(tools, account).id, ...query, ...pageOf(query)})
+      return {entries, ...nextOf(entries, query.limit, ({number}) => [number])}
+    }
   )
 }
 
@@ -109,10 +119,13 @@ function accountList(app: FastifyInstance, tools: RouteTools): void {
       method: 'GET',
       path: '/v1/accounts',
       about: 'Everybody, by name.',
-      query: z.object({limit: limitSchema}),
-      answer: z.object({accounts: z.array(accountViewSchema)})
+      query: z.object({limit: limitSchema, cursor: cursorSchema}),
+      answer: z.object({accounts: z.array(accountViewSchema), next: nextSchema})
     },
-    ({query}) => ({accounts: tools.ledger.reads.accounts(query)})
+    ({query}) => {
+      const accounts = tools.ledger.reads.accounts(pageOf(query))
+      return {accounts, ...nextOf(accounts, query.limit, ({name}) => [name])}
+    }
   )
 }
 

@@ -7,7 +7,17 @@ import type {AppView, LeaseView, RevisionView} from '../../ledger/port.ts'
 import type {FunctionLogs} from '../logs.ts'
 import type {PresenceBoard} from '../presence.ts'
 import type {Waiters} from '../waiters.ts'
-import {afterSchema, appParamsSchema, longLimitSchema, waitMsSchema} from './query.ts'
+import {
+  afterSchema,
+  appParamsSchema,
+  cursorSchema,
+  longLimitSchema,
+  nextOf,
+  nextSchema,
+  pageOf,
+  placeInName,
+  waitMsSchema
+} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
 /** Newest revisions of an app whose lines are looked for. */
@@ -38,18 +48,7 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
     if (found) return found
     throw new CreoError('not_found', `${org} has no app "${name}".`, {hint: 'creo deploy'})
   }
-  route(
-    app,
-    tools,
-    {
-      method: 'GET',
-      path: '/v1/apps',
-      about: 'Apps with their routes, revisions and addresses.',
-      query: z.object({org: nameSchema.optional(), limit: longLimitSchema}),
-      answer: z.object({apps: z.array(appViewSchema)})
-    },
-    ({query}) => ({apps: reads.apps(query)})
-  )
+  appList(app, tools)
   route(app, tools, {method: 'GET', path: '/v1/apps/:org/:app', about: 'One app.', params, answer: appViewSchema}, (request) =>
     known(request.params)
   )
@@ -61,12 +60,13 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
       path: '/v1/apps/:org/:app/revisions',
       about: 'Its revisions, newest first, also those without traffic.',
       params,
-      query: z.object({limit: longLimitSchema}),
-      answer: z.object({revisions: z.array(releaseViewSchema)})
+      query: z.object({limit: longLimitSchema, cursor: cursorSchema}),
+      answer: z.object({revisions: z.array(releaseViewSchema), next: nextSchema})
     },
     ({params: {org, app: name}, query}) => {
       known({org, app: name})
-      return {revisions: reads.revisions({org, app: name, ...query}).map((revision) => releaseView(tools, revision))}
+      const revisions = reads.revisions({org, app: name, ...pageOf(query)})
+      return {revisions: revisions.map((revision) => releaseView(tools, revision)), ...nextOf(revisions, query.limit, placeInName)}
     }
   )
   route(
@@ -90,6 +90,25 @@ export function appRoutes(app: FastifyInstance, tools: AppTools): void {
   leaseRoutes(app, tools)
 }
 
+function appList(app: FastifyInstance, tools: AppTools): void {
+  const {reads} = tools.ledger
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/apps',
+      about: 'Apps with their routes, revisions and addresses.',
+      query: z.object({org: nameSchema.optional(), limit: longLimitSchema, cursor: cursorSchema}),
+      answer: z.object({apps: z.array(appViewSchema), next: nextSchema})
+    },
+    ({query}) => {
+      const apps = reads.apps({...query, ...pageOf(query)})
+      return {apps, ...nextOf(apps, query.limit, ({org, app: name}) => [org, name])}
+    }
+  )
+}
+
 function leaseRoutes(app: FastifyInstance, tools: AppTools): void {
   const {reads} = tools.ledger
   route(
@@ -103,11 +122,16 @@ function leaseRoutes(app: FastifyInstance, tools: AppTools): void {
         node: nodeIdSchema.optional(),
         revision: revisionIdSchema.optional(),
         status: z.enum(['active', 'ended']).optional(),
-        limit: longLimitSchema
+        limit: longLimitSchema,
+        cursor: cursorSchema
       }),
-      answer: z.object({leases: z.array(leaseViewSchema)})
+      answer: z.object({leases: z.array(leaseViewSchema), next: nextSchema})
     },
-    ({query}) => ({leases: reads.leases(query)})
+    ({query}) => {
+      const leases = reads.leases({...query, ...pageOf(query)})
+      // The newest, oldest of them first: further back lie those before the first.
+      return {leases, ...nextOf(leases, query.limit, placeInName, leases[0])}
+    }
   )
   route(
     app,

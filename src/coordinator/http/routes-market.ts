@@ -4,7 +4,7 @@ import {CreoError} from '../../core/errors.ts'
 import type {IncentiveView} from '../../core/protocol/api.ts'
 import {bookViewSchema, incentiveViewSchema, offerViewSchema, redemptionViewSchema, tradeViewSchema} from '../../core/protocol/api.ts'
 import {incentiveIdSchema} from '../../core/protocol/scalars.ts'
-import {incentiveParamsSchema, limitSchema, longLimitSchema} from './query.ts'
+import {cursorSchema, incentiveParamsSchema, limitSchema, longLimitSchema, nextOf, nextSchema, pageOf, placeInName} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 import {redemptionStatusSchema} from './routes-accounts.ts'
 
@@ -24,10 +24,14 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
       method: 'GET',
       path: '/v1/incentives',
       about: 'All incentives, by id.',
-      query: z.object({after: incentiveIdSchema.optional(), limit: longLimitSchema}),
-      answer: z.object({incentives: z.array(incentiveViewSchema)})
+      query: z.object({after: incentiveIdSchema.optional(), limit: longLimitSchema, cursor: cursorSchema}),
+      answer: z.object({incentives: z.array(incentiveViewSchema), next: nextSchema})
     },
-    ({query}) => ({incentives: reads.incentives(query)})
+    ({query}) => {
+      const {limit, after} = pageOf(query)
+      const incentives = reads.incentives({limit, after: after === undefined ? query.after : String(after[0])})
+      return {incentives, ...nextOf(incentives, limit, ({id}) => [id])}
+    }
   )
   route(
     app,
@@ -49,10 +53,14 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
       path: '/v1/markets/:org/:code/trades',
       about: 'Its trades, newest first.',
       params,
-      query: z.object({limit: limitSchema, beforeSeq: z.coerce.number().int().min(0).optional()}),
-      answer: z.object({trades: z.array(tradeViewSchema)})
+      query: z.object({limit: limitSchema, cursor: cursorSchema, beforeSeq: z.coerce.number().int().min(0).optional()}),
+      answer: z.object({trades: z.array(tradeViewSchema), next: nextSchema})
     },
-    (request) => ({trades: reads.trades(known(request.params).id, request.query)})
+    ({params: of, query}) => {
+      const before = query.beforeSeq === undefined ? {} : {after: [query.beforeSeq, 0]}
+      const trades = reads.trades(known(of).id, {...before, ...pageOf(query)})
+      return {trades, ...nextOf(trades, query.limit, ({seq, index}) => [seq, index])}
+    }
   )
   spendingRoutes(app, tools)
 }
@@ -67,10 +75,13 @@ function spendingRoutes(app: FastifyInstance, tools: RouteTools): void {
       method: 'GET',
       path: '/v1/offers',
       about: 'What incentives buy.',
-      query: z.object({incentive: incentiveIdSchema.optional(), limit: longLimitSchema}),
-      answer: z.object({offers: z.array(offerViewSchema)})
+      query: z.object({incentive: incentiveIdSchema.optional(), limit: longLimitSchema, cursor: cursorSchema}),
+      answer: z.object({offers: z.array(offerViewSchema), next: nextSchema})
     },
-    ({query}) => ({offers: reads.offers(query)})
+    ({query}) => {
+      const offers = reads.offers({...query, ...pageOf(query)})
+      return {offers, ...nextOf(offers, query.limit, placeInName)}
+    }
   )
   route(
     app,
@@ -79,9 +90,17 @@ function spendingRoutes(app: FastifyInstance, tools: RouteTools): void {
       method: 'GET',
       path: '/v1/redemptions',
       about: 'The public record of redemptions, newest first.',
-      query: z.object({incentive: incentiveIdSchema.optional(), status: redemptionStatusSchema.optional(), limit: limitSchema}),
-      answer: z.object({redemptions: z.array(redemptionViewSchema)})
+      query: z.object({
+        incentive: incentiveIdSchema.optional(),
+        status: redemptionStatusSchema.optional(),
+        limit: limitSchema,
+        cursor: cursorSchema
+      }),
+      answer: z.object({redemptions: z.array(redemptionViewSchema), next: nextSchema})
     },
-    ({query}) => ({redemptions: reads.redemptions(query)})
+    ({query}) => {
+      const redemptions = reads.redemptions({...query, ...pageOf(query)})
+      return {redemptions, ...nextOf(redemptions, query.limit, placeInName)}
+    }
   )
 }

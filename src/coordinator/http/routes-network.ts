@@ -7,7 +7,7 @@ import {gatewayIdSchema, publicKeySchema} from '../../core/protocol/scalars.ts'
 import type {KeyPair} from '../../identity/keys.ts'
 import {signTime} from '../../identity/time.ts'
 import type {JournalGroupView} from '../../ledger/port.ts'
-import {limitSchema} from './query.ts'
+import {cursorSchema, limitSchema, nextOf, nextSchema, pageOf} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
 const JOURNAL_GROUPS_MAX = 100
@@ -28,7 +28,7 @@ const gatewayViewSchema = z.object({
   tunnelUrl: z.string(),
   publicUrl: z.string()
 })
-const blocksSchema = z.object({blocks: z.array(blockEventSchema)})
+const blocksSchema = z.object({blocks: z.array(blockEventSchema), next: nextSchema})
 const journalGroupSchema = z.object({
   number: z.int(),
   firstSeq: z.int(),
@@ -95,12 +95,13 @@ function recordRoutes(app: FastifyInstance, tools: NetworkTools): void {
       method: 'GET',
       path: '/v1/blocks',
       about: 'What the operator keeps out now.',
-      query: z.object({limit: limitSchema}),
+      query: z.object({limit: limitSchema, cursor: cursorSchema}),
       answer: blocksSchema
     },
-    ({query}) => ({
-      blocks: ledger.reads.blocks(query)
-    })
+    ({query}) => {
+      const blocks = ledger.reads.blocks(pageOf(query))
+      return {blocks, ...nextOf(blocks, query.limit, ({seq}) => [seq])}
+    }
   )
   route(
     app,
@@ -109,10 +110,13 @@ function recordRoutes(app: FastifyInstance, tools: NetworkTools): void {
       method: 'GET',
       path: '/v1/blocks/history',
       about: 'All that the operator ever blocked and let in again.',
-      query: z.object({limit: limitSchema}),
+      query: z.object({limit: limitSchema, cursor: cursorSchema}),
       answer: blocksSchema
     },
-    ({query}) => ({blocks: ledger.reads.blockEvents(query)})
+    ({query}) => {
+      const blocks = ledger.reads.blockEvents(pageOf(query))
+      return {blocks, ...nextOf(blocks, query.limit, ({seq}) => [seq])}
+    }
   )
   route(
     app,
@@ -121,10 +125,13 @@ function recordRoutes(app: FastifyInstance, tools: NetworkTools): void {
       method: 'GET',
       path: '/v1/epochs',
       about: 'What was minted, and for whom.',
-      query: z.object({limit: limitSchema}),
-      answer: z.object({epochs: z.array(epochViewSchema)})
+      query: z.object({limit: limitSchema, cursor: cursorSchema}),
+      answer: z.object({epochs: z.array(epochViewSchema), next: nextSchema})
     },
-    ({query}) => ({epochs: ledger.reads.epochs(query)})
+    ({query}) => {
+      const epochs = ledger.reads.epochs(pageOf(query))
+      return {epochs, ...nextOf(epochs, query.limit, ({epoch}) => [epoch])}
+    }
   )
   route(
     app,

@@ -20,7 +20,17 @@ import type {Scheduler} from '../scheduler.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import type {SignedTables} from '../tables.ts'
 import type {Waiters} from '../waiters.ts'
-import {afterSchema, limitSchema, longLimitSchema, nodeTableWaitMsSchema, waitMsSchema} from './query.ts'
+import {
+  afterSchema,
+  cursorSchema,
+  limitSchema,
+  longLimitSchema,
+  nextOf,
+  nextSchema,
+  nodeTableWaitMsSchema,
+  pageOf,
+  waitMsSchema
+} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
 
@@ -76,7 +86,7 @@ export function nodeRoutes(app: FastifyInstance, tools: NodeTools): void {
 
 function nodeReads(app: FastifyInstance, tools: NodeTools): void {
   const {reads} = tools.ledger
-  const owner = z.object({owner: accountIdSchema.optional(), limit: longLimitSchema})
+  const owner = z.object({owner: accountIdSchema.optional(), limit: longLimitSchema, cursor: cursorSchema})
   route(
     app,
     tools,
@@ -85,11 +95,12 @@ function nodeReads(app: FastifyInstance, tools: NodeTools): void {
       path: '/v1/nodes',
       about: 'Nodes in the order in which they enrolled.',
       query: owner,
-      answer: z.object({nodes: z.array(nodeViewSchema)})
+      answer: z.object({nodes: z.array(nodeViewSchema), next: nextSchema})
     },
-    ({query}) => ({
-      nodes: reads.nodes(query)
-    })
+    ({query}) => {
+      const nodes = reads.nodes({...query, ...pageOf(query)})
+      return {nodes, ...nextOf(nodes, query.limit, ({id}) => [id])}
+    }
   )
   route(
     app,
@@ -115,10 +126,13 @@ function nodeReads(app: FastifyInstance, tools: NodeTools): void {
       method: 'GET',
       path: '/v1/receipts',
       about: 'What was paid for serving, newest first.',
-      query: z.object({lease: leaseIdSchema.optional(), node: nodeIdSchema.optional(), limit: limitSchema}),
-      answer: z.object({receipts: z.array(receiptViewSchema)})
+      query: z.object({lease: leaseIdSchema.optional(), node: nodeIdSchema.optional(), limit: limitSchema, cursor: cursorSchema}),
+      answer: z.object({receipts: z.array(receiptViewSchema), next: nextSchema})
     },
-    ({query}) => ({receipts: reads.receipts(query)})
+    ({query}) => {
+      const receipts = reads.receipts({...query, ...pageOf(query)})
+      return {receipts, ...nextOf(receipts, query.limit, ({seq}) => [seq])}
+    }
   )
 }
 
