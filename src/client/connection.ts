@@ -1,4 +1,5 @@
 import {randomBytes} from 'node:crypto'
+import {LRUCache} from 'lru-cache'
 import type {Agent} from 'undici'
 import type {z} from 'zod'
 import {CreoError, isCreoError} from '../core/errors.ts'
@@ -6,9 +7,12 @@ import {AFTER_SEQUENCE_HEADER, AFTER_SEQUENCE_WAIT_MAX_MS, signedTimeSchema} fro
 import {signRequest} from '../identity/http-signatures.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {verifyTime} from '../identity/time.ts'
-import {ask, createPool, type HttpAnswer, jsonOrUndefined} from './http.ts'
+import {ask, createPool, type HttpAnswer, jsonOrUndefined, NOT_MODIFIED} from './http.ts'
 
 const TIME_NONCE_BYTES = 16
+/** Answers that are kept so that they need not be sent again while they stay the same. */
+const KEPT_MAX = 64
+const KEPT_CHARS_MAX = 2 ** 21
 
 export interface ConnectionOptions {
   readonly coordinatorUrl: string
@@ -36,6 +40,7 @@ export interface Ask {
 export class Connection {
   readonly options: ConnectionOptions
   readonly #pool: Agent = createPool()
+  readonly #kept = new LRUCache<string, HttpAnswer>({max: KEPT_MAX, maxSize: KEPT_CHARS_MAX, sizeCalculation: ({body}) => body.length + 1})
   #sequence = 0
   #offsetMs = 0
   #compared: Promise<unknown> | undefined
@@ -118,18 +123,23 @@ export class Connection {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const after: Record<string, string> = method === 'GET' && this.#sequence > 0 ? {[AFTER_SEQUENCE_HEADER]: String(this.#sequence)} : {}
     const payload = text === undefined ? {} : {body: text}
-    return await ask(this.#pool, {
+    const kept = method === 'GET' && key === undefined ? this.#kept.get(url) : undefined
+    const known: Record<string, string> = kept?.etag === undefined ? {} : {'if-none-match': kept.etag}
+    const answer = await ask(this.#pool, {
       method,
       url,
       ...payload,
       headers: () => {
         onAttempt?.()
-        return {...after, ...(key === undefined ? {} : signRequest({method, url, ...payload, key, nowMs: this.nowMs()}))}
+        return {...after, ...known, ...(key === undefined ? {} : signRequest({method, url, ...payload, key, nowMs: this.nowMs()}))}
       },
       waitMs: waitMs + AFTER_SEQUENCE_WAIT_MAX_MS,
       idempotent,
       signal: signal === undefined ? this.options.signal : AbortSignal.any([this.options.signal, signal])
     })
+    if (answer.status === NOT_MODIFIED && kept) return kept
+    if (method === 'GET' && key === undefined && answer.etag !== undefined) this.#kept.set(url, answer)
+    return answer
   }
 }
 

@@ -4,6 +4,8 @@ import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/error
 import {apiErrorSchema, COORDINATOR_KEEP_ALIVE_MS} from '../core/protocol/api.ts'
 
 const CONNECTIONS_MAX = 16
+/** Only to who names a tag. */
+export const NOT_MODIFIED = 304
 const CONNECT_TIMEOUT_MS = 10_000
 const ANSWER_TIMEOUT_MS = 20_000
 /** A table of the largest network that the protocol allows, in its envelope. */
@@ -29,6 +31,7 @@ export interface HttpRequest {
 export interface HttpAnswer {
   readonly status: number
   readonly body: string
+  readonly etag?: string | undefined
 }
 
 /** A pool of connections that ends with `close`. */
@@ -67,14 +70,15 @@ async function askOnce(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer
       bodyTimeout: 0,
       signal: AbortSignal.any([asked.signal, deadline])
     })
-    answer = {status: response.statusCode, body: await readBounded(response.body)}
+    const {etag} = response.headers
+    answer = {status: response.statusCode, body: await readBounded(response.body), etag: typeof etag === 'string' ? etag : undefined}
     // One turn later the connection is free: a request that follows at once would open another one.
     await nextTurn()
   } catch (cause) {
     refuseInterrupted(asked.signal)
     throw isCreoError(cause) ? cause : networkError(asked.url, deadline.aborted, cause)
   }
-  if (answer.status >= 300) throw serverError(asked.url, answer)
+  if (answer.status >= 300 && answer.status !== NOT_MODIFIED) throw serverError(asked.url, answer)
   return answer
 }
 

@@ -73,6 +73,7 @@ function operation(method: string, path: string, route: RouteDescription): Json 
   const {about, body, answer, answerType = 'application/json', signed = false} = route
   const id = `${method.toLowerCase()}${path.replace(/[^a-zA-Z0-9]+/g, '_').replace(/_$/, '')}`
   const parameters = [...inPath(path, route.params), ...inQuery(route.query), ...(signed && body ? [CONTENT_DIGEST] : [])]
+  const tagged = method === 'GET' && !signed && answer !== undefined
   return {
     operationId: id,
     ...(about !== undefined && {summary: about}),
@@ -82,6 +83,7 @@ function operation(method: string, path: string, route: RouteDescription): Json 
     responses: {
       200: {description: 'Done.', content: {[answerType]: answer ? {schema: wireSchema(answer)} : {}}},
       204: {description: 'Nothing newer, or nothing to say.'},
+      ...(tagged && {304: {description: 'What you have by its `etag`, sent as `if-none-match`, is still so.'}}),
       default: ERROR
     }
   }

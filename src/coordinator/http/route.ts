@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import {createHash} from 'node:crypto'
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
@@ -7,6 +8,8 @@ import type {Ledger} from '../../ledger/port.ts'
 import type {RequestSigner} from './request-signer.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
+/** Longer answers are sent without a tag: they are asked for rarely, and hashing them would hold others up. */
+const TAGGED_CHARS_MAX = 2 ** 22
 /** Longest that any request may take, long polls included, unless a route may wait for longer. */
 const REQUEST_TIME_MAX_MS = 60_000
 const sequenceSchema = z.coerce.number().int().min(0)
@@ -74,7 +77,9 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
       if (spec.method === 'GET') await waitForSequence(request, tools.ledger, signal)
       const answer = await handler(parsed)
       if (answer === undefined) return reply.code(204).send()
-      return reply.type('application/json').send(encoded(spec.answer, answer))
+      const text = encoded(spec.answer, answer)
+      if (spec.method === 'GET' && !spec.signed && isKnown(request, reply, text)) return reply.code(304).send()
+      return reply.type('application/json').send(text)
     }
   })
 }
@@ -94,6 +99,15 @@ function encoded<A extends z.ZodType>(schema: A, answer: z.output<A>): string {
   const wire = z.safeEncode(schema, answer)
   assert(wire.success, `an answer is not of its form: ${wire.error?.message}`)
   return JSON.stringify(wire.data)
+}
+
+/** Tags the answer by its content; true when who asks says that it has it. */
+function isKnown(request: FastifyRequest, reply: FastifyReply, text: string): boolean {
+  if (text.length > TAGGED_CHARS_MAX) return false
+  const tag = `"${createHash('sha256').update(text).digest('base64url')}"`
+  reply.header('etag', tag).header('cache-control', 'no-cache')
+  const known = request.headers['if-none-match']?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? []
+  return known.includes(tag) || known.includes('*')
 }
 
 function jsonOf(bytes: Buffer | undefined): unknown {
