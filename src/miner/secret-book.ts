@@ -42,17 +42,20 @@ export class SecretBook {
   readonly #held: Map<string, NodeSecrets>
   /** Revisions to ask for. */
   readonly #queue = new Map<string, Named>()
-  readonly #asking = new Map<string, Promise<NodeSecrets>>()
+  /** What is under way, and which change was the newest when it was asked for. */
+  readonly #asking = new Map<string, {readonly change: number; readonly given: Promise<NodeSecrets>}>()
   #leased = new Map<string, Named>()
   #key: Promise<SealingKey> | undefined
   #isWorking = false
-  /** The newest change that the coordinator spoke of and that was asked for. */
-  #change: number
+  /**
+   * The newest change that the coordinator spoke of: all that was leased then has been asked for since, or is in the queue. What came with one revision says
+   * nothing of the others, nor does a file of an earlier process: each process asks for all once.
+   */
+  #change = -1
 
   private constructor(options: SecretBookOptions, held: Map<string, NodeSecrets>) {
     this.#options = options
     this.#held = held
-    this.#change = Math.max(-1, ...[...held.values()].map(({change}) => change))
   }
 
   /** What can't be read is as if it were not there: the coordinator has it still. */
@@ -99,12 +102,24 @@ export class SecretBook {
     )
   }
 
-  /** The values, opened. @throws {CreoError} what `ready` says; `verification_failed` when they were sealed to another key. */
+  /** The values, opened. What was sealed to a key that is lost is asked for again. @throws {CreoError} what `ready` says. */
   async environment(revision: Named): Promise<Record<string, string>> {
     if (!hasSecrets(revision.spec)) return {}
     await this.ready(revision)
+    try {
+      return await this.#opened(revision.id)
+    } catch (error) {
+      if (!isCreoError(error) || error.code !== 'verification_failed') throw error
+      this.#options.log.warn({revision: revision.id}, 'secrets do not open with the key of this node, and are asked for again')
+    }
+    await this.#ask(revision).catch(notHere)
+    return await this.#opened(revision.id)
+  }
+
+  /** @throws {CreoError} `verification_failed` when they were sealed to another key. */
+  async #opened(revision: string): Promise<Record<string, string>> {
     const {network, nodeKey} = this.#options
-    const {org, app, secrets} = this.#held.get(revision.id) ?? {org: '', app: '', secrets: []}
+    const {org, app, secrets} = this.#held.get(revision) ?? {org: '', app: '', secrets: []}
     const {unseal} = await import('../identity/sealing.ts')
     const [recipient, key] = [nodeIdOf(nodeKey.publicKey), await this.#sealingKey()]
     const opened = secrets.map(async ({name, version, sealed}) => {
@@ -116,7 +131,7 @@ export class SecretBook {
 
   /** Resolves when nothing is being asked for or written. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#asking.values())
+    await Promise.allSettled([...this.#asking.values()].map(({given}) => given))
   }
 
   async #forget(revision: string): Promise<void> {
@@ -158,12 +173,19 @@ export class SecretBook {
     }
   }
 
-  #ask(revision: Named): Promise<NodeSecrets> {
-    const underWay = this.#asking.get(revision.id)
-    if (underWay !== undefined) return underWay
-    const asked = this.#askOnce(revision.id).finally(() => this.#asking.delete(revision.id))
-    this.#asking.set(revision.id, asked)
-    return asked
+  /** What is under way may have been answered before the newest change: then it is asked for once more, after that. */
+  #ask({id}: Named): Promise<NodeSecrets> {
+    const underWay = this.#asking.get(id)
+    if (underWay?.change === this.#change) return underWay.given
+    const asked = underWay === undefined ? this.#askOnce(id) : underWay.given.catch(() => undefined).then(() => this.#askOnce(id))
+    const asking = {
+      change: this.#change,
+      given: asked.finally(() => {
+        if (this.#asking.get(id) === asking) this.#asking.delete(id)
+      })
+    }
+    this.#asking.set(id, asking)
+    return asking.given
   }
 
   async #askOnce(id: string): Promise<NodeSecrets> {
@@ -176,7 +198,6 @@ export class SecretBook {
     await mkdir(directory, {recursive: true, mode: 0o700})
     await writeFileDurably(this.#path(id), JSON.stringify(given))
     this.#held.set(id, given)
-    this.#change = Math.max(this.#change, given.change)
     if (before !== undefined && versionsOf(before) !== versionsOf(given)) onChanged(id)
     return given
   }

@@ -1,4 +1,4 @@
-import {readdir, readFile, stat} from 'node:fs/promises'
+import {readdir, readFile, rm, stat} from 'node:fs/promises'
 import {connect} from 'node:net'
 import {join} from 'node:path'
 import {buffer} from 'node:stream/consumers'
@@ -15,6 +15,7 @@ import {NETWORK, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
 
 const IMAGE = `sha256:${'0'.repeat(64)}`
 const REVISION = revisionEntry(IMAGE, {secrets: ['API_KEY']})
+const OTHER: RevisionEntry = {...revisionEntry(IMAGE, {secrets: ['API_KEY']}), id: 'rev_8', app: 'blog'}
 const VALUE = 'correct horse battery staple'
 
 /** A coordinator that gives each revision's secrets, sealed to the key that asks; or nothing, while it is gone. */
@@ -23,10 +24,17 @@ class FakeGiver {
   values: Record<string, {version: number; value: string}> = {API_KEY: {version: 1, value: VALUE}}
   change = 1
   isGone = false
+  #held: PromiseWithResolvers<undefined> | undefined
   readonly #nodeKey: KeyPair
 
   constructor(nodeKey: KeyPair) {
     this.#nodeKey = nodeKey
+  }
+
+  /** The next answer is of now, but comes when this resolves. */
+  hold(): PromiseWithResolvers<undefined> {
+    this.#held = Promise.withResolvers()
+    return this.#held
   }
 
   readonly nodeSecrets = async (revision: string, sealingKey: SealingKeyStatement): Promise<NodeSecrets> => {
@@ -34,11 +42,14 @@ class FakeGiver {
     if (this.isGone) throw new CreoError('unavailable', 'gone')
     expect(verifySealingKey(sealingKey, {network: NETWORK, key: this.#nodeKey.publicKey})).toBe(true)
     const place = {org: 'colibris', app: 'shop'}
-    const secrets = Object.entries(this.values).map(async ([name, {version, value}]) => {
+    const [held, {values, change}] = [this.#held, this]
+    this.#held = undefined
+    await held?.promise
+    const secrets = Object.entries(values).map(async ([name, {version, value}]) => {
       const context = sealingContext({network: NETWORK, recipient: nodeIdOf(this.#nodeKey.publicKey), ...place, name, version})
       return {name, version, sealed: await seal(Buffer.from(value), {to: sealingKey.publicKey, context})}
     })
-    return {...place, secrets: await Promise.all(secrets), change: this.change}
+    return {...place, secrets: await Promise.all(secrets), change}
   }
 }
 
@@ -82,14 +93,63 @@ test('secrets come ahead of need with the lease, lie sealed for their owner alon
   expect(await readFile(path, 'utf8')).not.toContain(VALUE)
 })
 
-test('a node with another key cannot open what lies on a disk', async () => {
+test('a node with another key cannot open what lies on a disk, and asks for it while it can', async () => {
   const {directory, giver, open} = await world()
   await (await open()).ready(REVISION)
   giver.isGone = true
   const thief = await open({keyPath: join(directory, 'other.key')})
-  await expect(thief.environment(REVISION)).rejects.toMatchObject({code: 'verification_failed'})
+  await expect(thief.environment(REVISION)).rejects.toMatchObject({code: 'unavailable'})
   const renamed = await open({nodeKey: generateKeyPair()})
-  await expect(renamed.environment(REVISION)).rejects.toMatchObject({code: 'verification_failed'})
+  await expect(renamed.environment(REVISION)).rejects.toMatchObject({code: 'unavailable'})
+})
+
+test('a node whose sealing key was lost asks once for what does not open any more', async () => {
+  const {directory, giver, open} = await world()
+  await (await open()).ready(REVISION)
+  await rm(join(directory, 'secrets.key'))
+  const book = await open()
+  expect(await book.environment(REVISION)).toEqual({API_KEY: VALUE})
+  expect(giver.asked).toHaveLength(2)
+  giver.isGone = true
+  expect(await (await open()).environment(REVISION)).toEqual({API_KEY: VALUE})
+})
+
+test('a newer value comes although what was leased meanwhile told of a later change, and although the process was killed before', async () => {
+  const {giver, changed, open} = await world()
+  const book = await open()
+  book.sync([REVISION])
+  await book.ready(REVISION)
+  giver.values = {API_KEY: {version: 2, value: 'newer'}}
+  giver.change = 3
+  book.sync([REVISION, OTHER])
+  await book.ready(OTHER)
+  const restarted = await open()
+  restarted.sync([REVISION, OTHER])
+  for (const one of [book, restarted]) one.noticed(3)
+  await expect.poll(() => book.environment(REVISION)).toEqual({API_KEY: 'newer'})
+  await expect.poll(() => restarted.environment(REVISION)).toEqual({API_KEY: 'newer'})
+  expect(changed).toEqual(['rev_7', 'rev_7'])
+})
+
+test('what is answered while a newer change is told is asked for once more', async () => {
+  const {giver, open} = await world()
+  const book = await open()
+  book.sync([REVISION])
+  await book.ready(REVISION)
+  book.noticed(1)
+  await expect.poll(() => giver.asked).toHaveLength(2)
+  await book.settled()
+  const held = giver.hold()
+  book.noticed(2)
+  await expect.poll(() => giver.asked).toHaveLength(3)
+  giver.values = {API_KEY: {version: 2, value: 'newer'}}
+  giver.change = 3
+  book.noticed(3)
+  const ready = book.ready(REVISION)
+  held.resolve(undefined)
+  await ready
+  await expect.poll(() => book.environment(REVISION)).toEqual({API_KEY: 'newer'})
+  expect(giver.asked).toHaveLength(4)
 })
 
 test('what no lease needs any more is forgotten, on disk too', async () => {
@@ -109,15 +169,18 @@ test('it asks again when the coordinator speaks of a newer change, or knows of n
   await expect.poll(() => giver.asked).toHaveLength(1)
   await book.ready(REVISION)
   book.noticed(1)
+  await expect.poll(() => giver.asked).toHaveLength(2)
+  await book.settled()
+  book.noticed(1)
   giver.values = {API_KEY: {version: 2, value: 'newer'}}
   giver.change = 5
   book.noticed(5)
   await expect.poll(() => changed).toEqual(['rev_7'])
   book.noticed(5)
   expect(await book.environment(REVISION)).toEqual({API_KEY: 'newer'})
-  expect(giver.asked).toHaveLength(2)
+  expect(giver.asked).toHaveLength(3)
   book.noticed(undefined)
-  await expect.poll(() => giver.asked).toHaveLength(3)
+  await expect.poll(() => giver.asked).toHaveLength(4)
   await book.settled()
   expect(changed).toEqual(['rev_7'])
 })
