@@ -155,14 +155,29 @@ it('the same idempotency key is the same call, and with another content refused'
   await ended(world, first.id)
   const second = await post(world, '/', {body: 'x', headers})
   expect([second.id, second.state]).toEqual([first.id, 'succeeded'])
-  for (const other of [
-    {body: 'y', headers},
-    {body: 'x', headers: {...headers, authorization: 'Bearer eve'}}
-  ]) {
-    const refused = await world.ask('/async/', {method: 'POST', ...other})
-    expect([refused.status, refused.headers['creo-error']]).toEqual([409, 'idempotency_conflict'])
-  }
+  const refused = await world.ask('/async/', {method: 'POST', body: 'y', headers})
+  expect([refused.status, refused.headers['creo-error']]).toEqual([409, 'idempotency_conflict'])
   expect(asked).toHaveLength(1)
+})
+
+it('an idempotency key is of one client at one address: no other one learns of its call, takes its key, or loses a call by it', async () => {
+  const world = await openWorld()
+  const {asked, serve} = recorder(() => ({body: 'ok'}))
+  await world.addMiner({serve})
+  const headers = {'idempotency-key': 'order-17'}
+  const other = {...headers, authorization: 'Bearer eve'}
+  const posted = [
+    await post(world, '/x', {host: 'api--shop--acme.localhost', body: 'x', headers}),
+    await post(world, '/x', {host: 'site--shop--acme.localhost', body: 'x', headers}),
+    await post(world, '/x', {host: 'site--shop--acme.localhost', body: 'x', headers: other}),
+    await post(world, '/x', {host: 'site--shop--acme.localhost', body: 'x', headers: {...headers, cookie: 'a=b'}})
+  ]
+  for (const prefix of ['/@api--shop--acme', '/@site--shop--acme']) {
+    const answer = await world.ask(`${prefix}/async/x`, {method: 'POST', host: '127.0.0.1', body: 'x', headers})
+    posted.push({...answer, ...acceptedCallSchema.parse(JSON.parse(answer.body))})
+  }
+  expect(new Set(posted.map(({id}) => id)).size).toBe(6)
+  await expect.poll(() => asked.length).toBe(6)
 })
 
 it('the result is told to a path of the same app, as often as it takes', async () => {

@@ -1,4 +1,4 @@
-import {createHash} from 'node:crypto'
+import {createHash, type Hash} from 'node:crypto'
 import {type AsyncWish, asyncWish, callWish, parseCallback} from '../../core/async-calls.ts'
 import {CreoError} from '../../core/errors.ts'
 import {
@@ -109,7 +109,7 @@ export class AsyncEndpoint {
     }
     const queue = await this.#options.queue()
     const put = await this.#bodies.with(call, (body) => {
-      const key = keyOf(posted, head.headers, body)
+      const key = keyOf(posted, {prefix, headers: head.headers, body})
       return queue.post({...posted, body, ...(key !== undefined && {key})})
     })
     this.#answerPut(call, queue, {put, id: posted.id, location: `${prefix}${ASYNC_PREFIX}/calls/`})
@@ -161,18 +161,31 @@ function callbackIn(headers: readonly string[], prefix: string): string | undefi
   return callback.url
 }
 
-/** All that must be the same for a repeated call to be the same one; who may not know what the first sent does not learn its id. */
-function keyOf(call: Omit<NewCall, 'body'>, headers: readonly string[], body: Uint8Array): NewCall['key'] {
+/**
+ * A key belongs to who posts and to the address that is asked: another client, or the same one at another function, has a key of its own, and nobody can
+ * take it before. All the rest must be the same for a repeated call to be the same one.
+ */
+function keyOf(
+  call: Omit<NewCall, 'body'>,
+  {prefix, headers, body}: {readonly prefix: string; readonly headers: readonly string[]; readonly body: Uint8Array}
+): NewCall['key'] {
   const key = headerOf(headers, IDEMPOTENCY_HEADER)
   if (key === undefined) return undefined
   if (key === '' || key.length > KEY_MAX) {
     throw new CreoError('invalid_input', `An idempotency key has 1 to ${KEY_MAX} characters.`, {hint: 'A random UUID does well.'})
   }
-  const {method, target, callback = ''} = call.request
+  const {method, host, target, callback = ''} = call.request
   const who = ['authorization', 'cookie'].map((name) => headerOf(headers, name) ?? '')
-  const content = createHash('sha256')
-  for (const part of [method, target, callback, ...who]) content.update(`${part.length}:${part}`)
-  return {name: createHash('sha256').update(`${call.app}\n${key}`).digest('hex'), content: content.update(body).digest('hex')}
+  return {
+    name: hashOf([call.app, host, prefix, ...who, key]).digest('hex'),
+    content: hashOf([method, target, callback]).update(body).digest('hex')
+  }
+}
+
+function hashOf(parts: readonly string[]): Hash {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(`${part.length}:${part}`)
+  return hash
 }
 
 function headerOf(headers: readonly string[], name: string): string | undefined {
