@@ -100,7 +100,7 @@ export class Fleet {
     else if (message.type === 'start_failed') {
       const code = message.code === 'reward_pool_empty' ? 'reward_pool_empty' : 'failed'
       const by = FAILED_BY_FUNCTION.has(message.code) ? 'function' : 'node'
-      this.#starts.fail(link, message.instance, new CreoError(code, message.message), by)
+      this.#starts.fail(link, message.instance, new CreoError(code, message.message), {by, isEarly: message.code === 'expired'})
     } else if (message.type === 'ended') this.#ended(link, message.instance)
     else if (message.type === 'draining') {
       this.#draining.add(link)
@@ -283,7 +283,7 @@ export class Fleet {
   }
 
   #ended(link: MinerLink, id: string): void {
-    this.#starts.fail(link, id, new CreoError('failed', 'The instance ended before it was ready.'), 'function')
+    this.#starts.fail(link, id, new CreoError('failed', 'The instance ended before it was ready.'), {by: 'function'})
     const instance = this.#instances.get(id)
     if (instance === undefined || instance.link !== link) return
     this.#forget(instance)

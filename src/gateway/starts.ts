@@ -8,6 +8,8 @@ import type {RevisionPool} from './revision-pool.ts'
 const START_TIMEOUT_MS = 180_000
 /** A node that failed to start a revision is left out for so long, doubled with each failure in a row. */
 const COOLING_FIRST_MS = 1000
+/** The same where only the table with its lease is late: gateway and node learn of a deploy at about the same moment. */
+const COOLING_EARLY_MS = 100
 const COOLING_MAX_MS = 60_000
 const COOLING_DOUBLINGS_MAX = 6
 const INSTANCE_ID_BYTES = 9
@@ -61,12 +63,18 @@ export class Starts {
     return start
   }
 
-  fail(link: MinerLink, instance: string, reason: CreoError, by: FailedBy = 'node'): void {
+  /** `by` says whose doing it is; of one whose lease has not reached its node yet (`isEarly`) the node is asked again soon. */
+  fail(
+    link: MinerLink,
+    instance: string,
+    reason: CreoError,
+    {by = 'node', isEarly = false}: {readonly by?: FailedBy; readonly isEarly?: boolean} = {}
+  ): void {
     const start = this.#take(link, instance)
     if (start === undefined) return
     const key = coolingKey(start.pool.entry.id, link.node)
     const failures = Math.min(COOLING_DOUBLINGS_MAX, (this.#cooling.get(key)?.failures ?? 0) + 1)
-    const coolingMs = Math.min(COOLING_MAX_MS, COOLING_FIRST_MS * 2 ** (failures - 1))
+    const coolingMs = Math.min(COOLING_MAX_MS, (isEarly ? COOLING_EARLY_MS : COOLING_FIRST_MS) * 2 ** (failures - 1))
     this.#cooling.set(key, {failures, untilMs: this.#monotonicMs() + coolingMs})
     this.#onFailed(start, reason, by)
   }

@@ -1,4 +1,5 @@
 import {expect, it, onTestFinished} from 'vitest'
+import {CreoError} from '../../src/core/errors.ts'
 import type {LeaseEntry} from '../../src/core/protocol/tables.ts'
 import type {RevisionPool} from '../../src/gateway/revision-pool.ts'
 import {Starts} from '../../src/gateway/starts.ts'
@@ -19,6 +20,22 @@ it('leaves out a node that failed, longer each time, until room was made on it',
   expect(cooling()).toEqual([true, true])
   starts.roomOn('node_a')
   expect(cooling()).toEqual([false, true])
+  starts.close()
+})
+
+it('asks a node soon again whose table with the lease is late, and less and less soon while it stays so', () => {
+  let nowMs = 0
+  const starts = new Starts({monotonicMs: () => nowMs, onFailed: () => undefined})
+  const link = {node: 'node_a', send: () => undefined} as unknown as MinerLink
+  const failedFor = (isEarly: boolean): number => {
+    const pool = {entry: {id: 'rev_1'}, starting: 0} as RevisionPool
+    const instance = starts.ask({pool, lease: {id: 'lea_1', node: 'node_a'} as LeaseEntry, link})
+    starts.fail(link, instance, new CreoError('failed', 'This node holds no such lease.'), {isEarly})
+    const sinceMs = nowMs
+    while (starts.isCooling('rev_1', 'node_a')) nowMs += 50
+    return nowMs - sinceMs
+  }
+  expect([failedFor(true), failedFor(true), failedFor(true), failedFor(false)]).toEqual([100, 200, 400, 8000])
   starts.close()
 })
 
