@@ -35,13 +35,13 @@ export interface FirstDeployOptions {
  */
 export async function firstDeploy(options: FirstDeployOptions): Promise<{readonly found: FoundManifest; readonly done?: FirstDone}> {
   const {context, found, flags, say, signal} = options
-  const need = await firstNeed(context, found, {payIn: flags['pay-in'], signal})
+  const isGiven = flags.buys !== undefined || flags['per-month'] !== undefined
+  const need = await firstNeed(context, found, {payIn: flags['pay-in'], isGiven, signal})
   if (need === undefined) {
-    if (flags.buys !== undefined || flags['per-month'] !== undefined)
-      say('There is nothing to issue: the app pays already, or is deployed as it is.')
+    if (isGiven) say('There is nothing to issue: the app pays already. What it pays stands in creo.yaml, under rewards:')
     return {found}
   }
-  const answers = await answersTo(need, options)
+  const answers = need.isDeployed && need.at === undefined && !isGiven ? withoutAnswers(need, options) : await answersTo(need, options)
   if (answers === undefined) return {found}
   const plan = await planFirst(context, need, answers, signal)
   say(planText(plan))

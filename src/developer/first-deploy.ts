@@ -28,6 +28,8 @@ export interface FirstNeed {
   readonly issued: IncentiveView | undefined
   /** Those whose rewards are to be written into the manifest; none when it has some. */
   readonly unpaid: readonly PaidFunction[]
+  /** The app was deployed before, and pays nothing: its org is not asked again. */
+  readonly isDeployed: boolean
   /** Digits behind the point of the amounts that stand in the manifest. */
   readonly decimals: number
 }
@@ -61,20 +63,21 @@ export interface FirstDone {
 
 /**
  * What keeps anybody from hosting the app that a founder's two answers could mend; undefined when there is nothing of the kind: what is named is issued; or the
- * app is there already and pays nothing, as its org wants it; or the org is the exchange's, whose hosts the epochs pay.
+ * org is the exchange's, whose hosts the epochs pay, and no answer `isGiven`.
  * @throws {CreoError} `not_found` when several incentives are to be issued.
  */
 export async function firstNeed(
   context: AccountContext,
   found: FoundManifest,
-  {payIn, signal}: {readonly payIn: string | undefined; readonly signal: AbortSignal}
+  {payIn, isGiven, signal}: {readonly payIn: string | undefined; readonly isGiven: boolean; readonly signal: AbortSignal}
 ): Promise<FirstNeed | undefined> {
   const {account, client} = context
   const functions = Object.entries(found.manifest.functions)
   const {incentives} = await client.incentives(signal)
   const lacking = lackingLines(found, incentives)
   const isPaying = functions.some(([, {rewards}]) => rewards.length > 0)
-  if (lacking.length === 0 && (isPaying || (await isAsWanted(context, found, signal)))) return undefined
+  if (lacking.length === 0 && (isPaying || (!isGiven && (await isPaidByEpochs(context, signal))))) return undefined
+  const {apps} = await client.apps({org: found.manifest.org}, signal)
   const own = incentives.filter((one) => one.org === account.id)
   const codes = own.map(({id}) => codeIn(id))
   const forAll = own.filter(({scope}) => scope === null).map(({id}) => codeIn(id))
@@ -92,6 +95,7 @@ export async function firstNeed(
     unpaid: isPaying
       ? []
       : functions.map(([name, {memory, scale, concurrency}]) => ({name, memoryBytes: memory, scaleMax: scale.max, concurrency})),
+    isDeployed: apps.some(({app, routes}) => app === found.manifest.app && routes.length > 0),
     decimals: Math.max(0, ...amounts.map((text) => text.split('.')[1]?.length ?? 0))
   }
 }
@@ -116,10 +120,10 @@ function lackingLines({manifest, problem}: FoundManifest, incentives: readonly I
   throw problem(other.at, 'not_found', what, 'creo incentive issue')
 }
 
-/** True when the app is there, or is to be paid by the epochs. */
-async function isAsWanted({client, account}: AccountContext, {manifest}: FoundManifest, signal: AbortSignal): Promise<boolean> {
-  const [{apps}, {genesis}] = await Promise.all([client.apps({org: manifest.org}, signal), client.network(signal)])
-  return apps.some(({app}) => app === manifest.app) || genesisSchema.parse(JSON.parse(genesis)).exchangeOrg === account.name
+/** True for the exchange's org: the epochs pay its hosts. */
+async function isPaidByEpochs({client, account}: AccountContext, signal: AbortSignal): Promise<boolean> {
+  const {genesis} = await client.network(signal)
+  return genesisSchema.parse(JSON.parse(genesis)).exchangeOrg === account.name
 }
 
 /** The terms that follow from the answers. @throws {CreoError} `invalid_input` for answers that can't be. */

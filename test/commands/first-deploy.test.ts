@@ -122,6 +122,14 @@ Next:
     expect(await firstDeploy(options)).toEqual({found: options.found})
   })
 
+  it('who has deployed it unpaid is warned, not asked again', async () => {
+    const folder = await app('calm', '')
+    await world.must('deploy', folder, '--wait', '0s')
+    const {said, options} = await talk(folder, ['1', 'y'])
+    expect(await firstDeploy(options)).toEqual({found: options.found})
+    expect(said).toEqual(['Nobody hosts what pays nothing. What hosts get is said with: creo deploy --per-month N'])
+  })
+
   it('nothing is signed or written where more is promised than there is, or the file has no place for the rewards', async () => {
     const rich = await talk(await app('rich', ''), ['30000', 'y'])
     await expect(firstDeploy(rich.options)).rejects.toMatchObject({
@@ -163,5 +171,22 @@ To change the limit: creo incentive limit colibris/HONEY GUTTA
 30 colibris/HONEY went into the reward pool.
 Each month: creo incentive fund colibris/HONEY 30`
     ])
+  })
+})
+
+describe('a later deploy', () => {
+  it('warns at every deploy for as long as nobody is paid, and does then what the warning says', async () => {
+    const folder = await app('late', '')
+    for (let deploys = 0; deploys < 2; deploys += 1) {
+      const {code, stderr} = await world.run('deploy', folder, '--wait', '0s', '--pay-in', 'LATE')
+      expect([code, stderr]).toEqual([
+        0,
+        expect.stringContaining('Nobody hosts what pays nothing. What hosts get is said with: creo deploy --per-month N --buys ITEM')
+      ])
+    }
+    const {first} = await world.must('deploy', folder, '--wait', '0s', '--pay-in', 'LATE', '--per-month', '30', '--buys', 'A call')
+    expect(first).toEqual({incentive: 'colibris/LATE', issued: true, perMonth: 30, funded: '30', rewardsWritten: ['web']})
+    const {stderr} = await world.run('deploy', folder, '--wait', '0s')
+    expect(stderr).not.toContain('Nobody hosts')
   })
 })
