@@ -1,13 +1,18 @@
 import {blockKeysOf} from '../core/protocol/blocks.ts'
 import {type LeasePlan, planLeases, type SchedulingWorld} from '../core/scheduling.ts'
-import type {LedgerReads} from '../ledger/port.ts'
+
+export interface Blocked {
+  /** As `blockKeysOf` tells them. */
+  readonly keys: ReadonlySet<string>
+  /** Digests of images that are blocked by something in them. */
+  readonly images: {has(imageDigest: string): boolean}
+}
 
 /** Plans as if what the operator blocks had never been deployed, and ends all of its leases now. */
-export function planWithoutBlocked(world: SchedulingWorld, reads: Pick<LedgerReads, 'blockedKeys'>): LeasePlan {
-  const keys = reads.blockedKeys()
+export function planWithoutBlocked(world: SchedulingWorld, {keys, images}: Blocked): LeasePlan {
   if (keys.size === 0) return planLeases(world)
   const isBlocked = ({org, imageDigest, spec}: SchedulingWorld['revisions'][number]): boolean =>
-    blockKeysOf({org, imageDigest, egress: spec.egress}).some((key) => keys.has(key))
+    images.has(imageDigest) || blockKeysOf({org, imageDigest, egress: spec.egress}).some((key) => keys.has(key))
   const blocked = new Set(world.revisions.filter(isBlocked).map(({id}) => id))
   const plan = planLeases({
     ...world,

@@ -19,6 +19,7 @@ import type {KnownLeases} from './known-leases.ts'
 import {LastingReads} from './lasting-reads.ts'
 import type {OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
+import type {BlockedImages} from './registry/blocked-images.ts'
 
 const DAY_MS = 24 * 3600 * 1000
 /** Newest revisions of an app that are looked at for what their function paid within a day. */
@@ -56,6 +57,7 @@ export interface SchedulerTools {
   readonly ledger: Ledger
   readonly leases: KnownLeases
   readonly commands: OwnCommands
+  readonly blockedImages: Pick<BlockedImages, 'among'>
   readonly presence: PresenceBoard
   readonly exchangeOrg: string
   readonly settings: SchedulingSettings
@@ -146,7 +148,8 @@ export class Scheduler {
   /** Plans once and resolves when everything planned is committed or refused. */
   async plan(): Promise<LeasePlan> {
     const began = process.cpuUsage()
-    const plan = planWithoutBlocked(this.#world(), this.#tools.ledger.reads)
+    const images = await this.#tools.blockedImages.among(() => this.#revisions().map(({imageDigest}) => imageDigest))
+    const plan = planWithoutBlocked(this.#world(), {keys: this.#tools.ledger.reads.blockedKeys(), images})
     const {user, system} = process.cpuUsage(began)
     this.#notBeforeMs = performance.now() + Math.min(PAUSE_MAX_MS, (PAUSE_PER_PLAN * (user + system)) / US_PER_MS)
     this.#lastPlan = {shortOfPay: plan.shortOfPay, ownersAtShare: plan.ownersAtShare}
@@ -239,18 +242,23 @@ export class Scheduler {
   #world(): SchedulingWorld {
     const {leases, presence, exchangeOrg, settings} = this.#tools
     const nowMs = this.#tools.nowMs()
-    const current = this.#currentRevisions()
     return {
       nowMs,
       startedAtMs: this.#startedAtMs,
       exchangeOrg,
       settings,
       nodes: [...presence.all()].flatMap((node) => this.#schedulingNode(node) ?? []),
-      revisions: [...current, ...this.#oldRevisions(current, nowMs)],
+      revisions: this.#revisions(),
       leases: [...leases.active(), ...leases.endedToday(nowMs)],
-      pools: this.#pools(current),
+      pools: this.#pools(this.#currentRevisions()),
       ownerOf: (node) => this.#lasting.node(node)?.owner
     }
+  }
+
+  /** Those that may have leases, or count for what their functions paid. */
+  #revisions(): RevisionView[] {
+    const current = this.#currentRevisions()
+    return [...current, ...this.#oldRevisions(current, this.#tools.nowMs())]
   }
 
   #currentRevisions(): readonly RevisionView[] {

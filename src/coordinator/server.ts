@@ -20,8 +20,9 @@ import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
 import {createOwnCommands} from './own-commands.ts'
 import {PresenceBoard} from './presence.ts'
+import {BlockedImages} from './registry/blocked-images.ts'
 import {followLiveImages} from './registry/live-images.ts'
-import {openRegistry} from './registry/registry.ts'
+import {openRegistry, type Registry} from './registry/registry.ts'
 import {takeBases} from './registry/take-bases.ts'
 import {Scheduler} from './scheduler.ts'
 import {SecretStore} from './secret-store.ts'
@@ -107,20 +108,13 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const presence = new PresenceBoard()
   const leases = new KnownLeases(ledger)
   const tables = new SignedTables({ledger, leases, key})
-  const scheduler = new Scheduler(
-    {...settings, settings: settings.scheduling, ledger, leases, commands, presence, exchangeOrg: genesis.exchangeOrg, nowMs, log},
-    stopping.signal
-  )
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
-  const liveImages = followLiveImages(ledger, nowMs)
-  const blockReason = (digest: string): string | undefined => ledger.reads.blockReason({kind: 'image', name: digest})
-  const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages, blockReason})
-  const onDamaged = (folder: string, err: unknown): void => log.warn({folder, err}, 'a base cannot be offered')
-  const bases = await takeBases(registry, {directory: join(data.path, BASES_FOLDER), onDamaged, signal: stopping.signal})
-  if (bases.length > 0) log.info({bases}, 'the registry offers new bases')
+  const images = await openImages(opened, stopping.signal)
+  const tools = {...settings, ...images, settings: settings.scheduling, ledger, leases, commands, presence, nowMs, log}
+  const scheduler = new Scheduler({...tools, exchangeOrg: genesis.exchangeOrg}, stopping.signal)
   const collect = async (signal: AbortSignal): Promise<void> => {
-    const collected = await registry.collect({graceMs: settings.collectGraceMs, signal})
+    const collected = await images.registry.collect({graceMs: settings.collectGraceMs, signal})
     if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')
   }
   const collectLoop = new Loop({work: collect, everyMs: settings.collectEveryMs, signal: stopping.signal, log})
@@ -136,7 +130,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     presence,
     tables,
     scheduler,
-    registry,
+    ...images,
     signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs()}),
     logs: new FunctionLogs(nowMs()),
     logWaiters: new Waiters(),
@@ -150,6 +144,20 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close(), cron.close()])
   })
   return listenAt(app, opened)
+}
+
+/** The registry, with the bases that it offers, and what the operator keeps out of it. */
+async function openImages(
+  {ledger, data, nowMs, log}: Opened,
+  signal: AbortSignal
+): Promise<{readonly registry: Registry; readonly blockedImages: BlockedImages}> {
+  const liveImages = followLiveImages(ledger, nowMs)
+  const blockReason = (digest: string): string | undefined => ledger.reads.blockReason({kind: 'image', name: digest})
+  const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages, blockReason})
+  const onDamaged = (folder: string, err: unknown): void => log.warn({folder, err}, 'a base cannot be offered')
+  const bases = await takeBases(registry, {directory: join(data.path, BASES_FOLDER), onDamaged, signal})
+  if (bases.length > 0) log.info({bases}, 'the registry offers new bases')
+  return {registry, blockedImages: new BlockedImages(ledger.reads, registry.store)}
 }
 
 async function openSecrets({data, ledger, key, nowMs}: Opened): Promise<Pick<SecretTools, 'secrets' | 'secretHolders' | 'sealingKey'>> {

@@ -89,6 +89,32 @@ test('a blocked account pushes nothing, and a blocked image is neither taken nor
   await operate('unblock', {kind: 'image', name: layer.digest})
 })
 
+test('an image of several architectures with a layer that is blocked is not deployed, and what of it is leased ends within seconds', async () => {
+  const parts = [descriptorOf('{}', MEDIA_TYPE.config), descriptorOf('a miner', MEDIA_TYPE.layerTar)]
+  for (const content of ['{}', 'a miner']) expect((await pushBlob(content)).status).toBe(201)
+  const [config, layer] = parts
+  const manifest = JSON.stringify({schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers: [layer]})
+  const platform = {os: 'linux', architecture: 'amd64'}
+  const manifests = [{...descriptorOf(manifest, MEDIA_TYPE.manifest), platform}]
+  const index = JSON.stringify({schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests})
+  const put = (text: string, type: string) => signed('PUT', `colibris/garden/api/manifests/${digestOf(text)}`, text, type)
+  expect([await put(manifest, MEDIA_TYPE.manifest), await put(index, MEDIA_TYPE.index)]).toMatchObject([{status: 201}, {status: 201}])
+  await operate('block', IMAGE)
+  await tableWith('none')
+  await actors.deploy(org, true, digestOf(index))
+  await tableWith('some')
+  for (const name of parts.map((part) => part.digest)) {
+    await operate('block', {kind: 'image', name})
+    await tableWith('none')
+    await expect(actors.deploy(org, true, digestOf(index))).rejects.toThrow(
+      `blocked ${name}, which is in the image ${digestOf(index)}: It mines`
+    )
+    await operate('unblock', {kind: 'image', name})
+    await tableWith('some')
+  }
+  await operate('unblock', IMAGE)
+})
+
 test('what is blocked, and the record of all that ever was, is there for everybody to read', async () => {
   const {seq} = await operate('block', {kind: 'domain', name: 'evil.example'})
   const entry = {kind: 'domain', name: 'evil.example', reason: 'It mines for others.', by: world.operator.keyId, atMs: expect.any(Number)}

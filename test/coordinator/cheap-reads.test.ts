@@ -5,6 +5,7 @@ import {afterEach, beforeEach, expect, it, vi} from 'vitest'
 import {KnownLeases} from '../../src/coordinator/known-leases.ts'
 import {createOwnCommands} from '../../src/coordinator/own-commands.ts'
 import {PresenceBoard} from '../../src/coordinator/presence.ts'
+import {BlockedImages} from '../../src/coordinator/registry/blocked-images.ts'
 import {Scheduler} from '../../src/coordinator/scheduler.ts'
 import {coordinatorSettings} from '../../src/coordinator/settings.ts'
 import {SignedTables} from '../../src/coordinator/tables.ts'
@@ -70,6 +71,7 @@ it('reads the deployed functions once for many heartbeats of nodes without work,
     ledger,
     leases,
     commands,
+    blockedImages: new BlockedImages(ledger.reads, {read: () => Promise.reject(new Error('nothing is blocked'))}),
     presence: new PresenceBoard(),
     exchangeOrg: 'creometry'
   }

@@ -206,7 +206,7 @@ export class Actors {
   }
 
   /** One function of the org's; with `paid`, for 1 LEAF a request. */
-  deploy(org: Person, paid = true): Promise<{seq: number; result: Record<string, unknown>}> {
+  deploy(org: Person, paid = true, imageDigest = `sha256:${'a'.repeat(64)}`): Promise<{seq: number; result: Record<string, unknown>}> {
     const line = {incentive: 'colibris/LEAF', requestsPerMillionMinor: 100_000_000, mibMsPerMillionMinor: 0, dailyBudgetMinor: 20_000}
     const spec = {
       command: [],
@@ -224,7 +224,7 @@ export class Actors {
     return this.apply(org.id, org.key, {
       type: 'revision.deploy',
       app: 'garden',
-      revisions: [{function: 'api', imageDigest: `sha256:${'a'.repeat(64)}`, spec}],
+      revisions: [{function: 'api', imageDigest, spec}],
       routes: [{path: '/', function: 'api'}]
     })
   }

@@ -15,7 +15,7 @@ import {accountRoutes} from './routes-accounts.ts'
 import {type AppReportTools, appReportRoutes} from './routes-app-reports.ts'
 import {type AppTools, appRoutes} from './routes-apps.ts'
 import {type CallTools, callRoutes} from './routes-calls.ts'
-import {commandRoutes} from './routes-commands.ts'
+import {type CommandTools, commandRoutes} from './routes-commands.ts'
 import {marketRoutes} from './routes-market.ts'
 import {type NetworkTools, networkRoutes} from './routes-network.ts'
 import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
@@ -27,7 +27,14 @@ const PARAM_LENGTH_MAX = 512
 /** Answers under way get this long once the server stops; a client that reads slower is cut, and asks again. */
 const CLOSE_MAX_MS = 5000
 
-export interface HttpTools extends AppTools, Omit<AppReportTools, 'scheduler'>, CallTools, NodeTools, NetworkTools, SecretTools {
+export interface HttpTools
+  extends AppTools,
+    Omit<AppReportTools, 'scheduler'>,
+    CallTools,
+    CommandTools,
+    NodeTools,
+    NetworkTools,
+    SecretTools {
   readonly settings: CoordinatorSettings
   readonly registry: Registry
   readonly log: Log

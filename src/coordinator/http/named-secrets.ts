@@ -2,12 +2,11 @@ import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import type {SignedCommand} from '../../core/protocol/commands.ts'
 import {nameSchema} from '../../core/protocol/scalars.ts'
-import {verifyCommand} from '../../identity/commands.ts'
 import type {LedgerReads} from '../../ledger/port.ts'
 import type {RouteTools} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
+import {signedBody} from './signed-body.ts'
 
-/** Looked for in the text: no other command is parsed a second time. */
 const TYPES = ['revision.deploy', 'traffic.set'] as const
 
 const spec = z.looseObject({secrets: z.array(z.string()).optional()})
@@ -27,12 +26,10 @@ const commandSchema = z.discriminatedUnion('type', [
  * @throws {CreoError} `not_found`
  */
 export function refuseUnsetSecrets({ledger: {reads}, secrets}: RouteTools & Pick<SecretTools, 'secrets'>, command: SignedCommand): void {
-  if (!TYPES.some((type) => command.body.includes(`"${type}"`))) return
-  const parsed = commandSchema.safeParse(jsonOf(command.body))
-  const account = reads.account(command.account)
-  const key = account?.keys.find(({keyId}) => keyId === command.keyId)
-  if (!parsed.success || account === undefined || key === undefined || !verifyCommand(command, key.publicKey)) return
-  const place = {org: account.name, app: parsed.data.app}
+  const signed = signedBody(reads, command, TYPES)
+  const parsed = commandSchema.safeParse(signed?.body)
+  if (!parsed.success || signed === undefined) return
+  const place = {org: signed.org, app: parsed.data.app}
   for (const {function: name, names} of namedBy(parsed.data, reads)) {
     const [missing] = secrets.missing(place, names)
     if (missing === undefined) continue
@@ -52,12 +49,4 @@ function namedBy(command: z.output<typeof commandSchema>, reads: LedgerReads): N
   return command.functions.flatMap(({function: name, traffic = [], tags = []}) =>
     [...traffic, ...tags].map((one) => ({function: name, names: reads.revision(one.revision)?.spec.secrets ?? []}))
   )
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

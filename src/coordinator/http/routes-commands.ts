@@ -9,6 +9,8 @@ import {
   signedCommandSchema
 } from '../../core/protocol/commands.ts'
 import {sha256Hex} from '../../identity/keys.ts'
+import type {BlockedImages} from '../registry/blocked-images.ts'
+import {refuseBlockedParts} from './blocked-parts.ts'
 import {asCreoError} from './error-answer.ts'
 import {refuseUnsetSecrets} from './named-secrets.ts'
 import {type RouteTools, route} from './route.ts'
@@ -23,7 +25,7 @@ const errorAnswerSchema = z.object({
 const batchAnswerSchema = z.union([commandAnswerSchema, errorAnswerSchema])
 type BatchAnswer = z.output<typeof batchAnswerSchema>
 
-type CommandTools = RouteTools & Pick<SecretTools, 'secrets'>
+export type CommandTools = RouteTools & Pick<SecretTools, 'secrets'> & {readonly blockedImages: BlockedImages}
 
 /** Signed commands in, the ledger's answers out. */
 export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
@@ -64,6 +66,7 @@ async function answerOne(tools: CommandTools, value: unknown, signal: AbortSigna
       })
     }
     refuseUnsetSecrets(tools, command)
+    await refuseBlockedParts(tools, command)
     return await tools.ledger.submit(command, signal)
   } catch (error) {
     const known = asCreoError(error)
