@@ -8,6 +8,8 @@ import {deployOf, HOUR_MS, hexOf, World} from './world.ts'
 
 const RUNS = (process.env.CREO_TEST_TIER ?? 'short') === 'short' ? 100 : 2000
 const STEPS = 60
+/** Of which all but the last four sign for accounts; those accept invitations. */
+const KEYS = 14
 const PUBLIC_KEY = 'A'.repeat(43)
 const PROOF = 'A'.repeat(86)
 const idOf = (name: string): string => hexOf(`key of ${name}`)
@@ -85,6 +87,27 @@ describe('the keys of an account', () => {
     expect(world.try('new owner', body, {as: 'new', bodyKeyIds: [idOf('new owner')]})).toBe('conflict')
   })
 
+  it('are gone with all that they began once they are taken away', () => {
+    const world = acme()
+    world.must('acme', ...add('stolen', ['owner']))
+    expect(world.try('acme', invite(world, ['owner']), {key: 'stolen', bodyKeyIds: [idOf('stolen')]})).toBe('conflict')
+    for (const [by, token] of [
+      ['stolen', 'of the thief'],
+      ['owner', 'of the owner']
+    ] as const) {
+      world.must('acme', invite(world, ['owner']), {key: by, bodyKeyIds: [idOf(token)]})
+    }
+    // A key whose id is an open invitation's goes with it.
+    world.must('acme', invite(world, ['owner']), {key: 'owner', bodyKeyIds: [idOf('both')]})
+    world.must('acme', ...add('both', ['owner']))
+    for (const key of ['stolen', 'both']) world.must('acme', revoke(key), {key: 'owner'})
+    expect(keysOf(world)).toEqual([`${idOf('owner')} owner`, `${idOf('paper')} recovery`])
+    for (const token of ['of the thief', 'both']) expect(world.try('thief', accept(world), accepting('thief', token))).toBe('not_found')
+    world.must('acme', ...rotate('owner', 'owner-two'))
+    expect(world.try('thief', accept(world), accepting('thief', 'of the owner'))).toBe('not_found')
+    expect(world.machine.state.invitesByKey.size).toBe(0)
+  })
+
   it('are sixteen at most', () => {
     const world = acme()
     for (let count = 2; count < 16; count += 1) world.must('acme', ...add(`key ${count}`, ['viewer']))
@@ -147,6 +170,34 @@ describe('a recovery', () => {
     expect(world.try('acme', revoke('x'), {key: 'new owner'})).toBe('applied')
   })
 
+  it('ends invitations and every other right to recover, which a thief of an owner key may have made', () => {
+    const world = acme()
+    world.must('acme', ...add('second paper', ['recovery']))
+    world.must('acme', ...add('mixed', ['deployer', 'recovery']))
+    world.must('acme', ...add('strong', ['owner', 'recovery']))
+    world.must('acme', recover, {key: 'paper', bodyKeyIds: [idOf('new owner')]})
+    world.must('acme', invite(world, ['owner'], 30 * 24 * HOUR_MS), {key: 'owner', bodyKeyIds: [idOf('token')]})
+    world.nowMs += RECOVERY_DELAY_MS
+    world.must('coordinator', {type: 'time.advance'})
+    expect(keysOf(world)).toEqual([`${idOf('paper')} recovery`, `${idOf('mixed')} deployer`, `${idOf('new owner')} owner`])
+    expect(world.try('thief', accept(world), accepting('thief', 'token'))).toBe('not_found')
+    expect(world.effects.at(-1)).not.toHaveProperty('invites')
+  })
+
+  it.each([
+    ['owner', 2],
+    ['viewer', 16]
+  ] as const)('of an account with sixteen keys, all but the first with the role %s, leaves %i', (role, left) => {
+    const world = new World()
+    const others = Array.from({length: 15}, (_, index) => ({key: `key ${index}`, roles: [role]}))
+    world.account('acme', [{key: 'first', roles: ['owner', 'recovery']}, ...others])
+    world.must('acme', recover, {key: 'first', bodyKeyIds: [idOf('new owner')]})
+    world.nowMs += RECOVERY_DELAY_MS
+    world.must('coordinator', {type: 'time.advance'})
+    expect(keysOf(world)).toHaveLength(left)
+    expect(keysOf(world).at(-1)).toBe(`${idOf('new owner')} owner`)
+  })
+
   it('is begun by the recovery key alone, one at a time, and cancelled by any owner', () => {
     const world = acme({recoveryDelayMs: 5000})
     world.must('acme', ...add('ci', ['deployer']))
@@ -175,7 +226,7 @@ const numbers = fc.record({
   kind: fc.nat(7),
   who: fc.nat(1),
   signer: fc.nat(9),
-  key: fc.nat(9),
+  key: fc.nat(KEYS - 1),
   roles: fc.uniqueArray(fc.constantFrom(...keyRoles), {minLength: 1, maxLength: 3}),
   waitMs: fc.nat(4000)
 })
@@ -186,14 +237,23 @@ function randomCommand(world: World, who: string, n: Numbers): CommandBody {
   const bodies: readonly CommandBody[] = [
     {type: 'key.add', ...publicPart, roles: n.roles},
     {type: 'key.revoke', keyId},
-    {type: 'key.rotate', keyId: idOf(`k${(n.key + 1) % 10}`), ...publicPart},
-    {type: 'key.invite', inviteKey: PUBLIC_KEY, roles: n.roles, expiresAtMs: world.nowMs + 1 + n.waitMs},
+    {type: 'key.rotate', keyId: idOf(`k${(n.key + 1) % KEYS}`), ...publicPart},
+    {type: 'key.invite', inviteKey: PUBLIC_KEY, roles: n.roles, expiresAtMs: world.nowMs + 1 + 10 * n.waitMs},
     recover,
     {type: 'recovery.cancel'},
     {type: 'key.accept', account: world.id(who), publicKey: PUBLIC_KEY, inviteKey: PUBLIC_KEY, inviteProof: PROOF},
     {type: 'time.advance'}
   ]
   return bodies[n.kind] ?? {type: 'time.advance'}
+}
+
+/** The key signs for the account no more, and nothing that it made leads to a key of the account. */
+function expectGone(world: World, who: string, keyId: string): void {
+  const {state} = world.machine
+  const {invites = [], recovery} = state.accountsByName.get(who) ?? {}
+  expect(state.accountsByKey.get(keyId)?.account.name, keyId).not.toBe(who)
+  expect(invites.filter((invite) => invite.keyId === keyId || invite.madeBy === keyId)).toEqual([])
+  expect(recovery?.startedBy).not.toBe(keyId)
 }
 
 describe('any key commands in any order', () => {
@@ -213,7 +273,7 @@ describe('any key commands in any order', () => {
           world.nowMs += n.waitMs
           const who = n.who === 0 ? 'acme' : 'bolt'
           const body = randomCommand(world, who, n)
-          const key = `k${n.signer}`
+          const key = body.type === 'key.accept' ? `k${KEYS - 1 - (n.signer % 4)}` : `k${n.signer}`
           if (body.type === 'time.advance') {
             world.must('coordinator', body)
             continue
@@ -226,6 +286,7 @@ describe('any key commands in any order', () => {
           const said = world.try(who, body, body.type === 'key.accept' ? {...options, as: 'new'} : options)
           if (said === 'applied') applied.add(body.type)
           else expect(world.machine.stateText().split('\n').slice(1)).toEqual(before)
+          if (said === 'applied' && (body.type === 'key.revoke' || body.type === 'key.rotate')) expectGone(world, who, body.keyId)
           if (body.type === 'key.accept') continue
           const signers = COMMAND_SIGNERS[body.type]
           const roles: readonly KeyRole[] = signers === 'recovery' ? ['recovery'] : ['owner', ...(signers as readonly KeyRole[])]

@@ -1,7 +1,13 @@
 import assert from 'node:assert'
 import type {CommandOf} from '../protocol/commands.ts'
 import {assertFreeKey} from './key-commands.ts'
-import {CLOCK_SKEW_MAX_MS, NODE_TOKEN_LIFETIME_MAX_MS, NODE_TOKENS_OPEN_MAX, NODE_TOKENS_PER_ACCOUNT_MAX} from './limits.ts'
+import {
+  CLOCK_SKEW_MAX_MS,
+  NODE_TOKEN_LIFETIME_MAX_MS,
+  NODE_TOKENS_OPEN_MAX,
+  NODE_TOKENS_PER_ACCOUNT_MAX,
+  NODE_TOKENS_RESERVED
+} from './limits.ts'
 import {refuse} from './outcome.ts'
 import type {AccountState, CommandContext, Result} from './state.ts'
 import {dropToken} from './time-commands.ts'
@@ -36,7 +42,8 @@ export function makeNodeToken(context: CommandContext, signer: AccountState, bod
   if (state.usedTokens.has(body.tokenHash)) refuse('conflict', 'This token was used already.')
   if (signer.openTokens >= NODE_TOKENS_PER_ACCOUNT_MAX)
     refuse('rejected', `An account has at most ${NODE_TOKENS_PER_ACCOUNT_MAX} unused join tokens.`)
-  if (state.nodeTokens.size >= NODE_TOKENS_OPEN_MAX) refuse('overloaded', 'Too many join tokens are open.')
+  const openMax = signer.openTokens === 0 ? NODE_TOKENS_OPEN_MAX + NODE_TOKENS_RESERVED : NODE_TOKENS_OPEN_MAX
+  if (state.nodeTokens.size >= openMax) refuse('overloaded', 'Too many join tokens are open.')
   signer.openTokens += 1
   state.nodeTokens.set(body.tokenHash, {account: signer.index, expiresAtMs: body.expiresAtMs})
   state.expiries.push({atMs: body.expiresAtMs, seq, what: 'token', id: body.tokenHash})

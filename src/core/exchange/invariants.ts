@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import {ACCOUNT_KEYS_MAX} from '../protocol/account-keys.ts'
 import {balanceKinds} from '../protocol/api.ts'
 import type {LedgerMachine} from './ledger-machine.ts'
 import type {OrderBook} from './order-book.ts'
@@ -39,6 +40,7 @@ function assertKeys({accounts, accountsByKey, invitesByKey, recoveringKeys}: Led
       account.keys.some(({roles}) => roles.includes('owner')),
       `${account.id} has no owner key`
     )
+    assert(account.keys.length <= ACCOUNT_KEYS_MAX, `${account.id} has ${account.keys.length} keys`)
     for (const key of account.keys) assert.equal(accountsByKey.get(key.keyId)?.key, key, `${account.id} and its key ${key.keyId}`)
     for (const {keyId} of account.invites ?? []) assert.equal(invitesByKey.get(keyId), account.index, `the invitation ${keyId}`)
     if (account.recovery !== undefined) {

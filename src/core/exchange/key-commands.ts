@@ -1,9 +1,16 @@
 import assert from 'node:assert'
 import {ACCOUNT_KEYS_MAX} from '../protocol/account-keys.ts'
 import type {CommandOf} from '../protocol/commands.ts'
-import {CLOCK_SKEW_MAX_MS, INVITE_LIFETIME_MAX_MS, INVITES_OPEN_MAX, INVITES_PER_ACCOUNT_MAX, RECOVERY_DELAY_MS} from './limits.ts'
+import {
+  CLOCK_SKEW_MAX_MS,
+  INVITE_LIFETIME_MAX_MS,
+  INVITES_OPEN_MAX,
+  INVITES_PER_ACCOUNT_MAX,
+  INVITES_RESERVED,
+  RECOVERY_DELAY_MS
+} from './limits.ts'
 import {type Effect, refuse} from './outcome.ts'
-import type {AccountKey, AccountState, CommandContext, LedgerState, Result} from './state.ts'
+import type {AccountInvite, AccountKey, AccountState, CommandContext, LedgerState, Result} from './state.ts'
 
 /** A key belongs to one account at most, and one that an account is being recovered with is taken. */
 export function assertFreeKey(state: LedgerState, keyId: string): void {
@@ -19,17 +26,19 @@ export function addKey(context: CommandContext, account: AccountState, body: Com
   return {key: keyId, roles: body.roles}
 }
 
-/** There is always an owner key: without one nobody could ever change the list again but by a recovery. */
+/**
+ * Takes a key away, and with it an invitation that has its id and those that it made. There is always an owner key: without one nobody could ever
+ * change the list again but by a recovery.
+ */
 export function revokeKey(context: CommandContext, account: AccountState, {keyId}: CommandOf<'key.revoke'>): Result {
   const {state} = context
-  if (state.invitesByKey.get(keyId) === account.index) dropInvite(state, keyId)
-  else {
-    const {keyId: revoked} = ownKey(account, keyId)
-    const left = account.keys.filter((key) => key.keyId !== revoked)
-    if (!left.some(isOwner)) refuse('conflict', 'It is the last owner key of the account: add or rotate one first.')
-    endRecoveryOf(state, account, revoked)
-    setKeys(state, account, left)
-  }
+  const isInvitation = state.invitesByKey.get(keyId) === account.index
+  const left = account.keys.filter((key) => key.keyId !== keyId)
+  if (left.length === account.keys.length && !isInvitation) refuse('not_found', `${account.name} has no key ${keyId}.`)
+  if (!left.some(isOwner)) refuse('conflict', 'It is the last owner key of the account: add or rotate one first.')
+  if (isInvitation) dropInvite(state, keyId)
+  endWhatBegan(state, account, keyId)
+  setKeys(state, account, left)
   context.effects.push(keysEffect(account))
   return {key: keyId}
 }
@@ -39,7 +48,7 @@ export function rotateKey(context: CommandContext, account: AccountState, body: 
   const old = ownKey(account, body.keyId)
   const keyId = context.bodyKeyIds[0] ?? ''
   assertFreeKey(state, keyId)
-  endRecoveryOf(state, account, old.keyId)
+  endWhatBegan(state, account, old.keyId)
   setKeys(
     state,
     account,
@@ -50,18 +59,20 @@ export function rotateKey(context: CommandContext, account: AccountState, body: 
 }
 
 export function inviteKey(context: CommandContext, account: AccountState, {roles, expiresAtMs}: CommandOf<'key.invite'>): Result {
-  const {state, seq, atMs} = context
+  const {state, seq, atMs, keyId: madeBy} = context
   const keyId = context.bodyKeyIds[0] ?? ''
   if (roles.includes('recovery')) refuse('invalid_input', 'A recovery key is not given by invitation.')
   if (expiresAtMs <= atMs) refuse('invalid_input', 'The invitation would be expired already.')
   if (expiresAtMs > atMs + INVITE_LIFETIME_MAX_MS + CLOCK_SKEW_MAX_MS)
     refuse('invalid_input', 'An invitation is good for at most thirty days.')
   if (state.invitesByKey.has(keyId)) refuse('conflict', 'This invitation exists already.')
+  assertFreeKey(state, keyId)
   const {invites = []} = account
   if (invites.length >= INVITES_PER_ACCOUNT_MAX)
     refuse('rejected', `An account has at most ${INVITES_PER_ACCOUNT_MAX} invitations that nobody has accepted.`)
-  if (state.invitesByKey.size >= INVITES_OPEN_MAX) refuse('overloaded', 'Too many invitations are open.')
-  account.invites = [...invites, {keyId, roles, expiresAtMs}]
+  const openMax = invites.length === 0 ? INVITES_OPEN_MAX + INVITES_RESERVED : INVITES_OPEN_MAX
+  if (state.invitesByKey.size >= openMax) refuse('overloaded', 'Too many invitations are open.')
+  account.invites = [...invites, {keyId, roles, expiresAtMs, madeBy}]
   state.invitesByKey.set(keyId, account.index)
   state.expiries.push({atMs: expiresAtMs, seq, what: 'invite', id: keyId})
   context.effects.push(keysEffect(account))
@@ -107,18 +118,28 @@ export function cancelRecovery(context: CommandContext, account: AccountState): 
   return {account: account.id, key: recovery.keyId}
 }
 
-/** The new key takes the place of every owner key; a key that can also recover keeps that. */
+/**
+ * The new key takes the place of every owner key. Whoever recovers does not know what a thief of one of those has prepared: invitations end, and so does
+ * every right to recover but that of the key that began it, which stays unless it was an owner itself and there is no room for both.
+ */
 export function completeRecovery(state: LedgerState, recoveringKey: string): Effect[] {
   const account = state.accounts[state.recoveringKeys.get(recoveringKey) ?? -1]
   if (account?.recovery === undefined) return []
-  const {keyId, publicKey} = account.recovery
+  const {keyId, publicKey, startedBy} = account.recovery
   endRecovery(state, account)
-  const left = account.keys.flatMap((key): AccountKey[] => {
-    if (!isOwner(key)) return [key]
-    return key.roles.includes('recovery') ? [{...key, roles: ['recovery']}] : []
-  })
+  dropInvites(state, account, () => true)
+  const kept = account.keys.flatMap((key) => afterRecovery(key, startedBy))
+  const left = kept.length < ACCOUNT_KEYS_MAX ? kept : kept.filter((key) => key.keyId !== startedBy)
   setKeys(state, account, [...left, {keyId, publicKey, roles: ['owner']}])
   return [keysEffect(account)]
+}
+
+/** What a recovery leaves of a key that was there before: nothing, or one with fewer roles. */
+function afterRecovery(key: AccountKey, startedBy: string): AccountKey[] {
+  const isStarter = key.keyId === startedBy
+  if (isOwner(key)) return isStarter ? [{...key, roles: ['recovery']}] : []
+  const roles = isStarter ? key.roles : key.roles.filter((role) => role !== 'recovery')
+  return roles.length === 0 ? [] : [{...key, roles}]
 }
 
 /** Takes away an invitation that nobody has accepted in time. */
@@ -134,16 +155,21 @@ export function inviteExpiresAtMs(state: LedgerState, inviteId: string): number 
 
 function dropInvite(state: LedgerState, inviteId: string): AccountState | undefined {
   const account = state.accounts[state.invitesByKey.get(inviteId) ?? -1]
-  state.invitesByKey.delete(inviteId)
-  if (account === undefined) return undefined
-  const left = account.invites?.filter(({keyId}) => keyId !== inviteId) ?? []
-  if (left.length > 0) account.invites = left
-  else delete account.invites
+  if (account !== undefined) dropInvites(state, account, ({keyId}) => keyId === inviteId)
   return account
 }
 
-/** Whoever takes a recovery key away does not want what was begun with it. */
-function endRecoveryOf(state: LedgerState, account: AccountState, keyId: string): void {
+function dropInvites(state: LedgerState, account: AccountState, isDropped: (invite: AccountInvite) => boolean): void {
+  const {invites = []} = account
+  const left = invites.filter((invite) => !isDropped(invite))
+  for (const invite of invites) if (isDropped(invite)) state.invitesByKey.delete(invite.keyId)
+  if (left.length > 0) account.invites = left
+  else delete account.invites
+}
+
+/** Whoever takes a key away does not want what was begun with it: its invitations, or a recovery. */
+function endWhatBegan(state: LedgerState, account: AccountState, keyId: string): void {
+  dropInvites(state, account, ({madeBy}) => madeBy === keyId)
   if (account.recovery?.startedBy === keyId) endRecovery(state, account)
 }
 
@@ -161,7 +187,8 @@ function setKeys(state: LedgerState, account: AccountState, keys: readonly Accou
 
 function keysEffect({id, keys, invites, recovery}: AccountState): Effect {
   const recovering = recovery && {keyId: recovery.keyId, dueAtMs: recovery.dueAtMs}
-  return {type: 'account.keys', id, keys, ...(invites && {invites}), ...(recovering && {recovery: recovering})}
+  const invited = invites?.map(({madeBy: _, ...invite}) => invite)
+  return {type: 'account.keys', id, keys, ...(invited && {invites: invited}), ...(recovering && {recovery: recovering})}
 }
 
 function ownKey(account: AccountState, keyId: string): AccountKey {

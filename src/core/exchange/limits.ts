@@ -15,13 +15,15 @@ export const OPEN_ORDERS_MAX = 4_000_000
 export const ORDER_LIFETIME_MAX_MS = 366 * DAY_MS
 export const INCENTIVES_PER_ORG_MAX = 1000
 export const INCENTIVES_MAX = 1_000_000
-/** Join tokens that wait to be used: of one account, and of all. */
+/** Join tokens that wait to be used: of one account, of all, and beyond that of accounts that have no other. */
 export const NODE_TOKENS_PER_ACCOUNT_MAX = 100
 export const NODE_TOKENS_OPEN_MAX = 100_000
+export const NODE_TOKENS_RESERVED = 20_000
 export const NODE_TOKEN_LIFETIME_MAX_MS = 30 * DAY_MS
-/** Invitations that nobody has accepted: of one account, and of all. */
+/** Invitations that nobody has accepted: of one account, of all, and beyond that of accounts that have no other. */
 export const INVITES_PER_ACCOUNT_MAX = 16
 export const INVITES_OPEN_MAX = 100_000
+export const INVITES_RESERVED = 20_000
 export const INVITE_LIFETIME_MAX_MS = 30 * DAY_MS
 /** Time between the start of a recovery and its effect, where the genesis does not say another. */
 export const RECOVERY_DELAY_MS = 3 * DAY_MS
@@ -32,9 +34,9 @@ export const IDEMPOTENCY_KEYS_PER_ACCOUNT_MAX = 100_000
 export const FUNCTIONS_PER_APP_MAX = 64
 /** Revisions that one deploy can make: part of a revision's number. */
 export const REVISIONS_PER_DEPLOY_MAX = 64
-/** Revisions without traffic and tag that a function can go back to. */
 /** Images, accounts and domains that the operator blocks at a time. */
 export const BLOCKS_MAX = 100_000
+/** Revisions without traffic and tag that a function can go back to. */
 export const REVISIONS_KEPT_MAX = 10
 /** `function--app--org`, with or without a tag in front, is one DNS label. */
 export const DNS_LABEL_MAX = 63

@@ -39,6 +39,8 @@ export interface AccountInvite {
   readonly keyId: string
   readonly roles: readonly KeyRole[]
   readonly expiresAtMs: number
+  /** The owner key that signed it: without that one it is worth nothing. */
+  readonly madeBy: string
 }
 
 /** A key that takes the place of the owner keys, unless one of them cancels it before. */
