@@ -47,7 +47,7 @@ A first deploy that pays nobody, or in an incentive that is not issued yet, asks
 
   async run(): Promise<Deployed & {readonly first?: FirstDone}> {
     const {args, flags} = await this.parse(Deploy)
-    const [{deploy}, {openAccount}, {readManifest}, {withGivenImages}, {dataDirectory}] = await Promise.all([
+    const [{deploy}, {openOrg}, {readManifest}, {withGivenImages}, {dataDirectory}] = await Promise.all([
       import('../developer/deploy.ts'),
       import('../developer/context.ts'),
       import('../developer/read-manifest.ts'),
@@ -56,7 +56,7 @@ A first deploy that pays nobody, or in an incentive that is not issued yet, asks
     ])
     const waitMs = parseDurationMs(flags.wait)
     const read = await readManifest(args.folder)
-    const context = await openAccount({...flags, as: flags.as ?? read.manifest.org}, this.abort)
+    const context = await openOrg(flags, read.manifest.org, this.abort)
     const {found: paying, done: first} = await this.#firstDeploy(context, read, flags)
     const found = withGivenImages(paying, flags.image ?? [])
     const data = dataDirectory(process.env)

@@ -18,14 +18,14 @@ goes back to the pools. What was deployed and paid stays in the ledger, and the 
 
   async run(): Promise<Destroyed> {
     const {args, flags} = await this.parse(Destroy)
-    const [{openAccount}, {destroyApp}, {appNameOf}] = await Promise.all([
+    const [{openOrg}, {destroyApp}, {appNameOf}] = await Promise.all([
       import('../developer/context.ts'),
       import('../developer/apps.ts'),
       import('../developer/app-name.ts')
     ])
     const name = await appNameOf(args.app, '.')
     const confirmed = flags.confirm ?? (await this.#asked(args.app))
-    const context = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
+    const context = await openOrg(flags, name.org, this.abort)
     const destroyed = await destroyApp(context, name, confirmed, this.abort)
     this.log(
       destroyed.status === 'destroyed'

@@ -17,13 +17,13 @@ built or pushed, and routes and tags stay.`
 
   async run(): Promise<{readonly app: string; readonly functions: readonly Rollback[]; readonly seq: number}> {
     const {args, flags} = await this.parse(RollbackCommand)
-    const [{openAccount}, {rollBack}, {appNameOf}] = await Promise.all([
+    const [{openOrg}, {rollBack}, {appNameOf}] = await Promise.all([
       import('../developer/context.ts'),
       import('../developer/traffic.ts'),
       import('../developer/app-name.ts')
     ])
     const name = await appNameOf(args.app, '.')
-    const context = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
+    const context = await openOrg(flags, name.org, this.abort)
     const {functions, seq} = await rollBack(context, name, args.function, this.abort)
     for (const {function: fn, from, to} of functions) {
       const before = from.map(({revision, percent}) => (percent === 100 ? revision : `${revision}=${percent}`))

@@ -27,7 +27,7 @@ export default class Scale extends CreoCommand {
 
   async run(): Promise<{readonly app: string; readonly function: ChangedFunction | null; readonly min: number; readonly max: number}> {
     const {args, flags} = await this.parse(Scale)
-    const [{openAccount}, {changeSettings}, {appNameOf}, {CreoError}] = await Promise.all([
+    const [{openOrg}, {changeSettings}, {appNameOf}, {CreoError}] = await Promise.all([
       import('../developer/context.ts'),
       import('../developer/app-settings.ts'),
       import('../developer/app-name.ts'),
@@ -37,7 +37,7 @@ export default class Scale extends CreoCommand {
     if (flags.min === undefined && flags.max === undefined)
       throw new CreoError('usage', 'Nothing is to be changed.', {hint: 'Give --min, --max, or both.'})
     const name = await appNameOf(args.app, '.')
-    const context = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
+    const context = await openOrg(flags, name.org, this.abort)
     let [min, max] = [flags.min ?? 0, flags.max ?? 0]
     const work = changeSettings({
       ...{context, name, only: args.function, waitMs, steps: this.progress, signal: this.abort},

@@ -41,7 +41,7 @@ in a change: requests under way end where they are, and a revision that is not w
 
   async run(): Promise<Traffic> {
     const {args, flags} = await this.parse(TrafficCommand)
-    const [{openAccount, openContext}, {readTraffic, changeTraffic}, {appNameOf}] = await Promise.all([
+    const [{openOrg, openContext}, {readTraffic, changeTraffic}, {appNameOf}] = await Promise.all([
       import('../developer/context.ts'),
       import('../developer/traffic.ts'),
       import('../developer/app-name.ts')
@@ -49,7 +49,7 @@ in a change: requests under way end where they are, and a revision that is not w
     const name = await appNameOf(args.app, '.')
     const {to = [], tag = [], untag = []} = flags
     const isChange = to.length + tag.length + untag.length > 0
-    const context = isChange ? await openAccount({...flags, as: flags.as ?? name.org}, this.abort) : undefined
+    const context = isChange ? await openOrg(flags, name.org, this.abort) : undefined
     const seq = context === undefined ? null : await changeTraffic(context, name, {function: args.function, to, tag, untag}, this.abort)
     const functions = await readTraffic(context ?? (await openContext(flags, this.abort)), name, args.function, this.abort)
     this.log(

@@ -1,4 +1,4 @@
-import {CreoError, isCreoError} from '../core/errors.ts'
+import {isCreoError} from '../core/errors.ts'
 import {type ManifestFunction, toRevisionSpec} from '../core/manifest.ts'
 import {nearestOf} from '../core/nearest.ts'
 import type {IncentiveView} from '../core/protocol/api.ts'
@@ -12,7 +12,7 @@ type Reward = ManifestFunction['rewards'][number]
 
 /**
  * Everything about a manifest that only the network knows to be wrong, before anything is built; by function, what a revision of it would be.
- * @throws {CreoError} `forbidden` for another org's app or incentive, or one whose scope is another function; `not_found` for what the network
+ * @throws {CreoError} `forbidden` for another org's incentive, or one whose scope is another function; `not_found` for what the network
  * does not know.
  */
 export async function checkManifest(
@@ -20,18 +20,12 @@ export async function checkManifest(
   found: FoundManifest,
   signal: AbortSignal
 ): Promise<ReadonlyMap<string, RevisionSpec>> {
-  const {manifest} = found
-  if (manifest.org !== account.name) {
-    throw new CreoError('forbidden', `The manifest is of ${manifest.org}, and you act as ${account.name}.`, {
-      hint: `creo deploy --as ${manifest.org}`
-    })
-  }
   const {incentives} = await client.incentives(signal)
   checkRewards(found, account.id, incentives)
   const owners = await ownersOf(found, async (name) => (await client.account(name, signal)).id)
   const decimalsOf = (id: string): number => incentives.find((one) => one.id === id)?.decimals ?? 0
   const ownerIdOf = (name: string): string => owners.get(name) ?? name
-  const specs = new Map(Object.entries(manifest.functions).map(([name, fn]) => [name, toRevisionSpec(fn, decimalsOf, ownerIdOf)]))
+  const specs = new Map(Object.entries(found.manifest.functions).map(([name, fn]) => [name, toRevisionSpec(fn, decimalsOf, ownerIdOf)]))
   return await withSecrets(client, found, specs, signal)
 }
 

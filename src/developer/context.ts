@@ -61,6 +61,16 @@ export async function openAccount(flags: ContextFlags, signal: AbortSignal, env:
   return {...context, client: reader.as(id, key), account: {id, name}, key}
 }
 
+/**
+ * Opens the account of an app's org: what is signed is of the account that signs, so that another one would change its own app of that name.
+ * @throws {CreoError} `usage` when `--as` or CREO_ACCOUNT names another; what `openAccount` throws.
+ */
+export async function openOrg(flags: ContextFlags, org: string, signal: AbortSignal): Promise<AccountContext> {
+  const {as = org} = flags
+  if (as === org) return await openAccount({...flags, as}, signal)
+  throw new CreoError('usage', `The app is of ${org}, and you act as ${as}.`, {hint: `Act as its org: --as ${org}`})
+}
+
 /** Where an account's key is kept. @throws {CreoError} `invalid_input` for what is no account name. */
 export function accountKeyPath(networkId: string, name: string, env: Environment = process.env): string {
   if (!nameSchema.safeParse(name).success) {

@@ -76,6 +76,22 @@ it('changes nothing while the requests are shared out', async () => {
   await world.must('traffic', SHOP, '--to', first)
 })
 
+it('changes nothing of an app in the name of another org that has one of the same name', async () => {
+  await world.must('account', 'create', 'prod')
+  const hint = 'Act as its org: --as colibris'
+  for (const args of [
+    ['destroy', SHOP, '--confirm=shop'],
+    ['scale', SHOP, 'web', '--max', '2'],
+    ['env', 'set', SHOP, 'LANG=fr'],
+    ['env', 'unset', SHOP, 'LANG'],
+    ['traffic', SHOP, '--to', first],
+    ['rollback', SHOP],
+    ['secrets', 'unset', 'API_KEY', '--app', SHOP],
+    ['deploy', join(world.folder, 'shop')]
+  ])
+    expect(await world.json(...args, '--as', 'prod')).toMatchObject({code: 2, json: {error: {code: 'usage', hint}}})
+})
+
 it('lists apps and opens one, until it is destroyed for good, which can be said twice', async () => {
   expect(await world.must('apps')).toMatchObject({apps: [{app: SHOP, functions: ['web'], addresses: [], deployedAt: expect.any(String)}]})
   expect(await world.json('open', SHOP)).toMatchObject({code: 5, json: {error: {code: 'unavailable', hint: 'creo gateway serve'}}})

@@ -72,7 +72,7 @@ it.each([
   ['a source that is no folder', '    source: ./nowhere\n    # ', [], 'build_failed', 1],
   ['an image that is nowhere', `    image: sha256:${'0'.repeat(64)}\n`, [], 'image_missing', 4],
   ['a layout that is none', '    image: ./web\n', [], 'image_missing', 4],
-  ['an app of another org', '', ['--as', 'ana'], 'forbidden', 3],
+  ['an app of another org', '', ['--as', 'ana'], 'usage', 2],
   ['a misspelt key', '    memroy: 1GiB\n', [], 'invalid_manifest', 2]
 ])('refuses %s before anything changes', async (_, settings, flags, code, exit) => {
   const folder = await app('broken', settings)

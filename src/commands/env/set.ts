@@ -29,7 +29,7 @@ ledger, now and later: what nobody may read is a secret, see creo secrets set.`
 
   async run(): Promise<{readonly app: string; readonly functions: readonly ChangedFunction[]}> {
     const {args, flags, argv} = await this.parse(EnvSet)
-    const [{openAccount}, {changeSettings}, {appNameOf}, {readVariables}] = await Promise.all([
+    const [{openOrg}, {changeSettings}, {appNameOf}, {readVariables}] = await Promise.all([
       import('../../developer/context.ts'),
       import('../../developer/app-settings.ts'),
       import('../../developer/app-name.ts'),
@@ -38,7 +38,7 @@ ledger, now and later: what nobody may read is a secret, see creo secrets set.`
     const given = readVariables(argv.slice(1).map(String))
     const waitMs = parseDurationMs(flags.wait)
     const name = await appNameOf(args.app, '.')
-    const context = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
+    const context = await openOrg(flags, name.org, this.abort)
     const change = {context, name, only: flags.function, waitMs, steps: this.progress, signal: this.abort}
     const work = changeSettings({...change, change: (spec) => ({...spec, env: {...spec.env, ...given}})})
     const {functions} = await tellingTrouble(work, this.progress)

@@ -24,7 +24,7 @@ export default class EnvUnset extends CreoCommand {
 
   async run(): Promise<{readonly app: string; readonly functions: readonly ChangedFunction[]}> {
     const {args, flags, argv} = await this.parse(EnvUnset)
-    const [{openAccount}, {changeSettings}, {appNameOf}] = await Promise.all([
+    const [{openOrg}, {changeSettings}, {appNameOf}] = await Promise.all([
       import('../../developer/context.ts'),
       import('../../developer/app-settings.ts'),
       import('../../developer/app-name.ts')
@@ -32,7 +32,7 @@ export default class EnvUnset extends CreoCommand {
     const names = new Set(argv.slice(1).map(String))
     const waitMs = parseDurationMs(flags.wait)
     const name = await appNameOf(args.app, '.')
-    const context = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
+    const context = await openOrg(flags, name.org, this.abort)
     const change = {context, name, only: flags.function, waitMs, steps: this.progress, signal: this.abort}
     const work = changeSettings({
       ...change,

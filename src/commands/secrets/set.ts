@@ -35,7 +35,7 @@ over without a gap. One line end at the end of the value is left out.`
 
   async run(): Promise<SetSecret> {
     const {args, flags} = await this.parse(SecretsSet)
-    const [{openAccount}, {secretName, secretValue, setSecret}, {appNameOf}, {readSecret}] = await Promise.all([
+    const [{openOrg}, {secretName, secretValue, setSecret}, {appNameOf}, {readSecret}] = await Promise.all([
       import('../../developer/context.ts'),
       import('../../developer/secrets.ts'),
       import('../../developer/app-name.ts'),
@@ -44,7 +44,7 @@ over without a gap. One line end at the end of the value is left out.`
     const name = secretName(args.name)
     const place = await appNameOf(flags.app, '.')
     const app = `${place.org}/${place.app}`
-    const context = await openAccount({...flags, as: flags.as ?? place.org}, this.abort)
+    const context = await openOrg(flags, place.org, this.abort)
     const value = secretValue(await readSecret({file: flags['from-file'], question: `Value of ${name}:`, signal: this.abort}))
     const {version, setAtMs, readers, rolled, notRolled} = await setSecret(context, place, {name, value}, this.abort)
     this.log(`${name} of ${app} is set, version ${version}.`)

@@ -12,7 +12,7 @@ export default class SecretsUnset extends CreoCommand {
 
   async run(): Promise<{readonly app: string; readonly name: string; readonly status: 'unset' | 'already_unset'}> {
     const {args, flags} = await this.parse(SecretsUnset)
-    const [{openAccount}, {appNameOf}, {secretName}] = await Promise.all([
+    const [{openOrg}, {appNameOf}, {secretName}] = await Promise.all([
       import('../../developer/context.ts'),
       import('../../developer/app-name.ts'),
       import('../../developer/secrets.ts')
@@ -20,7 +20,7 @@ export default class SecretsUnset extends CreoCommand {
     const name = secretName(args.name)
     const place = await appNameOf(flags.app, '.')
     const app = `${place.org}/${place.app}`
-    const {client} = await openAccount({...flags, as: flags.as ?? place.org}, this.abort)
+    const {client} = await openOrg(flags, place.org, this.abort)
     const {status} = await client.unsetSecret(place, name, this.abort)
     this.log(status === 'unset' ? `${name} of ${app} is unset.` : `${name} of ${app} was not set.`)
     return {app, name, status}
