@@ -204,6 +204,50 @@ it('a full queue refuses with a time to come back, and no app takes more than it
   expect((await ended(world, (await post(world, '/')).id)).state).toBe('succeeded')
 })
 
+it('an answer is told whole as long as there is room for it, and of any answer at least what has become of the call', async () => {
+  const limits = {entriesMax: 10, bytesMax: 900_000, appShare: 1}
+  const world = await openWorld({async: {limits}})
+  const body = '\u0001'.repeat(256 * 1024)
+  const told: CallView[] = []
+  const {serve} = recorder(({url, body: said}) => {
+    if (url === '/work') return {status: 200, body}
+    told.push(callViewSchema.parse(JSON.parse(said)))
+    return {status: 503, headers: {'retry-after': '3000'}}
+  })
+  await world.addMiner({serve})
+  const ids: string[] = []
+  for (let count = 1; count <= 3; count += 1) {
+    ids.push((await post(world, '/work', {headers: {'creo-callback': '/told'}})).id)
+    await expect.poll(() => told.length).toBe(count)
+  }
+  expect(told.map(({id}) => id)).toEqual(ids)
+  expect(told.map(({state, result}) => [state, result?.status, result?.encoding, result?.truncated, result?.body.length])).toEqual([
+    ['succeeded', 200, 'base64', false, 349_528],
+    ['succeeded', 200, 'base64', false, 349_528],
+    ['succeeded', 200, 'utf8', true, 0]
+  ])
+  expect((await show(world, ids[2] ?? '')).result).toMatchObject({truncated: false, encoding: 'base64'})
+})
+
+it('no call is taken where the disk would be nearly full, and what was taken goes on', async () => {
+  let free = 2 ** 30
+  const world = await openWorld({async: {disk: {freeBytesMin: 2 ** 29, freeBytes: async () => free}}})
+  const {serve} = recorder(({url}) => (url === '/work' ? {body: 'done'} : {status: 204}))
+  const {id} = await post(world, '/work', {headers: {'creo-callback': '/told'}})
+  free = 2 ** 29
+  await expect
+    .poll(
+      async () => {
+        const {status, headers} = await world.ask('/async/work', {method: 'POST'})
+        return [status, headers['creo-error']]
+      },
+      {timeout: 3000}
+    )
+    .toEqual([503, 'unavailable'])
+  await world.addMiner({serve})
+  expect((await ended(world, id)).state).toBe('succeeded')
+})
+
 it('what cannot be a call is refused with a reason', async () => {
   const world = await openWorld()
   const refusals: readonly (readonly [string, Parameters<GatewayWorld['ask']>[1], number, string])[] = [

@@ -93,4 +93,7 @@ it('the room of a queue is given back, and an app cannot take more than its shar
   room.give('a', 10)
   room.take('d', 1)
   expect(room.entries).toBe(4)
+  expect([room.grow('d', 50), room.grow('d', 49), room.grow('b', 40)]).toEqual([false, true, false])
+  room.give('b', 10)
+  expect(room.grow('c', 30)).toBe(true)
 })

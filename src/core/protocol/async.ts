@@ -35,10 +35,10 @@ export type CallState = z.output<typeof callStateSchema>
 export const callResultSchema = z.object({
   status: z.int(),
   headers: z.record(z.string(), z.string()),
-  /** As text when it is UTF-8, else in base64. */
+  /** As text when it is UTF-8 and no longer so in JSON, else in base64. */
   body: z.string(),
   encoding: z.enum(['utf8', 'base64']),
-  /** The answer had more than is kept. */
+  /** The answer had more than is kept, or, in a callback, more than the queue had room to tell. */
   truncated: z.boolean()
 })
 export type CallResult = z.output<typeof callResultSchema>

@@ -10,6 +10,7 @@ import type {Client} from '../http/client-call.ts'
 import {AsyncEndpoint, type AsyncEndpointOptions} from './async-endpoint.ts'
 import {deliverCall} from './call-delivery.ts'
 import {CallQueue} from './call-queue.ts'
+import type {DiskChoices} from './disk-room.ts'
 import type {QueueLimits} from './queue-room.ts'
 import {postOutside, type WebOptions} from './web-callback.ts'
 
@@ -20,6 +21,7 @@ const CALLBACKS_MAX = 8
 /** What may differ from docs/GATEWAY.md, so that a test need not wait or fill a disk. */
 export interface AsyncChoices {
   readonly limits?: QueueLimits
+  readonly disk?: DiskChoices
   readonly backoffFirstMs?: number
   /** How callbacks leave. */
   readonly web?: WebOptions

@@ -1,3 +1,4 @@
+import {dirname} from 'node:path'
 import {type AfterAttempt, afterAttempt} from '../../core/async-calls.ts'
 import {type CreoError, isCreoError} from '../../core/errors.ts'
 import type {CallState} from '../../core/protocol/async.ts'
@@ -6,6 +7,7 @@ import type {Delivered} from './call-delivery.ts'
 import {bytesOf, type NewCall, type PutAnswer, type StoredCall, type TakenCall, type WaitingCall} from './call-store.ts'
 import {CallTurns} from './call-turns.ts'
 import {callbackOf} from './callback-call.ts'
+import {type DiskChoices, DiskRoom} from './disk-room.ts'
 import {DueList} from './due-list.ts'
 import {type QueueLimits, QueueRoom} from './queue-room.ts'
 import {StoreThread} from './store-thread.ts'
@@ -36,6 +38,7 @@ export interface CallQueueOptions {
   readonly random: () => number
   readonly log: Log
   readonly limits?: QueueLimits
+  readonly disk?: DiskChoices
   readonly backoffFirstMs?: number
   /** How many calls of this function may be under way; 0 while nothing of it can be delivered. */
   deliveriesMax(name: string): number
@@ -48,6 +51,7 @@ export class CallQueue {
   readonly #options: CallQueueOptions
   readonly #store: StoreThread
   readonly #room: QueueRoom
+  readonly #disk: DiskRoom
   readonly #calls = new Map<string, WaitingCall>()
   readonly #running = new Map<string, AbortController>()
   readonly #turns = new CallTurns()
@@ -63,6 +67,7 @@ export class CallQueue {
     this.#options = options
     this.#store = store
     this.#room = new QueueRoom(options.limits ?? QUEUE_LIMITS)
+    this.#disk = new DiskRoom(dirname(options.path), options.now, options.disk)
     this.#looker = setInterval(() => this.#look(), LOOK_MS)
     this.#pruner = setInterval(() => this.#prune(), PRUNE_MS)
   }
@@ -87,6 +92,7 @@ export class CallQueue {
     this.#room.take(call.app, bytes)
     let answer: PutAnswer | undefined
     try {
+      await this.#disk.take(bytes)
       answer = await this.#store.run('put', call, bytes)
     } finally {
       if (answer?.put !== 'stored') this.#room.give(call.app, bytes)
@@ -247,7 +253,7 @@ export class CallQueue {
 
   async #end(taken: TakenCall, state: Exclude<AfterAttempt['next'], 'again'>, {answer, error}: Delivered): Promise<void> {
     const atMs = this.#options.now()
-    const callback = callbackOf(taken, {state, atMs, answer, error})
+    const callback = callbackOf(taken, {state, atMs, answer, error}, (bytes) => this.#growTo(taken.id, bytes))
     const ending = {
       id: taken.id,
       state,
@@ -263,6 +269,17 @@ export class CallQueue {
     this.#ended.entries += 1
     this.#ended.bytes += bytes
     if (this.#ended.entries > PRUNE_ENTRIES || this.#ended.bytes > PRUNE_BYTES) this.#prune()
+  }
+
+  /** What a call takes becomes what its callback will, so that the callback finds room. */
+  #growTo(id: string, bytes: number): boolean {
+    const call = this.#calls.get(id)
+    if (call === undefined) return false
+    if (bytes > call.bytes) {
+      if (!this.#room.grow(call.app, bytes - call.bytes)) return false
+      this.#calls.set(id, {...call, bytes})
+    }
+    return true
   }
 
   #prune(): void {

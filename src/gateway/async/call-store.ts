@@ -7,6 +7,10 @@ const PRUNED_MAX = 5000
 const BUSY_TIMEOUT_MS = 5000
 /** What a row costs beside its texts and bodies. */
 export const ROW_BYTES = 512
+/** What a callback tells beside the target and the answer, and the headers that it is sent with. */
+const CALLBACK_BYTES = 2048
+/** A printable character is at most so long in JSON. */
+const ESCAPED_MAX = 2
 
 /** What is asked of the function, or of an address outside, at each attempt. */
 export interface CallRequest {
@@ -301,10 +305,14 @@ export interface PruneLimits {
   readonly appShare: number
 }
 
-/** What a call takes of the queue. */
+/** What a call takes of the queue; one that asks for a callback takes room for the least that it tells as well. */
 export function bytesOf({request, body}: Pick<NewCall, 'request' | 'body'>): number {
   const headers = request.headers.reduce((sum, text) => sum + text.length, 0)
-  return ROW_BYTES + request.target.length + headers + body.length
+  return ROW_BYTES + request.target.length + headers + body.length + callbackBytes(request)
+}
+
+function callbackBytes({callback, target}: CallRequest): number {
+  return callback === undefined ? 0 : ROW_BYTES + callback.length + CALLBACK_BYTES + ESCAPED_MAX * target.length
 }
 
 function storedCall({error, request, number: _, ...row}: CallRow): StoredCall {

@@ -3,6 +3,8 @@ import type {CallState, CallSummary, CallView} from '../../core/protocol/async.t
 import type {StoredCall, StoredResult} from './call-store.ts'
 
 const ID_BYTES = 24
+/** Text with a few escapes stays text. */
+const TEXT_OVERHEAD_BYTES = 256
 
 export function newCallId(): string {
   return `call_${randomBytes(ID_BYTES).toString('base64url')}`
@@ -36,10 +38,15 @@ export function callView(
   // What the thread of the store sends is no Buffer.
   const body = Buffer.from(kept.body.buffer, kept.body.byteOffset, kept.body.byteLength)
   const text = body.toString('utf8')
-  const isText = Buffer.from(text).equals(body)
+  // Escapes may make it six times as long.
+  const isText = Buffer.from(text).equals(body) && Buffer.byteLength(JSON.stringify(text)) <= TEXT_OVERHEAD_BYTES + base64Bytes(body.length)
   const {status, headers, truncated} = result
   return {
     ...callSummary(call, state),
     result: {status, headers, body: isText ? text : body.toString('base64'), encoding: isText ? 'utf8' : 'base64', truncated}
   }
+}
+
+function base64Bytes(bytes: number): number {
+  return Math.ceil(bytes / 3) * 4
 }

@@ -1,7 +1,7 @@
 import {parseCallback} from '../../core/async-calls.ts'
 import type {EndedState} from '../../core/protocol/async.ts'
 import type {Delivered} from './call-delivery.ts'
-import type {NewCall, TakenCall} from './call-store.ts'
+import {bytesOf, type NewCall, type TakenCall} from './call-store.ts'
 import {callView, newCallId} from './call-view.ts'
 
 /** How a call ended, for who asked to be told. */
@@ -10,8 +10,21 @@ interface Ended extends Pick<Delivered, 'answer' | 'error'> {
   readonly atMs: number
 }
 
-/** The call that tells of another one's end: it waits in the same queue, is tried as often, and may fail as well. Undefined when nobody asked for it. */
-export function callbackOf(call: TakenCall, {state, atMs, answer, error}: Ended): NewCall | undefined {
+/**
+ * The call that tells of another one's end: it waits in the same queue, is tried as often, and may fail as well. Undefined when nobody asked for it.
+ * Where `hasRoom` says no to its size with all of the answer, this is told without headers and body, for which the call that ended
+ * has kept room.
+ */
+export function callbackOf(call: TakenCall, ended: Ended, hasRoom: (wholeBytes: number) => boolean): NewCall | undefined {
+  const whole = tellingOf(call, ended)
+  if (whole === undefined || hasRoom(bytesOf(whole))) return whole
+  const {answer} = ended
+  if (answer === undefined) return whole
+  const brief = {result: {status: answer.result.status, headers: {}, truncated: true}, body: Buffer.alloc(0)}
+  return tellingOf(call, {...ended, answer: brief})
+}
+
+function tellingOf(call: TakenCall, {state, atMs, answer, error}: Ended): NewCall | undefined {
   const {callback: text, host, address, secure} = call.request
   const callback = text === undefined ? undefined : parseCallback(text)
   if (callback === undefined) return undefined

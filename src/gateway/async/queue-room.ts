@@ -42,6 +42,15 @@ export class QueueRoom {
     this.add(app, bytes)
   }
 
+  /** More for what has its entry already. False, and nothing taken, when it does not fit. */
+  grow(app: string, bytes: number): boolean {
+    const {bytesMax, appShare} = this.#limits
+    const used = this.#apps.get(app)
+    if (used === undefined || used.bytes + bytes > bytesMax * appShare || this.#all.bytes + bytes > bytesMax) return false
+    for (const one of [used, this.#all]) one.bytes += bytes
+    return true
+  }
+
   /** Counts what is there already, whatever the limits say. */
   add(app: string, bytes: number): void {
     const used = this.#apps.get(app) ?? {entries: 0, bytes: 0}
