@@ -6,12 +6,9 @@ import {execa} from 'execa'
 import {Agent, request} from 'undici'
 import {stringify} from 'yaml'
 import {z} from 'zod'
-import {createClient} from '../../src/client/client.ts'
 import {type RoleProcess, startRole} from '../../src/compose/role-process.ts'
 import {eventually} from '../../src/compose/tour/must-hold.ts'
-import {openUserConfig} from '../../src/config/user-config.ts'
 import {balanceViewSchema, leaseViewSchema} from '../../src/core/protocol/api.ts'
-import {loadKeyFile} from '../../src/identity/keys.ts'
 import {appsSchema, type GatewayStatus, gatewayReady, gatewayStatus} from './answers.ts'
 import type {Namespaces} from './namespaces.ts'
 
@@ -136,12 +133,8 @@ export class NetworkWorld {
     await this.creo('gateway', 'admit', publicKey, '--tunnel', tunnelUrl, '--public', urls.public, '--key', key)
   }
 
-  /** There is no command for it yet: the operator signs it here. */
   async revoke(name: string): Promise<void> {
-    const client = createClient({...openUserConfig(this.#env()).context(), now: Date.now})
-    const key = await loadKeyFile(join(this.#data('coordinator'), 'operator.key'))
-    await client.as('operator', key).submit({type: 'gateway.revoke', publicKey: this.gateway(name).publicKey})
-    await client.close()
+    await this.creo('gateway', 'revoke', this.gateway(name).publicKey, '--key', join(this.#data('coordinator'), 'operator.key'))
   }
 
   /** Starts a miner; the first time it joins under an owner of its own, who is named after it. */
