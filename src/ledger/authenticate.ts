@@ -6,25 +6,26 @@ import type {Receipt} from '../core/protocol/receipts.ts'
 import {commandHash, verifyCommand} from '../identity/commands.ts'
 import {keyIdOf, sha256Hex} from '../identity/keys.ts'
 import {openReceipt, verifyReceipt} from '../identity/receipts.ts'
-import {checkKeyProofs} from './key-proofs.ts'
+import {checkKeyProofs, refuseUnprovenKeys} from './key-proofs.ts'
 
 /** A command whose signer is known; what is left to say is its place and time. */
 export type AuthenticCommand = Omit<SequencedCommand, 'seq' | 'atMs'>
 
 /**
  * Decodes a command and checks that its key signed it, and for a receipt that its gateway and node did. Keys are those that the machine knows now.
- * `signatures: false` leaves the signatures out (a replay of a journal whose hashes hold).
+ * `signatures: false` leaves the signatures out (a replay of a journal whose hashes hold); `isNew` refuses as well what only old journals may hold.
  * @throws {CreoError} `invalid_input`, `unauthorized`, `bad_signature`
  */
 export function authenticate(
   machine: LedgerMachine,
   command: SignedCommand,
-  {signatures}: {readonly signatures: boolean}
+  {signatures, isNew = false}: {readonly signatures: boolean; readonly isNew?: boolean}
 ): AuthenticCommand {
   if (command.network !== machine.state.networkId) {
     throw new CreoError('unauthorized', 'The command was signed for another network.', {hint: 'Join this network and sign again.'})
   }
   const body = decodeCommandBody(command.body)
+  if (isNew) refuseUnprovenKeys(command, body)
   const publicKey = signingKey(machine, command, body)
   if (signatures && !verifyCommand(command, publicKey)) {
     throw new CreoError('bad_signature', `The signature of key ${command.keyId} does not hold.`, {
@@ -65,7 +66,7 @@ function decodeCommandBody(text: string): CommandBody {
 }
 
 function signingKey(machine: LedgerMachine, command: SignedCommand, body: CommandBody): string {
-  const {genesis, accountsByKey} = machine.state
+  const {genesis} = machine.state
   if (command.account === 'coordinator') return genesis.coordinatorKey
   if (command.account === 'operator') return genesis.operatorKey
   if (command.account === 'new') {
@@ -75,11 +76,17 @@ function signingKey(machine: LedgerMachine, command: SignedCommand, body: Comman
       hint: 'Sign with one of the keys that the command names.'
     })
   }
-  const known = accountsByKey.get(command.keyId)
-  if (known !== undefined && known.account.id === command.account) return known.key.publicKey
+  const known = machine.keyOf(command) ?? keyOfFirst(machine, command)
+  if (known !== undefined) return known
   throw new CreoError('unauthorized', `Key ${command.keyId} is not a key of ${command.account}.`, {
     hint: 'Check the account and the key file.'
   })
+}
+
+/** The key of a command that was carried out before its key was taken away, perhaps by itself: who did not hear the answer asks again with it. */
+function keyOfFirst(machine: LedgerMachine, command: SignedCommand): string | undefined {
+  const first = machine.firstAnswer(command)
+  return first?.bodySha256 === sha256Hex(command.body) ? first.publicKey : undefined
 }
 
 /** Those that may sign for themselves. */

@@ -24,16 +24,24 @@ export function checkKeyProofs(command: SignedCommand, body: CommandBody): void 
   }
 }
 
+/** Keys that a new account begins with, each of which costs the writer a verification; others are added afterwards. */
+export const FIRST_KEYS_MAX = 4
+
 /**
- * Refuses an account whose keys have not all said that they want to be its: by a proof, or by signing the command. Journals of earlier versions hold
- * such accounts, so this is asked of new commands alone.
- * @throws {CreoError} `bad_signature`
+ * Refuses, before anything is verified, what journals of earlier versions hold and new commands may not: an account of many keys, a key with a role
+ * named twice, and keys that have not said that they want to be the account's, by a proof or by signing the command.
+ * @throws {CreoError} `invalid_input`, `bad_signature`
  */
 export function refuseUnprovenKeys(command: SignedCommand, body: CommandBody): void {
   if (body.type !== 'account.create') return
-  for (const {publicKey, proof} of body.keys) {
-    const isSigner = command.account === 'new' && keyIdOf(publicKey) === command.keyId
-    if (!isSigner && proof === undefined) throw unproven(`Key ${keyIdOf(publicKey)} has not signed that it belongs to ${body.name}.`)
+  if (body.keys.length > FIRST_KEYS_MAX)
+    throw new CreoError('invalid_input', `A new account has at most ${FIRST_KEYS_MAX} keys.`, {hint: 'Add the others afterwards.'})
+  for (const {publicKey, roles, proof} of body.keys) {
+    const keyId = keyIdOf(publicKey)
+    if (new Set(roles).size < roles.length)
+      throw new CreoError('invalid_input', `Key ${keyId} has a role twice.`, {hint: 'Name each role once.'})
+    const isSigner = command.account === 'new' && keyId === command.keyId
+    if (!isSigner && proof === undefined) throw unproven(`Key ${keyId} has not signed that it belongs to ${body.name}.`)
   }
 }
 

@@ -6,7 +6,6 @@ import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type Sign
 import {type AuthenticCommand, authenticate} from './authenticate.ts'
 import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
 import type {JournalThread} from './journal-thread.ts'
-import {refuseUnprovenKeys} from './key-proofs.ts'
 import {leaseEvents} from './lease-events.ts'
 import type {CommittedGroup, LeaseEvent, Ledger} from './port.ts'
 import type {SqliteReads} from './reads.ts'
@@ -100,8 +99,7 @@ export class SqliteLedger implements Ledger {
     this.#refuseWhenFull(command.account)
     const nowMs = this.nowMs()
     this.#refuseByTime(command, nowMs)
-    const authentic = authenticate(this.#machine, command, {signatures: true})
-    refuseUnprovenKeys(command, authentic.body)
+    const authentic = authenticate(this.#machine, command, {signatures: true, isNew: true})
     const {answer, seq} = this.#answerAgain(authentic) ?? this.#apply(command, authentic, nowMs)
     await this.#committed.wait(seq, signal)
     return answer
@@ -165,7 +163,7 @@ export class SqliteLedger implements Ledger {
 
   /**
    * The first answer to the same key and body, if there was one. A repeat under a later not-after is journaled, so that it is remembered until then;
-   * the coordinator's own are not, since each of them can be carried out only once by what it is about.
+   * the coordinator's own are not, since each of them can be carried out only once by what it is about, nor those of a key that was taken away.
    */
   #answerAgain(command: AuthenticCommand): Answered | undefined {
     const first = this.#machine.firstAnswer(command)
@@ -180,7 +178,8 @@ export class SqliteLedger implements Ledger {
         hint: 'Choose a new key.'
       })
     }
-    const isLonger = command.notAfterMs > first.notAfterMs && command.account !== 'coordinator'
+    const isGone = first.publicKey !== undefined && this.#machine.keyOf(command) === undefined
+    const isLonger = command.notAfterMs > first.notAfterMs && command.account !== 'coordinator' && !isGone
     return isLonger ? undefined : {answer: answerOf(first.answer, first.seq), seq: first.seq}
   }
 

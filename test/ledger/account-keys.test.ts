@@ -1,9 +1,12 @@
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, it} from 'vitest'
+import {LedgerMachine} from '../../src/core/exchange/ledger-machine.ts'
 import {RECOVERY_DELAY_MS} from '../../src/core/exchange/limits.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {proveInvite, proveKey} from '../../src/identity/key-proofs.ts'
+import {authenticate} from '../../src/ledger/authenticate.ts'
 import {verifyLedger} from '../../src/ledger/verify.ts'
+import {genesisOf} from '../exchange/world.ts'
 import {LedgerWorld} from './ledger-world.ts'
 
 let world: LedgerWorld
@@ -70,4 +73,38 @@ it('shows invitations and recoveries, forgets what is revoked, and carries a rec
   expect([rolesOf('acme'), rolesOf('new owner'), shown()?.recovery]).toEqual([undefined, ['owner'], undefined])
   await world.close()
   expect(await verifyLedger({directory: join(world.directory), signatures: true, signal: world.signal})).toMatchObject({holds: true})
+})
+
+it('answers a key that has replaced itself, or was taken away, with what its last commands did and takes no others from it', async () => {
+  const {publicKey, proof} = proven('acme-two', acme, 'owner')
+  const rotate: CommandBody = {type: 'key.rotate', keyId: world.key('acme').keyId, publicKey, proof}
+  const first = world.sign('acme', rotate, {idempotencyKey: 'rotate'})
+  const answer = await world.submit(first)
+  expect(answer.status).toBe('applied')
+  expect(await world.submit(first)).toEqual(answer)
+  await world.close()
+  await world.open()
+  // Signed again, as after a mended clock: answered, but nothing more is journaled for a key that is gone.
+  const again = world.sign('acme', rotate, {idempotencyKey: 'rotate', notAfterMs: world.nowMs + 120_000})
+  expect(await world.submit(again)).toEqual(answer)
+  expect(world.ledger.sequence).toBe(answer.seq)
+  const thiefs = world.sign('thief', rotate, {as: acme, idempotencyKey: 'rotate'})
+  for (const keyId of [world.key('acme').keyId, thiefs.keyId]) {
+    await expect(world.submit({...thiefs, keyId})).rejects.toMatchObject({code: keyId === thiefs.keyId ? 'unauthorized' : 'bad_signature'})
+  }
+  const other = world.sign('acme', {type: 'recovery.cancel'}, {idempotencyKey: 'rotate'})
+  await expect(world.submit(other)).rejects.toMatchObject({code: 'unauthorized'})
+})
+
+it('replays accounts whose keys have a role many times, and takes no new one of them, nor one of many keys', async () => {
+  const roles = Array.from({length: 6}, () => 'owner' as const)
+  const twice: CommandBody = {type: 'account.create', name: 'bolt', keys: [{publicKey: world.key('bolt').publicKey, roles}]}
+  const command = world.sign('bolt', twice, {as: 'new'})
+  expect(authenticate(LedgerMachine.fromGenesis(genesisOf(), world.network), command, {signatures: true}).body).toMatchObject({
+    name: 'bolt'
+  })
+  await expect(world.submit(command)).rejects.toMatchObject({code: 'invalid_input'})
+  const keys = ['bolt', 'two', 'three', 'four', 'five'].map((key) => ({...proven(key, 'bolt', 'owner'), proof: 'A'.repeat(86)}))
+  const many = world.sign('bolt', {type: 'account.create', name: 'bolt', keys}, {as: 'new'})
+  await expect(world.submit(many)).rejects.toMatchObject({code: 'invalid_input'})
 })

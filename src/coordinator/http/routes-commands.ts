@@ -1,3 +1,4 @@
+import {setImmediate} from 'node:timers/promises'
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError, isCreoError} from '../../core/errors.ts'
@@ -17,6 +18,8 @@ import {type RouteTools, route} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
 
 const COMMANDS_BYTES_MAX = 16 * 2 ** 20
+/** Commands of a batch that are applied before anything else of the process has its turn. */
+export const COMMANDS_PER_TURN = 16
 
 const errorAnswerSchema = z.object({
   status: z.literal('error'),
@@ -40,7 +43,7 @@ export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
       bodyBytesMax: COMMANDS_BYTES_MAX,
       answer: z.object({answers: z.array(batchAnswerSchema)})
     },
-    async ({body, signal}) => ({answers: await Promise.all(body.commands.map((command) => answerOne(tools, command, signal)))})
+    async ({body, signal}) => ({answers: await inTurns(body.commands, (command) => answerOne(tools, command, signal))})
   )
   route(
     app,
@@ -55,6 +58,19 @@ export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
     },
     async ({body: {token, command}, signal}) => ({answer: await enroll(tools, {token, command}, signal)})
   )
+}
+
+/** Begins all in their order, and lets other work of the process in after every few: each costs it up to several verifications. */
+export async function inTurns<T, R>(values: readonly T[], answer: (value: T) => Promise<R>): Promise<R[]> {
+  const answers: Promise<R>[] = []
+  for (const [index, value] of values.entries()) {
+    if (index > 0 && index % COMMANDS_PER_TURN === 0) await setImmediate()
+    const answered = answer(value)
+    // One that fails while others are begun is heard below.
+    answered.catch(() => undefined)
+    answers.push(answered)
+  }
+  return Promise.all(answers)
 }
 
 async function answerOne(tools: CommandTools, value: unknown, signal: AbortSignal): Promise<BatchAnswer> {

@@ -15,6 +15,8 @@ export interface FirstAnswer {
   readonly answer: Answer
   /** The latest of the first command and its repeats. */
   readonly notAfterMs: number
+  /** The account's key that signed it then, by which a repeat is known also after the key was taken away; absent for keys that are no account's. */
+  readonly publicKey: string | undefined
 }
 
 type Keyed = Pick<SequencedCommand, 'account' | 'keyId' | 'idempotencyKey'>
@@ -48,10 +50,11 @@ export class IdempotencyMemory {
     return ofOthers < IDEMPOTENCY_KEYS_MAX - IDEMPOTENCY_KEYS_RESERVED && ofAccount < IDEMPOTENCY_KEYS_PER_ACCOUNT_MAX
   }
 
-  add(command: SequencedCommand, answer: Answer): void {
+  /** @param publicKey of the account's key that signed, as it was before the command. */
+  add(command: SequencedCommand, answer: Answer, publicKey?: string): void {
     this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
     if (command.account === 'new' && answer.status === 'rejected') return
-    this.#remember(command, {seq: command.seq, bodySha256: command.bodySha256, answer, notAfterMs: command.notAfterMs})
+    this.#remember(command, {seq: command.seq, bodySha256: command.bodySha256, answer, notAfterMs: command.notAfterMs, publicKey})
   }
 
   /** The same command came again under a later not-after: it is remembered until that. */

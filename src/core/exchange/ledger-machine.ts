@@ -60,6 +60,12 @@ export class LedgerMachine {
     return this.idempotency.find(command)
   }
 
+  /** The public key of the account's key that a command names, if the account has it now. */
+  keyOf({account, keyId}: Pick<SequencedCommand, 'account' | 'keyId'>): string | undefined {
+    const known = this.state.accountsByKey.get(keyId)
+    return known?.account.id === account ? known.key.publicKey : undefined
+  }
+
   /**
    * Applies the next command. A repeat (same key, same body) under a later not-after does nothing but lengthen the memory of its key; the caller has
    * asked `firstAnswer` and hands in no other command whose key is known.
@@ -73,8 +79,9 @@ export class LedgerMachine {
     this.#atMs = command.atMs
     const first = this.idempotency.find(command)
     if (first !== undefined) return this.#repeat(command, first)
+    const publicKey = this.keyOf(command)
     const outcome = this.#decide(command)
-    this.idempotency.add(command, outcome.answer)
+    this.idempotency.add(command, outcome.answer, publicKey)
     return outcome
   }
 

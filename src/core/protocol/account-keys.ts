@@ -9,10 +9,14 @@ export type KeyRole = (typeof keyRoles)[number]
 /** Keys of one account. */
 export const ACCOUNT_KEYS_MAX = 16
 
-const rolesSchema = z.array(z.enum(keyRoles)).min(1).max(keyRoles.length)
+const anyRolesSchema = z.array(z.enum(keyRoles)).min(1)
+const rolesSchema = anyRolesSchema.max(keyRoles.length)
 
-/** A key of an account that is created. One that does not sign the command itself brings its proof; journals of earlier versions have none. */
-export const newAccountKeySchema = z.strictObject({publicKey: publicKeySchema, roles: rolesSchema, proof: signatureSchema.optional()})
+/**
+ * A key of an account that is created. One that does not sign the command itself brings its proof; journals of earlier versions have none, and may name a
+ * role several times.
+ */
+export const newAccountKeySchema = z.strictObject({publicKey: publicKeySchema, roles: anyRolesSchema, proof: signatureSchema.optional()})
 
 const keyAdd = z.strictObject({type: z.literal('key.add'), publicKey: publicKeySchema, roles: rolesSchema, proof: signatureSchema})
 /** Takes a key, or an invitation that nobody has accepted, away. The last owner key stays. */
