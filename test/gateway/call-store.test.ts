@@ -2,7 +2,7 @@ import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, it} from 'vitest'
-import {CallStore, type NewCall, ROW_BYTES} from '../../src/gateway/async/call-store.ts'
+import {bytesOf, CallStore, type NewCall, ROW_BYTES} from '../../src/gateway/async/call-store.ts'
 
 let folder: string
 let store: CallStore
@@ -55,8 +55,27 @@ it('beyond the limits the oldest ended calls go, first those of an app beyond it
   ])
   store.prune({...limits, entriesMax: 3})
   expect([left().sort(), left('acme/other')]).toEqual([['c0', 'c1'], ['c4']])
-  store.prune({...limits, bytesMax: ROW_BYTES})
+  store.prune({...limits, bytesMax: 2 * ROW_BYTES})
   expect([left(), left('acme/other')]).toEqual([['c0'], []])
+})
+
+it('what is kept of an ended call counts, and of the request headers and body are kept for a failed one alone', () => {
+  const asked = (id: string): NewCall => ({
+    ...call(id),
+    request: {...call(id).request, target: `/${id}`, headers: ['authorization', 'Bearer x'.repeat(1000)], scheduledAtMs: 3}
+  })
+  const result = {status: 200, headers: {'x-large': 'y'.repeat(10_000)}, truncated: false}
+  for (const id of ['done', 'cancelled', 'failed']) store.put(asked(id))
+  store.end({id: 'done', state: 'succeeded', atMs: 5, result, body: Buffer.alloc(50)})
+  store.end({id: 'cancelled', state: 'cancelled', atMs: 6})
+  store.end({id: 'failed', state: 'failed', atMs: 7, result})
+  for (const id of ['done', 'cancelled']) {
+    expect(store.find(id)?.call.request).toEqual({...asked(id).request, headers: []})
+  }
+  expect(store.find('failed')?.call.request).toEqual(asked('failed').request)
+  store.prune({...limits, bytesMax: 20_000})
+  expect(left().sort()).toEqual(['cancelled', 'failed'])
+  expect(store.retry({id: 'failed', nowMs: 8})?.bytes).toBe(bytesOf(asked('failed')))
 })
 
 it('a call that ended stays as it ended, and a failed one can be taken up again with its body', () => {

@@ -114,6 +114,8 @@ export class CallStore {
     this.#db.pragma('journal_mode = WAL')
     this.#db.pragma('synchronous = FULL')
     this.#db.pragma('foreign_keys = ON')
+    // What a request carried does not lie in the file once it is deleted.
+    this.#db.pragma('secure_delete = FAST')
     this.#db.exec(CALLS_SCHEMA)
   }
 
@@ -171,21 +173,24 @@ export class CallStore {
     })
   }
 
-  /** @returns false when it had ended before: nothing is changed then. */
+  /** Headers and body of the request are kept for a call that can be tried again alone. @returns false when it had ended before: nothing is changed then. */
   end({id, state, atMs, error, result, body, callback}: Ending): boolean {
     const keepsRequest = state === 'failed'
+    const head = jsonOf(result)
     const row = this.#get<{number: number}>(
-      `UPDATE calls SET state = @state, ended_at_ms = @atMs, error = @error, bytes = iif(@keepsRequest, bytes, ${ROW_BYTES}) + @resultBytes
+      `UPDATE calls SET state = @state, ended_at_ms = @atMs, error = @error,
+         request = iif(@keepsRequest, request, json_set(request, '$.headers', json('[]'))),
+         bytes = @resultBytes + iif(@keepsRequest, bytes, ${ROW_BYTES} + length(json_set(request, '$.headers', json('[]'))))
        WHERE id = @id AND state = 'queued' RETURNING number`,
-      {id, state, atMs, error: jsonOf(error), keepsRequest: Number(keepsRequest), resultBytes: body?.length ?? 0}
+      {id, state, atMs, error: jsonOf(error), keepsRequest: Number(keepsRequest), resultBytes: (body?.length ?? 0) + (head?.length ?? 0)}
     )
     if (row === undefined) return false
     const {number} = row
     if (!keepsRequest) this.#run('DELETE FROM bodies WHERE call = @number', {number})
-    if (result !== undefined) {
+    if (head !== null) {
       this.#run('INSERT OR REPLACE INTO results VALUES (@number, @head, @body)', {
         number,
-        head: JSON.stringify(result),
+        head,
         body: body ?? new Uint8Array()
       })
     }
@@ -197,7 +202,7 @@ export class CallStore {
   retry({id, nowMs}: {readonly id: string; readonly nowMs: number}): WaitingCall | undefined {
     const row = this.#get<WaitingCall & {readonly number: number}>(
       `UPDATE calls SET state = 'queued', attempts = 0, accepted_at_ms = @nowMs, due_at_ms = @nowMs, ended_at_ms = NULL,
-         bytes = bytes - coalesce((SELECT length(body) FROM results WHERE call = number), 0)
+         bytes = max(${ROW_BYTES}, bytes - coalesce((SELECT length(body) + length(head) FROM results WHERE call = number), 0))
        WHERE id = @id AND state = 'failed' RETURNING number, id, app, function, due_at_ms AS dueAtMs, bytes`,
       {id, nowMs}
     )
