@@ -5,7 +5,7 @@ import {DueList} from '../../src/gateway/async/due-list.ts'
 import {QueueRoom} from '../../src/gateway/async/queue-room.ts'
 
 it('functions take turns, and none has more under way than it may', () => {
-  const turns = new CallTurns()
+  const turns = new CallTurns(8)
   for (const id of ['a1', 'a2', 'a3']) turns.add('a', id)
   turns.add('b', 'b1')
   const next = () => turns.next((name) => (name === 'a' ? 2 : 1))?.id
@@ -14,8 +14,19 @@ it('functions take turns, and none has more under way than it may', () => {
   expect([next(), next()]).toEqual(['a3', undefined])
 })
 
+it('the functions of one org together have no more under way than its share, and each of them still has its turn', () => {
+  const turns = new CallTurns(2)
+  for (const name of ['a/one', 'a/two', 'a/three', 'b/one']) for (const count of [1, 2]) turns.add(name, `${name}${count}`)
+  const next = () => turns.next(() => 2)?.id
+  expect([next(), next(), next(), next(), next()]).toEqual(['a/one1', 'a/two1', 'b/one1', 'b/one2', undefined])
+  turns.done('a/one')
+  expect([next(), next()]).toEqual(['a/three1', undefined])
+  turns.done('a/two')
+  expect([next(), next()]).toEqual(['a/one2', undefined])
+})
+
 it('what is removed has no turn, and a function that could not be asked has one again when that may have changed', () => {
-  const turns = new CallTurns()
+  const turns = new CallTurns(8)
   turns.add('a', 'a1')
   turns.add('a', 'a2')
   turns.remove('a', 'a1')
@@ -26,12 +37,12 @@ it('what is removed has no turn, and a function that could not be asked has one 
 
 it('every call has exactly one turn, whatever comes between', () => {
   const step = fc.oneof(
-    fc.record({do: fc.constant('add' as const), name: fc.constantFrom('a', 'b', 'c')}),
+    fc.record({do: fc.constant('add' as const), name: fc.constantFrom('a/one', 'a/two', 'b/one')}),
     fc.record({do: fc.constantFrom('next' as const, 'done' as const)})
   )
   fc.assert(
     fc.property(fc.array(step, {maxLength: 60}), (steps) => {
-      const turns = new CallTurns()
+      const turns = new CallTurns(3)
       const added: string[] = []
       const had: string[] = []
       const running: string[] = []

@@ -1,4 +1,5 @@
 import {dirname} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
 import {type AfterAttempt, afterAttempt} from '../../core/async-calls.ts'
 import {type CreoError, isCreoError} from '../../core/errors.ts'
 import type {CallState} from '../../core/protocol/async.ts'
@@ -19,16 +20,18 @@ const ENDED_LIMITS: QueueLimits = {entriesMax: 100_000, bytesMax: 2 ** 29, appSh
 const DONE_KEPT_MS = 24 * 3600 * 1000
 const FAILED_KEPT_MS = 7 * 24 * 3600 * 1000
 const PRUNE_MS = 60_000
-/** Ended calls and their bytes after which it is pruned sooner. */
-const PRUNE_ENTRIES = 10_000
+/** Ended calls and their bytes after which it is pruned sooner; fewer than are deleted in one turn. */
+const PRUNE_ENTRIES = 4000
 const PRUNE_BYTES = 64 * 2 ** 20
-/** Attempts under way, over all functions. */
+/** Attempts under way, over all functions, and of one org's. */
 const DELIVERIES_MAX = 128
+const ORG_DELIVERIES_MAX = DELIVERIES_MAX / 4
 /** How often it is looked whether more may be delivered, besides when something ends. */
 const LOOK_MS = 1000
 const TIMER_MIN_MS = 10
-/** What could not be stored is tried again after so long. */
+/** An attempt that could not be noted is tried again after so long, and so is a result that waits for the disk. */
 const STORE_RETRY_MS = 5000
+const RESULT_RETRY_MS = 1000
 /** Attempts under way when the gateway stops get so long; what is cut then is tried again after its next start. */
 const CLOSE_MAX_MS = 5000
 
@@ -54,7 +57,7 @@ export class CallQueue {
   readonly #disk: DiskRoom
   readonly #calls = new Map<string, WaitingCall>()
   readonly #running = new Map<string, AbortController>()
-  readonly #turns = new CallTurns()
+  readonly #turns = new CallTurns(ORG_DELIVERIES_MAX)
   readonly #due = new DueList()
   readonly #looker: NodeJS.Timeout
   readonly #pruner: NodeJS.Timeout
@@ -131,6 +134,7 @@ export class CallQueue {
     if (!isEnded) return false
     this.#forget(id)
     this.#running.get(id)?.abort()
+    this.#countEnded(0)
     return true
   }
 
@@ -221,7 +225,7 @@ export class CallQueue {
       if (taken === undefined) this.#forget(id)
       else if (this.#calls.has(id)) {
         const delivered = await this.#options.deliver(taken, stop.signal)
-        if (this.#calls.has(id) && !(this.#isClosing && stop.signal.aborted)) await this.#settle(taken, delivered)
+        await this.#keep(taken, delivered, stop.signal)
       }
     } catch (error) {
       if (!isCreoError(error)) this.#options.log.error({err: error, call: id}, 'an attempt failed')
@@ -233,6 +237,18 @@ export class CallQueue {
     this.#turns.done(name)
     if (this.#running.size === 0) this.#idle?.()
     this.#pump()
+  }
+
+  /** What was delivered is not delivered again because the disk is full or behind: its result waits for the disk. */
+  async #keep(taken: TakenCall, delivered: Delivered, signal: AbortSignal): Promise<void> {
+    while (this.#calls.has(taken.id) && !(this.#isClosing && signal.aborted)) {
+      try {
+        return await this.#settle(taken, delivered)
+      } catch (error) {
+        if (!isCreoError(error) || signal.aborted) throw error
+        await delay(RESULT_RETRY_MS, undefined, {signal}).catch(() => undefined)
+      }
+    }
   }
 
   async #settle(taken: TakenCall, delivered: Delivered): Promise<void> {
@@ -262,10 +278,14 @@ export class CallQueue {
       ...(answer !== undefined && {result: answer.result, body: answer.body}),
       ...(callback !== undefined && {callback})
     }
-    const bytes = answer?.body.length ?? 0
+    const bytes = answer === undefined ? 0 : answer.body.length + JSON.stringify(answer.result).length
     const isEnded = await this.#store.run('end', ending, bytes)
     this.#forget(taken.id)
     if (isEnded && callback !== undefined) this.#hold(waitingOf(callback, bytesOf(callback)))
+    this.#countEnded(bytes)
+  }
+
+  #countEnded(bytes: number): void {
     this.#ended.entries += 1
     this.#ended.bytes += bytes
     if (this.#ended.entries > PRUNE_ENTRIES || this.#ended.bytes > PRUNE_BYTES) this.#prune()
