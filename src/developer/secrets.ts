@@ -1,5 +1,4 @@
-import {CreoError} from '../core/errors.ts'
-import type {RevisionView} from '../core/protocol/api.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {SECRET_BYTES_MAX, type SecretView, sealingContext, secretNameSchema} from '../core/protocol/secrets.ts'
 import {seal, verifySealingKey} from '../identity/sealing.ts'
@@ -20,6 +19,8 @@ export interface SecretReader {
 
 export interface SecretSet extends SecretView {
   readonly readers: readonly SecretReader[]
+  /** False when the value is set, and only who reads it could not be looked up. */
+  readonly readersKnown: boolean
   /** Functions that name it and serve: their new revisions, whose instances start with the new value. */
   readonly rolled: readonly {readonly function: string; readonly revision: string}[]
   /** Functions whose traffic several revisions share: their instances keep what they have until they end. */
@@ -65,9 +66,10 @@ export async function setSecret(
     })
   const context = sealingContext({network, recipient: 'deposit', ...place, name, version: 0})
   const view = await client.setSecret(place, {name, sealed: await seal(value, {to: sealingKey.publicKey, context})}, signal)
-  const naming = await revisionsNaming(by, place, name, signal)
-  const readers = await readersOf(by, naming, signal)
-  return {...view, readers, ...(await roll(by, place, naming, signal))}
+  const {naming, rolled, notRolled} = await roll(by, place, name, signal)
+  const readers = await readersOf(by, naming, signal).catch(() => undefined)
+  signal.throwIfAborted()
+  return {...view, readers: readers ?? [], readersKnown: readers !== undefined, rolled, notRolled}
 }
 
 /** A spec with the newest version of each secret that it names: it is another revision once one is newer. */
@@ -100,15 +102,9 @@ export async function withSecrets(
   return new Map([...specs].map(([name, spec]) => [name, withSecretVersions(spec, known)]))
 }
 
-async function revisionsNaming({client}: AccountContext, {org, app}: AppName, name: string, signal: AbortSignal): Promise<RevisionView[]> {
-  const {apps} = await client.apps({org}, signal)
-  const revisions = apps.find((one) => one.app === app)?.revisions ?? []
-  return revisions.filter(({spec}) => spec.secrets?.includes(name))
-}
-
 /** Owners of the nodes that hold a lease now, the one with most nodes first. */
-async function readersOf({client}: AccountContext, naming: readonly RevisionView[], signal: AbortSignal): Promise<SecretReader[]> {
-  const leases = await Promise.all(naming.map(({id}) => client.leases({revision: id, status: 'active'}, signal)))
+async function readersOf({client}: AccountContext, naming: readonly string[], signal: AbortSignal): Promise<SecretReader[]> {
+  const leases = await Promise.all(naming.map((revision) => client.leases({revision, status: 'active'}, signal)))
   const nodes = new Set(leases.flatMap((of) => of.leases.map(({node}) => node)))
   if (nodes.size === 0) return []
   const asked = await Promise.all([...nodes].slice(0, NODES_NAMED_MAX).map((id) => client.node(id, signal)))
@@ -120,23 +116,35 @@ async function readersOf({client}: AccountContext, naming: readonly RevisionView
   return nodes.size > asked.length ? [...byOwner, {owner: 'others', nodes: nodes.size - asked.length}] : byOwner
 }
 
-/** The same images with the same settings: what is new is the version that they say, and so they take over as any deploy does. */
+/**
+ * The same images with the same settings: what is new is the version that they say, and so they take over as any deploy does. What serves is read right before,
+ * so that a deploy of somebody else is not taken back.
+ */
 async function roll(
   {client}: AccountContext,
   place: AppName,
-  naming: readonly RevisionView[],
+  name: string,
   signal: AbortSignal
-): Promise<Pick<SecretSet, 'rolled' | 'notRolled'>> {
+): Promise<Pick<SecretSet, 'rolled' | 'notRolled'> & {readonly naming: readonly string[]}> {
+  const {secrets} = await client.secrets(place, signal)
+  const app = await client.app(place.org, place.app, signal).catch(undefinedIfUnknown)
+  const naming = app?.revisions.filter(({spec}) => spec.secrets?.includes(name)) ?? []
   const serving = naming.filter(({percent}) => percent > 0)
   const whole = serving.filter(({percent}) => percent === 100)
   const notRolled = [...new Set(serving.filter(({percent}) => percent < 100).map((revision) => revision.function))].sort()
-  if (whole.length === 0) return {rolled: [], notRolled}
-  const [{secrets}, {routes}] = await Promise.all([client.secrets(place, signal), client.app(place.org, place.app, signal)])
+  const ids = naming.map(({id}) => id)
+  if (app === undefined || whole.length === 0) return {rolled: [], notRolled, naming: ids}
   const revisions = whole.map(({function: name, imageDigest, spec}) => ({
     function: name,
     imageDigest,
     spec: withSecretVersions(spec, secrets)
   }))
-  const {result} = await client.submit({type: 'revision.deploy', app: place.app, revisions, routes})
-  return {rolled: madeRevisions(result), notRolled}
+  const {result} = await client.submit({type: 'revision.deploy', app: place.app, revisions, routes: app.routes})
+  const rolled = madeRevisions(result)
+  return {rolled, notRolled, naming: [...ids, ...rolled.map(({revision}) => revision)]}
+}
+
+function undefinedIfUnknown(error: unknown): undefined {
+  if (!isCreoError(error) || error.code !== 'not_found') throw error
+  return undefined
 }

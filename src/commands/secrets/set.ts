@@ -9,6 +9,7 @@ interface SetSecret {
   readonly version: number
   readonly setAt: string
   readonly readers: readonly SecretReader[]
+  readonly readersKnown: boolean
   readonly rolled: readonly {readonly function: string; readonly revision: string}[]
   readonly notRolled: readonly string[]
 }
@@ -46,12 +47,14 @@ over without a gap. One line end at the end of the value is left out.`
     const app = `${place.org}/${place.app}`
     const context = await openOrg(flags, place.org, this.abort)
     const value = secretValue(await readSecret({file: flags['from-file'], question: `Value of ${name}:`, signal: this.abort}))
-    const {version, setAtMs, readers, rolled, notRolled} = await setSecret(context, place, {name, value}, this.abort)
+    const {version, setAtMs, readers, readersKnown, rolled, notRolled} = await setSecret(context, place, {name, value}, this.abort)
     this.log(`${name} of ${app} is set, version ${version}.`)
-    this.log(`Who can read it: the network's operator, and ${readersText(readers)}.`)
+    this.log(
+      `Who can read it: the network's operator, and ${readersKnown ? readersText(readers) : 'the owners of the nodes that hold leases now, which could not be looked up'}.`
+    )
     for (const one of rolled) this.log(`${one.function}  ${one.revision} takes over with it.`)
     for (const one of notRolled) this.log(`${one}  shares its traffic: instances that run keep the older value. Deploy it again.`)
-    return {app, name, version, setAt: new Date(setAtMs).toISOString(), readers, rolled, notRolled}
+    return {app, name, version, setAt: new Date(setAtMs).toISOString(), readers, readersKnown, rolled, notRolled}
   }
 }
 
