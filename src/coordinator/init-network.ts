@@ -6,6 +6,7 @@ import {CreoError} from '../core/errors.ts'
 import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import {AMOUNT_MAX, MICRO_GUTTA_PER_GUTTA} from '../core/units.ts'
 import {loadOrCreateKeyFile, sha256Hex} from '../identity/keys.ts'
+import {BASES_ORG} from '../images/bases.ts'
 import {JOURNAL_FILE} from '../ledger/journal.ts'
 import {COORDINATOR_KEY_FILE, GENESIS_FILE, OPERATOR_KEY_FILE} from './data-files.ts'
 
@@ -76,6 +77,10 @@ function makeGenesis(
   choices: NetworkChoices,
   made: {readonly coordinatorKey: string; readonly operatorKey: string; readonly createdAtMs: number}
 ): Genesis {
+  if (choices.exchangeOrg === BASES_ORG)
+    throw new CreoError('invalid_input', `The name "${BASES_ORG}" is the network's own: its base images lie under it.`, {
+      hint: 'Choose another with --exchange-org.'
+    })
   const isDevelopment = choices.network === 'development'
   const genesis: Genesis = {
     format: 'creo-genesis-v1',

@@ -40,9 +40,12 @@ export function baseDirectory(basesDirectory: string, name: BaseName, pinned: Di
   return join(basesDirectory, `creo-${name}-${digestHex(pinned).slice(0, 16)}`)
 }
 
+/** The org of the bases' repositories. No account has this name: what lies there comes from the network itself. */
+export const BASES_ORG = 'creo'
+
 /** Where a registry keeps a base; its digest says which. */
 export function baseRepository(name: BaseName): string {
-  return `creo/${name}`
+  return `${BASES_ORG}/${name}`
 }
 
 /** What a folder of `baseDirectory` holds, by its name. */

@@ -36,6 +36,10 @@ it('never overwrites a network, and with --if-missing finds the one that is ther
   expect(found).toEqual({...made, created: false})
 })
 
+it("refuses the name of the base images' repositories for the exchange's org", async () => {
+  await expect(initializeNetwork(data, {...CHOICES, exchangeOrg: 'creo'}, OPTIONS)).rejects.toMatchObject({code: 'invalid_input'})
+})
+
 it('refuses a folder that has a journal but no genesis', async () => {
   await mkdir(data)
   await writeFile(join(data, 'journal.sqlite'), '')

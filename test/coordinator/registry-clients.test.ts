@@ -182,6 +182,16 @@ test.each(WRONG)('a password that %s is refused', async (_what, of, message) => 
   expect(await logIn(user, password, 'repository:colibris/a:pull')).toMatchObject({status: 401, message: expect.stringContaining(message)})
 })
 
+test("nobody gets the name of the base images' repositories, nor pushes or deletes there", async () => {
+  await expect(world.actors.person('creo')).rejects.toThrow("is the network's own: its base images")
+  const repository = 'creo/node'
+  const {bearer} = await logIn('ann', tokenOf(ann), `repository:${repository}:pull,push,delete`)
+  const denied = {status: 403, code: 'DENIED', message: 'What lies under creo/ comes from the network itself.'}
+  expect(await bearer.ask('POST', `${repository}/blobs/uploads/`)).toMatchObject(denied)
+  expect(await bearer.ask('DELETE', `${repository}/manifests/v1`)).toMatchObject(denied)
+  expect((await bearer.ask('GET', `${repository}/tags/list`)).status).toBe(404)
+})
+
 test('a token is good for what it says, and a bearer for what was asked for', async () => {
   const narrow = tokenOf(colibris, {actions: ['pull', 'push'], repository: 'colibris/shop/*'})
   const scope = 'repository:colibris/shop/a:*&scope=repository:colibris/other:push,pull'

@@ -10,6 +10,7 @@ import {
   signedCommandSchema
 } from '../../core/protocol/commands.ts'
 import {sha256Hex} from '../../identity/keys.ts'
+import {BASES_ORG} from '../../images/bases.ts'
 import type {BlockedImages} from '../registry/blocked-images.ts'
 import {refuseBlockedParts} from './blocked-parts.ts'
 import {asCreoError} from './error-answer.ts'
@@ -76,7 +77,13 @@ export async function inTurns<T, R>(values: readonly T[], answer: (value: T) => 
 async function answerOne(tools: CommandTools, value: unknown, signal: AbortSignal): Promise<BatchAnswer> {
   try {
     const command = signedCommandSchema.parse(value)
-    if (typeOf(command) === 'node.enroll') {
+    const body = newAccountsBody(command)
+    if (body?.type === 'account.create' && body.name === BASES_ORG) {
+      throw new CreoError('conflict', `The name "${BASES_ORG}" is the network's own: its base images lie under it.`, {
+        hint: 'Choose another name.'
+      })
+    }
+    if (body?.type === 'node.enroll') {
       throw new CreoError('forbidden', 'A node enrolls with its join token.', {
         hint: 'POST it to /v1/nodes/enroll: creo mine start --token TOKEN'
       })
@@ -105,9 +112,9 @@ async function enroll(tools: RouteTools, request: {token: string; command: Signe
 }
 
 /** Only a command that brings its own key can be one of these two, so that other bodies are parsed once, by the ledger. */
-function typeOf(command: SignedCommand): unknown {
+function newAccountsBody(command: SignedCommand): {readonly type?: unknown; readonly name?: unknown} | undefined {
   const body = command.account === 'new' ? bodyOf(command) : undefined
-  return typeof body === 'object' && body !== null && 'type' in body ? body.type : undefined
+  return typeof body === 'object' && body !== null ? body : undefined
 }
 
 function bodyOf(command: SignedCommand): unknown {

@@ -2,6 +2,7 @@ import type {FastifyRequest} from 'fastify'
 import {CreoError} from '../../core/errors.ts'
 import {type RegistryAction, type RegistryToken, registryActions, tokenCovers} from '../../core/protocol/registry.ts'
 import {openRegistryToken} from '../../identity/registry-tokens.ts'
+import {BASES_ORG} from '../../images/bases.ts'
 import type {LedgerReads} from '../../ledger/port.ts'
 import type {RequestSigner} from '../http/request-signer.ts'
 import {Bearers} from './bearers.ts'
@@ -32,6 +33,10 @@ export function createAccess(tools: AccessTools): RegistryAccess {
   const bearers = new Bearers()
   const assertMay = (keyId: string, action: RegistryAction, repository: string): void => {
     if (action === 'pull') return
+    if (orgOf(repository) === BASES_ORG)
+      throw new CreoError('forbidden', `What lies under ${BASES_ORG}/ comes from the network itself.`, {
+        hint: "Push to your account's own repositories, for example ACCOUNT/APP/FUNCTION."
+      })
     signer.assertOrgKey(keyId, orgOf(repository), ['deployer'])
     const reason = tools.reads.blockReason({kind: 'account', name: orgOf(repository)})
     if (reason === undefined) return
