@@ -2,6 +2,7 @@ import {mkdir, readFile, rm, stat, symlink, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {execa} from 'execa'
 import {expect, test} from 'vitest'
+import {serviceCommands} from '../../src/miner/service-files.ts'
 import {serviceUnit} from '../../src/miner/service-unit.ts'
 import {mergeSettings, saveSettings} from '../../src/miner/settings.ts'
 import {creo} from '../support/processes.ts'
@@ -57,6 +58,12 @@ test('systemd reads the unit without a complaint, where it is there', async ({sk
   await writeFile(path, serviceUnit('system', {...COMMAND, node: process.execPath, dataDirectory: directory}))
   const {stderr} = await execa('systemd-analyze', ['verify', path], {reject: false})
   expect(stderr.split('\n').filter((line) => line.includes('creo-miner.service:'))).toEqual([])
+})
+
+test('a user is asked to let services outlast a login, unless they do', () => {
+  expect(serviceCommands('user', {lingers: false}).enable.at(-1)).toContain('loginctl enable-linger')
+  for (const enable of [serviceCommands('user', {lingers: true}).enable, serviceCommands('system', {lingers: false}).enable])
+    expect(enable.join()).not.toContain('linger')
 })
 
 test('install writes one unit and says how to enable it, says when it is there, and is undone once it is disabled', async () => {

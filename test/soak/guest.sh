@@ -48,6 +48,8 @@ rootful rootful-attack test/attack/podman.test.ts
 rootful rootful-attack-containerd test/attack/containerd.test.ts
 rootless rootless-attack test/attack/podman.test.ts
 rootful rootful-service test/soak/guest/service.test.ts
+# Without polkit only root may allow it.
+loginctl enable-linger volunteer
 rootless rootless-service test/soak/guest/service.test.ts
 rootful rootful-doctor test/soak/guest/doctor.test.ts
 rootless rootless-doctor test/soak/guest/doctor.test.ts

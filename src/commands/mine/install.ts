@@ -27,17 +27,18 @@ enrolled and its settings are remembered. The unit of the machine's manager is h
 
   async run(): Promise<Installed> {
     const {flags} = await this.parse(MineInstall)
-    const [{installUnit, serviceCommands, servicePlace}, {serviceUnit, UNIT_NAME}, {nodeFolder}, {assertEnrolled}] = await Promise.all([
-      import('../../miner/service-files.ts'),
-      import('../../miner/service-unit.ts'),
-      import('../../cli/read-lending.ts'),
-      import('../../miner/settings.ts')
-    ])
+    const [{installUnit, serviceCommands, servicePlace, userLingers}, {serviceUnit, UNIT_NAME}, {nodeFolder}, {assertEnrolled}] =
+      await Promise.all([
+        import('../../miner/service-files.ts'),
+        import('../../miner/service-unit.ts'),
+        import('../../cli/read-lending.ts'),
+        import('../../miner/settings.ts')
+      ])
     const dataDirectory = nodeFolder(flags.data)
     await assertEnrolled(dataDirectory)
     const place = servicePlace(serviceScope(flags), process.env)
     const unit = serviceUnit(place.scope, {node: process.execPath, program: process.argv[1] ?? '', dataDirectory})
-    const {enable} = serviceCommands(place.scope)
+    const {enable} = serviceCommands(place.scope, {lingers: await userLingers()})
     const status = flags.print ? 'printed' : await installUnit(place, unit)
     const path = `${place.directory}/${UNIT_NAME}`
     if (flags.print) this.log(unit.trimEnd())
