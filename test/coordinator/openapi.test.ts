@@ -70,3 +70,15 @@ it('shows amounts as the strings that they are on the wire', () => {
   const answer = document.paths['/v1/offers']?.get?.responses['200']?.content?.['application/json']?.schema
   expect(answer).toMatchObject({properties: {offers: {items: {properties: {priceMinor: {type: 'string'}}}}}})
 })
+
+it('counts errors by their code, and groups of the ledger', async () => {
+  const {actors} = world
+  const numbers = async (): Promise<string[]> => (await (await fetch(`${actors.url}/metrics`)).text()).split('\n')
+  await actors.ask('GET', '/v1/nowhere')
+  await actors.ask('GET', '/v1/offers?limit=0')
+  await actors.person('ann')
+  const shown = await numbers()
+  expect(shown).toContain('creo_coordinator_errors_total{code="not_found"} 1')
+  expect(shown).toContain('creo_coordinator_errors_total{code="invalid_input"} 1')
+  expect(Number(shown.find((line) => line.startsWith('creo_ledger_groups_total '))?.split(' ')[1])).toBeGreaterThan(0)
+})

@@ -1,12 +1,12 @@
-import Fastify, {type FastifyInstance} from 'fastify'
+import Fastify, {type FastifyInstance, type FastifyReply} from 'fastify'
 import {CreoError} from '../../core/errors.ts'
 import type {Log} from '../../telemetry/log.ts'
-import {createMetrics} from '../../telemetry/metrics.ts'
+import {createMetrics, type Metrics} from '../../telemetry/metrics.ts'
 import {createAccess} from '../registry/access.ts'
 import type {Registry} from '../registry/registry.ts'
 import {registryRoutes} from '../registry/registry-routes.ts'
 import type {CoordinatorSettings} from '../settings.ts'
-import {sendError, unknownAddress} from './error-answer.ts'
+import {asCreoError, sendError, unknownAddress} from './error-answer.ts'
 import {openApiRoute} from './openapi.ts'
 import {PlainRequests, refuseConnect} from './plain-requests.ts'
 import {RateLimit} from './rate-limit.ts'
@@ -59,11 +59,21 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.server.on('checkExpectation', (request, answer) => plain.refuseExpectation(request, answer)).on('connect', refuseConnect)
   app.addHook('onRequest', (request, reply, done) => done(plain.faultIn(request.raw, reply.raw)))
   acceptJsonBytes(app)
-  app.setErrorHandler((error, _request, reply) => sendError(error, reply, tools.log))
-  app.setNotFoundHandler((request, reply) => sendError(unknownAddress(request), reply, tools.log))
+  const metrics = createMetrics()
+  const errors = metrics.counter({
+    name: 'creo_coordinator_errors_total',
+    help: 'Requests outside the registry that were answered an error.',
+    labels: ['code']
+  })
+  const fail = (error: unknown, reply: FastifyReply): FastifyReply => {
+    errors.add(1, {code: asCreoError(error).code})
+    return sendError(error, reply, tools.log)
+  }
+  app.setErrorHandler((error, _request, reply) => fail(error, reply))
+  app.setNotFoundHandler((request, reply) => fail(unknownAddress(request), reply))
   openApiRoute(app, tools)
   limitClients(app, tools)
-  observe(app, tools)
+  observe(app, metrics, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
   for (const routes of all) routes(app, tools)
   const {ledger, signer, registry, log} = tools
@@ -109,8 +119,7 @@ function limitClients(app: FastifyInstance, {settings}: HttpTools): void {
 }
 
 /** Health for supervisors, numbers for Prometheus. */
-function observe(app: FastifyInstance, {ledger, presence, tables, stopping}: HttpTools): void {
-  const metrics = createMetrics()
+function observe(app: FastifyInstance, metrics: Metrics, {ledger, presence, tables, stopping}: HttpTools): void {
   const requests = metrics.counter({name: 'creo_coordinator_requests_total', help: 'Requests answered.', labels: ['route', 'status']})
   const durations = metrics.histogram({
     name: 'creo_coordinator_request_seconds',
@@ -119,7 +128,10 @@ function observe(app: FastifyInstance, {ledger, presence, tables, stopping}: Htt
   })
   const sequence = metrics.gauge({name: 'creo_ledger_sequence', help: 'Last committed command.'})
   const nodes = metrics.gauge({name: 'creo_nodes_known', help: 'Nodes that sent a heartbeat.'})
+  const groups = metrics.counter({name: 'creo_ledger_groups_total', help: 'Groups of commands committed since the start.'})
   const waiting = metrics.gauge({name: 'creo_table_waiters', help: 'Requests that wait for a newer table.'})
+  const unsubscribe = ledger.onCommitted(() => groups.add())
+  app.addHook('onClose', async () => unsubscribe())
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown'
     requests.add(1, {route, status: String(reply.statusCode)})
