@@ -54,6 +54,14 @@ export async function issueIncentive(context: AccountContext, input: IssueInput)
   return {incentive: `${context.account.name}/${input.code}`, offer: `off_${seq}`, seq}
 }
 
+/** True when something of the account's own that serves pays its hosts in it. */
+export async function isPaidIn({client, account}: AccountContext, id: string, signal: AbortSignal): Promise<boolean> {
+  const {apps} = await client.apps({org: account.name}, signal)
+  return apps.some(({revisions}) =>
+    revisions.some(({percent, spec}) => percent > 0 && spec.rewards.some(({incentive}) => incentive === id))
+  )
+}
+
 /** One incentive by its id. @throws {CreoError} `not_found` with the nearest one that exists. */
 export async function findIncentive({client}: Context, id: string, signal: AbortSignal): Promise<IncentiveView> {
   if (!incentiveIdSchema.safeParse(id).success) {

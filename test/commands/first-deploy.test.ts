@@ -189,4 +189,13 @@ describe('a later deploy', () => {
     const {stderr} = await world.run('deploy', folder, '--wait', '0s')
     expect(stderr).not.toContain('Nobody hosts')
   })
+
+  it('is the next step after a pool is filled that nothing pays from', async () => {
+    const paid = await world.run('incentive', 'fund', 'colibris/ROSE', '1')
+    expect(paid.stdout).toBe('1 colibris/ROSE are in the reward pool.\n')
+    const offer = ['--offer', 'A nap', '--offer-price', '1', '--offer-stock', '5']
+    await world.must('incentive', 'issue', 'IDLE', '--supply', '100', '--limit', '10', ...offer)
+    const {stdout} = await world.run('incentive', 'fund', 'colibris/IDLE', '1')
+    expect(stdout).toContain('No app pays in it yet. Next, so that hosts earn it: creo deploy FOLDER --pay-in IDLE --per-month NUMBER\n')
+  })
 })

@@ -1,7 +1,10 @@
 import {readFileSync} from 'node:fs'
+import {readFile, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {Config} from '@oclif/core'
 import {beforeAll, expect, test} from 'vitest'
+import {CliWorld} from '../commands/cli-world.ts'
 import {creo} from '../support/processes.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -54,3 +57,73 @@ test("a command's help shows every flag that a task uses, and an example", async
     expect([line, command.examples?.length]).toEqual([line, expect.any(Number)])
   }
 })
+
+/** They need a node with containers, or the Gutta of another account: test/loop and test/commands/market-flow.test.ts run those. */
+const ELSEWHERE = /^(mine (start|status)|redeem|redemption) /
+
+/** By the words a line begins with, what a test types otherwise: no waiting for answers that no node gives, and ids that are there. */
+const TYPED: readonly (readonly [start: string, typed: (line: string, serving: string) => string])[] = [
+  ['deploy', (line) => `${line} --wait 0s`],
+  ['logs', (line) => line.replace(' --follow', '')],
+  ['traffic', (line, serving) => line.replace('rev_448', serving)],
+  ['secrets set', (line) => `${line} --from-file key.txt`]
+]
+
+/** Words of a command line; what stands in quotes is one. */
+function wordsOf(line: string): readonly string[] {
+  return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
+}
+
+test('done one after the other on a real coordinator, the tasks come to what they promise', {timeout: 180_000}, async () => {
+  const world = await CliWorld.make()
+  try {
+    await world.startCoordinator()
+    await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId, '--name', 'home')
+    await world.must('account', 'create', 'creometry', '--operator-key', join(world.folder, 'coordinator', 'operator.key'))
+    await world.must('account', 'create', 'colibris')
+    await world.must('config', 'set', 'account', 'colibris')
+    await writeFile(join(world.folder, 'key.txt'), 'a-key')
+    const serving = async (): Promise<{revision: string; percent: number}[]> => {
+      const {functions} = (await world.must('traffic', 'colibris/my-shop')) as {
+        functions: {traffic: {revision: string; percent: number}[]}[]
+      }
+      return functions.flatMap(({traffic}) => traffic)
+    }
+    for (const {title, lines} of TASKS) {
+      const program = join(world.folder, 'my-shop', 'web', 'server.mjs')
+      if (title.startsWith('Go back')) {
+        await writeFile(program, '// better')
+        await world.must('deploy', 'my-shop', '--wait', '0s')
+      }
+      if (title.startsWith('Try a new')) await writeFile(program, '// new')
+      for (const line of lines.filter((one) => !ELSEWHERE.test(`${one} `))) {
+        const [, typed] = TYPED.find(([start]) => line.startsWith(start)) ?? []
+        const before = line.startsWith('traffic') ? ((await serving())[0]?.revision ?? '') : ''
+        await world.must(...wordsOf(typed?.(line, before) ?? line))
+        if (line.startsWith('init')) await buildUponNothing(join(world.folder, 'my-shop', 'creo.yaml'))
+      }
+      if (title.startsWith('Try a new')) expect((await serving()).map(({percent}) => percent).sort()).toEqual([5, 95])
+      if (title.startsWith('Pay those')) await expectPaid(world)
+    }
+  } finally {
+    await world.close()
+  }
+})
+
+/** No base is needed to see what a deploy signs. */
+async function buildUponNothing(path: string): Promise<void> {
+  await writeFile(
+    path,
+    (await readFile(path, 'utf8')).replace(/base: node\n *command: .*/, 'base: scratch\n    command: [/app/server.mjs]')
+  )
+}
+
+async function expectPaid(world: CliWorld): Promise<void> {
+  const {balances} = (await world.must('account', 'balance', 'colibris')) as {balances: Record<string, string>[]}
+  expect(balances).toContainEqual({asset: 'colibris/LEAF', kind: 'pool', amount: '1000'})
+  const answer = (await (await fetch(`${world.coordinatorUrl}/v1/apps/colibris/my-shop`)).json()) as {
+    revisions: {percent: number; spec: {rewards: {incentive: string}[]}}[]
+  }
+  const rewards = answer.revisions.filter(({percent}) => percent > 0).flatMap(({spec}) => spec.rewards)
+  expect(rewards).toMatchObject([{incentive: 'colibris/LEAF'}])
+}
