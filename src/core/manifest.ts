@@ -1,5 +1,5 @@
 import {z} from 'zod'
-import {type ManifestProblem, problemsOf} from './manifest-problems.ts'
+import {type ManifestProblem, problemsOf, withHiddenIssues} from './manifest-problems.ts'
 import {amountText, bytesText, cpuMillis, durationMs, envText, keyed, within} from './manifest-values.ts'
 import {nearestOf} from './nearest.ts'
 import {CALLS_PORT, callHost, cronSchema, OWNERS_MAX, type RevisionSpec, revisionSpecSchema} from './protocol/revisions.ts'
@@ -168,7 +168,8 @@ export type ParsedManifest =
 export function parseManifest(document: unknown): ParsedManifest {
   const parsed = manifestSchema.safeParse(document, {reportInput: true})
   if (parsed.success) return {ok: true, manifest: parsed.data}
-  const problems = problemsOf(parsed.error.issues)
+  const again = (mended: unknown) => manifestSchema.safeParse(mended, {reportInput: true}).error?.issues ?? []
+  const problems = problemsOf(withHiddenIssues(document, parsed.error.issues, again))
   return {ok: false, problems: [problems[0] ?? {path: [], message: 'is no manifest'}, ...problems.slice(1)]}
 }
 

@@ -8,6 +8,8 @@ import type {ManifestProblem} from '../core/manifest-problems.ts'
 export const MANIFEST_NAME = 'creo.yaml'
 const MANIFEST_BYTES_MAX = 256 * 1024
 const PROBLEMS_SHOWN_MAX = 10
+/** Of them in --json. */
+const PROBLEMS_TOLD_MAX = 100
 const PROBLEM_LETTERS_MAX = 600
 /** Nested aliases beyond this are an attack, not a manifest. */
 const ALIASES_MAX = 100
@@ -34,22 +36,47 @@ export async function readManifest(folder: string): Promise<FoundManifest> {
 export function manifestOf(text: string, path: string): Omit<FoundManifest, 'folder'> {
   const counter = new LineCounter()
   const document = parseDocument(text, {lineCounter: counter, prettyErrors: false, logLevel: 'error'})
-  const lineAt = (offset: number): string => {
+  const at = (offset: number, message: string): ToldProblem => {
     const {line, col} = counter.linePos(offset)
-    return `${path}:${line}:${col}`
+    return {line, column: col, message}
   }
   const [error] = document.errors
-  if (error) throw invalid([`${lineAt(error.pos[0])}: ${yamlWords(error)}`])
+  if (error) throw invalid(path, [at(error.pos[0], yamlWords(error))])
   const parsed = parseManifest(plain(document, path))
-  if (!parsed.ok) throw invalid(located(document, parsed.problems).map(({offset, words}) => `${lineAt(offset)}: ${words}`))
-  const problem: FoundManifest['problem'] = (at, code, what, hint) =>
-    new CreoError(code, `${lineAt(offsetOf(document, at))}: ${what}`, {hint})
+  if (!parsed.ok) {
+    const told = located(document, parsed.problems).map(({offset, words, nearest}) => ({
+      ...at(offset, words),
+      ...(nearest !== undefined && {nearest})
+    }))
+    throw invalid(path, told)
+  }
+  const problem: FoundManifest['problem'] = (place, code, what, hint) =>
+    new CreoError(code, problemLine(path, at(offsetOf(document, place), what)), {hint})
   return {manifest: parsed.manifest, path, problem}
 }
 
-function located(document: Document, problems: readonly ManifestProblem[]): {readonly offset: number; readonly words: string}[] {
-  const found = problems.map(({path, message}) => ({
+/** One that is told, under --json as fields. */
+interface ToldProblem {
+  readonly line: number
+  readonly column: number
+  readonly message: string
+  readonly nearest?: string
+}
+
+interface LocatedProblem {
+  readonly offset: number
+  readonly words: string
+  readonly nearest: string | undefined
+}
+
+function problemLine(path: string, {line, column, message}: ToldProblem): string {
+  return `${path}:${line}:${column}: ${message}`
+}
+
+function located(document: Document, problems: readonly ManifestProblem[]): readonly LocatedProblem[] {
+  const found = problems.map(({path, message, nearest}) => ({
     offset: offsetOf(document, path),
+    nearest,
     words: path.length === 0 ? message : `${path.map(partText).join('.')}: ${message}`
   }))
   return found.sort((a, b) => a.offset - b.offset)
@@ -104,11 +131,16 @@ function oneLine(text: string): string {
   return plainText.length > PROBLEM_LETTERS_MAX ? `${plainText.slice(0, PROBLEM_LETTERS_MAX)}…` : plainText
 }
 
-function invalid(problems: readonly string[]): CreoError {
+function invalid(path: string, problems: readonly ToldProblem[]): CreoError {
   const more = problems.length - PROBLEMS_SHOWN_MAX
-  const shown = problems.slice(0, PROBLEMS_SHOWN_MAX).map(oneLine).join('\n')
+  const shown = problems
+    .slice(0, PROBLEMS_SHOWN_MAX)
+    .map((problem) => oneLine(problemLine(path, problem)))
+    .join('\n')
+  const told = problems.slice(0, PROBLEMS_TOLD_MAX).map((problem) => ({...problem, message: oneLine(problem.message)}))
   const what = problems.length === 1 ? 'that line' : 'those lines'
   return new CreoError('invalid_manifest', more > 0 ? `${shown}\nand ${more} more` : shown, {
-    hint: `Mend ${what} and run the same command again.`
+    hint: `Mend ${what} and run the same command again.`,
+    beside: {problems: told}
   })
 }

@@ -198,6 +198,26 @@ it.each<[string, string, string[]]>([
   ['a tab', HEAD.replace('  site:', '\tsite:'), ['7:1: is not YAML: Tabs are not allowed as indentation']],
   ['two documents', `${HEAD}---\n${HEAD}`, ['9:1: holds more than one document: keep one']],
   [
+    'what a misspelt key hides: a second one, what its set has wrong, and what is wrong in it',
+    withLines('memroy: 128MiB', 'prot: 8080', 'image: sha256:00')
+      .replace('function: site', 'funktion: sitte')
+      .replace('source:', 'suorce:'),
+    [
+      '5:5: routes.0.funktion: "funktion" is not known here; did you mean "function"?',
+      '8:5: functions.site.suorce: "suorce" is not known here; did you mean "source"?',
+      '9:5: functions.site.memroy: "memroy" is not known here; did you mean "memory"?',
+      '10:5: functions.site.prot: "prot" is not known here; did you mean "port"?'
+    ]
+  ],
+  [
+    'a route to no function beside an unknown key',
+    `${HEAD.replace('function: site', 'function: sitte')}rutes: []\n`,
+    [
+      '5:5: routes.0.function: "sitte" is no function here; did you mean "site"?',
+      '9:1: rutes: "rutes" is not known here; did you mean "routes"?'
+    ]
+  ],
+  [
     'several mistakes, in the order of the file',
     withLines('port: x', 'memory: 1').replace('org: colibris', 'org: X'),
     [
@@ -208,6 +228,20 @@ it.each<[string, string, string[]]>([
   ]
 ])('refuses %s in exact words, with where it stands', (_what, text, words) => {
   expect(refusal(text)).toEqual(words.map((line) => `creo.yaml:${line}`).join('\n'))
+})
+
+it('tells a program each problem in fields', () => {
+  try {
+    manifestOf(withLines('memroy: 128MiB', 'port: x'), 'creo.yaml')
+  } catch (error) {
+    expect(isCreoError(error) && error.beside).toEqual({
+      problems: [
+        {line: 9, column: 5, message: 'functions.site.memroy: "memroy" is not known here; did you mean "memory"?', nearest: 'memory'},
+        {line: 10, column: 5, message: 'functions.site.port: must be a number, not text'}
+      ]
+    })
+  }
+  expect.assertions(1)
 })
 
 it('shows what stands in the file on one line, whatever it is', () => {
