@@ -13,6 +13,7 @@ import {fetchImage} from '../../src/images/fetch-image.ts'
 import {writeLayoutBlob} from '../../src/images/layout.ts'
 import {MEDIA_TYPE} from '../../src/images/oci.ts'
 import {pushImage} from '../../src/images/registry-client.ts'
+import {RegistryAsks} from './registry-asks.ts'
 import {scratchDirectory, startRegistry} from './registry-world.ts'
 
 const {signal} = new AbortController()
@@ -50,6 +51,53 @@ test('uploads under way are limited for each org, and those without a byte for l
   expect(() => sessions.get('other/repository', fresh.upload.id)).toThrow('no such upload')
   await sessions.close()
   expect(await readdir(join(store.directory, 'uploads'))).toEqual([])
+})
+
+test('an upload that drips for ever is given up after six hours', async () => {
+  let nowMs = 0
+  const sessions = new UploadSessions(await openBlobStore(join(scratch.path, 'store')), () => nowMs)
+  const dripping = await sessions.begin('a/b')
+  for (; nowMs <= 6 * 3_600_000; nowMs += 540_000) {
+    await sessions.receive(dripping, source('x'))
+    await sessions.dropIdle()
+    expect(sessions.get('a/b', dripping.upload.id)).toBe(dripping)
+  }
+  await sessions.dropIdle()
+  expect(() => sessions.get('a/b', dripping.upload.id)).toThrow('no such upload')
+})
+
+test('when all places are taken, the slowest upload of who has most makes room for who has fewer, and for nobody else', async () => {
+  let nowMs = 0
+  const sessions = new UploadSessions(await openBlobStore(join(scratch.path, 'store')), () => nowMs)
+  const begun: Session[] = []
+  for (let index = 0; index < 256; index += 1) begun.push(await sessions.begin(`org-${index % 32}/b`))
+  nowMs = 60_000
+  const slow = begun[32] as Session
+  for (const session of begun) await sessions.receive(session, source(session === slow ? 'x' : 'alive'))
+  const fresh = await sessions.begin('newcomer/b')
+  expect(sessions.get('newcomer/b', fresh.upload.id)).toBe(fresh)
+  expect(() => sessions.get('org-0/b', slow.upload.id)).toThrow('no such upload')
+  expect(sessions.get('org-0/b', begun[0]?.upload.id ?? '').upload.offset).toBe(5)
+  await expect(sessions.begin('org-0/b')).rejects.toMatchObject({code: 'overloaded'})
+  await sessions.close()
+})
+
+test('an org deletes one blob after the other, and no other org waits behind all of them', async () => {
+  const {url, registry, close} = await startRegistry(scratch.path)
+  const asks = new RegistryAsks(url)
+  const blobs = await Promise.all(['one', 'two', 'three'].map((text, index) => asks.pushBlob(index === 2 ? 'b/b' : 'a/b', text)))
+  const {promise: held, resolve: release} = Promise.withResolvers<void>()
+  const holding = registry.deletions.take(() => held)
+  const answers: number[] = []
+  const remove = async (repository: string, index: number): Promise<void> => {
+    answers.push((await asks.ask('DELETE', `${repository}/blobs/${blobs[index]}`)).status)
+  }
+  const removing = [remove('a/b', 0), remove('a/b', 1), remove('b/b', 2)]
+  await expect.poll(() => answers).toEqual([503])
+  release()
+  await Promise.all([holding, ...removing])
+  expect(answers).toEqual([503, 202, 202])
+  await close()
 })
 
 test('the disk is looked at while bytes come, with what other uploads were promised', async () => {

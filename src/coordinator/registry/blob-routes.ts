@@ -44,7 +44,7 @@ export async function sendBlob(registry: Registry, digest: Digest, request: Fast
  * manifests and the deletion nobody may have.
  */
 export async function deleteBlob(registry: Registry, repository: string, digest: Digest, reply: FastifyReply): Promise<FastifyReply> {
-  await registry.deletions.take(async () => {
+  await registry.deletions.takeOf(orgOf(repository), async () => {
     for (let attempt = 0; attempt < DELETE_ATTEMPTS_MAX; attempt += 1) {
       if (await isDeleted(registry, orgOf(repository), digest)) return
     }

@@ -25,7 +25,7 @@ export interface Registry {
   readonly sessions: UploadSessions
   readonly room: StorageRoom
   readonly turns: Turns
-  /** Deleting a blob by hand looks at every manifest: one at a time. */
+  /** Deleting a blob by hand looks at every manifest: one at a time, and one of an org. */
   readonly deletions: Turns
   readonly liveImages: () => ReadonlySet<string>
   readonly nowMs: () => number

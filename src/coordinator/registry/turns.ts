@@ -10,6 +10,20 @@ const WAITING_MAX = 1_000
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
+  readonly #owners = new Set<string>()
+
+  /** One turn at a time for each owner, so that the others do not wait behind all of its. @throws {CreoError} as `take` does. */
+  async takeOf<T>(owner: string, work: () => Promise<T>): Promise<T> {
+    if (this.#owners.has(owner)) {
+      throw new CreoError('overloaded', `A change of ${owner} is under way.`, {hint: 'Ask for one after the other.'})
+    }
+    this.#owners.add(owner)
+    try {
+      return await this.take(work)
+    } finally {
+      this.#owners.delete(owner)
+    }
+  }
 
   /** @throws {CreoError} `overloaded` while too many wait; else what `work` says. */
   async take<T>(work: () => Promise<T>): Promise<T> {

@@ -12,12 +12,15 @@ const SESSIONS_PER_ORG_MAX = 8
 const UPLOAD_BYTES_MAX = 2 * 2 ** 30
 /** Without a byte for this long an upload is given up. */
 const SESSION_IDLE_MAX_MS = 10 * 60_000
+/** However it drips: the largest upload at 100 kB/s. */
+const SESSION_AGE_MAX_MS = 6 * 3_600_000
 
 /** An upload under way. */
 export interface Session {
   readonly upload: BlobUpload
   readonly repository: string
   readonly org: string
+  readonly begunAtMs: number
   lastByteAtMs: number
   /** The append that runs: how to cut it, and when it has ended. */
   running: {readonly cut: () => void; readonly ended: Promise<unknown>} | undefined
@@ -50,10 +53,12 @@ export class UploadSessions {
   async begin(repository: string): Promise<Session> {
     await this.dropIdle()
     const org = orgOf(repository)
+    await this.#makePlace(org)
     this.#takePlace(org)
     try {
       const upload = await this.#store.upload({bytesMax: UPLOAD_BYTES_MAX})
-      const session: Session = {upload, repository, org, lastByteAtMs: this.#nowMs(), running: undefined}
+      const nowMs = this.#nowMs()
+      const session: Session = {upload, repository, org, begunAtMs: nowMs, lastByteAtMs: nowMs, running: undefined}
       this.#sessions.set(upload.id, session)
       return session
     } catch (error) {
@@ -141,9 +146,25 @@ export class UploadSessions {
     return bytes
   }
 
+  /** When all places are taken, the org that has most gives up its slowest upload, to one that will still have fewer. */
+  async #makePlace(org: string): Promise<void> {
+    if (this.#placesTaken() < SESSIONS_MAX) return
+    const [most, count] = [...this.#places].reduce((a, b) => (b[1] > a[1] ? b : a))
+    if (count <= (this.#places.get(org) ?? 0) + 1) return
+    const nowMs = this.#nowMs()
+    const msPerByte = ({begunAtMs, upload}: Session): number => (nowMs - begunAtMs) / (upload.offset + 1)
+    const ofMost = [...this.#sessions.values()].filter((session) => session.org === most)
+    const [slowest] = ofMost.sort((a, b) => msPerByte(b) - msPerByte(a))
+    if (slowest !== undefined) await this.end(slowest.upload.id)
+  }
+
+  #placesTaken(): number {
+    return this.#places.values().reduce((sum, count) => sum + count, 0)
+  }
+
   #takePlace(org: string): void {
     const ofOrg = this.#places.get(org) ?? 0
-    const all = this.#places.values().reduce((sum, count) => sum + count, 0)
+    const all = this.#placesTaken()
     if (ofOrg >= SESSIONS_PER_ORG_MAX || all >= SESSIONS_MAX) {
       const whose = ofOrg >= SESSIONS_PER_ORG_MAX ? `${ofOrg} uploads of ${org}` : `${all} uploads`
       throw new CreoError('overloaded', `${whose} are under way.`, {hint: 'Try again in a few minutes.'})
@@ -157,9 +178,11 @@ export class UploadSessions {
     else this.#places.delete(org)
   }
 
-  /** Gives up what has not had a byte for long: nothing of it stays. */
+  /** Gives up what has not had a byte for long, and what takes for ever: nothing of it stays. */
   async dropIdle(): Promise<void> {
-    const oldest = this.#nowMs() - SESSION_IDLE_MAX_MS
-    for (const [id, session] of this.#sessions) if (session.lastByteAtMs < oldest) await this.end(id)
+    const nowMs = this.#nowMs()
+    for (const [id, {lastByteAtMs, begunAtMs}] of this.#sessions) {
+      if (lastByteAtMs < nowMs - SESSION_IDLE_MAX_MS || begunAtMs < nowMs - SESSION_AGE_MAX_MS) await this.end(id)
+    }
   }
 }
