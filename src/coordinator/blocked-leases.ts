@@ -8,7 +8,7 @@ export interface Blocked {
   readonly images: {has(imageDigest: string): boolean}
 }
 
-/** Plans as if what the operator blocks had never been deployed, and ends all of its leases now. */
+/** Grants nothing of what the operator blocks, and ends all of its leases now. What they paid stays a part of their functions' day. */
 export function planWithoutBlocked(world: SchedulingWorld, {keys, images}: Blocked): LeasePlan {
   if (keys.size === 0) return planLeases(world)
   const isBlocked = ({org, imageDigest, spec}: SchedulingWorld['revisions'][number]): boolean =>
@@ -16,9 +16,9 @@ export function planWithoutBlocked(world: SchedulingWorld, {keys, images}: Block
   const blocked = new Set(world.revisions.filter(isBlocked).map(({id}) => id))
   const plan = planLeases({
     ...world,
-    revisions: world.revisions.filter(({id}) => !blocked.has(id)),
-    leases: world.leases.filter(({revision}) => !blocked.has(revision))
+    revisions: world.revisions.map((one) => (blocked.has(one.id) ? {...one, current: false, percent: 0} : one))
   })
-  const ended = world.leases.filter(({revision, status}) => status === 'active' && blocked.has(revision))
-  return {...plan, endings: [...plan.endings, ...ended.map(({id}) => ({lease: id, reason: 'blocked' as const}))]}
+  const ended = new Set(world.leases.filter(({revision, status}) => status === 'active' && blocked.has(revision)).map(({id}) => id))
+  const others = plan.endings.filter(({lease}) => !ended.has(lease))
+  return {...plan, endings: [...others, ...[...ended].map((lease) => ({lease, reason: 'blocked' as const}))]}
 }

@@ -9,6 +9,8 @@ export interface NodePresence {
   readonly seenAtMs: number
   /** When the owner's selection last changed. */
   readonly earnSinceMs: number
+  /** The same, but for a node that was only ever heard with this selection: a restart is no change. */
+  readonly reselectedAtMs?: number
 }
 
 /** Which nodes are there and what they offer: in memory alone, told anew every few seconds, never journaled. */
@@ -24,7 +26,9 @@ export class PresenceBoard {
     const {logs: _, ...said} = heartbeat
     const before = this.#nodes.get(said.node)
     const sameEarn = before !== undefined && String(before.heartbeat.earn) === String(said.earn)
-    this.#nodes.set(said.node, {heartbeat: said, seenAtMs: nowMs, earnSinceMs: sameEarn ? before.earnSinceMs : nowMs})
+    const earnSinceMs = sameEarn ? before.earnSinceMs : nowMs
+    const reselectedAtMs = before === undefined || sameEarn ? before?.reselectedAtMs : nowMs
+    this.#nodes.set(said.node, {heartbeat: said, seenAtMs: nowMs, earnSinceMs, ...(reselectedAtMs !== undefined && {reselectedAtMs})})
     return sameEarn && offerOf(before.heartbeat) === offerOf(said) ? 'same' : 'changed'
   }
 

@@ -60,6 +60,7 @@ export interface SchedulerTools {
   readonly blockedImages: Pick<BlockedImages, 'among'>
   readonly presence: PresenceBoard
   readonly exchangeOrg: string
+  readonly receiptGraceMs: number
   readonly settings: SchedulingSettings
   readonly planEveryMs: number
   readonly planDelayMs: number
@@ -82,7 +83,11 @@ export class Scheduler {
   /** Of those that have no traffic any more and still have leases. */
   readonly #leased = new Map<string, RevisionView>()
   readonly #lasting: LastingReads
-  #lastPlan: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare'> = {shortOfPay: new Map(), ownersAtShare: new Set()}
+  #lastPlan: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare' | 'resting'> = {
+    shortOfPay: new Map(),
+    ownersAtShare: new Set(),
+    resting: new Set()
+  }
   /** By the monotonic clock. */
   #notBeforeMs = 0
   #timer: NodeJS.Timeout | undefined
@@ -152,7 +157,7 @@ export class Scheduler {
     const plan = planWithoutBlocked(this.#world(), {keys: this.#tools.ledger.reads.blockedKeys(), images})
     const {user, system} = process.cpuUsage(began)
     this.#notBeforeMs = performance.now() + Math.min(PAUSE_MAX_MS, (PAUSE_PER_PLAN * (user + system)) / US_PER_MS)
-    this.#lastPlan = {shortOfPay: plan.shortOfPay, ownersAtShare: plan.ownersAtShare}
+    this.#lastPlan = plan
     if (plan.isCut) this.#again = true
     const grants = plan.grants.filter((grant) => this.#mayTry(`g:${grant.cause}`))
     const endings = plan.endings.filter((ending) => this.#mayTry(`e:${ending.lease}`))
@@ -240,12 +245,13 @@ export class Scheduler {
   }
 
   #world(): SchedulingWorld {
-    const {leases, presence, exchangeOrg, settings} = this.#tools
+    const {leases, presence, exchangeOrg, receiptGraceMs, settings} = this.#tools
     const nowMs = this.#tools.nowMs()
     return {
       nowMs,
       startedAtMs: this.#startedAtMs,
       exchangeOrg,
+      receiptGraceMs,
       settings,
       nodes: [...presence.all()].flatMap((node) => this.#schedulingNode(node) ?? []),
       revisions: this.#revisions(),
@@ -266,12 +272,12 @@ export class Scheduler {
     return this.#current
   }
 
-  #schedulingNode({heartbeat, seenAtMs, earnSinceMs}: NodePresence): SchedulingNode | undefined {
+  #schedulingNode({heartbeat, ...since}: NodePresence): SchedulingNode | undefined {
     const owner = this.#lasting.node(heartbeat.node)?.owner
     if (owner === undefined) return undefined
     const {node: id, architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining, leasesMax = LEASES_PER_NODE_DEFAULT} = heartbeat
     const machine = {architecture, memoryBytes, cpuMillis, enforcesLimits}
-    return {id, owner, earn, ...machine, draining, leasesMax, seenAtMs, earnSinceMs}
+    return {id, owner, earn, ...machine, draining, leasesMax, ...since}
   }
 
   #forgetRevisions(): void {

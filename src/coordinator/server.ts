@@ -112,7 +112,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
   const images = await openImages(opened, stopping.signal)
   const tools = {...settings, ...images, settings: settings.scheduling, ledger, leases, commands, presence, nowMs, log}
-  const scheduler = new Scheduler({...tools, exchangeOrg: genesis.exchangeOrg}, stopping.signal)
+  const scheduler = new Scheduler({...tools, ...genesis}, stopping.signal)
   const collect = async (signal: AbortSignal): Promise<void> => {
     const collected = await images.registry.collect({graceMs: settings.collectGraceMs, signal})
     if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')

@@ -12,6 +12,7 @@ const DAY_MS = 24 * 3600 * 1000
  */
 export class CommittedPay {
   readonly #nowMs: number
+  readonly #receiptGraceMs: number
   readonly #leases: LeasesByRevision
   readonly #isHeard: (node: string) => boolean
   readonly #ownerOf: (node: string) => string | undefined
@@ -26,6 +27,7 @@ export class CommittedPay {
 
   constructor(of: {
     readonly nowMs: number
+    readonly receiptGraceMs: number
     readonly leases: LeasesByRevision
     /** Every revision that is known. */
     readonly ofFunction: ReadonlyMap<string, readonly RevisionView[]>
@@ -33,6 +35,7 @@ export class CommittedPay {
     readonly ownerOf: (node: string) => string | undefined
   }) {
     this.#nowMs = of.nowMs
+    this.#receiptGraceMs = of.receiptGraceMs
     this.#leases = of.leases
     this.#isHeard = of.isHeard
     this.#ownerOf = of.ownerOf
@@ -51,6 +54,22 @@ export class CommittedPay {
     return (this.#ownersMinor(revision, incentive).get(owner) ?? 0) - (isOwn ? this.#freedMinor(replaced, revision, incentive) : 0)
   }
 
+  /** What leases of the revision still reserve, those too that ended and are not settled; of those from before its traffic last changed, nothing. */
+  unsettledMinor(revision: RevisionView, incentive: string): number {
+    return this.#once(unsettledKey(revision.id, incentive), () => {
+      const grants = this.#granted.get(functionOf(revision))?.filter((grant) => grant.revision === revision.id) ?? []
+      const leases = this.#leases.of(revision.id).filter((lease) => lease.startsAtMs >= revision.trafficAtMs && this.#reserves(lease))
+      return [...leases.map((lease) => unpaid(lease, incentive)), ...grants.map((grant) => granted(grant, incentive))].reduce(
+        (sum, minor) => sum + minor,
+        0
+      )
+    })
+  }
+
+  #reserves({status, endsAtMs}: LeaseView): boolean {
+    return status === 'active' || this.#nowMs < endsAtMs + this.#receiptGraceMs
+  }
+
   /** From now on the grant counts, and what it replaces by what that paid. */
   grant(grant: LeaseGrant, revision: RevisionView, replaced: LeaseView | undefined): void {
     const family = functionOf(revision)
@@ -62,6 +81,8 @@ export class CommittedPay {
         const sum = this.#sums.get(key)
         if (sum !== undefined) this.#sums.set(key, sum + delta)
       }
+      const unsettled = this.#sums.get(unsettledKey(revision.id, incentive))
+      if (unsettled !== undefined) this.#sums.set(unsettledKey(revision.id, incentive), unsettled + granted(grant, incentive))
       const owners = this.#ownersSums.get(keyOf(family, incentive))
       owners?.set(owner, (owners.get(owner) ?? 0) + delta)
     }
@@ -130,6 +151,15 @@ export class CommittedPay {
 
 function keyOf(scope: string, incentive: string): string {
   return `${scope} ${incentive}`
+}
+
+function unsettledKey(revision: string, incentive: string): string {
+  return `unsettled ${keyOf(revision, incentive)}`
+}
+
+function unpaid({budgets}: LeaseView, incentive: string): number {
+  const budget = budgets.find((line) => line.incentive === incentive)
+  return budget === undefined ? 0 : budget.reservedMinor - budget.paidMinor
 }
 
 function granted({budgets}: LeaseGrant, incentive: string): number {

@@ -2,15 +2,17 @@ import {CommittedPay} from './committed-pay.ts'
 import type {LeasesByRevision} from './leases-by-revision.ts'
 import type {LeaseView, RevisionView} from './protocol/api.ts'
 import type {RewardLine} from './protocol/revisions.ts'
-import type {LeaseBudget, LeaseGrant, SchedulingWorld, ShortOfPay} from './scheduling.ts'
+import type {LeaseBudget, LeaseGrant, SchedulingNode, SchedulingWorld, ShortOfPay} from './scheduling.ts'
 import {dailyBudgetMinor, functionOf, wantedNodes} from './traffic.ts'
 import {mulDivFloor} from './units.ts'
-import {ownerAtRevision, payingLines} from './wanted-work.ts'
+import {partOfRevision, payingLines} from './wanted-work.ts'
 
 /** A lease is renewed when this part of a budget, per cent, or less is left: the next one is there before nothing is. */
 const RENEW_AT_LEFT_PERCENT = 10
 /** A lease is renewed when the share that its revision has now would reserve so many times what it reserves. */
 const RENEW_AT_GROWTH = 2
+/** What a line's leases reserve, ended ones too until they are settled, is at most this many days of it: a day in force, a day waiting for receipts, and room. */
+export const UNSETTLED_DAYS_MAX = 4
 const WHOLE_PERCENT = 100
 
 /** Nobody can be paid, or not this owner: it has the most of it that one may have. */
@@ -27,7 +29,13 @@ export class LeasePay {
   readonly #sharing: ReadonlyMap<string, readonly RevisionView[]>
 
   constructor(
-    {nowMs, revisions, pools, ownerOf}: Pick<SchedulingWorld, 'nowMs' | 'revisions' | 'pools' | 'ownerOf'>,
+    {
+      nowMs,
+      receiptGraceMs,
+      revisions,
+      pools,
+      ownerOf
+    }: Pick<SchedulingWorld, 'nowMs' | 'receiptGraceMs' | 'revisions' | 'pools' | 'ownerOf'>,
     known: {
       readonly leases: LeasesByRevision
       readonly ofFunction: ReadonlyMap<string, readonly RevisionView[]>
@@ -35,7 +43,7 @@ export class LeasePay {
     }
   ) {
     this.#pools = new Map(pools)
-    this.#committed = new CommittedPay({nowMs, ownerOf, ...known})
+    this.#committed = new CommittedPay({nowMs, receiptGraceMs, ownerOf, ...known})
     this.#sharing = Map.groupBy(
       revisions.filter(({current}) => current),
       functionOf
@@ -56,7 +64,7 @@ export class LeasePay {
       }
       const amountMinor = owner === undefined ? affordable : Math.min(affordable, this.#leftForOwner(owner, line, revision, replaced))
       if (owner !== undefined && amountMinor <= 0) {
-        this.ownersAtShare.add(ownerAtRevision(owner, revision.id))
+        this.ownersAtShare.add(partOfRevision(owner, revision.id))
         return 'owner_share'
       }
       budgets.push({incentive: line.incentive, amountMinor})
@@ -96,7 +104,8 @@ export class LeasePay {
     const share = Math.max(1, Math.floor(daily / wantedNodes(revision)))
     const committed = this.#committed.minor(revision, line.incentive, replaced)
     const left = Math.min(daily - committed.own, line.dailyBudgetMinor - committed.all)
-    return Math.min(share, left, this.#inPool(line.incentive))
+    const unsettled = daily * UNSETTLED_DAYS_MAX - this.#committed.unsettledMinor(revision, line.incentive)
+    return Math.min(share, left, unsettled, this.#inPool(line.incentive))
   }
 
   /** What one owner's nodes may still earn of a line today. */
@@ -115,4 +124,20 @@ export class LeasePay {
 /** True when so little of a line's budget is left that the next lease should be there. */
 export function isUsedUp(lease: LeaseView): boolean {
   return lease.budgets.some(({reservedMinor, paidMinor}) => (reservedMinor - paidMinor) * 100 <= reservedMinor * RENEW_AT_LEFT_PERCENT)
+}
+
+/**
+ * True while a lease that the node's owner gave up by selecting something else keeps what it did not earn from the others, until it is settled: by giving up
+ * and taking again a pool would be reserved for nobody. Whatever else ends a lease, the node may have another at once.
+ * @param ended the node's last lease of the revision that ended and began within a day.
+ */
+export function isResting(
+  {reselectedAtMs = 0}: Pick<SchedulingNode, 'reselectedAtMs'>,
+  {trafficAtMs}: RevisionView,
+  ended: LeaseView | undefined,
+  {nowMs, receiptGraceMs}: Pick<SchedulingWorld, 'nowMs' | 'receiptGraceMs'>
+): boolean {
+  if (ended === undefined || ended.budgets.length === 0 || isUsedUp(ended)) return false
+  const {startsAtMs, endsAtMs} = ended
+  return startsAtMs >= trafficAtMs && startsAtMs < reselectedAtMs && nowMs < endsAtMs + receiptGraceMs
 }

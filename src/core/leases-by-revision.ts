@@ -4,6 +4,7 @@ import type {LeaseView} from './protocol/api.ts'
 export class LeasesByRevision {
   readonly #leases: ReadonlyMap<string, readonly LeaseView[]>
   readonly #newest = new Map<string, ReadonlyMap<string, LeaseView>>()
+  readonly #newestEnded = new Map<string, ReadonlyMap<string, LeaseView>>()
   readonly #numbers = new Map<string, ReadonlyMap<string, number>>()
 
   constructor(leases: readonly LeaseView[]) {
@@ -20,6 +21,15 @@ export class LeasesByRevision {
     if (known !== undefined) return known
     const newest = newestPerNode(this.of(revision).filter((lease) => lease.status === 'active'))
     this.#newest.set(revision, newest)
+    return newest
+  }
+
+  /** Of each node the one that ended and was granted last. */
+  newestEnded(revision: string): ReadonlyMap<string, LeaseView> {
+    const known = this.#newestEnded.get(revision)
+    if (known !== undefined) return known
+    const newest = newestPerNode(this.of(revision).filter((lease) => lease.status === 'ended'))
+    this.#newestEnded.set(revision, newest)
     return newest
   }
 

@@ -1,10 +1,10 @@
-import {isUsedUp, LeasePay, type NotPaid} from './lease-pay.ts'
+import {isResting, isUsedUp, LeasePay, type NotPaid} from './lease-pay.ts'
 import {LeasesByRevision} from './leases-by-revision.ts'
 import {type Candidate, NextNodes} from './next-nodes.ts'
 import type {LeaseView, RevisionView} from './protocol/api.ts'
 import type {Architecture} from './protocol/scalars.ts'
 import {functionOf, wantedNodes} from './traffic.ts'
-import {fits, isAdmitted, SelectionRanks} from './wanted-work.ts'
+import {fits, isAdmitted, partOfRevision, SelectionRanks} from './wanted-work.ts'
 
 /**
  * Who may run what: a pure function from what the coordinator knows to the leases that it should grant and end.
@@ -49,6 +49,8 @@ export interface SchedulingNode {
   readonly seenAtMs: number
   /** When `earn` last changed. */
   readonly earnSinceMs: number
+  /** The same, but for a node that was only ever heard with this selection. */
+  readonly reselectedAtMs?: number
 }
 
 export interface SchedulingWorld {
@@ -56,6 +58,8 @@ export interface SchedulingWorld {
   /** A node that was not heard of yet counts as seen at this time: a restart loses nobody. */
   readonly startedAtMs: number
   readonly exchangeOrg: string
+  /** How long after its end a lease still reserves what it may pay. */
+  readonly receiptGraceMs: number
   readonly settings: SchedulingSettings
   readonly nodes: readonly SchedulingNode[]
   /** The current revisions, every other one that has an active lease, and those whose leases below ended. */
@@ -91,8 +95,10 @@ export interface LeasePlan {
   readonly endings: readonly LeaseEnding[]
   /** Revisions that got no lease for want of pay. */
   readonly shortOfPay: ReadonlyMap<string, ShortOfPay>
-  /** `ownerAtRevision`: who could have run more of a revision but for its largest share per owner. */
+  /** `partOfRevision`: who could have run more of a revision but for its largest share per owner. */
   readonly ownersAtShare: ReadonlySet<string>
+  /** `partOfRevision`: who could have run more of a revision but for a lease of it that its owner gave up. */
+  readonly resting: ReadonlySet<string>
   /** True when there is more to do than one plan may. */
   readonly isCut: boolean
 }
@@ -104,7 +110,7 @@ export function planLeases(world: SchedulingWorld): LeasePlan {
   const endings = planner.endings()
   const isCut = planner.isFull || endings.length >= ENDINGS_PER_PLAN_MAX
   const {short: shortOfPay, ownersAtShare} = planner.pay
-  return {grants: planner.grants, endings, shortOfPay, ownersAtShare, isCut}
+  return {grants: planner.grants, endings, shortOfPay, ownersAtShare, resting: planner.resting, isCut}
 }
 
 /**
@@ -112,6 +118,7 @@ export function planLeases(world: SchedulingWorld): LeasePlan {
  */
 class Planner {
   readonly grants: LeaseGrant[] = []
+  readonly resting = new Set<string>()
   readonly pay: LeasePay
   readonly #world: SchedulingWorld
   readonly #nodes: ReadonlyMap<string, SchedulingNode>
@@ -167,7 +174,8 @@ class Planner {
       isAdmitted(node, revision) &&
       fits(node, revision) &&
       this.#ranks.of(node, revision) !== undefined &&
-      !newest.has(node.id)
+      !newest.has(node.id) &&
+      !this.#isResting(node, revision)
     // For most of the revisions that stay short of nodes, pay or nodes have run out: both are seen before everybody is looked at.
     if (!this.#open.some(mayRun) || this.pay.budgetsFor(revision, {}) === 'short_of_pay') return
     const candidates = this.#open.filter(mayRun).map((node): Candidate => {
@@ -182,6 +190,12 @@ class Planner {
       if (granted === 'owner_share') next.leaveOut(node.owner)
       else held += 1
     }
+  }
+
+  #isResting(node: SchedulingNode, revision: RevisionView): boolean {
+    const isSo = isResting(node, revision, this.#leases.newestEnded(revision.id).get(node.id), this.#world)
+    if (isSo) this.resting.add(partOfRevision(node.id, revision.id))
+    return isSo
   }
 
   #heldByOwner(holders: ReadonlySet<string>): Map<string, number> {

@@ -71,16 +71,16 @@ export class SelectionRanks {
   }
 }
 
-/** Names an owner's part of a revision. */
-export function ownerAtRevision(owner: string, revision: string): string {
-  return `${revision} ${owner}`
+/** Names an owner's or a node's part of a revision. */
+export function partOfRevision(who: string, revision: string): string {
+  return `${revision} ${who}`
 }
 
 /** Why this node has nothing to do, in one sentence for its owner; null when it has a lease. */
 export function noWorkReason(
   node: SchedulingNode,
   world: Pick<SchedulingWorld, 'revisions' | 'leases' | 'exchangeOrg'>,
-  {shortOfPay, ownersAtShare}: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare'>
+  {shortOfPay, ownersAtShare, resting}: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare' | 'resting'>
 ): string | null {
   if (node.draining) return 'This node is draining, so it takes no new work.'
   if (!node.enforcesLimits) return 'This machine cannot enforce memory and CPU limits, so it takes no work; `creo doctor` says why.'
@@ -96,8 +96,10 @@ export function noWorkReason(
   const short = fitting.map((revision) => shortOfPay.get(revision.id))
   if (short.every((reason) => reason === 'pool_empty')) return 'The reward pool of what you selected is empty.'
   if (short.every((reason) => reason !== undefined)) return 'What you selected has spent its budget for today.'
-  if (fitting.every((revision) => ownersAtShare.has(ownerAtRevision(node.owner, revision.id))))
+  if (fitting.every((revision) => ownersAtShare.has(partOfRevision(node.owner, revision.id))))
     return 'Your nodes have the largest share that one owner may have of what you selected.'
+  if (fitting.every((revision) => resting.has(partOfRevision(node.id, revision.id))))
+    return 'This node gave up what you selected and took it again; it gets more once what it gave up is settled, within two days.'
   return 'Every function that pays what you selected has enough nodes; this one is next in line.'
 }
 

@@ -73,7 +73,8 @@ it('reads the deployed functions once for many heartbeats of nodes without work,
     commands,
     blockedImages: new BlockedImages(ledger.reads, {read: () => Promise.reject(new Error('nothing is blocked'))}),
     presence: new PresenceBoard(),
-    exchangeOrg: 'creometry'
+    exchangeOrg: 'creometry',
+    receiptGraceMs: 120_000
   }
   const scheduler = new Scheduler({...tools, nowMs: () => nowMs, log: pino({level: 'silent'})}, signal)
   const offer = {memoryBytes: 2 ** 30, cpuMillis: 1000, enforcesLimits: true, draining: false, instances: 0, earn: ['gutta']}

@@ -1,3 +1,4 @@
+import {UNSETTLED_DAYS_MAX} from '../../src/core/lease-pay.ts'
 import type {LeaseView, RevisionView} from '../../src/core/protocol/api.ts'
 import {ENDINGS_PER_PLAN_MAX, GRANTS_PER_PLAN_MAX, type SchedulingNode, type SchedulingWorld} from '../../src/core/scheduling.ts'
 import {dailyBudgetMinor, functionOf, wantedNodes} from '../../src/core/traffic.ts'
@@ -49,7 +50,14 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
     const family = revisions.filter((one) => functionOf(one) === functionOf(revision))
     const daily = dailyBudgetMinor(line, revision, family)
     const inPool = grants.reduce((left, grant) => left - minor(grant, line.incentive), world.pools.get(line.incentive) ?? 0)
+    const own = leases.filter(({revision: of, startsAtMs}) => of === revision.id && startsAtMs >= revision.trafficAtMs)
+    const unsettled = own
+      .filter(({status, endsAtMs}) => status === 'active' || nowMs < endsAtMs + world.receiptGraceMs)
+      .flatMap(({budgets}) => budgets.filter(({incentive}) => incentive === line.incentive))
+      .map(({reservedMinor, paidMinor}) => reservedMinor - paidMinor)
+    const given = grants.filter((one) => one.revision === revision.id).map((one) => minor(one, line.incentive))
     const left = Math.min(
+      daily * UNSETTLED_DAYS_MAX - [...unsettled, ...given].reduce((a, b) => a + b, 0),
       daily - committed([revision], line.incentive, replaced),
       line.dailyBudgetMinor - committed(family, line.incentive, replaced)
     )
@@ -101,6 +109,13 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
       holders.add(id)
       if (node?.enforcesLimits && grants.length < GRANTS_PER_PLAN_MAX && isDue(lease, revision)) grant(node, revision, lease)
     }
+    const isResting = ({id, reselectedAtMs = 0}: SchedulingNode): boolean => {
+      const ended = leases.filter((one) => one.status === 'ended' && one.revision === revision.id && one.node === id)
+      const last = ended.sort((a, b) => numberOf(b) - numberOf(a))[0]
+      if (last === undefined || last.budgets.some((one) => one.reservedMinor - one.paidMinor <= one.reservedMinor / 10)) return false
+      const isGivenUp = last.startsAtMs >= revision.trafficAtMs && last.startsAtMs < reselectedAtMs
+      return isGivenUp && nowMs < last.endsAtMs + world.receiptGraceMs && last.budgets.length > 0
+    }
     const atShare = new Set<string>()
     while (holders.size < wanted && grants.length < GRANTS_PER_PLAN_MAX) {
       const held = (owner: string) => [...holders].filter((id) => nodeOf(id)?.owner === owner).length
@@ -108,6 +123,7 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
         .filter((node) => !atShare.has(node.id) && isHeard(node.id) && !node.draining && node.enforcesLimits)
         .filter((node) => isAdmitted(node, revision) && fits(node, revision) && rank(node, revision) !== undefined)
         .filter((node) => countOf(node.id) < Math.min(node.leasesMax, settings.leasesPerNodeMax))
+        .filter((node) => !isResting(node))
         .filter((node) => !isGranted({node: node.id, revision: revision.id}) && !newest.some((lease) => lease.node === node.id))
         .map((node) => ({node, order: [held(node.owner), rank(node, revision) ?? 0, countOf(node.id)]}))
         .sort((a, b) => a.order.map((key, at) => key - (b.order[at] ?? 0)).find((gap) => gap !== 0) ?? (a.node.id < b.node.id ? -1 : 1))

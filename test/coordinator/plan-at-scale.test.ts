@@ -23,7 +23,11 @@ const nodes: fc.Arbitrary<SchedulingNode[]> = fc
       draining: fc.constantFrom(false, false, false, true),
       leasesMax: fc.constantFrom(1, 2, 256),
       seenAtMs: age.map((ms) => NOW_MS - ms),
-      earnSinceMs: age.map((ms) => NOW_MS - ms)
+      earnSinceMs: age.map((ms) => NOW_MS - ms),
+      reselectedAtMs: fc.option(
+        age.map((ms) => NOW_MS - ms),
+        {nil: 0}
+      )
     }),
     {maxLength: names.length - 1}
   )
@@ -61,14 +65,16 @@ const leases: fc.Arbitrary<LeaseView[]> = fc
       status: fc.constantFrom<LeaseView['status'][]>('active', 'active', 'active', 'ended'),
       startsAtMs: age.map((ms) => NOW_MS - ms),
       reservedMinor: fc.integer({min: 1, max: 600}),
-      paid: fc.integer({min: 0, max: 100})
+      paid: fc.integer({min: 0, max: 100}),
+      endedAgoMs: age
     }),
     {maxLength: 30}
   )
   .map((made) =>
-    made.map(({revision: of, by, status, startsAtMs, reservedMinor, paid}, index) => {
+    made.map(({revision: of, by, status, startsAtMs, reservedMinor, paid, endedAgoMs}, index) => {
       const budgets = [{incentive: 'colibris/LEAF', reservedMinor, paidMinor: Math.floor((reservedMinor * paid) / 100)}]
-      return lease(index + 1, `rev_${of}`, by, {status, startsAtMs, budgets})
+      const ends = status === 'ended' && {endsAtMs: Math.max(startsAtMs, NOW_MS - endedAgoMs)}
+      return lease(index + 1, `rev_${of}`, by, {status, startsAtMs, budgets, ...ends})
     })
   )
 

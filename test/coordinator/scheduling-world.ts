@@ -86,6 +86,7 @@ export function world(changes: Partial<SchedulingWorld>): SchedulingWorld {
     nowMs: NOW_MS,
     startedAtMs: NOW_MS - DAY_MS,
     exchangeOrg: 'creometry',
+    receiptGraceMs: DAY_MS,
     settings: SETTINGS,
     nodes: [],
     revisions: [],

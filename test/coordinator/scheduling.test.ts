@@ -222,7 +222,7 @@ describe('why a node has no work', () => {
     ['its owner is none of those', node('a'), {revisions: [only({owners: ['bob']})]}, /kept for nodes of other owners/],
     ['others were first', node('a'), {revisions: [revision(1)]}, /enough nodes/]
   ])('%s', (_title, who, changes, expected) => {
-    const reason = noWorkReason(who, world(changes), {shortOfPay: new Map(), ownersAtShare: new Set()})
+    const reason = noWorkReason(who, world(changes), {shortOfPay: new Map(), ownersAtShare: new Set(), resting: new Set()})
     if (expected === null) expect(reason).toBeNull()
     else expect(reason).toMatch(expected)
   })
@@ -231,6 +231,13 @@ describe('why a node has no work', () => {
     const nodes = [node('a', {owner: 'ann'}), node('b', {owner: 'ann'})]
     const mine = world({nodes, revisions: [only({ownerSharePercentMax: 50})]})
     expect(noWorkReason(node('b', {owner: 'ann'}), mine, planLeases(mine))).toMatch(/largest share that one owner may have/)
+  })
+
+  it('its owner gave up what it selects again', () => {
+    const again = node('a', {reselectedAtMs: NOW_MS - MINUTE_MS})
+    const ended = lease(5, 'rev_1', 'a', {status: 'ended', endsAtMs: NOW_MS - MINUTE_MS})
+    const made = world({nodes: [again], revisions: [revision(1)], leases: [ended]})
+    expect(noWorkReason(again, made, planLeases(made))).toMatch(/gave up what you selected/)
   })
 
   it('the reward pool is empty', () => {
