@@ -1,5 +1,5 @@
 import type {Client} from '../client/client.ts'
-import {CreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import {type KeyRole, keyRoles} from '../core/protocol/account-keys.ts'
 import {keyIdSchema} from '../core/protocol/scalars.ts'
 import {replaceKeyFile} from '../identity/key-file.ts'
@@ -96,12 +96,62 @@ export async function rotateKey(context: AccountContext, file?: string): Promise
   const old = file === undefined ? context.key : await loadKeyFile(file)
   const nextPath = `${keyPath}.next`
   const next = await loadOrCreateKeyFile(nextPath)
-  const {keys} = await client.account(account.id)
-  if (!keys.some(({keyId}) => keyId === next.keyId)) {
-    await client.submit({type: 'key.rotate', keyId: old.keyId, publicKey: next.publicKey, proof: proofOf(context, next)})
+  const isDone = async (): Promise<boolean> => (await client.account(account.id)).keys.some(({keyId}) => keyId === next.keyId)
+  if (!(await isDone())) {
+    const rotated = client.submit({type: 'key.rotate', keyId: old.keyId, publicKey: next.publicKey, proof: proofOf(context, next)})
+    await rotated.catch(async (error: unknown) => {
+      // The answer may have got lost, and the old key is worth nothing for asking again.
+      if (!(await isDone())) throw error
+    })
   }
   await replaceKeyFile(nextPath, keyPath)
   return {account: account.name, keyId: next.keyId, replaces: old.keyId, keyPath}
+}
+
+/** The key in a file if it is one of these; one of them that a new key has moved aside is put back. */
+export async function keyAmong(keyPath: string, keyIds: readonly string[]): Promise<KeyPair | undefined> {
+  const key = await keyIfThere(keyPath)
+  if (key !== undefined && keyIds.includes(key.keyId)) return key
+  for (const keyId of keyIds) {
+    const aside = await keyIfThere(asidePath(keyPath, keyId))
+    if (aside === undefined) continue
+    if (key !== undefined) await replaceKeyFile(keyPath, asidePath(keyPath, key.keyId))
+    await replaceKeyFile(asidePath(keyPath, keyId), keyPath)
+    return aside
+  }
+  return undefined
+}
+
+export interface NewKey {
+  readonly key: KeyPair
+  /** Where the key is now that was in its place, if one was. */
+  readonly movedTo?: string
+}
+
+/**
+ * Makes a key in a file. One that is there is not used, since nobody knows who has a copy of it: it is moved aside, under its id. A run that was cut
+ * leaves such a key behind.
+ */
+export async function newKeyAt(keyPath: string): Promise<NewKey> {
+  const old = await keyIfThere(keyPath)
+  if (old === undefined) return {key: await loadOrCreateKeyFile(keyPath)}
+  const movedTo = asidePath(keyPath, old.keyId)
+  await replaceKeyFile(keyPath, movedTo)
+  return {key: await loadOrCreateKeyFile(keyPath), movedTo}
+}
+
+/** @throws {CreoError} `forbidden` when others may read it; `invalid_input` when it is no key file. */
+async function keyIfThere(path: string): Promise<KeyPair | undefined> {
+  try {
+    return await loadKeyFile(path)
+  } catch (error) {
+    if (isCreoError(error) && error.code === 'not_found') return undefined
+    throw error
+  }
+}
+
+function asidePath(keyPath: string, keyId: string): string {
+  return `${keyPath}.${keyId}`
 }
 
 export function proofOf({networkId, account}: Pick<AccountContext, 'networkId' | 'account'>, key: KeyPair): string {

@@ -21,6 +21,8 @@ export interface NewAccount {
   readonly name: string
   /** Key file of the network's operator, who signs for the exchange's org. */
   readonly operatorKeyPath?: string | undefined
+  /** Is told the recovery code before the account is made: it can't be had again from a run that is cut. */
+  readonly showCode: (code: string) => void
 }
 
 /**
@@ -29,7 +31,7 @@ export interface NewAccount {
  */
 export async function createAccount(
   flags: ContextFlags,
-  {name, operatorKeyPath}: NewAccount,
+  {name, operatorKeyPath, showCode}: NewAccount,
   signal: AbortSignal
 ): Promise<CreatedAccount> {
   const context = await openContext(flags, signal)
@@ -38,6 +40,7 @@ export async function createAccount(
   if (taken === undefined) {
     const key = await loadOrCreateKeyFile(keyPath)
     const recovery = generateRecoveryCode()
+    showCode(recovery.code)
     const proven = (one: KeyPair, role: KeyRole) => ({
       publicKey: one.publicKey,
       roles: [role],

@@ -3,7 +3,8 @@ import {CreoError} from '../core/errors.ts'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import {accountIdSchema} from '../core/protocol/scalars.ts'
 import {keyPairOfSeed, proveInvite} from '../identity/key-proofs.ts'
-import {type KeyPair, loadOrCreateKeyFile} from '../identity/keys.ts'
+import type {KeyPair} from '../identity/keys.ts'
+import {keyAmong, newKeyAt} from './account-keys.ts'
 import {makeDefault} from './accounts.ts'
 import {type AccountContext, accountKeyPath, type ContextFlags, openContext} from './context.ts'
 
@@ -43,25 +44,34 @@ export interface AcceptedInvitation {
   readonly keyId: string
   readonly roles: readonly KeyRole[]
   readonly keyPath: string
+  /** Where a key that was in its place and is not the account's is now, if one was. */
+  readonly movedTo?: string
   readonly status: 'accepted' | 'already_accepted'
   /** True when commands without `--as` are signed in its name. */
   readonly isDefault: boolean
 }
 
-/** Makes a key on this machine and adds it to the account that invites. A run that was cut in between is completed by the next one with the same key. */
+/**
+ * Makes a key on this machine and adds it to the account that invites. A run that was cut in between is completed by the next one. A key that lies here
+ * and was taken away from the account never comes back.
+ */
 export async function acceptInvitation(flags: ContextFlags, token: string, signal: AbortSignal): Promise<AcceptedInvitation> {
   const {account, inviteKey} = openToken(token)
   const {client, networkId} = await openContext(flags, signal)
   const {name, keys} = await client.account(account)
   const keyPath = accountKeyPath(networkId, name)
-  const key = await loadOrCreateKeyFile(keyPath)
-  const known = keys.find(({keyId}) => keyId === key.keyId)
-  const of = {id: account, name, keyId: key.keyId, keyPath}
-  if (known !== undefined) return {...of, roles: known.roles, status: 'already_accepted', isDefault: makeDefault(name)}
+  const here = await keyAmong(
+    keyPath,
+    keys.map(({keyId}) => keyId)
+  )
+  const known = keys.find(({keyId}) => keyId === here?.keyId)
+  if (known !== undefined)
+    return {id: account, name, keyId: known.keyId, keyPath, roles: known.roles, status: 'already_accepted', isDefault: makeDefault(name)}
+  const {key, ...moved} = await newKeyAt(keyPath)
   const inviteProof = proveInvite(inviteKey, {network: networkId, account}, key.publicKey)
   await client.as('new', key).submit({type: 'key.accept', account, publicKey: key.publicKey, inviteKey: inviteKey.publicKey, inviteProof})
   const roles = (await client.account(account)).keys.find(({keyId}) => keyId === key.keyId)?.roles ?? []
-  return {...of, roles, status: 'accepted', isDefault: makeDefault(name)}
+  return {id: account, name, keyId: key.keyId, keyPath, ...moved, roles, status: 'accepted', isDefault: makeDefault(name)}
 }
 
 function openToken(token: string): {readonly account: string; readonly inviteKey: KeyPair} {

@@ -1,7 +1,6 @@
 import {CreoError} from '../core/errors.ts'
-import {loadOrCreateKeyFile} from '../identity/keys.ts'
 import {generateRecoveryCode, recoveryKeyOf} from '../identity/recovery-code.ts'
-import {proofOf} from './account-keys.ts'
+import {keyAmong, newKeyAt, proofOf} from './account-keys.ts'
 import {type AccountContext, accountKeyPath, type ContextFlags, openContext} from './context.ts'
 
 export interface StartedRecovery {
@@ -9,14 +8,17 @@ export interface StartedRecovery {
   readonly name: string
   readonly keyId: string
   readonly keyPath: string
+  /** Where a key that was in its place is now, if one was. */
+  readonly movedTo?: string
   /** From then on the key is the owner, unless an owner cancels it. */
   readonly dueAtMs: number
   readonly status: 'started' | 'already_started'
 }
 
 /**
- * Begins to make a key on this machine the owner of an account. A run that was cut is completed by the next one with the same key.
- * @throws {CreoError} `conflict` when this machine has a key of the account; `forbidden` or `unauthorized` for a code that is not this account's.
+ * Begins to make a new key on this machine the owner of an account: what lies here may be a copy of one that a thief has. A run that was cut is completed
+ * by the next one.
+ * @throws {CreoError} `conflict` when this machine has a key of the account, or it is being recovered with another; `forbidden` or `unauthorized` for a code that is not this account's.
  */
 export async function startRecovery(
   flags: ContextFlags,
@@ -30,18 +32,28 @@ export async function startRecovery(
     throw new CreoError('forbidden', `The code is not of the account ${name}, or was renewed since.`, {hint: 'Look for a newer one.'})
   }
   const keyPath = accountKeyPath(networkId, name)
-  const key = await loadOrCreateKeyFile(keyPath)
-  if (keys.some(({keyId}) => keyId === key.keyId)) {
+  if (recovery !== undefined) {
+    if ((await keyAmong(keyPath, [recovery.keyId])) !== undefined)
+      return {id, name, keyId: recovery.keyId, keyPath, dueAtMs: recovery.dueAtMs, status: 'already_started'}
+    throw new CreoError('conflict', `${name} is being recovered already, with a key that is not on this machine.`, {
+      hint: `An owner can end it: creo account recovery cancel --as ${name}`
+    })
+  }
+  if (
+    (await keyAmong(
+      keyPath,
+      keys.map(({keyId}) => keyId)
+    )) !== undefined
+  ) {
     throw new CreoError('conflict', `This machine has a key of ${name}: ${keyPath}.`, {
       hint: 'Move it away if it is not an owner key and the account must be recovered all the same.'
     })
   }
-  const of = {id, name, keyId: key.keyId, keyPath}
-  if (recovery?.keyId === key.keyId) return {...of, dueAtMs: recovery.dueAtMs, status: 'already_started'}
+  const {key, ...moved} = await newKeyAt(keyPath)
   const proof = proofOf({networkId, account: {id, name}}, key)
   await client.as(id, recoveryKey).submit({type: 'recovery.start', publicKey: key.publicKey, proof})
   const {recovery: started} = await client.account(id)
-  return {...of, dueAtMs: started?.dueAtMs ?? client.nowMs(), status: 'started'}
+  return {id, name, keyId: key.keyId, keyPath, ...moved, dueAtMs: started?.dueAtMs ?? client.nowMs(), status: 'started'}
 }
 
 export interface CancelledRecovery {
@@ -65,12 +77,16 @@ export interface RenewedRecovery {
   readonly replaces: readonly string[]
 }
 
-/** Gives the account a new recovery code. One that was made by a run which was cut is replaced by the next one. */
-export async function renewRecovery(context: AccountContext): Promise<RenewedRecovery> {
+/**
+ * Gives the account a new recovery code. One that was made by a run which was cut is replaced by the next one.
+ * @param showCode is told the code before it is worth anything: it can't be had again from a run that is cut.
+ */
+export async function renewRecovery(context: AccountContext, showCode: (code: string) => void): Promise<RenewedRecovery> {
   const {client, account} = context
   const {keys} = await client.account(account.id)
   const replaces = keys.filter(({roles}) => roles.length === 1 && roles[0] === 'recovery').map(({keyId}) => keyId)
   const {code, key} = generateRecoveryCode()
+  showCode(code)
   const named = {publicKey: key.publicKey, proof: proofOf(context, key)}
   const [first, ...others] = replaces
   if (first === undefined) await client.submit({type: 'key.add', ...named, roles: ['recovery']})

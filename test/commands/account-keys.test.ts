@@ -1,8 +1,12 @@
 import {spawn} from 'node:child_process'
-import {rename} from 'node:fs/promises'
+import {copyFile, rename} from 'node:fs/promises'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {afterAll, beforeAll, expect, it} from 'vitest'
+import {rotateKey} from '../../src/developer/account-keys.ts'
+import type {AccountContext} from '../../src/developer/context.ts'
+import {renewRecovery} from '../../src/developer/recovery.ts'
+import {generateKeyPair, loadKeyFile, saveKeyFile} from '../../src/identity/keys.ts'
 import {ended} from '../support/processes.ts'
 import {CliWorld} from './cli-world.ts'
 
@@ -72,12 +76,76 @@ it('adds, rotates and revokes keys, invites others, and recovers an account by i
   await later.close()
 }, 60_000)
 
+it('makes a key of its own for a recovery or an invitation, whatever key lies there, and says where that one went', async () => {
+  const made = await world.must('account', 'create', 'cole')
+  const keyPath = String(made.keyPath)
+  const shown = (await world.must('account', 'key', 'list', '--as', 'cole')).keys as {keyId: string}[]
+  // A thief has copied the key, rotated it away, and left the file.
+  await copyFile(keyPath, `${keyPath}.left`)
+  await world.must('account', 'key', 'rotate', '--as', 'cole')
+  const own = (await loadKeyFile(keyPath)).keyId
+  await rename(`${keyPath}.left`, keyPath)
+  const old = shown[0]?.keyId
+  const started = await recover(world, 'cole', String(made.recoveryCode))
+  expect(started).toMatchObject({code: 0, json: {status: 'started', keyPath, movedTo: `${keyPath}.${old}`}})
+  expect([own, old]).not.toContain(started.json.keyId)
+  expect(await recover(world, 'cole', String(made.recoveryCode))).toMatchObject({json: {keyId: started.json.keyId}})
+
+  const isOwner = async () => (await world.json('node', 'token', '--as', 'cole')).code === 0
+  await expect.poll(isOwner, {timeout: 20_000, interval: 300}).toBe(true)
+  const guest = await stranger()
+  const accept = async () =>
+    guest.must('account', 'accept', String((await world.must('account', 'invite', 'viewer', '--as', 'cole')).token))
+  const first = await accept()
+  await world.must('account', 'key', 'revoke', String(first.keyId), '--as', 'cole')
+  const second = await accept()
+  expect(second).toMatchObject({status: 'accepted', movedTo: `${first.keyPath}.${first.keyId}`})
+  expect(second.keyId).not.toBe(first.keyId)
+  // As after a run that was cut before its acceptance was known: its key is aside, and the account has it.
+  await rename(String(second.keyPath), `${second.keyPath}.${second.keyId}`)
+  expect(await accept()).toMatchObject({status: 'already_accepted', keyId: second.keyId, keyPath: second.keyPath})
+  await guest.close()
+}, 60_000)
+
+it('shows a recovery code before it asks for the account, and says how to get another', async () => {
+  const made = await world.run('account', 'create', 'dora')
+  expect(made.stdout).toMatch(/^Recovery code.*good once\nthis command ends without an error.*Created dora/s)
+  expect((await world.run('account', 'create', 'dora')).stdout).toContain('creo account recovery renew --as dora')
+  const shown: string[] = []
+  const refused = renewRecovery(refusing(), (code) => shown.push(code))
+  await expect(refused).rejects.toThrow('cut')
+  expect(shown).toHaveLength(1)
+}, 30_000)
+
+it('takes a rotation for done when the network has the new key, whatever became of the answer', async () => {
+  const {keyPath} = await world.must('account', 'create', 'erin')
+  const old = await loadKeyFile(String(keyPath))
+  const {keyId, replaces} = await rotateKey(
+    refusing(async () => [(await loadKeyFile(`${keyPath}.next`)).keyId]),
+    String(keyPath)
+  )
+  expect([replaces, keyId]).toEqual([old.keyId, (await loadKeyFile(String(keyPath))).keyId])
+  await expect(rotateKey(refusing(), String(keyPath))).rejects.toThrow('cut')
+}, 30_000)
+
+/** The account of a client whose commands are carried out or not, and never answered. */
+function refusing(keysAfter: () => Promise<readonly string[]> = async () => []): AccountContext {
+  let isAfter = false
+  const client = {
+    account: async () => ({keys: (isAfter ? await keysAfter() : []).map((keyId) => ({keyId, roles: ['owner']}))}),
+    submit: async () => {
+      isAfter = true
+      throw new Error('cut')
+    }
+  }
+  return {client, account: {id: 'acc_1', name: 'acme'}, networkId: '0'.repeat(64), name: 'net'} as unknown as AccountContext
+}
+
 it('completes a rotation that was cut after the network had taken the new key', async () => {
   const {keyPath} = await world.must('account', 'create', 'bolt')
   const first = await world.must('account', 'key', 'rotate', '--as', 'bolt')
   // As after a kill before the file was replaced: the new key beside, and the old one still in its place.
   await rename(String(keyPath), `${keyPath}.next`)
-  const {saveKeyFile, generateKeyPair} = await import('../../src/identity/keys.ts')
   await saveKeyFile(String(keyPath), generateKeyPair())
   expect(await world.must('account', 'key', 'rotate', '--as', 'bolt')).toMatchObject({keyId: first.keyId})
   await world.must('node', 'token', '--as', 'bolt')

@@ -15,6 +15,7 @@ export default class AccountAccept extends CreoCommand {
     const accepted = await acceptInvitation(flags, args.token, this.abort)
     const said = accepted.status === 'accepted' ? 'You are now' : 'You are already'
     this.log(`${said} ${accepted.roles.join(' and ')} of ${accepted.name}. Your key is ${accepted.keyPath}.`)
+    if (accepted.movedTo !== undefined) this.log(`The key that was in its place is not used: it is now ${accepted.movedTo}.`)
     this.log(accepted.isDefault ? 'Commands without --as act in its name.' : `Act in its name with --as ${accepted.name}.`)
     return accepted
   }

@@ -22,11 +22,13 @@ left; it is shown once and stored nowhere.`
   async run(): Promise<CreatedAccount> {
     const {args, flags} = await this.parse(AccountCreate)
     const {createAccount} = await import('../../developer/accounts.ts')
-    const account = await createAccount(flags, {name: args.name, operatorKeyPath: flags['operator-key']}, this.abort)
+    const showCode = (code: string): void => this.log(recoveryCodeText(code))
+    const account = await createAccount(flags, {name: args.name, operatorKeyPath: flags['operator-key'], showCode}, this.abort)
     this.log(account.status === 'created' ? `Created ${account.name}, ${account.id}.` : `${account.name} is yours already, ${account.id}.`)
     this.log(`Its key is ${account.keyPath}. Keep a copy in a safe place.`)
     if (account.isDefault) this.log('Commands without --as act in its name.')
-    if (account.recoveryCode !== undefined) this.log(recoveryCodeText(account.recoveryCode))
+    if (account.status === 'already_exists')
+      this.log(`If you have no recovery code of it: creo account recovery renew --as ${account.name}`)
     return account
   }
 }

@@ -7,6 +7,7 @@ interface ShownRecovery {
   readonly name: string
   readonly keyId: string
   readonly keyPath: string
+  readonly movedTo?: string
   readonly dueAt: string
   readonly status: 'started' | 'already_started'
 }
@@ -14,7 +15,7 @@ interface ShownRecovery {
 export default class AccountRecover extends CreoCommand {
   static override summary = 'Recover an account whose owner keys are lost, by its recovery code.'
   static override description =
-    `Makes a key on this machine. After a delay (72 hours; in a development network a minute) it takes the place of all \
+    `Makes a new key on this machine, also where one lies. After a delay (72 hours; in a development network a minute) it takes the place of all \
 owner keys, unless one of them says no: creo account recovery cancel. The code is asked for, or read from stdin; it is never a flag.`
   static override examples = ['<%= config.bin %> <%= command.id %> colibris', '<%= config.bin %> <%= command.id %> colibris < code.txt']
   static override args = {name: Args.string({required: true, description: 'Name of the account.'})}
@@ -28,6 +29,7 @@ owner keys, unless one of them says no: creo account recovery cancel. The code i
     const dueAt = new Date(dueAtMs).toISOString()
     this.log(`From ${dueAt} on, this machine's key is the owner of ${started.name}, unless an owner says no before.`)
     this.log(`It is ${started.keyPath}. Then make a new code with: creo account recovery renew --as ${started.name}`)
+    if (started.movedTo !== undefined) this.log(`The key that was in its place is not used: it is now ${started.movedTo}.`)
     return {...started, dueAt}
   }
 }

@@ -14,9 +14,8 @@ export default class AccountRecoveryRenew extends CreoCommand {
       import('../../../developer/context.ts'),
       import('../../../developer/recovery.ts')
     ])
-    const renewed = await renewRecovery(await openAccount(flags, this.abort))
+    const renewed = await renewRecovery(await openAccount(flags, this.abort), (code) => this.log(recoveryCodeText(code)))
     this.log(`${renewed.account} has a new recovery code${renewed.replaces.length === 0 ? '' : '; the old one is worth nothing now'}.`)
-    this.log(recoveryCodeText(renewed.recoveryCode))
     return renewed
   }
 }
