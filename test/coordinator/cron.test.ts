@@ -76,7 +76,11 @@ describe('schedules', () => {
     await apply(org.id, org.key, {
       type: 'revision.deploy',
       app: 'garden',
-      revisions: [{function: 'api', imageDigest: `sha256:${'a'.repeat(64)}`, spec: {...spec, ...(lines.length > 0 && {cron: [...lines]})}}],
+      revisions: ['api', 'two', 'three'].flatMap((name, index) => {
+        const cron = lines.slice(index * 16, index * 16 + 16)
+        if (index > 0 && cron.length === 0) return []
+        return [{function: name, imageDigest: `sha256:${'a'.repeat(64)}`, spec: {...spec, ...(cron.length > 0 && {cron})}}]
+      }),
       routes: [{path: '/', function: 'api'}]
     })
     cron.tick(signal)
@@ -198,6 +202,32 @@ describe('schedules', () => {
     await at(60 * MINUTE_MS + 60_000)
     expect(handed).toHaveLength(8)
     expect(new Set(handed.map(({call}) => call.id)).size).toBe(1)
+  })
+
+  it('pass over a gateway that is gone for a minute, and turn to it again then', async () => {
+    await admit('two')
+    await deploy(Array.from({length: 16}, (_, index) => ({schedule: '* * * * *', path: `/${index}`})))
+    onHand = ({name}) => {
+      if (name !== 'one') return undefined
+      nowMs += 300
+      return Promise.reject(new CreoError('unavailable', 'gone'))
+    }
+    const asked: boolean[] = []
+    for (const minute of [5, 6, 8]) {
+      handed = []
+      await at(minute * MINUTE_MS)
+      asked.push(handed.some(({gateway}) => gateway === 'one'))
+      expect(handed.filter(({gateway}) => gateway === 'two')).toHaveLength(16)
+    }
+    expect(asked).toEqual([true, false, true])
+  })
+
+  it('all come to a gateway, however many of them wait and are refused again and again', async () => {
+    const count = 48
+    await deploy(Array.from({length: count}, (_, index) => ({schedule: '0 * * * *', path: `/${index}`})))
+    onHand = () => Promise.reject(new CreoError('unavailable', 'gone'))
+    for (let second = 0; second < 5; second += 1) await at(60 * MINUTE_MS + second * 60_000)
+    expect(new Set(handed.map(({call}) => call.path)).size).toBe(count)
   })
 
   it('give a call that no gateway took up for a newer one of the same schedule', async () => {

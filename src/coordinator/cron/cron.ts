@@ -15,6 +15,8 @@ const ASKED_AT_A_TIME = 16
 /** A call that no gateway has taken is tried again after so long, twice as long each time. */
 const RETRY_FIRST_MS = 1000
 const RETRY_MAX_MS = 60_000
+/** A gateway that does not answer is asked after the others for so long. */
+const PASSED_OVER_MS = 60_000
 /** One that none took within a day is given up. */
 const GIVEN_UP_MS = 24 * 3600 * 1000
 const ID_LENGTH = 32
@@ -44,6 +46,10 @@ export class Cron {
   readonly #handing = new Map<string, Promise<void>>()
   readonly #retries = new Map<string, {readonly atMs: number; readonly waitMs: number}>()
   readonly #unsubscribe: () => void
+  /** Gateways that did not answer, and until when they come last. */
+  readonly #passedOver = new Map<string, number>()
+  /** The last schedule whose call began to be handed over: the next turn is for those behind it. */
+  #lastKey = ''
   #isStale = true
 
   constructor(tools: CronTools) {
@@ -59,11 +65,12 @@ export class Cron {
     const nowMs = this.#tools.ledger.nowMs()
     if (this.#isStale) this.#reread(nowMs)
     this.#fire(nowMs)
-    for (const fired of this.#store.waiting()) {
+    for (const fired of inTurn(this.#store.waiting(), this.#lastKey)) {
       if (this.#handing.size >= HANDING_MAX) return
       if (this.#handing.has(fired.key) || (this.#retries.get(fired.key)?.atMs ?? 0) > nowMs) continue
       const schedule = this.#inForce.get(fired.key)?.schedule
       if (schedule === undefined) continue
+      this.#lastKey = fired.key
       const handing = this.#handOver(schedule, fired, signal)
         .catch((error: unknown) => this.#tools.log.error({err: error, call: fired.call}, 'the call of a schedule waits'))
         .finally(() => this.#handing.delete(fired.key))
@@ -141,25 +148,36 @@ export class Cron {
     return `call_${createHash('sha256').update(signature).digest('base64url').slice(0, ID_LENGTH)}`
   }
 
-  /** Asks gateways in turn, always in the same order: one that has the call already says so. */
+  /** Asks gateways in turn, in the same order but for those that lately did not answer: one that has the call already says so. */
   async #handOver(schedule: Schedule, fired: Fired, signal: AbortSignal): Promise<void> {
     const {calls, ledger, log} = this.#tools
     if (fired.firedMs === null || fired.call === null) return
     const {org, app, function: name, method, path} = schedule
     const call = {id: fired.call, org, app, function: name, method, path, scheduledAtMs: fired.firedMs}
     let said = 'the network has no gateway'
-    for (const gateway of inOrder(ledger.reads.gateways(), fired.key)) {
+    for (const gateway of this.#inOrder(fired.key)) {
       try {
         await calls.hand(gateway, call, signal)
+        this.#passedOver.delete(gateway.id)
         this.#settle(fired, {state: 'handed', gateway: gateway.id})
         return
       } catch (error) {
         if (signal.aborted) return
         said = isCreoError(error) ? error.message : String(error)
+        // A full share of one app's says nothing of other calls.
+        if (isCreoError(error) && error.code === 'unavailable') this.#passedOver.set(gateway.id, ledger.nowMs() + PASSED_OVER_MS)
         log.info({gateway: gateway.id, call: call.id, said}, 'the gateway does not take the call')
       }
     }
     this.#refused(fired, said)
+  }
+
+  #inOrder(key: string): readonly GatewayView[] {
+    const {reads} = this.#tools.ledger
+    const nowMs = this.#tools.ledger.nowMs()
+    for (const [id, untilMs] of this.#passedOver) if (untilMs <= nowMs) this.#passedOver.delete(id)
+    const gateways = inOrder(reads.gateways(), key)
+    return [...gateways.filter(({id}) => !this.#passedOver.has(id)), ...gateways.filter(({id}) => this.#passedOver.has(id))]
   }
 
   #refused(fired: Fired, said: string): void {
@@ -201,6 +219,12 @@ export class Cron {
       ...(error !== undefined && {error: error.message})
     }
   }
+}
+
+/** Those behind `lastKey` first, so that none waits because others are asked again and again. */
+function inTurn(waiting: readonly Fired[], lastKey: string): readonly Fired[] {
+  const sorted = waiting.toSorted((a, b) => (a.key < b.key ? -1 : 1))
+  return [...sorted.filter(({key}) => key > lastKey), ...sorted.filter(({key}) => key <= lastKey)]
 }
 
 /** Schedules are spread over gateways, and each keeps to its own as long as that is there. */
