@@ -52,7 +52,7 @@ export class RequestLimits {
 }
 
 /** A node makes up its instances, as many as it likes; its leases are the coordinator's, each of one revision on it. */
-function callerName({node, lease}: Caller): string {
+export function callerName({node, lease}: Caller): string {
   return `${node} ${lease}`
 }
 

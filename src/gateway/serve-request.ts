@@ -23,6 +23,7 @@ const WAITS_MAX = 10
 const NOT_THE_NODE = new Set(['timeout', 'payload_too_large'])
 /** As other proxies write it to their logs. */
 const CLIENT_GONE = 499
+const CALL_IN_PATH = /\/async\/calls\/[^/]+/
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 export interface ServeOptions extends AddressOptions {
@@ -84,11 +85,11 @@ function askedBy({caller, delivery}: Client): Asked['from'] {
   return caller === undefined ? 'client' : 'function'
 }
 
-/** Without the query: it may hold what is not for a log. */
+/** Without the query and the ids of calls: who reads the log has no right to what they give. */
 function factsOf({head, client, status}: ClientCall, {ms, traceparent}: {readonly ms: number; readonly traceparent: string}) {
   const {method, host, target} = head
   const query = target.indexOf('?')
-  const path = query === -1 ? target : target.slice(0, query)
+  const path = (query === -1 ? target : target.slice(0, query)).replace(CALL_IN_PATH, '/async/calls/…')
   return {client: client.address, method, host, path, status, ms: Math.round(ms), trace: traceIdOf(traceparent)}
 }
 

@@ -1,3 +1,4 @@
+import {request} from 'node:http'
 import {afterEach, beforeEach, expect, it} from 'vitest'
 import {GatewayCalls} from '../../src/coordinator/gateway-calls.ts'
 import {GATEWAY_CALLS_PATH} from '../../src/core/protocol/async.ts'
@@ -72,6 +73,31 @@ it('nobody but the coordinator hands in or lists calls, and none of its requests
   expect((await fetch(url, {method: 'POST', body: body.replace('PUT', 'GET'), headers})).status).toBe(400)
   const answers = [await fetch(url, {method: 'POST', body, headers}), await fetch(url, {method: 'POST', body, headers})]
   expect(answers.map(({status}) => status)).toEqual([202, 409])
+})
+
+it('who has not the key of the coordinator is refused before it sends a body, and a large one is not read', async () => {
+  const url = new URL(GATEWAY_CALLS_PATH, world.gateway.publicUrl).href
+  const headers = signRequest({method: 'POST', url, body: 'x', key: generateKeyPair(), nowMs: Date.now()})
+  const status = await new Promise((resolve, reject) => {
+    const asking = request(url, {method: 'POST', headers: {...headers, 'content-length': '1000'}}, (answer) => {
+      resolve(answer.statusCode)
+      asking.destroy()
+    })
+    asking.on('error', reject).flushHeaders()
+  })
+  expect(status).toBe(401)
+  const body = JSON.stringify({...call, path: `/${'x'.repeat(16 * 1024)}`})
+  const signed = signRequest({method: 'POST', url, body, key: world.coordinator, nowMs: Date.now()})
+  expect((await fetch(url, {method: 'POST', body, headers: signed})).status).toBe(413)
+})
+
+it('lists have the beginning of a long target', async () => {
+  const calls = new GatewayCalls({key: world.coordinator, nowMs: Date.now})
+  const target = `/long?${'x'.repeat(3000)}`
+  expect((await world.ask(`/async${target}`, {method: 'POST'})).status).toBe(202)
+  const [listed] = await calls.list(gateway(), {org: 'acme', app: 'shop', limit: 10}, signal)
+  expect(listed?.target).toBe(target.slice(0, 1024))
+  expect((await calls.find(gateway(), listed?.id ?? '', signal)).target).toBe(target)
 })
 
 it('a gateway that does not answer is said to be unavailable', async () => {

@@ -50,7 +50,7 @@ export const callSummarySchema = z.object({
   /** `org/app/function`; of a callback that leaves the network `org/app`. */
   function: z.string(),
   method: z.string(),
-  /** Path and query as they were asked for, or the address of a callback. */
+  /** Path and query as they were asked for, or the address of a callback; in lists the first 1024 characters. */
   target: z.string(),
   /** Attempts that were begun. */
   attempts: z.int(),

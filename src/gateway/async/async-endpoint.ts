@@ -17,7 +17,7 @@ import {answerJson} from './answer-json.ts'
 import type {CallQueue} from './call-queue.ts'
 import type {NewCall, PutAnswer} from './call-store.ts'
 import {callView, newCallId} from './call-view.ts'
-import {BodyRoom} from './read-body.ts'
+import {BODY_LIMITS, BodyRoom} from './read-body.ts'
 import {SignedCalls, type SignedCallsOptions} from './signed-calls.ts'
 import {checkWebAddress} from './web-callback.ts'
 
@@ -37,12 +37,12 @@ export type AsyncClaim =
 /** What is asked under `/async` at an app's address, and under `/.creo/async` at the gateway's own. */
 export class AsyncEndpoint {
   readonly #options: AsyncEndpointOptions
-  readonly #bodies = new BodyRoom()
+  readonly #bodies = new BodyRoom(BODY_LIMITS)
   readonly #signed: SignedCalls
 
   constructor(options: AsyncEndpointOptions) {
     this.#options = options
-    this.#signed = new SignedCalls(options, this.#bodies)
+    this.#signed = new SignedCalls(options)
   }
 
   /** Undefined for an ordinary request. */

@@ -3,6 +3,7 @@ import type {CallState, CallSummary, CallView} from '../../core/protocol/async.t
 import type {StoredCall, StoredResult} from './call-store.ts'
 
 const ID_BYTES = 24
+const TARGET_LISTED_MAX = 1024
 /** Text with a few escapes stays text. */
 const TEXT_OVERHEAD_BYTES = 256
 
@@ -10,7 +11,13 @@ export function newCallId(): string {
   return `call_${randomBytes(ID_BYTES).toString('base64url')}`
 }
 
-export function callSummary(call: StoredCall, state: CallState): CallSummary {
+/** As a list has it: with no more of the target than lists have room for. */
+export function listedCall(call: StoredCall, state: CallState): CallSummary {
+  const summary = callSummary(call, state)
+  return {...summary, target: summary.target.slice(0, TARGET_LISTED_MAX)}
+}
+
+function callSummary(call: StoredCall, state: CallState): CallSummary {
   const {method, target, scheduledAtMs, callbackOf} = call.request
   return {
     id: call.id,

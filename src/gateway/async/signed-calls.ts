@@ -9,8 +9,12 @@ import type {ClientCall} from '../http/client-call.ts'
 import {answerJson} from './answer-json.ts'
 import type {CallQueue} from './call-queue.ts'
 import type {NewCall} from './call-store.ts'
-import {callSummary} from './call-view.ts'
-import type {BodyRoom} from './read-body.ts'
+import {listedCall} from './call-view.ts'
+import {type BodyLimits, BodyRoom} from './read-body.ts'
+
+/** A schedule's call is less than 2 KiB. Who only says that it is the coordinator may take no more than this. */
+const SIGNED_LIMITS: BodyLimits = {bodyBytesMax: 16 * 2 ** 10, heldBytesMax: 4 * 2 ** 20, clientHeldBytesMax: 2 ** 20}
+const KEY_ID = /;keyid="([0-9a-f]{1,128})"/
 
 const listSchema = z.strictObject({
   org: nameSchema,
@@ -28,12 +32,11 @@ export interface SignedCallsOptions {
 /** What the coordinator alone may ask, by its signature: to take a call that a schedule makes, and which calls an app has. */
 export class SignedCalls {
   readonly #options: SignedCallsOptions
-  readonly #bodies: BodyRoom
+  readonly #bodies = new BodyRoom(SIGNED_LIMITS)
   readonly #nonces = createNonceMemory()
 
-  constructor(options: SignedCallsOptions, bodies: BodyRoom) {
+  constructor(options: SignedCallsOptions) {
     this.#options = options
-    this.#bodies = bodies
   }
 
   /** @throws {CreoError} what `verifyRequest` says; `invalid_input`, and what the queue says. */
@@ -43,8 +46,9 @@ export class SignedCalls {
       await this.#verify(call, undefined)
       const {org, app, ...filter} = parsed(listSchema, Object.fromEntries(new URL(target, 'http://gateway').searchParams))
       const calls = await queue.list({app: `${org}/${app}`, state: filter.state, limit: filter.limit})
-      answerJson(call, 200, {calls: calls.map((one) => callSummary(one, queue.stateOf(one)))})
+      answerJson(call, 200, {calls: calls.map((one) => listedCall(one, queue.stateOf(one)))})
     } else if (method === 'POST') {
+      this.#expectKey(call)
       const state = await this.#bodies.with(call, async (body) => {
         await this.#verify(call, body)
         const put = await queue.post(this.#scheduled(parsed(scheduledCallSchema, jsonOf(body))))
@@ -52,6 +56,14 @@ export class SignedCalls {
       })
       answerJson(call, 202, {state})
     } else throw new CreoError('not_found', 'There is nothing of this kind here.', {hint: 'docs/PROTOCOL.md lists what can be asked.'})
+  }
+
+  /** Before a body is read; what the signature is worth is said by `#verify`. @throws {CreoError} `unauthorized` */
+  #expectKey({head}: ClientCall): void {
+    const at = head.headers.findIndex((text, index) => index % 2 === 0 && text === 'signature-input')
+    const keyId = at === -1 ? undefined : KEY_ID.exec(head.headers[at + 1] ?? '')?.[1]
+    if (keyId === keyIdOf(this.#options.coordinatorKey)) return
+    throw new CreoError('unauthorized', "This is not signed by the coordinator's key.", {hint: 'Sign it by RFC 9421 as the coordinator.'})
   }
 
   async #verify({client, head}: ClientCall, body: Buffer | undefined): Promise<void> {
