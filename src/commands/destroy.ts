@@ -4,10 +4,10 @@ import {accountFlags, networkFlags} from '../cli/flags.ts'
 import type {Destroyed} from '../developer/apps.ts'
 
 export default class Destroy extends CreoCommand {
-  static override summary = 'Take an app away for good: its address, its tags, its leases.'
+  static override summary = 'Take an app away for good: its address, its tags, its leases, its secrets.'
   static override description =
     `It can't be undone: there is no revision to go back to afterwards. Requests stop at once, leases end within minutes, and what nobody has earned of them \
-goes back to the pools. What was deployed and paid stays in the ledger, and the name may be deployed anew. Needs an owner key.`
+goes back to the pools. The values of its secrets are forgotten. What was deployed and paid stays in the ledger, and the name may be deployed anew. Needs an owner key.`
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop --confirm=shop']
   static override args = {app: Args.string({required: true, description: 'ORG/APP.'})}
   static override flags = {

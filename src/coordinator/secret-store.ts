@@ -111,15 +111,18 @@ export class SecretStore {
   unset(place: AppPlace, {name, keyId}: {readonly name: string; readonly keyId: string}): Promise<'unset' | 'already_unset'> {
     return this.#inTurn(async () => {
       if ((this.#row(place, name)?.enc ?? null) === null) return 'already_unset'
-      this.#db
-        .prepare(
-          `UPDATE secrets SET deposit = NULL, enc = NULL, ciphertext = NULL, set_at_ms = @nowMs, key_id = @keyId,
-           change = (SELECT max(change) + 1 FROM secrets) WHERE org = @org AND app = @app AND name = @name`
-        )
-        .run({...place, name, keyId, nowMs: this.#options.nowMs()})
+      this.#forget(place, {name, keyId})
       // The pages that held the value are in the write-ahead log too.
       this.#db.pragma('wal_checkpoint(TRUNCATE)')
       return 'unset'
+    })
+  }
+
+  /** Forgets all values of the app that were set until then; the version numbers stay. */
+  unsetAll({org, app}: AppPlace, {untilMs, keyId}: {readonly untilMs: number; readonly keyId: string}): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const {name, setAtMs} of this.list({org, app})) if (setAtMs <= untilMs) this.#forget({org, app}, {name, keyId})
+      this.#db.pragma('wal_checkpoint(TRUNCATE)')
     })
   }
 
@@ -144,6 +147,15 @@ export class SecretStore {
   async close(): Promise<void> {
     await this.#turn
     this.#db.close()
+  }
+
+  #forget(place: AppPlace, {name, keyId}: {readonly name: string; readonly keyId: string}): void {
+    this.#db
+      .prepare(
+        `UPDATE secrets SET deposit = NULL, enc = NULL, ciphertext = NULL, set_at_ms = @nowMs, key_id = @keyId,
+         change = (SELECT max(change) + 1 FROM secrets) WHERE org = @org AND app = @app AND name = @name`
+      )
+      .run({...place, name, keyId, nowMs: this.#options.nowMs()})
   }
 
   async #set(place: AppPlace, {name, sealed, keyId}: Parameters<SecretStore['set']>[1]): Promise<SecretView> {

@@ -152,6 +152,20 @@ it('refuses to unset what a function that serves names; afterwards nothing of th
   expect(await goBack()).toMatchObject({status: 'applied'})
 })
 
+it('forgets the values of an app that is destroyed, and not what was set since when the same command comes again', async () => {
+  const names = async () => (await actors.signed('GET', PATH, org.key)).json as unknown as {secrets: {name: string; version: number}[]}
+  const destroy = actors.command(org.id, org.key, {type: 'app.destroy', app: 'garden'})
+  expect((await names()).secrets).toHaveLength(2)
+  expect(await actors.send(destroy)).toMatchObject({status: 'applied'})
+  expect((await names()).secrets).toEqual([])
+  for (const name of ['API_KEY', 'ONCE']) expect((await set(name, VALUE)).status).toBe(200)
+  expect(await actors.send(destroy)).toMatchObject({status: 'applied'})
+  expect((await names()).secrets).toMatchObject([
+    {name: 'API_KEY', version: 5},
+    {name: 'ONCE', version: 2}
+  ])
+})
+
 it('has no value in its data directory, and its key is readable by its owner alone; a restart keeps all of it', async () => {
   const files = await readdir(world.folder.path, {recursive: true, withFileTypes: true})
   const contents = files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name)))
@@ -164,8 +178,8 @@ it('has no value in its data directory, and its key is readable by its owner alo
   const {json} = await new Actors({...actors, url: again.url}).signed('GET', PATH, org.key)
   expect(json).toMatchObject({
     secrets: [
-      {name: 'API_KEY', version: 4},
-      {name: 'ONCE', version: 1}
+      {name: 'API_KEY', version: 5},
+      {name: 'ONCE', version: 2}
     ]
   })
   await again.close()

@@ -20,6 +20,8 @@ const commandSchema = z.discriminatedUnion('type', [
   })
 ])
 
+const destroySchema = z.looseObject({type: z.literal('app.destroy'), app: nameSchema})
+
 /**
  * Refuses to let a revision serve that names a secret which isn't set, before the ledger sees it: the ledger knows of no secrets. What is wrong
  * otherwise is the ledger's to say, and who may not deploy learns nothing here.
@@ -37,6 +39,18 @@ export function refuseUnsetSecrets({ledger: {reads}, secrets}: RouteTools & Pick
       hint: `creo secrets set ${missing} --app ${place.org}/${place.app}`
     })
   }
+}
+
+/** Forgets the secrets of an app that a command has destroyed: nothing needs their values any more. Destroying it again repeats what a crash left undone. */
+export async function unsetDestroyed(
+  {ledger: {reads}, secrets}: RouteTools & Pick<SecretTools, 'secrets'>,
+  command: SignedCommand,
+  untilMs: number
+): Promise<void> {
+  const signed = signedBody(reads, command, ['app.destroy'])
+  const destroyed = destroySchema.safeParse(signed?.body).data
+  if (signed === undefined || destroyed === undefined) return
+  await secrets.unsetAll({org: signed.org, app: destroyed.app}, {untilMs, keyId: command.keyId})
 }
 
 interface NamedSecrets {

@@ -14,7 +14,7 @@ import {BASES_ORG} from '../../images/bases.ts'
 import type {BlockedImages} from '../registry/blocked-images.ts'
 import {refuseBlockedParts} from './blocked-parts.ts'
 import {asCreoError} from './error-answer.ts'
-import {refuseUnsetSecrets} from './named-secrets.ts'
+import {refuseUnsetSecrets, unsetDestroyed} from './named-secrets.ts'
 import {type RouteTools, route} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
 
@@ -29,7 +29,7 @@ const errorAnswerSchema = z.object({
 const batchAnswerSchema = z.union([commandAnswerSchema, errorAnswerSchema])
 type BatchAnswer = z.output<typeof batchAnswerSchema>
 
-export type CommandTools = RouteTools & Pick<SecretTools, 'secrets'> & {readonly blockedImages: BlockedImages}
+export type CommandTools = RouteTools & Pick<SecretTools, 'secrets'> & {readonly blockedImages: BlockedImages; readonly nowMs: () => number}
 
 /** Signed commands in, the ledger's answers out. */
 export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
@@ -90,7 +90,11 @@ async function answerOne(tools: CommandTools, value: unknown, signal: AbortSigna
     }
     refuseUnsetSecrets(tools, command)
     await refuseBlockedParts(tools, command)
-    return await tools.ledger.submit(command, signal)
+    const before = {sequence: tools.ledger.sequence, nowMs: tools.nowMs()}
+    const answer = await tools.ledger.submit(command, signal)
+    // The same command again is answered as before, and must not take what was set since.
+    if (answer.status === 'applied' && answer.seq > before.sequence) await unsetDestroyed(tools, command, before.nowMs)
+    return answer
   } catch (error) {
     const known = asCreoError(error)
     if (!isCreoError(error) && known.code === 'internal') throw error
