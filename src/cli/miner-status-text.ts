@@ -35,12 +35,17 @@ function restingText({frozen, initialised, created, memoryBytes}: StatusReport['
   return [`${frozen} wait frozen, ${initialised} initialised, ${created} created, with ${formatBytes(memoryBytes)} of memory.`]
 }
 
-function reachText({name, connected, roundTripMs, leftUntil}: StatusReport['gateways'][number]): string {
+function reachText(gateway: StatusReport['gateways'][number]): string {
+  const {name, connected, roundTripMs, leftUntil, reachedAt, reachedInMs, unreachedSince} = gateway
   if (leftUntil !== null) return `${leftText(name)}. It is tried again at ${leftUntil}.`
-  if (!connected) return `Gateway ${name} can't be reached.`
+  const last = reachedAt === null ? 'never before' : `last at ${reachedAt}`
+  if (!connected) return `Gateway ${name} can't be reached${unreachedSince === null ? '' : ` since ${unreachedSince}, ${last}`}.`
+  if (unreachedSince !== null)
+    return `Gateway ${name} is connected; requests at its address don't get here since ${unreachedSince}, ${last}.`
+  if (reachedAt !== null) return `Gateway ${name}: a request at its address got here and back in ${reachedInMs} ms, ${last}.`
   return roundTripMs === null
     ? `Gateway ${name} is connected and has not answered yet.`
-    : `Gateway ${name} answered on the control connection in ${roundTripMs} ms.`
+    : `Gateway ${name} answered on the control connection in ${roundTripMs} ms; the way from its address is not tested yet.`
 }
 
 function earningsTable(report: StatusReport): string {

@@ -1,5 +1,5 @@
 import {COORDINATOR_KEEP_ALIVE_MS, heartbeatEveryMs, NODE_TABLE_WAIT_MAX_MS, NODE_TABLE_WAIT_SHARE_LEAST} from './protocol/api.ts'
-import {TUNNEL_KEEP_ALIVE_MS, TUNNEL_PING_MS} from './protocol/tunnel.ts'
+import {TUNNEL_KEEP_ALIVE_MS, TUNNEL_PING_MS, TUNNEL_REACH_EVERY_MS} from './protocol/tunnel.ts'
 
 /**
  * What the line of a node carries in a month in which nobody asks for its functions. Whoever changes how often something is said, or how much, finds
@@ -19,7 +19,9 @@ const RECORD_BYTES = 22
 const EXCHANGE_BYTES = 4 * PACKET_BYTES + 2 * RECORD_BYTES
 
 /** Question and answer at most, as the node's socket counts them; held against real ones by the miner's test. */
-export const IDLE_SIZES = {heartbeat: 1100, tablePoll: 280, ping: 32, newTable: 5000} as const
+export const IDLE_SIZES = {heartbeat: 1100, tablePoll: 280, ping: 32, newTable: 5000, reach: 2000} as const
+/** TLS 1.3 with a certificate that its key signed itself, for the connection in place of one that was bound. */
+const HANDSHAKE_BYTES = 4096
 /** TCP asks and is answered. */
 const KEEP_ALIVE_BYTES = 2 * PACKET_BYTES
 /** Leases are renewed, and gateways come and go: so often a day. Each new table is followed by two heartbeats. */
@@ -35,6 +37,8 @@ export interface IdleMonth {
   readonly keepAlives: number
   readonly pings: number
   readonly probes: number
+  /** Tests of the way from the gateway's public address. */
+  readonly reaches: number
 }
 
 /** Bytes in 30 days, by what they are for. `probe` says how many probes there are and what they move without heartbeats. */
@@ -54,6 +58,7 @@ export function idleMonth(of: {
     keepAlives: (times(COORDINATOR_KEEP_ALIVE_MS) + gateways * times(TUNNEL_KEEP_ALIVE_MS)) * KEEP_ALIVE_BYTES,
     // A pong carries the acknowledgement of its ping.
     pings: gateways * times(TUNNEL_PING_MS) * (IDLE_SIZES.ping + EXCHANGE_BYTES - PACKET_BYTES),
+    reaches: gateways * times(TUNNEL_REACH_EVERY_MS) * (IDLE_SIZES.reach + HANDSHAKE_BYTES + 4 * EXCHANGE_BYTES),
     probes: probe.bytes + probe.probes * HEARTBEATS_A_PROBE * heartbeat
   }
 }

@@ -1,32 +1,32 @@
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {ScaleSettings} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
 import {isLoopback} from '../core/loopback.ts'
 import type {RoutesTable} from '../core/protocol/tables.ts'
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
 import {hostName, indexRoutes, type RoutingIndex} from '../core/routing.ts'
-import {gatewayIdOf, type KeyPair} from '../identity/keys.ts'
-import type {Log} from '../telemetry/log.ts'
+import {gatewayIdOf} from '../identity/keys.ts'
 import {createTunnelServer, type TunnelServer} from '../tunnel/accept.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {selfSignedCertificate} from '../tunnel/self-signed.ts'
 import {createAdminServer, type GatewayStatus} from './admin-server.ts'
-import {AsyncCalls, type AsyncChoices} from './async/async-calls.ts'
+import {AsyncCalls} from './async/async-calls.ts'
 import {everyUnlessBusy} from './every.ts'
 import {Fleet} from './fleet.ts'
+import type {GatewayOptions} from './gateway-options.ts'
 import type {HttpServer} from './http/http-server.ts'
 import type {LeaseBudgets} from './lease-budgets.ts'
 import {type Listening, listenOn} from './listen.ts'
 import type {Meter, Work, WorkOf} from './meter.ts'
 import {type OpenedMeter, openMeter} from './open-meter.ts'
 import {createPublicServer} from './public-server.ts'
+import {ReachProbes} from './reach-probes.ts'
 import {ReceiptDesk} from './receipts.ts'
 import {RequestLimits} from './request-limits.ts'
-import {type RoutesSource, RoutesStore} from './routes-store.ts'
+import {RoutesStore} from './routes-store.ts'
 import type {ServeOptions} from './serve-request.ts'
 import {DEFAULT_SETTINGS, type GatewaySettings} from './settings.ts'
-import {type ProbeTimes, StandbyWatch} from './standby-watch.ts'
+import {StandbyWatch} from './standby-watch.ts'
 import {TrafficMetrics} from './traffic-metrics.ts'
 
 /** Length of a receipt's window. */
@@ -34,31 +34,6 @@ export const WINDOW_MS = 10_000
 const SAVE_MS = 1000
 /** Miners get this long to sign the last window of a gateway that stops. */
 const LAST_SIGNATURES_MS = 2000
-
-export interface GatewayOptions {
-  /** Already locked for this process. */
-  readonly dataDirectory: string
-  readonly key: KeyPair
-  readonly network: string
-  readonly coordinatorKey: string
-  readonly source: RoutesSource
-  readonly listen: {readonly host: string; readonly port: number}
-  readonly tunnelListen: {readonly host: string; readonly port: number}
-  readonly log: Log
-  readonly now: () => number
-  readonly monotonicMs: () => number
-  readonly random: () => number
-  /** Those of docs/GATEWAY.md when left out. */
-  readonly settings?: GatewaySettings
-  readonly windowMs?: number
-  readonly scale?: ScaleSettings
-  readonly tickMs?: number
-  /** How often nodes that stand by are probed. */
-  readonly probes?: ProbeTimes
-  readonly async?: AsyncChoices
-  /** Told of an error that nothing can be done about: the process should end. */
-  onFatal(error: unknown): void
-}
 
 export interface Gateway {
   readonly id: string
@@ -91,6 +66,7 @@ class RunningGateway implements Gateway {
   readonly #routes: RoutesStore
   readonly #desk: ReceiptDesk
   readonly #standby: StandbyWatch
+  readonly #reach: ReachProbes
   readonly #metrics = new TrafficMetrics()
   readonly #stop = new AbortController()
   readonly #timers: NodeJS.Timeout[] = []
@@ -98,6 +74,8 @@ class RunningGateway implements Gateway {
   readonly #calls: AsyncCalls
   #settings: GatewaySettings
   #keys = new Map<string, string>()
+  /** Where the public asks, as the table says. */
+  #address: string | undefined
   #routing: RoutingIndex | undefined
   #following: Promise<void> = Promise.resolve()
   /** Serves the public, and functions that call each other. */
@@ -129,6 +107,7 @@ class RunningGateway implements Gateway {
     const {links} = this.#tunnel
     this.#desk = new ReceiptDesk({meter, gatewayKey: key.publicKey, publicKeyOf, links, log})
     this.#standby = this.#watchStandby(links)
+    this.#reach = new ReachProbes({...options, links, publicUrl: () => this.#address, times: options.reach})
     this.#fleet = new Fleet({
       ...options,
       budgets,
@@ -224,6 +203,7 @@ class RunningGateway implements Gateway {
   async close(): Promise<void> {
     this.#stop.abort()
     for (const timer of this.#timers) clearInterval(timer)
+    await this.#reach.close()
     await Promise.all([this.#calls.close(), this.#public?.close()])
     this.#fleet.close()
     try {
@@ -247,6 +227,7 @@ class RunningGateway implements Gateway {
       onWork: this.#onWork,
       metrics: this.#metrics,
       calls: this.#calls.endpoint,
+      reach: this.#reach,
       limits: this.#limits,
       settings: () => this.#settings,
       monotonicMs,
@@ -266,6 +247,7 @@ class RunningGateway implements Gateway {
   #useTable(table: RoutesTable): void {
     const own = table.gateways.find((gateway) => gateway.id === this.id)
     this.#keys = new Map(table.nodes.map((node) => [node.id, node.publicKey]))
+    this.#address = own?.publicUrl
     this.#routing = own === undefined ? undefined : indexRoutes(table, [hostName(new URL(own.publicUrl).host)], this.#settings.localApp)
     this.#budgets.update(table)
     this.#standby.update(table)
@@ -308,6 +290,7 @@ class RunningGateway implements Gateway {
     await this.#meter.save()
     this.#fleet.endUnleased()
     this.#standby.look()
+    this.#reach.look()
   }
 
   async #closeWindow(): Promise<void> {

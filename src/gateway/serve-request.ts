@@ -11,6 +11,7 @@ import {forwardedHead} from './headers.ts'
 import type {Client, ClientCall} from './http/client-call.ts'
 import type {Instance} from './instance.ts'
 import type {Work, WorkOf} from './meter.ts'
+import type {ReachProbes} from './reach-probes.ts'
 import type {RequestLimits} from './request-limits.ts'
 import {noInstance, type RevisionPool} from './revision-pool.ts'
 import type {GatewaySettings} from './settings.ts'
@@ -32,6 +33,8 @@ export interface ServeOptions extends AddressOptions {
   readonly limits: RequestLimits
   /** Takes requests that are answered later. */
   readonly calls: Pick<AsyncEndpoint, 'claim' | 'answer'>
+  /** Answers what this gateway asks itself, before all else: it counts nowhere. */
+  readonly reach: Pick<ReachProbes, 'answer'>
   settings(): GatewaySettings
   readonly monotonicMs: () => number
   readonly log: Log
@@ -39,6 +42,7 @@ export interface ServeOptions extends AddressOptions {
 
 /** Takes one request from its address to its answer. Never rejects. */
 export async function serveRequest(options: ServeOptions, call: ClientCall): Promise<void> {
+  if (options.reach.answer(call)) return
   const startedMs = options.monotonicMs()
   const {head, client} = call
   const traceparent = head.traceparent ?? newTraceparent()

@@ -1,7 +1,7 @@
 import type {Duplex} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
 import type {ReceiptProposal} from '../core/protocol/receipts.ts'
-import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
+import {type GatewayMessage, type MinerMessage, TUNNEL_REACH_BIND} from '../core/protocol/tunnel.ts'
 import {shareIdle} from '../core/share-idle.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -11,6 +11,7 @@ import {pause} from './backoff.ts'
 import type {ContainerCaller} from './held-container.ts'
 import type {GatewayEntry} from './lease-book.ts'
 import type {MinerStore} from './miner-store.ts'
+import {echoLine, NEVER_TESTED, type Reach, reachAfter} from './reach.ts'
 import {UNSIGNED_TIMES, type UnsignedTimes, UnsignedWindows} from './unsigned-windows.ts'
 import type {WorkMeter} from './work-meter.ts'
 
@@ -36,7 +37,7 @@ export interface GatewayLinksOptions {
   }
 }
 
-interface GatewayReach {
+interface GatewayReach extends Reach {
   readonly id: string
   readonly name: string
   readonly connected: boolean
@@ -63,6 +64,8 @@ interface Link {
   lostSinceMs: number | undefined
   /** When a connection was last bound, by the monotonic clock. */
   usedAtMs: number | undefined
+  /** What the gateway said of the way from its public address. */
+  reach: Reach
   /** Idle data connections that it may keep. */
   idle: number
   /** Ends the wait for the next try; does nothing while a try is under way. */
@@ -100,12 +103,12 @@ export class GatewayLinks {
   }
 
   get all(): readonly GatewayReach[] {
-    const held = [...this.#links.values()].map(({entry, session}) => {
+    const held = [...this.#links.values()].map(({entry, session, reach}) => {
       const roundTripMs = session?.roundTripMs === undefined ? null : Math.round(session.roundTripMs)
-      return {id: entry.id, name: entry.name, connected: session !== undefined, roundTripMs, leftUntilMs: null}
+      return {id: entry.id, name: entry.name, connected: session !== undefined, roundTripMs, leftUntilMs: null, ...reach}
     })
     const left = [...this.#left.values()].map(({entry: {id, name}, untilAtMs}) => {
-      return {id, name, connected: false, roundTripMs: null, leftUntilMs: untilAtMs}
+      return {id, name, connected: false, roundTripMs: null, leftUntilMs: untilAtMs, ...NEVER_TESTED}
     })
     return [...held, ...left]
   }
@@ -267,18 +270,23 @@ export class GatewayLinks {
         link.session = undefined
         link.retryNow = retryNow
         link.lostSinceMs ??= monotonicMs()
+        if (link.reach.reachedAtMs !== null) link.reach = reachAfter(link.reach, null, now())
         if (reason.code === 'clock_skew') onClockSkew()
         log.info({gateway: entry.id, code: reason.code, retryMs}, 'no tunnel')
         first.resolve()
       },
-      onMessage: (message) => onMessage(entry, message),
+      onMessage: (message) => {
+        if (message.type === 'reach') link.reach = reachAfter(link.reach, message.ms, now())
+        else onMessage(entry, message)
+      },
       onBind: (instance, socket, head) => {
+        if (instance === TUNNEL_REACH_BIND) return echoLine(socket, head)
         this.#used(link)
         onBind(entry, instance, socket, head)
       }
     })
     void ended.then(() => first.resolve())
-    const session = {session: undefined, lostSinceMs, usedAtMs: undefined, idle: 0, retryNow: () => undefined}
+    const session = {session: undefined, lostSinceMs, usedAtMs: undefined, reach: NEVER_TESTED, idle: 0, retryNow: () => undefined}
     const link: Link = {entry, stop, tried: first.promise, ended, ...session}
     return link
   }

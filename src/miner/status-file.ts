@@ -30,7 +30,11 @@ export const minerStatusSchema = z.object({
       name: z.string(),
       connected: z.boolean(),
       roundTripMs: count.nullable(),
-      leftUntilMs: count.nullable().default(null)
+      leftUntilMs: count.nullable().default(null),
+      /** As the gateway tested it from its public address, see reach.ts. */
+      reachedAtMs: count.nullable().default(null),
+      reachedInMs: count.nullable().default(null),
+      unreachedSinceMs: count.nullable().default(null)
     })
   ),
   leases: z.array(

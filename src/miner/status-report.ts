@@ -25,9 +25,13 @@ export interface StatusReport {
   readonly noWork: string | null
   /** What the owner lends. */
   readonly lends: ShownTerms
-  readonly gateways: readonly (Omit<MinerStatus['gateways'][number], 'leftUntilMs'> & {
+  readonly gateways: readonly (Omit<MinerStatus['gateways'][number], 'leftUntilMs' | 'reachedAtMs' | 'unreachedSinceMs'> & {
     /** When it is tried again, for one that was left since it had nothing signed. */
     readonly leftUntil: string | null
+    /** When a request from its public address last came to this machine, and its answer back. */
+    readonly reachedAt: string | null
+    /** Since when none does; null while it does, and before the first test. */
+    readonly unreachedSince: string | null
   })[]
   readonly leases: readonly {
     readonly id: string
@@ -69,11 +73,16 @@ export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefine
     node: status.node,
     running,
     draining: status.draining,
-    lastHeartbeat: status.lastHeartbeatMs === null ? null : rfc3339(status.lastHeartbeatMs),
+    lastHeartbeat: timeOrNull(status.lastHeartbeatMs),
     heartbeatEveryMs: status.heartbeatEveryMs,
     noWork: whyNoWork(status, running),
     lends,
-    gateways: status.gateways.map(({leftUntilMs, ...reach}) => ({...reach, leftUntil: leftUntilMs === null ? null : rfc3339(leftUntilMs)})),
+    gateways: status.gateways.map(({leftUntilMs, reachedAtMs, unreachedSinceMs, ...reach}) => ({
+      ...reach,
+      leftUntil: timeOrNull(leftUntilMs),
+      reachedAt: timeOrNull(reachedAtMs),
+      unreachedSince: timeOrNull(unreachedSinceMs)
+    })),
     leases: status.leases.map(({endsAtMs, ...lease}) => ({...lease, ends: rfc3339(endsAtMs)})),
     instances: status.instances,
     resting: status.resting,
@@ -122,6 +131,10 @@ function whyNoWork(status: MinerStatus, running: boolean): string | null {
 /** Why a gateway was left, up to the full stop. */
 export function leftText(name: string): string {
   return `Gateway ${name} was left: functions here worked for it, and it had no receipt of that signed in three windows`
+}
+
+function timeOrNull(ms: number | null): string | null {
+  return ms === null ? null : rfc3339(ms)
 }
 
 function rfc3339(ms: number): string {

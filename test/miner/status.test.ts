@@ -15,6 +15,7 @@ const LEASE = {
   imageReady: true,
   imageProgress: null
 }
+const UNTESTED = {reachedAtMs: null, reachedInMs: null, unreachedSinceMs: null}
 const LENDS = shownTerms({
   earn: ['gutta'],
   memoryBytes: 2 ** 30,
@@ -45,7 +46,7 @@ function status(changes: Partial<MinerStatus> = {}): MinerStatus {
     heartbeatRefused: null,
     noWorkReason: null,
     tableVersion: 4,
-    gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: 40, leftUntilMs: null}],
+    gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: 40, leftUntilMs: null, ...UNTESTED}],
     leases: [LEASE],
     instances: [{instance: 'i-1', revision: 'rev_7', gateway: 'gw_1'}],
     resting: {frozen: 2, initialised: 1, created: 0, memoryBytes: 5 * 2 ** 20},
@@ -74,17 +75,17 @@ test.each([
   ['the coordinator gives a reason', {leases: [], noWorkReason: 'No app pays gutta.'}, 'No app pays gutta.'],
   [
     'no gateway is reached',
-    {gateways: [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null, leftUntilMs: null}]},
+    {gateways: [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null, leftUntilMs: null, ...UNTESTED}]},
     'No gateway can be reached.'
   ],
   [
     'the only gateway was left',
-    {gateways: [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null, leftUntilMs: NOW_MS + 60_000}]},
+    {gateways: [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null, leftUntilMs: NOW_MS + 60_000, ...UNTESTED}]},
     'Gateway one was left: functions here worked for it, and it had no receipt of that signed in three windows.'
   ],
   [
     'no gateway answers',
-    {instances: [], gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: null, leftUntilMs: null}]},
+    {instances: [], gateways: [{id: 'gw_1', name: 'one', connected: true, roundTripMs: null, leftUntilMs: null, ...UNTESTED}]},
     'No gateway has answered through its tunnel yet.'
   ],
   ['nobody answers', {leases: [], heartbeatRefused: 'unavailable'}, 'The coordinator does not answer (unavailable).'],
@@ -113,7 +114,7 @@ test('a heartbeat of some minutes ago is no old one where the coordinator wants 
 test('people see one screen', () => {
   expect(minerStatusText(reportStatus(status(), FACTS, LENDS, NOW_MS)).split('\n')).toEqual([
     'Running as node_00000000000000000000000000000000. Last heartbeat: 2026-11-21T23:59:58.000Z.',
-    'Gateway one answered on the control connection in 40 ms.',
+    'Gateway one answered on the control connection in 40 ms; the way from its address is not tested yet.',
     '',
     'EARNED HERE    PAID  WAITING',
     'colibris/LEAF  12.5     0.05',
@@ -145,4 +146,27 @@ test('the status file is read as it was written', async () => {
   expect(await readStatus(directory)).toBeUndefined()
   await writeStatus(directory, status())
   expect(await readStatus(directory)).toEqual(status())
+})
+
+test.each([
+  [
+    {reachedAtMs: NOW_MS - 60_000, reachedInMs: 130},
+    'Gateway one: a request at its address got here and back in 130 ms, last at 2026-11-21T23:59:00.000Z.'
+  ],
+  [
+    {reachedAtMs: NOW_MS - 60_000, reachedInMs: 130, unreachedSinceMs: NOW_MS - 30_000},
+    "Gateway one is connected; requests at its address don't get here since 2026-11-21T23:59:30.000Z, last at 2026-11-21T23:59:00.000Z."
+  ],
+  [
+    {unreachedSinceMs: NOW_MS - 30_000},
+    "Gateway one is connected; requests at its address don't get here since 2026-11-21T23:59:30.000Z, never before."
+  ],
+  [
+    {connected: false, reachedAtMs: NOW_MS - 60_000, reachedInMs: 130, unreachedSinceMs: NOW_MS - 30_000},
+    "Gateway one can't be reached since 2026-11-21T23:59:30.000Z, last at 2026-11-21T23:59:00.000Z."
+  ],
+  [{connected: false}, "Gateway one can't be reached."]
+])('status says whether requests of the public get here, when last, and since when not: %j', (changes, sentence) => {
+  const gateways = [{id: 'gw_1', name: 'one', connected: true, roundTripMs: 40, leftUntilMs: null, ...UNTESTED, ...changes}]
+  expect(minerStatusText(reportStatus(status({gateways}), undefined, LENDS, NOW_MS)).split('\n')).toContain(sentence)
 })

@@ -8,6 +8,7 @@ import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import {type RoutesTable, routesTableSchema, type SignedTable} from '../../src/core/protocol/tables.ts'
 import type {AsyncChoices} from '../../src/gateway/async/async-calls.ts'
 import {createGateway, type Gateway} from '../../src/gateway/gateway.ts'
+import type {ReachTimes} from '../../src/gateway/reach-probes.ts'
 import type {GatewaySettings} from '../../src/gateway/settings.ts'
 import type {ProbeTimes} from '../../src/gateway/standby-watch.ts'
 import {gatewayIdOf, generateKeyPair, type KeyPair} from '../../src/identity/keys.ts'
@@ -17,7 +18,8 @@ import {type FakeMiner, type FakeMinerOptions, startFakeMiner} from './fake-mine
 
 export const NETWORK = 'c'.repeat(64)
 const OWNER = `acc_${'1'.repeat(32)}`
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
 export interface Answer {
   readonly status: number
@@ -73,6 +75,8 @@ export async function openGatewayWorld(
     readonly log?: Log
     readonly probes?: ProbeTimes
     readonly async?: AsyncChoices
+    /** Never, when left out. */
+    readonly reach?: ReachTimes
   } = {}
 ): Promise<GatewayWorld> {
   const coordinator = generateKeyPair()
@@ -116,6 +120,7 @@ export async function openGatewayWorld(
       ...(options.settings !== undefined && {settings: options.settings}),
       ...(options.probes !== undefined && {probes: options.probes}),
       ...(options.async !== undefined && {async: options.async}),
+      reach: options.reach ?? {firstMs: HOUR_MS, everyMs: HOUR_MS, retryMs: HOUR_MS},
       onFatal: (error) => fatal.push(error)
     })
 

@@ -39,6 +39,15 @@ export const TUNNEL_SILENCE_MAX_MS = 8000
 /** A gateway asks a miner whether it is there when a request has waited so long and nothing was heard of the miner. */
 export const TUNNEL_PROBE_MS = 2000
 
+/**
+ * A data connection bound to this name leads to no function: the miner says the one line back that follows, and ends it. A miner that does not know it
+ * closes the connection, as for any instance that it has not. So a gateway tests the way from its own public address to the miner, once a session and
+ * then so often; only a miner that has answered is told of it, by `reach`.
+ */
+export const TUNNEL_REACH_BIND = 'creo-reach'
+export const TUNNEL_REACH_LINE_MAX = 64
+export const TUNNEL_REACH_EVERY_MS = 6 * 3_600_000
+
 export const instanceIdSchema = z.string().regex(/^[a-z0-9-]{1,60}$/)
 export function bindLine(instance: string): string {
   return `BIND ${instance}\n`
@@ -87,6 +96,8 @@ export const gatewayMessageSchema = z.discriminatedUnion('type', [
   }),
   /** Sign what this window's proposal says, or answer `refuse_receipt`. */
   z.strictObject({type: z.literal('propose_receipt'), proposal: z.string().max(RECEIPT_TEXT_MAX), gatewaySignature: signatureSchema}),
+  /** How long the way from the public address took, there and back; null when it did not lead to this miner. */
+  z.strictObject({type: z.literal('reach'), ms: z.int().min(0).nullable()}),
   z.strictObject({type: z.literal('ping')}),
   z.strictObject({type: z.literal('pong')})
 ])
