@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {COMMAND_SIGNERS} from '../../src/core/exchange/authorise.ts'
-import {INVITES_PER_ACCOUNT_MAX, RECOVERY_DELAY_MS} from '../../src/core/exchange/limits.ts'
+import {INVITES_OPEN_MAX, INVITES_PER_ACCOUNT_MAX, NODE_TOKENS_OPEN_MAX, RECOVERY_DELAY_MS} from '../../src/core/exchange/limits.ts'
 import {type KeyRole, keyRoles} from '../../src/core/protocol/account-keys.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {deployOf, HOUR_MS, hexOf, World} from './world.ts'
@@ -150,6 +150,20 @@ describe('an invitation', () => {
     }
     expect(world.try('acme', invite(world), {key: 'owner', bodyKeyIds: [idOf('one more')]})).toBe('rejected')
   })
+})
+
+it('leaves accounts that have none room for an invitation and a join token when all others fill theirs', () => {
+  const world = new World({}, {checks: false})
+  for (const name of ['acme', 'bolt']) world.account(name)
+  const {invitesByKey, nodeTokens} = world.machine.state
+  const token = (name: string): CommandBody => ({type: 'node.token', tokenHash: hexOf(name, 64), expiresAtMs: world.nowMs + HOUR_MS})
+  for (const body of [invite(world), token('first')]) world.must('acme', body, {bodyKeyIds: [idOf('first')]})
+  for (let count = 1; count < INVITES_OPEN_MAX; count += 1) invitesByKey.set(`other ${count}`, -1)
+  for (let count = 1; count < NODE_TOKENS_OPEN_MAX; count += 1) nodeTokens.set(`other ${count}`, {account: -1, expiresAtMs: Infinity})
+  expect(world.try('acme', invite(world), {bodyKeyIds: [idOf('second')]})).toBe('overloaded')
+  expect(world.try('acme', token('second'))).toBe('overloaded')
+  expect(world.try('bolt', invite(world), {bodyKeyIds: [idOf('second')]})).toBe('applied')
+  expect(world.try('bolt', token('second'))).toBe('applied')
 })
 
 describe('a recovery', () => {
