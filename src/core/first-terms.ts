@@ -86,8 +86,21 @@ export function firstTerms(perMonth: number, functions: readonly PaidFunction[],
   }
 }
 
-/** What each function pays of an incentive with so many decimals. */
+/**
+ * What each function pays of an incentive with so many decimals.
+ * @throws {CreoError} `invalid_input` when a day's part of so few is less than the least that each function can pay.
+ */
 export function firstRewards(perMonth: number, functions: readonly PaidFunction[], decimals: number): ReadonlyMap<string, FirstRewards> {
+  if (dayOf(perMonth, decimals) < functions.length) {
+    const enough = Math.ceil((functions.length * DAYS_PER_MONTH) / 10 ** decimals)
+    throw new CreoError(
+      'invalid_input',
+      `${perMonth} a month with ${decimals} decimals can't be shared out by day among ${functions.length} functions.`,
+      {
+        hint: `Give ${enough} a month or more, or choose an incentive with more decimals by --pay-in.`
+      }
+    )
+  }
   return new Map(ratesOf(perMonth, functions, decimals).map((rates) => [rates.name, rewardsText(rates, decimals)]))
 }
 
@@ -110,14 +123,21 @@ function decimalsFor(perMonth: number, functions: readonly PaidFunction[], least
   })
 }
 
+/** What a day of the month has, in minor units. */
+function dayOf(perMonth: number, decimals: number): number {
+  return mulDivFloor(perMonth, 10 ** decimals, DAYS_PER_MONTH).quotient
+}
+
 /** A day's part of the month is shared out by the memory that each function may use at most. Minor units. */
 function ratesOf(perMonth: number, functions: readonly PaidFunction[], decimals: number): Rates[] {
-  const day = mulDivFloor(perMonth, 10 ** decimals, DAYS_PER_MONTH).quotient
+  const day = dayOf(perMonth, decimals)
   const mibs = functions.map((fn) => fn.scaleMax * Math.ceil(fn.memoryBytes / MIB))
   const all = mibs.reduce((sum, mib) => sum + mib, 0)
+  // Where the smallest share is less than the least there is, everybody gets that first.
+  const least = mibs.every((mib) => mulDivFloor(day, mib, all).quotient > 0) ? 0 : 1
   return functions.map(({name, scaleMax, concurrency}, index) => {
     const mib = mibs[index] ?? 1
-    const daily = Math.max(1, mulDivFloor(day, mib, all).quotient)
+    const daily = least + mulDivFloor(Math.max(0, day - functions.length * least), mib, all).quotient
     const nodes = Math.max(NODES_MIN, scaleMax)
     return {
       name,

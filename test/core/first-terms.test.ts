@@ -56,6 +56,15 @@ it('pays a site of 1000 a month by these rates', () => {
   ])
 })
 
+it('promises nothing that is less than the least there is', () => {
+  const four = ['a', 'b', 'c', 'd'].map((name, at) => ({...SITE, name, scaleMax: at === 0 ? 1000 : 1}))
+  expect(() => firstRewards(10, four, 0)).toThrow(
+    expect.objectContaining({code: 'invalid_input', hint: expect.stringContaining('Give 120 a month or more')})
+  )
+  expect([...firstRewards(120, four, 0).values()].map(({dailyBudget}) => dailyBudget)).toEqual(['1', '1', '1', '1'])
+  expect(() => firstRewards(119, four, 0)).toThrow()
+})
+
 const paidFunction = fc.record({
   name: fc.uuid(),
   memoryBytes: fc.integer({min: 16 * MIB, max: 64 * 1024 * MIB}),
@@ -71,7 +80,7 @@ it('promises no more than was said, and a day of full use costs no more than the
       const minor = (text: string): number => parseDecimal(text, decimals)
       const rewards = firstRewards(perMonth, functions, decimals)
       const daily = [...rewards.values()].reduce((sum, {dailyBudget}) => sum + minor(dailyBudget), 0)
-      expect(daily).toBeLessThanOrEqual(Math.max(functions.length, mulDivFloor(perMonth, 10 ** decimals, 30).quotient))
+      expect(daily).toBeLessThanOrEqual(mulDivFloor(perMonth, 10 ** decimals, 30).quotient)
       for (const {name, memoryBytes, scaleMax, concurrency} of functions) {
         const {perMillion, dailyBudget} = rewards.get(name) ?? {perMillion: {requests: '', mibMs: '', standbyMs: ''}, dailyBudget: ''}
         const running = minor(perMillion.mibMs) * scaleMax * Math.ceil(memoryBytes / MIB) * DAY_MILLION_MS
