@@ -19,9 +19,13 @@ import {PAID_HOUR_MS} from './projection-schema.ts'
 const REVISIONS = `
 SELECT id, org, app, function, image_digest AS imageDigest, spec, current, percent, tags, served, traffic_at_ms AS trafficAtMs,
   deployed_at_ms AS deployedAtMs FROM revisions`
+/** Routes of an app that was destroyed; one that is there has some. */
+const DESTROYED = '[]'
+/** Of what is served or can be gone back to; an app that was destroyed has nothing of the kind. */
 const LIVE_IMAGES = `
 SELECT image_digest FROM (
-  SELECT image_digest, current, row_number() OVER (PARTITION BY org, app, function, current ORDER BY number DESC) AS place FROM revisions
+  SELECT image_digest, current, row_number() OVER (PARTITION BY org, app, function, current ORDER BY number DESC) AS place
+  FROM revisions JOIN apps USING (org, app) WHERE apps.routes <> '${DESTROYED}'
 ) WHERE current = 1 OR place <= ${REVISIONS_KEPT_MAX}
 UNION SELECT image_digest FROM revisions JOIN leases ON leases.revision = revisions.id WHERE leases.status = 'active'`
 const LEASES = 'SELECT id, node, revision, starts_at_ms AS startsAtMs, ends_at_ms AS endsAtMs, status FROM leases'
@@ -36,9 +40,6 @@ const RECEIPTS = 'SELECT id, lease, requests, mib_ms AS mibMs, standby_ms AS sta
 const PAID = `
 SELECT org, app, function, sum(requests) AS requests, sum(mib_ms) AS mibMs, sum(paid_minor) AS paidMinor FROM paid_hours
   WHERE incentive = ? AND hour >= ? GROUP BY org, app, function ORDER BY org, app, function`
-
-/** Routes of an app that was destroyed; one that is there has some. */
-const DESTROYED = '[]'
 
 type RevisionRow = Omit<RevisionView, 'spec' | 'current' | 'tags' | 'served'> & {
   readonly spec: string

@@ -16,7 +16,7 @@ const PER_COLLECTION = 10
 const HOUR_MS = 3_600_000
 const repository = 'acme/shop/api'
 
-test(`after ${DEPLOYS} deploys the registry holds what can be run or gone back to, and not a blob more`, async () => {
+test(`after ${DEPLOYS} deploys the registry holds what can be run or gone back to, and not a blob more; of a destroyed app nothing`, async () => {
   const world = await LedgerWorld.make()
   onTestFinished(() => world.remove())
   await world.settle()
@@ -61,4 +61,9 @@ test(`after ${DEPLOYS} deploys the registry holds what can be run or gone back t
   expect((await registry.catalog.manifests(repository)).map(({link}) => link.digest).sort()).toEqual([...kept].sort())
   const blobs = await readdir(join(registry.store.directory, 'blobs'), {recursive: true, withFileTypes: true})
   expect(blobs.filter((entry) => entry.isFile())).toHaveLength(kept.length * 3 + 1)
+
+  await world.must('acme', {type: 'app.destroy', app: deployOf().app})
+  await collect()
+  expect([...liveImages()]).toEqual([])
+  expect(await registry.catalog.manifests(repository)).toEqual([])
 })
