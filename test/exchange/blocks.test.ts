@@ -61,6 +61,26 @@ describe('what the operator blocks', () => {
     expect(world.try('coordinator', grant)).toBe('applied')
   })
 
+  it('gets no traffic and no tag again: there is no way back to it', () => {
+    const [bad, good] = [world.deploy('acme', [], {image: 'bad'}), world.deploy('acme', [], {image: 'good'})]
+    const set = (change: object): CommandBody => ({type: 'traffic.set', app: 'site', functions: [{function: 'web', ...change}]})
+    const ways = [
+      {traffic: [{revision: bad, percent: 100}]},
+      {
+        traffic: [
+          {revision: bad, percent: 10},
+          {revision: good, percent: 90}
+        ]
+      },
+      {tags: [{tag: 'next', revision: bad}]}
+    ]
+    world.must('operator', block(image('bad')))
+    expect(ways.map((change) => world.try('acme', set(change)))).toEqual(['forbidden', 'forbidden', 'forbidden'])
+    expect(world.try('acme', set({tags: [{tag: 'now', revision: good}]}))).toBe('applied')
+    world.must('operator', unblock(image('bad')))
+    expect(ways.map((change) => world.try('acme', set(change)))).toEqual(['applied', 'applied', 'applied'])
+  })
+
   it('is the operator’s to say, of what there is, and saying it again changes nothing', () => {
     expect(world.try('acme', block(account('ann')))).toBe('forbidden')
     expect(world.try('coordinator', block(account('ann')))).toBe('forbidden')

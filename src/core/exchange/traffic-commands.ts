@@ -1,6 +1,6 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {TAGS_PER_FUNCTION_MAX, type TrafficShare} from '../protocol/revisions.ts'
-import {refuseBlockedAccount} from './block-commands.ts'
+import {refuseBlocked, refuseBlockedAccount} from './block-commands.ts'
 import {DNS_LABEL_MAX, REVISIONS_KEPT_MAX} from './limits.ts'
 import {type Effect, refuse} from './outcome.ts'
 import {forgetIfSuperseded} from './revision-work.ts'
@@ -27,6 +27,11 @@ export function setTraffic(context: CommandContext, org: AccountState, body: Com
   if (new Set(body.functions.map((change) => change.function)).size !== body.functions.length)
     refuse('invalid_input', 'A function is named twice.')
   const wanted = body.functions.map((change) => wantedBy(org, app, change))
+  for (const {traffic = [], tags = []} of body.functions)
+    for (const {revision} of [...traffic, ...tags]) {
+      const known = state.revisions.get(revision)
+      if (known !== undefined) refuseBlocked(state, {...known, org: org.name})
+    }
   const functions = wanted.map(({place, fn, ...split}) => {
     const effect = trafficEffect(place, split)
     const isNew = JSON.stringify(effect) !== JSON.stringify(trafficEffect(place, fn))
