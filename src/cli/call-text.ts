@@ -1,4 +1,4 @@
-import type {CallSummary, CallView} from '../core/protocol/async.ts'
+import type {CallOfApp, CallSummary, CallView} from '../core/protocol/async.ts'
 
 /** A call as `--json` has it. */
 export type ShownCall = Omit<CallSummary, 'acceptedAtMs' | 'nextAttemptAtMs' | 'endedAtMs' | 'scheduledAtMs'> & {
@@ -10,7 +10,12 @@ export type ShownCall = Omit<CallSummary, 'acceptedAtMs' | 'nextAttemptAtMs' | '
   readonly result?: CallView['result']
 }
 
-export function shownCall(call: CallView & {readonly gateway: string}): ShownCall {
+/** As lists have it: without ids for a key that may only look. */
+export type ListedCall = Omit<ShownCall, 'id'> & Pick<CallOfApp, 'id'>
+
+export function shownCall(call: CallView & {readonly gateway: string}): ShownCall
+export function shownCall(call: CallOfApp): ListedCall
+export function shownCall(call: CallOfApp): ListedCall {
   const {acceptedAtMs, nextAttemptAtMs, endedAtMs, scheduledAtMs, ...rest} = call
   return {
     ...rest,

@@ -8,6 +8,7 @@ import {joinToken, ownerOfJoinToken} from '../../src/core/join-token.ts'
 import type {Heartbeat} from '../../src/core/protocol/api.ts'
 import type {CommandAnswer, CommandBody, SignedCommand} from '../../src/core/protocol/commands.ts'
 import type {Receipt} from '../../src/core/protocol/receipts.ts'
+import type {CronLine} from '../../src/core/protocol/revisions.ts'
 import {nodeTableSchema} from '../../src/core/protocol/tables.ts'
 import {signCommand} from '../../src/identity/commands.ts'
 import {signRequest} from '../../src/identity/http-signatures.ts'
@@ -206,7 +207,12 @@ export class Actors {
   }
 
   /** One function of the org's; with `paid`, for 1 LEAF a request. */
-  deploy(org: Person, paid = true, imageDigest = `sha256:${'a'.repeat(64)}`): Promise<{seq: number; result: Record<string, unknown>}> {
+  deploy(
+    org: Person,
+    paid = true,
+    imageDigest = `sha256:${'a'.repeat(64)}`,
+    cron: CronLine[] = []
+  ): Promise<{seq: number; result: Record<string, unknown>}> {
     const line = {incentive: 'colibris/LEAF', requestsPerMillionMinor: 100_000_000, mibMsPerMillionMinor: 0, dailyBudgetMinor: 20_000}
     const spec = {
       command: [],
@@ -219,7 +225,8 @@ export class Actors {
       scaleMax: 2,
       env: {},
       egress: [],
-      rewards: paid ? [line] : []
+      rewards: paid ? [line] : [],
+      ...(cron.length > 0 && {cron})
     }
     return this.apply(org.id, org.key, {
       type: 'revision.deploy',

@@ -1,6 +1,6 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
-import {type ShownCall, shownCall} from '../../cli/call-text.ts'
+import {type ListedCall, shownCall} from '../../cli/call-text.ts'
 import {accountFlags, networkFlags} from '../../cli/flags.ts'
 import {renderTable} from '../../cli/table.ts'
 
@@ -9,14 +9,14 @@ const CALLS_SHOWN_MAX = 1000
 
 interface Listed {
   readonly app: string
-  readonly calls: readonly ShownCall[]
+  readonly calls: readonly ListedCall[]
   readonly silent: readonly string[]
 }
 
 export default class AsyncList extends CreoCommand {
   static override summary = "List an app's calls that are answered later, newest first."
   static override description =
-    'With --state failed: those that can be tried again by creo async retry. What each came to: creo async show.'
+    'With --state failed: those that can be tried again by creo async retry. What each came to: creo async show. A key that is only a viewer is not told their ids.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris/shop',
     '<%= config.bin %> <%= command.id %> colibris/shop --state failed'
@@ -39,10 +39,10 @@ export default class AsyncList extends CreoCommand {
       {limit: flags.limit, ...(flags.state !== undefined && {state: flags.state})},
       this.abort
     )
-    const shown = calls.map(shownCall)
+    const shown = calls.map((call) => shownCall(call))
     this.log(
       renderTable(shown, [
-        {header: 'CALL', value: (row) => row.id},
+        {header: 'CALL', value: (row) => row.id ?? '-'},
         {header: 'STATE', value: (row) => row.state},
         {header: 'TRIES', value: (row) => String(row.attempts), align: 'right'},
         {header: 'FUNCTION', value: (row) => row.function.split('/')[2] ?? 'callback'}

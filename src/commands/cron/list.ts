@@ -13,7 +13,7 @@ interface ShownSchedule {
   readonly nextAt: string | null
   readonly last: {
     readonly scheduledAt: string
-    readonly call: string
+    readonly call?: string | undefined
     readonly state: string
     readonly status?: number
     readonly error?: string

@@ -35,13 +35,20 @@ export class RequestSigner {
 
   /** @throws {CreoError} `forbidden` unless the key belongs to the org and has one of the roles (owner: always). */
   assertOrgKey(keyId: string, org: string, roles: readonly KeyRole[]): void {
+    if (this.isOrgKey(keyId, org, roles)) return
+    throw new CreoError('forbidden', `Only keys of ${org} with the role ${['owner', ...roles].join(' or ')} may do this.`, {
+      hint: `Sign as ${org}: --as ${org}`
+    })
+  }
+
+  /** Whether the key belongs to the org and has one of the roles (owner: always). */
+  isOrgKey(keyId: string, org: string, roles: readonly KeyRole[]): boolean {
     const found = this.#reads.accountByKey(keyId)
     const account = this.#reads.account(org)
     const allowed: readonly KeyRole[] = ['owner', ...roles]
-    if (found && account && found.account === account.id && found.roles.some((role) => allowed.includes(role))) return
-    throw new CreoError('forbidden', `Only keys of ${org} with the role ${allowed.join(' or ')} may do this.`, {
-      hint: `Sign as ${org}: --as ${org}`
-    })
+    return (
+      found !== undefined && account !== undefined && found.account === account.id && found.roles.some((role) => allowed.includes(role))
+    )
   }
 
   #publicKeyOf(keyId: string): string | undefined {

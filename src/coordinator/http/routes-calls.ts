@@ -2,7 +2,7 @@ import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import {type CallOfApp, callStateSchema, callsOfAppSchema} from '../../core/protocol/async.ts'
-import {schedulesSchema} from '../../core/protocol/cron.ts'
+import {type ScheduleView, schedulesSchema} from '../../core/protocol/cron.ts'
 import type {Cron} from '../cron/cron.ts'
 import type {GatewayCalls} from '../gateway-calls.ts'
 import {appParamsSchema, limitSchema} from './query.ts'
@@ -13,7 +13,7 @@ export interface CallTools extends RouteTools {
   readonly cron: Cron
 }
 
-/** An app's calls that are answered later, and its schedules. Signed: who sees the id of a call may end it. */
+/** An app's calls that are answered later, and its schedules. Signed; since the id of a call is the right to end it, who may only look is told none. */
 export function callRoutes(app: FastifyInstance, tools: CallTools): void {
   const {reads} = tools.ledger
   const params = appParamsSchema
@@ -44,7 +44,8 @@ export function callRoutes(app: FastifyInstance, tools: CallTools): void {
         if (answer?.status === 'fulfilled') calls.push(...answer.value.map((call) => ({...call, gateway: name})))
         else silent.push(name)
       }
-      return {calls: calls.sort((a, b) => b.acceptedAtMs - a.acceptedAtMs).slice(0, query.limit), silent}
+      const newest = calls.sort((a, b) => b.acceptedAtMs - a.acceptedAtMs).slice(0, query.limit)
+      return {calls: tools.signer.isOrgKey(keyId, of.org, ['deployer']) ? newest : newest.map(withoutIds), silent}
     }
   )
   route(
@@ -61,7 +62,18 @@ export function callRoutes(app: FastifyInstance, tools: CallTools): void {
     async ({params: of, keyId, signal}) => {
       tools.signer.assertOrgKey(keyId, of.org, ['deployer', 'viewer'])
       expectApp(of)
-      return {schedules: await tools.cron.list(of, signal)}
+      const schedules = await tools.cron.list(of, signal)
+      return {schedules: tools.signer.isOrgKey(keyId, of.org, ['deployer']) ? schedules : schedules.map(withoutCall)}
     }
   )
+}
+
+function withoutIds({id: _id, callbackOf: _callbackOf, ...call}: CallOfApp): CallOfApp {
+  return call
+}
+
+function withoutCall({last, ...schedule}: ScheduleView): ScheduleView {
+  if (last === null) return {...schedule, last}
+  const {call: _, ...came} = last
+  return {...schedule, last: came}
 }

@@ -74,7 +74,8 @@ export const callsSchema = z.object({calls: z.array(callSummarySchema).max(CALLS
 
 /** The same over all gateways of the network, as the coordinator tells an app's owner. */
 export const callsOfAppSchema = z.object({
-  calls: z.array(callSummarySchema.extend({gateway: z.string()})),
+  /** Without ids for a key that may only look. */
+  calls: z.array(callSummarySchema.extend({id: callIdSchema.optional(), gateway: z.string()})),
   /** Gateways that did not answer: what they have is missing. */
   silent: z.array(z.string())
 })

@@ -14,7 +14,8 @@ export const scheduleViewSchema = z.object({
   last: z
     .object({
       scheduledAtMs: timeMsSchema,
-      call: callIdSchema,
+      /** Left out for a key that may only look. */
+      call: callIdSchema.optional(),
       /** `waiting`: no gateway has taken it yet. `given_up`: none did in time. `unknown`: the gateway that took it does not say. */
       state: z.enum([...callStateSchema.options, 'waiting', 'given_up', 'unknown']),
       /** What the function answered at its last attempt. */
