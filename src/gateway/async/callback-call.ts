@@ -12,8 +12,7 @@ interface Ended extends Pick<Delivered, 'answer' | 'error'> {
 
 /**
  * The call that tells of another one's end: it waits in the same queue, is tried as often, and may fail as well. Undefined when nobody asked for it.
- * Where `hasRoom` says no to its size with all of the answer, this is told without headers and body, for which the call that ended
- * has kept room.
+ * Where `hasRoom` says no to its size with all of the answer, it tells that without headers and body: for so much the call that ended has kept room.
  */
 export function callbackOf(call: TakenCall, ended: Ended, hasRoom: (wholeBytes: number) => boolean): NewCall | undefined {
   const whole = tellingOf(call, ended)
