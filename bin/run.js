@@ -20,6 +20,19 @@ function printVersion() {
   console.log(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}`)
 }
 
+/** Undefined, and said so, when files of an earlier or half a build lie in dist. */
+async function loaded() {
+  try {
+    // The one role that rests for weeks on a machine that is lent.
+    if (args[0] === 'mine' && args[1] === 'start') (await import('../dist/cli/lean-process.js')).startLean()
+    return await import('../dist/cli/main.js')
+  } catch (error) {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND' && !(error instanceof SyntaxError)) throw error
+    refuse('failed', `What creo was compiled to does not fit together: ${error.message}.`, 'npm run build')
+    return undefined
+  }
+}
+
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
   refuse(
@@ -31,10 +44,8 @@ if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
   printVersion()
 } else if (existsSync(new URL('dist/cli/main.js', root))) {
   module.enableCompileCache?.()
-  // The one role that rests for weeks on a machine that is lent.
-  if (args[0] === 'mine' && args[1] === 'start') (await import('../dist/cli/lean-process.js')).startLean()
-  const {runCli} = await import('../dist/cli/main.js')
-  await runCli(root, args)
+  const main = await loaded()
+  if (main !== undefined) await main.runCli(root, args)
 } else {
   refuse('failed', 'creo is not compiled yet.', 'npm run build')
 }

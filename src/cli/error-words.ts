@@ -8,6 +8,7 @@ const SYSTEM_CODES: Readonly<Record<string, {readonly code: ErrorCode; readonly 
   ENOTDIR: {code: 'data_dir_unwritable', hint: 'Remove the file that stands where a folder should be, or choose another folder.'},
   EROFS: {code: 'data_dir_unwritable', hint: 'Choose a writable folder with CREO_DATA_DIR.'},
   ENOSPC: {code: 'data_dir_unwritable', hint: 'Free some disk space, then run the same command again.'},
+  ERR_MODULE_NOT_FOUND: {code: 'failed', hint: 'npm run build, or npm ci where a package is missing.'},
   ECONNREFUSED: {code: 'unavailable', hint: 'Check the address, and that the other side is running.'},
   ENOTFOUND: {code: 'unavailable', hint: 'Check the address.'},
   ECONNRESET: {code: 'unavailable', hint: 'Run the same command again.'}

@@ -5,8 +5,8 @@ import {createProgress} from '../cli/progress.ts'
 export default class Up extends CreoCommand {
   static override summary = 'Bring up a whole development network on this machine.'
   static override description =
-    `Starts a coordinator, a gateway and miners as separate processes, and stays up with a live view until Ctrl-C, which stops
-every container and process it started. With --tour it first runs the whole loop, from a deployed app to a paid, traded and
+    `Starts a coordinator, a gateway and miners as separate processes, and stays up with a live view until Ctrl-C, which stops \
+every container and process it started. With --tour it first runs the whole loop, from a deployed app to a paid, traded and \
 redeemed request, and checks each step.`
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -15,11 +15,15 @@ redeemed request, and checks each step.`
   ]
   static override flags = {
     data: Flags.directory({
+      helpValue: 'DIR',
       description: 'Folder of the network. Default: kept under the data directory; for --tour a new one that is removed at the end.'
     }),
     tour: Flags.boolean({description: 'Run the whole loop step by step and check it.'}),
     once: Flags.boolean({description: 'Stop after the tour instead of staying up.', dependsOn: ['tour']}),
-    keep: Flags.boolean({description: 'Keep the folder and the logs of the tour.', dependsOn: ['tour']}),
+    keep: Flags.boolean({
+      description: 'With --tour: keep its folder and logs at the end; they are removed otherwise.',
+      dependsOn: ['tour']
+    }),
     'coordinator-port': Flags.integer({
       min: 0,
       max: 65_535,

@@ -4,14 +4,12 @@ import {expect, it} from 'vitest'
 import {creo} from '../support/processes.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-/** Roles and what looks after a machine: their tests are elsewhere. */
-const OTHERS = new Set('coordinator doctor mine up'.split(' '))
 const COMMON = new Set(['json', 'network', 'as'])
 
 /** One line a command: what it takes. `[x]` may be left out. */
 async function surface(): Promise<string[]> {
   const config = await Config.load(ROOT)
-  const own = config.commands.filter(({id, pluginName}) => pluginName === 'creo' && !OTHERS.has(id.split(':')[0] ?? ''))
+  const own = config.commands.filter(({pluginName}) => pluginName === 'creo')
   return own
     .map(({id, args, flags}) => {
       const taken = Object.values(args).map((arg) => (arg.required ? arg.name.toUpperCase() : `[${arg.name.toUpperCase()}]`))
@@ -30,13 +28,13 @@ it('is what it was: changing a command, an argument or a flag is a decision', as
 
 it('has a summary and examples for every command', async () => {
   const config = await Config.load(ROOT)
-  const own = config.commands.filter(({id, pluginName}) => pluginName === 'creo' && !OTHERS.has(id.split(':')[0] ?? ''))
+  const own = config.commands.filter(({pluginName}) => pluginName === 'creo')
   expect(own.filter(({summary, examples}) => !summary?.endsWith('.') || !examples?.length).map(({id}) => id)).toEqual([])
 })
 
 it('breaks no description in the middle of a sentence: the help wraps it at the width of the terminal', async () => {
   const config = await Config.load(ROOT)
-  const own = config.commands.filter(({id, pluginName}) => pluginName === 'creo' && !OTHERS.has(id.split(':')[0] ?? ''))
+  const own = config.commands.filter(({pluginName}) => pluginName === 'creo')
   const broken = own.filter(({description}) => description?.split('\n').some((line) => !/[.?!]$/.test(line)))
   expect(broken.map(({id}) => id)).toEqual([])
 })
