@@ -36,7 +36,6 @@ export function revokeKey(context: CommandContext, account: AccountState, {keyId
   const left = account.keys.filter((key) => key.keyId !== keyId)
   if (left.length === account.keys.length && !isInvitation) refuse('not_found', `${account.name} has no key ${keyId}.`)
   if (!left.some(isOwner)) refuse('conflict', 'It is the last owner key of the account: add or rotate one first.')
-  if (isInvitation) dropInvite(state, keyId)
   endWhatBegan(state, account, keyId)
   setKeys(state, account, left)
   context.effects.push(keysEffect(account))
@@ -167,9 +166,9 @@ function dropInvites(state: LedgerState, account: AccountState, isDropped: (invi
   else delete account.invites
 }
 
-/** Whoever takes a key away does not want what was begun with it: its invitations, or a recovery. */
+/** Whoever takes a key away does not want what was begun with it: invitations that it made or that are good with it, or a recovery. */
 function endWhatBegan(state: LedgerState, account: AccountState, keyId: string): void {
-  dropInvites(state, account, ({madeBy}) => madeBy === keyId)
+  dropInvites(state, account, (invite) => invite.keyId === keyId || invite.madeBy === keyId)
   if (account.recovery?.startedBy === keyId) endRecovery(state, account)
 }
 
