@@ -60,7 +60,9 @@ export function parseSettings(value: unknown, path: string): UserSettings {
 export function pickContext(settings: UserSettings, wanted: string | undefined): NetworkContext & {readonly name: string} {
   const name = wanted ?? settings.currentContext
   if (name === undefined) {
-    throw new CreoError('not_found', 'No network is joined yet.', {hint: 'creo network join URL --id HASH'})
+    throw new CreoError('not_found', 'No network is joined yet.', {
+      hint: 'creo network join URL --id HASH; or creo up for a network of your own, or creo dev for one app'
+    })
   }
   const context = settings.contexts[name]
   if (context !== undefined) return {name, ...context}

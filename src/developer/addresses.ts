@@ -2,6 +2,8 @@ import {request} from 'undici'
 import {CreoError, ERROR_CODES, type ErrorCode} from '../core/errors.ts'
 import {apiErrorSchema} from '../core/protocol/api.ts'
 
+/** For whoever has an app: a gateway is the operator's. */
+export const NO_GATEWAY_HINT = "Ask the network's operator for a gateway, or bring up a network of your own: creo up"
 const ANSWER_TIMEOUT_MS = 60_000
 const ANSWER_BYTES_MAX = 32 * 2 ** 20
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
@@ -56,7 +58,7 @@ export async function askApp(asked: AppRequest): Promise<AppAnswer> {
     if (cause instanceof CreoError) throw cause
     if (deadline.aborted)
       throw new CreoError('timeout', `${asked.url} did not answer in ${ANSWER_TIMEOUT_MS / 1000} s.`, {hint: 'creo logs', cause})
-    throw new CreoError('unavailable', `No gateway answers at ${new URL(asked.url).origin}.`, {hint: 'creo gateway serve', cause})
+    throw new CreoError('unavailable', `No gateway answers at ${new URL(asked.url).origin}.`, {hint: NO_GATEWAY_HINT, cause})
   })
   const refused = gatewayError(answer)
   if (refused) throw refused

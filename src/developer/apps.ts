@@ -2,6 +2,7 @@ import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import type {LeaseView} from '../core/protocol/api.ts'
 import {formatDecimal} from '../core/units.ts'
+import {NO_GATEWAY_HINT} from './addresses.ts'
 import type {AppName} from './app-name.ts'
 import type {AccountContext, Context} from './context.ts'
 
@@ -44,7 +45,7 @@ export async function addressOfApp({client}: Context, {org, app}: AppName, signa
   const {addresses, routes} = await client.app(org, app, signal)
   if (routes.length === 0) throw new CreoError('not_found', `${org}/${app} was destroyed.`, {hint: 'creo deploy'})
   const [address] = addresses
-  if (address === undefined) throw new CreoError('unavailable', 'The network has no gateway yet.', {hint: 'creo gateway serve'})
+  if (address === undefined) throw new CreoError('unavailable', 'The network has no gateway yet.', {hint: NO_GATEWAY_HINT})
   return address
 }
 

@@ -1,5 +1,5 @@
 import {CreoError} from '../core/errors.ts'
-import {type AppAnswer, appAddress, askApp} from './addresses.ts'
+import {type AppAnswer, appAddress, askApp, NO_GATEWAY_HINT} from './addresses.ts'
 import type {AppName} from './app-name.ts'
 import type {Context} from './context.ts'
 
@@ -22,7 +22,7 @@ export async function invoke(context: Context, name: AppName, {path, ...asked}: 
   await context.client.app(name.org, name.app, signal)
   const {gateways} = await context.client.gateways(signal)
   const [gateway] = gateways
-  if (gateway === undefined) throw new CreoError('unavailable', 'The network has no gateway.', {hint: 'creo gateway serve'})
+  if (gateway === undefined) throw new CreoError('unavailable', 'The network has no gateway.', {hint: NO_GATEWAY_HINT})
   const url = appAddress(gateway.publicUrl, name) + path
   return {url, ...(await askApp({url, ...asked, signal}))}
 }

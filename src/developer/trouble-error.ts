@@ -1,6 +1,7 @@
 import {CreoError, type ErrorCode} from '../core/errors.ts'
 import type {LogLine} from '../core/protocol/api.ts'
 import {revisionBefore} from '../core/traffic.ts'
+import {NO_GATEWAY_HINT} from './addresses.ts'
 import type {Released, ReleaseOptions} from './release.ts'
 import type {Trouble} from './start-trouble.ts'
 
@@ -55,7 +56,7 @@ function hintFor({name: {org, app}, revisions}: ReleaseOptions, {function: fn, r
     case 'no_node':
       return `creo mine start --earn ${incentive ?? `org:${org}`}`
     case 'no_gateway':
-      return 'creo gateway serve'
+      return NO_GATEWAY_HINT
     default:
       return `creo logs ${org}/${app} --follow`
   }
