@@ -2,7 +2,8 @@ import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, it} from 'vitest'
-import {bytesOf, CallStore, type NewCall, ROW_BYTES} from '../../src/gateway/async/call-store.ts'
+import {CallStore} from '../../src/gateway/async/call-store.ts'
+import {bytesOf, type NewCall, ROW_BYTES} from '../../src/gateway/async/stored-call.ts'
 
 let folder: string
 let store: CallStore

@@ -15,10 +15,10 @@ import {storableHeaders} from '../headers.ts'
 import type {ClientCall} from '../http/client-call.ts'
 import {answerJson} from './answer-json.ts'
 import type {CallQueue} from './call-queue.ts'
-import type {NewCall, PutAnswer} from './call-store.ts'
 import {callView, newCallId} from './call-view.ts'
 import {BODY_LIMITS, BodyRoom} from './read-body.ts'
 import {SignedCalls, type SignedCallsOptions} from './signed-calls.ts'
+import type {NewCall, PutAnswer} from './stored-call.ts'
 import {checkWebAddress} from './web-callback.ts'
 
 const KEY_MAX = 255

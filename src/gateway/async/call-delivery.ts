@@ -6,7 +6,7 @@ import {RESULT_BYTES_MAX} from '../../core/protocol/async.ts'
 import {type AnswerHead, type AnswerParts, AnswerReader} from '../answer-reader.ts'
 import type {Client} from '../http/client-call.ts'
 import {linesOf} from '../http/header-lines.ts'
-import type {StoredResult, TakenCall} from './call-store.ts'
+import type {StoredResult, TakenCall} from './stored-call.ts'
 
 /** What one attempt came to, and what is kept of the answer. */
 export interface Delivered {

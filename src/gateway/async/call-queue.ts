@@ -5,24 +5,17 @@ import {type CreoError, isCreoError} from '../../core/errors.ts'
 import type {CallState} from '../../core/protocol/async.ts'
 import type {Log} from '../../telemetry/log.ts'
 import type {Delivered} from './call-delivery.ts'
-import {bytesOf, type NewCall, type PutAnswer, type StoredCall, type TakenCall, type WaitingCall} from './call-store.ts'
 import {CallTurns} from './call-turns.ts'
 import {callbackOf} from './callback-call.ts'
 import {type DiskChoices, DiskRoom} from './disk-room.ts'
 import {DueList} from './due-list.ts'
+import {EndedCalls} from './ended-calls.ts'
 import {type QueueLimits, QueueRoom} from './queue-room.ts'
 import {StoreThread} from './store-thread.ts'
+import {bytesOf, type NewCall, type PutAnswer, type StoredCall, type TakenCall, type WaitingCall, waitingOf} from './stored-call.ts'
 
-/** Calls that wait, and calls that ended and are still known: each at most so many, an app a quarter of both. */
+/** Calls that wait: at most so many, an app a quarter. */
 export const QUEUE_LIMITS: QueueLimits = {entriesMax: 100_000, bytesMax: 2 ** 30, appShare: 0.25}
-const ENDED_LIMITS: QueueLimits = {entriesMax: 100_000, bytesMax: 2 ** 29, appShare: 0.25}
-/** How long an ended call is known; a failed one waits longer for somebody to look at it. */
-const DONE_KEPT_MS = 24 * 3600 * 1000
-const FAILED_KEPT_MS = 7 * 24 * 3600 * 1000
-const PRUNE_MS = 60_000
-/** Ended calls and their bytes after which it is pruned sooner; fewer than are deleted in one turn. */
-const PRUNE_ENTRIES = 4000
-const PRUNE_BYTES = 64 * 2 ** 20
 /** Attempts under way, over all functions, and of one org's. */
 const DELIVERIES_MAX = 128
 const ORG_DELIVERIES_MAX = DELIVERIES_MAX / 4
@@ -60,9 +53,8 @@ export class CallQueue {
   readonly #turns = new CallTurns(ORG_DELIVERIES_MAX)
   readonly #due = new DueList()
   readonly #looker: NodeJS.Timeout
-  readonly #pruner: NodeJS.Timeout
+  readonly #ended: EndedCalls
   #timer: NodeJS.Timeout | undefined
-  #ended = {entries: 0, bytes: 0}
   #isClosing = false
   #idle: (() => void) | undefined
 
@@ -72,7 +64,7 @@ export class CallQueue {
     this.#room = new QueueRoom(options.limits ?? QUEUE_LIMITS)
     this.#disk = new DiskRoom(dirname(options.path), options.now, options.disk)
     this.#looker = setInterval(() => this.#look(), LOOK_MS)
-    this.#pruner = setInterval(() => this.#prune(), PRUNE_MS)
+    this.#ended = new EndedCalls(store, options.now)
   }
 
   /** Takes up what an earlier process left. @throws {CreoError} `data_dir_unwritable` */
@@ -134,13 +126,21 @@ export class CallQueue {
     if (!isEnded) return false
     this.#forget(id)
     this.#running.get(id)?.abort()
-    this.#countEnded(0)
+    this.#ended.count(0)
     return true
   }
 
-  /** Takes a failed call up again. False when it is none. */
+  /** Takes a failed call up again. False when it is none. @throws {CreoError} `overloaded`, `rate_limited` where a new one would find no room */
   async retry(id: string): Promise<boolean> {
-    const call = await this.#store.run('retry', {id, nowMs: this.#options.now()})
+    const failed = await this.#store.run('failed', id)
+    if (failed === undefined) return false
+    this.#room.take(failed.app, failed.bytes)
+    let call: WaitingCall | undefined
+    try {
+      call = await this.#store.run('retry', {id, nowMs: this.#options.now()})
+    } finally {
+      this.#room.give(failed.app, failed.bytes)
+    }
     if (call === undefined) return false
     this.#hold(call)
     this.#pump()
@@ -151,7 +151,7 @@ export class CallQueue {
   async close(): Promise<void> {
     this.#isClosing = true
     clearInterval(this.#looker)
-    clearInterval(this.#pruner)
+    this.#ended.close()
     clearTimeout(this.#timer)
     if (this.#running.size > 0) {
       const {promise, resolve} = Promise.withResolvers<void>()
@@ -282,13 +282,7 @@ export class CallQueue {
     const isEnded = await this.#store.run('end', ending, bytes)
     this.#forget(taken.id)
     if (isEnded && callback !== undefined) this.#hold(waitingOf(callback, bytesOf(callback)))
-    this.#countEnded(bytes)
-  }
-
-  #countEnded(bytes: number): void {
-    this.#ended.entries += 1
-    this.#ended.bytes += bytes
-    if (this.#ended.entries > PRUNE_ENTRIES || this.#ended.bytes > PRUNE_BYTES) this.#prune()
+    this.#ended.count(bytes)
   }
 
   /** What a call takes becomes what its callback will, so that the callback finds room. */
@@ -301,16 +295,4 @@ export class CallQueue {
     }
     return true
   }
-
-  #prune(): void {
-    this.#ended = {entries: 0, bytes: 0}
-    const nowMs = this.#options.now()
-    const kept = {doneBeforeMs: nowMs - DONE_KEPT_MS, failedBeforeMs: nowMs - FAILED_KEPT_MS}
-    // A queue that can't be written says so by itself.
-    this.#store.run('prune', {...kept, ...ENDED_LIMITS}).catch(() => undefined)
-  }
-}
-
-function waitingOf({id, app, function: name, acceptedAtMs}: NewCall, bytes: number): WaitingCall {
-  return {id, app, function: name, dueAtMs: acceptedAtMs, bytes}
 }

@@ -1,6 +1,6 @@
 import {randomBytes} from 'node:crypto'
 import type {CallState, CallSummary, CallView} from '../../core/protocol/async.ts'
-import type {StoredCall, StoredResult} from './call-store.ts'
+import type {StoredCall, StoredResult} from './stored-call.ts'
 
 const ID_BYTES = 24
 const TARGET_LISTED_MAX = 1024

@@ -1,8 +1,8 @@
 import {parseCallback} from '../../core/async-calls.ts'
 import type {EndedState} from '../../core/protocol/async.ts'
 import type {Delivered} from './call-delivery.ts'
-import {bytesOf, type NewCall, type TakenCall} from './call-store.ts'
 import {callView, newCallId} from './call-view.ts'
+import {bytesOf, type NewCall, type TakenCall} from './stored-call.ts'
 
 /** How a call ended, for who asked to be told. */
 interface Ended extends Pick<Delivered, 'answer' | 'error'> {

@@ -8,9 +8,9 @@ import {createNonceMemory} from '../../identity/nonces.ts'
 import type {ClientCall} from '../http/client-call.ts'
 import {answerJson} from './answer-json.ts'
 import type {CallQueue} from './call-queue.ts'
-import type {NewCall} from './call-store.ts'
 import {listedCall} from './call-view.ts'
 import {type BodyLimits, BodyRoom} from './read-body.ts'
+import type {NewCall} from './stored-call.ts'
 
 /** A schedule's call is less than 2 KiB. Who only says that it is the coordinator may take no more than this. */
 const SIGNED_LIMITS: BodyLimits = {bodyBytesMax: 16 * 2 ** 10, heldBytesMax: 4 * 2 ** 20, clientHeldBytesMax: 2 ** 20}

@@ -1,8 +1,9 @@
-import type {CallStore, WaitingCall} from './call-store.ts'
+import type {CallStore} from './call-store.ts'
+import type {WaitingCall} from './stored-call.ts'
 
 /** What a gateway and the thread of its queue say to each other. */
 
-export const STORE_METHODS = ['put', 'take', 'again', 'end', 'retry', 'find', 'list', 'prune'] as const
+export const STORE_METHODS = ['put', 'take', 'again', 'end', 'failed', 'retry', 'find', 'list', 'prune'] as const
 export type StoreMethod = (typeof STORE_METHODS)[number]
 
 export interface StoreOrder {

@@ -1,7 +1,8 @@
 import {Worker} from 'node:worker_threads'
 import {CreoError} from '../../core/errors.ts'
-import type {CallStore, WaitingCall} from './call-store.ts'
+import type {CallStore} from './call-store.ts'
 import type {FromStore, StoreMethod, StoreOrder, ToStore} from './store-messages.ts'
+import type {WaitingCall} from './stored-call.ts'
 
 const WORKER_URL = new URL(import.meta.url.endsWith('.ts') ? './store-worker.ts' : './store-worker.js', import.meta.url)
 const GROUP_ORDERS_MAX = 1000

@@ -6,7 +6,7 @@ import {CreoError, isCreoError} from '../../core/errors.ts'
 import {ATTEMPT_HEADER, CALL_ID_HEADER} from '../../core/protocol/async.ts'
 import {publicAddressOf, type ResolveOptions} from '../../tunnel/public-address.ts'
 import {type Delivered, refusedBy, retryAfter} from './call-delivery.ts'
-import type {TakenCall} from './call-store.ts'
+import type {TakenCall} from './stored-call.ts'
 
 /** From the name to the end of the answer's headers. */
 const CALLBACK_MAX_MS = 30_000
