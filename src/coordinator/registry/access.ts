@@ -35,7 +35,7 @@ export function createAccess(tools: AccessTools): RegistryAccess {
     if (action === 'pull') return
     if (orgOf(repository) === BASES_ORG)
       throw new CreoError('forbidden', `What lies under ${BASES_ORG}/ comes from the network itself.`, {
-        hint: "Push to your account's own repositories, for example ACCOUNT/APP/FUNCTION."
+        hint: `Push to your account's own repositories, for example ACCOUNT/APP/FUNCTION. An account that was named ${BASES_ORG} before the name was kept deploys as another: creo account create NAME`
       })
     signer.assertOrgKey(keyId, orgOf(repository), ['deployer'])
     const reason = tools.reads.blockReason({kind: 'account', name: orgOf(repository)})
