@@ -13,6 +13,9 @@ import type {SecretBook} from './secret-book.ts'
 
 /** A start waits this long for an image that is not there yet. */
 const IMAGE_WAIT_MAX_MS = 170_000
+/** Gateway and node learn of a lease at about the same moment: a start waits so long for the table that names it, while no more than so many do. */
+const LEASE_WAIT_MAX_MS = 1000
+const LEASE_WAITS_MAX = 256
 const MESSAGE_MAX = 2000
 
 type Start = Extract<GatewayMessage, {type: 'start'}>
@@ -43,7 +46,7 @@ export interface GatewayRequestsOptions {
 /** Does what gateways ask, as far as the leases go. */
 export class GatewayRequests {
   readonly #options: GatewayRequestsOptions
-  /** Starts that wait for their image; a `stop` calls them off. */
+  /** Starts that wait for their lease or image; a `stop` calls them off. */
   readonly #waiting = new Map<string, AbortController>()
 
   constructor(options: GatewayRequestsOptions) {
@@ -76,7 +79,7 @@ export class GatewayRequests {
     instances.bind(instance, socket, head).catch((error: unknown) => log.error({instance, error: String(error)}, 'a connection failed'))
   }
 
-  /** Calls off the starts that wait for an image; each is answered at once. */
+  /** Calls off the starts that wait for a lease or an image; each is answered at once. */
   callOffWaiting(): void {
     for (const calledOff of this.#waiting.values()) calledOff.abort(new CreoError('interrupted', 'This node takes no new work now.'))
   }
@@ -103,6 +106,8 @@ export class GatewayRequests {
     })
     const beganMs = monotonicMs()
     try {
+      // Nothing may come between a start and what a `stop` right after it calls off.
+      if (!this.#options.book.knows(lease)) await this.#awaitLease(message)
       const wanted = this.#workFor(message)
       if ('code' in wanted) return failed(wanted.code, wanted.text)
       const isPulled = this.#options.images.isReady(wanted)
@@ -138,12 +143,28 @@ export class GatewayRequests {
     return work.revision
   }
 
-  async #imageFor(instance: string, revision: RevisionEntry): Promise<string> {
+  /** Returns as well when no table names the lease in time. */
+  async #awaitLease({instance, lease}: Start): Promise<void> {
+    const {book, signal, isDraining} = this.#options
+    if (isDraining() || this.#waiting.size >= LEASE_WAITS_MAX) return
+    await this.#untilCalledOff(instance, async (calledOff) => {
+      await book.learns(lease, AbortSignal.any([signal, calledOff, AbortSignal.timeout(LEASE_WAIT_MAX_MS)])).catch(() => undefined)
+      calledOff.throwIfAborted()
+    })
+  }
+
+  #imageFor(instance: string, revision: RevisionEntry): Promise<string> {
     const {images, signal} = this.#options
+    return this.#untilCalledOff(instance, (calledOff) =>
+      images.ensure(revision, AbortSignal.any([signal, calledOff, AbortSignal.timeout(IMAGE_WAIT_MAX_MS)]), signal)
+    )
+  }
+
+  async #untilCalledOff<T>(instance: string, wait: (calledOff: AbortSignal) => Promise<T>): Promise<T> {
     const calledOff = new AbortController()
     this.#waiting.set(instance, calledOff)
     try {
-      return await images.ensure(revision, AbortSignal.any([signal, calledOff.signal, AbortSignal.timeout(IMAGE_WAIT_MAX_MS)]), signal)
+      return await wait(calledOff.signal)
     } finally {
       this.#waiting.delete(instance)
     }

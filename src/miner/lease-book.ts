@@ -1,3 +1,4 @@
+import {EventEmitter, once} from 'node:events'
 import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
 import type {NodeTable, RevisionEntry, SignedTable} from '../core/protocol/tables.ts'
@@ -29,6 +30,8 @@ export class LeaseBook {
   /** The table's leases with what each is for, by id: asked at every start, and through and through every second. */
   #works: ReadonlyMap<string, LeasedWork> = new Map()
   #byRevision: ReadonlyMap<string, readonly LeasedWork[]> = new Map()
+  /** How many wait for a newer table at a time is bounded by who has them wait. */
+  readonly #tables = new EventEmitter<{newer: []}>().setMaxListeners(0)
 
   private constructor(options: LeaseBookOptions) {
     this.#options = options
@@ -81,6 +84,16 @@ export class LeaseBook {
     return work !== undefined && nowMs < work.lease.endsAtMs ? work : undefined
   }
 
+  /** True when the table names this lease, be it over or not. */
+  knows(lease: string): boolean {
+    return this.#works.has(lease)
+  }
+
+  /** Resolves once a table names this lease; rejects when the signal fires before. */
+  async learns(lease: string, signal: AbortSignal): Promise<void> {
+    while (!this.knows(lease)) await once(this.#tables, 'newer', {signal})
+  }
+
   /** A lease of the revision that holds now, if there is one. */
   ofRevision(revision: string, nowMs: number): LeasedWork | undefined {
     return this.#byRevision.get(revision)?.find(({lease}) => nowMs < lease.endsAtMs)
@@ -96,6 +109,7 @@ export class LeaseBook {
     this.#byRevision = Map.groupBy(this.#works.values(), ({revision}) => revision.id)
     this.#table = table
     this.#version = version
+    this.#tables.emit('newer')
   }
 
   #verified(signed: SignedTable): NodeTable {

@@ -23,6 +23,20 @@ test('draining calls off a start that waits for its image', async () => {
   expect(await drained).toMatchObject({containersStopped: 0})
 })
 
+test('a start that comes before the table with its lease waits for it, and is called off like any', async () => {
+  const w = await world()
+  w.coordinator.setTable(w.table({leases: []}))
+  const miner = await w.miner()
+  const link = await w.gateway.link(w.node)
+  link.send({type: 'start', instance: 'i-1', revision: 'rev_7', lease: 'lea_9'})
+  link.send({type: 'start', instance: 'i-2', revision: 'rev_7', lease: 'lea_9'})
+  link.send({type: 'stop', instance: 'i-2', graceMs: 0})
+  expect(await w.gateway.next('started', 'start_failed')).toMatchObject({type: 'start_failed', instance: 'i-2', code: 'interrupted'})
+  w.coordinator.setTable(w.table())
+  expect(await w.gateway.next('started', 'start_failed')).toMatchObject({type: 'started', instance: 'i-1'})
+  await miner.drain()
+})
+
 test('a lease that is taken away while its image is fetched starts nothing', async () => {
   const w = await world()
   const fetching = Promise.withResolvers<void>()
