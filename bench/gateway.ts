@@ -5,6 +5,7 @@ import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {z} from 'zod'
+import {type LeanRole, leanSettings} from '../src/cli/lean-process.ts'
 import {type Figure, figure, type Goal, ratios} from './form.ts'
 import {LARGE_BYTES, SMALL_BYTES} from './function/build.ts'
 import {type Server, serveFunction} from './function/serve.ts'
@@ -130,18 +131,24 @@ async function startGateway(directory: string, functionSocket: string, stops: ((
     functionSocket,
     tunnelUrl: ''
   }
-  const gateway = startProcess(new URL('./gateway/gateway-process.ts', import.meta.url), setup)
+  const gateway = startProcess('gateway serve', new URL('./gateway/gateway-process.ts', import.meta.url), setup)
   stops.push(() => stopProcess(gateway))
   const [ready] = await once(gateway, 'message')
   const {publicUrl, tunnelUrl} = z.object({publicUrl: z.string(), tunnelUrl: z.string()}).parse(ready)
-  const miner = startProcess(new URL('./gateway/miner-process.ts', import.meta.url), {...setup, tunnelUrl})
+  const miner = startProcess('mine start', new URL('./gateway/miner-process.ts', import.meta.url), {...setup, tunnelUrl})
   stops.push(() => stopProcess(miner))
   await once(miner, 'message')
   return {pid: gateway.pid ?? 0, port: Number(new URL(publicUrl).port)}
 }
 
-function startProcess(file: URL, setup: Setup): ChildProcess {
-  return fork(file, [JSON.stringify(setup)], {stdio: ['ignore', 'inherit', 'inherit', 'ipc']})
+/** Under the settings that the program gives itself in this role. */
+function startProcess(role: LeanRole, file: URL, setup: Setup): ChildProcess {
+  const {execArgv, env} = leanSettings(role)
+  return fork(file, [JSON.stringify(setup)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [...execArgv],
+    env: {...process.env, ...env}
+  })
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {

@@ -6,6 +6,7 @@ import * as module from 'node:module'
 const NODE_MIN = [22, 19]
 const root = new URL('../', import.meta.url)
 const args = process.argv.slice(2)
+const ROLE = /^(mine start|(gateway|coordinator) serve)$/
 
 /** Refuses before anything else is imported: native modules crash without a word on an old Node. */
 function refuse(code, message, hint) {
@@ -23,8 +24,9 @@ function printVersion() {
 /** Undefined, and said so, when files of an earlier or half a build lie in dist. */
 async function loaded() {
   try {
-    // The one role that rests for weeks on a machine that is lent.
-    if (args[0] === 'mine' && args[1] === 'start') (await import('../dist/cli/lean-process.js')).startLean()
+    const command = args.slice(0, 2).join(' ')
+    // Roles rest for weeks, on machines that are lent or small.
+    if (ROLE.test(command)) (await import('../dist/cli/lean-process.js')).startLean(command)
     return await import('../dist/cli/main.js')
   } catch (error) {
     if (error.code !== 'ERR_MODULE_NOT_FOUND' && !(error instanceof SyntaxError)) throw error

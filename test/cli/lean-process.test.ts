@@ -4,7 +4,7 @@ import {script} from '../support/processes.ts'
 
 const LEAN = new URL('../../src/cli/lean-process.ts', import.meta.url)
 const SOURCE = `import {startLean} from '${LEAN}'
-  startLean()
+  startLean('mine start')
   console.log(process.pid, process.env.MALLOC_ARENA_MAX, process.env.GIVEN, process.execArgv.includes('--max-semi-space-size=2'))
   process.stdin.on('end', () => console.log('stdin ended')).resume()`
 
