@@ -6,12 +6,13 @@ import {signCommand} from '../identity/commands.ts'
 import {type KeyPair, sha256Hex} from '../identity/keys.ts'
 import {type CommandOutcome, commandAnswersSchema, enrollAnswerSchema} from './answers.ts'
 import type {Connection} from './connection.ts'
-import {errorOf} from './http.ts'
+import {errorOf, pause, RATE_LIMIT_WAIT_MAX_MS} from './http.ts'
 
 /** A command is refused this long after it was signed: long enough for every retry, short enough to be forgotten soon. */
 const COMMAND_LIFETIME_MS = 10 * 60_000
 /** What a ledger says of a not-after that has passed, or that lies too far ahead: perhaps our clock is wrong. */
 const CLOCK_CODES: ReadonlySet<string> = new Set(['expired', 'clock_skew', 'invalid_input'])
+const RATE_LIMIT_PAUSE_MS = 1000
 /** A smaller difference can't be why a command was refused. */
 const CLOCK_MENDED_MIN_MS = 1000
 
@@ -63,7 +64,7 @@ interface Named {
   readonly idempotencyKey: string
 }
 
-/** Signs and posts commands; those that are refused for our clock are signed anew, once, after the clock is mended. */
+/** Signs and posts commands; those that are refused for our clock are signed anew, once, after the clock is mended. Some of many that came too often are posted again. */
 export async function submitAll(
   connection: Connection,
   signer: Signer,
@@ -77,11 +78,50 @@ export async function submitAll(
       some.map(({body, idempotencyKey}) => signBody(connection, signer, body, idempotencyKey)),
       signal
     )
-  const outcomes = await post(named)
+  const outcomes = await untilTaken(named, post, signal ?? connection.options.signal)
   const refused = new Set([...outcomes.keys()].filter((at) => isClockRefusal(outcomes[at])))
   if (refused.size === 0 || !(await clockWasWrong(connection, signal))) return outcomes
   const again = (await post(named.filter((_, at) => refused.has(at)))).values()
   return outcomes.map((outcome, at) => (refused.has(at) ? (again.next().value ?? outcome) : outcome))
+}
+
+/** Where the coordinator took some and not others, it says no time: it takes some each second. */
+async function untilTaken(
+  named: readonly Named[],
+  post: (some: readonly Named[]) => Promise<CommandOutcome[]>,
+  signal: AbortSignal
+): Promise<CommandOutcome[]> {
+  let outcomes = await post(named)
+  for (let waitedMs = 0; waitedMs < RATE_LIMIT_WAIT_MAX_MS; waitedMs += RATE_LIMIT_PAUSE_MS) {
+    const limited = new Set([...outcomes.keys()].filter((at) => isRateLimited(outcomes[at])))
+    if (limited.size === 0) break
+    await pause(RATE_LIMIT_PAUSE_MS, signal)
+    const again = (
+      await postUnlessLimited(
+        named.filter((_, at) => limited.has(at)),
+        post
+      )
+    ).values()
+    outcomes = outcomes.map((outcome, at) => (limited.has(at) ? (again.next().value ?? outcome) : outcome))
+  }
+  return outcomes
+}
+
+/** None where all of them still come too often: what was said of the others is not lost for it. */
+async function postUnlessLimited(
+  named: readonly Named[],
+  post: (some: readonly Named[]) => Promise<CommandOutcome[]>
+): Promise<CommandOutcome[]> {
+  try {
+    return await post(named)
+  } catch (error) {
+    if (isCreoError(error) && error.code === 'rate_limited') return []
+    throw error
+  }
+}
+
+function isRateLimited(outcome: CommandOutcome | undefined): boolean {
+  return outcome?.status === 'error' && outcome.error.code === 'rate_limited'
 }
 
 function isClockRefusal(outcome: CommandOutcome | undefined): boolean {

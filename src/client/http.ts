@@ -13,7 +13,9 @@ const ANSWER_BYTES_MAX = 80 * 2 ** 20
 const ATTEMPTS_MAX = 4
 const RETRY_FIRST_MS = 100
 const RETRY_MAX_MS = 2000
-const RETRIED: ReadonlySet<ErrorCode> = new Set(['unavailable', 'timeout', 'overloaded', 'rate_limited', 'bad_gateway'])
+/** How long in all a request waits because it comes too often. */
+export const RATE_LIMIT_WAIT_MAX_MS = 30_000
+const RETRIED: ReadonlySet<ErrorCode> = new Set(['unavailable', 'timeout', 'overloaded', 'bad_gateway'])
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST'
@@ -40,19 +42,42 @@ export function createPool(): Agent {
 }
 
 /**
- * Asks until there is an answer or the attempts are used up, with growing pauses that differ between clients.
+ * Asks until there is an answer or the attempts are used up, with growing pauses that differ between clients. What comes too often is asked
+ * again when the server says, within `RATE_LIMIT_WAIT_MAX_MS`.
  * @throws {CreoError} with the code of the server's error, or `unavailable`, `timeout`, `interrupted`.
  */
 export async function ask(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer> {
-  const attempts = asked.idempotent ? ATTEMPTS_MAX : 1
-  for (let attempt = 1; ; attempt += 1) {
+  let attemptsLeft = asked.idempotent ? ATTEMPTS_MAX : 1
+  let patienceMs = asked.idempotent ? RATE_LIMIT_WAIT_MAX_MS : 0
+  for (let pauseMs = RETRY_FIRST_MS; ; ) {
     try {
       return await askOnce(pool, asked)
     } catch (error) {
-      if (attempt >= attempts || !isCreoError(error) || !RETRIED.has(error.code)) throw error
-      const longestMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (attempt - 1))
-      await sleep(longestMs * (0.5 + Math.random() / 2), undefined, {signal: asked.signal}).catch(() => undefined)
+      if (error instanceof ToldToWait && error.waitMs <= patienceMs) {
+        patienceMs -= error.waitMs
+        await pause(error.waitMs, asked.signal)
+        continue
+      }
+      attemptsLeft -= 1
+      if (attemptsLeft <= 0 || !isCreoError(error) || !RETRIED.has(error.code)) throw error
+      await pause(pauseMs * (0.5 + Math.random() / 2), asked.signal)
+      pauseMs = Math.min(RETRY_MAX_MS, 2 * pauseMs)
     }
+  }
+}
+
+/** Ends early, and without a word, when the signal fires: the next attempt says why. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, {signal}).catch(() => undefined)
+}
+
+/** A refusal of what came too often, which was not carried out. */
+class ToldToWait extends CreoError {
+  readonly waitMs: number
+
+  constructor({message, hint}: CreoError, waitMs: number) {
+    super('rate_limited', message, hint === undefined ? {} : {hint})
+    this.waitMs = waitMs
   }
 }
 
@@ -60,6 +85,7 @@ async function askOnce(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer
   refuseInterrupted(asked.signal)
   const deadline = AbortSignal.timeout(ANSWER_TIMEOUT_MS + (asked.waitMs ?? 0))
   let answer: HttpAnswer
+  let retryAfterMs = 0
   try {
     const response = await request(asked.url, {
       method: asked.method,
@@ -71,6 +97,7 @@ async function askOnce(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer
       signal: AbortSignal.any([asked.signal, deadline])
     })
     const {etag} = response.headers
+    retryAfterMs = retryAfterMsOf(response.headers['retry-after'])
     answer = {status: response.statusCode, body: await readBounded(response.body), etag: typeof etag === 'string' ? etag : undefined}
     // One turn later the connection is free: a request that follows at once would open another one.
     await nextTurn()
@@ -78,8 +105,15 @@ async function askOnce(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer
     refuseInterrupted(asked.signal)
     throw isCreoError(cause) ? cause : networkError(asked.url, deadline.aborted, cause)
   }
-  if (answer.status >= 300 && answer.status !== NOT_MODIFIED) throw serverError(asked.url, answer)
-  return answer
+  if (answer.status < 300 || answer.status === NOT_MODIFIED) return answer
+  const error = serverError(asked.url, answer)
+  throw error.code === 'rate_limited' ? new ToldToWait(error, retryAfterMs) : error
+}
+
+/** Whole seconds (RFC 9110); a date or nothing is a second. */
+function retryAfterMsOf(header: string | string[] | undefined): number {
+  const seconds = /^\d{1,6}$/.test(String(header)) ? Number(header) : 1
+  return Math.max(1, seconds) * 1000
 }
 
 async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {

@@ -12,6 +12,7 @@ import type {Log} from '../telemetry/log.ts'
 import {Calendar} from './calendar.ts'
 import {openCron} from './cron/open-cron.ts'
 import {BASES_FOLDER, COORDINATOR_KEY_FILE, CRON_FILE, GENESIS_FILE, REGISTRY_FOLDER, SECRETS_FILE, SECRETS_KEY_FILE} from './data-files.ts'
+import {ClientLimits} from './http/client-limits.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {RequestSigner} from './http/request-signer.ts'
 import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
@@ -121,6 +122,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const secrets = await openSecrets(opened)
   cleanups.push(() => secrets.secrets.close())
   const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
+  const limits = new ClientLimits(settings)
   const app = await buildHttpServer({
     ...opened,
     ...secrets,
@@ -131,7 +133,8 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     tables,
     scheduler,
     ...images,
-    signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs()}),
+    limits,
+    signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs(), limits}),
     logs: new FunctionLogs(nowMs()),
     logWaiters: new Waiters(),
     receiptGraceMs: genesis.receiptGraceMs,

@@ -1,6 +1,7 @@
 import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import type {Genesis} from '../core/protocol/genesis.ts'
 import type {SchedulingSettings} from '../core/scheduling.ts'
+import type {Rate} from './http/rate-limit.ts'
 
 const SECOND_MS = 1000
 const HOUR_MS = 3600 * SECOND_MS
@@ -17,25 +18,39 @@ export interface CoordinatorSettings {
   /** How often the registry deletes what nothing refers to, and for how long after its last use it is left. */
   readonly collectEveryMs: number
   readonly collectGraceMs: number
-  /** Requests per second that one client address may make for long, and at once. */
-  readonly requestsPerSecondMax: number
-  readonly requestsBurstMax: number
+  /** Requests of one client address, signed or not. */
+  readonly addressRequests: Rate
+  /** Commands of one client address that bring their own key: new accounts, accepted invitations, nodes that enrol. */
+  readonly addressNewcomers: Rate
+  /** Signed requests of one account, or of one node. A node's own make one in fifteen seconds at most, but for what it says at once. */
+  readonly accountRequests: Rate
+  /** Commands of one account. */
+  readonly accountCommands: Rate
 }
 
 const COMMON = {planDelayMs: 50, tickMs: SECOND_MS, collectEveryMs: 600 * SECOND_MS} as const
-const REQUESTS_PER_SECOND = 2000
+/** Of each limit for long: what may come at once is that of so many seconds. */
 const BURST_SECONDS = 5
+export const REQUESTS_PER_SECOND_DEFAULT = 2000
+export const ACCOUNT_REQUESTS_PER_SECOND_DEFAULT = 200
+export const ACCOUNT_COMMANDS_PER_SECOND_DEFAULT = 1000
+/** A new account is a line in the ledger for ever. */
+const REQUESTS_PER_NEWCOMER = 40
+const NEWCOMERS_BURST_SECONDS = 20
 const LEASE_TERM_MS = 7 * 24 * HOUR_MS
 
 /** What the operator may set. */
 export interface OperatorSettings {
   readonly leasesPerNodeMax?: number | undefined
+  /** Of one address, one account or node, and commands of one account. */
   readonly requestsPerSecondMax?: number | undefined
+  readonly accountRequestsPerSecondMax?: number | undefined
+  readonly accountCommandsPerSecondMax?: number | undefined
 }
 
 export function coordinatorSettings(network: Genesis['network'], operator: OperatorSettings = {}): CoordinatorSettings {
-  const {leasesPerNodeMax = LEASES_PER_NODE_DEFAULT, requestsPerSecondMax = REQUESTS_PER_SECOND} = operator
-  const common = {...COMMON, requestsPerSecondMax, requestsBurstMax: BURST_SECONDS * requestsPerSecondMax}
+  const {leasesPerNodeMax = LEASES_PER_NODE_DEFAULT} = operator
+  const common = {...COMMON, ...limitsOf(operator)}
   if (network === 'development') {
     return {
       ...common,
@@ -67,4 +82,25 @@ export function coordinatorSettings(network: Genesis['network'], operator: Opera
       leasesPerNodeMax
     }
   }
+}
+
+function limitsOf(
+  operator: OperatorSettings
+): Pick<CoordinatorSettings, 'addressRequests' | 'addressNewcomers' | 'accountRequests' | 'accountCommands'> {
+  const {
+    requestsPerSecondMax = REQUESTS_PER_SECOND_DEFAULT,
+    accountRequestsPerSecondMax = ACCOUNT_REQUESTS_PER_SECOND_DEFAULT,
+    accountCommandsPerSecondMax = ACCOUNT_COMMANDS_PER_SECOND_DEFAULT
+  } = operator
+  return {
+    addressRequests: rate(requestsPerSecondMax),
+    addressNewcomers: rate(requestsPerSecondMax / REQUESTS_PER_NEWCOMER, NEWCOMERS_BURST_SECONDS),
+    accountRequests: rate(accountRequestsPerSecondMax),
+    accountCommands: rate(accountCommandsPerSecondMax)
+  }
+}
+
+/** At least one at once. */
+function rate(perSecond: number, burstSeconds = BURST_SECONDS): Rate {
+  return {perSecond, burst: Math.max(1, Math.floor(perSecond * burstSeconds))}
 }

@@ -1,5 +1,5 @@
-import {isIPv6} from 'node:net'
 import {LRUCache} from 'lru-cache'
+import {clientNetwork} from '../core/client-network.ts'
 import {CreoError} from '../core/errors.ts'
 import {isLoopback} from '../core/loopback.ts'
 import type {Caller} from '../core/protocol/tunnel.ts'
@@ -9,10 +9,6 @@ import type {GatewayLimits} from './settings.ts'
 /** Those that were not seen for the longest are forgotten first, with a full bucket. */
 const CLIENTS_MAX = 50_000
 const FUNCTIONS_MAX = 10_000
-const MAPPED_V4 = /^::ffff:(?=\d+\.)/i
-/** An IPv6 client has all addresses of the first half. */
-const CLIENT_GROUPS = 4
-const GROUPS = 8
 
 interface Bucket {
   tokens: number
@@ -58,14 +54,8 @@ export function callerName({node, lease}: Caller): string {
 
 /** Whose requests count together. Undefined on loopback: what stands in front of the gateway there speaks for many clients. */
 export function clientName(address: string): string | undefined {
-  const plain = address.replace(MAPPED_V4, '')
-  if (isLoopback(plain)) return undefined
-  if (!isIPv6(plain)) return plain
-  const [left = '', right = ''] = plain.split('::')
-  const before = left.split(':').filter((group) => group !== '')
-  const after = right.split(':').filter((group) => group !== '')
-  const zeros = new Array<string>(plain.includes('::') ? GROUPS - before.length - after.length : 0).fill('0')
-  return [...before, ...zeros, ...after].slice(0, CLIENT_GROUPS).join(':')
+  const network = clientNetwork(address)
+  return isLoopback(address) || isLoopback(network) ? undefined : network
 }
 
 function take(

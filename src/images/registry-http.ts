@@ -25,6 +25,8 @@ const LINE_BYTES_PER_SECOND_MIN = 10_000
 const BODY_IDLE_TIMEOUT_MS = 60_000
 const ERROR_BODY_BYTES_MAX = 64 * 1024
 const RETRY_FIRST_MS = 100
+/** How long in all a transfer waits without progress because it asks too often. */
+export const RATE_LIMIT_WAIT_MAX_MS = 60_000
 
 export interface RegistryRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT'
@@ -89,19 +91,27 @@ export async function dropBody(response: Dispatcher.ResponseData): Promise<void>
 
 /**
  * Does `work` again while it fails for want of an answer, at most ATTEMPTS_MAX times in a row without progress; `progress` tells
- * how far it has come.
+ * how far it has come. A registry that is asked too often is asked again when it says.
  */
 export async function withRetries<T>(work: () => Promise<T>, progress: () => number, signal: AbortSignal): Promise<T> {
   let attempts = 0
   let reached = progress()
+  let waitedMs = 0
   for (;;) {
     try {
       return await work()
     } catch (error) {
       signal.throwIfAborted()
-      attempts = progress() > reached ? 1 : attempts + 1
+      const hasProgress = progress() > reached
       reached = Math.max(reached, progress())
-      const transient = isCreoError(error) && ['unavailable', 'overloaded', 'rate_limited', 'timeout'].includes(error.code)
+      if (hasProgress) [attempts, waitedMs] = [0, 0]
+      if (error instanceof ToldToWait && waitedMs + error.waitMs <= RATE_LIMIT_WAIT_MAX_MS) {
+        waitedMs += error.waitMs
+        await delay(error.waitMs, undefined, {signal})
+        continue
+      }
+      attempts += 1
+      const transient = isCreoError(error) && ['unavailable', 'overloaded', 'timeout'].includes(error.code)
       if (!transient || attempts >= ATTEMPTS_MAX) throw error
       await delay(RETRY_FIRST_MS * 2 ** (attempts - 1), undefined, {signal})
     }
@@ -132,7 +142,26 @@ export async function errorOf(response: Dispatcher.ResponseData, what: string): 
   const first = firstError(text)
   const code = first.code ?? codeOfStatus(response.statusCode)
   const message = `${what}: ${first.message ?? `the registry answered ${response.statusCode}`}`
-  return new CreoError(code, message, first.hint === undefined ? {} : {hint: first.hint})
+  const options = first.hint === undefined ? {} : {hint: first.hint}
+  return response.statusCode === 429
+    ? new ToldToWait(code, message, {...options, waitMs: waitMsOf(response)})
+    : new CreoError(code, message, options)
+}
+
+/** A registry's word that it is asked too often. */
+class ToldToWait extends CreoError {
+  readonly waitMs: number
+
+  constructor(code: ErrorCode, message: string, {waitMs, ...options}: {readonly hint?: string; readonly waitMs: number}) {
+    super(code, message, options)
+    this.waitMs = waitMs
+  }
+}
+
+/** By its `Retry-After` in seconds (RFC 9110); where that is missing or a date, a second. */
+function waitMsOf({headers}: Dispatcher.ResponseData): number {
+  const said = String(headers['retry-after'])
+  return 1000 * (/^\d{1,6}$/.test(said) ? Math.max(1, Number(said)) : 1)
 }
 
 function firstError(text: string): {code?: ErrorCode; message?: string; hint?: string} {

@@ -194,9 +194,10 @@ export interface Ledger {
    * Checks who signed, applies the command and answers once its group is on disk. The same idempotency key with the same body gets the first answer,
    * also a while after its last not-after. An abort ends the wait, not the command.
    * @throws {CreoError} `bad_signature`, `unauthorized`, `expired`, `idempotency_conflict` or `invalid_input` with nothing journaled; `overloaded` when
-   * too many commands wait or are remembered; `unavailable` after a failed write, for ever.
+   * too many commands wait or are remembered; `unavailable` after a failed write, for ever; and what `admit` throws, which is called once the
+   * signature is known to hold and before anything is done.
    */
-  submit(command: SignedCommand, signal: AbortSignal): Promise<CommandAnswer>
+  submit(command: SignedCommand, signal: AbortSignal, admit?: () => void): Promise<CommandAnswer>
   /** Resolves when the projections have reached this sequence. */
   projected(sequence: number, signal: AbortSignal): Promise<void>
   /** Called after the projections have the group. Returns what ends the subscription. */

@@ -93,13 +93,14 @@ export class SqliteLedger implements Ledger {
     return Math.max(this.#now(), this.#machine.atMs)
   }
 
-  async submit(command: SignedCommand, signal: AbortSignal): Promise<CommandAnswer> {
+  async submit(command: SignedCommand, signal: AbortSignal, admit?: () => void): Promise<CommandAnswer> {
     if (signal.aborted) throw new CreoError('interrupted', 'The command was given up before it was applied.', {cause: signal.reason})
     this.#refuseWhenDown()
     this.#refuseWhenFull(command.account)
     const nowMs = this.nowMs()
     this.#refuseByTime(command, nowMs)
     const authentic = authenticate(this.#machine, command, {signatures: true, isNew: true})
+    admit?.()
     const {answer, seq} = this.#answerAgain(authentic) ?? this.#apply(command, authentic, nowMs)
     await this.#committed.wait(seq, signal)
     return answer

@@ -16,7 +16,7 @@ export interface Asked {
   readonly headers: IncomingMessage['headers']
   readonly body: string
 }
-export type Answer = {status: number; body?: unknown} | 'cut'
+export type Answer = {status: number; body?: unknown; headers?: Record<string, string>} | 'cut'
 
 const servers: Server[] = []
 const closers: (() => Promise<void>)[] = []
@@ -41,7 +41,7 @@ export async function coordinator(answer: (asked: Asked, count: number) => Answe
     if (answered === 'cut') request.socket.destroy()
     else
       response
-        .writeHead(answered.status, {'content-type': 'application/json'})
+        .writeHead(answered.status, {'content-type': 'application/json', ...answered.headers})
         .end(answered.body === undefined ? '' : JSON.stringify(answered.body))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -165,6 +165,42 @@ describe('what goes wrong', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it('waits as long as it is told where it asks too often, and does not wait for what takes too long', async () => {
+    const limited = (seconds: number) => ({
+      status: 429,
+      body: {error: {code: 'rate_limited', message: 'No.'}},
+      headers: {'retry-after': `${seconds}`}
+    })
+    const patient = await coordinator((_, count) => (count < 3 ? limited(1) : {status: 200, body: {incentives: []}}))
+    const startedMs = performance.now()
+    expect((await client(patient.coordinatorUrl).incentives()).incentives).toEqual([])
+    expect(performance.now() - startedMs).toBeGreaterThan(1900)
+    expect(patient.asked).toHaveLength(3)
+    const hopeless = await coordinator(() => limited(31))
+    await expect(client(hopeless.coordinatorUrl).incentives()).rejects.toMatchObject({code: 'rate_limited', message: 'No.'})
+    expect(hopeless.asked).toHaveLength(1)
+  })
+
+  it('posts those of many commands again that came too often, and keeps what was said of the others', async () => {
+    const limited = {status: 'error', error: {code: 'rate_limited', message: 'No.'}}
+    const {coordinatorUrl, asked} = await coordinator((_, count) =>
+      count === 1
+        ? {status: 200, body: {answers: [{status: 'applied', seq: 4, result: {}}, limited, limited]}}
+        : {
+            status: 200,
+            body: {
+              answers: [
+                {status: 'applied', seq: 5, result: {}},
+                {status: 'rejected', seq: 6, code: 'sold_out', message: 'No.'}
+              ]
+            }
+          }
+    )
+    expect(await client(coordinatorUrl).submitMany([fund, fund, fund])).toMatchObject([{seq: 4}, {seq: 5}, {status: 'rejected', seq: 6}])
+    const [first, second] = asked.map(({body}) => (JSON.parse(body) as {commands: SignedCommand[]}).commands)
+    expect(second?.map(({idempotencyKey}) => idempotencyKey)).toEqual(first?.slice(1).map(({idempotencyKey}) => idempotencyKey))
+  })
+
   it('refuses answers that it does not understand', async () => {
     const {coordinatorUrl} = await coordinator(() => ({status: 200, body: {surprise: true}}))
     await expect(client(coordinatorUrl).incentives()).rejects.toMatchObject({code: 'bad_gateway'})

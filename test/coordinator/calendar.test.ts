@@ -3,7 +3,6 @@ import {join} from 'node:path'
 import {pino} from 'pino'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {Calendar} from '../../src/coordinator/calendar.ts'
-import {RateLimit} from '../../src/coordinator/http/rate-limit.ts'
 import {FunctionLogs} from '../../src/coordinator/logs.ts'
 import {createOwnCommands} from '../../src/coordinator/own-commands.ts'
 import {Waiters} from '../../src/coordinator/waiters.ts'
@@ -109,19 +108,6 @@ describe('the calendar', () => {
 })
 
 describe('bounded things', () => {
-  it('lets an address that used up its requests ask again after a while, and others meanwhile', () => {
-    const limit = new RateLimit({perSecond: 10, burst: 2})
-    const takes = [
-      limit.take('a', 0),
-      limit.take('a', 0),
-      limit.take('a', 0),
-      limit.take('b', 0),
-      limit.take('a', 99),
-      limit.take('a', 100)
-    ]
-    expect(takes).toEqual([true, true, false, true, false, true])
-  })
-
   it('lets only so many wait, and forgets who gave up', async () => {
     const waiters = new Waiters(1)
     const gone = new AbortController()

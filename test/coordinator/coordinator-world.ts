@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {pino} from 'pino'
 import {initializeNetwork} from '../../src/coordinator/init-network.ts'
 import {type Coordinator, startCoordinator} from '../../src/coordinator/server.ts'
+import type {OperatorSettings} from '../../src/coordinator/settings.ts'
 import {joinToken, ownerOfJoinToken} from '../../src/core/join-token.ts'
 import type {Heartbeat} from '../../src/core/protocol/api.ts'
 import type {CommandAnswer, CommandBody, SignedCommand} from '../../src/core/protocol/commands.ts'
@@ -249,7 +250,7 @@ export class Actors {
 }
 
 /** A coordinator of this process on a new network, with its operator's key. */
-export async function startWorld(options: {epochMs?: number; nowMs?: () => number} = {}) {
+export async function startWorld(options: {epochMs?: number; nowMs?: () => number; operatorSettings?: OperatorSettings} = {}) {
   const folder = await temporaryFolder()
   const made = await makeNetwork(folder.path, options.epochMs)
   const start = (): Promise<Coordinator> =>
@@ -259,6 +260,7 @@ export async function startWorld(options: {epochMs?: number; nowMs?: () => numbe
         host: '127.0.0.1',
         port: 0,
         version: '0.0.0-test',
+        ...(options.operatorSettings && {operatorSettings: options.operatorSettings}),
         nowMs: options.nowMs ?? Date.now,
         log: pino({level: 'silent'})
       },

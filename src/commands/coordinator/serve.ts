@@ -25,6 +25,18 @@ With --json it prints one line when it is ready.`
       max: 1_000_000,
       helpValue: 'N',
       description: 'Most requests that one address may make for long; a proxy in front is one address. Default: 2000.'
+    }),
+    'account-requests-per-second': Flags.integer({
+      min: 1,
+      max: 1_000_000,
+      helpValue: 'N',
+      description: 'Most signed requests that one account, or one node, may make for long. Default: 200.'
+    }),
+    'account-commands-per-second': Flags.integer({
+      min: 1,
+      max: 1_000_000,
+      helpValue: 'N',
+      description: 'Most commands that one account may send for long. Default: 1000.'
     })
   }
 
@@ -40,7 +52,12 @@ With --json it prints one line when it is ready.`
         directory: flags.data,
         ...parseListenAddress(flags.listen),
         version: this.config.version,
-        operatorSettings: {leasesPerNodeMax: flags['leases-per-node'], requestsPerSecondMax: flags['requests-per-second']},
+        operatorSettings: {
+          leasesPerNodeMax: flags['leases-per-node'],
+          requestsPerSecondMax: flags['requests-per-second'],
+          accountRequestsPerSecondMax: flags['account-requests-per-second'],
+          accountCommandsPerSecondMax: flags['account-commands-per-second']
+        },
         nowMs: Date.now,
         log: createLog({role: 'coordinator', env: process.env})
       },

@@ -2,19 +2,27 @@ import type {FastifyReply, FastifyRequest} from 'fastify'
 import {ZodError} from 'zod'
 import {CreoError, ERROR_CODES, isCreoError} from '../../core/errors.ts'
 import type {Log} from '../../telemetry/log.ts'
+import {RateLimited, retryAfterSeconds} from './rate-limit.ts'
 
-const RETRY_AFTER_S = 1
+/** Where nobody knows how long it takes. */
+const RETRY_AFTER_MS = 1000
 
 /** The one place that turns an error into HTTP: always `{"error": {code, message, hint}}`. What is our fault is logged and not explained to strangers. */
 export function sendError(error: unknown, reply: FastifyReply, log: Log): FastifyReply {
   const known = asCreoError(error)
   const {http} = ERROR_CODES[known.code]
   if (http >= 500 && known.code === 'internal') log.error({err: error, url: reply.request.url}, 'a request failed')
-  if (http === 503 || http === 429) reply.header('retry-after', String(RETRY_AFTER_S))
+  tellWhenToRetry(reply, error, http)
   return reply
     .code(http)
     .type('application/json')
     .send(JSON.stringify({error: known}))
+}
+
+/** `Retry-After`, where it can help to ask again. */
+export function tellWhenToRetry(reply: FastifyReply, error: unknown, status: number): void {
+  if (status !== 503 && status !== 429) return
+  reply.header('retry-after', String(retryAfterSeconds(error instanceof RateLimited ? error.retryAfterMs : RETRY_AFTER_MS)))
 }
 
 export function unknownAddress(request: FastifyRequest): CreoError {

@@ -6,10 +6,10 @@ import {createAccess} from '../registry/access.ts'
 import type {Registry} from '../registry/registry.ts'
 import {registryRoutes} from '../registry/registry-routes.ts'
 import type {CoordinatorSettings} from '../settings.ts'
+import type {ClientLimits} from './client-limits.ts'
 import {asCreoError, sendError, unknownAddress} from './error-answer.ts'
 import {openApiRoute} from './openapi.ts'
 import {PlainRequests, refuseConnect} from './plain-requests.ts'
-import {RateLimit} from './rate-limit.ts'
 import {acceptJsonBytes} from './route.ts'
 import {accountRoutes} from './routes-accounts.ts'
 import {type AppReportTools, appReportRoutes} from './routes-app-reports.ts'
@@ -36,6 +36,7 @@ export interface HttpTools
     NetworkTools,
     SecretTools {
   readonly settings: CoordinatorSettings
+  readonly limits: ClientLimits
   readonly registry: Registry
   readonly log: Log
 }
@@ -72,7 +73,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   app.setNotFoundHandler((request, reply) => fail(unknownAddress(request), reply))
   openApiRoute(app, tools)
-  limitClients(app, tools)
+  app.addHook('onRequest', async (request) => tools.limits.takeFromAddress(request.ip))
   observe(app, metrics, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
   for (const routes of all) routes(app, tools)
@@ -108,14 +109,6 @@ export async function closeWithin(app: FastifyInstance): Promise<void> {
   } finally {
     clearTimeout(cut)
   }
-}
-
-function limitClients(app: FastifyInstance, {settings}: HttpTools): void {
-  const limit = new RateLimit({perSecond: settings.requestsPerSecondMax, burst: settings.requestsBurstMax})
-  app.addHook('onRequest', async (request) => {
-    if (limit.take(request.ip, performance.now())) return
-    throw new CreoError('rate_limited', 'Too many requests from this address.', {hint: 'Ask again in a second.'})
-  })
 }
 
 /** Health for supervisors, numbers for Prometheus. */

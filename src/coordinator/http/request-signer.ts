@@ -5,21 +5,27 @@ import {verifyRequest} from '../../identity/http-signatures.ts'
 import {createNonceMemory, type NonceMemory} from '../../identity/nonces.ts'
 import type {LedgerReads} from '../../ledger/port.ts'
 import {LastingReads} from '../lasting-reads.ts'
+import type {ClientLimits} from './client-limits.ts'
 
-/** Says which key of the network signed a request (RFC 9421), and what that key may do. */
+/** Methods of the registry by which bytes come. */
+const CARRYING: ReadonlySet<string> = new Set(['PATCH', 'PUT'])
+
+/** Says which key of the network signed a request (RFC 9421), how often it may, and what that key may do. */
 export class RequestSigner {
   readonly #reads: LedgerReads
   readonly #lasting: LastingReads
   readonly #nowMs: () => number
+  readonly #limits: ClientLimits
   readonly #nonces: NonceMemory = createNonceMemory()
 
-  constructor(tools: {readonly reads: LedgerReads; readonly nowMs: () => number}) {
+  constructor(tools: {readonly reads: LedgerReads; readonly nowMs: () => number; readonly limits: ClientLimits}) {
     this.#reads = tools.reads
     this.#lasting = new LastingReads(tools.reads)
     this.#nowMs = tools.nowMs
+    this.#limits = tools.limits
   }
 
-  /** @throws {CreoError} what `verifyRequest` says. */
+  /** @throws {CreoError} what `verifyRequest` says; `rate_limited`. */
   async keyOf(request: FastifyRequest, body?: Uint8Array): Promise<string> {
     const {keyId} = await verifyRequest({
       method: request.method,
@@ -30,7 +36,14 @@ export class RequestSigner {
       nonces: this.#nonces,
       nowMs: this.#nowMs()
     })
+    this.count(keyId, request)
     return keyId
+  }
+
+  /** One more request of the account or node whose key is known to have asked. @throws {CreoError} `rate_limited` */
+  count(keyId: string, {method}: Pick<FastifyRequest, 'method'>): void {
+    const signer = this.#reads.accountByKey(keyId)?.account ?? `node_${keyId}`
+    this.#limits.takeFromSigner(signer, {carries: CARRYING.has(method)})
   }
 
   /** @throws {CreoError} `forbidden` unless the key belongs to the org and has one of the roles (owner: always). */

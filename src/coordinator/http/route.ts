@@ -44,6 +44,8 @@ export interface RouteRequest<P, Q, B> {
   readonly body: B
   /** Of a signed route. */
   readonly keyId: string
+  /** Where it comes from. */
+  readonly address: string
   /** Fires when the client has gone, the server stops or the request takes too long. */
   readonly signal: AbortSignal
 }
@@ -72,6 +74,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
         query: parsedBy(spec.query, request.query),
         body: spec.body ? spec.body.parse(jsonOf(bytes)) : (undefined as z.output<B>),
         keyId,
+        address: request.ip,
         signal
       }
       if (spec.method === 'GET') await waitForSequence(request, tools.ledger, signal)

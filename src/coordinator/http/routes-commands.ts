@@ -13,8 +13,10 @@ import {sha256Hex} from '../../identity/keys.ts'
 import {BASES_ORG} from '../../images/bases.ts'
 import type {BlockedImages} from '../registry/blocked-images.ts'
 import {refuseBlockedParts} from './blocked-parts.ts'
+import type {ClientLimits} from './client-limits.ts'
 import {asCreoError} from './error-answer.ts'
 import {refuseUnsetSecrets, unsetDestroyed} from './named-secrets.ts'
+import {RateLimited} from './rate-limit.ts'
 import {type RouteTools, route} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
 
@@ -29,7 +31,13 @@ const errorAnswerSchema = z.object({
 const batchAnswerSchema = z.union([commandAnswerSchema, errorAnswerSchema])
 type BatchAnswer = z.output<typeof batchAnswerSchema>
 
-export type CommandTools = RouteTools & Pick<SecretTools, 'secrets'> & {readonly blockedImages: BlockedImages; readonly nowMs: () => number}
+export type CommandTools = RouteTools &
+  Pick<SecretTools, 'secrets'> & {readonly blockedImages: BlockedImages; readonly limits: ClientLimits; readonly nowMs: () => number}
+
+interface Caller {
+  readonly address: string
+  readonly signal: AbortSignal
+}
 
 /** Signed commands in, the ledger's answers out. */
 export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
@@ -39,12 +47,12 @@ export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
     {
       method: 'POST',
       path: '/v1/commands',
-      about: 'Signed commands, each answered on its own.',
+      about: 'Signed commands, each answered on its own; 429 when all of them come too often.',
       body: z.strictObject({commands: z.array(z.unknown()).min(1).max(COMMAND_BATCH_MAX)}),
       bodyBytesMax: COMMANDS_BYTES_MAX,
       answer: z.object({answers: z.array(batchAnswerSchema)})
     },
-    async ({body, signal}) => ({answers: await inTurns(body.commands, (command) => answerOne(tools, command, signal))})
+    async ({body, ...caller}) => ({answers: await answerAll(tools, body.commands, caller)})
   )
   route(
     app,
@@ -57,7 +65,7 @@ export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
       bodyBytesMax: 2 ** 18,
       answer: z.object({answer: commandAnswerSchema})
     },
-    async ({body: {token, command}, signal}) => ({answer: await enroll(tools, {token, command}, signal)})
+    async ({body, ...caller}) => ({answer: await enroll(tools, body, caller)})
   )
 }
 
@@ -74,9 +82,22 @@ export async function inTurns<T, R>(values: readonly T[], answer: (value: T) => 
   return Promise.all(answers)
 }
 
-async function answerOne(tools: CommandTools, value: unknown, signal: AbortSignal): Promise<BatchAnswer> {
+async function answerAll(tools: CommandTools, commands: readonly unknown[], caller: Caller): Promise<BatchAnswer[]> {
+  const limited: RateLimited[] = []
+  const answers = await inTurns(commands, (command) => answerOne(tools, command, {...caller, onLimited: (error) => limited.push(error)}))
+  const [first] = limited
+  if (first !== undefined && limited.length === answers.length) throw first
+  return answers
+}
+
+async function answerOne(
+  tools: CommandTools,
+  value: unknown,
+  {address, signal, onLimited}: Caller & {readonly onLimited: (error: RateLimited) => void}
+): Promise<BatchAnswer> {
   try {
     const command = signedCommandSchema.parse(value)
+    tools.limits.refuseSpent(command, address)
     const body = newAccountsBody(command)
     if (body?.type === 'account.create' && body.name === BASES_ORG) {
       throw new CreoError('conflict', `The name "${BASES_ORG}" is the network's own: its base images lie under it.`, {
@@ -91,11 +112,12 @@ async function answerOne(tools: CommandTools, value: unknown, signal: AbortSigna
     refuseUnsetSecrets(tools, command)
     await refuseBlockedParts(tools, command)
     const before = {sequence: tools.ledger.sequence, nowMs: tools.nowMs()}
-    const answer = await tools.ledger.submit(command, signal)
+    const answer = await tools.ledger.submit(command, signal, () => tools.limits.takeCommand(command, address))
     // The same command again is answered as before, and must not take what was set since.
     if (answer.status === 'applied' && answer.seq > before.sequence) await unsetDestroyed(tools, command, before.nowMs)
     return answer
   } catch (error) {
+    if (error instanceof RateLimited) onLimited(error)
     const known = asCreoError(error)
     if (!isCreoError(error) && known.code === 'internal') throw error
     return {status: 'error', error: known.toJSON()}
@@ -103,8 +125,12 @@ async function answerOne(tools: CommandTools, value: unknown, signal: AbortSigna
 }
 
 /** The token itself is checked here, because only its hash may be journaled. */
-async function enroll(tools: RouteTools, request: {token: string; command: SignedCommand}, signal: AbortSignal): Promise<CommandAnswer> {
-  const {token, command} = request
+async function enroll(
+  {ledger, limits}: CommandTools,
+  {token, command}: {readonly token: string; readonly command: SignedCommand},
+  {address, signal}: Caller
+): Promise<CommandAnswer> {
+  limits.refuseSpent(command, address)
   const body = z.looseObject({type: z.literal('node.enroll'), tokenHash: z.string()}).safeParse(bodyOf(command))
   if (!body.success) throw new CreoError('invalid_input', 'Only node.enroll is taken here.', {hint: 'POST other commands to /v1/commands.'})
   if (body.data.tokenHash !== sha256Hex(token)) {
@@ -112,7 +138,7 @@ async function enroll(tools: RouteTools, request: {token: string; command: Signe
       hint: 'Ask the owner for a new one: creo node token'
     })
   }
-  return tools.ledger.submit(command, signal)
+  return ledger.submit(command, signal, () => limits.takeCommand(command, address))
 }
 
 /** Only a command that brings its own key can be one of these two, so that other bodies are parsed once, by the ledger. */

@@ -44,7 +44,10 @@ export function createAccess(tools: AccessTools): RegistryAccess {
   }
   const bearerOf = (request: FastifyRequest, scope: string | undefined) => {
     const opened = bearers.open(credentialsOf(request, 'bearer'), tools.nowMs())
-    if (opened && tools.reads.accountByKey(opened.keyId)) return opened
+    if (opened && tools.reads.accountByKey(opened.keyId)) {
+      signer.count(opened.keyId, request)
+      return opened
+    }
     throw challenge(request, {scope, error: 'invalid_token', message: 'The bearer token has expired or is not one of this registry.'})
   }
   return {
@@ -62,6 +65,8 @@ export function createAccess(tools: AccessTools): RegistryAccess {
     },
     async grant(request) {
       const token = loginOf(tools, request)
+      // Other programs give up where they get no token, and ask again for what follows.
+      signer.count(token.keyId, {method: 'PUT'})
       const grants = scopesOf(request).flatMap(({repository, actions}) => {
         const granted = actions.filter(
           (action) => tokenCovers(token, action, repository) && holds(() => assertMay(token.keyId, action, repository))

@@ -1,5 +1,6 @@
 import type {FastifyReply} from 'fastify'
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../../core/errors.ts'
+import {tellWhenToRetry} from '../http/error-answer.ts'
 
 /** The codes of the OCI distribution specification that this registry uses. */
 export type OciCode =
@@ -44,6 +45,7 @@ export function replyWithError(reply: FastifyReply, error: unknown): FastifyRepl
   const status = known instanceof OciError ? known.status : ERROR_CODES[known.code].http
   const code = known instanceof OciError ? known.oci : ociCodeOf(known.code)
   const detail = {code: known.code, ...(known.hint === undefined ? {} : {hint: known.hint})}
+  tellWhenToRetry(reply, known, status)
   return reply
     .code(status)
     .headers(known instanceof OciError ? known.headers : {})
