@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-import {existsSync, readFileSync} from 'node:fs'
+import {existsSync, lstatSync, mkdirSync, readFileSync} from 'node:fs'
 import * as module from 'node:module'
+import {homedir} from 'node:os'
+import {join, resolve} from 'node:path'
 
 /** Keep in step with `engines` in package.json. */
 const NODE_MIN = [22, 19]
@@ -19,6 +21,22 @@ function refuse(code, message, hint) {
 function printVersion() {
   const {name, version} = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
   console.log(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}`)
+}
+
+/**
+ * Keeps compiled code for the next start, in a folder that nobody else can write: Node's own choice below /tmp could be made by another user first, who
+ * would then run code as us. Without such a folder creo starts the same, only slower. It holds one file for each that was loaded, which the next version replaces.
+ */
+function keepCompiled() {
+  try {
+    const home = process.env.XDG_CACHE_HOME ? resolve(process.env.XDG_CACHE_HOME) : join(process.env.HOME ?? homedir(), '.cache')
+    const folder = join(home, 'creo', 'compiled')
+    for (const level of [home, join(home, 'creo'), folder]) if (!existsSync(level)) mkdirSync(level, {mode: 0o700})
+    const {uid, mode} = lstatSync(folder)
+    if (uid === process.getuid?.() && (mode & 0o77) === 0) module.enableCompileCache?.(folder)
+  } catch {
+    // A home that can't be written is no reason to fail.
+  }
 }
 
 /** Undefined, and said so, when files of an earlier or half a build lie in dist. */
@@ -45,7 +63,7 @@ if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
 } else if (args.length === 1 && args[0] === '--version') {
   printVersion()
 } else if (existsSync(new URL('dist/cli/main.js', root))) {
-  module.enableCompileCache?.()
+  keepCompiled()
   const main = await loaded()
   if (main !== undefined) await main.runCli(root, args)
 } else {

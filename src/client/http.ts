@@ -1,7 +1,8 @@
 import {setImmediate as nextTurn, setTimeout as sleep} from 'node:timers/promises'
-import {Agent, type Dispatcher, request} from 'undici'
+import type {Agent, Dispatcher} from 'undici'
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
 import {apiErrorSchema, COORDINATOR_KEEP_ALIVE_MS} from '../core/protocol/api.ts'
+import {AgentOnly, requestBy} from './undici-parts.ts'
 
 const CONNECTIONS_MAX = 16
 /** Only to who names a tag. */
@@ -38,7 +39,10 @@ export interface HttpAnswer {
 
 /** A pool of connections that ends with `close`. */
 export function createPool(): Agent {
-  return new Agent({connections: CONNECTIONS_MAX, connect: {timeout: CONNECT_TIMEOUT_MS, keepAliveInitialDelay: COORDINATOR_KEEP_ALIVE_MS}})
+  return new AgentOnly({
+    connections: CONNECTIONS_MAX,
+    connect: {timeout: CONNECT_TIMEOUT_MS, keepAliveInitialDelay: COORDINATOR_KEEP_ALIVE_MS}
+  })
 }
 
 /**
@@ -87,11 +91,13 @@ async function askOnce(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer
   let answer: HttpAnswer
   let retryAfterMs = 0
   try {
-    const response = await request(asked.url, {
+    const {origin, pathname, search} = new URL(asked.url)
+    const response = await requestBy(pool, {
+      origin,
+      path: pathname + search,
       method: asked.method,
       headers: {...(asked.body === undefined ? {} : {'content-type': 'application/json'}), ...asked.headers()},
       body: asked.body ?? null,
-      dispatcher: pool,
       headersTimeout: 0,
       bodyTimeout: 0,
       signal: AbortSignal.any([asked.signal, deadline])

@@ -1,4 +1,3 @@
-import {request} from 'undici'
 import {CreoError, ERROR_CODES, type ErrorCode} from '../core/errors.ts'
 import {apiErrorSchema} from '../core/protocol/api.ts'
 
@@ -66,6 +65,7 @@ export async function askApp(asked: AppRequest): Promise<AppAnswer> {
 }
 
 async function exchange(asked: AppRequest, signal: AbortSignal): Promise<Omit<AppAnswer, 'ms'>> {
+  const {request} = await import('undici')
   const response = await request(asked.url, {method: asked.method ?? 'GET', headers: {...asked.headers}, body: asked.body ?? null, signal})
   const chunks: Buffer[] = []
   let bytes = 0
