@@ -23,6 +23,18 @@ export const MEDIA_TYPE = {
 const INDEX_TYPES: ReadonlySet<string> = new Set([MEDIA_TYPE.index, MEDIA_TYPE.dockerIndex])
 const MANIFEST_TYPES: ReadonlySet<string> = new Set([MEDIA_TYPE.manifest, MEDIA_TYPE.dockerManifest])
 
+const NONDISTRIBUTABLE_TYPES: ReadonlySet<string> = new Set([
+  'application/vnd.oci.image.layer.nondistributable.v1.tar',
+  'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+  'application/vnd.oci.image.layer.nondistributable.v1.tar+zstd',
+  'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
+])
+
+/** True of a layer that whoever pushes an image may leave out: its licence lets only its maker hand it on. */
+export function isNondistributable({mediaType}: Descriptor): boolean {
+  return NONDISTRIBUTABLE_TYPES.has(mediaType)
+}
+
 /** The media types that a manifest may have on the wire, as an `accept` header. */
 export const MANIFEST_ACCEPT = [...INDEX_TYPES, ...MANIFEST_TYPES].join(', ')
 
@@ -34,7 +46,8 @@ export function isArchitecture(name: string): name is Architecture {
 }
 
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'is not a sha256 digest')
-const annotations = z.record(z.string().max(256), z.string().max(4096)).optional()
+/** As much as fits into a manifest: the specification bounds no value of its own. */
+const annotations = z.record(z.string().max(256), z.string()).optional()
 const size = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
 const platform = z.object({architecture: z.string().max(64), os: z.string().max(64), variant: z.string().max(64).optional()})

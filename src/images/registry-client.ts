@@ -147,12 +147,16 @@ async function openSession(options: PushImageOptions): Promise<Session> {
   return {location: locationOf(response.headers), offset: 0}
 }
 
-/** Asks how far the upload has come; a session that the registry has forgotten is begun again. */
+/** Asks how far the upload has come; a session that the registry has forgotten, or that has come nowhere for sure, is begun again. */
 async function resumeSession(options: PushImageOptions, session: Session): Promise<Session> {
   const response = await send(options, {method: 'GET', target: session.location, signal: options.signal})
   await dropBody(response)
   if (response.statusCode === 404) return openSession(options)
   await expectStatus(response, [204], 'The upload cannot be taken up again')
+  if (isAmbiguous(response.headers)) {
+    await dropBody(await send(options, {method: 'DELETE', target: session.location, signal: options.signal}))
+    return openSession(options)
+  }
   return {location: locationOf(response.headers, session.location), offset: offsetOf(response.headers)}
 }
 
@@ -196,7 +200,12 @@ function locationOf(headers: NodeJS.Dict<string | string[]>, fallback?: string):
   throw new CreoError('rejected', 'The registry did not say where to upload to.')
 }
 
-/** `Range: 0-99` means that 100 bytes have come; `0-0` of an empty upload cannot be told from one byte, so creo's registry leaves it out. */
+/** `Range: 0-0` is said of one byte and of none. */
+function isAmbiguous(headers: NodeJS.Dict<string | string[]>): boolean {
+  return headers.range === '0-0'
+}
+
+/** `Range: 0-99` means that 100 bytes have come; left out, none. */
 function offsetOf(headers: NodeJS.Dict<string | string[]>): number {
   const match = /^0-(\d{1,15})$/.exec(String(headers.range ?? ''))
   return match ? Number(match[1]) + 1 : 0

@@ -29,7 +29,7 @@ const RETRY_FIRST_MS = 100
 export const RATE_LIMIT_WAIT_MAX_MS = 60_000
 
 export interface RegistryRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT'
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   /** After `/v2/<repository>/`, or a whole address of the same registry. */
   readonly target: string
   readonly headers?: Readonly<Record<string, string>>

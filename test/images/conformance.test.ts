@@ -3,7 +3,7 @@ import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {type Digest, digestOf} from '../../src/images/digest.ts'
 import {MEDIA_TYPE} from '../../src/images/oci.ts'
-import {RegistryAsks} from './registry-asks.ts'
+import {descriptorOf, RegistryAsks} from './registry-asks.ts'
 import {type RegistryWorld, scratchDirectory, startRegistry} from './registry-world.ts'
 
 /** The points of the OCI distribution specification 1.1, each as what a client sends and what it is answered. */
@@ -103,6 +103,13 @@ describe('a blob is uploaded', () => {
     expect((await asks.ask('PUT', `${at}?digest=${digestOf('abcdef')}`, 'def', {'content-range': 'bytes 3-5/6'})).status).toBe(201)
   })
 
+  test('after a chunk that went nowhere, as if it had not been sent', async () => {
+    const at = await beginUpload()
+    expect((await asks.ask('PATCH', at, 'xyz', {'content-range': '5-7'})).status).toBe(416)
+    expect(await asks.ask('GET', at)).toMatchObject({status: 204, headers: {range: '0-0', location: at}})
+    expect((await asks.ask('PUT', `${at}?digest=${digestOf('abc')}`, 'abc', {'content-range': '0-2'})).status).toBe(201)
+  })
+
   test('not at all when its digest is another, also of a blob that is here already', async () => {
     const digest = await asks.pushBlob(repo, 'here already')
     const at = await beginUpload()
@@ -139,6 +146,19 @@ test('a manifest is there by digest and by tag, with its type and its bytes, by 
     }
     expect([head.headers['content-length'], head.text, digestOf(get.text)]).toEqual([String(get.text.length), '', digest])
   }
+})
+
+test('a manifest of nearly four MiB is taken, and one whose layers may not be handed on without these layers', async () => {
+  const annotations = Object.fromEntries(Array.from({length: 390}, (_, index) => [`large-${index}`, 'A'.repeat(10_000)]))
+  const large = await asks.pushImage(repo, {layers: ['large'], annotations})
+  expect(digestOf((await asks.ask('GET', `${repo}/manifests/${large}`)).text)).toBe(large)
+  const config = descriptorOf(JSON.stringify({for: repo}), MEDIA_TYPE.config)
+  const layers = [{mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', digest: ABSENT, size: 9}]
+  const image = {schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers}
+  expect((await asks.putManifest(repo, image, 'bound')).status).toBe(201)
+  const pushed = await asks.pushBlob(repo, 'pushed after all')
+  const lying = {...image, layers: layers.map((layer) => ({...layer, digest: pushed}))}
+  expect(await asks.putManifest(repo, lying)).toMatchObject({status: 400, code: 'MANIFEST_INVALID'})
 })
 
 test('tags come in order, by pages that lead to the next', async () => {

@@ -196,9 +196,15 @@ function uploadState(reply: FastifyReply, session: Session): FastifyReply {
   return setState(reply, session).send()
 }
 
+/** `0-0` of one byte and of none: the header has no form for none, and clients expect it all the same. */
 function setState(reply: FastifyReply, {repository, upload}: Session): FastifyReply {
-  if (upload.offset > 0) reply.header('range', `0-${upload.offset - 1}`)
-  return reply.headers({location: `/v2/${repository}/blobs/uploads/${upload.id}`, 'docker-upload-uuid': upload.id, 'content-length': 0})
+  const range = `0-${Math.max(0, upload.offset - 1)}`
+  return reply.headers({
+    range,
+    location: `/v2/${repository}/blobs/uploads/${upload.id}`,
+    'docker-upload-uuid': upload.id,
+    'content-length': 0
+  })
 }
 
 function queryDigest(request: FastifyRequest, name: 'digest' | 'mount'): Digest | undefined {

@@ -2,7 +2,7 @@ import type {FastifyReply, FastifyRequest} from 'fastify'
 import {isCreoError} from '../../core/errors.ts'
 import {sha256OfContentDigest} from '../../identity/content-digest.ts'
 import {type Digest, digestHex, digestOf, isDigest} from '../../images/digest.ts'
-import {type Descriptor, MANIFEST_BYTES_MAX, type ParsedManifest, parseManifest} from '../../images/oci.ts'
+import {type Descriptor, isNondistributable, MANIFEST_BYTES_MAX, type ParsedManifest, parseManifest} from '../../images/oci.ts'
 import type {ManifestLink, Referrer} from './catalog.ts'
 import {linkOf, type ManifestParts, partsOf, referrerOf} from './manifest-parts.ts'
 import {OciError} from './oci-error.ts'
@@ -163,9 +163,15 @@ function checkedReferrer(parsed: ParsedManifest, link: ManifestLink): Referrer {
   )
 }
 
-/** Whatever is found is counted on from now, so that it is still there when the manifest is linked. */
+/**
+ * Whatever is found is counted on from now, so that it is still there when the manifest is linked. A layer that may not be handed on need not be here;
+ * a node that can't fetch it says so.
+ */
 async function assertWhole(registry: Registry, repository: string, {blobs, manifests}: ManifestParts): Promise<void> {
-  for (const blob of blobs) assertPresent(blob, (await registry.store.touch(blob.digest, registry.nowMs()))?.size)
+  for (const blob of blobs) {
+    const found = await registry.store.touch(blob.digest, registry.nowMs())
+    if (found !== undefined || !isNondistributable(blob)) assertPresent(blob, found?.size)
+  }
   for (const manifest of manifests) assertPresent(manifest, (await registry.catalog.find(repository, manifest.digest))?.size)
 }
 
