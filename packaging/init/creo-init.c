@@ -22,6 +22,8 @@ enum {
   EVENTS_PER_BATCH = 64,
   PROBE_FIRST_MS = 1,
   PROBE_LAST_MS = 20,
+  PROBE_END_MS = 10000,
+  PROBE_READ_BYTES = 4096,
   DRAIN_MS = 200,
   STARVED_MS = 100,
   EXIT_USAGE = 125,
@@ -54,7 +56,9 @@ static struct way_out outs[OUTS_MAX];
 static int out_count;
 static int epoll = -1;
 static int probe_fd = -1;
+static int probe_accepted;
 static int probe_delay_ms = PROBE_FIRST_MS;
+/* When to probe, and once something accepted, when to wait no longer for its end; 0 for never. */
 static int64_t probe_at_ms;
 static int64_t drain_until_ms;
 static int child;
@@ -211,7 +215,11 @@ static void probe_later(void) {
 static void probe_start(void) {
   probe_at_ms = 0;
   probe_fd = sys_socket(AF_INET);
-  /* From another address than it goes to: the kernel may choose the very port that nobody listens on, and connect it to itself. */
+  /*
+   * From another address than it goes to: the kernel may choose the very port that nobody listens on, and connect it to itself. And
+   * whoever wants to listen there meanwhile must be able to.
+   */
+  sys_set_option(probe_fd, SOL_SOCKET, SO_REUSEADDR);
   sys_set_option(probe_fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
   sys_bind(probe_fd, &prober, sizeof prober);
   int result = sys_connect(probe_fd, &application, sizeof application);
@@ -219,11 +227,33 @@ static void probe_start(void) {
   if (sys_epoll_set(epoll, EPOLL_CTL_ADD, probe_fd, EPOLLOUT, TAG_PROBE) < 0) probe_later();
 }
 
-static void probe_event(void) {
-  if (sys_socket_error(probe_fd) < 0) return probe_later();
+static void probe_end(void) {
   sys_close(probe_fd);
   probe_fd = -1;
+  probe_at_ms = 0;
+}
+
+/*
+ * What accepted may speak first. Closing before its words are read would reset its connection, and a function that looks after no
+ * errors dies of that: so it is told that nothing comes, and what it says is read away until it ends as well.
+ */
+static void probe_part(void) {
+  sys_shutdown_write(probe_fd);
+  probe_at_ms = sys_now_ms() + PROBE_END_MS;
+  if (sys_epoll_set(epoll, EPOLL_CTL_MOD, probe_fd, EPOLLIN, TAG_PROBE) < 0) probe_end();
+}
+
+static void probe_event(void) {
+  static char unwanted[PROBE_READ_BYTES];
+  if (probe_accepted) {
+    long count = sys_read(probe_fd, unwanted, sizeof unwanted);
+    if (count <= 0 && count != -EAGAIN && count != -EINTR) probe_end();
+    return;
+  }
+  if (sys_socket_error(probe_fd) < 0) return probe_later();
+  probe_accepted = 1;
   if (child_status < 0) ingress_open();
+  probe_part();
 }
 
 /* Leaves an empty file beside the socket, for whoever asks later why the command was killed. */
@@ -332,6 +362,8 @@ __attribute__((used)) _Noreturn void creo_start(long *stack) {
     if (count > 0) events_handle(events, count, signals);
     if (count == 0) starved_rearm_all();
     if (child_status >= 0 && (ingress.live == 0 || sys_now_ms() >= drain_until_ms)) sys_exit(child_status);
-    if (probe_at_ms != 0 && sys_now_ms() >= probe_at_ms) probe_start();
+    if (probe_at_ms == 0 || sys_now_ms() < probe_at_ms) continue;
+    if (probe_accepted) probe_end();
+    else probe_start();
   }
 }

@@ -1,7 +1,7 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {existsSync, watch} from 'node:fs'
-import {mkdtemp, readdir, readFile, rm} from 'node:fs/promises'
+import {mkdtemp, readdir, readFile, readlink, rm} from 'node:fs/promises'
 import {type AddressInfo, connect, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -15,12 +15,17 @@ const SOURCE = fileURLToPath(new URL('../../packaging/init', import.meta.url))
 const INIT = join(SOURCE, `creo-init-${process.arch === 'arm64' ? 'arm64' : 'amd64'}`)
 const COMPILER_VERSION = '12.2.0'
 const BODY_BYTES = 8 * 2 ** 20
+const GENEROUS = {timeout: 30_000}
 
 let directory: string
+const started: ChildProcess[] = []
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'creo-init-'))
 })
-afterEach(() => rm(directory, {recursive: true}))
+afterEach(async () => {
+  for (const init of started.splice(0)) init.kill('SIGKILL')
+  await rm(directory, {recursive: true})
+})
 
 const compilers = await Promise.all(['x86_64-linux-gnu-gcc', 'aarch64-linux-gnu-gcc'].map(versionOf))
 const samePins = compilers.every((version) => version === COMPILER_VERSION)
@@ -60,6 +65,8 @@ describe('the init', () => {
   test('takes a connection that came when it had no descriptor left, without waiting for another', async () => {
     const init = await start(`require('net').createServer((s) => s.end('hello')).listen(process.env.PORT)`)
     await socketAppears()
+    // Its question to the function is a socket, too, until the function has ended that.
+    await expect.poll(() => socketsOf(init), GENEROUS).toBe(1)
     const open = new Set(await readdir(`/proc/${init.pid}/fd`))
     const lowestFree = [...open.keys(), ''].findIndex((_, number) => !open.has(String(number)))
     const limit = (files: number) => execa('prlimit', ['--pid', String(init.pid), `--nofile=${files}:`])
@@ -67,9 +74,21 @@ describe('the init', () => {
     const before = await turnsOf(init)
     const client = connect({path: socketPath()})
     await once(client, 'connect')
-    await expect.poll(() => turnsOf(init)).toBeGreaterThan(before)
+    await expect.poll(() => turnsOf(init), GENEROUS).toBeGreaterThan(before)
     await limit(1024)
     expect(String(await buffer(client))).toBe('hello')
+    init.kill('SIGTERM')
+    await once(init, 'exit')
+  })
+
+  test('lets a function that speaks to its question finish', async () => {
+    const answer = `(s) => s.resume().on('end', () => s.end(Buffer.alloc(2 ** 20, 'creo')))`
+    const init = await start(`require('net').createServer({allowHalfOpen: true}, ${answer}).listen(process.env.PORT)`)
+    await socketAppears()
+    const client = connect({path: socketPath(), allowHalfOpen: true})
+    client.end()
+    expect((await buffer(client)).length).toBe(2 ** 20)
+    expect(init.exitCode).toBeNull()
     init.kill('SIGTERM')
     await once(init, 'exit')
   })
@@ -96,6 +115,7 @@ describe('the init', () => {
         script
       ]
       const init = spawn('unshare', args, {stdio: 'inherit'})
+      started.push(init)
       await socketAppears()
       expect(String(await buffer(connect({path: socketPath()})))).toBe('hello')
       init.kill('SIGTERM')
@@ -179,7 +199,9 @@ function socketPath(): string {
 async function start(script: string, outs: readonly string[] = []): Promise<ChildProcess> {
   const port = await freePort()
   const args = ['--port', String(port), '--listen', socketPath(), ...outs, '--', process.execPath, '-e', script]
-  return spawn(INIT, args, {env: {...process.env, PORT: String(port)}, stdio: ['ignore', 'pipe', 'inherit']})
+  const init = spawn(INIT, args, {env: {...process.env, PORT: String(port)}, stdio: ['ignore', 'pipe', 'inherit']})
+  started.push(init)
+  return init
 }
 
 /** How a command ends that prints its environment, and what was printed. */
@@ -197,6 +219,13 @@ async function withSecrets(bytes: Buffer): Promise<readonly [number | undefined,
   })
   server.close()
   return [exitCode, all]
+}
+
+/** How many sockets a process has beside its standard streams. */
+async function socketsOf({pid}: ChildProcess): Promise<number> {
+  const names = (await readdir(`/proc/${pid}/fd`)).filter((name) => Number(name) > 2)
+  const targets = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => 'closed')))
+  return targets.filter((target) => target.startsWith('socket:')).length
 }
 
 /** How often a process has gone to sleep. */
