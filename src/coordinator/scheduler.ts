@@ -16,14 +16,12 @@ import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {planWithoutBlocked} from './blocked-leases.ts'
 import type {KnownLeases} from './known-leases.ts'
+import {KnownRevisions} from './known-revisions.ts'
 import {LastingReads} from './lasting-reads.ts'
 import type {OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
 import type {BlockedImages} from './registry/blocked-images.ts'
 
-const DAY_MS = 24 * 3600 * 1000
-/** Newest revisions of an app that are looked at for what their function paid within a day. */
-const EARLIER_REVISIONS_MAX = 1000
 /** Causes whose command was refused are left alone for this long, and at most this many are remembered. */
 const REFUSED_PAUSE_MS = 5000
 const REFUSED_MAX = 10_000
@@ -50,9 +48,6 @@ const MATTERING: ReadonlySet<CommandType> = new Set([
   'time.advance'
 ])
 
-/** Commands after which other revisions may be current. */
-const DEPLOYING: readonly CommandType[] = ['revision.deploy', 'traffic.set', 'app.destroy']
-
 export interface SchedulerTools {
   readonly ledger: Ledger
   readonly leases: KnownLeases
@@ -78,10 +73,7 @@ export class Scheduler {
   readonly #signal: AbortSignal
   readonly #unsubscribe: () => void
   readonly #refused = new Map<string, {readonly untilMs: number; readonly attempts: number}>()
-  /** Read and parsed once after each deploy: every heartbeat of a node without work asks for them. */
-  #current: readonly RevisionView[] | undefined
-  /** Of those that have no traffic any more and still have leases. */
-  readonly #leased = new Map<string, RevisionView>()
+  readonly #revisions: KnownRevisions
   readonly #lasting: LastingReads
   #lastPlan: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare' | 'resting'> = {
     shortOfPay: new Map(),
@@ -93,8 +85,6 @@ export class Scheduler {
   #timer: NodeJS.Timeout | undefined
   #timerDueMs = 0
   #running: Promise<void> | undefined
-  /** Revisions without traffic of the apps of those that were current then. */
-  #earlier: {readonly current: readonly RevisionView[]; readonly revisions: readonly RevisionView[]} | undefined
   #again = false
 
   constructor(tools: SchedulerTools, signal: AbortSignal) {
@@ -102,8 +92,8 @@ export class Scheduler {
     this.#signal = signal
     this.#startedAtMs = tools.nowMs()
     this.#lasting = new LastingReads(tools.ledger.reads)
+    this.#revisions = new KnownRevisions(tools)
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
-      if (DEPLOYING.some((type) => types.has(type))) this.#forgetRevisions()
       if ([...types].some((type) => MATTERING.has(type))) this.poke()
     })
     this.#schedule(tools.planEveryMs)
@@ -120,7 +110,7 @@ export class Scheduler {
     const node = this.#schedulingNode(presence)
     if (!node) return 'This node is not enrolled.'
     const leases = this.#tools.leases.ofNode(node.id)
-    const revisions = leases.length > 0 ? [] : this.#currentRevisions()
+    const revisions = leases.length > 0 ? [] : this.#revisions.current()
     return noWorkReason(node, {revisions, leases, exchangeOrg: this.#tools.exchangeOrg}, this.#lastPlan)
   }
 
@@ -153,7 +143,7 @@ export class Scheduler {
   /** Plans once and resolves when everything planned is committed or refused. */
   async plan(): Promise<LeasePlan> {
     const began = process.cpuUsage()
-    const images = await this.#tools.blockedImages.among(() => this.#revisions().map(({imageDigest}) => imageDigest))
+    const images = await this.#tools.blockedImages.among(() => this.#revisions.all(this.#tools.nowMs()).map(({imageDigest}) => imageDigest))
     const plan = planWithoutBlocked(this.#world(), {keys: this.#tools.ledger.reads.blockedKeys(), images})
     const {user, system} = process.cpuUsage(began)
     this.#notBeforeMs = performance.now() + Math.min(PAUSE_MAX_MS, (PAUSE_PER_PLAN * (user + system)) / US_PER_MS)
@@ -176,6 +166,7 @@ export class Scheduler {
 
   async close(): Promise<void> {
     this.#unsubscribe()
+    this.#revisions.close()
     clearTimeout(this.#timer)
     await this.#running
   }
@@ -254,22 +245,11 @@ export class Scheduler {
       receiptGraceMs,
       settings,
       nodes: [...presence.all()].flatMap((node) => this.#schedulingNode(node) ?? []),
-      revisions: this.#revisions(),
+      revisions: this.#revisions.all(nowMs),
       leases: [...leases.active(), ...leases.endedToday(nowMs)],
-      pools: this.#pools(this.#currentRevisions()),
+      pools: this.#pools(this.#revisions.current()),
       ownerOf: (node) => this.#lasting.node(node)?.owner
     }
-  }
-
-  /** Those that may have leases, or count for what their functions paid. */
-  #revisions(): RevisionView[] {
-    const current = this.#currentRevisions()
-    return [...current, ...this.#oldRevisions(current, this.#tools.nowMs())]
-  }
-
-  #currentRevisions(): readonly RevisionView[] {
-    this.#current ??= this.#tools.ledger.reads.currentRevisions()
-    return this.#current
   }
 
   #schedulingNode({heartbeat, ...since}: NodePresence): SchedulingNode | undefined {
@@ -278,36 +258,6 @@ export class Scheduler {
     const {node: id, architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining, leasesMax = LEASES_PER_NODE_DEFAULT} = heartbeat
     const machine = {architecture, memoryBytes, cpuMillis, enforcesLimits}
     return {id, owner, earn, ...machine, draining, leasesMax, ...since}
-  }
-
-  #forgetRevisions(): void {
-    this.#current = undefined
-    this.#leased.clear()
-  }
-
-  /** Those that still have a lease, and those that lost their traffic within the last day: what they paid is of their functions' day. */
-  #oldRevisions(current: readonly RevisionView[], nowMs: number): RevisionView[] {
-    const known = new Set(current.map((revision) => revision.id))
-    const leased = new Set([...this.#tools.leases.revisions()].filter((id) => !known.has(id)))
-    const left = this.#earlierRevisions(current).filter(({id, trafficAtMs}) => !leased.has(id) && trafficAtMs > nowMs - DAY_MS)
-    return [...[...leased].flatMap((id) => this.#leasedRevision(id) ?? []), ...left]
-  }
-
-  #leasedRevision(id: string): RevisionView | undefined {
-    const revision = this.#leased.get(id) ?? this.#tools.ledger.reads.revision(id)
-    if (revision !== undefined) this.#leased.set(id, revision)
-    return revision
-  }
-
-  #earlierRevisions(current: readonly RevisionView[]): readonly RevisionView[] {
-    if (this.#earlier?.current === current) return this.#earlier.revisions
-    const {reads} = this.#tools.ledger
-    const apps = new Map(current.map(({org, app}) => [`${org}/${app}`, {org, app}]))
-    const revisions = [...apps.values()].flatMap((app) =>
-      reads.revisions({...app, limit: EARLIER_REVISIONS_MAX}).filter((one) => !one.current)
-    )
-    this.#earlier = {current, revisions}
-    return revisions
   }
 
   #pools(current: readonly RevisionView[]): Map<string, number> {
