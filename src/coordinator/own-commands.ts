@@ -23,7 +23,7 @@ export function createOwnCommands(tools: {readonly ledger: Ledger; readonly key:
         notAfterMs: tools.ledger.nowMs() + COMMAND_LIFETIME_MS,
         body
       })
-      return tools.ledger.submit(command, signal)
+      return tools.ledger.submit(command, signal, {provenBy: tools.key.publicKey})
     }
   }
 }

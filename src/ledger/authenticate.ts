@@ -13,13 +13,14 @@ export type AuthenticCommand = Omit<SequencedCommand, 'seq' | 'atMs'>
 
 /**
  * Decodes a command and checks that its key signed it, and for a receipt that its gateway and node did. Keys are those that the machine knows now.
- * `signatures: false` leaves the signatures out (a replay of a journal whose hashes hold); `isNew` refuses as well what only old journals may hold.
+ * `signatures: false` leaves the signatures out (a replay of a journal whose hashes hold); `isNew` refuses as well what only old journals may hold;
+ * `provenBy` is the public key by which the command's own signature is known to hold already: it is checked again only if another key should have signed.
  * @throws {CreoError} `invalid_input`, `unauthorized`, `bad_signature`
  */
 export function authenticate(
   machine: LedgerMachine,
   command: SignedCommand,
-  {signatures, isNew = false}: {readonly signatures: boolean; readonly isNew?: boolean}
+  {signatures, isNew = false, provenBy}: {readonly signatures: boolean; readonly isNew?: boolean; readonly provenBy?: string | undefined}
 ): AuthenticCommand {
   if (command.network !== machine.state.networkId) {
     throw new CreoError('unauthorized', 'The command was signed for another network.', {hint: 'Join this network and sign again.'})
@@ -27,7 +28,7 @@ export function authenticate(
   const body = decodeCommandBody(command.body)
   if (isNew) refuseUnprovenKeys(command, body)
   const publicKey = signingKey(machine, command, body)
-  if (signatures && !verifyCommand(command, publicKey)) {
+  if (signatures && !(isProven(command, publicKey, provenBy) || verifyCommand(command, publicKey))) {
     throw new CreoError('bad_signature', `The signature of key ${command.keyId} does not hold.`, {
       hint: 'Sign the exact body with the key that the command names.'
     })
@@ -45,6 +46,10 @@ export function authenticate(
     bodyKeyIds: publicKeysIn(body).map((key) => keyIdOf(key)),
     body
   }
+}
+
+function isProven({keyId}: SignedCommand, publicKey: string, provenBy: string | undefined): boolean {
+  return publicKey === provenBy && keyId === keyIdOf(publicKey)
 }
 
 const BODY_HINT = 'Mend that value, sign the command again, and send it under a new idempotency key.'

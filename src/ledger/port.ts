@@ -180,6 +180,13 @@ export interface CommittedGroup {
   readonly leases: readonly LeaseEvent[]
 }
 
+export interface SubmitOptions {
+  /** Called once the signature is known to hold and before anything is done. */
+  readonly admit?: (() => void) | undefined
+  /** The public key by which exactly this command's signature was found to hold: it is not checked a second time. */
+  readonly provenBy?: string | undefined
+}
+
 /** The one writer of the network's money. Everything it answers is on disk; what it can't write, it never answers. */
 export interface Ledger {
   readonly networkId: string
@@ -194,10 +201,9 @@ export interface Ledger {
    * Checks who signed, applies the command and answers once its group is on disk. The same idempotency key with the same body gets the first answer,
    * also a while after its last not-after. An abort ends the wait, not the command.
    * @throws {CreoError} `bad_signature`, `unauthorized`, `expired`, `idempotency_conflict` or `invalid_input` with nothing journaled; `overloaded` when
-   * too many commands wait or are remembered; `unavailable` after a failed write, for ever; and what `admit` throws, which is called once the
-   * signature is known to hold and before anything is done.
+   * too many commands wait or are remembered; `unavailable` after a failed write, for ever; and what `admit` throws.
    */
-  submit(command: SignedCommand, signal: AbortSignal, admit?: () => void): Promise<CommandAnswer>
+  submit(command: SignedCommand, signal: AbortSignal, more?: SubmitOptions): Promise<CommandAnswer>
   /** Resolves when the projections have reached this sequence. */
   projected(sequence: number, signal: AbortSignal): Promise<void>
   /** Called after the projections have the group. Returns what ends the subscription. */

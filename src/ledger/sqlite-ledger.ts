@@ -7,7 +7,7 @@ import {type AuthenticCommand, authenticate} from './authenticate.ts'
 import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
 import type {JournalThread} from './journal-thread.ts'
 import {leaseEvents} from './lease-events.ts'
-import type {CommittedGroup, LeaseEvent, Ledger} from './port.ts'
+import type {CommittedGroup, LeaseEvent, Ledger, SubmitOptions} from './port.ts'
 import type {SqliteReads} from './reads.ts'
 import {SequenceWaiters} from './sequence-waiters.ts'
 
@@ -93,13 +93,13 @@ export class SqliteLedger implements Ledger {
     return Math.max(this.#now(), this.#machine.atMs)
   }
 
-  async submit(command: SignedCommand, signal: AbortSignal, admit?: () => void): Promise<CommandAnswer> {
+  async submit(command: SignedCommand, signal: AbortSignal, {admit, provenBy}: SubmitOptions = {}): Promise<CommandAnswer> {
     if (signal.aborted) throw new CreoError('interrupted', 'The command was given up before it was applied.', {cause: signal.reason})
     this.#refuseWhenDown()
     this.#refuseWhenFull(command.account)
     const nowMs = this.nowMs()
     this.#refuseByTime(command, nowMs)
-    const authentic = authenticate(this.#machine, command, {signatures: true, isNew: true})
+    const authentic = authenticate(this.#machine, command, {signatures: true, isNew: true, provenBy})
     admit?.()
     const {answer, seq} = this.#answerAgain(authentic) ?? this.#apply(command, authentic, nowMs)
     await this.#committed.wait(seq, signal)

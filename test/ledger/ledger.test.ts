@@ -64,6 +64,15 @@ async function shareTraffic(first: string): Promise<string> {
   return second
 }
 
+it('checks the signature of a command that was proven by another key than the one that should have signed', async () => {
+  await world.settle()
+  const signed = world.sign('bob', orderOf('buy', 1, 100))
+  const forged = {...signed, signature: world.sign('ann', orderOf('buy', 1, 100)).signature}
+  const provenBy = (who: string) => world.ledger.submit(forged, world.signal, {provenBy: world.key(who).publicKey})
+  await expect(provenBy('ann')).rejects.toMatchObject({code: 'bad_signature'})
+  expect(await provenBy('bob')).toMatchObject({status: 'applied'})
+})
+
 describe('the ledger', () => {
   it('answers what it has committed, and shows it in every read', async () => {
     await world.settle()
