@@ -2,8 +2,9 @@ import {readFile} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
 import {pino} from 'pino'
 import {type Client, createClient} from '../../src/client/client.ts'
-import type {NodeTable, SignedTable} from '../../src/core/protocol/tables.ts'
+import {type NodeTable, type NodeTableDelta, nodeTableDeltaSchema, nodeTableSchema, type TableNews} from '../../src/core/protocol/tables.ts'
 import {nodeIdOf} from '../../src/identity/keys.ts'
+import {openTable, openTableDelta} from '../../src/identity/tables.ts'
 import {Heartbeats} from '../../src/miner/heartbeats.ts'
 import {followTable} from '../../src/miner/table-feed.ts'
 import {keyOf} from '../gateway/roles.ts'
@@ -26,32 +27,62 @@ const log = pino({level: 'silent'})
 const totals = {leases: 0, heartbeats: 0, tables: 0, failures: 0}
 const heldOfApp = new Map<string, number>()
 
-/** Tables as the client has opened them. A miner opens each once more when it goes to disk. */
-const opened = new WeakMap<SignedTable, NodeTable>()
-
-/** What a node may run, as the newest table says; kept in memory. */
+/** What a node may run, as the newest table says; kept in memory, and of it what is counted. */
 class Book {
   version = -1
   readonly #node: string
-  #apps = new Map<string, string>()
+  readonly #appOfLease = new Map<string, string>()
+  readonly #appOfRevision = new Map<string, string>()
 
   constructor(node: string) {
     this.#node = node
   }
 
-  accept(signed: SignedTable): Promise<'newer' | 'old'> {
-    if (signed.version <= this.version) return Promise.resolve('old')
-    const table = opened.get(signed)
-    if (table?.node !== this.#node) throw new Error(`a table of ${table?.node} came to ${this.#node}`)
-    const {leases, revisions} = table
-    const appOf = new Map(revisions.map(({id, app}) => [id, app]))
-    const held = new Map(leases.map(({id, revision}) => [id, appOf.get(revision) ?? '']))
-    for (const [id, app] of held) if (!this.#apps.has(id)) change(app, 1)
-    for (const [id, app] of this.#apps) if (!held.has(id)) change(app, -1)
-    this.#apps = held
-    this.version = signed.version
+  get takesDeltas(): boolean {
+    return this.version >= 0
+  }
+
+  accept(news: TableNews): Promise<'newer' | 'old'> {
+    if (news.version <= this.version) return Promise.resolve('old')
+    const trust = {network: setup.networkId, coordinatorKey: setup.coordinatorKey}
+    if (news.v === 'creo-table-v1') this.#takeWhole(this.#own(openTable(news, nodeTableSchema, trust)))
+    else if (news.since === this.version) this.#takeDelta(this.#own(openTableDelta(news, nodeTableDeltaSchema, trust)))
+    else throw new Error(`a delta since ${news.since} came to ${this.#node}, which has ${this.version}`)
+    this.version = news.version
     totals.tables += 1
     return Promise.resolve('newer')
+  }
+
+  #own<T extends {readonly node: string}>(table: T): T {
+    if (table.node !== this.#node) throw new Error(`a table of ${table.node} came to ${this.#node}`)
+    return table
+  }
+
+  #takeWhole({leases, revisions}: NodeTable): void {
+    const held = new Set(leases.map(({id}) => id))
+    const gone = [...this.#appOfLease.keys()].filter((id) => !held.has(id))
+    this.#appOfRevision.clear()
+    this.#change({set: leases, gone}, revisions)
+  }
+
+  #takeDelta({leases, revisions}: NodeTableDelta): void {
+    this.#change(leases, revisions.set)
+    for (const id of revisions.gone) this.#appOfRevision.delete(id)
+  }
+
+  #change({set, gone}: NodeTableDelta['leases'], revisions: NodeTable['revisions']): void {
+    for (const {id, app} of revisions) this.#appOfRevision.set(id, app)
+    for (const id of gone) {
+      const app = this.#appOfLease.get(id)
+      if (app !== undefined) change(app, -1)
+      this.#appOfLease.delete(id)
+    }
+    for (const {id, revision} of set) {
+      const app = this.#appOfRevision.get(revision)
+      if (app === undefined) throw new Error(`${this.#node} was not told what ${revision} is`)
+      if (!this.#appOfLease.has(id)) change(app, 1)
+      this.#appOfLease.set(id, app)
+    }
   }
 }
 
@@ -88,12 +119,7 @@ async function startNode({key: pkcs8, earn}: FleetSetup['nodes'][number]): Promi
   if (!(await heartbeats.beat(signal))) totals.failures += 1
   void heartbeats.run(signal)
   const first = Promise.withResolvers<void>()
-  const nodeTable: Client['nodeTable'] = async (...asked) => {
-    const received = await client.nodeTable(...asked)
-    if (received !== undefined) opened.set(received.signed, received.table)
-    return received
-  }
-  void followTable({client: {nodeTable}, book, heartbeats, random: Math.random, log, onNewer: () => first.resolve()}, signal)
+  void followTable({client, book, heartbeats, random: Math.random, log, onNewer: () => first.resolve()}, signal)
   await first.promise
 }
 

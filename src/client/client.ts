@@ -5,17 +5,9 @@ import {type Heartbeat, networkViewSchema} from '../core/protocol/api.ts'
 import type {CommandBody} from '../core/protocol/commands.ts'
 import type {Receipt} from '../core/protocol/receipts.ts'
 import {type NodeSecrets, nodeSecretsSchema, type SealingKeyStatement} from '../core/protocol/secrets.ts'
-import {
-  type NodeTable,
-  nodeTableSchema,
-  type RoutesTable,
-  routesTableSchema,
-  type SignedTable,
-  signedTableSchema
-} from '../core/protocol/tables.ts'
+import {type TableNews, tableNewsSchema} from '../core/protocol/tables.ts'
 import {signRequest} from '../identity/http-signatures.ts'
 import {type KeyPair, nodeIdOf} from '../identity/keys.ts'
-import {openTable} from '../identity/tables.ts'
 import {type CommandOutcome, heartbeatAnswerSchema, type ReceiptAnswer, receiptAnswersSchema} from './answers.ts'
 import {type AppliedAnswer, type Enrolment, enrolNode, type Signer, type SubmitOptions, submitAll, submitOne} from './commands.ts'
 import {Connection, type ConnectionOptions} from './connection.ts'
@@ -30,11 +22,14 @@ export interface ClientOptions extends Omit<ConnectionOptions, 'signal'> {
   readonly signal?: AbortSignal
 }
 
-/** A table as it came, to be kept on disk, and opened. */
-export interface ReceivedTable<T> {
-  readonly signed: SignedTable
-  readonly version: number
-  readonly table: T
+/** A table, or what changed in it, as it came: whoever keeps it opens it, and checks by whom it is signed (`KeptTable`). */
+export interface ReceivedTable {
+  readonly signed: TableNews
+}
+
+export interface TableOptions {
+  /** What changed since `after` will do: for who has that version. */
+  readonly deltas?: boolean
 }
 
 /** Talks to the coordinator of one pinned network. Everything read is parsed, everything under way ends with the signal. */
@@ -123,14 +118,14 @@ export class Client extends Reads {
   }
 
   /** The routes table when it is newer than `after`, waiting up to `waitMs` for one; else undefined. */
-  routesTable(after: number, waitMs: number, signal?: AbortSignal): Promise<ReceivedTable<RoutesTable> | undefined> {
-    return this.#table(routesTableSchema, '/v1/tables/routes', {after, waitMs, signal})
+  routesTable(after: number, waitMs: number, signal?: AbortSignal, {deltas}: TableOptions = {}): Promise<ReceivedTable | undefined> {
+    return this.#table('/v1/tables/routes', {after, waitMs, deltas, signal})
   }
 
-  /** A node's own table, likewise. Who waits for one asks again by itself, and learns so that the coordinator was away. Without `node`, of this client's key. */
-  async nodeTable(after: number, waitMs: number, signal?: AbortSignal, node?: string): Promise<ReceivedTable<NodeTable> | undefined> {
-    const id = node ?? nodeIdOf(this.#signer('new').key.publicKey)
-    return this.#table(nodeTableSchema, `/v1/tables/nodes/${id}`, {after, waitMs, signal})
+  /** The table of this client's node, likewise. Who waits for one asks again by itself, and learns so that the coordinator was away. */
+  async nodeTable(after: number, waitMs: number, signal?: AbortSignal, {deltas}: TableOptions = {}): Promise<ReceivedTable | undefined> {
+    const id = nodeIdOf(this.#signer('new').key.publicKey)
+    return this.#table(`/v1/tables/nodes/${id}`, {after, waitMs, deltas, signal})
   }
 
   /** Signs a request to the registry, whose refusal of a wrong clock would end the transfer: so the clock is compared before the first. */
@@ -155,16 +150,13 @@ export class Client extends Reads {
     return this.#connection.close()
   }
 
-  async #table<S extends z.ZodType>(
-    schema: S,
+  async #table(
     path: string,
-    {after, waitMs, signal}: {after: number; waitMs: number; signal: AbortSignal | undefined}
-  ): Promise<ReceivedTable<z.output<S>> | undefined> {
-    const answer = await this.#connection.askRaw({path, query: {after, waitMs}, waitMs, idempotent: waitMs === 0, signal})
-    if (answer.status === 204) return undefined
-    const signed = this.#connection.parse(signedTableSchema, answer)
-    const {networkId, coordinatorKey} = this.#connection.options
-    return {signed, version: signed.version, table: openTable(signed, schema, {network: networkId, coordinatorKey})}
+    {after, waitMs, deltas, signal}: {after: number; waitMs: number; deltas: boolean | undefined; signal: AbortSignal | undefined}
+  ): Promise<ReceivedTable | undefined> {
+    const query = {after, waitMs, ...(deltas && {deltas: 'true'})}
+    const answer = await this.#connection.askRaw({path, query, waitMs, idempotent: waitMs === 0, signal})
+    return answer.status === 204 ? undefined : {signed: this.#connection.parse(tableNewsSchema, answer)}
   }
 
   #signer(account: string | undefined = this.#account): Signer {

@@ -36,13 +36,18 @@ export class KnownLeases {
     return this.#leases.values()
   }
 
-  /** Of a lease that is active or has just ended. */
-  nodeOf(lease: string): string | undefined {
-    return (this.#leases.get(lease) ?? this.#ended.get(lease))?.node
+  /** One that is active or has just ended. */
+  find(lease: string): LeaseView | undefined {
+    return this.#leases.get(lease) ?? this.#ended.get(lease)
   }
 
   ofNode(node: string): readonly LeaseView[] {
     return this.#ofNode.get(node) ?? []
+  }
+
+  /** How many active leases a revision has. */
+  countOf(revision: string): number {
+    return this.#ofRevision.get(revision) ?? 0
   }
 
   /** Those that have an active lease. */

@@ -1,21 +1,23 @@
 import {z} from 'zod'
-import {CreoError} from '../core/errors.ts'
-import {newestPerNode} from '../core/leases-by-revision.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
 import {
-  type LeaseEntry,
-  type NodeTable,
+  type AppEntry,
+  nodeTableDeltaSchema,
   nodeTableSchema,
-  type RevisionEntry,
-  type RoutesTable,
+  routesTableDeltaSchema,
   routesTableSchema,
-  type SignedTable
+  type SignedTable,
+  type TableNews
 } from '../core/protocol/tables.ts'
-import {type KeyPair, sha256Hex} from '../identity/keys.ts'
-import {signTable} from '../identity/tables.ts'
-import type {CommittedGroup, LeaseEvent, LeaseView, Ledger, LedgerReads} from '../ledger/port.ts'
+import {appId} from '../core/table-deltas.ts'
+import type {KeyPair} from '../identity/keys.ts'
+import {signTable, signTableDelta} from '../identity/tables.ts'
+import type {CommittedGroup, Ledger} from '../ledger/port.ts'
+import {ChangingEntries} from './changing-entries.ts'
 import type {KnownLeases} from './known-leases.ts'
 import {LastingReads} from './lasting-reads.ts'
+import {LeaseChanges} from './lease-changes.ts'
+import {appEntry, assertEnrolled, type ChangesSince, nodeTable, nodeTableDelta, routesTable, routesTableDelta} from './table-contents.ts'
 import {Waiters} from './waiters.ts'
 
 /** Changes are gathered this long before readers are woken: one new table for many leases. */
@@ -25,23 +27,27 @@ const NODES_WOKEN_AT_ONCE = 100
 /** Readers of all routes are woken again after so many times what their table took to make, or a little later: many gateways share one. */
 const PAUSE_PER_TABLE = 4
 const PAUSE_MAX_MS = 2000
+/** Deltas of the newest table of routes that are kept, by the version that they begin at: gateways that keep up share one. */
+const ROUTES_DELTAS_MAX = 16
 const ROUTES = 'routes'
 
 /** Commands, besides what changes leases, after which the table of routes may say something else. */
-const CHANGING: ReadonlySet<CommandType> = new Set(['account.create', 'node.enroll', 'revision.deploy', 'traffic.set', 'app.destroy'])
+const OF_APPS: ReadonlySet<CommandType> = new Set(['revision.deploy', 'traffic.set', 'app.destroy'])
 /** Every node's table names the gateways. */
 const OF_GATEWAYS: ReadonlySet<CommandType> = new Set(['gateway.admit', 'gateway.revoke'])
 
-interface Built {
-  readonly signed: SignedTable
-  /** Hash of the content without what is left of budgets: only a change of this makes a new version. */
-  readonly shape: string
-  readonly generation: number
+interface TableWait {
+  /** The version that the reader has. */
+  readonly after: number
+  readonly waitMs: number
+  /** Whether it can do with what changed. */
+  readonly deltas?: boolean | undefined
 }
 
 /**
  * The signed tables: what gateways and nodes go on with when the coordinator is gone. Built from what is committed alone; the version is the
- * ledger sequence at which the content last changed, as far as this process has seen.
+ * ledger sequence at which the content last changed, as far as this process has seen. A reader of a version since which all changes are
+ * remembered is told these alone.
  */
 export class SignedTables {
   readonly #ledger: Ledger
@@ -50,25 +56,39 @@ export class SignedTables {
   readonly #key: KeyPair
   readonly #waiters = new Waiters()
   readonly #unsubscribe: () => void
-  #routes: Built | undefined
+  /** What granted and ended leases, and what paid from them: to have forgotten the latter takes nothing from a table but news of budgets. */
+  readonly #changes: LeaseChanges
+  readonly #payments: LeaseChanges
+  readonly #apps = new ChangingEntries<AppEntry>()
+  readonly #current = new ChangingEntries<string>()
+  /** Where apps may have changed since they were read. */
+  #appsChangedAt: number | undefined
+  #routesVersion: number
+  #routes: SignedTable | undefined
+  readonly #routesDeltas = new Map<number, TableNews>()
   #routesPauseMs = WAKE_DELAY_MS
-  #generation = 0
-  #projected: number
-  /** At which sequence each node's leases last changed; of all others, and of the gateways, since when. */
+  /** At which sequence each node's leases last changed; of all others since when; and when gateways did. */
   readonly #changedAt = new Map<string, number>()
   #allChangedAt: number
+  #gatewaysChangedAt: number
   readonly #toWake = new Set<string>()
   #wakeTimer: NodeJS.Timeout | undefined
   #routesTimer: NodeJS.Timeout | undefined
 
   constructor(tools: {readonly ledger: Ledger; readonly leases: KnownLeases; readonly key: KeyPair}) {
-    this.#ledger = tools.ledger
-    this.#leases = tools.leases
-    this.#lasting = new LastingReads(tools.ledger.reads)
-    this.#key = tools.key
-    this.#projected = tools.ledger.sequence
-    this.#allChangedAt = this.#projected
-    this.#unsubscribe = tools.ledger.onCommitted((group) => this.#follow(group))
+    const {ledger, leases, key} = tools
+    const {sequence} = ledger
+    this.#ledger = ledger
+    this.#leases = leases
+    this.#lasting = new LastingReads(ledger.reads)
+    this.#key = key
+    this.#changes = new LeaseChanges(sequence)
+    this.#payments = new LeaseChanges(sequence)
+    this.#allChangedAt = sequence
+    this.#gatewaysChangedAt = sequence
+    this.#routesVersion = sequence
+    this.#readApps(sequence)
+    this.#unsubscribe = ledger.onCommitted((group) => this.#follow(group))
   }
 
   get waiting(): number {
@@ -76,31 +96,28 @@ export class SignedTables {
   }
 
   routes(): SignedTable {
-    const before = this.#routes
-    if (before?.generation === this.#generation) return before.signed
-    const beganMs = performance.now()
-    const generation = this.#generation
-    const table = buildRoutesTable({reads: this.#ledger.reads, lasting: this.#lasting}, [...this.#leases.active()])
-    const shape = shapeOf(table)
-    const version = Math.max(this.#projected, (before?.signed.version ?? -1) + 1)
-    const signed = before?.shape === shape ? before.signed : this.#sign(z.encode(routesTableSchema, table), version)
-    this.#routes = {signed, shape, generation}
-    this.#routesPauseMs = Math.min(PAUSE_MAX_MS, Math.max(WAKE_DELAY_MS, PAUSE_PER_TABLE * (performance.now() - beganMs)))
+    const version = this.#versionOfRoutes()
+    if (this.#routes?.version === version) return this.#routes
+    const signed = this.#measured(() => {
+      const body = z.encode(routesTableSchema, routesTable(this.#sources))
+      return signTable({network: this.#ledger.networkId, version, body, key: this.#key})
+    })
+    this.#routes = signed
     return signed
   }
 
   /** @throws {CreoError} `not_found` for a node that is not enrolled. */
   node(node: string): SignedTable {
-    const table = buildNodeTable({reads: this.#ledger.reads, lasting: this.#lasting}, node, this.#leases.ofNode(node))
-    return this.#sign(z.encode(nodeTableSchema, table), this.#versionOf(node))
+    const body = z.encode(nodeTableSchema, nodeTable(this.#sources, node))
+    return signTable({network: this.#ledger.networkId, version: this.#versionOf(node), body, key: this.#key})
   }
 
-  /** The table once it is newer than `after`, or undefined when `waitMs` have passed without that. */
-  async newer(table: 'routes' | {readonly node: string}, wait: {readonly after: number; readonly waitMs: number}, signal: AbortSignal) {
+  /** The table once it is newer than `after`, or what changed since then; undefined when `waitMs` have passed without that. */
+  async newer(table: 'routes' | {readonly node: string}, wait: TableWait, signal: AbortSignal): Promise<TableNews | undefined> {
     const deadlineMs = performance.now() + wait.waitMs
     if (table !== ROUTES) assertEnrolled(this.#lasting, table.node)
     for (;;) {
-      const newer = table === ROUTES ? newerThan(wait.after, this.routes()) : this.#newerOf(table.node, wait.after)
+      const newer = table === ROUTES ? this.#newerRoutes(wait) : this.#newerOf(table.node, wait)
       if (newer !== undefined) return newer
       const leftMs = deadlineMs - performance.now()
       if (leftMs <= 0 || signal.aborted) return undefined
@@ -115,22 +132,29 @@ export class SignedTables {
     this.#waiters.wakeAll()
   }
 
-  /** A paid receipt changes no table: budgets count down by the readers' own receipts. */
+  /** A paid receipt makes no newer table: budgets count down by the readers' own receipts. */
   #follow({lastSeq, types, leases}: CommittedGroup): void {
-    this.#projected = lastSeq
-    const nodes = leases.flatMap((event) => this.#nodeOf(event) ?? [])
-    for (const node of nodes) {
-      this.#changedAt.set(node, lastSeq)
-      this.#toWake.add(node)
+    for (const event of leases) {
+      const lease = event.type === 'granted' ? event.lease : this.#leases.find(event.lease)
+      if (lease === undefined) continue
+      const change = {lease: lease.id, node: lease.node, revision: lease.revision, seq: lastSeq}
+      if (event.type === 'paid') this.#payments.note(change)
+      else {
+        this.#changes.note(change)
+        this.#changedAt.set(lease.node, lastSeq)
+        this.#toWake.add(lease.node)
+        this.#routesVersion = lastSeq
+      }
     }
-    const isOfAll = [...types].some((type) => OF_GATEWAYS.has(type))
-    if (isOfAll) {
+    if ([...types].some((type) => OF_GATEWAYS.has(type))) {
       this.#allChangedAt = lastSeq
+      this.#gatewaysChangedAt = lastSeq
+      this.#routesVersion = lastSeq
       for (const topic of this.#waiters.topics) this.#toWake.add(topic)
     }
+    if ([...types].some((type) => OF_APPS.has(type))) this.#appsChangedAt = lastSeq
     if (this.#toWake.size > 0) this.#wakeTimer ??= setTimeout(() => this.#wakeNodes(), WAKE_DELAY_MS)
-    if (!isOfAll && nodes.length === 0 && ![...types].some((type) => CHANGING.has(type))) return
-    this.#generation += 1
+    if (this.#routesVersion < lastSeq && this.#appsChangedAt !== lastSeq) return
     this.#routesTimer ??= setTimeout(() => {
       this.#routesTimer = undefined
       this.#waiters.wake(ROUTES)
@@ -146,86 +170,68 @@ export class SignedTables {
     this.#wakeTimer = this.#toWake.size > 0 ? setTimeout(() => this.#wakeNodes(), 0) : undefined
   }
 
-  #nodeOf(event: LeaseEvent): string | undefined {
-    if (event.type === 'paid') return undefined
-    return event.type === 'granted' ? event.lease.node : this.#leases.nodeOf(event.lease)
+  #newerRoutes({after, deltas}: TableWait): TableNews | undefined {
+    const version = this.#versionOfRoutes()
+    if (version <= after) return undefined
+    const knownSince = Math.max(this.#changes.knownSince, this.#apps.knownSince, this.#current.knownSince)
+    if (!deltas || after < knownSince) return this.routes()
+    const known = this.#routesDeltas.get(after)
+    if (known?.version === version) return known
+    const delta = this.#measured(() => {
+      const since = {...this.#changesSince(after), seq: after, apps: this.#apps, current: this.#current}
+      const body = z.encode(routesTableDeltaSchema, routesTableDelta(this.#sources, since))
+      return signTableDelta({network: this.#ledger.networkId, since: after, version, body, key: this.#key})
+    })
+    for (const [since, one] of this.#routesDeltas) {
+      if (one.version !== version || this.#routesDeltas.size >= ROUTES_DELTAS_MAX) this.#routesDeltas.delete(since)
+    }
+    this.#routesDeltas.set(after, delta)
+    return delta
   }
 
-  #newerOf(node: string, after: number): SignedTable | undefined {
-    return this.#versionOf(node) > after ? this.node(node) : undefined
+  #newerOf(node: string, {after, deltas}: TableWait): TableNews | undefined {
+    const version = this.#versionOf(node)
+    if (version <= after) return undefined
+    if (!deltas || after < this.#changes.knownSince) return this.node(node)
+    const since = {
+      leases: this.#changes.ofNodeSince(node, after),
+      paid: this.#payments.ofNodeSince(node, after),
+      gateways: this.#gatewaysChangedAt > after
+    }
+    const body = z.encode(nodeTableDeltaSchema, nodeTableDelta(this.#sources, node, since))
+    return signTableDelta({network: this.#ledger.networkId, since: after, version, body, key: this.#key})
+  }
+
+  #changesSince(seq: number): ChangesSince {
+    return {leases: this.#changes.since(seq), paid: this.#payments.since(seq), gateways: this.#gatewaysChangedAt > seq}
   }
 
   #versionOf(node: string): number {
     return Math.max(this.#allChangedAt, this.#changedAt.get(node) ?? 0)
   }
 
-  #sign(body: unknown, version: number): SignedTable {
-    return signTable({network: this.#ledger.networkId, version, body, key: this.#key})
+  #versionOfRoutes(): number {
+    const changedAt = this.#appsChangedAt
+    if (changedAt !== undefined && this.#readApps(changedAt)) this.#routesVersion = Math.max(this.#routesVersion, changedAt)
+    return this.#routesVersion
   }
-}
 
-function newerThan(after: number, table: SignedTable): SignedTable | undefined {
-  return table.version > after ? table : undefined
-}
-
-function assertEnrolled(lasting: LastingReads, node: string): void {
-  if (!lasting.node(node))
-    throw new CreoError('not_found', `There is no node ${node}.`, {hint: 'Enroll it with a join token: creo node token'})
-}
-
-function shapeOf(table: RoutesTable): string {
-  const leases = table.leases.map(({budgets, ...lease}) => ({...lease, budgets: budgets.map(({incentive}) => incentive)}))
-  return sha256Hex(JSON.stringify({...table, leases}))
-}
-
-interface Sources {
-  readonly reads: LedgerReads
-  readonly lasting: LastingReads
-}
-
-function buildRoutesTable({reads, lasting}: Sources, active: readonly LeaseView[]): RoutesTable {
-  const leases = newestLeases(active)
-  const nodes = [...new Set(leases.map((lease) => lease.node))].flatMap((id) => lasting.node(id) ?? [])
-  return {
-    kind: 'routes',
-    apps: reads.appRoutes().map(({org, app, routes, functions}) => ({org, app, routes: [...routes], functions: [...functions]})),
-    revisions: revisionEntries(
-      lasting,
-      reads.currentRevisions().map(({id}) => id),
-      leases
-    ),
-    leases: leases.map(leaseEntry),
-    nodes: nodes.map(({id, publicKey, owner}) => ({id, publicKey, owner})),
-    gateways: reads.gateways().map((gateway) => ({...gateway}))
+  #readApps(seq: number): boolean {
+    const {reads} = this.#ledger
+    this.#appsChangedAt = undefined
+    const hasApps = this.#apps.update(new Map(reads.appRoutes().map((app) => [appId(app), appEntry(app)])), seq)
+    return this.#current.update(new Map(reads.currentRevisions().map(({id}) => [id, id])), seq) || hasApps
   }
-}
 
-function buildNodeTable({reads, lasting}: Sources, node: string, leases: readonly LeaseView[]): NodeTable {
-  assertEnrolled(lasting, node)
-  return {
-    kind: 'node',
-    node,
-    leases: leases.map(leaseEntry),
-    revisions: revisionEntries(lasting, [], leases),
-    gateways: reads.gateways().map((gateway) => ({...gateway}))
+  get #sources() {
+    return {reads: this.#ledger.reads, lasting: this.#lasting, leases: this.#leases}
   }
-}
 
-/**
- * A lease that was followed by another of the same node and revision is not shown to gateways any more: they move over while it still stands, so
- * that its last receipts are paid before it ends.
- */
-function newestLeases(leases: readonly LeaseView[]): LeaseView[] {
-  const newest = new Set([...Map.groupBy(leases, (lease) => lease.revision).values()].flatMap((of) => [...newestPerNode(of).values()]))
-  return leases.filter((lease) => newest.has(lease))
-}
-
-function revisionEntries(lasting: LastingReads, current: readonly string[], leases: readonly LeaseView[]): RevisionEntry[] {
-  const ids = [...new Set([...current, ...leases.map((lease) => lease.revision)])]
-  return ids.flatMap((id) => lasting.revision(id) ?? []).sort((a, b) => (a.id < b.id ? -1 : 1))
-}
-
-function leaseEntry({id, node, revision, startsAtMs, endsAtMs, budgets}: LeaseView): LeaseEntry {
-  const left = budgets.map(({incentive, reservedMinor, paidMinor}) => ({incentive, amountMinor: reservedMinor - paidMinor}))
-  return {id, node, revision, startsAtMs, endsAtMs, budgets: left}
+  /** The longer it takes to make what gateways are told, the less often it is made. */
+  #measured<T>(make: () => T): T {
+    const beganMs = performance.now()
+    const made = make()
+    this.#routesPauseMs = Math.min(PAUSE_MAX_MS, Math.max(WAKE_DELAY_MS, PAUSE_PER_TABLE * (performance.now() - beganMs)))
+    return made
+  }
 }

@@ -1,6 +1,13 @@
 import type {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
-import {type SignedTable, signedTableSchema, tableSigningText} from '../core/protocol/tables.ts'
+import {
+  type SignedTable,
+  type SignedTableDelta,
+  signedTableDeltaSchema,
+  signedTableSchema,
+  tableDeltaSigningText,
+  tableSigningText
+} from '../core/protocol/tables.ts'
 import {type KeyPair, sha256Hex, signText, verifyText} from './keys.ts'
 
 export interface TableToSign {
@@ -19,24 +26,41 @@ export function signTable({network, version, body, key}: TableToSign): SignedTab
   return {...head, body: text, signature: signText(key, tableSigningText(head, sha256Hex(text)))}
 }
 
+/** Signs what changed in a table since an earlier version, as the coordinator. */
+export function signTableDelta({network, since, version, body, key}: TableToSign & {readonly since: number}): SignedTableDelta {
+  const text = JSON.stringify(body)
+  const head = {v: 'creo-table-delta-v1', network, since, version} as const
+  return {...head, body: text, signature: signText(key, tableDeltaSigningText(head, sha256Hex(text)))}
+}
+
+/** Whose tables are opened. */
+export interface TableTrust {
+  readonly network: string
+  readonly coordinatorKey: string
+}
+
 /**
  * Opens a table from the wire or from disk.
  * @throws {CreoError} `bad_signature` when it is not this coordinator's or of another network; `invalid_input` when it is no such table.
  */
-export function openTable<S extends z.ZodType>(
-  signed: unknown,
-  schema: S,
-  {network, coordinatorKey}: {readonly network: string; readonly coordinatorKey: string}
-): z.output<S> {
+export function openTable<S extends z.ZodType>(signed: unknown, schema: S, trust: TableTrust): z.output<S> {
   const table = parsedOr(signedTableSchema, signed)
-  if (table.network !== network)
-    throw new CreoError('bad_signature', 'The table is of another network.', {hint: 'Check the coordinator URL and the network id.'})
-  if (!verifyText(coordinatorKey, tableSigningText(table, sha256Hex(table.body)), table.signature)) {
-    throw new CreoError('bad_signature', 'The table is not signed by the coordinator.', {
-      hint: 'Check the coordinator URL and the network id.'
-    })
-  }
+  assertSigned(table, tableSigningText(table, sha256Hex(table.body)), trust)
   return parsedOr(schema, jsonOf(table.body))
+}
+
+/** Opens what changed in a table. @throws {CreoError} as `openTable`. */
+export function openTableDelta<S extends z.ZodType>(signed: unknown, schema: S, trust: TableTrust): z.output<S> {
+  const delta = parsedOr(signedTableDeltaSchema, signed)
+  assertSigned(delta, tableDeltaSigningText(delta, sha256Hex(delta.body)), trust)
+  return parsedOr(schema, jsonOf(delta.body))
+}
+
+function assertSigned(signed: SignedTable | SignedTableDelta, text: string, {network, coordinatorKey}: TableTrust): void {
+  const hint = 'Check the coordinator URL and the network id.'
+  if (signed.network !== network) throw new CreoError('bad_signature', 'The table is of another network.', {hint})
+  if (!verifyText(coordinatorKey, text, signed.signature))
+    throw new CreoError('bad_signature', 'The table is not signed by the coordinator.', {hint})
 }
 
 function parsedOr<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {

@@ -1,9 +1,15 @@
 import {EventEmitter, once} from 'node:events'
-import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
-import {CreoError} from '../core/errors.ts'
-import type {NodeTable, RevisionEntry, SignedTable} from '../core/protocol/tables.ts'
-import {nodeTableSchema, signedTableSchema} from '../core/protocol/tables.ts'
-import {openTable} from '../identity/tables.ts'
+import {KeptTable, type TableForm} from '../client/kept-table.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
+import {
+  type NodeTable,
+  type NodeTableDelta,
+  nodeTableDeltaSchema,
+  nodeTableSchema,
+  type RevisionEntry,
+  type TableNews
+} from '../core/protocol/tables.ts'
+import {changedNodeTable} from '../core/table-deltas.ts'
 
 export type Lease = NodeTable['leases'][number]
 export type GatewayEntry = NodeTable['gateways'][number]
@@ -11,8 +17,6 @@ export interface LeasedWork {
   readonly lease: Lease
   readonly revision: RevisionEntry
 }
-
-const TABLE_BYTES_MAX = 65 * 2 ** 20
 
 export interface LeaseBookOptions {
   /** Where the newest table is kept. */
@@ -24,17 +28,15 @@ export interface LeaseBookOptions {
 
 /** What this node may run, and for whom: the newest table that the coordinator signed, also when the coordinator is gone. */
 export class LeaseBook {
-  readonly #options: LeaseBookOptions
-  #table: NodeTable = {kind: 'node', node: '', leases: [], revisions: [], gateways: []}
-  #version = -1
+  readonly #kept: KeptTable<NodeTable, NodeTableDelta>
   /** The table's leases with what each is for, by id: asked at every start, and through and through every second. */
   #works: ReadonlyMap<string, LeasedWork> = new Map()
   #byRevision: ReadonlyMap<string, readonly LeasedWork[]> = new Map()
   /** How many wait for a newer table at a time is bounded by who has them wait. */
   readonly #tables = new EventEmitter<{newer: []}>().setMaxListeners(0)
 
-  private constructor(options: LeaseBookOptions) {
-    this.#options = options
+  private constructor({node, ...kept}: LeaseBookOptions) {
+    this.#kept = new KeptTable({...kept, form: formOf(node)})
   }
 
   /**
@@ -43,28 +45,33 @@ export class LeaseBook {
    */
   static async open(options: LeaseBookOptions): Promise<LeaseBook> {
     const book = new LeaseBook(options)
-    const bytes = await readFileIfThere(options.path, TABLE_BYTES_MAX)
-    const signed = bytes === undefined ? undefined : readSigned(bytes)
-    if (signed !== undefined) book.#take(signed, book.#verified(signed))
+    try {
+      await book.#kept.load()
+    } catch (error) {
+      if (!isCreoError(error) || error.code !== 'invalid_input') throw error
+    }
+    book.#list()
     return book
   }
 
   /** Ledger sequence of the table; -1 when there is none yet. */
   get version(): number {
-    return this.#version
+    return this.#kept.version
+  }
+
+  /** Whether what changed since that version will do. */
+  get takesDeltas(): boolean {
+    return this.#kept.takesDeltas
   }
 
   get gateways(): readonly GatewayEntry[] {
-    return this.#table.gateways
+    return this.#kept.table?.gateways ?? []
   }
 
-  /** Takes a newer table and keeps it on stable storage. @throws {CreoError} `bad_signature`, `invalid_input`. */
-  async accept(signed: SignedTable): Promise<'newer' | 'old'> {
-    if (signed.version <= this.#version) return 'old'
-    const table = this.#verified(signed)
-    // What could not be written is not taken, so that the same table is asked for again.
-    await writeFileDurably(this.#options.path, JSON.stringify(signed))
-    this.#take(signed, table)
+  /** Takes a newer table, or what changed, and keeps it on stable storage. @throws {CreoError} `bad_signature`, `invalid_input`. */
+  async accept(news: TableNews): Promise<'newer' | 'old'> {
+    if ((await this.#kept.accept(news)) === 'old') return 'old'
+    this.#list()
     return 'newer'
   }
 
@@ -99,35 +106,29 @@ export class LeaseBook {
     return this.#byRevision.get(revision)?.find(({lease}) => nowMs < lease.endsAtMs)
   }
 
-  #take({version}: SignedTable, table: NodeTable): void {
-    const revisions = new Map(table.revisions.map((revision) => [revision.id, revision]))
-    const works = table.leases.flatMap((lease): [string, LeasedWork][] => {
+  #list(): void {
+    const {leases = [], revisions: listed = []} = this.#kept.table ?? {}
+    const revisions = new Map(listed.map((revision) => [revision.id, revision]))
+    const works = leases.flatMap((lease): [string, LeasedWork][] => {
       const revision = revisions.get(lease.revision)
       return revision === undefined ? [] : [[lease.id, {lease, revision}]]
     })
     this.#works = new Map(works)
     this.#byRevision = Map.groupBy(this.#works.values(), ({revision}) => revision.id)
-    this.#table = table
-    this.#version = version
     this.#tables.emit('newer')
-  }
-
-  #verified(signed: SignedTable): NodeTable {
-    const {network, coordinatorKey, node} = this.#options
-    const table = openTable(signed, nodeTableSchema, {network, coordinatorKey})
-    if (table.node !== node) {
-      throw new CreoError('bad_signature', `The table is for ${table.node}, and this is ${node}.`, {
-        hint: 'Start the miner with the folder that belongs to its key.'
-      })
-    }
-    return table
   }
 }
 
-function readSigned(bytes: Buffer): SignedTable | undefined {
-  try {
-    return signedTableSchema.parse(JSON.parse(bytes.toString('utf8')))
-  } catch {
-    return undefined
+function formOf(node: string): TableForm<NodeTable, NodeTableDelta> {
+  return {
+    schema: nodeTableSchema,
+    deltaSchema: nodeTableDeltaSchema,
+    changed: changedNodeTable,
+    check: (entry) => {
+      if (entry.node === node) return
+      throw new CreoError('bad_signature', `The table is for ${entry.node}, and this is ${node}.`, {
+        hint: 'Start the miner with the folder that belongs to its key.'
+      })
+    }
   }
 }

@@ -14,7 +14,7 @@ const RETRY_MOST_MS = 30_000
 
 export interface TableFeedOptions {
   readonly client: Pick<Client, 'nodeTable'>
-  readonly book: Pick<LeaseBook, 'version' | 'accept'>
+  readonly book: Pick<LeaseBook, 'version' | 'takesDeltas' | 'accept'>
   readonly heartbeats: Pick<Heartbeats, 'everyMs' | 'passBy' | 'forgotten'>
   readonly random: () => number
   readonly log: Log
@@ -48,7 +48,7 @@ async function askOnce(options: TableFeedOptions, waitMs: number, signal: AbortS
   const {client, book, log} = options
   try {
     const timely = AbortSignal.any([signal, AbortSignal.timeout(waitMs + LATE_MS)])
-    const received = await client.nodeTable(Math.max(0, book.version), waitMs, timely)
+    const received = await client.nodeTable(Math.max(0, book.version), waitMs, timely, {deltas: book.takesDeltas})
     if (received !== undefined && (await book.accept(received.signed)) === 'newer') {
       log.debug({version: book.version}, 'new table')
       options.onNewer()

@@ -6,7 +6,7 @@ import {joinToken} from '../../src/core/join-token.ts'
 import type {SignedCommand} from '../../src/core/protocol/commands.ts'
 import {verifyCommand} from '../../src/identity/commands.ts'
 import {sha256Hex} from '../../src/identity/keys.ts'
-import {signTable} from '../../src/identity/tables.ts'
+import {signTable, signTableDelta} from '../../src/identity/tables.ts'
 import {type Answer, client, closeAll, coordinator, coordinatorKey, key, NETWORK, refusal, signedTime} from './client-world.ts'
 
 afterEach(closeAll)
@@ -130,19 +130,24 @@ describe('commands', () => {
 describe('tables', () => {
   const body = {kind: 'routes', apps: [], revisions: [], leases: [], nodes: [], gateways: []}
 
-  it('are opened with the pinned key, and none comes when none is newer', async () => {
-    const {coordinatorUrl, asked} = await coordinator(({url}) =>
-      url.includes('after=0') ? {status: 200, body: signTable({network: NETWORK, version: 4, body, key: coordinatorKey})} : {status: 204}
-    )
+  it('come as they were signed, whole or as what changed, and none comes when none is newer', async () => {
+    const table = signTable({network: NETWORK, version: 4, body, key: coordinatorKey})
+    const delta = signTableDelta({network: NETWORK, since: 4, version: 6, body: {}, key: coordinatorKey})
+    const {coordinatorUrl, asked} = await coordinator(({url}) => {
+      if (url.includes('deltas=true')) return {status: 200, body: delta}
+      return url.includes('after=0') ? {status: 200, body: table} : {status: 204}
+    })
     const one = client(coordinatorUrl)
-    expect(await one.routesTable(0, 10)).toMatchObject({version: 4, table: body, signed: {v: 'creo-table-v1'}})
+    expect(await one.routesTable(0, 10)).toEqual({signed: table})
     expect(await one.routesTable(4, 10)).toBeUndefined()
-    expect(asked[1]?.url).toBe('/v1/tables/routes?after=4&waitMs=10')
+    expect(await one.routesTable(4, 10, undefined, {deltas: true})).toEqual({signed: delta})
+    const asking = asked.slice(1).map(({url}) => url)
+    expect(asking).toEqual(['/v1/tables/routes?after=4&waitMs=10', '/v1/tables/routes?after=4&waitMs=10&deltas=true'])
   })
 
-  it('of another signer are refused', async () => {
-    const {coordinatorUrl} = await coordinator(() => ({status: 200, body: signTable({network: NETWORK, version: 4, body, key})}))
-    await expect(client(coordinatorUrl).routesTable(0, 0)).rejects.toMatchObject({code: 'bad_signature'})
+  it('that are none are refused', async () => {
+    const {coordinatorUrl} = await coordinator(() => ({status: 200, body: {v: 'creo-table-v9'}}))
+    await expect(client(coordinatorUrl).routesTable(0, 0)).rejects.toMatchObject({code: 'bad_gateway'})
   })
 })
 

@@ -66,13 +66,13 @@ test('a heartbeat, a wait for a newer table, and a new table of a node with one 
   let version = 0
   expect(
     await moved(async () => {
-      version = (await client.nodeTable(0, 0))?.version ?? 0
+      version = (await client.nodeTable(0, 0))?.signed.version ?? 0
     })
   ).toBeLessThanOrEqual(IDLE_SIZES.newTable)
   const heartbeat = await moved(() => client.heartbeat(beat))
   expect(heartbeat).toBeLessThanOrEqual(IDLE_SIZES.heartbeat)
   expect(heartbeat).toBeGreaterThan(IDLE_SIZES.heartbeat / 2)
-  expect(await moved(() => client.nodeTable(version, 200))).toBeLessThanOrEqual(IDLE_SIZES.tablePoll)
+  expect(await moved(() => client.nodeTable(version, 200, undefined, {deltas: true}))).toBeLessThanOrEqual(IDLE_SIZES.tablePoll)
   expect(await moved(() => client.heartbeat(beat))).toBeLessThanOrEqual(IDLE_SIZES.heartbeat)
   expect(counted.opened).toBe(1)
 })

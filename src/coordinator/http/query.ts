@@ -47,6 +47,11 @@ function keyOf(cursor: string): PageKey {
 
 /** A place in a stream: what was seen already. */
 export const afterSchema = z.coerce.number().int().min(-1).default(-1)
+/** Of a reader that can do with what changed since `after`. */
+export const deltasSchema = z
+  .literal('true')
+  .transform(() => true)
+  .optional()
 /** Of a node for its own table. */
 export const nodeTableWaitMsSchema = z.coerce.number().int().min(0).max(NODE_TABLE_WAIT_MAX_MS).default(0)
 export const waitMsSchema = z.coerce.number().int().min(0).max(LONG_POLL_MAX_MS).default(0)

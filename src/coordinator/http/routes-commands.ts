@@ -112,7 +112,7 @@ async function answerOne(
     refuseUnsetSecrets(tools, command)
     await refuseBlockedParts(tools, command)
     const before = {sequence: tools.ledger.sequence, nowMs: tools.nowMs()}
-    const answer = await tools.ledger.submit(command, signal, () => tools.limits.takeCommand(command, address))
+    const answer = await tools.ledger.submit(command, signal, {admit: () => tools.limits.takeCommand(command, address)})
     // The same command again is answered as before, and must not take what was set since.
     if (answer.status === 'applied' && answer.seq > before.sequence) await unsetDestroyed(tools, command, before.nowMs)
     return answer
@@ -138,7 +138,7 @@ async function enroll(
       hint: 'Ask the owner for a new one: creo node token'
     })
   }
-  return ledger.submit(command, signal, () => limits.takeCommand(command, address))
+  return ledger.submit(command, signal, {admit: () => limits.takeCommand(command, address)})
 }
 
 /** Only a command that brings its own key can be one of these two, so that other bodies are parsed once, by the ledger. */

@@ -11,7 +11,7 @@ import {
 } from '../../core/protocol/api.ts'
 import {receiptSchema} from '../../core/protocol/receipts.ts'
 import {accountIdSchema, leaseIdSchema, nodeIdSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
-import {signedTableSchema} from '../../core/protocol/tables.ts'
+import {tableNewsSchema} from '../../core/protocol/tables.ts'
 import type {FunctionLogs} from '../logs.ts'
 import type {OwnCommands} from '../own-commands.ts'
 import type {PresenceBoard} from '../presence.ts'
@@ -23,6 +23,7 @@ import type {Waiters} from '../waiters.ts'
 import {
   afterSchema,
   cursorSchema,
+  deltasSchema,
   limitSchema,
   longLimitSchema,
   nextOf,
@@ -144,16 +145,16 @@ function presenceOf(tools: NodeTools, node: string): z.output<typeof presenceSch
 }
 
 function tableRoutes(app: FastifyInstance, tools: NodeTools): void {
-  const routes = z.object({after: afterSchema, waitMs: waitMsSchema})
+  const routes = z.object({after: afterSchema, waitMs: waitMsSchema, deltas: deltasSchema})
   route(
     app,
     tools,
     {
       method: 'GET',
       path: '/v1/tables/routes',
-      about: 'The signed table of all routes; 204 when there is none newer.',
+      about: 'The signed table of all routes, or with `deltas` what changed since `after`; 204 when there is none newer.',
       query: routes,
-      answer: signedTableSchema
+      answer: tableNewsSchema
     },
     (request) => tools.tables.newer('routes', request.query, request.signal)
   )
@@ -163,10 +164,10 @@ function tableRoutes(app: FastifyInstance, tools: NodeTools): void {
     {
       method: 'GET',
       path: '/v1/tables/nodes/:node',
-      about: "A node's signed table of leases; 204 when there is none newer.",
+      about: "A node's signed table of leases, or with `deltas` what changed since `after`; 204 when there is none newer.",
       params: z.object({node: nodeIdSchema}),
-      query: z.object({after: afterSchema, waitMs: nodeTableWaitMsSchema}),
-      answer: signedTableSchema,
+      query: z.object({after: afterSchema, waitMs: nodeTableWaitMsSchema, deltas: deltasSchema}),
+      answer: tableNewsSchema,
       waitMaxMs: NODE_TABLE_WAIT_MAX_MS
     },
     ({params: {node}, query: wait, signal}) => tools.tables.newer({node}, wait, signal)
