@@ -1,11 +1,19 @@
 import {open} from 'node:fs/promises'
 import {CreoError} from '../core/errors.ts'
-import {CHUNK_BYTES_FIRST, nextChunkBytes} from './chunk-size.ts'
+import {CHUNK_BYTES_FIRST, CHUNK_BYTES_MIN, nextChunkBytes} from './chunk-size.ts'
 import type {Digest} from './digest.ts'
 import {layoutBlobPath, readLayoutBlob, readLayoutRoot} from './layout.ts'
 import {type Descriptor, parseManifest} from './oci.ts'
 import {dropBody, errorOf, expectStatus, type RegistryAddress, send, withRetries} from './registry-http.ts'
 
+/** A line of long round trips asks for several parts in one. */
+const LOOKUPS_AT_ONCE = 8
+/** What is no larger goes in one request. */
+const WHOLE_BYTES_MAX = CHUNK_BYTES_MIN
+/** How much is handed to the line between two words on how far it has come. */
+const SLICE_BYTES = 16 * 1024
+
+/** Of what must be moved; what the other side has already does not count. */
 export interface TransferProgress {
   readonly doneBytes: number
   readonly totalBytes: number
@@ -35,35 +43,45 @@ interface PushPlan {
 }
 
 /**
- * Sends an image and nothing that the registry has already: blobs, then manifests, then the tag. Pushing again sends no blob.
- * A cut connection is taken up where the registry says it stopped.
+ * Sends an image and nothing that the registry has already: blobs, then manifests, then the tag. Pushing again asks once and sends nothing: a registry
+ * has no manifest without what it names. A cut connection is taken up where the registry says it stopped.
  * @throws {CreoError} `unavailable`, `unauthorized`, `forbidden`, `image_missing` when the layout is not whole, or the registry's own refusal.
  */
 export async function pushImage(options: PushImageOptions): Promise<PushedImage> {
   const plan = await planPush(options.layoutDirectory)
-  const totalBytes = [...plan.blobs, ...plan.manifests].reduce((sum, part) => sum + part.size, 0)
+  const isWhole = await isThere(options, `manifests/${plan.root.digest}`)
+  const inner = plan.manifests.filter(({digest}) => digest !== plan.root.digest)
+  const blobs = isWhole ? [] : await missing(options, 'blobs', plan.blobs)
+  const manifests = isWhole ? [] : [...(await missing(options, 'manifests', inner)), plan.root]
+  const totalBytes = [...blobs, ...manifests].reduce((sum, part) => sum + part.size, 0)
   let doneBytes = 0
-  let bytesSent = 0
-  let blobsSent = 0
   const advance = (bytes: number): void => {
     doneBytes += bytes
     options.onProgress?.({doneBytes, totalBytes})
   }
-  for (const blob of plan.blobs) {
-    if (await isThere(options, `blobs/${blob.digest}`)) {
-      advance(blob.size)
-      continue
-    }
-    await pushBlob(options, blob, advance)
-    bytesSent += blob.size
-    blobsSent += 1
-  }
-  for (const manifest of plan.manifests) {
-    if (!(await isThere(options, `manifests/${manifest.digest}`))) bytesSent += await pushManifest(options, manifest, manifest.digest)
+  for (const blob of blobs) await pushBlob(options, blob, advance)
+  for (const manifest of manifests) {
+    await pushManifest(options, manifest, manifest.digest)
     advance(manifest.size)
   }
-  if (options.tag !== undefined) bytesSent += await pushManifest(options, plan.root, options.tag)
-  return {digest: plan.root.digest, bytesSent, blobsSent, blobsPresent: plan.blobs.length - blobsSent}
+  const tagBytes = options.tag === undefined ? 0 : await pushManifest(options, plan.root, options.tag)
+  return {
+    digest: plan.root.digest,
+    bytesSent: totalBytes + tagBytes,
+    blobsSent: blobs.length,
+    blobsPresent: plan.blobs.length - blobs.length
+  }
+}
+
+/** Those of the parts that the registry lacks, in their order. */
+async function missing(options: PushImageOptions, kind: 'blobs' | 'manifests', parts: readonly Descriptor[]): Promise<Descriptor[]> {
+  const lacking: Descriptor[] = []
+  for (let from = 0; from < parts.length; from += LOOKUPS_AT_ONCE) {
+    const some = parts.slice(from, from + LOOKUPS_AT_ONCE)
+    const found = await Promise.all(some.map(({digest}) => isThere(options, `${kind}/${digest}`)))
+    lacking.push(...some.filter((_, index) => !found[index]))
+  }
+  return lacking
 }
 
 async function planPush(layoutDirectory: string): Promise<PushPlan> {
@@ -115,29 +133,57 @@ interface Session {
 
 async function pushBlob(options: PushImageOptions, blob: Descriptor, advance: (bytes: number) => void): Promise<void> {
   let session: Session | undefined
-  let furthest = 0
+  let [furthest, shown] = [0, 0]
   let chunkBytes = CHUNK_BYTES_FIRST
-  const reached = (offset: number): void => {
-    if (offset <= furthest) return
-    advance(offset - furthest)
-    furthest = offset
+  /** What is on its way may be lost again; what was shown is not taken back. */
+  const show = (offset: number): void => {
+    if (offset <= shown) return
+    advance(offset - shown)
+    shown = offset
   }
-  const attempt = async (): Promise<void> => {
-    session = session ? await resumeSession(options, session) : await openSession(options)
+  const reached = (offset: number): void => {
+    furthest = Math.max(furthest, offset)
+    show(offset)
+  }
+  const chunks = async (begun: Session): Promise<void> => {
+    session = begun
     reached(session.offset)
     while (session.offset < blob.size) {
       const startedAtMs = performance.now()
       const size = Math.min(chunkBytes, blob.size - session.offset)
-      session = await sendChunk(options, blob, session, size)
+      session = await sendChunk(options, {blob, session, bytes: size, onSent: show})
       reached(session.offset)
       chunkBytes = nextChunkBytes(chunkBytes, performance.now() - startedAtMs)
     }
-    const target = `${session.location}${session.location.includes('?') ? '&' : '?'}digest=${encodeURIComponent(blob.digest)}`
-    const response = await send(options, {method: 'PUT', target, signal: options.signal})
-    await expectStatus(response, [201], `The blob ${blob.digest} was not taken`)
-    await dropBody(response)
+    await closeSession(options, blob, session)
+  }
+  let isFirst = true
+  const attempt = async (): Promise<void> => {
+    const whole = isFirst && blob.size <= WHOLE_BYTES_MAX
+    isFirst = false
+    const begun = whole ? await sendWhole(options, blob) : session ? await resumeSession(options, session) : await openSession(options)
+    if (begun !== undefined) await chunks(begun)
+    reached(blob.size)
   }
   await withRetries(attempt, () => furthest, options.signal)
+}
+
+/** In one request, or else the session that a registry opens which wants it in two. */
+async function sendWhole(options: PushImageOptions, blob: Descriptor): Promise<Session | undefined> {
+  const body = await readChunk(layoutBlobPath(options.layoutDirectory, blob.digest), {offset: 0, bytes: blob.size}, blob)
+  const headers = {'content-type': 'application/octet-stream'}
+  const target = `blobs/uploads/?digest=${encodeURIComponent(blob.digest)}`
+  const response = await send(options, {method: 'POST', target, headers, body, signal: options.signal})
+  await expectStatus(response, [201, 202], `The blob ${blob.digest} was not taken`)
+  await dropBody(response)
+  return response.statusCode === 201 ? undefined : {location: locationOf(response.headers), offset: 0}
+}
+
+async function closeSession(options: PushImageOptions, blob: Descriptor, {location}: Session): Promise<void> {
+  const target = `${location}${location.includes('?') ? '&' : '?'}digest=${encodeURIComponent(blob.digest)}`
+  const response = await send(options, {method: 'PUT', target, signal: options.signal})
+  await expectStatus(response, [201], `The blob ${blob.digest} was not taken`)
+  await dropBody(response)
 }
 
 async function openSession(options: PushImageOptions): Promise<Session> {
@@ -160,13 +206,22 @@ async function resumeSession(options: PushImageOptions, session: Session): Promi
   return {location: locationOf(response.headers, session.location), offset: offsetOf(response.headers)}
 }
 
-async function sendChunk(options: PushImageOptions, blob: Descriptor, session: Session, bytes: number): Promise<Session> {
+interface Chunk {
+  readonly blob: Descriptor
+  readonly session: Session
+  readonly bytes: number
+  /** Told up to which byte of the blob was handed to the line. */
+  readonly onSent: (offset: number) => void
+}
+
+async function sendChunk(options: PushImageOptions, {blob, session, bytes, onSent}: Chunk): Promise<Session> {
   const body = await readChunk(layoutBlobPath(options.layoutDirectory, blob.digest), {offset: session.offset, bytes}, blob)
   const headers = {
     'content-type': 'application/octet-stream',
     'content-range': `${session.offset}-${session.offset + body.length - 1}`
   }
-  const response = await send(options, {method: 'PATCH', target: session.location, headers, body, signal: options.signal})
+  const sliced = {bytes: SLICE_BYTES, onSent: (sent: number) => onSent(session.offset + sent)}
+  const response = await send(options, {method: 'PATCH', target: session.location, headers, body, sliced, signal: options.signal})
   if (response.statusCode === 416) {
     await dropBody(response)
     // What an earlier attempt sent has come after all: the next attempt asks how far.

@@ -1,3 +1,4 @@
+import {Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
 import {type Dispatcher, request} from 'undici'
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
@@ -34,18 +35,25 @@ export interface RegistryRequest {
   readonly target: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Buffer
+  /** Hands the body to the line in such pieces, and tells how much of it that was. */
+  readonly sliced?: {readonly bytes: number; readonly onSent: (bytes: number) => void}
   readonly signal: AbortSignal
 }
 
 /** One request, no redirect followed. @throws {CreoError} `unavailable` when no answer comes. */
 export async function send(address: RegistryAddress, options: RegistryRequest): Promise<Dispatcher.ResponseData> {
   const url = targetUrl(address, options.target)
+  const {body, sliced} = options
+  const length = sliced !== undefined && body !== undefined ? {'content-length': String(body.length)} : {}
   const authorization = (await address.authorize?.({method: options.method, url, body: options.body})) ?? {}
   try {
     return await request(url, {
       method: options.method,
-      headers: {...options.headers, ...authorization},
-      body: options.body ?? null,
+      headers: {...options.headers, ...length, ...authorization},
+      body:
+        sliced === undefined || body === undefined
+          ? (body ?? null)
+          : Readable.from(slices(body, sliced), {objectMode: false, highWaterMark: sliced.bytes}),
       signal: options.signal,
       headersTimeout: answerTimeoutMs(options.body?.length ?? 0),
       bodyTimeout: BODY_IDLE_TIMEOUT_MS,
@@ -53,6 +61,14 @@ export async function send(address: RegistryAddress, options: RegistryRequest): 
     })
   } catch (cause) {
     throw unreachable(address, options.signal, cause)
+  }
+}
+
+/** Asked for the next piece once the line has taken the one before. */
+function* slices(body: Buffer, {bytes, onSent}: NonNullable<RegistryRequest['sliced']>): Generator<Buffer> {
+  for (let from = 0; from < body.length; from += bytes) {
+    yield body.subarray(from, from + bytes)
+    onSent(Math.min(body.length, from + bytes))
   }
 }
 

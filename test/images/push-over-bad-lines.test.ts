@@ -102,3 +102,60 @@ test('a push gets through a line that never carries a whole chunk, by what the r
   expect(progress).toEqual(progress.toSorted((a, b) => a - b))
   expect(progress.at(-1)).toBe(1)
 })
+
+/** A registry that answers each kind of request with this status, and tells what it was asked. */
+async function tellingRegistry(statuses: Readonly<Record<string, number>>): Promise<{url: string; asked: string[]}> {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url?.replace('/v2/a/b/', '').replace(/[/?].*/, '')}`)
+    response.setHeader('location', '/v2/a/b/blobs/uploads/1')
+    request.resume().once('end', () => response.writeHead(statuses[request.method ?? ''] ?? 201).end())
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  closers.push(async () => void server.close())
+  return {url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked}
+}
+
+async function imageOf(bytes: number): Promise<string> {
+  const scratch = await scratchDirectory()
+  closers.push(() => scratch.remove())
+  const [layoutDirectory, folder] = [join(scratch.path, 'layout'), join(scratch.path, 'app')]
+  await mkdir(folder)
+  await writeFile(join(folder, 'run'), randomBytes(bytes), {mode: 0o755})
+  await buildImage({platforms: [{architecture: 'amd64', base: 'scratch'}], folder, argv: ['/app/run'], env: {}, layoutDirectory, signal})
+  return layoutDirectory
+}
+
+describe('a push over a line of long round trips', () => {
+  test('asks one question about an image that is there whole', async () => {
+    const registry = await tellingRegistry({HEAD: 200})
+    const pushed = await pushImage({registryUrl: registry.url, repository: 'a/b', layoutDirectory: await imageOf(100), signal})
+    expect(pushed).toMatchObject({bytesSent: 0, blobsSent: 0, blobsPresent: 2})
+    expect(registry.asked).toEqual(['HEAD manifests'])
+  })
+
+  test('sends what is small in one request each', async () => {
+    const registry = await tellingRegistry({HEAD: 404})
+    await pushImage({registryUrl: registry.url, repository: 'a/b', layoutDirectory: await imageOf(100), signal})
+    expect(registry.asked.toSorted()).toEqual([
+      ...['HEAD blobs', 'HEAD blobs', 'HEAD manifests', 'HEAD manifests'],
+      ...['POST blobs', 'POST blobs', 'PUT manifests', 'PUT manifests']
+    ])
+  })
+
+  test('says how far it is within a chunk too', async () => {
+    const registry = await tellingRegistry({HEAD: 404, POST: 202, PATCH: 202})
+    const done: number[] = []
+    const onProgress = ({doneBytes}: {doneBytes: number}): void => void done.push(doneBytes)
+    await pushImage({
+      registryUrl: registry.url,
+      repository: 'a/b',
+      layoutDirectory: await imageOf(CHUNK_BYTES_FIRST / 2),
+      onProgress,
+      signal
+    })
+    expect(registry.asked.filter((one) => one === 'PATCH blobs')).toHaveLength(2)
+    expect(done.length).toBeGreaterThan(10)
+    expect(done).toEqual(done.toSorted((a, b) => a - b))
+  })
+})
