@@ -10,6 +10,8 @@ export default defineConfig({
     maxWorkers: 2,
     disableConsoleIntercept: true,
     testTimeout: TIER_TEST_TIMEOUT_MS[process.env.CREO_TEST_TIER ?? 'short'] ?? 60_000,
-    hookTimeout: 120_000
+    hookTimeout: 120_000,
+    // Only what is broken waits so long: an event is there as soon as it is, and on a machine with much else to do that may take seconds.
+    expect: {poll: {timeout: 30_000}}
   }
 })

@@ -46,7 +46,7 @@ async function show(world: GatewayWorld, id: string): Promise<CallView> {
 }
 
 async function ended(world: GatewayWorld, id: string): Promise<CallView> {
-  await expect.poll(async () => (await show(world, id)).state, {timeout: 10_000}).not.toMatch(/queued|running/)
+  await expect.poll(async () => (await show(world, id)).state).not.toMatch(/queued|running/)
   return show(world, id)
 }
 
@@ -196,11 +196,13 @@ it('the result is told to a path of the same app, as often as it takes', async (
 
 it('a full queue refuses with a time to come back, and no app takes more than its share', async () => {
   const world = await openWorld({spec: {concurrency: 1, scaleMax: 1}, async: {limits: {entriesMax: 8, bytesMax: 1e6, appShare: 0.5}}})
-  await world.addMiner({serve: (_, response) => void setTimeout(() => response.end(), 500)})
+  const released = Promise.withResolvers<void>()
+  await world.addMiner({serve: (_, response) => void released.promise.then(() => response.end())})
   const taken = [await post(world, '/'), await post(world, '/'), await post(world, '/'), await post(world, '/')]
   const refused = await world.ask('/async/', {method: 'POST'})
   expect([refused.status, refused.headers['creo-error'], refused.headers['retry-after']]).toEqual([429, 'rate_limited', '2'])
   for (const {id} of taken) await world.ask(`/async/calls/${id}`, {method: 'DELETE'})
+  released.resolve()
   expect((await ended(world, (await post(world, '/')).id)).state).toBe('succeeded')
 })
 

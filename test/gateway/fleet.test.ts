@@ -189,13 +189,13 @@ describe('instances', () => {
     const scale = {...SCALE_SETTINGS, stableWindowMs: 100, panicWindowMs: 50, zeroGraceMs: 50}
     world = await openGatewayWorld({scale, tickMs: 20})
     const miner = await world.addMiner({serve: hello})
-    const stopped = miner.next('stop')
     const {headers} = await world.ask('/')
-    expect(await stopped).toMatchObject({instance: headers['x-instance'], rest: true})
-    const started = miner.next('start')
+    const stopped = expect.objectContaining({type: 'stop', instance: headers['x-instance'], rest: true})
+    await expect.poll(() => miner.messages).toContainEqual(stopped)
     world.table.revisions[1] = {...world.table.revisions[1]!, spec: {...world.table.revisions[1]!.spec, scaleMin: 1}}
     world.publish()
-    expect((await started).revision).toBe('rev_2')
+    await expect.poll(() => miner.messages).toContainEqual(expect.objectContaining({type: 'start', revision: 'rev_2'}))
+    await expect.poll(() => miner.running.size).toBe(1)
   })
 
   it('of a miner that leaves get no new requests, and its last work is proposed at once', async () => {

@@ -1,6 +1,7 @@
 import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
+import {writeFileDurably} from '../../src/config/durable-file.ts'
 import type {Receipt} from '../../src/core/protocol/receipts.ts'
 import {loadOrCreateKeyFile} from '../../src/identity/keys.ts'
 import {openReceipt} from '../../src/identity/receipts.ts'
@@ -239,12 +240,14 @@ test('draining says so, lets a request that is under way finish, and stops every
 
 test('draining ends with the last file of an image that was being fetched: nothing is written after it', async () => {
   const w = await world()
-  const [preparing, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const preparing = Promise.withResolvers<void>()
   let isWritten = false
   const runtime = changedRuntime(w.runtime, {
     prepare: async (_image, ended) => {
       preparing.resolve()
-      await release.promise
+      await new Promise((resolve) => ended.addEventListener('abort', resolve, {once: true}))
+      // Several times as many files as a miner has still to write when it ends.
+      for (let count = 0; count < 20; count += 1) await writeFileDurably(join(w.directory, 'layer'), String(count))
       isWritten = true
       ended.throwIfAborted()
     }
@@ -252,10 +255,7 @@ test('draining ends with the last file of an image that was being fetched: nothi
   w.coordinator.setTable(w.table())
   const miner = await w.miner({runtime})
   await preparing.promise
-  const drained = miner.drain().then(() => isWritten)
-  await w.gateway.next('draining')
-  setTimeout(release.resolve, 200)
-  expect(await drained).toBe(true)
+  expect(await miner.drain().then(() => isWritten)).toBe(true)
 })
 
 test('a gateway that refused the node is dialled again as soon as a newer table comes', async () => {
