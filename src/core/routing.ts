@@ -1,5 +1,4 @@
 import {isLoopback} from './loopback.ts'
-import type {TrafficShare} from './protocol/revisions.ts'
 import type {RoutesTable} from './protocol/tables.ts'
 import {pickShare} from './traffic.ts'
 
@@ -23,13 +22,8 @@ interface AppRoutes {
   readonly app: string
   /** Longest first. */
   readonly routes: readonly {readonly path: string; readonly function: string}[]
-  readonly functions: ReadonlyMap<string, FunctionRoutes>
-}
-
-interface FunctionRoutes {
-  readonly traffic: readonly TrafficShare[]
-  /** Revisions by tag. */
-  readonly tags: ReadonlyMap<string, string>
+  /** The table's own entries by name. */
+  readonly functions: ReadonlyMap<string, RoutesTable['apps'][number]['functions'][number]>
 }
 
 /** A routes table made ready to be asked for every request. */
@@ -67,12 +61,7 @@ export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly 
       org: app.org,
       app: app.app,
       routes: [...app.routes].sort((a, b) => b.path.length - a.path.length),
-      functions: new Map(
-        app.functions.map(({function: name, revision, traffic, tags = []}) => [
-          name,
-          {traffic: traffic ?? [{revision, percent: 100}], tags: new Map(tags.map((tag) => [tag.tag, tag.revision]))}
-        ])
-      )
+      functions: new Map(app.functions.map((entry) => [entry.function, entry]))
     }
   ])
   const local = apps.find(([, {org, app}]) => `${org}/${app}` === localApp)?.[1]
@@ -168,9 +157,12 @@ interface Asked {
 /** The function that is named, or the one that the app's routes send this path to; of its revisions the tagged one, or one by chance. */
 function destinationOf({app, function: named, tag}: Address, {target, prefix, random}: Asked): Destination | undefined {
   const name = named ?? routedFunction(app, pathOf(target))
-  const routes = name === undefined ? undefined : app.functions.get(name)
-  const revision = tag === undefined ? pickShare(routes?.traffic ?? [], random) : routes?.tags.get(tag)
-  if (name === undefined || revision === undefined) return undefined
+  const entry = name === undefined ? undefined : app.functions.get(name)
+  if (name === undefined || entry === undefined) return undefined
+  const {traffic, tags = []} = entry
+  const shared = traffic === undefined ? entry.revision : pickShare(traffic, random)
+  const revision = tag === undefined ? shared : tags.find((known) => known.tag === tag)?.revision
+  if (revision === undefined) return undefined
   return {org: app.org, app: app.app, function: name, revision, isPinned: tag !== undefined, target, prefix}
 }
 

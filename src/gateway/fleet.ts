@@ -1,6 +1,6 @@
 import {decideScale, SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
-import type {LeaseEntry, RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
+import type {LeaseEntry, RevisionEntry} from '../core/protocol/tables.ts'
 import type {Caller, InstanceTier, MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -10,13 +10,14 @@ import type {Verdict} from './ejections.ts'
 import {Instance} from './instance.ts'
 import {type KnownCaller, knownCaller} from './known-caller.ts'
 import type {LeaseBudgets} from './lease-budgets.ts'
-import {LeaseIndex} from './lease-index.ts'
 import type {Work, WorkOf} from './meter.ts'
 import {RestingSeen} from './resting-seen.ts'
 import {noInstance, RevisionPool} from './revision-pool.ts'
+import {RevisionPools} from './revision-pools.ts'
 import {ServedRevisions} from './served-revisions.ts'
 import type {StandbyWatch} from './standby-watch.ts'
 import {type FailedBy, type Start, Starts} from './starts.ts'
+import {TableIndex} from './table-index.ts'
 
 /** A function gets this long to end after its last request. */
 const STOP_GRACE_MS = 10_000
@@ -47,14 +48,14 @@ export interface FleetOptions {
 export class Fleet {
   readonly #options: FleetOptions
   readonly #scale: ScaleSettings
-  readonly #pools = new Map<string, RevisionPool>()
+  readonly #pools: RevisionPools = new RevisionPools({current: (id) => this.#served.current(id), make: (entry) => this.#newPool(entry)})
   readonly #instances = new Map<string, Instance>()
   readonly #draining = new WeakSet<MinerLink>()
   readonly #greeted = new WeakSet<MinerLink>()
   readonly resting = new RestingSeen()
   readonly #starts: Starts
   readonly #served = new ServedRevisions(this.#pools, (missed) => this.#startOne(missed))
-  #leases = new LeaseIndex([], [])
+  #table = new TableIndex({leases: [], revisions: [], apps: []})
   readonly #ticker: NodeJS.Timeout
   #retry: NodeJS.Timeout | undefined
 
@@ -65,19 +66,20 @@ export class Fleet {
     this.#ticker = setInterval(() => this.tick(), options.tickMs ?? SCALE_TICK_MS)
   }
 
+  /** Of the revisions that are used. */
   get pools(): Iterable<RevisionPool> {
-    return this.#pools.values()
+    return this.#pools
   }
 
-  update(table: RoutesTable): void {
-    this.#leases = new LeaseIndex(table.leases, table.revisions)
+  get served(): ServedRevisions['all'] {
+    return this.#served.all
+  }
+
+  update(table: TableIndex): void {
+    this.#table = table
     this.#served.update(table)
-    for (const entry of table.revisions) {
-      const pool = this.#pools.get(entry.id)
-      if (pool !== undefined) pool.entry = entry
-      else if (this.#served.isCurrent(entry.id)) this.#pools.set(entry.id, this.#newPool(entry))
-    }
-    this.#starts.keepOnly(new Set(table.revisions.map((entry) => entry.id)))
+    this.#pools.update(table.revisions)
+    this.#starts.keepOnly((revision) => table.revision(revision) !== undefined)
     this.#settle()
   }
 
@@ -88,7 +90,7 @@ export class Fleet {
 
   /** Who calls, if this gateway may believe it; see `knownCaller`. */
   callerOf(caller: Caller): KnownCaller | undefined {
-    return knownCaller(caller, {instance: this.#instances.get(caller.instance), leases: this.#leases, nowMs: this.#options.now()})
+    return knownCaller(caller, {instance: this.#instances.get(caller.instance), table: this.#table, nowMs: this.#options.now()})
   }
 
   handleMessage(link: MinerLink, message: MinerMessage): void {
@@ -128,7 +130,7 @@ export class Fleet {
 
   /** Starts an instance as if a client had asked. @returns its id; undefined when none can be started now, or one is there already. */
   activate({id, node, revision}: LeaseEntry): string | undefined {
-    const [pool, link] = [this.#pools.get(revision), this.#options.links.get(node)]
+    const [pool, link] = [this.#pools.wake(revision), this.#options.links.get(node)]
     if (pool === undefined || pool.starting > 0 || link === undefined) return undefined
     const candidates = this.#candidates(pool).filter(({lease, instancesHere}) => lease.id === id && instancesHere === 0)
     const choice = chooseLease(candidates, this.#options.now())
@@ -143,11 +145,12 @@ export class Fleet {
 
   /** Samples the load and decides by it. */
   tick(): void {
-    for (const pool of this.#pools.values()) {
+    for (const pool of this.#pools) {
       pool.sample(this.#scale.stableWindowMs)
       pool.missed = false
     }
     this.#settle()
+    for (const pool of this.#pools) this.#pools.rest(pool)
   }
 
   /** Ends what no lease covers any more, or what has earned its lease's budget. */
@@ -155,7 +158,7 @@ export class Fleet {
     const nowMs = this.#options.now()
     const standing = (lease: LeaseEntry): boolean => lease.endsAtMs > nowMs && !this.#options.budgets.isEmpty(lease.id)
     for (const instance of this.#instances.values()) {
-      const listed = this.#leases.find(instance.lease.id)
+      const listed = this.#table.lease(instance.lease.id)
       const pool = this.#pools.get(instance.revision.id)
       const goesOn = listed === undefined ? standing(instance.lease) && this.#awaitsSuccessor(instance, pool, standing) : standing(listed)
       if (!goesOn) this.#drain(instance)
@@ -164,7 +167,7 @@ export class Fleet {
 
   /** A lease that a newer one of its revision has followed is served by until an instance under the newer one is warm. */
   #awaitsSuccessor(instance: Instance, pool: RevisionPool | undefined, standing: (lease: LeaseEntry) => boolean): boolean {
-    const successors = this.#leases.of(instance.revision.id).filter(standing)
+    const successors = this.#table.leasesOf(instance.revision.id).filter(standing)
     if (pool === undefined || successors.length === 0) return false
     if ([...pool.instances].some((other) => !other.draining && successors.some(({id}) => id === other.lease.id))) return false
     if (pool.starting === 0) this.#startOne(pool)
@@ -174,11 +177,11 @@ export class Fleet {
   /** Starts and stops what load and table ask for. */
   #settle(): void {
     this.endUnleased()
-    for (const pool of this.#pools.values()) {
+    for (const pool of this.#pools) {
       const standsIn = this.#served.stillStandsIn(pool)
       const successor = standsIn ? this.#served.successorOf(pool) : undefined
       if (successor !== undefined) this.#startOne(successor)
-      if (this.#served.isCurrent(pool.entry.id)) this.#scalePool(pool)
+      if (this.#served.isCurrent(pool.entry)) this.#scalePool(pool)
       else if (!standsIn) this.#retire(pool)
     }
   }
@@ -187,7 +190,7 @@ export class Fleet {
     clearInterval(this.#ticker)
     clearTimeout(this.#retry)
     this.#starts.close()
-    for (const pool of this.#pools.values())
+    for (const pool of this.#pools)
       pool.refuseWaiting(new CreoError('unavailable', 'The gateway is stopping.', {hint: 'Try again in a moment.'}))
     for (const instance of [...this.#instances.values()]) {
       instance.link.send({type: 'stop', instance: instance.id, graceMs: STOP_GRACE_MS})
@@ -217,7 +220,7 @@ export class Fleet {
     } else {
       this.#retry ??= setTimeout(() => {
         this.#retry = undefined
-        for (const stuck of this.#pools.values()) this.#help(stuck)
+        for (const stuck of this.#pools) this.#help(stuck)
       }, STUCK_RETRY_MS)
     }
   }
@@ -235,7 +238,7 @@ export class Fleet {
     const {links, budgets} = this.#options
     const [greeted, draining, starts, resting] = [this.#greeted, this.#draining, this.#starts, this.resting]
     const seen = {links, greeted, budgets, draining, starts, resting, here: pool.instances, all: this.#instances.values()}
-    return candidatesAmong(this.#leases.of(pool.entry.id), seen)
+    return candidatesAmong(this.#table.leasesOf(pool.entry.id), seen)
   }
 
   #started(link: MinerLink, {instance: id, tier}: {readonly instance: string; readonly tier: InstanceTier}): void {
@@ -259,8 +262,8 @@ export class Fleet {
 
   /** An instance that ran before this session: used when its lease still stands, else stopped. */
   #adopt(link: MinerLink, found: {readonly instance: string; readonly revision: string; readonly lease: string}): void {
-    const lease = this.#leases.find(found.lease)
-    const pool = this.#pools.get(found.revision)
+    const lease = this.#table.lease(found.lease)
+    const pool = this.#pools.wake(found.revision)
     const known = this.#instances.get(found.instance)
     if (known?.link === link) return
     if (known !== undefined) {
@@ -314,7 +317,7 @@ export class Fleet {
   #retire(pool: RevisionPool): void {
     for (const instance of pool.instances) this.#drain(instance)
     pool.refuseWaiting(noInstance('A newer revision has taken over.'))
-    if (pool.instances.size === 0 && pool.starting === 0 && pool.waiting === 0) this.#pools.delete(pool.entry.id)
+    if (pool.instances.size === 0 && pool.starting === 0 && pool.waiting === 0) this.#pools.drop(pool)
   }
 
   #drain(instance: Instance, mayRest = false): void {

@@ -27,6 +27,7 @@ import {RoutesStore} from './routes-store.ts'
 import type {ServeOptions} from './serve-request.ts'
 import {DEFAULT_SETTINGS, type GatewaySettings} from './settings.ts'
 import {StandbyWatch} from './standby-watch.ts'
+import {TableIndex} from './table-index.ts'
 import {TrafficMetrics} from './traffic-metrics.ts'
 
 /** Length of a receipt's window. */
@@ -168,16 +169,16 @@ class RunningGateway implements Gateway {
       ...this.#standing(),
       requests: this.#metrics.requestsInAll,
       unsignedReceipts: this.#meter.pendingCount,
-      revisions: pools.map((pool) => ({
-        revision: pool.entry.id,
-        org: pool.entry.org,
-        app: pool.entry.app,
-        function: pool.entry.function,
-        requests: this.#meter.totalRequests(pool.entry.id),
-        instances: pool.instances.size,
-        starting: pool.starting,
-        inFlight: pool.inFlight,
-        waiting: pool.waiting
+      revisions: this.#fleet.served.map(({entry, pool}) => ({
+        revision: entry.id,
+        org: entry.org,
+        app: entry.app,
+        function: entry.function,
+        requests: this.#meter.totalRequests(entry.id),
+        instances: pool?.instances.size ?? 0,
+        starting: pool?.starting ?? 0,
+        inFlight: pool?.inFlight ?? 0,
+        waiting: pool?.waiting ?? 0
       })),
       miners: [...this.#tunnel.links.values()].map((link) => ({
         node: link.node,
@@ -249,10 +250,11 @@ class RunningGateway implements Gateway {
     this.#keys = new Map(table.nodes.map((node) => [node.id, node.publicKey]))
     this.#address = own?.publicUrl
     this.#routing = own === undefined ? undefined : indexRoutes(table, [hostName(new URL(own.publicUrl).host)], this.#settings.localApp)
-    this.#budgets.update(table)
+    const index = new TableIndex(table)
+    this.#budgets.update(index)
     this.#standby.update(table)
-    this.#fleet.update(table)
-    this.#calls.useTable(table)
+    this.#fleet.update(index)
+    this.#calls.useTable(index)
     this.#tunnel.nodesChanged()
     for (const link of this.#tunnel.links.values()) if (!this.#keys.has(link.node)) link.close()
   }

@@ -2,7 +2,7 @@ import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {Caller} from '../core/protocol/tunnel.ts'
 import type {CallDepths} from './call-depth.ts'
 import type {Instance} from './instance.ts'
-import type {LeaseIndex} from './lease-index.ts'
+import type {TableIndex} from './table-index.ts'
 
 /** A function that calls others: its revision, and how deep the requests of its instance are, if that is this gateway's. */
 export interface KnownCaller {
@@ -16,11 +16,11 @@ export interface KnownCaller {
  */
 export function knownCaller(
   {node, lease: leaseId}: Caller,
-  {instance, leases, nowMs}: {readonly instance: Instance | undefined; readonly leases: LeaseIndex; readonly nowMs: number}
+  {instance, table, nowMs}: {readonly instance: Instance | undefined; readonly table: TableIndex; readonly nowMs: number}
 ): KnownCaller | undefined {
   if (instance?.node === node && instance.lease.id === leaseId) return {revision: instance.revision, depths: instance.depths}
-  const lease = leases.find(leaseId)
+  const lease = table.lease(leaseId)
   if (lease === undefined || lease.node !== node || lease.endsAtMs <= nowMs) return undefined
-  const revision = leases.revisionOf(lease)
+  const revision = table.revision(lease.revision)
   return revision && {revision, depths: undefined}
 }

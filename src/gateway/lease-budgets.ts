@@ -1,5 +1,6 @@
 import {type MeteredWork, rewardFor} from '../core/metering.ts'
-import type {RoutesTable} from '../core/protocol/tables.ts'
+import type {LeaseEntry} from '../core/protocol/tables.ts'
+import type {TableIndex} from './table-index.ts'
 
 /** Rates are for so many requests. */
 const PER_MILLION = 1_000_000
@@ -7,7 +8,7 @@ const PER_MILLION = 1_000_000
 interface Line {
   /** What the newest table says is left. */
   leftMinor: number
-  /** What was left when this gateway first saw the lease. */
+  /** What was left when this gateway first counted something towards the lease. */
   readonly firstMinor: number
   /** Earned through this gateway since then. */
   spentMinor: number
@@ -26,30 +27,23 @@ interface Lease {
  * yet. It stops starting and using a lease in time; the miner's own count is what protects the miner.
  */
 export class LeaseBudgets {
+  /** Of the leases that something was counted towards, or that were refused: for all others the table says all. */
   readonly #leases = new Map<string, Lease>()
-  #table: RoutesTable | undefined
+  #table: TableIndex | undefined
   #ranDry = false
 
-  update(table: RoutesTable): void {
+  update(table: TableIndex): void {
     this.#table = table
-    const known = new Set(table.leases.map((lease) => lease.id))
-    for (const id of this.#leases.keys()) if (!known.has(id)) this.#leases.delete(id)
-    for (const {id, budgets} of table.leases) {
-      const lease = this.#leases.get(id) ?? {lines: new Map<string, Line>()}
-      this.#leases.set(id, lease)
-      for (const line of lease.lines.values()) line.leftMinor = 0
-      for (const {incentive, amountMinor} of budgets) {
-        const line = lease.lines.get(incentive)
-        if (line === undefined) lease.lines.set(incentive, {leftMinor: amountMinor, firstMinor: amountMinor, spentMinor: 0, carry: 0})
-        else line.leftMinor = amountMinor
-      }
-      if (lease.refusedAtMinor !== undefined && sumLeft(lease) > lease.refusedAtMinor) delete lease.refusedAtMinor
+    for (const [id, lease] of this.#leases) {
+      const entry = table.lease(id)
+      if (entry === undefined) this.#leases.delete(id)
+      else takeUp(lease, entry)
     }
   }
 
   spend(leaseId: string, revisionId: string, work: MeteredWork): void {
-    const lease = this.#leases.get(leaseId)
-    const revision = this.#table?.revisions.find((entry) => entry.id === revisionId)
+    const lease = this.#counted(leaseId)
+    const revision = this.#table?.revision(revisionId)
     if (lease === undefined || revision === undefined) return
     for (const reward of revision.spec.rewards) {
       const line = lease.lines.get(reward.incentive)
@@ -70,8 +64,8 @@ export class LeaseBudgets {
 
   /** How many further requests alone would use up what is left, or fewer; infinite where requests don't. */
   requestsLeft(leaseId: string, revisionId: string): number {
-    const lease = this.#leases.get(leaseId)
-    const revision = this.#table?.revisions.find((entry) => entry.id === revisionId)
+    const lease = this.#counted(leaseId)
+    const revision = this.#table?.revision(revisionId)
     if (lease === undefined || revision === undefined || lease.lines.size === 0) return Number.POSITIVE_INFINITY
     const ratesMinor = new Map(revision.spec.rewards.map((reward) => [reward.incentive, reward.requestsPerMillionMinor]))
     const left = [...lease.lines].map(([incentive, line]) => {
@@ -83,17 +77,42 @@ export class LeaseBudgets {
 
   /** The miner says that nothing is left; believed until a table has more than now. */
   refuse(leaseId: string): void {
-    const lease = this.#leases.get(leaseId)
+    const lease = this.#counted(leaseId)
     if (lease !== undefined) lease.refusedAtMinor = sumLeft(lease)
   }
 
   /** A lease that never promised anything is never empty: its work is paid by epochs. */
   isEmpty(leaseId: string): boolean {
     const lease = this.#leases.get(leaseId)
-    if (lease === undefined) return false
+    if (lease === undefined) {
+      const {budgets = []} = this.#table?.lease(leaseId) ?? {}
+      return budgets.length > 0 && budgets.every(({amountMinor}) => amountMinor <= 0)
+    }
     if (lease.refusedAtMinor !== undefined) return true
     return lease.lines.size > 0 && [...lease.lines.values()].every((line) => remaining(line) <= 0)
   }
+
+  /** From now on what is counted towards this lease is remembered; undefined for one that the table doesn't have. */
+  #counted(leaseId: string): Lease | undefined {
+    const known = this.#leases.get(leaseId)
+    const entry = known === undefined ? this.#table?.lease(leaseId) : undefined
+    if (entry === undefined) return known
+    const lease: Lease = {lines: new Map()}
+    takeUp(lease, entry)
+    this.#leases.set(leaseId, lease)
+    return lease
+  }
+}
+
+/** What a table says is left; a line that it lacks has nothing. */
+function takeUp(lease: Lease, {budgets}: LeaseEntry): void {
+  for (const line of lease.lines.values()) line.leftMinor = 0
+  for (const {incentive, amountMinor} of budgets) {
+    const line = lease.lines.get(incentive)
+    if (line === undefined) lease.lines.set(incentive, {leftMinor: amountMinor, firstMinor: amountMinor, spentMinor: 0, carry: 0})
+    else line.leftMinor = amountMinor
+  }
+  if (lease.refusedAtMinor !== undefined && sumLeft(lease) > lease.refusedAtMinor) delete lease.refusedAtMinor
 }
 
 /** What was paid since the first sight is in the table already; the rest of what was spent is not. */

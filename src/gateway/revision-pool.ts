@@ -70,6 +70,12 @@ export class RevisionPool {
     return this.#inFlight
   }
 
+  /** Nothing runs, starts or waits, and nothing did within the time that is decided by: a new pool in its place would do the same. */
+  get isAsleep(): boolean {
+    const isBusy = this.instances.size + this.starting + this.#inFlight + this.#waiters.size > 0 || this.missed
+    return !isBusy && this.entry.spec.scaleMin === 0 && this.samples.every(({concurrency}) => concurrency === 0)
+  }
+
   /**
    * Of two warm instances taken by chance, the one with fewer requests; undefined when all are full. Give it back with `release`.
    * `tried` has failed this request already: another one is taken where there is one.

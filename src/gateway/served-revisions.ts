@@ -1,44 +1,70 @@
-import type {RevisionEntry, RoutesTable} from '../core/protocol/tables.ts'
+import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {Destination} from '../core/routing.ts'
 import type {RevisionPool} from './revision-pool.ts'
+import type {RevisionPools} from './revision-pools.ts'
+import {type FunctionEntry, type FunctionOf, TableIndex} from './table-index.ts'
 
 /** Which revisions serve each function: by the newest table, and by the ones before it until something of the newest is warm. */
 export class ServedRevisions {
-  readonly #pools: ReadonlyMap<string, RevisionPool>
+  readonly #pools: RevisionPools
   /** Called, once a tick, for one that a request should have gone to and of which nothing runs or starts. */
   readonly #onMissed: (pool: RevisionPool) => void
-  /** By function, greatest share first. */
-  #traffic = new Map<string, readonly string[]>()
-  #current = new Set<string>()
+  #table = new TableIndex({leases: [], revisions: [], apps: []})
   /** By function: those that lost their traffic and stand in as long as none that has it is warm. */
   readonly #before = new Map<string, Set<string>>()
 
-  constructor(pools: ReadonlyMap<string, RevisionPool>, onMissed: (pool: RevisionPool) => void) {
+  constructor(pools: RevisionPools, onMissed: (pool: RevisionPool) => void) {
     this.#pools = pools
     this.#onMissed = onMissed
   }
 
-  update({apps}: Pick<RoutesTable, 'apps'>): void {
-    const traffic = new Map<string, readonly string[]>()
-    this.#current = new Set()
-    for (const {org, app, functions} of apps) {
-      for (const {function: name, revision, traffic: shares = [], tags = []} of functions) {
-        const key = functionKey({org, app, function: name})
-        const next = shares.length === 0 ? [revision] : shares.toSorted((a, b) => b.percent - a.percent).map((share) => share.revision)
-        traffic.set(key, next)
-        for (const id of [...next, ...tags.map((tag) => tag.revision)]) this.#current.add(id)
-        const before = new Set([...(this.#traffic.get(key) ?? []), ...(this.#before.get(key) ?? [])])
-        for (const id of next) before.delete(id)
-        this.#before.set(key, before)
+  update(table: TableIndex): void {
+    const earlier = this.#table
+    this.#table = table
+    const known = new Set<string>()
+    for (const {org, app, functions} of table.apps) {
+      const before = new Map(earlier.app({org, app})?.functions.map((served) => [served.function, served]))
+      for (const served of functions) {
+        const of = {org, app, function: served.function}
+        this.#follow(of, before.get(served.function), served)
+        if (this.#before.has(functionKey(of))) known.add(functionKey(of))
       }
     }
-    for (const key of this.#before.keys()) if (!traffic.has(key)) this.#before.delete(key)
-    this.#traffic = traffic
+    for (const key of this.#before.keys()) if (!known.has(key)) this.#before.delete(key)
+  }
+
+  #follow(of: FunctionOf, earlier: FunctionEntry | undefined, served: FunctionEntry): void {
+    const key = functionKey(of)
+    const standIns = this.#before.get(key)
+    if (standIns === undefined && (earlier === undefined || haveSameTraffic(earlier, served))) return
+    const before = new Set([...(earlier === undefined ? [] : trafficOf(earlier)), ...(standIns ?? [])])
+    for (const id of trafficOf(served)) before.delete(id)
+    if (before.size > 0) this.#before.set(key, before)
+    else this.#before.delete(key)
   }
 
   /** True while it has traffic or a tag. */
-  isCurrent(revision: string): boolean {
-    return this.#current.has(revision)
+  isCurrent(revision: FunctionOf & {readonly id: string}): boolean {
+    const served = this.#table.function(revision)
+    return (
+      served !== undefined && (trafficOf(served).includes(revision.id) || (served.tags ?? []).some((tag) => tag.revision === revision.id))
+    )
+  }
+
+  /** The revision, while it has traffic or a tag. */
+  current(id: string): RevisionEntry | undefined {
+    const entry = this.#table.revision(id)
+    return entry !== undefined && this.isCurrent(entry) ? entry : undefined
+  }
+
+  /** All of them, with their pools where they are used: those that have no traffic and no tag any more only while they are. */
+  get all(): readonly {readonly entry: RevisionEntry; readonly pool: RevisionPool | undefined}[] {
+    const listed = [...this.#table.revisions].map((entry) => ({entry, pool: this.#pools.get(entry.id)}))
+    const gone = [...this.#pools].filter(({entry}) => this.#table.revision(entry.id) === undefined)
+    return [
+      ...listed.filter(({entry, pool}) => pool !== undefined || this.isCurrent(entry)),
+      ...gone.map((pool) => ({entry: pool.entry, pool}))
+    ]
   }
 
   /**
@@ -47,16 +73,17 @@ export class ServedRevisions {
    */
   choose(destination: Destination, refused?: ReadonlySet<RevisionPool>): RevisionPool | undefined {
     const {revision, isPinned} = destination
-    const wanted = this.#pools.get(revision)
+    const wanted = this.#pools.wake(revision)
     const mayServe = wanted !== undefined && !refused?.has(wanted)
     if (mayServe && (isPinned || wanted.warmCount > 0)) return wanted
     if (isPinned) return undefined
-    const key = functionKey(destination)
-    const others = [...this.#poolsOf(this.#traffic.get(key)), ...this.#poolsOf(this.#before.get(key))]
-    const usable = others.filter((pool) => pool !== wanted && !refused?.has(pool))
-    const warm = usable.find((pool) => pool.warmCount > 0)
+    const others = [...this.#trafficOf(destination), ...(this.#before.get(functionKey(destination)) ?? [])].filter((id) => id !== revision)
+    const isUsable = (pool: RevisionPool | undefined): pool is RevisionPool => pool !== undefined && !refused?.has(pool)
+    const warm = others.map((id) => this.#pools.get(id)).find((pool) => isUsable(pool) && pool.warmCount > 0)
     if (warm !== undefined && mayServe) this.#miss(wanted)
-    return warm ?? (mayServe ? wanted : usable.find((pool) => this.isCurrent(pool.entry.id)))
+    return (
+      warm ?? (mayServe ? wanted : others.map((id) => this.#pools.wake(id)).find((pool) => isUsable(pool) && this.isCurrent(pool.entry)))
+    )
   }
 
   #miss(pool: RevisionPool): void {
@@ -70,25 +97,35 @@ export class ServedRevisions {
    * is, or this one is cold, it never serves again.
    */
   stillStandsIn(pool: RevisionPool): boolean {
-    const key = functionKey(pool.entry)
-    const before = this.#before.get(key)
+    const before = this.#before.get(functionKey(pool.entry))
     if (before === undefined || !before.has(pool.entry.id)) return false
-    const isNeeded = pool.warmCount > 0 && this.#poolsOf(this.#traffic.get(key)).every((other) => other.warmCount === 0)
+    const isNeeded = pool.warmCount > 0 && this.#trafficOf(pool.entry).every((id) => (this.#pools.get(id)?.warmCount ?? 0) === 0)
     if (!isNeeded) before.delete(pool.entry.id)
     return isNeeded
   }
 
   /** Of the revisions that have the traffic of this one's function now, the one to start, if none is being started. */
   successorOf(pool: RevisionPool): RevisionPool | undefined {
-    const now = this.#poolsOf(this.#traffic.get(functionKey(pool.entry)))
+    const now = this.#trafficOf(pool.entry).flatMap((id) => this.#pools.wake(id) ?? [])
     return now.every((other) => other.starting === 0) ? now[0] : undefined
   }
 
-  #poolsOf(revisions: Iterable<string> = []): RevisionPool[] {
-    return [...revisions].flatMap((id) => this.#pools.get(id) ?? [])
+  #trafficOf(of: FunctionOf): readonly string[] {
+    const served = this.#table.function(of)
+    return served === undefined ? [] : trafficOf(served)
   }
 }
 
-function functionKey({org, app, function: name}: Pick<RevisionEntry, 'org' | 'app' | 'function'>): string {
+/** Revisions that share the traffic, greatest share first. */
+function trafficOf({revision, traffic = []}: FunctionEntry): readonly string[] {
+  return traffic.length === 0 ? [revision] : traffic.toSorted((a, b) => b.percent - a.percent).map((share) => share.revision)
+}
+
+function haveSameTraffic(one: FunctionEntry, other: FunctionEntry): boolean {
+  const [mine, its] = [trafficOf(one), trafficOf(other)]
+  return mine.length === its.length && mine.every((id) => its.includes(id))
+}
+
+function functionKey({org, app, function: name}: FunctionOf): string {
   return `${org}/${app}/${name}`
 }

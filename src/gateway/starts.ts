@@ -96,8 +96,8 @@ export class Starts {
   }
 
   /** Forgets failures of revisions that are gone. */
-  keepOnly(revisions: ReadonlySet<string>): void {
-    for (const key of this.#cooling.keys()) if (!revisions.has(key.slice(0, key.indexOf(' ')))) this.#cooling.delete(key)
+  keepOnly(isThere: (revision: string) => boolean): void {
+    for (const key of this.#cooling.keys()) if (!isThere(key.slice(0, key.indexOf(' ')))) this.#cooling.delete(key)
   }
 
   countOn(node: string): number {

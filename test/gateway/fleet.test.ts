@@ -198,6 +198,18 @@ describe('instances', () => {
     await expect.poll(() => miner.running.size).toBe(1)
   })
 
+  it('are still listed as those of a function that sleeps, of which nothing is measured until somebody asks again', async () => {
+    const scale = {...SCALE_SETTINGS, stableWindowMs: 100, panicWindowMs: 50, zeroGraceMs: 50}
+    world = await openGatewayWorld({scale, tickMs: 20})
+    await world.addMiner({serve: hello})
+    const gauges = async (): Promise<boolean> => (await admin('/.creo/metrics')).text.includes('creo_gateway_instances{revision="rev_1"}')
+    expect([(await world.ask('/')).status, await gauges()]).toEqual([200, true])
+    await expect.poll(gauges, {timeout: 30_000}).toBe(false)
+    const listed = world.gateway.status().revisions.find(({revision}) => revision === 'rev_1')
+    expect(listed).toMatchObject({requests: 1, instances: 0, starting: 0, inFlight: 0, waiting: 0})
+    expect([(await world.ask('/')).status, await gauges()]).toEqual([200, true])
+  })
+
   it('of a miner that leaves get no new requests, and its last work is proposed at once', async () => {
     world = await openGatewayWorld()
     const leaving = await world.addMiner({serve: hello})

@@ -7,6 +7,7 @@ import type {RoutesTable} from '../../src/core/protocol/tables.ts'
 import {LeaseBudgets} from '../../src/gateway/lease-budgets.ts'
 import {Meter, type PendingProposal, PROPOSAL_MEMORY_MS} from '../../src/gateway/meter.ts'
 import {readMeterFiles} from '../../src/gateway/meter-file.ts'
+import {TableIndex} from '../../src/gateway/table-index.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 import {openProposal} from '../../src/identity/receipts.ts'
 
@@ -198,8 +199,9 @@ describe('the meter', () => {
 })
 
 describe('what a lease may still earn', () => {
-  const table = (leftMinor: number | undefined): RoutesTable =>
-    ({
+  const table = (leftMinor: number | undefined): TableIndex =>
+    new TableIndex({
+      apps: [],
       revisions: [
         {
           id: 'rev_1',
@@ -207,7 +209,7 @@ describe('what a lease may still earn', () => {
         }
       ],
       leases: [{id: 'lea_1', budgets: leftMinor === undefined ? [] : [{incentive: 'acme/LEAF', amountMinor: leftMinor}]}]
-    }) as unknown as RoutesTable
+    } as unknown as RoutesTable)
 
   it('is what the table says, less what was earned since and is not paid yet', () => {
     const budgets = new LeaseBudgets()

@@ -4,9 +4,9 @@ import {join} from 'node:path'
 import type {Duplex} from 'node:stream'
 import {deliveriesAtATime} from '../../core/async-calls.ts'
 import {CreoError} from '../../core/errors.ts'
-import type {RoutesTable} from '../../core/protocol/tables.ts'
 import type {Log} from '../../telemetry/log.ts'
 import type {Client} from '../http/client-call.ts'
+import type {TableIndex} from '../table-index.ts'
 import {AsyncEndpoint, type AsyncEndpointOptions} from './async-endpoint.ts'
 import {deliverCall} from './call-delivery.ts'
 import {CallQueue} from './call-queue.ts'
@@ -42,7 +42,7 @@ export class AsyncCalls {
   readonly endpoint: AsyncEndpoint
   readonly #options: AsyncCallsOptions
   readonly #directory: string
-  #deliveriesMax: ReadonlyMap<string, number> = new Map()
+  #table: TableIndex | undefined
   #queue: Promise<CallQueue> | undefined
   #open: CallQueue | undefined
   #isClosed = false
@@ -62,16 +62,8 @@ export class AsyncCalls {
     if (existsSync(this.#path)) await this.#opened()
   }
 
-  useTable({apps, revisions}: RoutesTable): void {
-    const specs = new Map(revisions.map(({id, spec}) => [id, spec]))
-    this.#deliveriesMax = new Map(
-      apps.flatMap(({org, app, functions}) =>
-        functions.flatMap(({function: name, revision}): [string, number][] => {
-          const spec = specs.get(revision)
-          return spec === undefined ? [] : [[`${org}/${app}/${name}`, deliveriesAtATime(spec, DELIVERIES_PER_FUNCTION_MAX)]]
-        })
-      )
-    )
+  useTable(table: TableIndex): void {
+    this.#table = table
   }
 
   /** Begins no further attempt, gives those under way a moment, and closes the file. */
@@ -82,6 +74,14 @@ export class AsyncCalls {
 
   get #path(): string {
     return join(this.#directory, 'queue.sqlite')
+  }
+
+  /** By the settings of the function `org/app/name`; all other names are of callbacks. */
+  #deliveriesMax(of: string): number {
+    const [org = '', app = '', name = ''] = of.split('/')
+    const {revision = ''} = this.#table?.function({org, app, function: name}) ?? {}
+    const spec = this.#table?.revision(revision)?.spec
+    return spec === undefined ? CALLBACKS_MAX : deliveriesAtATime(spec, DELIVERIES_PER_FUNCTION_MAX)
   }
 
   #opened(): Promise<CallQueue> {
@@ -105,7 +105,7 @@ export class AsyncCalls {
       random,
       log,
       ...rest,
-      deliveriesMax: (name) => (routing() === undefined ? 0 : (this.#deliveriesMax.get(name) ?? CALLBACKS_MAX)),
+      deliveriesMax: (name) => (routing() === undefined ? 0 : this.#deliveriesMax(name)),
       deliver: (call, signal) => (call.request.leavesNetwork ? postOutside(call, web, signal) : deliverCall(call, serve, signal)),
       onFatal
     })
