@@ -167,5 +167,5 @@ function parseAs<T>(schema: z.ZodType<T>, json: unknown, what: string): T {
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
-  throw new CreoError('invalid_input', `This is not an ${what}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim())
+  throw new CreoError('invalid_input', `This is not an ${what}: ${issue?.path.join('.') || 'all of it'}: ${issue?.message ?? 'not right'}.`)
 }

@@ -52,6 +52,7 @@ function isProven({keyId}: SignedCommand, publicKey: string, provenBy: string | 
   return publicKey === provenBy && keyId === keyIdOf(publicKey)
 }
 
+const RECEIPT_HINT = 'Hand in receipts of gateways and nodes of this network.'
 const BODY_HINT = 'Mend that value, sign the command again, and send it under a new idempotency key.'
 
 function decodeCommandBody(text: string): CommandBody {
@@ -124,8 +125,8 @@ function checkReceipt(machine: LedgerMachine, receipt: Receipt, signatures: bool
   const {proposal} = openReceipt(receipt)
   const gatewayKey = machine.state.gateways.get(proposal.gateway)?.publicKey
   const nodeKey = machine.state.nodes.get(proposal.node)?.publicKey
-  if (gatewayKey === undefined) throw new CreoError('unauthorized', `${proposal.gateway} was never admitted.`)
-  if (nodeKey === undefined) throw new CreoError('unauthorized', `${proposal.node} is not enrolled.`)
+  if (gatewayKey === undefined) throw new CreoError('unauthorized', `${proposal.gateway} was never admitted.`, {hint: RECEIPT_HINT})
+  if (nodeKey === undefined) throw new CreoError('unauthorized', `${proposal.node} is not enrolled.`, {hint: RECEIPT_HINT})
   if (signatures && !verifyReceipt(receipt, {gatewayKey, nodeKey})) {
     throw new CreoError('bad_signature', 'A signature of the receipt does not hold.', {hint: 'Gateway and node both sign the exact texts.'})
   }

@@ -149,7 +149,7 @@ function releaseView({ledger, presence}: AppTools, revision: RevisionView): Rele
 
 function knownLease(lease: LeaseView | undefined, id: string): LeaseView {
   if (lease) return lease
-  throw new CreoError('not_found', `There is no lease ${id}.`)
+  throw new CreoError('not_found', `There is no lease ${id}.`, {hint: 'GET /v1/leases lists them.'})
 }
 
 /** Answers at once when there are newer lines, otherwise waits for some. Lines of revisions that serve no more are among them. */

@@ -151,6 +151,6 @@ function bodyOf(command: SignedCommand): unknown {
   try {
     return JSON.parse(command.body)
   } catch (cause) {
-    throw new CreoError('invalid_input', "The command's body is not JSON.", {cause})
+    throw new CreoError('invalid_input', "The command's body is not JSON.", {hint: 'Sign the text of a JSON object.', cause})
   }
 }

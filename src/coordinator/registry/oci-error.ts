@@ -19,6 +19,26 @@ export type OciCode =
   | 'UNAUTHORIZED'
   | 'UNSUPPORTED'
 
+/** What to do about a refusal that has no advice of its own. */
+const HINTS: Readonly<Record<OciCode, string>> = {
+  BLOB_UNKNOWN: 'Push the image again: creo deploy',
+  BLOB_UPLOAD_UNKNOWN: 'Begin the upload again.',
+  BLOB_UPLOAD_INVALID: 'Ask with GET how far the upload has come, and go on there.',
+  DENIED: 'Ask the operator of the network, or push to a repository of your own account.',
+  DIGEST_INVALID: 'Send the bytes that the digest is of: sha256: and 64 lower-case hex digits.',
+  MANIFEST_BLOB_UNKNOWN: 'Push what the manifest names before it.',
+  MANIFEST_INVALID: 'Send an image manifest or index of the OCI image specification, with its own content type.',
+  MANIFEST_UNKNOWN: 'Push the image: creo deploy',
+  NAME_INVALID: 'Use lower-case words with slashes, as in org/app/function.',
+  NAME_UNKNOWN: 'Check the name; a repository is made by the first push to it.',
+  SIZE_INVALID: 'Ask for, or send, as many bytes as there are.',
+  TOOMANYREQUESTS: 'Ask again in a moment, and for less at once.',
+  UNAUTHORIZED: 'Log in: creo registry login',
+  UNSUPPORTED: 'Use the OCI distribution API, version 1.1.'
+}
+/** Of every refusal with this code, whoever is at fault: other programs wait and ask again by this status alone. */
+const TOO_MANY_STATUS = 429
+
 /** A refusal that carries its OCI code and status beside creo's own code. */
 export class OciError extends CreoError {
   readonly oci: OciCode
@@ -42,9 +62,9 @@ export class OciError extends CreoError {
 /** Answers in the JSON form of the specification; creo's code and hint travel in `detail`. A fault of ours is not explained to strangers. */
 export function replyWithError(reply: FastifyReply, error: unknown): FastifyReply {
   const known = isCreoError(error) ? error : new CreoError('internal', 'The registry failed.')
-  const status = known instanceof OciError ? known.status : ERROR_CODES[known.code].http
   const code = known instanceof OciError ? known.oci : ociCodeOf(known.code)
-  const detail = {code: known.code, ...(known.hint === undefined ? {} : {hint: known.hint})}
+  const status = code === 'TOOMANYREQUESTS' ? TOO_MANY_STATUS : known instanceof OciError ? known.status : ERROR_CODES[known.code].http
+  const detail = {code: known.code, hint: known.hint ?? HINTS[code]}
   tellWhenToRetry(reply, known, status)
   return reply
     .code(status)

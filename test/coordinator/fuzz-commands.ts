@@ -1,0 +1,64 @@
+import {z} from 'zod'
+import {commandBodySchema, commandSigningText, type UnsignedCommand} from '../../src/core/protocol/commands.ts'
+import {proveKey} from '../../src/identity/key-proofs.ts'
+import {generateKeyPair, type KeyPair, sha256Hex, signText} from '../../src/identity/keys.ts'
+import type {FuzzedNetwork} from './fuzz-world.ts'
+import type {Dice, JsonSchema, SchemaValues} from './schema-values.ts'
+
+const CHANGED_SHARE = 0.2
+const REPEATED_SHARE = 0.05
+const BAD_ENVELOPE_SHARE = 0.05
+
+/** Commands by the schemas of their bodies, signed as they are by who may, so that they reach the ledger. */
+export class FuzzedCommands {
+  readonly #network: FuzzedNetwork
+  readonly #tools: {readonly dice: Dice; readonly values: SchemaValues; readonly spareKeys: readonly KeyPair[]}
+  readonly #schema = z.toJSONSchema(commandBodySchema, {io: 'input', unrepresentable: 'any'}) as JsonSchema
+  #count = 0
+
+  constructor(network: FuzzedNetwork, tools: {readonly dice: Dice; readonly values: SchemaValues; readonly spareKeys: readonly KeyPair[]}) {
+    this.#network = network
+    this.#tools = tools
+  }
+
+  next(): unknown {
+    const {dice, values} = this.#tools
+    this.#count += 1
+    const {body, ...signer} = this.#signedBy(values.valid(this.#schema) as {type: string})
+    const text = JSON.stringify(dice.chance(CHANGED_SHARE) ? values.changed(body) : body)
+    const idempotencyKey = dice.chance(REPEATED_SHARE) ? 'again' : `fuzz-${this.#count}`
+    const {networkId: network} = this.#network.actors
+    const command = signed({network, ...signer, idempotencyKey, body: text})
+    return dice.chance(BAD_ENVELOPE_SHARE) ? values.changed(command) : command
+  }
+
+  #signedBy(body: {readonly type: string}): {readonly account: string; readonly key: KeyPair; readonly body: object} {
+    const {people, operator} = this.#network
+    const {dice} = this.#tools
+    if (body.type === 'account.create') {
+      const key = generateKeyPair()
+      return {
+        account: 'new',
+        key,
+        body: {...body, name: `p${this.#count.toString(36)}`, keys: [{publicKey: key.publicKey, roles: ['owner']}]}
+      }
+    }
+    if (/^(gateway|operator)\.|^allot$/.test(body.type)) return {account: 'operator', key: operator, body}
+    const {id, key} = dice.pick(people)
+    return {account: id, key, body: this.#proven(body, id)}
+  }
+
+  /** Keys that a body names say that they want to be there. */
+  #proven(body: {readonly type: string}, account: string): object {
+    if (!('proof' in body)) return body
+    const {dice, spareKeys} = this.#tools
+    const key = dice.pick(spareKeys)
+    return {...body, publicKey: key.publicKey, proof: proveKey(key, {network: this.#network.actors.networkId, account})}
+  }
+}
+
+/** Whatever the body is. */
+function signed({key, ...command}: {network: string; account: string; key: KeyPair; idempotencyKey: string; body: string}): object {
+  const unsigned: UnsignedCommand = {v: 'creo-command-v1', ...command, keyId: key.keyId, notAfterMs: Date.now() + 60_000}
+  return {...unsigned, signature: signText(key, commandSigningText(unsigned, sha256Hex(unsigned.body)))}
+}

@@ -1,0 +1,57 @@
+import {sealingKeySchema} from '../../src/core/protocol/secrets.ts'
+import type {KeyPair} from '../../src/identity/keys.ts'
+import type {Actors, Node, Person, startWorld} from './coordinator-world.ts'
+import type {JsonSchema} from './schema-values.ts'
+
+export interface Ask {
+  readonly method: string
+  readonly path: string
+  readonly headers: Record<string, string>
+  readonly body?: string | Buffer
+  /** Nothing in it was changed: it is as the document says. */
+  readonly isValid: boolean
+}
+
+export interface Operation {
+  readonly method: string
+  readonly path: string
+  readonly parameters?: readonly {readonly name: string; readonly in: string; readonly required: boolean; readonly schema: JsonSchema}[]
+  readonly requestBody?: {readonly content: {readonly 'application/json': {readonly schema: JsonSchema}}}
+  readonly security: readonly unknown[]
+}
+
+type World = Awaited<ReturnType<typeof startWorld>>
+/** What a network has before anybody tries anything: people, nodes, an app with a lease, receipts, images. */
+export interface FuzzedNetwork {
+  readonly actors: Actors
+  readonly operator: KeyPair
+  readonly people: readonly Person[]
+  readonly nodes: readonly Node[]
+  readonly gateway: KeyPair
+  readonly lease: {readonly id: string; readonly revision: string}
+  readonly sealingKey: string
+  readonly operations: readonly Operation[]
+}
+
+export const INVALID_SHARE = 0.4
+export const UNSIGNED_SHARE = 0.1
+export const BLOBS = ['the base', 'some code', '{"for":"fuzz"}'].map((text) => Buffer.from(text))
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
+export async function fuzzedNetwork({actors, operator}: World): Promise<FuzzedNetwork> {
+  await actors.person('creometry', operator)
+  const org = await actors.colibris()
+  const ann = await actors.person('ann')
+  const bob = await actors.person('bob')
+  const nodes = [await actors.node(ann), await actors.node(ann), await actors.node(bob)]
+  const gateway = await actors.gateway(operator)
+  const [node] = nodes
+  if (node === undefined) throw new Error('no node')
+  await actors.heartbeat(node)
+  const {lease} = await actors.leased(node)
+  const document = (await actors.ask('GET', '/v1/openapi.json')).json as unknown as {paths: Record<string, Record<string, Operation>>}
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    METHODS.flatMap((method) => (methods[method] ? [{...methods[method], path, method: method.toUpperCase()}] : []))
+  )
+  const {publicKey} = sealingKeySchema.parse((await actors.ask('GET', '/v1/sealing-key')).json)
+  return {actors, operator, people: [org, ann, bob], nodes, gateway, lease, sealingKey: publicKey, operations}
+}
