@@ -7,7 +7,7 @@ import {AFTER_SEQUENCE_HEADER, AFTER_SEQUENCE_WAIT_MAX_MS, signedTimeSchema} fro
 import {signRequest} from '../identity/http-signatures.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {verifyTime} from '../identity/time.ts'
-import {ask, createPool, type HttpAnswer, jsonOrUndefined, NOT_MODIFIED} from './http.ts'
+import {ask, createPool, type HttpAnswer, jsonOrUndefined, NOT_MODIFIED, openStream} from './http.ts'
 
 const TIME_NONCE_BYTES = 16
 /** Answers that are kept so that they need not be sent again while they stay the same. */
@@ -84,6 +84,22 @@ export class Connection {
     }
   }
 
+  /** Opens an answer that goes on for long. @throws {CreoError} what the coordinator answered. */
+  stream(asked: {
+    readonly path: string
+    readonly query: NonNullable<Ask['query']>
+    readonly headers: Readonly<Record<string, string>>
+    readonly key: KeyPair | undefined
+    readonly silenceMs: number
+    readonly signal: AbortSignal
+  }): Promise<AsyncIterable<Uint8Array>> {
+    const {path, query, key, headers, silenceMs} = asked
+    const url = this.#urlOf(path, query)
+    const signed = key === undefined ? {} : signRequest({method: 'GET', url, key, nowMs: this.nowMs()})
+    const signal = AbortSignal.any([this.options.signal, asked.signal])
+    return openStream(this.#pool, {url, headers: {...headers, ...signed}, silenceMs, signal})
+  }
+
   /** Asks the coordinator for its signed time and answers by how many ms the clock moved. @throws {CreoError} `bad_signature` */
   async mendClock(signal?: AbortSignal): Promise<number> {
     const nonce = randomBytes(TIME_NONCE_BYTES).toString('base64url')
@@ -118,8 +134,12 @@ export class Connection {
     await this.#pool.destroy()
   }
 
+  #urlOf(path: string, query: NonNullable<Ask['query']>): string {
+    return `${this.options.coordinatorUrl.replace(/\/+$/, '')}${path}${queryText(query)}`
+  }
+
   async #send({method = 'GET', path, query = {}, body, key, waitMs = 0, idempotent = true, onAttempt, signal}: Ask): Promise<HttpAnswer> {
-    const url = `${this.options.coordinatorUrl.replace(/\/+$/, '')}${path}${queryText(query)}`
+    const url = this.#urlOf(path, query)
     const text = body === undefined ? undefined : JSON.stringify(body)
     const after: Record<string, string> = method === 'GET' && this.#sequence > 0 ? {[AFTER_SEQUENCE_HEADER]: String(this.#sequence)} : {}
     const payload = text === undefined ? {} : {body: text}

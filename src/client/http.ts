@@ -63,7 +63,7 @@ export async function ask(pool: Dispatcher, asked: HttpRequest): Promise<HttpAns
         continue
       }
       attemptsLeft -= 1
-      if (attemptsLeft <= 0 || !isCreoError(error) || !RETRIED.has(error.code)) throw error
+      if (attemptsLeft <= 0 || !isPassing(error)) throw error
       await pause(pauseMs * (0.5 + Math.random() / 2), asked.signal)
       pauseMs = Math.min(RETRY_MAX_MS, 2 * pauseMs)
     }
@@ -120,6 +120,33 @@ async function askOnce(pool: Dispatcher, asked: HttpRequest): Promise<HttpAnswer
 function retryAfterMsOf(header: string | string[] | undefined): number {
   const seconds = /^\d{1,6}$/.test(String(header)) ? Number(header) : 1
   return Math.max(1, seconds) * 1000
+}
+
+/**
+ * Opens an answer that goes on for long; its body ends with an error when nothing comes for `silenceMs`.
+ * @throws {CreoError} as `ask`, which it does once.
+ */
+export async function openStream(
+  pool: Dispatcher,
+  asked: {readonly url: string; readonly headers: Record<string, string>; readonly silenceMs: number; readonly signal: AbortSignal}
+): Promise<AsyncIterable<Uint8Array>> {
+  const {url, headers, silenceMs, signal} = asked
+  refuseInterrupted(signal)
+  try {
+    const {origin, pathname, search} = new URL(url)
+    const timeouts = {headersTimeout: ANSWER_TIMEOUT_MS, bodyTimeout: silenceMs}
+    const {statusCode, body} = await requestBy(pool, {origin, path: pathname + search, method: 'GET', headers, signal, ...timeouts})
+    if (statusCode === 200) return body
+    throw serverError(url, {status: statusCode, body: await readBounded(body)})
+  } catch (cause) {
+    refuseInterrupted(signal)
+    throw isCreoError(cause) ? cause : networkError(url, false, cause)
+  }
+}
+
+/** Whether the same request may be answered otherwise a little later. */
+export function isPassing(error: unknown): boolean {
+  return isCreoError(error) && RETRIED.has(error.code)
 }
 
 async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {

@@ -10,10 +10,12 @@ import {
 import {readinessSchema, spendingSchema} from '../core/protocol/app-reports.ts'
 import {type CallState, callsOfAppSchema} from '../core/protocol/async.ts'
 import {schedulesSchema} from '../core/protocol/cron.ts'
+import type {NetworkEvent} from '../core/protocol/events.ts'
 import {type Sealed, sealingKeySchema, secretsViewSchema, secretUnsetViewSchema, secretViewSchema} from '../core/protocol/secrets.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import * as answers from './answers.ts'
 import type {Ask, Connection} from './connection.ts'
+import {type WatchQuery, watchEvents} from './events.ts'
 
 const PAGE_ROWS = 1000
 /** Of a list that is read whole. */
@@ -225,6 +227,11 @@ export class Reads {
 
   gateways(signal?: AbortSignal): Read<typeof answers.gatewaysSchema> {
     return this.#get(answers.gatewaysSchema, '/v1/gateways', {}, signal)
+  }
+
+  /** What happens, until the signal: see `watchEvents`. Signed where `instances` are watched. */
+  watch(query: WatchQuery, signal: AbortSignal): AsyncGenerator<NetworkEvent> {
+    return watchEvents(this.#connection, {query, key: query.topics.includes('instances') ? this.#key : undefined, signal})
   }
 
   #get<S extends z.ZodType>(schema: S, to: string, query: Query, signal: AbortSignal | undefined): Read<S> {

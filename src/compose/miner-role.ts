@@ -23,7 +23,7 @@ export interface MinerRoleOptions {
   readonly given: GivenSettings
   readonly token: string | undefined
   readonly allowUnlimited: boolean
-  readonly config: Pick<Interfaces.Config, 'runHook'>
+  readonly config: Pick<Interfaces.Config, 'runHook'> & Partial<Pick<Interfaces.Config, 'version'>>
   readonly env: Readonly<Record<string, string | undefined>>
   readonly log: Log
 }
@@ -112,6 +112,7 @@ async function mine(parts: Parts & {readonly onReady: (status: MinerStatus) => v
     nodeKey,
     network: {id: networkId, coordinatorKey: coordinatorKey ?? '', kind: network ?? 'production'},
     coordinatorUrl,
+    ...(options.config.version !== undefined && {version: options.config.version}),
     client,
     runtime,
     terms: termsOf(settings),

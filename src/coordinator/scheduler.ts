@@ -99,6 +99,11 @@ export class Scheduler {
     this.#schedule(tools.planEveryMs)
   }
 
+  /** What gets traffic or has a tag. */
+  get current(): readonly RevisionView[] {
+    return this.#revisions.current()
+  }
+
   /** Something happened: plan soon. */
   poke(): void {
     if (this.#running !== undefined) this.#again = true

@@ -12,6 +12,7 @@ import type {Log} from '../telemetry/log.ts'
 import {Calendar} from './calendar.ts'
 import {openCron} from './cron/open-cron.ts'
 import {BASES_FOLDER, COORDINATOR_KEY_FILE, CRON_FILE, GENESIS_FILE, REGISTRY_FOLDER, SECRETS_FILE, SECRETS_KEY_FILE} from './data-files.ts'
+import {EventHub} from './events/event-hub.ts'
 import {ClientLimits} from './http/client-limits.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {RequestSigner} from './http/request-signer.ts'
@@ -19,6 +20,7 @@ import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
 import {KnownLeases} from './known-leases.ts'
 import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
+import {Overview} from './operator/overview.ts'
 import {createOwnCommands} from './own-commands.ts'
 import {PresenceBoard} from './presence.ts'
 import {BlockedImages} from './registry/blocked-images.ts'
@@ -123,6 +125,10 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   cleanups.push(() => secrets.secrets.close())
   const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
   const limits = new ClientLimits(settings)
+  const {lostAfterMs} = settings.scheduling
+  const events = new EventHub({ledger, presence, lostAfterMs, nowMs})
+  const logs = new FunctionLogs(nowMs())
+  const overview = new Overview({...opened, presence, leases, scheduler, logs, lostAfterMs, network: genesis.name})
   const app = await buildHttpServer({
     ...opened,
     ...secrets,
@@ -130,12 +136,14 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     settings,
     commands,
     presence,
+    events,
+    overview,
     tables,
     scheduler,
     ...images,
     limits,
     signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs(), limits}),
-    logs: new FunctionLogs(nowMs()),
+    logs,
     logWaiters: new Waiters(),
     receiptGraceMs: genesis.receiptGraceMs,
     stopping: stopping.signal
@@ -143,6 +151,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   cleanups.push(async () => {
     stopping.abort(new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a moment.'}))
     tables.close()
+    events.close()
     await closeWithin(app)
     await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close(), cron.close()])
   })

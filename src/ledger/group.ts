@@ -34,6 +34,14 @@ export function encodeBody(commands: readonly string[]): string {
   return `{"commands":[${commands.join(',')}]}`
 }
 
+/** Bytes at the beginning of a body that say when its first command was applied. */
+export const GROUP_START_BYTES = 48
+
+/** When the first command of a body was applied, by its first bytes: `encodeBody` and `encodeCommand` begin with it. */
+export function timeOfStart(start: Uint8Array): number {
+  return Number(/^\{"commands":\[\{"atMs":(\d+)/.exec(new TextDecoder().decode(start))?.[1] ?? 0)
+}
+
 /** Only for bodies whose hash has been checked: their form is this program's own. */
 export function decodeBody(body: Uint8Array): readonly JournaledCommand[] {
   const {commands} = JSON.parse(new TextDecoder().decode(body)) as {commands: readonly JournaledCommand[]}

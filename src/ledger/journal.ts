@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import {groupHash, type JournalGroup} from './group.ts'
+import {GROUP_START_BYTES, groupHash, type JournalGroup} from './group.ts'
 
 export const JOURNAL_FILE = 'journal.sqlite'
 
@@ -18,6 +18,16 @@ CREATE TRIGGER IF NOT EXISTS groups_are_not_deleted BEFORE DELETE ON groups BEGI
 `
 
 const COLUMNS = 'number, first_seq AS firstSeq, last_seq AS lastSeq, ruleset, prev_hash AS prevHash, hash, body'
+
+const HEADS = `
+SELECT number, first_seq AS firstSeq, last_seq AS lastSeq, hash, length(body) AS bytes, substr(body, 1, ${GROUP_START_BYTES}) AS start
+  FROM groups ORDER BY number DESC LIMIT ?`
+
+interface JournaledHead extends Omit<JournalGroup, 'body' | 'ruleset' | 'prevHash'> {
+  /** Of its body, and where that begins. */
+  readonly bytes: number
+  readonly start: Uint8Array
+}
 
 /** The place where the next group is chained on. */
 export interface JournalHead {
@@ -66,11 +76,13 @@ export class JournalReader {
   readonly #database: Database.Database
   readonly #networkId: string
   readonly #page: Database.Statement<[number, number], JournalGroup>
+  readonly #heads: Database.Statement<[number], JournaledHead>
 
   constructor(path: string, networkId: string) {
     this.#database = new Database(path, {readonly: true, fileMustExist: true})
     this.#networkId = networkId
     this.#page = this.#database.prepare(`SELECT ${COLUMNS} FROM groups WHERE number >= ? ORDER BY number LIMIT ?`)
+    this.#heads = this.#database.prepare(HEADS)
   }
 
   head(): JournalHead {
@@ -79,6 +91,11 @@ export class JournalReader {
 
   page(from: number, limit: number): JournalGroup[] {
     return this.#page.all(from, limit)
+  }
+
+  /** Newest first, without their bodies. */
+  heads(limit: number): JournaledHead[] {
+    return this.#heads.all(limit)
   }
 
   /** Every group from this number on. Takes them one by one, so that no page of large bodies is in memory. */

@@ -1,4 +1,5 @@
 import type {z} from 'zod'
+import type {Effect} from '../core/exchange/outcome.ts'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {
   accountViewSchema,
@@ -77,6 +78,14 @@ export interface JournalGroupView {
   readonly prevHash: string
   readonly hash: string
   readonly body: string
+}
+
+export type RecentGroup = Pick<CommittedGroup, 'firstSeq' | 'lastSeq' | 'commands'>
+
+/** Where a journaled group stands in the chain. */
+export interface GroupHead extends Omit<JournalGroupView, 'body' | 'ruleset' | 'prevHash'> {
+  /** Of its first command. */
+  readonly atMs: number
 }
 
 /** Most rows that one read returns, whatever limit it is asked for. */
@@ -159,6 +168,10 @@ export interface LedgerReads {
   entries(filter: {readonly account: string; readonly asset?: string; readonly limit: number; readonly after?: PageKey}): EntryView[]
   /** Journaled groups from this number on, oldest first. */
   journal(page: {readonly from: number; readonly limit: number}): JournalGroupView[]
+  /** The last journaled groups without what is in them, newest first. */
+  lastGroups(limit: number): GroupHead[]
+  /** The last journaled groups and what they did, oldest first: as many as have no more commands than this together and are read at once. */
+  recentGroups(commandsMax: number): RecentGroup[]
 }
 
 /** One change of a lease: what the projections show of it from then on. */
@@ -171,6 +184,13 @@ export type LeaseEvent =
       readonly paid: readonly {readonly incentive: string; readonly amountMinor: number}[]
     }
 
+/** What one command did. */
+export interface CommittedCommand {
+  readonly seq: number
+  readonly atMs: number
+  readonly effects: readonly Effect[]
+}
+
 /** A group that is committed and shown by the projections. */
 export interface CommittedGroup {
   readonly firstSeq: number
@@ -178,6 +198,9 @@ export interface CommittedGroup {
   readonly types: ReadonlySet<CommandType>
   /** In the order in which they happened. */
   readonly leases: readonly LeaseEvent[]
+  readonly commands: readonly CommittedCommand[]
+  /** From the moment it was handed to the disk until it was there. */
+  readonly commitMs: number
 }
 
 export interface SubmitOptions {
@@ -193,6 +216,8 @@ export interface Ledger {
   /** Last committed sequence. */
   readonly sequence: number
   readonly reads: LedgerReads
+  /** Commands that were applied and are not on disk yet. */
+  readonly queued: number
   /** The ledger's time: the clock's, and never before the last command. */
   nowMs(): number
   /** When the next order, redemption, lease or join token comes due for `time.advance`; undefined when nothing will. */

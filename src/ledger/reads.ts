@@ -3,10 +3,11 @@ import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {BalanceView} from '../core/protocol/api.ts'
 import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
+import {decodeBody, type JournalGroup, timeOfStart} from './group.ts'
 import type {JournalReader} from './journal.ts'
 import {MarketReads} from './market-reads.ts'
 import {NetworkReads} from './network-reads.ts'
-import type {AccountView, EntryView, JournalGroupView, LedgerReads} from './port.ts'
+import type {AccountView, EntryView, GroupHead, JournalGroupView, LedgerReads, RecentGroup} from './port.ts'
 
 /** Bytes of journal bodies that one page returns at most, beyond its first group. */
 const JOURNAL_PAGE_BYTES_MAX = 16 * 2 ** 20
@@ -91,6 +92,20 @@ export class SqliteReads implements LedgerReads {
     return groups
   }
 
+  lastGroups(limit: number): GroupHead[] {
+    return this.#journal.heads(rowsOf(limit)).map(({start, bytes: _, ...head}) => ({...head, atMs: timeOfStart(start)}))
+  }
+
+  recentGroups(commandsMax: number): RecentGroup[] {
+    let [commands, bytes] = [0, 0]
+    const whole = this.#journal.heads(rowsOf(commandsMax)).filter((head) => {
+      commands += head.lastSeq - head.firstSeq + 1
+      bytes += head.bytes
+      return commands <= commandsMax && bytes <= JOURNAL_PAGE_BYTES_MAX
+    })
+    return whole.reverse().flatMap(({number}) => this.#journal.page(number, 1).map(recentGroup))
+  }
+
   incentives: LedgerReads['incentives'] = (page) => this.#market.incentives(page)
   incentive: LedgerReads['incentive'] = (id) => this.#market.incentive(id)
   offers: LedgerReads['offers'] = (filter) => this.#market.offers(filter)
@@ -129,6 +144,11 @@ export class SqliteReads implements LedgerReads {
     this.#database.close()
     this.#journal.close()
   }
+}
+
+function recentGroup({firstSeq, lastSeq, body}: JournalGroup): RecentGroup {
+  const commands = decodeBody(body).map(({atMs, outcome}, index) => ({seq: firstSeq + index, atMs, effects: outcome.effects}))
+  return {firstSeq, lastSeq, commands}
 }
 
 function accountView(row: AccountRow): AccountView {

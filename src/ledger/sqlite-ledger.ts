@@ -1,13 +1,13 @@
 import {CreoError} from '../core/errors.ts'
 import {assertInvariants} from '../core/exchange/invariants.ts'
 import {type LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
-import type {Answer, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
+import type {Answer, Effect, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
 import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type SignedCommand} from '../core/protocol/commands.ts'
 import {type AuthenticCommand, authenticate} from './authenticate.ts'
 import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
 import type {JournalThread} from './journal-thread.ts'
 import {leaseEvents} from './lease-events.ts'
-import type {CommittedGroup, LeaseEvent, Ledger, SubmitOptions} from './port.ts'
+import type {CommittedGroup, Ledger, SubmitOptions} from './port.ts'
 import type {SqliteReads} from './reads.ts'
 import {SequenceWaiters} from './sequence-waiters.ts'
 
@@ -23,10 +23,14 @@ export const INVARIANTS_EVERY_GROUPS = 1000
 interface WaitingCommand {
   readonly seq: number
   readonly type: CommandType
+  readonly atMs: number
+  readonly effects: readonly Effect[]
   readonly text: string
   readonly bytes: number
-  readonly leases: readonly LeaseEvent[]
 }
+
+/** When it was handed to the disk, by the monotonic clock. */
+type SentGroup = Omit<CommittedGroup, 'commitMs'> & {readonly sentAtMs: number; commitMs: number}
 
 /** An answer and the sequence that must be committed before it is given. */
 interface Answered {
@@ -60,7 +64,7 @@ export class SqliteLedger implements Ledger {
   #queuedBytes = 0
   #writingBytes = 0
   /** Sent, oldest first: at most one that is not committed, and those that are not projected. */
-  readonly #sent: CommittedGroup[] = []
+  readonly #sent: SentGroup[] = []
   #isWriting = false
   #isScheduled = false
   #groups = 0
@@ -87,6 +91,10 @@ export class SqliteLedger implements Ledger {
 
   get sequence(): number {
     return this.#committed.reached
+  }
+
+  get queued(): number {
+    return this.#machine.seq - this.sequence
   }
 
   nowMs(): number {
@@ -144,7 +152,7 @@ export class SqliteLedger implements Ledger {
 
   #refuseWhenFull(account: string): void {
     const isNetworks = account === 'coordinator' || account === 'operator'
-    const commands = this.#machine.seq - this.sequence
+    const commands = this.queued
     const [commandsMax, bytesMax] = isNetworks
       ? [QUEUE_MAX + QUEUE_RESERVED, QUEUE_BYTES_MAX + QUEUE_BYTES_RESERVED]
       : [QUEUE_MAX, QUEUE_BYTES_MAX]
@@ -196,7 +204,7 @@ export class SqliteLedger implements Ledger {
     const outcome = this.#machine.apply(sequenced)
     const text = encodeCommand({atMs, command, outcome})
     const bytes = Buffer.byteLength(text)
-    this.#waiting.push({seq, type: body.type, text, bytes, leases: leaseEvents(outcome.effects, atMs)})
+    this.#waiting.push({seq, type: body.type, atMs, effects: outcome.effects, text, bytes})
     this.#queuedBytes += bytes
     return outcome
   }
@@ -242,11 +250,20 @@ export class SqliteLedger implements Ledger {
     this.#waiting = this.#waiting.slice(count)
     this.#isWriting = true
     this.#writingBytes = bytes
-    const leases = commands.flatMap((command) => command.leases)
-    this.#sent.push({firstSeq, lastSeq, types: new Set(commands.map((command) => command.type)), leases})
+    this.#sent.push({
+      firstSeq,
+      lastSeq,
+      types: new Set(commands.map((command) => command.type)),
+      leases: commands.flatMap(({effects, atMs}) => leaseEvents(effects, atMs)),
+      commands: commands.map(({seq, atMs, effects}) => ({seq, atMs, effects})),
+      sentAtMs: performance.now(),
+      commitMs: 0
+    })
   }
 
   #whenCommitted(lastSeq: number): void {
+    const group = this.#sent.at(-1)
+    if (group !== undefined) group.commitMs = performance.now() - group.sentAtMs
     this.#isWriting = false
     this.#queuedBytes -= this.#writingBytes
     this.#committed.reach(lastSeq)

@@ -13,6 +13,8 @@ export interface MinerOptions {
   readonly nodeKey: KeyPair
   readonly network: {readonly id: string; readonly coordinatorKey: string; readonly kind: 'production' | 'development'}
   readonly coordinatorUrl: string
+  /** Of this program, told to the coordinator. */
+  readonly version?: string
   /** Signs with the node's key. */
   readonly client: Client
   /** The caller's to close, after `drain`. */

@@ -256,7 +256,8 @@ class MiningNode implements Miner {
   #heartbeat(): Omit<Heartbeat, 'logs'> {
     const {architecture, name: runtime} = this.#parts.probe
     const enforcesLimits = takesWork(this.#options, this.#parts.probe)
-    const machine = {architecture, runtime, enforcesLimits}
+    const {version} = this.#options
+    const machine = {architecture, runtime, enforcesLimits, ...(version !== undefined && {version})}
     return {node: this.node, ...lent(this.#rules.terms), ...machine, draining: this.#takesNoWork, ...this.#instances.described}
   }
 

@@ -1,13 +1,15 @@
 import Fastify, {type FastifyInstance, type FastifyReply} from 'fastify'
 import {CreoError} from '../../core/errors.ts'
 import type {Log} from '../../telemetry/log.ts'
-import {createMetrics, type Metrics} from '../../telemetry/metrics.ts'
+import {createMetrics} from '../../telemetry/metrics.ts'
 import {createAccess} from '../registry/access.ts'
 import type {Registry} from '../registry/registry.ts'
 import {registryRoutes} from '../registry/registry-routes.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import type {ClientLimits} from './client-limits.ts'
 import {asCreoError, sendError, unknownAddress} from './error-answer.ts'
+import {ErrorCounts} from './error-counts.ts'
+import {type ObservedTools, observe} from './observe.ts'
 import {openApiRoute} from './openapi.ts'
 import {PlainRequests, refuseConnect} from './plain-requests.ts'
 import {acceptJsonBytes} from './route.ts'
@@ -16,6 +18,7 @@ import {type AppReportTools, appReportRoutes} from './routes-app-reports.ts'
 import {type AppTools, appRoutes} from './routes-apps.ts'
 import {type CallTools, callRoutes} from './routes-calls.ts'
 import {type CommandTools, commandRoutes} from './routes-commands.ts'
+import {type EventTools, eventRoutes} from './routes-events.ts'
 import {marketRoutes} from './routes-market.ts'
 import {type NetworkTools, networkRoutes} from './routes-network.ts'
 import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
@@ -32,8 +35,10 @@ export interface HttpTools
     Omit<AppReportTools, 'scheduler'>,
     CallTools,
     CommandTools,
+    EventTools,
     NodeTools,
     NetworkTools,
+    ObservedTools,
     SecretTools {
   readonly settings: CoordinatorSettings
   readonly limits: ClientLimits
@@ -60,26 +65,21 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.server.on('checkExpectation', (request, answer) => plain.refuseExpectation(request, answer)).on('connect', refuseConnect)
   app.addHook('onRequest', (request, reply, done) => done(plain.faultIn(request.raw, reply.raw)))
   acceptJsonBytes(app)
-  const metrics = createMetrics()
-  const errors = metrics.counter({
-    name: 'creo_coordinator_errors_total',
-    help: 'Requests outside the registry that were answered an error.',
-    labels: ['code']
-  })
+  const errors = {api: new ErrorCounts(), registry: new ErrorCounts()}
   const fail = (error: unknown, reply: FastifyReply): FastifyReply => {
-    errors.add(1, {code: asCreoError(error).code})
+    errors.api.add(asCreoError(error).code)
     return sendError(error, reply, tools.log)
   }
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   app.setNotFoundHandler((request, reply) => fail(unknownAddress(request), reply))
   openApiRoute(app, tools)
   app.addHook('onRequest', async (request) => tools.limits.takeFromAddress(request.ip))
-  observe(app, metrics, tools)
+  observe(app, createMetrics(), errors, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
-  for (const routes of all) routes(app, tools)
+  for (const routes of [...all, eventRoutes]) routes(app, tools)
   const {ledger, signer, registry, log} = tools
   const access = createAccess({reads: ledger.reads, signer, networkId: ledger.networkId, nowMs: () => ledger.nowMs()})
-  await app.register(registryRoutes, {registry, access, log})
+  await app.register(registryRoutes, {registry, access, log, onError: (code) => errors.registry.add(code)})
   return app
 }
 
@@ -109,37 +109,4 @@ export async function closeWithin(app: FastifyInstance): Promise<void> {
   } finally {
     clearTimeout(cut)
   }
-}
-
-/** Health for supervisors, numbers for Prometheus. */
-function observe(app: FastifyInstance, metrics: Metrics, {ledger, presence, tables, stopping}: HttpTools): void {
-  const requests = metrics.counter({name: 'creo_coordinator_requests_total', help: 'Requests answered.', labels: ['route', 'status']})
-  const durations = metrics.histogram({
-    name: 'creo_coordinator_request_seconds',
-    help: 'Time to the answer, long polls included.',
-    labels: ['route']
-  })
-  const sequence = metrics.gauge({name: 'creo_ledger_sequence', help: 'Last committed command.'})
-  const nodes = metrics.gauge({name: 'creo_nodes_known', help: 'Nodes that sent a heartbeat.'})
-  const groups = metrics.counter({name: 'creo_ledger_groups_total', help: 'Groups of commands committed since the start.'})
-  const waiting = metrics.gauge({name: 'creo_table_waiters', help: 'Requests that wait for a newer table.'})
-  const unsubscribe = ledger.onCommitted(() => groups.add())
-  app.addHook('onClose', async () => unsubscribe())
-  app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'unknown'
-    requests.add(1, {route, status: String(reply.statusCode)})
-    durations.observe(reply.elapsedTime / 1000, {route})
-  })
-  app.get('/healthz', {config: {described: {about: 'Whether this process answers.'}}}, () => ({ok: true}))
-  app.get('/readyz', {config: {described: {about: 'Whether it takes requests, and the last sequence.'}}}, () => {
-    if (stopping.aborted) throw new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a second.'})
-    return {ok: true, sequence: ledger.sequence}
-  })
-  const prometheus = {about: 'Numbers for Prometheus.', answerType: 'text/plain'}
-  app.get('/metrics', {config: {described: prometheus}}, (_request, reply) => {
-    sequence.set(ledger.sequence)
-    nodes.set(presence.size)
-    waiting.set(tables.waiting)
-    return reply.type('text/plain; version=0.0.4').send(metrics.text())
-  })
 }

@@ -11,7 +11,8 @@ export interface RouteDescription {
   readonly body?: z.ZodType
   readonly answer?: z.ZodType
   readonly answerType?: string
-  readonly signed?: boolean
+  /** Optional: who signs is told more. */
+  readonly signed?: boolean | 'optional'
 }
 
 declare module 'fastify' {
@@ -23,6 +24,7 @@ declare module 'fastify' {
 type Json = Record<string, unknown>
 
 const SIGNED = [{signatureInput: [], signature: []}]
+const PERHAPS_SIGNED = [{}, ...SIGNED]
 const CONTENT_DIGEST = {name: 'content-digest', in: 'header', required: true, description: 'RFC 9530, SHA-256.', schema: {type: 'string'}}
 const ERROR = {$ref: '#/components/responses/error'}
 /** Methods that OpenAPI has a place for; HEAD is answered wherever GET is. */
@@ -77,7 +79,7 @@ function operation(method: string, path: string, route: RouteDescription): Json 
   return {
     operationId: id,
     ...(about !== undefined && {summary: about}),
-    security: signed ? SIGNED : [],
+    security: signed === 'optional' ? PERHAPS_SIGNED : signed ? SIGNED : [],
     ...(parameters.length > 0 && {parameters}),
     ...(body && {requestBody: {required: true, content: {'application/json': {schema: wireSchema(body)}}}}),
     responses: {

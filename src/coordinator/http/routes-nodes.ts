@@ -12,6 +12,7 @@ import {
 import {receiptSchema} from '../../core/protocol/receipts.ts'
 import {accountIdSchema, leaseIdSchema, nodeIdSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
 import {tableNewsSchema} from '../../core/protocol/tables.ts'
+import type {EventHub} from '../events/event-hub.ts'
 import type {FunctionLogs} from '../logs.ts'
 import type {OwnCommands} from '../own-commands.ts'
 import type {PresenceBoard} from '../presence.ts'
@@ -41,6 +42,7 @@ const RECEIPTS_BYTES_MAX = 2 ** 20
 
 export interface NodeTools extends RouteTools, Pick<SecretTools, 'secrets' | 'secretHolders'> {
   readonly presence: PresenceBoard
+  readonly events: EventHub
   readonly scheduler: Scheduler
   readonly tables: SignedTables
   readonly logs: FunctionLogs
@@ -190,7 +192,9 @@ function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
     ({body, keyId}) => {
       if (body.node !== `node_${keyId}`)
         throw new CreoError('forbidden', `${body.node} speaks for itself alone.`, {hint: "Sign with that node's key."})
+      const before = tools.presence.of(body.node)
       if (tools.presence.record(body, tools.nowMs()) === 'changed') tools.scheduler.poke()
+      tools.events.heard(body, before)
       keepLogs(tools, body)
       const presence = tools.presence.of(body.node)
       const noWorkReason = presence ? tools.scheduler.reasonFor(presence) : null
@@ -202,11 +206,13 @@ function heartbeatRoute(app: FastifyInstance, tools: NodeTools): void {
 }
 
 /** A node speaks only for what it is leased. */
-function keepLogs({ledger: {reads}, logs, logWaiters}: NodeTools, {node, logs: lines}: Heartbeat): void {
+function keepLogs({ledger: {reads}, events, logs, logWaiters}: NodeTools, said: Heartbeat): void {
+  const {node, logs: lines} = said
   if (lines.length === 0) return
   const leased = new Set(reads.leases({node, status: 'active'}).map((lease) => lease.revision))
   for (const id of logs.append(node, lines, (revision) => leased.has(revision))) {
     const revision = reads.revision(id)
     if (revision) logWaiters.wake(`${revision.org}/${revision.app}`)
   }
+  events.failed(said, leased)
 }

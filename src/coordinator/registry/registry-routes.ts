@@ -1,5 +1,5 @@
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
-import {isCreoError} from '../../core/errors.ts'
+import {type ErrorCode, isCreoError} from '../../core/errors.ts'
 import type {RegistryAction} from '../../core/protocol/registry.ts'
 import type {Log} from '../../telemetry/log.ts'
 import {appendUpload, beginUpload, cancelUpload, completeUpload, deleteBlob, sendBlob, uploadProgress} from './blob-routes.ts'
@@ -22,6 +22,8 @@ export interface RegistryRoutesOptions {
   readonly registry: Registry
   readonly access: RegistryAccess
   readonly log: Log
+  /** Told of each request that is answered an error. */
+  readonly onError?: (code: ErrorCode) => void
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'] as const
@@ -31,10 +33,15 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'] as const
  * who may pull from one and knows a digest can have the blob, as when a base image lies under many functions; manifests and tags belong to their
  * repository.
  */
-export function registryRoutes(app: FastifyInstance, {registry, access, log}: RegistryRoutesOptions, registered: () => void): void {
+export function registryRoutes(
+  app: FastifyInstance,
+  {registry, access, log, onError}: RegistryRoutesOptions,
+  registered: () => void
+): void {
   app.addHook('onClose', () => registry.sessions.close())
   app.setErrorHandler((error, request, reply) => {
     if (!isCreoError(error)) log.error({err: error, method: request.method, path: request.url}, 'the registry failed')
+    onError?.(isCreoError(error) ? error.code : 'internal')
     return replyWithError(reply, error)
   })
   app.removeAllContentTypeParsers()

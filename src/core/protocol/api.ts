@@ -243,6 +243,8 @@ export const heartbeatSchema = z.object({
   earn: z.array(z.string().regex(/^(gutta|[a-z][a-z0-9-]{1,19}\/[A-Z][A-Z0-9]{1,9}|org:[a-z][a-z0-9-]{1,19})$/)).max(64),
   architecture: architectureSchema,
   runtime: z.string().max(40),
+  /** Of the program; an older node does not say. */
+  version: z.string().max(40).optional(),
   enforcesLimits: z.boolean(),
   memoryBytes: z.int().min(0),
   cpuMillis: z.int().min(0),

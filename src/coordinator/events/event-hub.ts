@@ -1,0 +1,160 @@
+import {CreoError} from '../../core/errors.ts'
+import type {Heartbeat} from '../../core/protocol/api.ts'
+import {EVENTS_HEARTBEAT_MS, type EventTopic} from '../../core/protocol/events.ts'
+import type {Ledger} from '../../ledger/port.ts'
+import {LastingReads} from '../lasting-reads.ts'
+import type {NodePresence, PresenceBoard} from '../presence.ts'
+import {EventRing} from './event-ring.ts'
+import {instanceEvent, nodeEvent, type ToldEvent} from './told-events.ts'
+import {type Watch, Watcher} from './watcher.ts'
+
+/** Watchers at a time; of one account, or of one address where they are not signed. */
+export const WATCHERS_MAX = 1000
+export const WATCHERS_PER_CLIENT_MAX = 32
+/** What was committed is gathered for a moment, and after it was told for so many times what that took, so that requests get on. */
+const GATHER_MS = 20
+const PAUSE_PER_TELLING = 4
+const PAUSE_MAX_MS = 2000
+/** The last groups are kept for so long after the last watcher has gone. */
+const KEEP_UNWATCHED_MS = 60_000
+
+export interface EventHubTools {
+  readonly ledger: Ledger
+  readonly presence: PresenceBoard
+  readonly lostAfterMs: number
+  readonly nowMs: () => number
+}
+
+/** Tells watchers what the ledger commits and what nodes say. What nobody watches costs nothing. */
+export class EventHub {
+  readonly #tools: EventHubTools
+  readonly #lasting: LastingReads
+  readonly #ring: EventRing
+  readonly #watchers = new Set<Watcher>()
+  readonly #unsubscribe: () => void
+  readonly #beats: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
+  #pauseMs = GATHER_MS
+  /** By the monotonic clock. */
+  #watchedAtMs = Number.NEGATIVE_INFINITY
+  #lookedAtMs: number
+
+  constructor(tools: EventHubTools) {
+    this.#tools = tools
+    this.#lasting = new LastingReads(tools.ledger.reads)
+    this.#ring = new EventRing(tools.ledger.sequence, {reads: tools.ledger.reads, lasting: this.#lasting})
+    this.#lookedAtMs = tools.nowMs()
+    this.#unsubscribe = tools.ledger.onCommitted((group) => {
+      if (this.#isKept()) this.#ring.add(group)
+      else this.#ring.forget(group.lastSeq)
+      if (this.#watchers.size > 0) this.#timer ??= setTimeout(() => this.#advance(), this.#pauseMs)
+    })
+    this.#beats = setInterval(() => this.#beat(), EVENTS_HEARTBEAT_MS)
+    this.#beats.unref()
+  }
+
+  get watchers(): number {
+    return this.#watchers.size
+  }
+
+  /** Tells until the stream closes. @throws {CreoError} `overloaded`, `rate_limited` when there are too many already. */
+  watch(watch: Watch): void {
+    this.refuseTooMany(watch.client)
+    const watcher = new Watcher(watch, this.#ring, performance.now())
+    this.#watchers.add(watcher)
+    watch.out.once('close', () => {
+      this.#watchers.delete(watcher)
+      this.#watchedAtMs = performance.now()
+    })
+  }
+
+  /** @throws {CreoError} `overloaded`, `rate_limited` */
+  refuseTooMany(client: string): void {
+    if (this.#watchers.size >= WATCHERS_MAX)
+      throw new CreoError('overloaded', `${WATCHERS_MAX} watchers are there already.`, {hint: 'Ask again in a minute, or read lists.'})
+    const own = [...this.#watchers].filter((watcher) => watcher.client === client).length
+    if (own >= WATCHERS_PER_CLIENT_MAX)
+      throw new CreoError('rate_limited', `You have ${own} watchers already.`, {hint: 'End one, or watch several topics in one stream.'})
+  }
+
+  /** What a node says now, and said before. */
+  heard(said: Heartbeat, before: NodePresence | undefined): void {
+    if (this.#isWatched('nodes')) this.#tellNode(said, before)
+    if (this.#isWatched('instances')) this.#tellInstances(said, before)
+  }
+
+  /** Lines of revisions that the node may speak for. */
+  failed({node, logs}: Heartbeat, mayRun: ReadonlySet<string>): void {
+    if (!this.#isWatched('instances')) return
+    for (const {revision, instance, line, failure} of logs) {
+      if (failure !== undefined && mayRun.has(revision)) this.#tellInstance(node, revision, {failure: {...failure, instance, line}})
+    }
+  }
+
+  /** Ends every stream. */
+  close(): void {
+    this.#unsubscribe()
+    clearInterval(this.#beats)
+    clearTimeout(this.#timer)
+    for (const watcher of this.#watchers) watcher.end()
+  }
+
+  #isKept(): boolean {
+    return this.#watchers.size > 0 || performance.now() - this.#watchedAtMs < KEEP_UNWATCHED_MS
+  }
+
+  #isWatched(topic: EventTopic): boolean {
+    return this.#watchers.size > 0 && [...this.#watchers].some((watcher) => watcher.wants(topic))
+  }
+
+  #advance(): void {
+    const beganMs = performance.now()
+    this.#timer = undefined
+    for (const watcher of this.#watchers) watcher.advance()
+    this.#pauseMs = Math.min(PAUSE_MAX_MS, Math.max(GATHER_MS, PAUSE_PER_TELLING * (performance.now() - beganMs)))
+  }
+
+  #beat(): void {
+    const nowMs = performance.now()
+    for (const watcher of this.#watchers) watcher.beat(nowMs)
+    this.#tellLost()
+  }
+
+  /** Nodes that have been silent for too long since the last look. */
+  #tellLost(): void {
+    const {presence, lostAfterMs, nowMs} = this.#tools
+    const [from, until] = [this.#lookedAtMs - lostAfterMs, nowMs() - lostAfterMs]
+    this.#lookedAtMs = nowMs()
+    if (!this.#isWatched('nodes')) return
+    for (const {heartbeat, seenAtMs} of presence.all()) {
+      if (seenAtMs > from && seenAtMs <= until) this.#tell(nodeEvent({node: heartbeat.node, state: 'lost', instances: 0}))
+    }
+  }
+
+  #tellNode({node, draining, instances}: Heartbeat, before: NodePresence | undefined): void {
+    const {lostAfterMs, nowMs} = this.#tools
+    const wasThere = before !== undefined && before.seenAtMs > nowMs() - lostAfterMs
+    if (wasThere && before.heartbeat.draining === draining && before.heartbeat.instances === instances) return
+    this.#tell(nodeEvent({node, state: draining ? 'draining' : 'there', instances}))
+  }
+
+  #tellInstances({node, running = []}: Heartbeat, before: NodePresence | undefined): void {
+    const was = new Map(before?.heartbeat.running?.map((one) => [one.revision, one.instances]))
+    for (const {revision, instances} of running) {
+      if (was.get(revision) !== instances) this.#tellInstance(node, revision, {instances})
+      was.delete(revision)
+    }
+    for (const revision of was.keys()) this.#tellInstance(node, revision, {instances: 0})
+  }
+
+  #tellInstance(node: string, revision: string, said: Pick<Parameters<typeof instanceEvent>[0], 'instances' | 'failure'>): void {
+    const known = this.#lasting.revision(revision)
+    if (known === undefined) return
+    const {org, app, function: name} = known
+    this.#tell(instanceEvent({org, app, function: name, revision, node, ...said}))
+  }
+
+  #tell(event: ToldEvent): void {
+    for (const watcher of this.#watchers) watcher.tell(event)
+  }
+}
