@@ -12,6 +12,7 @@ import {appUrl} from '../../src/compose/tour/steps-apps.ts'
 import {LEAF, ORGS} from '../../src/compose/tour/steps-network.ts'
 import {hostArchitecture} from '../../src/images/base-node.ts'
 import {BASE_NAMES, baseDirectory, readBaseLock} from '../../src/images/bases.ts'
+import {installFramework} from '../support/functions-framework.ts'
 import {LoopWorld} from './loop-world.ts'
 
 /** In the short tier test/developer/templates.test.ts starts the same programs without containers. */
@@ -25,8 +26,12 @@ const TEMPLATES = {
   python: {base: 'python', command: ['python3', 'server.py']},
   site: {command: ['node', 'server.mjs']},
   static: {base: 'static', command: ['/app/server']},
-  containerfile: {containerfile: './containerfile/Containerfile'}
+  containerfile: {containerfile: './containerfile/Containerfile'},
+  server: {command: ['node', 'server.mjs']},
+  node: {memory: '128MiB', command: ['node', 'node_modules/@google-cloud/functions-framework/build/src/main.js', '--target=web']}
 }
+type Template = keyof typeof TEMPLATES
+const ALL = Object.keys(TEMPLATES) as Template[]
 /** Answers anything with five letters: what Go would do with more. */
 const STATIC = `#include <netinet/in.h>
 #include <stdlib.h>
@@ -63,24 +68,26 @@ beforeAll(async () => {
 }, SET_UP_TIMEOUT_MS)
 
 test.runIf(IS_LONG)(
-  'every template that needs nothing installed is deployed as a function of one app, and answers',
+  'every template is deployed as a function of one app, and answers; where the Functions Framework can be had, also the one of it',
   {timeout: TIMEOUT_MS},
-  async () => {
+  async ({annotate}) => {
     const folder = join(world.folder, 'all')
-    for (const name of Object.keys(TEMPLATES))
-      await cp(join(world.root, 'packaging/templates', name), join(folder, name), {recursive: true})
+    for (const name of ALL) await cp(join(world.root, 'packaging/templates', name), join(folder, name), {recursive: true})
+    const reason = await installFramework(join(folder, 'node'))
+    if (reason !== undefined) await annotate(reason)
+    const names = ALL.filter((name) => name !== 'node' || reason === undefined)
     const place = join(folder, 'static', `linux-${hostArchitecture()}`)
     await mkdir(place)
     await writeFile(join(world.folder, 'server.c'), STATIC)
     await execa('musl-gcc', ['-static', '-Os', '-o', join(place, 'server'), join(world.folder, 'server.c')])
     const rewards = [{incentive: LEAF, perMillion: {requests: '2000'}, dailyBudget: '10'}]
     const functions = Object.fromEntries(
-      Object.entries(TEMPLATES).map(([name, fn]) => [name, {source: `./${name}`, memory: '64MiB', cpu: 0.1, rewards, ...fn}])
+      names.map((name) => [name, {source: `./${name}`, memory: '64MiB', cpu: 0.1, rewards, ...TEMPLATES[name]}])
     )
-    const routes = Object.keys(TEMPLATES).map((name) => ({path: `/${name}`, function: name}))
+    const routes = names.map((name) => ({path: `/${name}`, function: name}))
     await writeFile(join(folder, 'creo.yaml'), stringify({app: 'all', org: ORGS.shop, routes, functions}))
     await world.creo(['deploy', folder, '--as', ORGS.shop, '--wait', '120s'], z.unknown())
-    for (const name of ['typescript', 'python', 'containerfile'])
+    for (const name of names.filter((one) => one !== 'static' && one !== 'site'))
       expect(JSON.parse(await answerOf(`${name}/x`, 200))).toMatchObject({hello: 'world'})
     expect(await answerOf('static', 200)).toBe('hello')
     expect(await answerOf('site', 404)).toBe('There is no such page.\n')
