@@ -14,6 +14,7 @@ import type {
 import {isOfOtherArchitecture, noWorkReason} from '../core/wanted-work.ts'
 import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
+import {AwakeSince} from './awake-since.ts'
 import {planWithoutBlocked} from './blocked-leases.ts'
 import type {KnownLeases} from './known-leases.ts'
 import {KnownRevisions} from './known-revisions.ts'
@@ -60,6 +61,8 @@ export interface SchedulerTools {
   readonly planEveryMs: number
   readonly planDelayMs: number
   readonly nowMs: () => number
+  /** Stands while the machine sleeps. Where it is left out, time passes by `nowMs` alone. */
+  readonly monotonicMs?: () => number
   readonly log: Log
 }
 
@@ -69,7 +72,7 @@ export interface SchedulerTools {
  */
 export class Scheduler {
   readonly #tools: SchedulerTools
-  readonly #startedAtMs: number
+  readonly #awake: AwakeSince
   readonly #signal: AbortSignal
   readonly #unsubscribe: () => void
   readonly #refused = new Map<string, {readonly untilMs: number; readonly attempts: number}>()
@@ -90,7 +93,7 @@ export class Scheduler {
   constructor(tools: SchedulerTools, signal: AbortSignal) {
     this.#tools = tools
     this.#signal = signal
-    this.#startedAtMs = tools.nowMs()
+    this.#awake = new AwakeSince(tools.nowMs, tools.monotonicMs ?? tools.nowMs)
     this.#lasting = new LastingReads(tools.ledger.reads)
     this.#revisions = new KnownRevisions(tools)
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
@@ -245,7 +248,7 @@ export class Scheduler {
     const nowMs = this.#tools.nowMs()
     return {
       nowMs,
-      startedAtMs: this.#startedAtMs,
+      startedAtMs: this.#awake.look(),
       exchangeOrg,
       receiptGraceMs,
       settings,

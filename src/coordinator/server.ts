@@ -41,6 +41,8 @@ export interface CoordinatorOptions {
   readonly version: string
   readonly operatorSettings?: OperatorSettings
   readonly nowMs: () => number
+  /** Stands while the machine sleeps, so that no node counts as lost for that. */
+  readonly monotonicMs?: () => number
   readonly log: Log
 }
 
@@ -114,7 +116,8 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
   const images = await openImages(opened, stopping.signal)
-  const tools = {...settings, ...images, settings: settings.scheduling, ledger, leases, commands, presence, nowMs, log}
+  const clocks = {nowMs, ...(opened.monotonicMs !== undefined && {monotonicMs: opened.monotonicMs})}
+  const tools = {...settings, ...images, ...clocks, settings: settings.scheduling, ledger, leases, commands, presence, log}
   const scheduler = new Scheduler({...tools, ...genesis}, stopping.signal)
   const collect = async (signal: AbortSignal): Promise<void> => {
     const collected = await images.registry.collect({graceMs: settings.collectGraceMs, signal})

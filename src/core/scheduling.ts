@@ -55,7 +55,7 @@ export interface SchedulingNode {
 
 export interface SchedulingWorld {
   readonly nowMs: number
-  /** A node that was not heard of yet counts as seen at this time: a restart loses nobody. */
+  /** A node that was not heard of since counts as seen at this time: neither a restart nor the sleep of the coordinator's machine loses anybody. */
   readonly startedAtMs: number
   readonly exchangeOrg: string
   /** How long after its end a lease still reserves what it may pay. */
@@ -287,7 +287,7 @@ class Planner {
   }
 
   #seenAtMs(node: string): number {
-    return this.#nodes.get(node)?.seenAtMs ?? this.#world.startedAtMs
+    return Math.max(this.#nodes.get(node)?.seenAtMs ?? 0, this.#world.startedAtMs)
   }
 
   #isHeard(node: string): boolean {

@@ -127,7 +127,7 @@ export class Actors {
     return this.command('new', key, body)
   }
 
-  heartbeat(node: Node, changes: Partial<Heartbeat> = {}): Promise<Answer> {
+  heartbeat(node: Node, changes: Partial<Heartbeat> = {}, nowMs = Date.now()): Promise<Answer> {
     const body: Heartbeat = {
       node: node.id,
       earn: ['colibris/LEAF'],
@@ -141,7 +141,7 @@ export class Actors {
       logs: [],
       ...changes
     }
-    return this.signed('POST', '/v1/heartbeats', node.key, {body})
+    return this.signed('POST', '/v1/heartbeats', node.key, {body, nowMs})
   }
 
   /** The node's table once it has a lease. */
@@ -250,7 +250,9 @@ export class Actors {
 }
 
 /** A coordinator of this process on a new network, with its operator's key. */
-export async function startWorld(options: {epochMs?: number; nowMs?: () => number; operatorSettings?: OperatorSettings} = {}) {
+export async function startWorld(
+  options: {epochMs?: number; nowMs?: () => number; monotonicMs?: () => number; operatorSettings?: OperatorSettings} = {}
+) {
   const folder = await temporaryFolder()
   const made = await makeNetwork(folder.path, options.epochMs)
   const start = (): Promise<Coordinator> =>
@@ -261,6 +263,7 @@ export async function startWorld(options: {epochMs?: number; nowMs?: () => numbe
         port: 0,
         version: '0.0.0-test',
         ...(options.operatorSettings && {operatorSettings: options.operatorSettings}),
+        ...(options.monotonicMs && {monotonicMs: options.monotonicMs}),
         nowMs: options.nowMs ?? Date.now,
         log: pino({level: 'silent'})
       },

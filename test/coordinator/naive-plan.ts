@@ -21,7 +21,8 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
   const surplus = new Set<string>()
   const active = leases.filter((lease) => lease.status === 'active')
   const nodeOf = (id: string): SchedulingNode | undefined => nodes.find((node) => node.id === id)
-  const isHeard = (id: string): boolean => nowMs < (nodeOf(id)?.seenAtMs ?? world.startedAtMs) + settings.lostAfterMs
+  const seenAtMs = (node: SchedulingNode | undefined): number => Math.max(node?.seenAtMs ?? 0, world.startedAtMs)
+  const isHeard = (id: string): boolean => nowMs < seenAtMs(nodeOf(id)) + settings.lostAfterMs
   const rank = (node: SchedulingNode, revision: RevisionView) => selectionRank(node.earn, revision, exchangeOrg)
   const countOf = (id: string): number => [...active, ...grants].filter(({node}) => node === id).length
   const newestOf = (one: LeaseView): LeaseView =>
@@ -145,7 +146,7 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
     if (newestOf(lease) !== lease && nowMs >= newestOf(lease).startsAtMs + drainMs) return ended('renewed')
     if (revision && !revision.current && nowMs >= replacedAtMs + drainMs) return ended('superseded')
     if (surplus.has(lease.id)) return ended('surplus')
-    if (nowMs >= (node?.seenAtMs ?? world.startedAtMs) + settings.endLostAfterMs) return ended('node_lost')
+    if (nowMs >= seenAtMs(node) + settings.endLostAfterMs) return ended('node_lost')
     const isUnselected = node && revision && rank(node, revision) === undefined && nowMs >= node.earnSinceMs + settings.drainMs
     return isUnselected ? ended('not_selected') : []
   })

@@ -90,6 +90,16 @@ describe('which leases are granted', () => {
       {startedAtMs: NOW_MS - MINUTE_MS, nodes: [node('b'), node('c')], revisions: [revision(1)], leases: [lease(5, 'rev_1', 'a')]},
       ['node_b gets rev_1 with 500']
     ],
+    [
+      'a node that was not heard of since the coordinator slept keeps its place for a while',
+      {
+        startedAtMs: NOW_MS - MINUTE_MS,
+        nodes: [node('a', {seenAtMs: NOW_MS - DAY_MS}), node('b'), node('c')],
+        revisions: [revision(1)],
+        leases: [lease(5, 'rev_1', 'a')]
+      },
+      ['node_b gets rev_1 with 500']
+    ],
     ['an empty pool leases nothing', {nodes: [node('a')], revisions: [revision(1)], pools: new Map()}, ['rev_1 short: pool_empty']],
     [
       'a small pool gives what it has',

@@ -59,6 +59,7 @@ With --json it prints one line when it is ready.`
           accountCommandsPerSecondMax: flags['account-commands-per-second']
         },
         nowMs: Date.now,
+        monotonicMs: () => performance.now(),
         log: createLog({role: 'coordinator', env: process.env})
       },
       ({url, networkId}) => {
