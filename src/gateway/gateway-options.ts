@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly tunnelListen: {readonly host: string; readonly port: number}
   readonly log: Log
   readonly now: () => number
+  /** A miner's clock differs too much from `now`. */
+  onClockSkew?(): void
   readonly monotonicMs: () => number
   readonly random: () => number
   /** Those of docs/GATEWAY.md when left out. */

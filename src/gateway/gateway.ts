@@ -98,6 +98,7 @@ class RunningGateway implements Gateway {
       gatewayId: this.id,
       publicKeyOf,
       now,
+      onClockSkew: () => options.onClockSkew?.(),
       calls: {
         isKnown: (caller) => this.#fleet.callerOf(caller) !== undefined,
         onCalls: (caller, socket) => this.#http?.serve(socket, {address: caller.instance, secure: false, caller})

@@ -60,7 +60,12 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
     })
     const now = createSteadyClock(Date.now, () => performance.now())
     const client = createClient({coordinatorUrl, networkId, coordinatorKey: pinned.coordinatorKey, now, signal})
-    await keepClockMended({mend: (stop) => client.mendClock(stop), log, signal: AbortSignal.any([signal, stopped.signal])})
+    const clock = await keepClockMended({
+      mend: (stop) => client.mendClock(stop),
+      aheadMs: () => Date.now() - now(),
+      log,
+      signal: AbortSignal.any([signal, stopped.signal])
+    })
     const windowMs = options.windowMs ?? (pinned.network === 'development' ? DEVELOPMENT_WINDOW_MS : undefined)
     const gateway = await createGateway({
       dataDirectory: directory.path,
@@ -72,6 +77,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       tunnelListen,
       log,
       now: () => client.nowMs(),
+      onClockSkew: () => clock.doubt(),
       monotonicMs: () => performance.now(),
       random: Math.random,
       settings,

@@ -29,6 +29,8 @@ export interface TunnelServerOptions {
   /** The key of a node that the signed table knows. */
   publicKeyOf(node: string): string | undefined
   readonly now: () => number
+  /** A node that is who it says is refused for its clock: of two clocks it may be ours that is wrong. */
+  onClockSkew?(): void
   /** A session stands; it replaces an older one of the same node, which is closed first. */
   onLink(link: MinerLink): void
   onMessage(link: MinerLink, message: MinerMessage): void
@@ -203,6 +205,7 @@ function checkHello(opened: OpenedHello, socket: Duplex, options: TunnelServerOp
   }
   const nowMs = options.now()
   if (Math.abs(nowMs - hello.atMs) > TUNNEL_HELLO_SKEW_MAX_MS) {
+    options.onClockSkew?.()
     throw new CreoError('clock_skew', 'The clock of the miner differs too much from the gateway.', {
       hint: 'Set the clock, or ask the coordinator for the time.'
     })

@@ -8,6 +8,7 @@ import {keepClockMended} from '../../src/gateway/network-clock.ts'
 import {createSteadyClock} from '../../src/gateway/steady-clock.ts'
 import {createLog} from '../../src/telemetry/log.ts'
 import {startFakeCoordinator} from '../support/fake-coordinator.ts'
+import {openGatewayWorld} from '../support/gateway-world.ts'
 
 const log = createLog({role: 'gateway', env: {CREO_LOG_LEVEL: 'silent'}})
 let stop: AbortController
@@ -25,7 +26,7 @@ it('a gateway whose clock is minutes off goes by the coordinator', async () => {
   const now = (): number => Date.now() + 300_000
   const network = {coordinatorUrl: coordinator.url, networkId: coordinator.network, coordinatorKey: coordinator.key.publicKey}
   const client = createClient({...network, now, signal: stop.signal})
-  await keepClockMended({mend: (signal) => client.mendClock(signal), log, signal: stop.signal})
+  await keepClockMended({mend: (signal) => client.mendClock(signal), aheadMs: () => 0, log, signal: stop.signal})
   expect(Math.abs(client.nowMs() - Date.now())).toBeLessThan(30_000)
   stop.abort()
   await client.close()
@@ -37,7 +38,7 @@ it('the clock is compared again after a while, and sooner when that failed', asy
   vi.useFakeTimers()
   const mend = vi.fn(async () => 0)
   mend.mockRejectedValueOnce(new CreoError('unavailable', 'Nobody answers.'))
-  await keepClockMended({mend, log, signal: stop.signal})
+  await keepClockMended({mend, aheadMs: () => 0, log, signal: stop.signal})
   expect(mend).toHaveBeenCalledTimes(1)
   await vi.advanceTimersByTimeAsync(10_000)
   expect(mend).toHaveBeenCalledTimes(2)
@@ -47,9 +48,55 @@ it('the clock is compared again after a while, and sooner when that failed', asy
   expect(mend).toHaveBeenCalledTimes(3)
 })
 
+it('the clock is compared at once when the machine slept or its clock was set, once for each time', async () => {
+  vi.useFakeTimers()
+  const mend = vi.fn(async () => 0)
+  let aheadMs = 500
+  await keepClockMended({mend, aheadMs: () => aheadMs, log, signal: stop.signal})
+  aheadMs += 29_000
+  await vi.advanceTimersByTimeAsync(30_000)
+  expect(mend).toHaveBeenCalledTimes(1)
+  for (const [count, stepMs] of [1000, 3_600_000, -86_400_000].entries()) {
+    aheadMs += stepMs
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(mend).toHaveBeenCalledTimes(2 + count)
+    await vi.advanceTimersByTimeAsync(100_000)
+    expect(mend).toHaveBeenCalledTimes(2 + count)
+  }
+})
+
+it('a clock that a refused miner brings in doubt is compared at once, unless that was done a moment ago', async () => {
+  vi.useFakeTimers()
+  const mend = vi.fn(async () => 0)
+  const clock = await keepClockMended({mend, aheadMs: () => 0, log, signal: stop.signal})
+  clock.doubt()
+  expect(mend).toHaveBeenCalledTimes(1)
+  await vi.advanceTimersByTimeAsync(10_000)
+  for (let count = 0; count < 5; count += 1) clock.doubt()
+  expect(mend).toHaveBeenCalledTimes(2)
+  stop.abort()
+  await vi.advanceTimersByTimeAsync(3_600_000)
+  clock.doubt()
+  expect(mend).toHaveBeenCalledTimes(2)
+})
+
+it('a gateway whose clock stands behind finds it out by the first miner that it refuses', async () => {
+  let behindMs = 0
+  const mended = vi.fn(() => {
+    behindMs = 0
+  })
+  const world = await openGatewayWorld({clock: {now: () => Date.now() - behindMs, onClockSkew: mended}})
+  const miner = await world.addMiner({serve: (_request, response) => void response.end('hello')})
+  behindMs = 600_000
+  miner.drop()
+  expect((await world.ask('/')).body).toBe('hello')
+  expect(mended).toHaveBeenCalledTimes(1)
+  await world.close()
+})
+
 it('a coordinator that is silent does not keep a gateway from starting', async () => {
   vi.useFakeTimers()
-  const started = keepClockMended({mend: () => new Promise(() => undefined), log, signal: stop.signal})
+  const started = keepClockMended({mend: () => new Promise(() => undefined), aheadMs: () => 0, log, signal: stop.signal})
   await vi.advanceTimersByTimeAsync(3000)
   await started
 })

@@ -8,12 +8,14 @@ import {stringify} from 'yaml'
 import {z} from 'zod'
 import {type RoleProcess, startRole} from '../../src/compose/role-process.ts'
 import {eventually} from '../../src/compose/tour/must-hold.ts'
+import {writeFileDurably} from '../../src/config/durable-file.ts'
 import {balanceViewSchema, leaseViewSchema} from '../../src/core/protocol/api.ts'
 import {appsSchema, type GatewayStatus, gatewayReady, gatewayStatus} from './answers.ts'
 import type {Namespaces} from './namespaces.ts'
 
 const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 const MEMORY_MINER = fileURLToPath(new URL('./memory-miner.ts', import.meta.url))
+const SET_CLOCK = fileURLToPath(new URL('./set-clock.ts', import.meta.url))
 const FUNCTION = fileURLToPath(new URL('./function', import.meta.url))
 const ORG = 'acme'
 const APP = 'shop'
@@ -46,6 +48,8 @@ export interface NetworkOptions {
   readonly gateways: readonly string[]
   readonly miners: readonly string[]
   readonly functions: Readonly<Record<string, FunctionShape>>
+  /** Each role has a wall's clock of its own, which `setClock` sets. */
+  readonly clocks?: boolean
 }
 
 /**
@@ -94,6 +98,11 @@ export class NetworkWorld {
     const role = this.#roles.get(name)
     if (role === undefined) throw new Error(`No ${name} runs.`)
     return role
+  }
+
+  /** Sets the wall's clock of a role, ahead of this machine's by so much. */
+  async setClock(role: string, aheadMs: number): Promise<void> {
+    await writeFileDurably(this.#clock(role), String(aheadMs))
   }
 
   async creo(...args: readonly string[]): Promise<unknown> {
@@ -288,31 +297,18 @@ export class NetworkWorld {
     await this.startCoordinator()
     await this.creo('network', 'join', this.#coordinatorUrl, '--id', this.#networkId)
     await this.creo('account', 'create', ORG)
-    const supply = [
-      '--name',
-      'Leaf',
-      '--supply',
-      '1000000000',
-      '--decimals',
-      '0',
-      '--lot',
-      '1',
-      '--limit',
-      '3',
-      '--offer',
-      'Tea',
-      '--offer-price',
-      '1',
-      '--offer-stock',
-      '5'
-    ]
+    const supply = '--name Leaf --supply 1000000000 --decimals 0 --lot 1 --limit 3 --offer Tea --offer-price 1 --offer-stock 5'.split(' ')
     await this.creo('incentive', 'issue', 'LEAF', ...supply, '--as', ORG)
     await this.creo('incentive', 'fund', LEAF, '100000000', '--as', ORG)
   }
 
   async #start(name: string, args: readonly string[]): Promise<unknown> {
-    const argv = [...this.#node(name), ...args, ...(args.includes(MEMORY_MINER) ? [] : ['--json'])]
-    const role = await startRole({name, argv, env: this.#env(), logPath: join(this.folder, 'logs', `${name}.log`)}, this.signal)
+    const {clocks = false} = this.#options
+    if (clocks) await this.setClock(name, 0)
+    const [program, env] = clocks ? [['--import', SET_CLOCK], {CREO_TEST_CLOCK: this.#clock(name)}] : [[], {}]
+    const argv = [...this.#node(name), ...program, ...args, ...(args.includes(MEMORY_MINER) ? [] : ['--json'])]
+    const logPath = join(this.folder, 'logs', `${name}.log`)
+    const role = await startRole({name, argv, env: {...this.#env(), ...env}, logPath}, this.signal)
     this.#roles.set(name, role)
     return role.ready
   }
@@ -326,6 +322,10 @@ export class NetworkWorld {
     const {namespaces} = this.#options
     const place = role === AT_HOME ? namespaces?.home : namespaces?.cloud
     return [...(place ?? []), process.execPath]
+  }
+
+  #clock(role: string): string {
+    return join(this.folder, `${role}.clock`)
   }
 
   #data(name: string): string {

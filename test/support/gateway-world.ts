@@ -8,6 +8,7 @@ import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import {type RoutesTable, routesTableSchema, type SignedTable} from '../../src/core/protocol/tables.ts'
 import type {AsyncChoices} from '../../src/gateway/async/async-calls.ts'
 import {createGateway, type Gateway} from '../../src/gateway/gateway.ts'
+import type {GatewayOptions} from '../../src/gateway/gateway-options.ts'
 import type {ReachTimes} from '../../src/gateway/reach-probes.ts'
 import type {GatewaySettings} from '../../src/gateway/settings.ts'
 import type {ProbeTimes} from '../../src/gateway/standby-watch.ts'
@@ -77,6 +78,8 @@ export async function openGatewayWorld(
     readonly async?: AsyncChoices
     /** Never, when left out. */
     readonly reach?: ReachTimes
+    /** The machine's own, when left out. */
+    readonly clock?: Pick<GatewayOptions, 'now' | 'onClockSkew'>
   } = {}
 ): Promise<GatewayWorld> {
   const coordinator = generateKeyPair()
@@ -111,7 +114,7 @@ export async function openGatewayWorld(
       listen: {host: '127.0.0.1', port: 0},
       tunnelListen: {host: '127.0.0.1', port: 0},
       log: options.log ?? createLog({role: 'gateway', env: {CREO_LOG_LEVEL: process.env.CREO_LOG_LEVEL ?? 'silent'}}),
-      now: Date.now,
+      ...(options.clock ?? {now: Date.now}),
       monotonicMs: () => performance.now(),
       random: Math.random,
       windowMs: options.windowMs ?? 60_000,

@@ -1,0 +1,13 @@
+import {readFileSync} from 'node:fs'
+
+/**
+ * Loaded before a role: the wall's clock of its process is so many ms ahead as the file of `CREO_TEST_CLOCK` says, a moment after that is written.
+ * The monotonic clock goes on as it does when somebody sets the clock, or the machine has slept.
+ */
+const LOOK_MS = 10
+const wallMs = Date.now
+let aheadMs = 0
+Date.now = () => wallMs() + aheadMs
+setInterval(() => {
+  aheadMs = Number(readFileSync(process.env.CREO_TEST_CLOCK ?? '', 'utf8'))
+}, LOOK_MS).unref()
