@@ -6,6 +6,7 @@ import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {loadKeyFile} from '../identity/keys.ts'
 import {loadOrCreateSealingKey, signSealingKey} from '../identity/sealing.ts'
+import {SignaturePool} from '../identity/signature-pool.ts'
 import {openLedger} from '../ledger/open-ledger.ts'
 import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -29,7 +30,7 @@ import {openRegistry, type Registry} from './registry/registry.ts'
 import {takeBases} from './registry/take-bases.ts'
 import {Scheduler} from './scheduler.ts'
 import {SecretStore} from './secret-store.ts'
-import {coordinatorSettings, type OperatorSettings} from './settings.ts'
+import {type CoordinatorSettings, coordinatorSettings, type OperatorSettings} from './settings.ts'
 import {SignedTables} from './tables.ts'
 import {Waiters} from './waiters.ts'
 
@@ -127,7 +128,8 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const secrets = await openSecrets(opened)
   cleanups.push(() => secrets.secrets.close())
   const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
-  const limits = new ClientLimits(settings)
+  const signing = openSigning(opened, settings)
+  cleanups.push(() => signing.signatures.close())
   const {lostAfterMs} = settings.scheduling
   const events = new EventHub({ledger, presence, lostAfterMs, nowMs})
   const logs = new FunctionLogs(nowMs())
@@ -144,8 +146,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     tables,
     scheduler,
     ...images,
-    limits,
-    signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs(), limits}),
+    ...signing,
     logs,
     logWaiters: new Waiters(),
     receiptGraceMs: genesis.receiptGraceMs,
@@ -159,6 +160,13 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close(), cron.close()])
   })
   return listenAt(app, opened)
+}
+
+/** Who asks, by what they signed, and how often each may. */
+function openSigning({ledger}: Opened, settings: CoordinatorSettings) {
+  const limits = new ClientLimits(settings)
+  const signatures = new SignaturePool()
+  return {limits, signatures, signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs(), limits, signatures})}
 }
 
 /** The registry, with the bases that it offers, and what the operator keeps out of it. */

@@ -8,6 +8,8 @@ import {
   type UnsignedCommand
 } from '../core/protocol/commands.ts'
 import {type KeyPair, keyIdOf, sha256Hex, signText, verifyText} from './keys.ts'
+import type {SignatureCheck} from './signature-pool.ts'
+import {canonicalBytes, SIGNATURE_BYTES} from './verify-bytes.ts'
 
 export interface CommandToSign {
   readonly network: string
@@ -42,6 +44,13 @@ export function signCommand({network, account, key, idempotencyKey, notAfterMs, 
 /** True when exactly this command was signed by this key and names it. */
 export function verifyCommand(command: SignedCommand, publicKey: string): boolean {
   return command.keyId === keyIdOf(publicKey) && verifyText(publicKey, signingText(command), command.signature)
+}
+
+/** What `verifyCommand` checks, to be checked elsewhere; undefined for what cannot hold by this key. */
+export function commandCheck(command: SignedCommand, publicKey: string): SignatureCheck | undefined {
+  const signature = canonicalBytes(command.signature, SIGNATURE_BYTES)
+  if (signature === undefined || command.keyId !== keyIdOf(publicKey)) return undefined
+  return {publicKey, data: Buffer.from(signingText(command)), signature}
 }
 
 /** SHA-256 of the signing text, hex. */

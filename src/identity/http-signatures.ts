@@ -10,8 +10,9 @@ import {
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {CLOCK_SKEW_MAX_MS} from '../core/protocol/api.ts'
 import {contentDigestOf, sha256OfContentDigest} from './content-digest.ts'
-import {type KeyPair, keyIdOf, sha256Hex, verifyBytes} from './keys.ts'
+import {type KeyPair, keyIdOf, sha256Hex} from './keys.ts'
 import {CLOCK_AHEAD_MAX_MS, type NonceMemory} from './nonces.ts'
+import {verifyBytes} from './verify-bytes.ts'
 
 /** Separates these signatures from any other use of RFC 9421 with the same key. */
 const TAG = 'creo'
@@ -68,6 +69,8 @@ export interface RequestToVerify {
   readonly keyOf: (keyId: string) => string | undefined
   readonly nonces: NonceMemory
   readonly nowMs: number
+  /** Where signatures are checked: in place, unless told otherwise. */
+  readonly verify?: (publicKey: string, data: Uint8Array, signature: Uint8Array) => boolean | Promise<boolean>
 }
 
 export interface VerifiedRequest {
@@ -105,7 +108,7 @@ async function verifiedSignature(request: RequestToVerify, message: RequestDescr
         clockSkew: Number.MAX_SAFE_INTEGER,
         validate: ({parameters}) => parameters.tag === TAG && String(parameters.nonce).length <= NONCE_MAX
       },
-      resolveVerifier: ({parameters}) => verifierFor(String(parameters.keyid), request.keyOf)
+      resolveVerifier: ({parameters}) => verifierFor(String(parameters.keyid), request)
     })
   } catch (error) {
     const cause = isSignatureError(error) ? error.cause : undefined
@@ -117,14 +120,14 @@ async function verifiedSignature(request: RequestToVerify, message: RequestDescr
   }
 }
 
-function verifierFor(keyId: string, keyOf: RequestToVerify['keyOf']): Verifier {
+function verifierFor(keyId: string, {keyOf, verify = verifyBytes}: RequestToVerify): Verifier {
   const publicKey = keyOf(keyId)
   if (publicKey === undefined || keyIdOf(publicKey) !== keyId) {
     throw new CreoError('unauthorized', 'The network does not know the key of this request.', {
       hint: 'Create the account or enroll the node first.'
     })
   }
-  return {algorithm: 'ed25519', verify: (data, signature) => verifyBytes(publicKey, data, signature)}
+  return {algorithm: 'ed25519', verify: (data, signature) => verify(publicKey, data, signature)}
 }
 
 function checkedBody(request: RequestToVerify, verified: VerifiedSignature): string | undefined {

@@ -1,9 +1,9 @@
-import {createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify} from 'node:crypto'
-import {LRUCache} from 'lru-cache'
+import {createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign} from 'node:crypto'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {publicKeySchema} from '../core/protocol/scalars.ts'
 import {makeKeyText, readKeyText, writeKeyText} from './key-file.ts'
+import {canonicalBytes, SIGNATURE_BYTES, verifyBytes} from './verify-bytes.ts'
 
 /** An Ed25519 key pair. The private half never leaves node:crypto except into a key file. */
 export type KeyPair = {
@@ -13,14 +13,7 @@ export type KeyPair = {
   readonly privateKey: KeyObject
 }
 
-/** Parsed public keys kept, because parsing one costs more than the rest of a verification's overhead. */
-const PUBLIC_KEYS_CACHED_MAX = 50_000
-const PUBLIC_KEY_BYTES = 32
-const SIGNATURE_BYTES = 64
-
 const keyFileSchema = z.strictObject({publicKey: publicKeySchema, privateKey: z.string().regex(/^[A-Za-z0-9_-]{1,256}$/)})
-
-const publicKeys = new LRUCache<string, KeyObject>({max: PUBLIC_KEYS_CACHED_MAX})
 
 /** People type public keys, and a command line takes one that starts with a hyphen for a flag: of 64 keys that one is not kept. */
 export function generateKeyPair(): KeyPair {
@@ -62,27 +55,6 @@ export function signText(key: KeyPair, text: string): string {
 export function verifyText(publicKey: string, text: string, signature: string): boolean {
   const bytes = canonicalBytes(signature, SIGNATURE_BYTES)
   return bytes !== undefined && verifyBytes(publicKey, Buffer.from(text), bytes)
-}
-
-/** Like `verifyText`, over bytes. */
-export function verifyBytes(publicKey: string, data: Uint8Array, signature: Uint8Array): boolean {
-  const key = parsePublicKey(publicKey)
-  return key !== undefined && signature.length === SIGNATURE_BYTES && verify(null, data, key, signature)
-}
-
-function parsePublicKey(publicKey: string): KeyObject | undefined {
-  const cached = publicKeys.get(publicKey)
-  if (cached) return cached
-  if (!canonicalBytes(publicKey, PUBLIC_KEY_BYTES)) return undefined
-  const key = createPublicKey({key: {kty: 'OKP', crv: 'Ed25519', x: publicKey}, format: 'jwk'})
-  publicKeys.set(publicKey, key)
-  return key
-}
-
-/** base64url leaves spare bits in its last letter: two texts would stand for one signature unless only one spelling counts. */
-function canonicalBytes(text: string, length: number): Buffer | undefined {
-  const bytes = Buffer.from(text, 'base64url')
-  return bytes.length === length && bytes.toString('base64url') === text ? bytes : undefined
 }
 
 /**

@@ -29,9 +29,7 @@ export function authenticate(
   if (isNew) refuseUnprovenKeys(command, body)
   const publicKey = signingKey(machine, command, body)
   if (signatures && !(isProven(command, publicKey, provenBy) || verifyCommand(command, publicKey))) {
-    throw new CreoError('bad_signature', `The signature of key ${command.keyId} does not hold.`, {
-      hint: 'Sign the exact body with the key that the command names.'
-    })
+    throw badSignature(command)
   }
   if (signatures) checkKeyProofs(command, body)
   if (body.type === 'receipt.pay') checkReceipt(machine, body.receipt, signatures)
@@ -46,6 +44,13 @@ export function authenticate(
     bodyKeyIds: publicKeysIn(body).map((key) => keyIdOf(key)),
     body
   }
+}
+
+/** What is said of a command that its key has not signed. */
+export function badSignature({keyId}: Pick<SignedCommand, 'keyId'>): CreoError {
+  return new CreoError('bad_signature', `The signature of key ${keyId} does not hold.`, {
+    hint: 'Sign the exact body with the key that the command names.'
+  })
 }
 
 function isProven({keyId}: SignedCommand, publicKey: string, provenBy: string | undefined): boolean {
@@ -71,10 +76,15 @@ function decodeCommandBody(text: string): CommandBody {
   })
 }
 
-function signingKey(machine: LedgerMachine, command: SignedCommand, body: CommandBody): string {
+/** The key that should have signed a command, where it is known before the body is: undefined for `new`, and for a key that is none of the account's. */
+export function knownKey(machine: LedgerMachine, command: Pick<SignedCommand, 'account' | 'keyId'>): string | undefined {
   const {genesis} = machine.state
   if (command.account === 'coordinator') return genesis.coordinatorKey
   if (command.account === 'operator') return genesis.operatorKey
+  return command.account === 'new' ? undefined : machine.keyOf(command)
+}
+
+function signingKey(machine: LedgerMachine, command: SignedCommand, body: CommandBody): string {
   if (command.account === 'new') {
     const key = broughtKeys(body).find((candidate) => keyIdOf(candidate) === command.keyId)
     if (key !== undefined) return key
@@ -82,7 +92,7 @@ function signingKey(machine: LedgerMachine, command: SignedCommand, body: Comman
       hint: 'Sign with one of the keys that the command names.'
     })
   }
-  const known = machine.keyOf(command) ?? keyOfFirst(machine, command)
+  const known = knownKey(machine, command) ?? keyOfFirst(machine, command)
   if (known !== undefined) return known
   throw new CreoError('unauthorized', `Key ${command.keyId} is not a key of ${command.account}.`, {
     hint: 'Check the account and the key file.'

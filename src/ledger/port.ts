@@ -220,6 +220,8 @@ export interface Ledger {
   readonly queued: number
   /** The ledger's time: the clock's, and never before the last command. */
   nowMs(): number
+  /** The key that should have signed a command, where that is known before it is read: not for `new`, nor a key that is none of the account's. */
+  publicKeyOf(command: Pick<SignedCommand, 'account' | 'keyId'>): string | undefined
   /** When the next order, redemption, lease or join token comes due for `time.advance`; undefined when nothing will. */
   nextExpiryMs(): number | undefined
   /**

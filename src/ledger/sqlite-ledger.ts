@@ -3,7 +3,7 @@ import {assertInvariants} from '../core/exchange/invariants.ts'
 import {type LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
 import type {Answer, Effect, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
 import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type SignedCommand} from '../core/protocol/commands.ts'
-import {type AuthenticCommand, authenticate} from './authenticate.ts'
+import {type AuthenticCommand, authenticate, knownKey} from './authenticate.ts'
 import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
 import type {JournalThread} from './journal-thread.ts'
 import {leaseEvents} from './lease-events.ts'
@@ -112,6 +112,10 @@ export class SqliteLedger implements Ledger {
     const {answer, seq} = this.#answerAgain(authentic) ?? this.#apply(command, authentic, nowMs)
     await this.#committed.wait(seq, signal)
     return answer
+  }
+
+  publicKeyOf(command: Pick<SignedCommand, 'account' | 'keyId'>): string | undefined {
+    return knownKey(this.#machine, command)
   }
 
   nextExpiryMs(): number | undefined {

@@ -1,5 +1,6 @@
 import {expect, it} from 'vitest'
 import {COMMANDS_PER_TURN, inTurns} from '../../src/coordinator/http/routes-commands.ts'
+import {type Person, startWorld} from './coordinator-world.ts'
 
 it('begins the commands of a batch in their order and lets other work in between', async () => {
   const begun: (number | string)[] = []
@@ -19,4 +20,25 @@ it('fails as the first command that fails, also when that is before the others a
     if (value < 2) throw new Error(`command ${value}`)
   })
   await expect(failing).rejects.toThrow('command 0')
+})
+
+it('answers each command on its own, whoever signed it and wherever its signature was checked', async () => {
+  const world = await startWorld()
+  try {
+    const {actors} = world
+    const [org, ann] = [await actors.person('colibris'), await actors.person('ann')]
+    const token = (by: Person, at: number) =>
+      actors.command(by.id, by.key, {type: 'node.token', tokenHash: at.toString(16).padStart(64, '0'), expiresAtMs: Date.now() + 60_000})
+    const commands = Array.from({length: 60}, (_none, at) => token(at % 2 === 0 ? org : ann, at + 1))
+    const [first, second] = commands
+    const forged = commands.map((command, at) =>
+      at % 5 === 4 ? {...command, signature: (at % 2 === 0 ? first : second)?.signature} : command
+    )
+    const {json} = await actors.ask('POST', '/v1/commands', {body: {commands: [...forged, {v: 'creo-command-v1'}]}})
+    const answers = (json as unknown as {answers: {status: string; error?: {code: string}}[]}).answers
+    const expected = commands.map((_command, at) => (at % 5 === 4 ? 'bad_signature' : 'applied'))
+    expect(answers.map(({status, error}) => error?.code ?? status)).toEqual([...expected, 'invalid_input'])
+  } finally {
+    await world.close()
+  }
 })

@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import {createSignatureSync} from 'http-message-sig'
 import {describe, expect, it} from 'vitest'
 import {signRequest, verifyRequest} from '../../src/identity/http-signatures.ts'
-import {generateKeyPair, verifyBytes} from '../../src/identity/keys.ts'
+import {generateKeyPair} from '../../src/identity/keys.ts'
 import {createNonceMemory} from '../../src/identity/nonces.ts'
+import {verifyBytes} from '../../src/identity/verify-bytes.ts'
 
 const NOW_MS = 1_800_000_000_000
 const key = generateKeyPair()

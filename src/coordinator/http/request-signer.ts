@@ -3,6 +3,7 @@ import {CreoError} from '../../core/errors.ts'
 import type {KeyRole} from '../../core/protocol/account-keys.ts'
 import {verifyRequest} from '../../identity/http-signatures.ts'
 import {createNonceMemory, type NonceMemory} from '../../identity/nonces.ts'
+import type {SignaturePool} from '../../identity/signature-pool.ts'
 import type {LedgerReads} from '../../ledger/port.ts'
 import {LastingReads} from '../lasting-reads.ts'
 import type {ClientLimits} from './client-limits.ts'
@@ -16,13 +17,20 @@ export class RequestSigner {
   readonly #lasting: LastingReads
   readonly #nowMs: () => number
   readonly #limits: ClientLimits
+  readonly #signatures: SignaturePool
   readonly #nonces: NonceMemory = createNonceMemory()
 
-  constructor(tools: {readonly reads: LedgerReads; readonly nowMs: () => number; readonly limits: ClientLimits}) {
+  constructor(tools: {
+    readonly reads: LedgerReads
+    readonly nowMs: () => number
+    readonly limits: ClientLimits
+    readonly signatures: SignaturePool
+  }) {
     this.#reads = tools.reads
     this.#lasting = new LastingReads(tools.reads)
     this.#nowMs = tools.nowMs
     this.#limits = tools.limits
+    this.#signatures = tools.signatures
   }
 
   /** @throws {CreoError} what `verifyRequest` says; `rate_limited`. */
@@ -34,7 +42,8 @@ export class RequestSigner {
       ...(body === undefined ? {} : {body}),
       keyOf: (id) => this.#publicKeyOf(id),
       nonces: this.#nonces,
-      nowMs: this.#nowMs()
+      nowMs: this.#nowMs(),
+      verify: (publicKey, data, signature) => this.#signatures.verify({publicKey, data, signature})
     })
     this.count(keyId, request)
     return keyId

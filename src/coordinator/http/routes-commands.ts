@@ -11,11 +11,13 @@ import {
 } from '../../core/protocol/commands.ts'
 import {sha256Hex} from '../../identity/keys.ts'
 import {BASES_ORG} from '../../images/bases.ts'
+import {badSignature} from '../../ledger/authenticate.ts'
 import type {BlockedImages} from '../registry/blocked-images.ts'
 import {refuseBlockedParts} from './blocked-parts.ts'
 import type {ClientLimits} from './client-limits.ts'
 import {asCreoError} from './error-answer.ts'
 import {refuseUnsetSecrets, unsetDestroyed} from './named-secrets.ts'
+import {type Proven, type ProvingTools, provenKeys} from './proven-keys.ts'
 import {RateLimited} from './rate-limit.ts'
 import {type RouteTools, route} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
@@ -32,6 +34,7 @@ const batchAnswerSchema = z.union([commandAnswerSchema, errorAnswerSchema])
 type BatchAnswer = z.output<typeof batchAnswerSchema>
 
 export type CommandTools = RouteTools &
+  ProvingTools &
   Pick<SecretTools, 'secrets'> & {readonly blockedImages: BlockedImages; readonly limits: ClientLimits; readonly nowMs: () => number}
 
 interface Caller {
@@ -70,11 +73,11 @@ export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
 }
 
 /** Begins all in their order, and lets other work of the process in after every few: each costs it up to several verifications. */
-export async function inTurns<T, R>(values: readonly T[], answer: (value: T) => Promise<R>): Promise<R[]> {
+export async function inTurns<T, R>(values: readonly T[], answer: (value: T, index: number) => Promise<R>): Promise<R[]> {
   const answers: Promise<R>[] = []
   for (const [index, value] of values.entries()) {
     if (index > 0 && index % COMMANDS_PER_TURN === 0) await setImmediate()
-    const answered = answer(value)
+    const answered = answer(value, index)
     // One that fails while others are begun is heard below.
     answered.catch(() => undefined)
     answers.push(answered)
@@ -84,7 +87,10 @@ export async function inTurns<T, R>(values: readonly T[], answer: (value: T) => 
 
 async function answerAll(tools: CommandTools, commands: readonly unknown[], caller: Caller): Promise<BatchAnswer[]> {
   const limited: RateLimited[] = []
-  const answers = await inTurns(commands, (command) => answerOne(tools, command, {...caller, onLimited: (error) => limited.push(error)}))
+  const proven = await provenKeys(tools, commands, caller.address)
+  const answers = await inTurns(commands, (command, index) =>
+    answerOne(tools, command, {...caller, ...proven[index], onLimited: (error) => limited.push(error)})
+  )
   const [first] = limited
   if (first !== undefined && limited.length === answers.length) throw first
   return answers
@@ -93,10 +99,10 @@ async function answerAll(tools: CommandTools, commands: readonly unknown[], call
 async function answerOne(
   tools: CommandTools,
   value: unknown,
-  {address, signal, onLimited}: Caller & {readonly onLimited: (error: RateLimited) => void}
+  {address, signal, command: parsed, provenBy, onLimited}: Caller & Partial<Proven> & {readonly onLimited: (error: RateLimited) => void}
 ): Promise<BatchAnswer> {
   try {
-    const command = signedCommandSchema.parse(value)
+    const command = parsed ?? signedCommandSchema.parse(value)
     tools.limits.refuseSpent(command, address)
     const body = newAccountsBody(command)
     if (body?.type === 'account.create' && body.name === BASES_ORG) {
@@ -109,10 +115,11 @@ async function answerOne(
         hint: 'POST it to /v1/nodes/enroll: creo mine start --token TOKEN'
       })
     }
+    if (provenBy === false) throw badSignature(command)
     refuseUnsetSecrets(tools, command)
     await refuseBlockedParts(tools, command)
     const before = {sequence: tools.ledger.sequence, nowMs: tools.nowMs()}
-    const answer = await tools.ledger.submit(command, signal, {admit: () => tools.limits.takeCommand(command, address)})
+    const answer = await tools.ledger.submit(command, signal, {provenBy, admit: () => tools.limits.takeCommand(command, address)})
     // The same command again is answered as before, and must not take what was set since.
     if (answer.status === 'applied' && answer.seq > before.sequence) await unsetDestroyed(tools, command, before.nowMs)
     return answer

@@ -1,0 +1,161 @@
+import {availableParallelism} from 'node:os'
+import {Worker} from 'node:worker_threads'
+import {CreoError} from '../core/errors.ts'
+import {verifyBytes} from './verify-bytes.ts'
+
+const WORKER_URL = new URL(import.meta.url.endsWith('.ts') ? './signature-worker.ts' : './signature-worker.js', import.meta.url)
+/** One less than the machine has processors for, since the thread that asks has work of its own. */
+const THREADS_MAX = 4
+/** Checks that wait or are under way. Beyond that it is faster to ask again later. */
+const QUEUE_MAX = 10_000
+/** Checks of one message to a thread: some ten milliseconds of its time. */
+const CHUNK_MAX = 128
+/** Fewer than so many that come at a time are checked in place: a message costs what two checks do. */
+const CHUNK_LEAST = 4
+/** A thread that is silent for so long is given up. */
+const CHUNK_TIME_MAX_MS = 10_000
+/** After a thread has ended by itself, signatures are checked in place for so long before another one is started. */
+const RESTART_PAUSE_MS = 1000
+/** Young objects that a thread holds: it has none that live. */
+const WORKER_YOUNG_MIB = 4
+
+export interface SignatureCheck {
+  /** Raw Ed25519, base64url. */
+  readonly publicKey: string
+  readonly data: Uint8Array
+  readonly signature: Uint8Array
+}
+
+interface Waiting {
+  readonly check: SignatureCheck
+  readonly resolve: (holds: boolean) => void
+}
+
+interface Thread {
+  readonly worker: Worker
+  chunk: readonly Waiting[]
+  timer: NodeJS.Timeout | undefined
+}
+
+export interface SignaturePoolOptions {
+  readonly threadsMax?: number
+  readonly queueMax?: number
+  readonly workerUrl?: URL
+}
+
+/**
+ * Checks signatures on threads of its own once several come at a time, and in place while there are few: a lone one waits for nobody. Threads
+ * are started when they are first needed. What a thread that ended had not answered is checked in place.
+ */
+export class SignaturePool {
+  readonly #threadsMax: number
+  readonly #queueMax: number
+  readonly #workerUrl: URL
+  readonly #threads = new Set<Thread>()
+  #queue: Waiting[] = []
+  #underWay = 0
+  #isScheduled = false
+  #restartAtMs = Number.NEGATIVE_INFINITY
+  #isClosed = false
+
+  constructor({threadsMax, queueMax = QUEUE_MAX, workerUrl = WORKER_URL}: SignaturePoolOptions = {}) {
+    this.#threadsMax = threadsMax ?? Math.min(THREADS_MAX, availableParallelism() - 1)
+    this.#queueMax = queueMax
+    this.#workerUrl = workerUrl
+  }
+
+  /** Threads that stand now. */
+  get threads(): number {
+    return this.#threads.size
+  }
+
+  /** Whether the signature holds. @throws {CreoError} `overloaded` when too many wait. */
+  verify(check: SignatureCheck): Promise<boolean> {
+    if (this.#queue.length + this.#underWay >= this.#queueMax) {
+      throw new CreoError('overloaded', 'Too many signatures wait to be checked.', {hint: 'Try again in a second.'})
+    }
+    return new Promise((resolve) => {
+      this.#queue.push({check, resolve})
+      this.#schedule()
+    })
+  }
+
+  /** Ends the threads; what still waits is checked in place. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([...this.#threads].map(({worker}) => worker.terminate()))
+  }
+
+  /** What comes within one turn of the event loop goes together. */
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#handOut()
+    })
+  }
+
+  #handOut(): void {
+    while (this.#queue.length >= CHUNK_LEAST) {
+      const thread = this.#freeThread()
+      if (thread === undefined) break
+      this.#send(thread, this.#queue.splice(0, CHUNK_MAX))
+    }
+    // With a thread at work, the next ones go to it in a moment; without one, or alone, they are done sooner here.
+    if (this.#queue.length > 0 && this.#underWay === 0) {
+      checkInPlace(this.#queue.splice(0, CHUNK_MAX))
+      if (this.#queue.length > 0) this.#schedule()
+    }
+  }
+
+  #freeThread(): Thread | undefined {
+    for (const thread of this.#threads) if (thread.chunk.length === 0) return thread
+    const mayStart = !this.#isClosed && this.#threads.size < this.#threadsMax && performance.now() >= this.#restartAtMs
+    return mayStart ? this.#start() : undefined
+  }
+
+  #start(): Thread {
+    const resourceLimits = {maxYoungGenerationSizeMb: WORKER_YOUNG_MIB}
+    const worker = new Worker(this.#workerUrl, {name: 'creo-signatures', resourceLimits})
+    const thread: Thread = {worker, chunk: [], timer: undefined}
+    this.#threads.add(thread)
+    worker.on('message', (holds: readonly boolean[]) => this.#hear(thread, holds))
+    // Its end follows, and is what is answered to.
+    worker.on('error', () => undefined)
+    worker.on('exit', () => this.#bury(thread))
+    worker.unref()
+    return thread
+  }
+
+  #send(thread: Thread, chunk: readonly Waiting[]): void {
+    thread.chunk = chunk
+    thread.timer = setTimeout(() => void thread.worker.terminate(), CHUNK_TIME_MAX_MS)
+    this.#underWay += chunk.length
+    thread.worker.postMessage(chunk.map(({check}) => check))
+  }
+
+  #hear(thread: Thread, holds: readonly boolean[]): void {
+    for (const [index, {resolve}] of this.#takeBack(thread).entries()) resolve(holds[index] === true)
+    this.#handOut()
+  }
+
+  #bury(thread: Thread): void {
+    this.#threads.delete(thread)
+    this.#restartAtMs = performance.now() + RESTART_PAUSE_MS
+    checkInPlace(this.#takeBack(thread))
+    this.#handOut()
+  }
+
+  #takeBack(thread: Thread): readonly Waiting[] {
+    const {chunk} = thread
+    clearTimeout(thread.timer)
+    thread.chunk = []
+    this.#underWay -= chunk.length
+    return chunk
+  }
+}
+
+function checkInPlace(waiting: readonly Waiting[]): void {
+  for (const {check, resolve} of waiting) resolve(verifyBytes(check.publicKey, check.data, check.signature))
+}

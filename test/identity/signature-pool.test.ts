@@ -1,0 +1,91 @@
+import {writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {pathToFileURL} from 'node:url'
+import {afterEach, expect, it, vi} from 'vitest'
+import {generateKeyPair, signText} from '../../src/identity/keys.ts'
+import {type SignatureCheck, SignaturePool, type SignaturePoolOptions} from '../../src/identity/signature-pool.ts'
+import {temporaryFolder} from '../coordinator/coordinator-world.ts'
+
+const [key, other] = [generateKeyPair(), generateKeyPair()]
+const pools: SignaturePool[] = []
+const folders: Awaited<ReturnType<typeof temporaryFolder>>[] = []
+afterEach(async () => {
+  for (const pool of pools.splice(0)) await pool.close()
+  for (const folder of folders.splice(0)) await folder.remove()
+})
+
+function poolOf(options: SignaturePoolOptions): SignaturePool {
+  const pool = new SignaturePool(options)
+  pools.push(pool)
+  return pool
+}
+
+/** A thread that does something else with what it is sent. */
+async function threadOf(body: string): Promise<URL> {
+  const folder = await temporaryFolder()
+  folders.push(folder)
+  const path = join(folder.path, 'thread.mjs')
+  await writeFile(path, `import {parentPort} from 'node:worker_threads'\nparentPort.on('message', () => {${body}})\n`)
+  return pathToFileURL(path)
+}
+
+/** The text number `at`, signed by its key or, each third, by another. */
+function check(at: number): SignatureCheck {
+  const text = `text ${at}`
+  const signature = Buffer.from(signText(at % 3 === 0 ? other : key, text), 'base64url')
+  return {publicKey: key.publicKey, data: Buffer.from(text), signature}
+}
+
+async function checkMany(pool: SignaturePool, count: number): Promise<void> {
+  const holds = await Promise.all(Array.from({length: count}, (_none, at) => pool.verify(check(at))))
+  expect(holds).toEqual(Array.from({length: count}, (_none, at) => at % 3 !== 0))
+}
+
+it('checks a few in place and many on threads, each for who asked', async () => {
+  const pool = poolOf({threadsMax: 2})
+  await checkMany(pool, 3)
+  expect(pool.threads).toBe(0)
+  await checkMany(pool, 400)
+  expect(pool.threads).toBe(2)
+  await checkMany(pool, 3)
+})
+
+it('refuses what is more than may wait, and takes it when it has come that far', async () => {
+  const pool = poolOf({threadsMax: 1, queueMax: 10})
+  const first = checkMany(pool, 10)
+  expect(() => pool.verify(check(1))).toThrow(expect.objectContaining({code: 'overloaded'}))
+  await first
+  expect(await pool.verify(check(1))).toBe(true)
+})
+
+it('answers what a thread died of or was silent on, and goes on without it', async () => {
+  const dying = poolOf({threadsMax: 1, workerUrl: await threadOf('process.exit(1)')})
+  await checkMany(dying, 300)
+  const broken = poolOf({threadsMax: 1, workerUrl: await threadOf("throw new Error('broken')")})
+  await checkMany(broken, 300)
+  await vi.waitFor(() => expect([dying.threads, broken.threads]).toEqual([0, 0]))
+})
+
+it('starts another thread a while after one has died', async () => {
+  vi.useFakeTimers({toFake: ['performance']})
+  try {
+    const pool = poolOf({threadsMax: 1, workerUrl: await threadOf('process.exit(1)')})
+    await checkMany(pool, 8)
+    await checkMany(pool, 8)
+    expect(pool.threads).toBe(0)
+    vi.advanceTimersByTime(1001)
+    const later = checkMany(pool, 8)
+    await vi.waitFor(() => expect(pool.threads).toBe(1))
+    await later
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+it('checks in place what its end leaves over', async () => {
+  const pool = poolOf({threadsMax: 1, workerUrl: await threadOf('')})
+  const waiting = checkMany(pool, 300)
+  await vi.waitFor(() => expect(pool.threads).toBe(1))
+  await pool.close()
+  await waiting
+})
