@@ -28,7 +28,8 @@ const REJECTION_HINTS: Readonly<Record<string, string>> = {
   unauthorized: 'Choose the account that may do this with --as.',
   not_found: 'Check the name; the list commands show what there is.',
   conflict: 'Look at its state with the show and list commands.',
-  expired: 'Run the same command again.'
+  expired: 'Run the same command again.',
+  revision_changed: 'Look at what serves now: creo releases. To put this in its place all the same, run the same command again.'
 }
 
 /** Who signs. `account` is an id, `new`, or `operator`. */

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   forbidden: {exit: 3, http: 403},
   expired: {exit: 3, http: 409},
   conflict: {exit: 3, http: 409},
+  revision_changed: {exit: 3, http: 409},
   insufficient_funds: {exit: 3, http: 409},
   volume_limit: {exit: 3, http: 409},
   supply_exceeded: {exit: 3, http: 409},

@@ -4,7 +4,7 @@ import type {AppView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import type {AppName} from './app-name.ts'
 import type {AccountContext, Context} from './context.ts'
-import {type Released, type ReleaseOptions, release} from './release.ts'
+import {type Released, type ReleaseOptions, release, untilUnchanged} from './release.ts'
 
 const VARIABLES_MAX = 64
 
@@ -26,14 +26,20 @@ export interface SettingsChange extends Pick<ReleaseOptions, 'waitMs' | 'steps' 
   readonly change: (spec: RevisionSpec) => RevisionSpec
 }
 
+interface ChangedSettings extends Pick<Released, 'firstAnswers'> {
+  readonly functions: readonly ChangedFunction[]
+}
+
 /**
  * Makes a new revision of each function with the same image and other settings, and sends its requests there; without `only`, of all functions of the app.
- * What is so already stays as it is.
+ * What is so already stays as it is, and so does what somebody else changes at the same time.
  * @throws {CreoError} `conflict` while a function's requests are shared out; `not_found`; `invalid_input`; what `release` throws.
  */
-export async function changeSettings(
-  options: SettingsChange
-): Promise<{readonly functions: readonly ChangedFunction[]} & Pick<Released, 'firstAnswers'>> {
+export function changeSettings(options: SettingsChange): Promise<ChangedSettings> {
+  return untilUnchanged(() => changeOnce(options))
+}
+
+async function changeOnce(options: SettingsChange): Promise<ChangedSettings> {
   const {context, name, only, change, signal} = options
   const {revisions, routes} = await context.client.app(name.org, name.app, signal)
   const changes = servingOf(name, revisions, only).map((before) => {
@@ -43,7 +49,7 @@ export async function changeSettings(
     return {before, spec}
   })
   const changed = changes.filter(({before, spec}) => JSON.stringify(spec) !== JSON.stringify(before.spec))
-  const wanted = changed.map(({before, spec}) => ({function: before.function, imageDigest: before.imageDigest, spec}))
+  const wanted = changed.map(({before, spec}) => ({function: before.function, imageDigest: before.imageDigest, spec, expected: before.id}))
   const made = wanted.length === 0 ? undefined : await release({...options, routes, revisions: wanted})
   const functions = changes.map(({before: {function: fn, id}}): ChangedFunction => {
     const to = changed.some(({before}) => before.function === fn) ? made?.ids.get(fn) : undefined

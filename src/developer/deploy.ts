@@ -4,6 +4,7 @@ import {makePrivateFolder} from '../config/data-directory.ts'
 import {CreoError} from '../core/errors.ts'
 import {DNS_LABEL_MAX} from '../core/exchange/limits.ts'
 import type {Manifest} from '../core/manifest.ts'
+import type {AppView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {addressLabel} from './addresses.ts'
@@ -68,6 +69,7 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
   const {manifest} = options.found
   const {port: steps, times} = timedSteps(options.steps, () => performance.now())
   const checkedSpecs = await steps.step('Check', () => checked(options))
+  const before = await servingBefore(options)
   const registry = {registryUrl: context.coordinatorUrl, authorize: context.client.authorizeRegistry}
   const {built, specs} = await withBuildFolder(options.dataDirectory, async (outputDirectory) => {
     const images = await buildFunctions({...options, registry, steps, outputDirectory})
@@ -77,7 +79,6 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
     return {built: pushed, specs: fitted}
   })
   const name = {org: manifest.org, app: manifest.app}
-  const before = await imagesBefore(options)
   const revisions = built.map(({image: {function: fn, digest}, ...facts}) => ({function: fn, imageDigest: digest, ...facts}))
   const released = await release({
     ...options,
@@ -87,7 +88,8 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
     revisions: revisions.flatMap(({function: fn, imageDigest}) => {
       const spec = specs.get(fn)
       const traffic = {...(tag !== undefined && {tag}), ...(noTraffic && {noTraffic})}
-      return spec === undefined ? [] : [{function: fn, imageDigest, spec, ...traffic}]
+      const expected = noTraffic ? undefined : expectedOf(before.get(fn))
+      return spec === undefined ? [] : [{function: fn, imageDigest, spec, ...traffic, ...(expected !== undefined && {expected})}]
     })
   })
   const {ids, ...rest} = released
@@ -106,23 +108,31 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
   }
 }
 
-/** By function, the image that serves it now. */
-async function imagesBefore({context: {client}, found, signal}: DeployOptions): Promise<ReadonlyMap<string, string>> {
+type Serving = AppView['revisions'][number]
+
+/** By function, one of those that serve it when the deploy begins. */
+async function servingBefore({context: {client}, found, signal}: DeployOptions): Promise<ReadonlyMap<string, Serving>> {
   const {org, app} = found.manifest
   const {apps} = await client.apps({org}, signal)
   const serving = apps.find((one) => one.app === app)?.revisions.filter(({percent}) => percent > 0) ?? []
-  return new Map(serving.map((revision) => [revision.function, revision.imageDigest]))
+  return new Map(serving.map((revision) => [revision.function, revision]))
+}
+
+/** What must still serve when the deploy has built and pushed all, or it would take back what somebody else deployed meanwhile. */
+function expectedOf(before: Serving | undefined): string | undefined {
+  if (before === undefined) return 'none'
+  return before.percent === 100 ? before.id : undefined
 }
 
 /** By function, what each node fetches; a function whose image could not be looked at is left out: it is deployed all the same. */
 async function pullsOf(
   {context, found, signal}: DeployOptions,
   revisions: readonly {readonly function: string; readonly imageDigest: string}[],
-  before: ReadonlyMap<string, string>
+  before: ReadonlyMap<string, Serving>
 ): Promise<ReadonlyMap<string, readonly PullSize[]>> {
   const sized = revisions.map(async ({function: fn, imageDigest}) => {
     const address = registryAddress(context, {app: found.manifest.app, function: fn})
-    const sizes = await pullSizes(address, {digest: imageDigest, before: before.get(fn)}, signal).catch(() => [])
+    const sizes = await pullSizes(address, {digest: imageDigest, before: before.get(fn)?.imageDigest}, signal).catch(() => [])
     return [fn, sizes] as const
   })
   return new Map(await Promise.all(sized))

@@ -34,6 +34,20 @@ export interface Released {
   readonly firstAnswers: readonly FirstAnswer[]
 }
 
+/** How often a change of what serves is made anew because somebody else's came first. */
+const CHANGE_ATTEMPTS_MAX = 8
+
+/** Does `change` again while somebody else changes the same revision first. It must read anew what serves. */
+export async function untilUnchanged<T>(change: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await change()
+    } catch (error) {
+      if (attempt === CHANGE_ATTEMPTS_MAX || !isCreoError(error) || error.code !== 'revision_changed') throw error
+    }
+  }
+}
+
 /**
  * One command makes new revisions and switches to them, unless they say otherwise; then their first answers are waited for.
  * @throws {CreoError} `deploy_failed` or `still_running`, with the trouble beside: the revisions are made all the same.

@@ -6,6 +6,7 @@ import type {AppName} from './app-name.ts'
 import type {AccountContext} from './context.ts'
 import {madeRevisions} from './made-revisions.ts'
 import type {FoundManifest} from './read-manifest.ts'
+import {untilUnchanged} from './release.ts'
 
 /** Nodes whose owner is asked for; of more only the number is said. */
 const NODES_NAMED_MAX = 100
@@ -66,7 +67,7 @@ export async function setSecret(
     })
   const context = sealingContext({network, recipient: 'deposit', ...place, name, version: 0})
   const view = await client.setSecret(place, {name, sealed: await seal(value, {to: sealingKey.publicKey, context})}, signal)
-  const {naming, rolled, notRolled} = await roll(by, place, name, signal)
+  const {naming, rolled, notRolled} = await untilUnchanged(() => roll(by, place, name, signal))
   const readers = await readersOf(by, naming, signal).catch(() => undefined)
   signal.throwIfAborted()
   return {...view, readers: readers ?? [], readersKnown: readers !== undefined, rolled, notRolled}
@@ -117,8 +118,8 @@ async function readersOf({client}: AccountContext, naming: readonly string[], si
 }
 
 /**
- * The same images with the same settings: what is new is the version that they say, and so they take over as any deploy does. What serves is read right before,
- * so that a deploy of somebody else is not taken back.
+ * The same images with the same settings: what is new is the version that they say, and so they take over as any deploy does.
+ * @throws {CreoError} `revision_changed` when somebody else's deploy came first, which is not taken back.
  */
 async function roll(
   {client}: AccountContext,
@@ -134,12 +135,13 @@ async function roll(
   const notRolled = [...new Set(serving.filter(({percent}) => percent < 100).map((revision) => revision.function))].sort()
   const ids = naming.map(({id}) => id)
   if (app === undefined || whole.length === 0) return {rolled: [], notRolled, naming: ids}
-  const revisions = whole.map(({function: name, imageDigest, spec}) => ({
+  const revisions = whole.map(({id, function: name, imageDigest, spec}) => ({
     function: name,
     imageDigest,
-    spec: withSecretVersions(spec, secrets)
+    spec: withSecretVersions(spec, secrets),
+    expected: id
   }))
-  const {result} = await client.submit({type: 'revision.deploy', app: place.app, revisions, routes: app.routes})
+  const {result} = await client.submit({type: 'revision.deploy', app: place.app, revisions, routes: app.routes}, {signal})
   const rolled = madeRevisions(result)
   return {rolled, notRolled, naming: [...ids, ...rolled.map(({revision}) => revision)]}
 }

@@ -55,6 +55,7 @@ function plan(
   const known = app.functions.get(place.function)
   const newest = state.revisions.get(known?.revisions.at(-1) ?? '')
   const isSame = newest?.imageDigest === revision.imageDigest && JSON.stringify(newest.spec) === JSON.stringify(revision.spec)
+  if (!(isSame && servesAlone(known, newest.id))) checkExpected(place, known, revision.expected)
   const id = isSame ? newest.id : `rev_${seq * REVISIONS_PER_DEPLOY_MAX + index}`
   if (revision.noTraffic === true && known === undefined)
     refuse('invalid_input', `${place.function} is deployed for the first time: its first revision takes its traffic.`)
@@ -64,6 +65,19 @@ function plan(
   checkTags(place, tags)
   const traffic = revision.noTraffic === true ? fn.traffic : [{revision: id, percent: 100}]
   return {place, revision, id, isNew: !isSame, fn, split: {traffic, tags}}
+}
+
+/** Two who change the same revision at once would undo each other: the second one is told. */
+function checkExpected({app, function: name}: Place, fn: FunctionState | undefined, expected: DeployedAs['expected']): void {
+  if (expected === undefined || (expected === 'none' ? fn === undefined : servesAlone(fn, expected))) return
+  const serving = fn?.traffic.map(({revision, percent}) => (percent === 100 ? revision : `${revision} (${percent} %)`)).join(', ')
+  const now = serving === undefined ? 'there is no such function now' : `its requests go to ${serving} now`
+  const then = expected === 'none' ? 'there was none' : `they went to ${expected}`
+  refuse('revision_changed', `${app}/${name} was changed meanwhile: when this was begun ${then}, and ${now}.`)
+}
+
+function servesAlone(fn: FunctionState | undefined, revision: string): boolean {
+  return fn?.traffic.length === 1 && fn.traffic[0]?.revision === revision
 }
 
 interface Placed {

@@ -146,7 +146,9 @@ const revisionDeploy = z.strictObject({
         imageDigest: imageDigestSchema,
         spec: revisionSpecSchema,
         tag: nameSchema.optional(),
-        noTraffic: z.boolean().optional()
+        noTraffic: z.boolean().optional(),
+        /** The revision that all of the function's traffic goes to, or that there is no such function: if it is so no longer, nothing is deployed. */
+        expected: z.union([revisionIdSchema, z.literal('none')]).optional()
       })
     )
     .min(1)
