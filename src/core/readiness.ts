@@ -109,6 +109,24 @@ export function planRest(question: RestQuestion): ReadonlyMap<string, RestTier> 
   return plan
 }
 
+/**
+ * Of revisions of which nothing waits or runs, those that a plan could make ready at all: they climb the same ladder, the likeliest to be asked for
+ * first, and of equals the one with the smaller name.
+ */
+export function likeliest(asleep: Iterable<readonly [revision: string, asks: AskHistory]>, nowMs: number): ReadonlyMap<string, AskHistory> {
+  const best: {readonly revision: string; readonly asks: AskHistory; readonly weight: number}[] = []
+  for (const [revision, asks] of asleep) {
+    const weight = fadedCount(asks, nowMs)
+    const isBefore = (other: (typeof best)[number]): boolean =>
+      weight > other.weight || (weight === other.weight && revision < other.revision)
+    const last = best[RESTING_MAX - 1]
+    if (last !== undefined && !isBefore(last)) continue
+    best.splice(best.findLastIndex((other) => !isBefore(other)) + 1, 0, {revision, asks, weight})
+    best.length = Math.min(best.length, RESTING_MAX)
+  }
+  return new Map(best.map(({revision, asks}) => [revision, asks]))
+}
+
 /** One that waits, with what its end would free. */
 export interface Waiting {
   readonly revision: string

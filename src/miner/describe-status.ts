@@ -1,4 +1,3 @@
-import {isEmpty} from './budget.ts'
 import type {DataPlan} from './data-plan.ts'
 import type {DiskRoom} from './disk-room.ts'
 import type {GatewayLinks} from './gateway-links.ts'
@@ -34,6 +33,22 @@ export interface StatusParts {
 
 /** What a node knows of itself, in one object. */
 export function describeStatus(parts: StatusParts): MinerStatus {
+  return {...describeNode(parts), leases: describeLeases(parts)}
+}
+
+export function describeLeases({nowMs, book, images, store}: StatusParts): MinerStatus['leases'] {
+  return book.current(nowMs).map(({lease, revision}) => ({
+    id: lease.id,
+    function: `${revision.org}/${revision.app}/${revision.function}`,
+    endsAtMs: lease.endsAtMs,
+    budgetEmpty: store.emptyLeases.has(lease.id),
+    imageReady: images.isReady(revision),
+    imageProgress: images.progressOf(revision) ?? null
+  }))
+}
+
+/** All of it but the leases. */
+export function describeNode(parts: StatusParts): Omit<MinerStatus, 'leases'> {
   const {node, nowMs, startedAtMs, isDraining, heartbeats, book, links, images, instances, resting, store, logs, rules, data, disk} = parts
   return {
     node,
@@ -48,14 +63,6 @@ export function describeStatus(parts: StatusParts): MinerStatus {
     noWorkReason: heartbeats.noWorkReason,
     tableVersion: book.version,
     gateways: [...links.all],
-    leases: book.current(nowMs).map(({lease, revision}) => ({
-      id: lease.id,
-      function: `${revision.org}/${revision.app}/${revision.function}`,
-      endsAtMs: lease.endsAtMs,
-      budgetEmpty: isEmpty(store.leaseLines(lease.id)),
-      imageReady: images.isReady(revision),
-      imageProgress: images.progressOf(revision) ?? null
-    })),
     instances: instances.all.map(({instance, revision, gateway}) => ({instance, revision, gateway})),
     resting: {...countTiers(resting.all), memoryBytes: resting.heldBytes},
     earnings: [...store.earnings()],

@@ -3,7 +3,6 @@ import {CreoError, isCreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {GatewayMessage, MinerMessage} from '../core/protocol/tunnel.ts'
 import type {Log} from '../telemetry/log.ts'
-import {isEmpty} from './budget.ts'
 import type {ImageCache} from './image-cache.ts'
 import type {Instances, InstancesOptions} from './instances.ts'
 import type {GatewayEntry, LeaseBook} from './lease-book.ts'
@@ -84,7 +83,7 @@ export class GatewayRequests {
     for (const calledOff of this.#waiting.values()) calledOff.abort(new CreoError('interrupted', 'This node takes no new work now.'))
   }
 
-  readonly isBudgetEmpty = (lease: string): boolean => isEmpty(this.#options.store.leaseLines(lease))
+  readonly isBudgetEmpty = (lease: string): boolean => this.#options.store.emptyLeases.has(lease)
 
   async #start(gateway: GatewayEntry, message: Start): Promise<void> {
     const answer = await this.#startAnswer(gateway, message)

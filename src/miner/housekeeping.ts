@@ -4,7 +4,7 @@ import {Backoff, pause} from './backoff.ts'
 import type {ImageCache} from './image-cache.ts'
 import type {InstanceNames} from './instance-names.ts'
 import type {InstanceOrigin, Instances} from './instances.ts'
-import type {LeaseBook, LeasedWork} from './lease-book.ts'
+import type {Lease, LeaseBook, LeasedWork} from './lease-book.ts'
 import type {MinerStore} from './miner-store.ts'
 import type {Resting} from './resting.ts'
 import type {SecretBook} from './secret-book.ts'
@@ -24,7 +24,7 @@ export interface HousekeepingOptions {
   readonly runtime: ContainerRuntime
   readonly book: LeaseBook
   readonly store: MinerStore
-  readonly images: Pick<ImageCache, 'isReady' | 'ensure' | 'evict'>
+  readonly images: Pick<ImageCache, 'isReady' | 'ensure' | 'evict' | 'changes'>
   readonly secrets: Pick<SecretBook, 'sync'>
   readonly instances: Pick<Instances, 'live' | 'adopt' | 'discard' | 'end' | 'sweep'>
   readonly resting: Pick<Resting, 'adopt' | 'fit' | 'round' | 'takeChanged'>
@@ -47,6 +47,9 @@ export class Housekeeping {
   readonly #options: HousekeepingOptions
   /** Revisions whose image is being fetched ahead of need. */
   readonly #prefetching = new Set<string>()
+  /** Entries of tables, as the store knows them. */
+  readonly #remembered = new WeakSet<Lease>()
+  #heldReady: {readonly current: readonly LeasedWork[]; readonly changes: number} | undefined
 
   constructor(options: HousekeepingOptions) {
     this.#options = options
@@ -129,7 +132,10 @@ export class Housekeeping {
   /** Leases whose image is there could be started at once: from then on this node stands by for them. */
   #holdReady(): void {
     const {book, images, meter, now} = this.#options
-    const ready = book.current(now()).filter(({revision}) => images.isReady(revision))
+    const [current, {changes}] = [book.current(now()), images]
+    if (this.#heldReady?.current === current && this.#heldReady.changes === changes) return
+    this.#heldReady = {current, changes}
+    const ready = current.filter(({revision}) => images.isReady(revision))
     meter.standby.hold(new Map(ready.map(({lease, revision}) => [lease.id, revision.id])))
   }
 
@@ -143,10 +149,10 @@ export class Housekeeping {
   #stopUnleased(): void {
     const {book, instances, isBudgetEmpty, lostSinceMs, now, monotonicMs} = this.#options
     const nowMs = monotonicMs()
-    const leases = new Set(book.current(now()).map(({lease}) => lease.id))
     for (const held of instances.live) {
       const isLeft = (lostSinceMs(held.gateway) ?? nowMs) < nowMs - GATEWAY_LOST_MAX_MS
-      if (isLeft || !leases.has(held.lease) || isBudgetEmpty(held.lease)) void instances.end(held.instance, STOP_GRACE_MS)
+      if (isLeft || book.find(held.lease, now()) === undefined || isBudgetEmpty(held.lease))
+        void instances.end(held.instance, STOP_GRACE_MS)
     }
   }
 
@@ -185,10 +191,12 @@ export class Housekeeping {
 
   #rememberLeases(): void {
     const {book, store, now} = this.#options
+    const works = book.current(now()).filter(({lease}) => !this.#remembered.has(lease))
     store.rememberLeases(
-      book.current(now()).map(({lease: {id, endsAtMs, budgets}, revision: {id: revision, spec}}) => {
+      works.map(({lease: {id, endsAtMs, budgets}, revision: {id: revision, spec}}) => {
         return {id, revision, endsAtMs, memoryBytes: spec.memoryBytes, rewards: spec.rewards, budgets}
       })
     )
+    for (const {lease} of works) this.#remembered.add(lease)
   }
 }

@@ -61,6 +61,9 @@ export class ImageCache {
     return cache
   }
 
+  /** Goes up whenever an image is ready, is so no more, or has come further. */
+  changes = 0
+
   /** Bytes of images that came over the wire since the start. */
   bytesFetched = 0
 
@@ -102,7 +105,11 @@ export class ImageCache {
   async evict(leased: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     if (this.#underWay.size > 0) return
     const fitting = await this.#fitting([...leased].map(parseDigest))
-    for (const digest of this.#ready.keys()) if (!fitting.has(digest)) this.#ready.delete(digest)
+    for (const digest of this.#ready.keys()) {
+      if (fitting.has(digest)) continue
+      this.#ready.delete(digest)
+      this.changes += 1
+    }
     await this.#options.runtime.prune([...this.#ready.values()], AbortSignal.any([signal, AbortSignal.timeout(RUNTIME_CALL_TIMEOUT_MS)]))
     const keep = new Set<Digest>(fitting)
     const wanted = new Set([...fitting].map(digestHex))
@@ -166,9 +173,11 @@ export class ImageCache {
       await writeFile(join(fetched.layoutDirectory, UNPACKED_FILE), String(bytes))
       await runtime.prepare({layoutDirectory: fetched.layoutDirectory, manifestDigest: fetched.manifestDigest}, signal)
       this.#ready.set(digest, fetched.manifestDigest)
+      this.changes += 1
       return fetched.manifestDigest
     } finally {
       this.#progress.delete(digest)
+      this.changes += 1
       await this.#recount().finally(giveBack)
       this.#fetching -= 1
       this.#queue.shift()?.()
@@ -192,7 +201,10 @@ export class ImageCache {
         reserve(missingBytes)
       },
       onBytes: (bytes) => data.countOrCut(bytes),
-      onProgress: (progress) => this.#progress.set(digest, progress),
+      onProgress: (progress) => {
+        this.#progress.set(digest, progress)
+        this.changes += 1
+      },
       signal
     })
   }

@@ -104,8 +104,11 @@ export class Instances {
     return [...this.#held.values()].reduce((sum, {memoryBytes}) => sum + memoryBytes, 0)
   }
 
-  countOf(revision: string): number {
-    return [...this.#held.values()].filter((held) => held.revision === revision).length
+  /** How many of each revision. */
+  get running(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>()
+    for (const {revision} of this.#held.values()) counts.set(revision, (counts.get(revision) ?? 0) + 1)
+    return counts
   }
 
   /** Bytes that instances sent and received by their ways out since the start. */

@@ -32,6 +32,11 @@ export class LeaseBook {
   /** The table's leases with what each is for, by id: asked at every start, and through and through every second. */
   #works: ReadonlyMap<string, LeasedWork> = new Map()
   #byRevision: ReadonlyMap<string, readonly LeasedWork[]> = new Map()
+  /** What holds, from the moment at which a lease ended last until the next one does. */
+  #current: {readonly works: readonly LeasedWork[]; readonly fromMs: number; readonly untilMs: number} | undefined
+  #usable:
+    | {readonly of: readonly LeasedWork[]; readonly without: ReadonlySet<string>; readonly revisions: readonly RevisionEntry[]}
+    | undefined
   /** How many wait for a newer table at a time is bounded by who has them wait. */
   readonly #tables = new EventEmitter<{newer: []}>().setMaxListeners(0)
 
@@ -75,15 +80,27 @@ export class LeaseBook {
     return 'newer'
   }
 
-  /** Every lease that holds now, with what it is for. */
+  /** Every lease that holds now, with what it is for: the same list as long as it has the same in it. */
   current(nowMs: number): readonly LeasedWork[] {
-    return [...this.#works.values()].filter(({lease}) => nowMs < lease.endsAtMs)
+    const known = this.#current
+    if (known !== undefined && known.fromMs <= nowMs && nowMs < known.untilMs) return known.works
+    const works = [...this.#works.values()]
+    const current = works.filter(({lease}) => nowMs < lease.endsAtMs)
+    const ends = works.map(({lease}) => lease.endsAtMs)
+    const fromMs = ends.reduce((latest, endMs) => (endMs <= nowMs ? Math.max(latest, endMs) : latest), Number.NEGATIVE_INFINITY)
+    const untilMs = ends.reduce((first, endMs) => (endMs > nowMs ? Math.min(first, endMs) : first), Number.POSITIVE_INFINITY)
+    this.#current = {works: current, fromMs, untilMs}
+    return current
   }
 
-  /** Every revision that a lease holds for now which `isUsable`, once. */
-  revisions(nowMs: number, isUsable: (lease: string) => boolean): readonly RevisionEntry[] {
-    const usable = this.current(nowMs).filter(({lease}) => isUsable(lease.id))
-    return [...new Map(usable.map(({revision}) => [revision.id, revision])).values()]
+  /** Every revision that a lease other than these holds for now, once; the same list as long as neither changes. */
+  revisions(nowMs: number, without: ReadonlySet<string>): readonly RevisionEntry[] {
+    const current = this.current(nowMs)
+    if (this.#usable?.of === current && this.#usable.without === without) return this.#usable.revisions
+    const usable = current.filter(({lease}) => !without.has(lease.id))
+    const revisions = [...new Map(usable.map(({revision}) => [revision.id, revision])).values()]
+    this.#usable = {of: current, without, revisions}
+    return revisions
   }
 
   find(lease: string, nowMs: number): LeasedWork | undefined {
@@ -113,6 +130,7 @@ export class LeaseBook {
       const revision = revisions.get(lease.revision)
       return revision === undefined ? [] : [[lease.id, {lease, revision}]]
     })
+    this.#current = undefined
     this.#works = new Map(works)
     this.#byRevision = Map.groupBy(this.#works.values(), ({revision}) => revision.id)
     this.#tables.emit('newer')

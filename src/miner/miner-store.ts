@@ -96,13 +96,13 @@ export class MinerStore {
   /** Sums over the receipts that wait: of a week offline there are too many to go through at each heartbeat. */
   readonly #pendingMinor = new Map<string, number>()
   #pendingCount = 0
-  /** Asked for each lease every second. What is changed of a lease is read again. */
-  readonly #lines = new Map<string, readonly LeaseLine[]>()
+  #emptyLeases: ReadonlySet<string>
 
   private constructor(db: Database.Database) {
     this.#db = db
     const rows = this.#prepared(`SELECT earned FROM receipts WHERE status = 'pending'`).iterate() as Iterable<{earned: string}>
     for (const {earned} of rows) this.#countPending(earnedSchema.parse(JSON.parse(earned)), 1)
+    this.#emptyLeases = this.#readEmpty()
   }
 
   /** @throws {CreoError} `data_dir_unwritable` when the file cannot be opened or is not such a store. */
@@ -127,6 +127,7 @@ export class MinerStore {
     this.#atomically(() => {
       for (const lease of leases) this.#remember(lease)
     })
+    this.#lookForEmpty()
   }
 
   #remember({budgets, rewards: lines, ...terms}: RememberedLease): void {
@@ -143,7 +144,6 @@ export class MinerStore {
         {lease: terms.id, incentive, amountMinor}
       )
     }
-    this.#lines.delete(terms.id)
   }
 
   lease(id: string): LeaseTerms | undefined {
@@ -161,15 +161,15 @@ export class MinerStore {
     return new Set(rows.map(({revision}) => revision))
   }
 
-  leaseLines(lease: string): readonly LeaseLine[] {
-    const known = this.#lines.get(lease)
-    if (known !== undefined) return known
-    const lines = this.#readLines(lease)
-    if (lines.length > 0) this.#lines.set(lease, lines)
-    return lines
+  /**
+   * Leases that promised something and all of it is signed for; one that never had a budget (Gutta is paid by epochs) is never empty. The same set as long as
+   * it has the same in it: it is asked for each lease every second.
+   */
+  get emptyLeases(): ReadonlySet<string> {
+    return this.#emptyLeases
   }
 
-  #readLines(lease: string): readonly LeaseLine[] {
+  leaseLines(lease: string): readonly LeaseLine[] {
     const sql = 'SELECT incentive, capacity_minor AS capacityMinor, attested_minor AS attestedMinor FROM lease_lines WHERE lease = ?'
     return this.#prepared(sql).all(lease) as LeaseLine[]
   }
@@ -210,7 +210,7 @@ export class MinerStore {
         })
       }
     })
-    this.#lines.delete(lease.id)
+    this.#lookForEmpty(lease.id)
     this.#countPending(earned, 1)
   }
 
@@ -262,13 +262,12 @@ export class MinerStore {
           amountMinor
         })
       }
-      this.#lines.delete(lease)
+      this.#lookForEmpty(lease)
     })
   }
 
   /** Forgets the oldest settled receipts, and leases whose last receipt is long settled. */
   prune(nowMs: number): void {
-    this.#lines.clear()
     this.#atomically(() => {
       for (const [status, max] of [
         ['paid', SETTLED_RECEIPTS_MAX],
@@ -285,6 +284,7 @@ export class MinerStore {
       })
       this.#run('DELETE FROM carries WHERE revision NOT IN (SELECT revision FROM leases)', {})
     })
+    this.#lookForEmpty()
   }
 
   /** By incentive: what the coordinator has taken for payment, and what is signed and waits. As this node reckons it by its leases' rates. */
@@ -301,6 +301,22 @@ export class MinerStore {
 
   close(): void {
     this.#db.close()
+  }
+
+  #readEmpty(lease?: string): ReadonlySet<string> {
+    const sql = `SELECT lease FROM lease_lines WHERE @lease IS NULL OR lease = @lease
+      GROUP BY lease HAVING max(attested_minor < capacity_minor) = 0`
+    const rows = this.#prepared(sql).all({lease: lease ?? null}) as {lease: string}[]
+    return new Set(rows.map((row) => row.lease))
+  }
+
+  /** Looks again, at one lease or all. */
+  #lookForEmpty(lease?: string): void {
+    const found = this.#readEmpty(lease)
+    const others = lease === undefined ? [] : [...this.#emptyLeases].filter((other) => other !== lease)
+    const empty = new Set([...others, ...found])
+    const isSame = empty.size === this.#emptyLeases.size && [...empty].every((one) => this.#emptyLeases.has(one))
+    if (!isSame) this.#emptyLeases = empty
   }
 
   /** Lets a receipt leave those that wait, when it is one of them. */

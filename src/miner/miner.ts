@@ -2,7 +2,7 @@ import {lent, type OwnerTerms} from '../core/availability.ts'
 import type {Heartbeat} from '../core/protocol/api.ts'
 import type {MinerMessage} from '../core/protocol/tunnel.ts'
 import type {RuntimeProbe} from '../runtime/port.ts'
-import {describeStatus} from './describe-status.ts'
+import {describeStatus, type StatusParts} from './describe-status.ts'
 import {type DrainReport, drain, finishWork} from './drain.ts'
 import {GatewayLinks} from './gateway-links.ts'
 import {GatewayRequests, type GatewayRequestsOptions} from './gateway-requests.ts'
@@ -11,6 +11,7 @@ import {countedHeartbeats, Heartbeats} from './heartbeats.ts'
 import {createHostRules, type HostRules} from './host-rules.ts'
 import {Housekeeping} from './housekeeping.ts'
 import type {Instances, InstancesOptions} from './instances.ts'
+import {KeptStatus} from './kept-status.ts'
 import type {GatewayEntry, LeaseBook} from './lease-book.ts'
 import {LogRing} from './log-ring.ts'
 import {mendClock} from './mend-clock.ts'
@@ -21,7 +22,7 @@ import {createInstances} from './node-instances.ts'
 import {ReceiptOutbox} from './receipt-outbox.ts'
 import {ReceiptSigner, type ReceiptSignerOptions} from './receipt-signer.ts'
 import type {Resting} from './resting.ts'
-import {keepStatus, type MinerStatus} from './status-file.ts'
+import type {MinerStatus} from './status-file.ts'
 import {followTable} from './table-feed.ts'
 import {refuseUnlimited, takesWork} from './unlimited-host.ts'
 import {WorkMeter} from './work-meter.ts'
@@ -29,6 +30,7 @@ import {WorkMeter} from './work-meter.ts'
 const PROBE_TIMEOUT_MS = 60_000
 /** How long `start` waits for the first table and the first tunnels before it calls the miner ready anyway. */
 const FIRST_CONTACT_MS = 15_000
+const NOTHING: readonly never[] = []
 
 /**
  * Opens a miner on its data directory and takes over what an earlier process left running.
@@ -53,6 +55,7 @@ class MiningNode implements Miner {
   readonly #rules: HostRules
   readonly #meter: WorkMeter
   readonly #logs = new LogRing()
+  readonly #keptStatus: KeptStatus
   readonly #links: GatewayLinks
   readonly #requests: GatewayRequests
   readonly #outbox: ReceiptOutbox
@@ -83,6 +86,7 @@ class MiningNode implements Miner {
     this.#book = book
     this.#store = store
     this.#startedAtMs = now()
+    this.#keptStatus = new KeptStatus(options)
     this.#meter = new WorkMeter(monotonicMs)
     this.#outbox = new ReceiptOutbox({store, client, random, log})
     this.#parts = parts
@@ -200,7 +204,11 @@ class MiningNode implements Miner {
   }
 
   get status(): MinerStatus {
-    return describeStatus({
+    return describeStatus(this.#statusParts)
+  }
+
+  get #statusParts(): StatusParts {
+    return {
       ...this.#parts,
       node: this.node,
       nowMs: this.#options.now(),
@@ -212,7 +220,7 @@ class MiningNode implements Miner {
       resting: this.#resting,
       logs: this.#logs,
       rules: this.#rules
-    })
+    }
   }
 
   #createInstances(): ReturnType<typeof createInstances> {
@@ -226,7 +234,7 @@ class MiningNode implements Miner {
       logs: this.#logs,
       rules: () => this.#rules,
       dialCalls: (caller, signal) => this.#links.openCalls(caller, signal),
-      wanted: () => (this.#takesNoWork ? [] : this.#book.revisions(this.#options.now(), (lease) => !this.#requests.isBudgetEmpty(lease))),
+      wanted: () => (this.#takesNoWork ? NOTHING : this.#book.revisions(this.#options.now(), this.#store.emptyLeases)),
       onEnded: ({instance, gateway}, exit) => this.#links.send(gateway, {type: 'ended', instance, ...exit}),
       onFailure: this.#failed,
       signal: lifetime.signal
@@ -286,6 +294,6 @@ class MiningNode implements Miner {
   }
 
   async #saveStatus(): Promise<void> {
-    await keepStatus(this.#options, this.status)
+    await this.#keptStatus.save(this.#statusParts)
   }
 }

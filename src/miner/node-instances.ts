@@ -36,7 +36,7 @@ export function createInstances(options: FromOptions, node: FromNode): {readonly
     tiers: probe.tiers,
     lentBytes: () => rules().terms.memoryBytes,
     runningBytes: () => instances.memoryBytes,
-    runningOf: (revision) => instances.countOf(revision),
+    running: () => instances.running,
     wanted,
     preparedImage: (revision: RevisionEntry) => images.preparedDigest(revision),
     monotonicMs,

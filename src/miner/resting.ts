@@ -1,8 +1,9 @@
 import {randomBytes} from 'node:crypto'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
-import {type AskHistory, askedAgain, giveUp, planRest, type RestCandidate, type RestTier, restingBudget} from '../core/readiness.ts'
+import {giveUp, type RestTier} from '../core/readiness.ts'
 import type {HeldTier, RuntimeInstance, WaitingTier} from '../runtime/port.ts'
 import {type ContainerSurroundings, HeldContainer, NOBODY} from './held-container.ts'
+import {RestPlanner, type RestPlannerOptions} from './rest-planner.ts'
 
 const FREEZE_TIMEOUT_MS = 5000
 const CREATE_TIMEOUT_MS = 30_000
@@ -16,18 +17,9 @@ const ID_BYTES = 9
 /** Where containers wait: as a runtime holds them. */
 export type HeldRestTier = HeldTier['tier']
 
-export interface RestingOptions extends ContainerSurroundings {
-  /** What the runtime can hold on this machine. */
-  readonly tiers: readonly HeldTier[]
-  /** Memory that the owner lends, and what running instances have of it by their limits. */
-  readonly lentBytes: () => number
-  readonly runningBytes: () => number
-  readonly runningOf: (revision: string) => number
-  /** Revisions that may be asked for now; none while the node takes no work. */
-  readonly wanted: () => readonly RevisionEntry[]
+export interface RestingOptions extends ContainerSurroundings, Omit<RestPlannerOptions, 'waiting'> {
   /** Digest of the prepared image for this machine; undefined while it is not there. */
   readonly preparedImage: (revision: RevisionEntry) => string | undefined
-  readonly monotonicMs: () => number
   readonly signal: AbortSignal
 }
 
@@ -51,7 +43,7 @@ export class Resting {
   readonly #options: RestingOptions
   readonly #waiting = new Map<string, Entry>()
   readonly #ending = new Set<Entry>()
-  readonly #asks = new Map<string, AskHistory>()
+  readonly #planner: RestPlanner
   /** By revision: when a container may be made ready again. */
   readonly #failedUntilMs = new Map<string, number>()
   #creating = false
@@ -60,6 +52,7 @@ export class Resting {
 
   constructor(options: RestingOptions) {
     this.#options = options
+    this.#planner = new RestPlanner({...options, waiting: this.#waiting})
   }
 
   /** What waits, and at which tier. */
@@ -97,7 +90,7 @@ export class Resting {
 
   /** The container that waits for this revision, if there is one: from now on it is the caller's, who lets it run. */
   take(revision: string): {readonly container: HeldContainer; readonly tier: HeldRestTier} | undefined {
-    this.#asks.set(revision, askedAgain(this.#asks.get(revision), this.#options.monotonicMs()))
+    this.#planner.asked(revision)
     const entry = this.#waiting.get(revision)
     if (entry === undefined) return undefined
     this.#waiting.delete(revision)
@@ -112,7 +105,7 @@ export class Resting {
   accept(container: HeldContainer, of: {readonly revision: string; readonly memoryBytes: number}, processBytes: number): boolean {
     const before = this.#waiting.get(of.revision)
     const {revision, memoryBytes} = of
-    const plan = this.#plan({revision, processBytes, running: this.#options.runningOf(revision) - 1}, memoryBytes)
+    const plan = this.#planner.plan({revision, processBytes, running: (this.#options.running().get(revision) ?? 0) - 1}, memoryBytes)
     if (before?.tier === 'frozen' || plan.get(revision) !== 'frozen') return false
     if (before !== undefined) void this.#end(before)
     this.#add({revision, tier: 'frozen', container, limitBytes: memoryBytes, processBytes, heldBytes: memoryBytes})
@@ -144,7 +137,7 @@ export class Resting {
     await this.#measure(entry).catch(() => undefined)
     const {processBytes} = entry
     const change = {revision: revision.id, now: tier, ...(processBytes !== undefined && {processBytes})}
-    const isWanted = (): boolean => !this.#waiting.has(revision.id) && this.#plan(change).get(revision.id) === tier
+    const isWanted = (): boolean => !this.#waiting.has(revision.id) && this.#planner.plan(change).get(revision.id) === tier
     if (!isWanted()) return false
     // Before anybody can take it: one that runs without its ways out would be refused by whatever it calls.
     const isOpen = await container.openWaysOut(revision).then(
@@ -178,7 +171,7 @@ export class Resting {
     const overBytes = (): number => runningBytes() + this.heldBytes - lentBytes()
     if (overBytes() <= 0) return true
     const endingBytes = [...this.#ending].reduce((sum, {heldBytes}) => sum + heldBytes, 0)
-    const waiting = [...this.#waiting.values()].map((entry) => ({...entry, asks: this.#asksOf(entry.revision)}))
+    const waiting = [...this.#waiting.values()].map((entry) => ({...entry, asks: this.#planner.asksOf(entry.revision)}))
     const given = giveUp(waiting, overBytes() - endingBytes, monotonicMs())
     const entries = given.flatMap((revision) => this.#waiting.get(revision) ?? [])
     await Promise.all([...this.#ending, ...entries].map((entry) => this.#end(entry)))
@@ -187,12 +180,11 @@ export class Resting {
 
   /** Brings what waits to what the policy says: ends what is too warm or not wanted at once, and makes at most one thing ready at a time. */
   round(): void {
-    const wanted = new Map(this.#options.wanted().map((revision) => [revision.id, revision]))
+    const wanted = this.#planner.wanted()
     for (const entry of this.#ending) if (entry.container.isLeftOver) void this.#end(entry)
     for (const entry of this.#waiting.values()) if (!wanted.has(entry.revision)) void this.#end(entry, this.#grace(entry))
-    for (const known of [this.#asks, this.#failedUntilMs]) for (const id of known.keys()) if (!wanted.has(id)) known.delete(id)
-    for (const id of wanted.keys()) if (!this.#asks.has(id)) this.#asks.set(id, askedAgain(undefined, this.#options.monotonicMs()))
-    const plan = this.#plan()
+    for (const id of this.#failedUntilMs.keys()) if (!wanted.has(id)) this.#failedUntilMs.delete(id)
+    const plan = this.#planner.now()
     for (const entry of this.#waiting.values()) {
       if (plan.get(entry.revision) !== entry.tier) void this.#end(entry, this.#grace(entry))
     }
@@ -208,13 +200,13 @@ export class Resting {
   async #createOne(wanted: ReadonlyMap<string, RevisionEntry>, plan: ReadonlyMap<string, RestTier>): Promise<void> {
     const {preparedImage, monotonicMs, lentBytes, runningBytes, signal, log} = this.#options
     const nowMs = monotonicMs()
-    const due = [...wanted.values()].filter(({id}) => {
-      const tier = plan.get(id)
-      return (tier === 'initialised' || tier === 'created') && !this.#waiting.has(id) && (this.#failedUntilMs.get(id) ?? 0) <= nowMs
+    const due = [...plan].flatMap(([id, tier]) => {
+      const isDue = (tier === 'initialised' || tier === 'created') && !this.#waiting.has(id) && (this.#failedUntilMs.get(id) ?? 0) <= nowMs
+      return isDue ? (wanted.get(id) ?? []) : []
     })
     const [revision] = due
       .filter((one) => preparedImage(one) !== undefined)
-      .sort((a, b) => this.#asksOf(b.id).atMs - this.#asksOf(a.id).atMs || (a.id < b.id ? -1 : 1))
+      .sort((a, b) => this.#planner.asksOf(b.id).atMs - this.#planner.asksOf(a.id).atMs || (a.id < b.id ? -1 : 1))
     const imageDigest = revision && preparedImage(revision)
     if (revision === undefined || imageDigest === undefined) return
     const tier = plan.get(revision.id) as WaitingTier
@@ -236,21 +228,10 @@ export class Resting {
     }
   }
 
-  /** What the policy says, with one revision as it would be when `leavingBytes` run no more. */
-  #plan(changed?: Pick<RestCandidate, 'revision'> & Partial<RestCandidate>, leavingBytes = 0): ReadonlyMap<string, RestTier> {
-    const {tiers, lentBytes, runningBytes, runningOf, wanted, monotonicMs} = this.#options
-    const candidates = wanted().map(({id}): RestCandidate => {
-      const {tier: now = 'pulled', processBytes}: Partial<Pick<RestCandidate, 'processBytes'> & {tier: RestTier}> =
-        this.#waiting.get(id) ?? {}
-      const self = {revision: id, now, running: runningOf(id), asks: this.#asksOf(id), ...(processBytes !== undefined && {processBytes})}
-      return changed?.revision === id ? {...self, ...changed} : self
-    })
-    return planRest({nowMs: monotonicMs(), candidates, tiers, budgetBytes: restingBudget(lentBytes(), runningBytes() - leavingBytes)})
-  }
-
   #add(entry: Entry): void {
     this.#watch(entry)
     this.#waiting.set(entry.revision, entry)
+    this.#planner.changed()
     this.#isChanged = true
   }
 
@@ -260,6 +241,7 @@ export class Resting {
       this.#endedWaysOutBytes += entry.container.waysOutBytes
       this.#ending.delete(entry)
       if (this.#waiting.get(entry.revision) === entry) this.#waiting.delete(entry.revision)
+      this.#planner.changed()
     }
     entry.container.hold({caller: undefined, onExit, onGone})
   }
@@ -267,6 +249,7 @@ export class Resting {
   async #end(entry: Entry, graceMs = 0): Promise<void> {
     if (this.#waiting.get(entry.revision) === entry) {
       this.#waiting.delete(entry.revision)
+      this.#planner.changed()
       this.#isChanged = true
     }
     this.#ending.add(entry)
@@ -286,14 +269,11 @@ export class Resting {
       entry.processBytes = await entry.container.memoryBytes(timely)
     }
     entry.heldBytes = this.#offeredBytes(entry.tier) + (entry.processBytes ?? 0)
+    this.#planner.changed()
   }
 
   #offeredBytes(tier: HeldRestTier): number {
     return this.#options.tiers.find((offered) => offered.tier === tier)?.heldBytes ?? 0
-  }
-
-  #asksOf(revision: string): AskHistory {
-    return this.#asks.get(revision) ?? askedAgain(undefined, this.#options.monotonicMs())
   }
 }
 

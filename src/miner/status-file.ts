@@ -8,7 +8,7 @@ import type {Log} from '../telemetry/log.ts'
 
 const count = z.int().min(0)
 
-/** What the miner last knew of itself, for `creo mine status`; replaced every few seconds, whether or not there is a heartbeat. */
+/** What the miner last knew of itself, for `creo mine status`; but for the leases replaced every few seconds, whether or not there is a heartbeat. */
 export const minerStatusSchema = z.object({
   node: z.string(),
   pid: z.int(),
@@ -66,30 +66,49 @@ export const minerStatusSchema = z.object({
 })
 export type MinerStatus = z.output<typeof minerStatusSchema>
 
+/** The leases have a file of their own: there may be thousands, and they seldom change. */
+const leasesSchema = minerStatusSchema.shape.leases
+const otherSchema = minerStatusSchema.omit({leases: true})
+/** Without `leases` those that are on disk are right still. */
+type WrittenStatus = Omit<MinerStatus, 'leases'> & Partial<Pick<MinerStatus, 'leases'>>
+
 function statusPath(dataDirectory: string): string {
   return join(dataDirectory, 'status.json')
 }
 
-/** Replaces the file whole; it is not worth a sync of the disk. */
-export async function writeStatus(dataDirectory: string, status: MinerStatus): Promise<void> {
-  const path = statusPath(dataDirectory)
-  await writeFile(`${path}.new`, JSON.stringify(z.encode(minerStatusSchema, status)), {mode: 0o600})
+function leasesPath(dataDirectory: string): string {
+  return join(dataDirectory, 'status-leases.json')
+}
+
+/** Replaces the files whole, that of the leases when they are given; they are not worth a sync of the disk. */
+export async function writeStatus(dataDirectory: string, {leases, ...other}: WrittenStatus): Promise<void> {
+  if (leases !== undefined) await replace(leasesPath(dataDirectory), z.encode(leasesSchema, leases))
+  await replace(statusPath(dataDirectory), z.encode(otherSchema, other))
+}
+
+async function replace(path: string, content: object): Promise<void> {
+  await writeFile(`${path}.new`, JSON.stringify(content), {mode: 0o600})
   await rename(`${path}.new`, path)
 }
 
-/** The same, where a status that is old is no reason to end work that goes on. */
-export async function keepStatus(where: {readonly dataDirectory: string; readonly log: Log}, status: MinerStatus): Promise<void> {
-  await writeStatus(where.dataDirectory, status).catch((error: unknown) =>
+/** The same, where a status that is old is no reason to end work that goes on. Answers whether it is written. */
+export async function keepStatus(where: {readonly dataDirectory: string; readonly log: Log}, status: WrittenStatus): Promise<boolean> {
+  try {
+    await writeStatus(where.dataDirectory, status)
+    return true
+  } catch (error) {
     where.log.warn({error: String(error)}, 'the status could not be written')
-  )
+    return false
+  }
 }
 
 /** Undefined when there is none, or none that can be read: a power cut leaves whatever it likes of a file that was not synced. */
 export async function readStatus(dataDirectory: string): Promise<MinerStatus | undefined> {
-  const bytes = await readFileIfThere(statusPath(dataDirectory))
-  if (bytes === undefined) return undefined
+  const files = await Promise.all([statusPath, leasesPath].map((path) => readFileIfThere(path(dataDirectory))))
+  const [other, leases] = files.map((bytes) => bytes?.toString('utf8'))
+  if (other === undefined || leases === undefined) return undefined
   try {
-    return minerStatusSchema.parse(JSON.parse(bytes.toString('utf8')))
+    return {...otherSchema.parse(JSON.parse(other)), leases: leasesSchema.parse(JSON.parse(leases))}
   } catch {
     return undefined
   }

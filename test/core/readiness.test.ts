@@ -5,6 +5,7 @@ import {
   askedAgain,
   FROZEN_IDLE_MAX_MS,
   giveUp,
+  likeliest,
   type OfferedTier,
   planRest,
   RESTING_MAX,
@@ -233,6 +234,40 @@ describe('the tier at which a function rests', () => {
         expect(held).toBeLessThanOrEqual(budgetMib * MIB)
         expect(plan.size).toBe(asked.length)
       })
+    )
+  })
+
+  it('is that of a plan in which, of those of which nothing waits or runs, only the likeliest are', () => {
+    const asleep = fc.array(
+      fc.record({count: fc.integer({min: 1, max: 3}), agoMs: fc.integer({min: 0, max: 2}).map((hours) => hours * 3_600_000)}),
+      {
+        minLength: RESTING_MAX,
+        maxLength: RESTING_MAX + 40
+      }
+    )
+    fc.assert(
+      fc.property(asleep, candidates, fc.integer({min: 0, max: 8000}), (sleeping, all, budgetMib) => {
+        const awake = all.map(({count, agoMs, mib}, index) => ({
+          ...candidate(`w${index}`, 'asked 1x 0min ago'),
+          asks: {count, atMs: NOW - agoMs},
+          now: 'created' as const,
+          ...(mib !== null && {processBytes: mib * MIB})
+        }))
+        const resting = sleeping.map(({count, agoMs}, index) => ({
+          ...candidate(`r${index}`, 'asked 1x 0min ago'),
+          asks: {count, atMs: NOW - agoMs}
+        }))
+        const first = likeliest(
+          resting.map(({revision, asks}) => [revision, asks]),
+          NOW
+        )
+        const question = {nowMs: NOW, tiers: RUNC, budgetBytes: budgetMib * MIB}
+        const whole = planRest({...question, candidates: [...awake, ...resting]})
+        const short = planRest({...question, candidates: [...awake, ...resting.filter(({revision}) => first.has(revision))]})
+        expect(first.size).toBe(RESTING_MAX)
+        for (const [revision, tier] of whole) expect(short.get(revision) ?? 'pulled').toBe(tier)
+      }),
+      {numRuns: 20}
     )
   })
 

@@ -26,7 +26,7 @@ test('work that was measured is kept for windows that are proposed late, for as 
     runtime: createMemoryRuntime({directory, images: new Map()}),
     book,
     store,
-    images: {isReady: () => true, ensure: never, evict: async () => undefined},
+    images: {changes: 0, isReady: () => true, ensure: never, evict: async () => undefined},
     secrets: {sync: () => undefined},
     instances: {live: [], adopt: never, discard: never, end: never, sweep: never},
     resting: {adopt: never, fit: never, round: never, takeChanged: never},

@@ -43,7 +43,7 @@ export async function instancesWorld(
     tiers: [],
     lentBytes: () => limits().memoryBytes,
     runningBytes: () => instances.memoryBytes,
-    runningOf: (revision) => instances.countOf(revision),
+    running: () => instances.running,
     wanted: () => [],
     preparedImage: ({imageDigest}) => imageDigest,
     monotonicMs: () => clock.ms,

@@ -49,6 +49,23 @@ test('a lease holds until its end and not a moment longer', async () => {
   expect([book.find('lea_9', 4999)?.lease.id, book.find('lea_9', 5000), book.find('lea_8', 0)]).toEqual(['lea_9', undefined, undefined])
 })
 
+test('what holds is one and the same list until a lease ends, a table comes or the clock is set back before the last end', async () => {
+  const book = await LeaseBook.open(await options())
+  const leases = [LEASE, {...LEASE, id: 'lea_10', endsAtMs: 7000}]
+  await book.accept(signed(4, {leases}))
+  const idsAt = (nowMs: number): readonly string[] => book.current(nowMs).map(({lease}) => lease.id)
+  const first = book.current(0)
+  expect([book.current(4999), idsAt(4999)]).toEqual([first, ['lea_9', 'lea_10']])
+  expect(book.current(4999)).toBe(first)
+  const second = book.current(5000)
+  expect([idsAt(5000), book.current(6999) === second, idsAt(7000), idsAt(4999)]).toEqual([['lea_10'], true, [], ['lea_9', 'lea_10']])
+  const [none, all] = [new Set<string>(), new Set(['lea_9', 'lea_10'])]
+  expect(book.revisions(0, none)).toBe(book.revisions(1, none))
+  expect([book.revisions(0, none).length, book.revisions(0, all)]).toEqual([1, []])
+  await book.accept(signed(5, {leases: leases.slice(1)}))
+  expect(idsAt(0)).toEqual(['lea_10'])
+})
+
 test('an older table, a forged one, and one for another node or network change nothing', async () => {
   const book = await LeaseBook.open(await options())
   await book.accept(signed(4))

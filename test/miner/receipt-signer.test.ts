@@ -3,7 +3,6 @@ import {expect, onTestFinished, test, vi} from 'vitest'
 import {type ReceiptProposal, receiptId} from '../../src/core/protocol/receipts.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 import {openReceipt, verifyReceipt} from '../../src/identity/receipts.ts'
-import {isEmpty} from '../../src/miner/budget.ts'
 import {MinerStore} from '../../src/miner/miner-store.ts'
 import {type Answer, ReceiptSigner, SETTLING_MS} from '../../src/miner/receipt-signer.ts'
 import {WorkMeter} from '../../src/miner/work-meter.ts'
@@ -176,12 +175,12 @@ test('a lease is empty when what is signed for reaches its budget, and has budge
   const {store, gateway, nodeKey, pass, propose} = await world(5)
   pass(10_000)
   propose({window: 1})
-  expect(isEmpty(store.leaseLines('lea_9'))).toBe(false)
+  expect(store.emptyLeases.has('lea_9')).toBe(false)
   propose({window: 2})
-  expect(isEmpty(store.leaseLines('lea_9'))).toBe(true)
+  expect(store.emptyLeases.has('lea_9')).toBe(true)
   const id = receiptId(JSON.parse(gateway.propose(nodeKey, {window: 2}).proposal) as ReceiptProposal)
   store.markRejected(id, {code: 'bad_signature', message: 'no'})
-  expect(isEmpty(store.leaseLines('lea_9'))).toBe(false)
+  expect(store.emptyLeases.has('lea_9')).toBe(false)
   expect(store.rejected(10)).toEqual([{id, code: 'bad_signature', message: 'no'}])
 })
 

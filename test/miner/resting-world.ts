@@ -51,7 +51,7 @@ export async function world(
     start: async (spec, ended) => measured(await memory.start(spec, ended)),
     create: create ?? (async (spec, tier, ended) => measured(await memory.create(spec, tier, ended)))
   })
-  const made = await finished(instancesWorld(directory, runtime, {tiers: ALL_TIERS, wanted: () => revisions, ...parts}))
+  const made = await finished(instancesWorld(directory, runtime, {tiers: ALL_TIERS, wanted: () => [...revisions], ...parts}))
   const containers = async (): Promise<string[]> => (await runtime.list(signal)).map(({id, tier}) => `${id.slice(0, 4)}: ${tier}`)
   return {
     ...made,
