@@ -18,6 +18,7 @@ export function minerStatusText(report: StatusReport): string {
     `${report.instances.length} instances run; ${formatBytes(report.dataMovedBytes)} passed through, ${formatBytes(report.imageBytes)} of images fetched.`,
     ...restingText(report.resting),
     `${formatBytes(report.dataUsedBytes)} of data used this month, ${formatBytes(report.diskUsedBytes)} of disk.`,
+    ...reputationText(report.reputation),
     termsText(report.lends),
     ...(report.receiptsWaiting === 0 ? [] : [`${report.receiptsWaiting} receipts wait for the coordinator.`]),
     ...report.receiptsRejected.map(({id, code, message}) => `Rejected receipt ${id}: ${message} (${code})`)
@@ -33,6 +34,13 @@ function everyText({running, heartbeatEveryMs}: StatusReport): string {
 function restingText({frozen, initialised, created, memoryBytes}: StatusReport['resting']): string[] {
   if (frozen + initialised + created === 0) return []
   return [`${frozen} wait frozen, ${initialised} initialised, ${created} created, with ${formatBytes(memoryBytes)} of memory.`]
+}
+
+function reputationText(reputation: StatusReport['reputation']): string[] {
+  if (reputation === null || reputation.gateways === 0) return []
+  const {standing, score, reasons} = reputation
+  const consequence = standing === 'poor' ? 'New work goes to other nodes first, until what gateways see of it is better.' : ''
+  return [[`Reputation: ${standing} (${score} of 100).`, consequence, ...reasons].filter(Boolean).join(' ')]
 }
 
 function reachText(gateway: StatusReport['gateways'][number]): string {

@@ -19,6 +19,7 @@ import {
 } from '../core/protocol/api.ts'
 import {blockEventSchema} from '../core/protocol/blocks.ts'
 import {commandAnswerSchema} from '../core/protocol/commands.ts'
+import {reputationViewSchema} from '../core/protocol/conduct.ts'
 import {signedAmountSchema, timeMsSchema} from '../core/protocol/scalars.ts'
 
 /** What the coordinator's routes answer around the views of core/protocol/api.ts. */
@@ -60,6 +61,8 @@ export const logsSchema = z.object({lines: z.array(logLineSchema), next: z.int()
 export const leasesSchema = z.object({leases: z.array(leaseViewSchema)})
 export const nodesSchema = z.object({nodes: z.array(nodeViewSchema), next: nextSchema})
 export const nodeStatusSchema = nodeViewSchema.extend({
+  /** An older coordinator does not say. */
+  reputation: reputationViewSchema.optional(),
   presence: z.object({lastHeartbeatMs: timeMsSchema, earn: z.array(z.string()), draining: z.boolean(), instances: z.int()}).nullable()
 })
 export const receiptsSchema = z.object({receipts: z.array(receiptViewSchema)})
@@ -68,6 +71,7 @@ export const blocksSchema = z.object({blocks: z.array(blockEventSchema)})
 export const gatewaysSchema = z.object({
   gateways: z.array(z.object({id: z.string(), publicKey: z.string(), name: z.string(), tunnelUrl: z.string(), publicUrl: z.string()}))
 })
+export const okSchema = z.object({ok: z.literal(true)})
 export const heartbeatAnswerSchema = z.object({
   ok: z.literal(true),
   noWorkReason: z.string().nullable(),

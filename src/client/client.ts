@@ -3,12 +3,13 @@ import type {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {type Heartbeat, networkViewSchema} from '../core/protocol/api.ts'
 import type {CommandBody} from '../core/protocol/commands.ts'
+import type {ConductReport} from '../core/protocol/conduct.ts'
 import type {Receipt} from '../core/protocol/receipts.ts'
 import {type NodeSecrets, nodeSecretsSchema, type SealingKeyStatement} from '../core/protocol/secrets.ts'
 import {type TableNews, tableNewsSchema} from '../core/protocol/tables.ts'
 import {signRequest} from '../identity/http-signatures.ts'
 import {type KeyPair, nodeIdOf} from '../identity/keys.ts'
-import {type CommandOutcome, heartbeatAnswerSchema, type ReceiptAnswer, receiptAnswersSchema} from './answers.ts'
+import {type CommandOutcome, heartbeatAnswerSchema, okSchema, type ReceiptAnswer, receiptAnswersSchema} from './answers.ts'
 import {type AppliedAnswer, type Enrolment, enrolNode, type Signer, type SubmitOptions, submitAll, submitOne} from './commands.ts'
 import {Connection, type ConnectionOptions} from './connection.ts'
 import {Reads} from './reads.ts'
@@ -109,6 +110,12 @@ export class Client extends Reads {
     const {key} = this.#signer('new')
     const path = `/v1/nodes/${nodeIdOf(key.publicKey)}/secrets`
     return this.#connection.ask(nodeSecretsSchema, {method: 'POST', path, body: {revision, sealingKey}, key, signal})
+  }
+
+  /** What a gateway saw of nodes, signed by its key; the same report may be posted again. */
+  async reportConduct(report: ConductReport, signal?: AbortSignal): Promise<void> {
+    const {key} = this.#signer('new')
+    await this.#connection.ask(okSchema, {method: 'POST', path: '/v1/conduct', body: report, key, signal})
   }
 
   /** Up to 100 receipts; each is paid once however often it is posted. */

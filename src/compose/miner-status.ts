@@ -28,13 +28,13 @@ async function askNetwork(settings: MinerSettings, node: string, signal: AbortSi
   const {coordinatorUrl, networkId} = settings
   const client = createClient({coordinatorUrl, networkId, coordinatorKey: settings.coordinatorKey ?? '', now: Date.now, signal})
   try {
-    const {owner} = await client.node(node)
+    const {owner, reputation} = await client.node(node)
     const [{balances}, {incentives}] = await Promise.all([client.balances(owner), client.incentives()])
     const decimals = new Map(incentives.map((incentive) => [incentive.id, incentive.decimals]))
     const available = balances
       .filter(({kind, amountMinor}) => kind === 'available' && amountMinor > 0)
       .map(({asset, amountMinor}) => ({asset, amountMinor, decimals: asset === GUTTA ? GUTTA_DECIMALS : (decimals.get(asset) ?? 0)}))
-    return {owner, decimals, available}
+    return {owner, decimals, available, reputation: reputation ?? null}
   } catch (error) {
     if (isCreoError(error)) return undefined
     throw error

@@ -1,5 +1,6 @@
+import type {LeasePlan} from '../core/lease-plan.ts'
 import {blockKeysOf} from '../core/protocol/blocks.ts'
-import {type LeasePlan, planLeases, type SchedulingWorld} from '../core/scheduling.ts'
+import {planLeases, type SchedulingWorld} from '../core/scheduling.ts'
 
 export interface Blocked {
   /** As `blockKeysOf` tells them. */

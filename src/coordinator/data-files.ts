@@ -8,6 +8,8 @@ export const SECRETS_FILE = 'secrets.sqlite'
 export const SECRETS_KEY_FILE = 'secrets.key'
 /** What the apps' schedules have fired. */
 export const CRON_FILE = 'cron.sqlite'
+/** What gateways saw of nodes. */
+export const REPUTATION_FILE = 'reputation.sqlite'
 export const REGISTRY_FOLDER = 'registry'
 /** Bases that `npm run bases` wrote there are offered to all who deploy. */
 export const BASES_FOLDER = 'bases'

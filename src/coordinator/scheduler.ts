@@ -1,16 +1,9 @@
 import {setImmediate as nextTurn} from 'node:timers/promises'
 import {isCreoError} from '../core/errors.ts'
 import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
+import type {LeaseEnding, LeaseGrant, LeasePlan, ShortOfPay} from '../core/lease-plan.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
-import type {
-  LeaseEnding,
-  LeaseGrant,
-  LeasePlan,
-  SchedulingNode,
-  SchedulingSettings,
-  SchedulingWorld,
-  ShortOfPay
-} from '../core/scheduling.ts'
+import type {SchedulingNode, SchedulingSettings, SchedulingWorld} from '../core/scheduling.ts'
 import {isOfOtherArchitecture, noWorkReason} from '../core/wanted-work.ts'
 import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -22,6 +15,7 @@ import {LastingReads} from './lasting-reads.ts'
 import type {OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
 import type {BlockedImages} from './registry/blocked-images.ts'
+import type {ReputationBoard} from './reputation-board.ts'
 
 /** Causes whose command was refused are left alone for this long, and at most this many are remembered. */
 const REFUSED_PAUSE_MS = 5000
@@ -55,6 +49,7 @@ export interface SchedulerTools {
   readonly commands: OwnCommands
   readonly blockedImages: Pick<BlockedImages, 'among'>
   readonly presence: PresenceBoard
+  readonly reputation: Pick<ReputationBoard, 'poor'>
   readonly exchangeOrg: string
   readonly receiptGraceMs: number
   readonly settings: SchedulingSettings
@@ -246,13 +241,14 @@ export class Scheduler {
   #world(): SchedulingWorld {
     const {leases, presence, exchangeOrg, receiptGraceMs, settings} = this.#tools
     const nowMs = this.#tools.nowMs()
+    const poor = this.#tools.reputation.poor(nowMs)
     return {
       nowMs,
       startedAtMs: this.#awake.look(),
       exchangeOrg,
       receiptGraceMs,
       settings,
-      nodes: [...presence.all()].flatMap((node) => this.#schedulingNode(node) ?? []),
+      nodes: [...presence.all()].flatMap((node) => this.#schedulingNode(node, poor) ?? []),
       revisions: this.#revisions.all(nowMs),
       leases: [...leases.active(), ...leases.endedToday(nowMs)],
       pools: this.#pools(this.#revisions.current()),
@@ -260,12 +256,12 @@ export class Scheduler {
     }
   }
 
-  #schedulingNode({heartbeat, ...since}: NodePresence): SchedulingNode | undefined {
+  #schedulingNode({heartbeat, ...since}: NodePresence, poor?: ReadonlySet<string>): SchedulingNode | undefined {
     const owner = this.#lasting.node(heartbeat.node)?.owner
     if (owner === undefined) return undefined
     const {node: id, architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining, leasesMax = LEASES_PER_NODE_DEFAULT} = heartbeat
     const machine = {architecture, memoryBytes, cpuMillis, enforcesLimits}
-    return {id, owner, earn, ...machine, draining, leasesMax, ...since}
+    return {id, owner, earn, ...machine, draining, leasesMax, ...since, ...(poor?.has(id) && {standing: 'poor' as const})}
   }
 
   #pools(current: readonly RevisionView[]): Map<string, number> {

@@ -12,13 +12,23 @@ import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {Calendar} from './calendar.ts'
 import {openCron} from './cron/open-cron.ts'
-import {BASES_FOLDER, COORDINATOR_KEY_FILE, CRON_FILE, GENESIS_FILE, REGISTRY_FOLDER, SECRETS_FILE, SECRETS_KEY_FILE} from './data-files.ts'
+import {
+  BASES_FOLDER,
+  COORDINATOR_KEY_FILE,
+  CRON_FILE,
+  GENESIS_FILE,
+  REGISTRY_FOLDER,
+  REPUTATION_FILE,
+  SECRETS_FILE,
+  SECRETS_KEY_FILE
+} from './data-files.ts'
 import {EventHub} from './events/event-hub.ts'
 import {ClientLimits} from './http/client-limits.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {RequestSigner} from './http/request-signer.ts'
 import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
 import {KnownLeases} from './known-leases.ts'
+import {LastingReads} from './lasting-reads.ts'
 import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
 import {Overview} from './operator/overview.ts'
@@ -28,6 +38,7 @@ import {BlockedImages} from './registry/blocked-images.ts'
 import {followLiveImages} from './registry/live-images.ts'
 import {openRegistry, type Registry} from './registry/registry.ts'
 import {takeBases} from './registry/take-bases.ts'
+import {ReputationBoard} from './reputation-board.ts'
 import {Scheduler} from './scheduler.ts'
 import {SecretStore} from './secret-store.ts'
 import {type CoordinatorSettings, coordinatorSettings, type OperatorSettings} from './settings.ts'
@@ -117,14 +128,12 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
   const images = await openImages(opened, stopping.signal)
+  const reputation = openReputation(opened)
+  cleanups.push(async () => reputation.close())
   const clocks = {nowMs, ...(opened.monotonicMs !== undefined && {monotonicMs: opened.monotonicMs})}
-  const tools = {...settings, ...images, ...clocks, settings: settings.scheduling, ledger, leases, commands, presence, log}
+  const tools = {...settings, ...images, ...clocks, settings: settings.scheduling, ledger, leases, commands, presence, reputation, log}
   const scheduler = new Scheduler({...tools, ...genesis}, stopping.signal)
-  const collect = async (signal: AbortSignal): Promise<void> => {
-    const collected = await images.registry.collect({graceMs: settings.collectGraceMs, signal})
-    if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')
-  }
-  const collectLoop = new Loop({work: collect, everyMs: settings.collectEveryMs, signal: stopping.signal, log})
+  const collectLoop = collectUnused(images.registry, {...settings, signal: stopping.signal, log})
   const secrets = await openSecrets(opened)
   cleanups.push(() => secrets.secrets.close())
   const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
@@ -143,6 +152,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     presence,
     events,
     overview,
+    reputation,
     tables,
     scheduler,
     ...images,
@@ -181,6 +191,28 @@ async function openImages(
   const bases = await takeBases(registry, {directory: join(data.path, BASES_FOLDER), onDamaged, signal})
   if (bases.length > 0) log.info({bases}, 'the registry offers new bases')
   return {registry, blockedImages: new BlockedImages(ledger.reads, registry.store)}
+}
+
+function collectUnused(
+  registry: Registry,
+  {
+    collectEveryMs,
+    collectGraceMs,
+    signal,
+    log
+  }: Pick<CoordinatorSettings, 'collectEveryMs' | 'collectGraceMs'> & {readonly signal: AbortSignal; readonly log: Log}
+): Loop {
+  const collect = async (stop: AbortSignal): Promise<void> => {
+    const collected = await registry.collect({graceMs: collectGraceMs, signal: stop})
+    if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')
+  }
+  return new Loop({work: collect, everyMs: collectEveryMs, signal, log})
+}
+
+function openReputation({data, ledger}: Opened): ReputationBoard {
+  const lasting = new LastingReads(ledger.reads)
+  const isNode = (id: string): boolean => lasting.node(id) !== undefined
+  return ReputationBoard.open({path: data.file(REPUTATION_FILE), isNode, gateways: () => ledger.reads.gateways().map(({id}) => id)})
 }
 
 async function openSecrets({data, ledger, key, nowMs}: Opened): Promise<Pick<SecretTools, 'secrets' | 'secretHolders' | 'sealingKey'>> {

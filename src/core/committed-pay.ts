@@ -1,6 +1,6 @@
+import type {LeaseGrant} from './lease-plan.ts'
 import type {LeasesByRevision} from './leases-by-revision.ts'
 import type {LeaseView, RevisionView} from './protocol/api.ts'
-import type {LeaseGrant} from './scheduling.ts'
 import {functionOf} from './traffic.ts'
 
 const DAY_MS = 24 * 3600 * 1000
@@ -84,7 +84,9 @@ export class CommittedPay {
       const unsettled = this.#sums.get(unsettledKey(revision.id, incentive))
       if (unsettled !== undefined) this.#sums.set(unsettledKey(revision.id, incentive), unsettled + granted(grant, incentive))
       const owners = this.#ownersSums.get(keyOf(family, incentive))
-      owners?.set(owner, (owners.get(owner) ?? 0) + delta)
+      owners?.set(owner, (owners.get(owner) ?? 0) + granted(grant, incentive))
+      const before = replaced && this.#ownerOf(replaced.node)
+      if (replaced !== undefined) owners?.set(before, (owners.get(before) ?? 0) - freed)
     }
     const grants = this.#granted.get(family)
     if (grants === undefined) this.#granted.set(family, [grant])

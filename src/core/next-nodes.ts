@@ -16,7 +16,10 @@ interface OwnersNodes {
   readonly nodes: Heap<Candidate>
 }
 
-/** Those that may get leases of one revision: owners with the fewest of it first, then who wants it most, then who has least to do. */
+/**
+ * Those that may get leases of one revision: those of fair standing first, of these owners with the fewest of it, then who wants it most, then who has
+ * least to do.
+ */
 export class NextNodes {
   readonly #owners: Heap<OwnersNodes>
   readonly #leftOut = new Set<string>()
@@ -27,7 +30,7 @@ export class NextNodes {
       held: heldByOwner.get(owner) ?? 0,
       nodes: new Heap(nodes, isBefore)
     }))
-    this.#owners = new Heap(owners, (a, b) => a.held < b.held || (a.held === b.held && isFirstBefore(a, b)))
+    this.#owners = new Heap(owners, isOwnerBefore)
   }
 
   take(): SchedulingNode | undefined {
@@ -47,12 +50,15 @@ export class NextNodes {
   }
 }
 
-function isFirstBefore(a: OwnersNodes, b: OwnersNodes): boolean {
+function isOwnerBefore(a: OwnersNodes, b: OwnersNodes): boolean {
   const [one, other] = [a.nodes.first, b.nodes.first]
-  return one !== undefined && other !== undefined && isBefore(one, other)
+  if (one === undefined || other === undefined) return one !== undefined
+  if (one.node.standing !== other.node.standing) return one.node.standing === undefined
+  return a.held === b.held ? isBefore(one, other) : a.held < b.held
 }
 
 function isBefore(a: Candidate, b: Candidate): boolean {
+  if (a.node.standing !== b.node.standing) return a.node.standing === undefined
   if (a.rank !== b.rank) return a.rank < b.rank
   if (a.leases !== b.leases) return a.leases < b.leases
   return a.node.id < b.node.id

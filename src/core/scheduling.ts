@@ -1,4 +1,6 @@
+import {ENDINGS_PER_PLAN_MAX, LeaseEndings} from './lease-endings.ts'
 import {isResting, isUsedUp, LeasePay, type NotPaid} from './lease-pay.ts'
+import type {LeaseEnding, LeaseGrant, LeasePlan} from './lease-plan.ts'
 import {LeasesByRevision} from './leases-by-revision.ts'
 import {type Candidate, NextNodes} from './next-nodes.ts'
 import type {LeaseView, RevisionView} from './protocol/api.ts'
@@ -11,9 +13,8 @@ import {fits, isAdmitted, partOfRevision, SelectionRanks} from './wanted-work.ts
  * It only proposes; every grant and every end is then a signed command that the ledger checks again.
  */
 
-/** What one plan changes; the next one goes on. */
+/** What one plan grants; the next one goes on. */
 export const GRANTS_PER_PLAN_MAX = 3000
-export const ENDINGS_PER_PLAN_MAX = 1000
 /** Nodes that came back after others had taken their place are kept beyond the wanted number, up to this many per cent of it. */
 const SPARE_NODES_PERCENT = 50
 
@@ -51,6 +52,8 @@ export interface SchedulingNode {
   readonly earnSinceMs: number
   /** The same, but for a node that was only ever heard with this selection. */
   readonly reselectedAtMs?: number
+  /** Left out for a fair one. */
+  readonly standing?: 'poor'
 }
 
 export interface SchedulingWorld {
@@ -70,37 +73,6 @@ export interface SchedulingWorld {
   readonly pools: ReadonlyMap<string, number>
   /** The owner of a node that has a lease, heard of or not. */
   readonly ownerOf: (node: string) => string | undefined
-}
-
-export interface LeaseBudget {
-  readonly incentive: string
-  readonly amountMinor: number
-}
-export interface LeaseGrant {
-  readonly node: string
-  readonly revision: string
-  readonly endsAtMs: number
-  readonly budgets: readonly LeaseBudget[]
-  /** Node, revision and the number of the lease that it follows: the same need has the same cause. */
-  readonly cause: string
-}
-export type LeaseEndReason = 'superseded' | 'renewed' | 'surplus' | 'not_selected' | 'node_lost' | 'blocked'
-export interface LeaseEnding {
-  readonly lease: string
-  readonly reason: LeaseEndReason
-}
-export type ShortOfPay = 'pool_empty' | 'day_spent'
-export interface LeasePlan {
-  readonly grants: readonly LeaseGrant[]
-  readonly endings: readonly LeaseEnding[]
-  /** Revisions that got no lease for want of pay. */
-  readonly shortOfPay: ReadonlyMap<string, ShortOfPay>
-  /** `partOfRevision`: who could have run more of a revision but for its largest share per owner. */
-  readonly ownersAtShare: ReadonlySet<string>
-  /** `partOfRevision`: who could have run more of a revision but for a lease of it that its owner gave up. */
-  readonly resting: ReadonlySet<string>
-  /** True when there is more to do than one plan may. */
-  readonly isCut: boolean
 }
 
 /** Plans the grants and ends that lead from the world to the wanted one. Applying a plan and planning again gives nothing new to do. */
@@ -129,7 +101,6 @@ class Planner {
   readonly #ranks: SelectionRanks
   readonly #leasesOfNode = new Map<string, number>()
   readonly #surplus = new Set<string>()
-  readonly #replacedAtMs = new Map<string, number>()
   /** Nodes that may be given anything at all. */
   readonly #open: readonly SchedulingNode[]
 
@@ -154,34 +125,66 @@ class Planner {
   planRevision(revision: RevisionView): void {
     const newest = this.#leases.newest(revision.id)
     const holders = new Set<string>()
-    for (const lease of newest.values()) {
+    const {poor = [], fair = []} = Object.groupBy(newest.values(), ({node}) => this.#nodes.get(node)?.standing ?? 'fair')
+    const handOver: HandOver = {left: poor.length === 0 ? 0 : Math.floor(newest.size / 2) - this.#countNewcomers(revision)}
+    for (const lease of [...fair, ...poor]) {
       const node = this.#nodes.get(lease.node)
       if (!this.#isHeard(lease.node) || node?.draining) continue
       if (node && this.#ranks.of(node, revision) === undefined) continue
-      if (this.#isSurplus(lease, revision, holders.size)) {
+      const isDue = node?.enforcesLimits === true && this.#isDue(lease, revision)
+      const isPoor = node?.standing === 'poor'
+      if (this.#isSurplus(lease, revision, holders.size) || (isDue && isPoor && holders.size >= wantedNodes(revision))) {
         this.#surplus.add(lease.id)
         continue
       }
-      holders.add(lease.node)
-      if (node?.enforcesLimits && !this.isFull && this.#isDue(lease, revision)) this.#grant(node, revision, lease)
+      const successor = isDue && isPoor ? this.#successor(lease, revision, {holders, handOver}) : undefined
+      holders.add(successor ?? lease.node)
+      if (successor !== undefined) this.#surplus.add(lease.id)
+      else if (isDue && !this.isFull) this.#grant(node, revision, lease)
     }
-    if (holders.size < wantedNodes(revision) && !this.isFull) this.#addNodes(revision, newest, holders)
+    if (holders.size < wantedNodes(revision) && !this.isFull) this.#addNodes(revision, holders)
   }
 
-  #addNodes(revision: RevisionView, newest: ReadonlyMap<string, LeaseView>, holders: ReadonlySet<string>): void {
-    const mayRun = (node: SchedulingNode): boolean =>
-      this.#hasRoom(node) &&
-      isAdmitted(node, revision) &&
-      fits(node, revision) &&
-      this.#ranks.of(node, revision) !== undefined &&
-      !newest.has(node.id) &&
-      !this.#isResting(node, revision)
+  /**
+   * A node that stands poorly is not renewed where one of fair standing can take its place, which costs no more than the renewal; and only so many of a
+   * revision at a time that half of its nodes have served it before. Undefined when nobody took it.
+   */
+  #successor(
+    lease: LeaseView,
+    revision: RevisionView,
+    {holders, handOver}: {readonly holders: ReadonlySet<string>; readonly handOver: HandOver}
+  ): string | undefined {
+    if (handOver.left <= 0 || this.isFull) return undefined
+    // Looked for once, so that what is planned stays linear.
+    handOver.next ??= this.#candidatesFor(revision, holders)
+    for (let node = handOver.next.take(); node?.standing === undefined && node !== undefined; node = handOver.next.take()) {
+      const granted = this.#grant(node, revision, lease)
+      if (granted === 'owner_share') {
+        handOver.next.leaveOut(node.owner)
+        continue
+      }
+      if (granted === 'granted') {
+        handOver.left -= 1
+        return node.id
+      }
+      break
+    }
+    handOver.left = 0
+    return undefined
+  }
+
+  /** Nodes that have the revision since so short a time that they may not be ready for it. */
+  #countNewcomers(revision: RevisionView): number {
+    const sinceMs = this.#world.nowMs - this.#world.settings.drainMs
+    const before = new Set<string>()
+    for (const {node, startsAtMs} of this.#leases.of(revision.id)) if (startsAtMs <= sinceMs) before.add(node)
+    return [...this.#leases.newest(revision.id).keys()].filter((node) => !before.has(node)).length
+  }
+
+  #addNodes(revision: RevisionView, holders: ReadonlySet<string>): void {
     // For most of the revisions that stay short of nodes, pay or nodes have run out: both are seen before everybody is looked at.
-    if (!this.#open.some(mayRun) || this.pay.budgetsFor(revision, {}) === 'short_of_pay') return
-    const candidates = this.#open.filter(mayRun).map((node): Candidate => {
-      return {node, rank: this.#ranks.of(node, revision) ?? node.earn.length, leases: this.#leasesOfNode.get(node.id) ?? 0}
-    })
-    const next = new NextNodes(candidates, this.#heldByOwner(holders))
+    if (!this.#open.some((node) => this.#mayRun(node, revision, holders)) || this.pay.budgetsFor(revision, {}) === 'short_of_pay') return
+    const next = this.#candidatesFor(revision, holders)
     for (let held = holders.size; held < wantedNodes(revision) && !this.isFull; ) {
       const node = next.take()
       if (node === undefined) return
@@ -190,6 +193,29 @@ class Planner {
       if (granted === 'owner_share') next.leaveOut(node.owner)
       else held += 1
     }
+  }
+
+  /** Those that could take a further lease of the revision. */
+  #candidatesFor(revision: RevisionView, holders: ReadonlySet<string>): NextNodes {
+    const candidates = this.#open.filter((node) => this.#mayRun(node, revision, holders))
+    return new NextNodes(
+      candidates.map((node): Candidate => {
+        return {node, rank: this.#ranks.of(node, revision) ?? node.earn.length, leases: this.#leasesOfNode.get(node.id) ?? 0}
+      }),
+      this.#heldByOwner(holders)
+    )
+  }
+
+  #mayRun(node: SchedulingNode, revision: RevisionView, holders: ReadonlySet<string>): boolean {
+    return (
+      this.#hasRoom(node) &&
+      isAdmitted(node, revision) &&
+      fits(node, revision) &&
+      this.#ranks.of(node, revision) !== undefined &&
+      !this.#leases.newest(revision.id).has(node.id) &&
+      !holders.has(node.id) &&
+      !this.#isResting(node, revision)
+    )
   }
 
   #isResting(node: SchedulingNode, revision: RevisionView): boolean {
@@ -208,26 +234,9 @@ class Planner {
   }
 
   endings(): LeaseEnding[] {
-    const endings: LeaseEnding[] = []
-    for (const lease of this.#active) {
-      if (endings.length >= ENDINGS_PER_PLAN_MAX) break
-      const reason = this.#endReason(lease, this.#leases.newest(lease.revision).get(lease.node) ?? lease)
-      if (reason) endings.push({lease: lease.id, reason})
-    }
-    return endings
-  }
-
-  #endReason(lease: LeaseView, newestOfPair: LeaseView): LeaseEndReason | undefined {
-    const {nowMs, settings} = this.#world
-    const revision = this.#revisions.get(lease.revision)
-    const drainMs = settings.drainMs + (revision?.spec.timeoutMs ?? 0)
-    if (newestOfPair.id !== lease.id && nowMs >= newestOfPair.startsAtMs + drainMs) return 'renewed'
-    if (revision && !revision.current && nowMs >= this.#replacedAt(revision) + drainMs) return 'superseded'
-    if (this.#surplus.has(lease.id)) return 'surplus'
-    if (nowMs >= this.#seenAtMs(lease.node) + settings.endLostAfterMs) return 'node_lost'
-    const node = this.#nodes.get(lease.node)
-    const isUnselected = node && revision && this.#ranks.of(node, revision) === undefined
-    return isUnselected && nowMs >= node.earnSinceMs + settings.drainMs ? 'not_selected' : undefined
+    const [nodes, revisions, ofFunction] = [this.#nodes, this.#revisions, this.#ofFunction]
+    const known = {world: this.#world, nodes, revisions, ofFunction, leases: this.#leases, ranks: this.#ranks, surplus: this.#surplus}
+    return new LeaseEndings(known).among(this.#active)
   }
 
   /**
@@ -242,20 +251,6 @@ class Planner {
     if (holders >= wanted + Math.ceil((wanted * SPARE_NODES_PERCENT) / 100) && nowMs >= lease.startsAtMs + settings.leaseRenewMs)
       return true
     return lease.startsAtMs < trafficAtMs && nowMs >= trafficAtMs + settings.drainMs + spec.timeoutMs
-  }
-
-  /** When a revision was replaced: when it lost its traffic, or at the first lease of one that has it now, if that is later. */
-  #replacedAt(revision: RevisionView): number {
-    const known = this.#replacedAtMs.get(revision.id)
-    if (known !== undefined) return known
-    let firstMs = Number.POSITIVE_INFINITY
-    for (const next of this.#ofFunction.get(functionOf(revision)) ?? []) {
-      if (next.percent === 0) continue
-      for (const lease of this.#leases.of(next.id)) if (lease.status === 'active') firstMs = Math.min(firstMs, lease.startsAtMs)
-    }
-    const atMs = Math.max(revision.trafficAtMs, firstMs === Number.POSITIVE_INFINITY ? 0 : firstMs)
-    this.#replacedAtMs.set(revision.id, atMs)
-    return atMs
   }
 
   #isDue(lease: LeaseView, revision: RevisionView): boolean {
@@ -293,4 +288,10 @@ class Planner {
   #isHeard(node: string): boolean {
     return this.#world.nowMs < this.#seenAtMs(node) + this.#world.settings.lostAfterMs
   }
+}
+
+/** How many nodes of a revision may still be replaced by others in this plan, and by whom. */
+interface HandOver {
+  left: number
+  next?: NextNodes
 }

@@ -1,6 +1,7 @@
+import type {LeasePlan} from './lease-plan.ts'
 import {GUTTA, type RevisionView} from './protocol/api.ts'
 import type {RewardLine} from './protocol/revisions.ts'
-import type {LeasePlan, SchedulingNode, SchedulingWorld} from './scheduling.ts'
+import type {SchedulingNode, SchedulingWorld} from './scheduling.ts'
 
 /** What a node wants to run, may run and has room for, and why it has nothing to do. */
 

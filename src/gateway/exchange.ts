@@ -25,6 +25,8 @@ export interface ExchangeOutcome {
   readonly responded: boolean
   readonly bytesIn: number
   readonly bytesOut: number
+  /** From when it was sent until the head of its answer came; 0 when none did. */
+  readonly headMs: number
 }
 
 export interface ExchangeRequest {
@@ -56,6 +58,8 @@ class Exchange implements FunctionCall, CallOwner {
   #done = false
   #bytesIn = 0
   #bytesOut = 0
+  #beganMs = 0
+  #headMs = 0
   #waitsForClient = false
   /** The first bytes of an answer, until the rest of the piece that they came in is read. */
   #held: Buffer | undefined
@@ -74,6 +78,7 @@ class Exchange implements FunctionCall, CallOwner {
 
   run(): void {
     this.#client.owner = this
+    this.#beganMs = performance.now()
     if (this.#client.isGone) this.onClientGone()
     else this.#instance.send(this)
   }
@@ -92,6 +97,7 @@ class Exchange implements FunctionCall, CallOwner {
   }
 
   onHead({status, headers}: AnswerHead): void {
+    this.#headMs = performance.now() - this.#beganMs
     this.#client.begin(status, answeredHeaders(headers, this.#instance.revision.id))
   }
 
@@ -202,7 +208,8 @@ class Exchange implements FunctionCall, CallOwner {
       bodyUntouched: this.#bodyUntouched,
       responded: this.#client.hasBegun,
       bytesIn: this.#bytesIn,
-      bytesOut: this.#bytesOut
+      bytesOut: this.#bytesOut,
+      headMs: this.#headMs
     })
   }
 }

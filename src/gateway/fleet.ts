@@ -1,4 +1,4 @@
-import {decideScale, SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '../core/autoscaling.ts'
+import {SCALE_SETTINGS, SCALE_TICK_MS, type ScaleSettings} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
 import type {LeaseEntry, RevisionEntry} from '../core/protocol/tables.ts'
 import type {Caller, InstanceTier, MinerMessage} from '../core/protocol/tunnel.ts'
@@ -6,6 +6,7 @@ import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {candidatesAmong, chooseLease, type LeaseCandidate} from './choose-lease.ts'
+import type {NodeConduct} from './conduct.ts'
 import type {Verdict} from './ejections.ts'
 import {Instance} from './instance.ts'
 import {type KnownCaller, knownCaller} from './known-caller.ts'
@@ -16,7 +17,7 @@ import {noInstance, RevisionPool} from './revision-pool.ts'
 import {RevisionPools} from './revision-pools.ts'
 import {ServedRevisions} from './served-revisions.ts'
 import type {StandbyWatch} from './standby-watch.ts'
-import {type FailedBy, type Start, Starts} from './starts.ts'
+import {type FailedBy, failedBy, type Start, Starts} from './starts.ts'
 import {TableIndex} from './table-index.ts'
 
 /** A function gets this long to end after its last request. */
@@ -24,8 +25,6 @@ const STOP_GRACE_MS = 10_000
 /** How long requests wait when no miner can be asked: one may be dialling in again, or a lease be on its way. */
 const STUCK_MAX_MS = 5000
 const STUCK_RETRY_MS = 200
-/** What a miner says when a start failed by the function itself. */
-const FAILED_BY_FUNCTION: ReadonlySet<string> = new Set(['crash', 'oom', 'timeout', 'unhealthy'])
 
 export interface FleetOptions {
   readonly budgets: LeaseBudgets
@@ -37,6 +36,7 @@ export interface FleetOptions {
   readonly scale?: ScaleSettings
   readonly tickMs?: number
   readonly standby: StandbyWatch
+  readonly conduct: NodeConduct
   onWork(of: WorkOf, work: Work): void
   /** An instance was asked for and is there, from the tier that it waited at. */
   onColdStart(revision: RevisionEntry, start: {readonly ms: number; readonly tier: InstanceTier}): void
@@ -101,8 +101,10 @@ export class Fleet {
     else if (message.type === 'resting') this.resting.told(link, message.waiting)
     else if (message.type === 'start_failed') {
       const code = message.code === 'reward_pool_empty' ? 'reward_pool_empty' : 'failed'
-      const by = FAILED_BY_FUNCTION.has(message.code) ? 'function' : 'node'
-      this.#starts.fail(link, message.instance, new CreoError(code, message.message), {by, isEarly: message.code === 'expired'})
+      this.#starts.fail(link, message.instance, new CreoError(code, message.message), {
+        by: failedBy(message.code),
+        isEarly: message.code === 'expired'
+      })
     } else if (message.type === 'ended') this.#ended(link, message.instance)
     else if (message.type === 'draining') {
       this.#draining.add(link)
@@ -116,7 +118,10 @@ export class Fleet {
 
   /** The session ended. Requests under way go on over their own connections. */
   lose(link: MinerLink): void {
-    for (const instance of this.#of(link)) {
+    const held = this.#of(link)
+    if (!this.#draining.has(link) && (held.some(({inFlight}) => inFlight > 0) || this.#starts.countOn(link.node) > 0))
+      this.#options.conduct.cut(link.node)
+    for (const instance of held) {
       this.#forget(instance)
       instance.leave()
     }
@@ -248,12 +253,14 @@ export class Fleet {
       return
     }
     this.resting.taken(link, start.pool.entry.id)
+    this.#options.conduct.placeOf(link.node, start.pool.entry).started += 1
     this.#options.onColdStart(start.pool.entry, {ms: this.#options.monotonicMs() - start.askedAtMs, tier})
     this.#options.standby.started(this.#add(start.pool, link, id, start.lease))
     this.#settle()
   }
 
   #startFailed({pool, lease, instance}: Start, reason: CreoError, by: FailedBy): void {
+    if (by === 'node') this.#options.conduct.placeOf(lease.node, pool.entry).startsFailed += 1
     this.#options.log.warn({instance, revision: pool.entry.id, node: lease.node, code: reason.code, reason: reason.message}, 'start failed')
     if (reason.code === 'reward_pool_empty') this.#options.budgets.refuse(lease.id)
     this.#options.standby.failed(lease, instance, by)
@@ -296,18 +303,7 @@ export class Fleet {
   }
 
   #scalePool(pool: RevisionPool): void {
-    const {concurrency, scaleMin, scaleMax} = pool.entry.spec
-    const {desired, state} = decideScale({
-      samples: pool.samples,
-      nowMs: this.#options.monotonicMs(),
-      ready: pool.warmCount,
-      concurrency,
-      scaleMin,
-      scaleMax,
-      state: pool.scaleState,
-      settings: this.#scale
-    })
-    pool.scaleState = state
+    const desired = pool.decideScale(this.#options.monotonicMs(), this.#scale)
     for (let missing = desired - pool.warmCount - pool.starting; missing > 0; missing -= 1) if (this.#startOne(pool) !== undefined) break
     const surplus = [...pool.instances].filter((instance) => !instance.draining).sort((a, b) => a.inFlight - b.inFlight)
     for (const instance of surplus.slice(0, Math.max(0, pool.warmCount - desired))) this.#drain(instance, true)

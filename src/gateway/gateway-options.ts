@@ -2,6 +2,7 @@ import type {ScaleSettings} from '../core/autoscaling.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {AsyncChoices} from './async/async-calls.ts'
+import type {ConductSink} from './conduct-reports.ts'
 import type {ReachTimes} from './reach-probes.ts'
 import type {RoutesSource} from './routes-store.ts'
 import type {GatewaySettings} from './settings.ts'
@@ -15,6 +16,9 @@ export interface GatewayOptions {
   readonly network: string
   readonly coordinatorKey: string
   readonly source: RoutesSource
+  /** Told what was seen of nodes; nobody is when left out. */
+  readonly conductSink?: ConductSink
+  readonly conductEveryMs?: number
   readonly listen: {readonly host: string; readonly port: number}
   readonly tunnelListen: {readonly host: string; readonly port: number}
   readonly log: Log

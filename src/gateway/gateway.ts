@@ -11,6 +11,8 @@ import type {MinerLink} from '../tunnel/miner-link.ts'
 import {selfSignedCertificate} from '../tunnel/self-signed.ts'
 import {createAdminServer, type GatewayStatus} from './admin-server.ts'
 import {AsyncCalls} from './async/async-calls.ts'
+import {NodeConduct} from './conduct.ts'
+import {ConductReports} from './conduct-reports.ts'
 import {everyUnlessBusy} from './every.ts'
 import {Fleet} from './fleet.ts'
 import type {GatewayOptions} from './gateway-options.ts'
@@ -69,6 +71,8 @@ class RunningGateway implements Gateway {
   readonly #standby: StandbyWatch
   readonly #reach: ReachProbes
   readonly #metrics = new TrafficMetrics()
+  readonly #conduct = new NodeConduct()
+  #reports: ConductReports | undefined
   readonly #stop = new AbortController()
   readonly #timers: NodeJS.Timeout[] = []
   readonly #limits: RequestLimits
@@ -115,6 +119,7 @@ class RunningGateway implements Gateway {
       budgets,
       links,
       standby: this.#standby,
+      conduct: this.#conduct,
       onWork: this.#onWork,
       onColdStart: ({org, app, function: name}, start) => this.#metrics.coldStart(`${org}/${app}/${name}`, start),
       onDrained: () => this.#guard(this.#closeWindow())
@@ -159,6 +164,7 @@ class RunningGateway implements Gateway {
     }
     this.#timers.push(everyUnlessBusy(SAVE_MS, () => this.#save(), this.#options.onFatal))
     this.#timers.push(everyUnlessBusy(windowMs ?? WINDOW_MS, () => this.#closeWindow(), this.#options.onFatal))
+    this.#reports = this.#reportConduct()
     this.#following = this.#routes.follow(source, this.#stop.signal)
     this.#guard(this.#following)
   }
@@ -205,7 +211,7 @@ class RunningGateway implements Gateway {
   async close(): Promise<void> {
     this.#stop.abort()
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#reach.close()
+    await Promise.all([this.#reach.close(), this.#reports?.close()])
     await Promise.all([this.#calls.close(), this.#public?.close()])
     this.#fleet.close()
     try {
@@ -228,6 +234,7 @@ class RunningGateway implements Gateway {
       routing: () => this.#routing,
       onWork: this.#onWork,
       metrics: this.#metrics,
+      conduct: this.#conduct,
       calls: this.#calls.endpoint,
       reach: this.#reach,
       limits: this.#limits,
@@ -272,6 +279,11 @@ class RunningGateway implements Gateway {
       times,
       propose: (of, stood) => this.#guard(this.#meter.proposeStandby(of, stood).then((proposals) => this.#desk.propose(proposals)))
     })
+  }
+
+  #reportConduct(): ConductReports | undefined {
+    const {conductSink: sink, conductEveryMs: everyMs, now, log} = this.#options
+    return sink && new ConductReports({gateway: this.id, conduct: this.#conduct, sink, now, log, everyMs})
   }
 
   #linked(link: MinerLink): void {

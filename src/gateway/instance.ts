@@ -5,6 +5,7 @@ import {bindLine} from '../core/protocol/tunnel.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {badGateway} from './answer-error.ts'
 import {CallDepths} from './call-depth.ts'
+import type {PlaceConduct} from './conduct.ts'
 import type {FunctionCall} from './function-connection.ts'
 import {FunctionConnections} from './function-connections.ts'
 import type {WorkOf} from './meter.ts'
@@ -22,6 +23,8 @@ export class Instance {
   /** What its work is counted under. */
   readonly work: WorkOf
   inFlight = 0
+  /** Where its requests are counted for or against its node. */
+  place: PlaceConduct | undefined
   /** Gets no new requests and is stopped when the last one ends. */
   draining = false
   /** Once it is stopped its container may wait for the next start: load alone ended it. */

@@ -1,4 +1,4 @@
-import type {LoadSample, ScaleState} from '../core/autoscaling.ts'
+import {decideScale, type LoadSample, type ScaleSettings, type ScaleState} from '../core/autoscaling.ts'
 import {CreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import {Ejections, type Verdict} from './ejections.ts'
@@ -27,7 +27,7 @@ export class RevisionPool {
   /** Called when a request begins to wait. */
   readonly #onWaiting: (pool: RevisionPool) => void
   samples: LoadSample[] = []
-  scaleState: ScaleState = {}
+  #scaleState: ScaleState = {}
   starting = 0
   /** A request went elsewhere since the last tick, because nothing was warm. */
   missed = false
@@ -167,6 +167,15 @@ export class RevisionPool {
     this.samples = this.samples.filter((sample) => sample.atMs > atMs - keepMs)
     this.#area = 0
     this.#sampledAtMs = atMs
+  }
+
+  /** How many instances its load asks for. */
+  decideScale(nowMs: number, settings: ScaleSettings): number {
+    const {concurrency, scaleMin, scaleMax} = this.entry.spec
+    const {samples, warmCount: ready} = this
+    const {desired, state} = decideScale({samples, nowMs, ready, concurrency, scaleMin, scaleMax, state: this.#scaleState, settings})
+    this.#scaleState = state
+    return desired
   }
 
   #choose(tried?: Instance): Instance | undefined {

@@ -12,6 +12,8 @@ import {createSteadyClock} from './steady-clock.ts'
 
 /** Short enough that a developer sees pay while he looks. */
 const DEVELOPMENT_WINDOW_MS = 1000
+/** The same for what is seen of nodes. */
+const DEVELOPMENT_CONDUCT_MS = 15_000
 
 export interface RunGatewayOptions {
   readonly data: string
@@ -59,7 +61,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       return {networkId, coordinatorKey, network: genesis.network}
     })
     const now = createSteadyClock(Date.now, () => performance.now())
-    const client = createClient({coordinatorUrl, networkId, coordinatorKey: pinned.coordinatorKey, now, signal})
+    const client = createClient({coordinatorUrl, networkId, coordinatorKey: pinned.coordinatorKey, key, now, signal})
     const clock = await keepClockMended({
       mend: (stop) => client.mendClock(stop),
       aheadMs: () => Date.now() - now(),
@@ -73,6 +75,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       network: networkId,
       coordinatorKey: pinned.coordinatorKey,
       source: client,
+      conductSink: client,
       listen,
       tunnelListen,
       log,
@@ -82,6 +85,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       random: Math.random,
       settings,
       ...(windowMs !== undefined && {windowMs}),
+      ...(pinned.network === 'development' && {conductEveryMs: DEVELOPMENT_CONDUCT_MS}),
       onFatal: failed.reject
     })
     // Without files to read again, a terminal that is closed ends the gateway as it ends any program.

@@ -4,6 +4,7 @@ import type {Log} from '../telemetry/log.ts'
 import {type Addressed, type AddressOptions, addressOf} from './address.ts'
 import {answerError, badGateway} from './answer-error.ts'
 import type {AsyncEndpoint} from './async/async-endpoint.ts'
+import type {NodeConduct} from './conduct.ts'
 import type {Verdict} from './ejections.ts'
 import {type ExchangeOutcome, exchange} from './exchange.ts'
 import type {Fleet} from './fleet.ts'
@@ -30,6 +31,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 export interface ServeOptions extends AddressOptions {
   onWork(of: WorkOf, work: Work): void
   readonly metrics: TrafficMetrics
+  readonly conduct: Pick<NodeConduct, 'request'>
   readonly limits: RequestLimits
   /** Takes requests that are answered later. */
   readonly calls: Pick<AsyncEndpoint, 'claim' | 'answer'>
@@ -181,10 +183,11 @@ async function acquire(fleet: Fleet, {first, routeAgain, call, tried}: Wanted): 
   throw refusal ?? noInstance('This function has no revision to serve it.')
 }
 
-function count({onWork}: ServeOptions, instance: Instance, outcome: ExchangeOutcome): void {
-  const {bytesIn, bytesOut, kind} = outcome
+function count({onWork, conduct}: ServeOptions, instance: Instance, outcome: ExchangeOutcome): void {
+  const {bytesIn, bytesOut, kind, headMs} = outcome
   // A timeout is the function's own doing, too large a body the client's: neither is paid nor held against the node.
   const failed = kind === 'failed' && !NOT_THE_NODE.has(outcome.error?.code ?? '') ? 1 : 0
+  if (kind === 'answered' || failed > 0) conduct.request(instance, failed > 0 ? 'failed' : 'answered', headMs)
   onWork(instance.work, {requests: kind === 'answered' ? 1 : 0, requestsFailed: failed, bytesIn, bytesOut})
 }
 

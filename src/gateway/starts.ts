@@ -14,8 +14,22 @@ const COOLING_MAX_MS = 60_000
 const COOLING_DOUBLINGS_MAX = 6
 const INSTANCE_ID_BYTES = 9
 
+/** What a miner says when a start failed by the function itself. */
+const FAILED_BY_FUNCTION: ReadonlySet<string> = new Set(['crash', 'oom', 'timeout', 'unhealthy'])
+/** What a miner says when a start failed by nobody's doing. */
+const NOBODYS_FAULT: ReadonlySet<string> = new Set([
+  'draining',
+  'expired',
+  'reward_pool_empty',
+  'overloaded',
+  'conflict',
+  'interrupted',
+  'stopped',
+  'invalid_input'
+])
+
 /** Whose doing it is that a start failed: the function's own when it crashes, needs too much memory, never listens or never answers its health path. */
-export type FailedBy = 'node' | 'function'
+export type FailedBy = 'node' | 'function' | 'nobody'
 
 /** One instance that a miner was asked to start. */
 export interface Start {
@@ -82,7 +96,7 @@ export class Starts {
   /** The session ended: whatever was asked in it will not be answered. */
   failAll(link: MinerLink): void {
     for (const {instance} of [...this.#pending.values()].filter((start) => start.link === link)) {
-      this.fail(link, instance, new CreoError('unavailable', 'The miner has gone.'))
+      this.fail(link, instance, new CreoError('unavailable', 'The miner has gone.'), {by: 'nobody'})
     }
   }
 
@@ -123,4 +137,10 @@ export class Starts {
 
 function coolingKey(revision: string, node: string): string {
   return `${revision} ${node}`
+}
+
+/** By what a miner says of a start that failed. */
+export function failedBy(code: string): FailedBy {
+  if (FAILED_BY_FUNCTION.has(code)) return 'function'
+  return NOBODYS_FAULT.has(code) ? 'nobody' : 'node'
 }

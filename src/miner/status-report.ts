@@ -1,3 +1,4 @@
+import type {ReputationView} from '../core/protocol/conduct.ts'
 import {formatDecimal} from '../core/units.ts'
 import type {ShownTerms} from './shown-terms.ts'
 import type {MinerStatus} from './status-file.ts'
@@ -7,6 +8,8 @@ const STALE_AFTER_MS = 60_000
 
 /** What the coordinator adds; left out when it can't be asked. */
 export interface NetworkFacts {
+  /** What gateways think of this node; null where the coordinator does not say. */
+  readonly reputation: ReputationView | null
   readonly owner: string
   readonly decimals: ReadonlyMap<string, number>
   /** What the owner has available, by asset. */
@@ -53,6 +56,8 @@ export interface StatusReport {
     readonly pendingMinor: string
   }[]
   readonly owner: {readonly account: string; readonly available: readonly {readonly asset: string; readonly amount: string}[]} | null
+  /** Null while the coordinator does not answer. */
+  readonly reputation: ReputationView | null
   readonly receiptsWaiting: number
   readonly receiptsRejected: MinerStatus['rejectedReceipts']
   readonly dataMovedBytes: number
@@ -100,6 +105,7 @@ export function reportStatus(status: MinerStatus, facts: NetworkFacts | undefine
             account: facts.owner,
             available: facts.available.map(({asset, amountMinor, decimals}) => ({asset, amount: formatDecimal(amountMinor, decimals)}))
           },
+    reputation: facts?.reputation ?? null,
     receiptsWaiting: status.pendingReceipts,
     receiptsRejected: status.rejectedReceipts,
     dataMovedBytes: status.bytesMoved,

@@ -73,6 +73,7 @@ it('reads the deployed functions once for many heartbeats of nodes without work,
     commands,
     blockedImages: new BlockedImages(ledger.reads, {read: () => Promise.reject(new Error('nothing is blocked'))}),
     presence: new PresenceBoard(),
+    reputation: {poor: () => new Set<string>()},
     exchangeOrg: 'creometry',
     receiptGraceMs: 120_000
   }

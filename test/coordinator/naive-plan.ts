@@ -1,6 +1,7 @@
+import {ENDINGS_PER_PLAN_MAX} from '../../src/core/lease-endings.ts'
 import {UNSETTLED_DAYS_MAX} from '../../src/core/lease-pay.ts'
 import type {LeaseView, RevisionView} from '../../src/core/protocol/api.ts'
-import {ENDINGS_PER_PLAN_MAX, GRANTS_PER_PLAN_MAX, type SchedulingNode, type SchedulingWorld} from '../../src/core/scheduling.ts'
+import {GRANTS_PER_PLAN_MAX, type SchedulingNode, type SchedulingWorld} from '../../src/core/scheduling.ts'
 import {dailyBudgetMinor, functionOf, wantedNodes} from '../../src/core/traffic.ts'
 import {fits, isAdmitted, payingLines, selectionRank} from '../../src/core/wanted-work.ts'
 import {DAY_MS} from './scheduling-world.ts'
@@ -19,6 +20,7 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
   const grants: Grant[] = []
   const short = new Set<string>()
   const surplus = new Set<string>()
+  const handedOver = new Set<LeaseView>()
   const active = leases.filter((lease) => lease.status === 'active')
   const nodeOf = (id: string): SchedulingNode | undefined => nodes.find((node) => node.id === id)
   const seenAtMs = (node: SchedulingNode | undefined): number => Math.max(node?.seenAtMs ?? 0, world.startedAtMs)
@@ -39,7 +41,8 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
       const budget = lease.budgets.find((line) => line.incentive === incentive)
       if (!ids.has(lease.revision) || budget === undefined || (owner && world.ownerOf(lease.node) !== owner)) return 0
       const isNewest = lease.status === 'active' && newestOf(lease) === lease
-      const isOpen = ids.get(lease.revision) && isNewest && lease !== replaced && !isGranted(lease) && isHeard(lease.node)
+      const isOpen =
+        ids.get(lease.revision) && isNewest && lease !== replaced && !isGranted(lease) && !handedOver.has(lease) && isHeard(lease.node)
       if (lease.startsAtMs > nowMs - DAY_MS) return isOpen ? budget.reservedMinor : budget.paidMinor
       return isOpen ? budget.reservedMinor - budget.paidMinor : 0
     })
@@ -97,19 +100,7 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
     const holders = new Set<string>()
     const newest = active.filter((lease) => lease.revision === revision.id && newestOf(lease) === lease)
     const inOrder = [...new Set(active.filter((lease) => lease.revision === revision.id).map(({node}) => node))]
-    for (const id of inOrder) {
-      const lease = newest.find((one) => one.node === id)
-      const node = nodeOf(id)
-      if (!lease || !isHeard(id) || node?.draining || (node && rank(node, revision) === undefined)) continue
-      const isShrunk = lease.startsAtMs < revision.trafficAtMs && nowMs >= revision.trafficAtMs + settings.drainMs + revision.spec.timeoutMs
-      const isSpare = holders.size >= wanted + Math.ceil(wanted / 2) && nowMs >= lease.startsAtMs + settings.leaseRenewMs
-      if (holders.size >= wanted && (isShrunk || isSpare)) {
-        surplus.add(lease.id)
-        continue
-      }
-      holders.add(id)
-      if (node?.enforcesLimits && grants.length < GRANTS_PER_PLAN_MAX && isDue(lease, revision)) grant(node, revision, lease)
-    }
+    const isPoor = (id: string): boolean => nodeOf(id)?.standing === 'poor'
     const isResting = ({id, reselectedAtMs = 0}: SchedulingNode): boolean => {
       const ended = leases.filter((one) => one.status === 'ended' && one.revision === revision.id && one.node === id)
       const last = ended.sort((a, b) => numberOf(b) - numberOf(a))[0]
@@ -117,21 +108,64 @@ export function naivePlan(world: SchedulingWorld): {grants: Grant[]; endings: {l
       const isGivenUp = last.startsAtMs >= revision.trafficAtMs && last.startsAtMs < reselectedAtMs
       return isGivenUp && nowMs < last.endsAtMs + world.receiptGraceMs && last.budgets.length > 0
     }
-    const atShare = new Set<string>()
-    while (holders.size < wanted && grants.length < GRANTS_PER_PLAN_MAX) {
-      const held = (owner: string) => [...holders].filter((id) => nodeOf(id)?.owner === owner).length
-      const [best] = nodes
+    const bestBeside = (others: ReadonlySet<string>, atShare: ReadonlySet<string>): SchedulingNode | undefined => {
+      const held = (owner: string) => [...others].filter((id) => nodeOf(id)?.owner === owner).length
+      return nodes
         .filter((node) => !atShare.has(node.id) && isHeard(node.id) && !node.draining && node.enforcesLimits)
         .filter((node) => isAdmitted(node, revision) && fits(node, revision) && rank(node, revision) !== undefined)
         .filter((node) => countOf(node.id) < Math.min(node.leasesMax, settings.leasesPerNodeMax))
         .filter((node) => !isResting(node))
         .filter((node) => !isGranted({node: node.id, revision: revision.id}) && !newest.some((lease) => lease.node === node.id))
-        .map((node) => ({node, order: [held(node.owner), rank(node, revision) ?? 0, countOf(node.id)]}))
-        .sort((a, b) => a.order.map((key, at) => key - (b.order[at] ?? 0)).find((gap) => gap !== 0) ?? (a.node.id < b.node.id ? -1 : 1))
-      const answer = best && grant(best.node, revision)
+        .map((node) => ({node, order: [Number(isPoor(node.id)), held(node.owner), rank(node, revision) ?? 0, countOf(node.id)]}))
+        .sort((a, b) => a.order.map((key, at) => key - (b.order[at] ?? 0)).find((gap) => gap !== 0) ?? (a.node.id < b.node.id ? -1 : 1))[0]
+        ?.node
+    }
+    const everHeld = leases.filter((one) => one.revision === revision.id && one.startsAtMs <= nowMs - settings.drainMs)
+    const newcomers = newest.filter(({node}) => !everHeld.some((one) => one.node === node))
+    let mayHandOver = Math.floor(newest.length / 2) - newcomers.length
+    let besides: Set<string> | undefined
+    const notAgain = new Set<string>()
+    const successor = (lease: LeaseView): string | undefined => {
+      if (mayHandOver <= 0 || grants.length >= GRANTS_PER_PLAN_MAX) return undefined
+      besides ??= new Set(holders)
+      for (;;) {
+        const other = bestBeside(besides, notAgain)
+        const answer = other && !isPoor(other.id) && grant(other, revision, lease)
+        if (other && answer === 'granted') {
+          mayHandOver -= 1
+          besides.add(other.id)
+          handedOver.add(lease)
+          return other.id
+        }
+        if (other && answer === 'share') for (const one of nodes) if (one.owner === other.owner) notAgain.add(one.id)
+        if (answer === 'share') continue
+        mayHandOver = 0
+        return undefined
+      }
+    }
+    for (const id of [...inOrder.filter((one) => !isPoor(one)), ...inOrder.filter(isPoor)]) {
+      const lease = newest.find((one) => one.node === id)
+      const node = nodeOf(id)
+      if (!lease || !isHeard(id) || node?.draining || (node && rank(node, revision) === undefined)) continue
+      const isShrunk = lease.startsAtMs < revision.trafficAtMs && nowMs >= revision.trafficAtMs + settings.drainMs + revision.spec.timeoutMs
+      const isSpare = holders.size >= wanted + Math.ceil(wanted / 2) && nowMs >= lease.startsAtMs + settings.leaseRenewMs
+      const renews = node?.enforcesLimits && isDue(lease, revision)
+      if (holders.size >= wanted && (isShrunk || isSpare || (renews && isPoor(id)))) {
+        surplus.add(lease.id)
+        continue
+      }
+      const next = renews && isPoor(id) ? successor(lease) : undefined
+      holders.add(next ?? id)
+      if (next !== undefined) surplus.add(lease.id)
+      else if (renews && grants.length < GRANTS_PER_PLAN_MAX) grant(node, revision, lease)
+    }
+    const atShare = new Set<string>()
+    while (holders.size < wanted && grants.length < GRANTS_PER_PLAN_MAX) {
+      const best = bestBeside(holders, atShare)
+      const answer = best && grant(best, revision)
       if (best === undefined || answer === 'short') break
-      if (answer === 'granted') holders.add(best.node.id)
-      else atShare.add(best.node.id)
+      if (answer === 'granted') holders.add(best.id)
+      else atShare.add(best.id)
     }
   }
 

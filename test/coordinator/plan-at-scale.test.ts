@@ -27,11 +27,12 @@ const nodes: fc.Arbitrary<SchedulingNode[]> = fc
       reselectedAtMs: fc.option(
         age.map((ms) => NOW_MS - ms),
         {nil: 0}
-      )
+      ),
+      isPoor: fc.constantFrom(false, false, true)
     }),
     {maxLength: names.length - 1}
   )
-  .map((made) => made.map((changes, index) => node(names[index] ?? '', changes)))
+  .map((made) => made.map(({isPoor, ...changes}, index) => node(names[index] ?? '', {...changes, ...(isPoor && {standing: 'poor'})})))
 
 const revisions: fc.Arbitrary<RevisionView[]> = fc
   .array(
@@ -109,7 +110,7 @@ it('plans what a planner would that looks at everything again for each question'
 /** Nodes with their leases over an hour or more of plans: what the coordinator's loop would do, with a clock of its own. */
 class SimulatedNetwork {
   readonly settings: SchedulingWorld['settings']
-  readonly nodes: {readonly id: string; awayUntilMs: number; seenAtMs: number}[]
+  readonly nodes: {readonly id: string; awayUntilMs: number; seenAtMs: number; isPoor: boolean}[]
   readonly revisions: RevisionView[]
   leases: LeaseView[] = []
   nowMs = NOW_MS
@@ -122,7 +123,7 @@ class SimulatedNetwork {
     size: {readonly nodes: number; readonly functions: number; readonly perFunction: number}
   ) {
     this.settings = settings
-    this.nodes = Array.from({length: size.nodes}, (_none, at) => ({id: `n${at}`, awayUntilMs: 0, seenAtMs: NOW_MS}))
+    this.nodes = Array.from({length: size.nodes}, (_none, at) => ({id: `n${at}`, awayUntilMs: 0, seenAtMs: NOW_MS, isPoor: false}))
     const {spec} = revision(0, {}, 1_000_000)
     this.revisions = Array.from({length: size.functions}, (_none, at) =>
       revision(at + 1, {function: `f${at}`, spec: {...spec, scaleMax: size.perFunction}})
@@ -156,7 +157,7 @@ class SimulatedNetwork {
 
   #world(): SchedulingWorld {
     const {nowMs, settings, revisions, leases} = this
-    const nodes = this.nodes.map(({id, seenAtMs}) => ({...node(id), seenAtMs}))
+    const nodes = this.nodes.map(({id, seenAtMs, isPoor}) => ({...node(id), seenAtMs, ...(isPoor && {standing: 'poor' as const})}))
     return world({nowMs, startedAtMs: NOW_MS, settings, nodes, revisions, leases, pools: new Map([['colibris/LEAF', 10 ** 9]])})
   }
 
@@ -197,6 +198,52 @@ describe('nodes of which three in ten go away each minute, and come back', () =>
     network.run({minutes: 25, leaving: 0})
     for (const {id} of network.revisions)
       expect(new Set(network.leases.filter((one) => one.revision === id).map((one) => one.node)).size).toBeLessThanOrEqual(15)
+  })
+})
+
+describe('nodes of which some stand poorly', () => {
+  const holdersOf = (network: SimulatedNetwork, of: RevisionView): boolean[] =>
+    [...new Set(network.leases.filter(({revision: id}) => id === of.id).map((one) => one.node))].map(
+      (id) => network.nodes.find((one) => `node_${one.id}` === id)?.isPoor ?? false
+    )
+
+  it('are left when their leases would be renewed, at most half of those of a function at a time', () => {
+    const quick = {...coordinatorSettings('development').scheduling, leaseRenewMs: 20 * MINUTE_MS}
+    const network = new SimulatedNetwork(quick, {nodes: 60, functions: 12, perFunction: 10})
+    network.plan()
+    for (const one of network.nodes.slice(0, 12)) one.isPoor = true
+    const poorOf = (): number[] => network.revisions.map((of) => holdersOf(network, of).filter(Boolean).length)
+    const before = poorOf()
+    expect(Math.max(...before)).toBeGreaterThan(1)
+    network.run({minutes: 19, leaving: 0})
+    expect([poorOf(), network.granted]).toEqual([before, 120])
+    let last = before
+    for (let minute = 0; minute < 10; minute += 0.25) {
+      network.run({minutes: 0.25, leaving: 0})
+      const now = poorOf()
+      for (const [at, count] of now.entries()) expect((last[at] ?? 0) - count).toBeLessThanOrEqual(5)
+      last = now
+    }
+    for (const of of network.revisions) expect(holdersOf(network, of)).toEqual(Array(10).fill(false))
+    expect(network.granted).toBe(240)
+  })
+
+  it('get work where there are not enough others', () => {
+    const network = new SimulatedNetwork(coordinatorSettings('development').scheduling, {nodes: 10, functions: 2, perFunction: 10})
+    for (const one of network.nodes.slice(0, 6)) one.isPoor = true
+    network.run({minutes: 5, leaving: 0})
+    for (const of of network.revisions) expect(holdersOf(network, of)).toHaveLength(10)
+    expect(network.granted).toBe(20)
+  })
+
+  it('do not have leases move about, however often they change their standing', () => {
+    const network = new SimulatedNetwork(coordinatorSettings('production').scheduling, {nodes: 60, functions: 12, perFunction: 10})
+    network.plan()
+    for (let round = 0; round < 30; round += 1) {
+      for (const [at, one] of network.nodes.entries()) one.isPoor = (at + round) % 3 === 0
+      network.run({minutes: 1, leaving: 0.3})
+    }
+    expect(network.granted).toBe(120)
   })
 })
 

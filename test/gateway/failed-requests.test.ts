@@ -30,6 +30,7 @@ function publicServer(poolFor: Fleet['poolFor'], onAnswered: () => void): HttpSe
     routing: () => indexRoutes(world.table, []),
     onWork: () => undefined,
     metrics: {answered: onAnswered} as unknown as TrafficMetrics,
+    conduct: {request: () => undefined},
     reach: {answer: () => false},
     calls: {claim: () => undefined, answer: () => Promise.resolve('')},
     limits: new RequestLimits(() => DEFAULT_SETTINGS.limits),

@@ -1,9 +1,10 @@
 import {expect, test} from 'vitest'
 import {minerStatusText} from '../../src/cli/miner-status-text.ts'
+import type {ReputationView} from '../../src/core/protocol/conduct.ts'
 import {shownTerms} from '../../src/miner/shown-terms.ts'
 import type {MinerStatus} from '../../src/miner/status-file.ts'
 import {readStatus, writeStatus} from '../../src/miner/status-file.ts'
-import {reportStatus} from '../../src/miner/status-report.ts'
+import {type NetworkFacts, reportStatus} from '../../src/miner/status-report.ts'
 import {temporaryDirectory} from './worlds.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 22)
@@ -27,10 +28,11 @@ const LENDS = shownTerms({
   onlyIdle: true,
   onBattery: false
 })
-const FACTS = {
+const FACTS: NetworkFacts & {readonly reputation: ReputationView} = {
   owner: `acc_${'1'.repeat(32)}`,
   decimals: new Map([['colibris/LEAF', 2]]),
-  available: [{asset: 'gutta', amountMinor: 1_500_000, decimals: 6}]
+  available: [{asset: 'gutta', amountMinor: 1_500_000, decimals: 6}],
+  reputation: {standing: 'fair', score: 97, gateways: 1, reasons: []}
 }
 
 function status(changes: Partial<MinerStatus> = {}): MinerStatus {
@@ -128,10 +130,21 @@ test('people see one screen', () => {
     '1 instances run; 3.0 MiB passed through, 0 B of images fetched.',
     '2 wait frozen, 1 initialised, 0 created, with 5.0 MiB of memory.',
     '4.0 MiB of data used this month, 5.0 MiB of disk.',
+    'Reputation: fair (97 of 100).',
     'Works for gutta, 22:00-06:00, only while idle, not on battery.',
     'Lends 1.5 CPUs, 1.0 GiB of memory, 1.0 GiB of disk, 1.0 GiB of data a month, to at most 256 functions.',
     '1 receipts wait for the coordinator.'
   ])
+})
+
+test('a poor reputation is shown with what it leads to and what is held against the node, and none before gateways have seen enough', () => {
+  const shown = (reputation: Partial<ReputationView>) =>
+    minerStatusText(reportStatus(status(), {...FACTS, reputation: {...FACTS.reputation, ...reputation}}, LENDS, NOW_MS))
+  const reasons = ['The connection broke off while there was work (40 %).']
+  expect(shown({standing: 'poor', score: 51, reasons})).toContain(
+    'Reputation: poor (51 of 100). New work goes to other nodes first, until what gateways see of it is better. The connection broke off'
+  )
+  expect(shown({gateways: 0})).not.toContain('Reputation')
 })
 
 test('an image that is being fetched is shown with its bytes', () => {

@@ -7,6 +7,7 @@ import type {ScaleSettings} from '../../src/core/autoscaling.ts'
 import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
 import {type RoutesTable, routesTableSchema, type SignedTable} from '../../src/core/protocol/tables.ts'
 import type {AsyncChoices} from '../../src/gateway/async/async-calls.ts'
+import type {ConductSink} from '../../src/gateway/conduct-reports.ts'
 import {createGateway, type Gateway} from '../../src/gateway/gateway.ts'
 import type {GatewayOptions} from '../../src/gateway/gateway-options.ts'
 import type {ReachTimes} from '../../src/gateway/reach-probes.ts'
@@ -76,6 +77,8 @@ export async function openGatewayWorld(
     readonly log?: Log
     readonly probes?: ProbeTimes
     readonly async?: AsyncChoices
+    /** Who is told what was seen of nodes, and how often; nobody, when left out. */
+    readonly conduct?: {readonly sink: ConductSink; readonly everyMs: number}
     /** Never, when left out. */
     readonly reach?: ReachTimes
     /** The machine's own, when left out. */
@@ -123,6 +126,7 @@ export async function openGatewayWorld(
       ...(options.settings !== undefined && {settings: options.settings}),
       ...(options.probes !== undefined && {probes: options.probes}),
       ...(options.async !== undefined && {async: options.async}),
+      ...(options.conduct !== undefined && {conductSink: options.conduct.sink, conductEveryMs: options.conduct.everyMs}),
       reach: options.reach ?? {firstMs: HOUR_MS, everyMs: HOUR_MS, retryMs: HOUR_MS},
       onFatal: (error) => fatal.push(error)
     })

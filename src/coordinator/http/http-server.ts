@@ -22,6 +22,7 @@ import {type EventTools, eventRoutes} from './routes-events.ts'
 import {marketRoutes} from './routes-market.ts'
 import {type NetworkTools, networkRoutes} from './routes-network.ts'
 import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
+import {type ReputationTools, reputationRoutes} from './routes-reputation.ts'
 import {type SecretTools, secretRoutes} from './routes-secrets.ts'
 
 /** A layer of an image over 1 Mbit/s takes a quarter of an hour. */
@@ -39,6 +40,7 @@ export interface HttpTools
     NodeTools,
     NetworkTools,
     ObservedTools,
+    Omit<ReputationTools, 'scheduler'>,
     SecretTools {
   readonly settings: CoordinatorSettings
   readonly limits: ClientLimits
@@ -76,7 +78,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.addHook('onRequest', async (request) => tools.limits.takeFromAddress(request.ip))
   observe(app, createMetrics(), errors, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
-  for (const routes of [...all, eventRoutes]) routes(app, tools)
+  for (const routes of [...all, eventRoutes, reputationRoutes]) routes(app, tools)
   const {ledger, signer, registry, log} = tools
   const access = createAccess({reads: ledger.reads, signer, networkId: ledger.networkId, nowMs: () => ledger.nowMs()})
   await app.register(registryRoutes, {registry, access, log, onError: (code) => errors.registry.add(code)})

@@ -77,6 +77,7 @@ export class RequestSigner {
     const ofNode = this.#lasting.nodeKey(keyId)
     if (ofNode !== undefined) return ofNode
     const account = this.#reads.accountByKey(keyId)
-    return account && this.#reads.account(account.account)?.keys.find((key) => key.keyId === keyId)?.publicKey
+    if (account === undefined) return this.#reads.gateways().find(({id}) => id === `gw_${keyId}`)?.publicKey
+    return this.#reads.account(account.account)?.keys.find((key) => key.keyId === keyId)?.publicKey
   }
 }

@@ -9,6 +9,7 @@ import {
   nodeViewSchema,
   receiptViewSchema
 } from '../../core/protocol/api.ts'
+import {reputationViewSchema} from '../../core/protocol/conduct.ts'
 import {receiptSchema} from '../../core/protocol/receipts.ts'
 import {accountIdSchema, leaseIdSchema, nodeIdSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
 import {tableNewsSchema} from '../../core/protocol/tables.ts'
@@ -17,6 +18,7 @@ import type {FunctionLogs} from '../logs.ts'
 import type {OwnCommands} from '../own-commands.ts'
 import type {PresenceBoard} from '../presence.ts'
 import {payReceipts} from '../receipts.ts'
+import type {ReputationBoard} from '../reputation-board.ts'
 import type {Scheduler} from '../scheduler.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import type {SignedTables} from '../tables.ts'
@@ -43,6 +45,7 @@ const RECEIPTS_BYTES_MAX = 2 ** 20
 export interface NodeTools extends RouteTools, Pick<SecretTools, 'secrets' | 'secretHolders'> {
   readonly presence: PresenceBoard
   readonly events: EventHub
+  readonly reputation: ReputationBoard
   readonly scheduler: Scheduler
   readonly tables: SignedTables
   readonly logs: FunctionLogs
@@ -111,15 +114,15 @@ function nodeReads(app: FastifyInstance, tools: NodeTools): void {
     {
       method: 'GET',
       path: '/v1/nodes/:node',
-      about: 'One node, and what it last said.',
+      about: 'One node, what it last said, and what gateways think of it.',
       params: z.object({node: nodeIdSchema}),
-      answer: nodeViewSchema.extend({presence: presenceSchema.nullable()})
+      answer: nodeViewSchema.extend({presence: presenceSchema.nullable(), reputation: reputationViewSchema})
     },
     ({params}) => {
       const node = reads.node(params.node)
       if (!node)
         throw new CreoError('not_found', `There is no node ${params.node}.`, {hint: 'Enroll it with a join token: creo node token'})
-      return {...node, presence: presenceOf(tools, params.node)}
+      return {...node, presence: presenceOf(tools, params.node), reputation: tools.reputation.viewOf(params.node, tools.nowMs())}
     }
   )
   route(
