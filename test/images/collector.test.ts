@@ -1,6 +1,6 @@
 import {readdir} from 'node:fs/promises'
 import {join} from 'node:path'
-import {afterEach, beforeEach, expect, test} from 'vitest'
+import {afterEach, beforeEach, expect, test, vi} from 'vitest'
 import {openManifestCatalog} from '../../src/coordinator/registry/catalog.ts'
 import {type Digest, digestOf} from '../../src/images/digest.ts'
 import {MEDIA_TYPE} from '../../src/images/oci.ts'
@@ -140,3 +140,26 @@ test('pushes that run beside the collector never lose a part', async () => {
 function refusedForAPart(error: Error): undefined {
   expect(error.message).toContain('MANIFEST_BLOB_UNKNOWN')
 }
+
+test('an image that a slow disk takes longer to link than the grace is, is whole when it is there', async () => {
+  const {catalog, turns} = world.registry
+  const [counted, linking, collectorWaits] = [0, 1, 2].map(() => Promise.withResolvers<void>())
+  const put = catalog.put.bind(catalog)
+  vi.spyOn(catalog, 'put').mockImplementationOnce(async (...change) => {
+    counted?.resolve()
+    await linking?.promise
+    return put(...change)
+  })
+  const pushing = asks.pushImage(repo, {layers: ['slow'], reference: 'v1'})
+  await counted?.promise
+  const take = turns.take.bind(turns)
+  vi.spyOn(turns, 'take').mockImplementation((work) => {
+    collectorWaits?.resolve()
+    return take(work)
+  })
+  const collecting = collectAfter(2)
+  await Promise.race([collecting, collectorWaits?.promise])
+  linking?.resolve()
+  await collecting
+  expect(await isWhole(await pushing)).toBe(true)
+})

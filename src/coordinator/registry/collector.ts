@@ -44,6 +44,7 @@ export async function collectUnused(tools: CollectorTools, signal: AbortSignal):
     signal.throwIfAborted()
     if (manifests < DELETED_PER_ROUND_MAX) manifests += await dropManifests(tools, repository, sinceMs)
   }
+  await tools.turns.take(async () => undefined)
   const blobs = await dropBlobs(tools, {sinceMs, used: await usedBlobs(tools, signal)}, signal)
   await tools.room.forgetAbsent(async (digest) => (await tools.store.stat(digest)) !== undefined)
   return {manifests, blobs}
@@ -110,7 +111,10 @@ function parentsFirst(links: readonly ManifestLink[]): ManifestLink[] {
   return childrenFirst.reverse()
 }
 
-/** Of every manifest that is linked now. What is linked later counts on its blobs first, and so keeps them. */
+/**
+ * Of every manifest that is linked now, which no turn does that began before: on a slow disk it could have counted on its blobs longer ago than the grace.
+ * What is linked later counts on them later than that, and so keeps them.
+ */
 async function usedBlobs({catalog, store}: CollectorTools, signal: AbortSignal): Promise<ReadonlySet<Digest>> {
   const used = new Set<Digest>()
   for await (const repository of catalog.repositories()) {
