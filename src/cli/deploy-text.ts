@@ -40,6 +40,7 @@ export function deployedText(deployed: Deployed, {hasTraffic}: {readonly hasTraf
   const {org, app, revisions, addresses, tagAddresses, costs, pools, rollback} = deployed
   return [
     ...revisions.map((one) => `${one.function}  ${one.revision}  ${one.imageDigest.slice(0, DIGEST_SHOWN_CHARS)}  ${pushText(one)}`),
+    ...revisions.flatMap(lackingBaseLines),
     ...(hasTraffic
       ? addresses.map((address) => `It answers at ${address}`)
       : [`No request goes to them yet: creo traffic ${org}/${app} FUNCTION --to REVISION=PERCENT`]),
@@ -55,6 +56,8 @@ const DIGEST_SHOWN_CHARS = 'sha256:'.length + 12
 
 function pushText({bytesPushed, pulls}: Deployed['revisions'][number]): string {
   const [first] = pulls
+  if (bytesPushed === 0 && first !== undefined && pulls.every(({newBytes}) => newBytes === 0))
+    return 'unchanged: nothing to push or to pull'
   const pushed = bytesPushed === 0 ? 'nothing to push' : `pushed ${formatBytes(bytesPushed)}`
   if (first === undefined) return pushed
   const each = pulls.map(({architecture, bytes, newBytes}) => {
@@ -62,6 +65,21 @@ function pushText({bytesPushed, pulls}: Deployed['revisions'][number]): string {
     return newBytes < bytes ? `${formatBytes(newBytes)} new of ${formatBytes(bytes)}${name}` : `${formatBytes(bytes)}${name}`
   })
   return `${pushed}; each node pulls ${each.join(', ')}`
+}
+
+/** What a function is not made for that it could be. */
+export function lackingBaseLines({
+  function: name,
+  lackingBase
+}: {
+  readonly function: string
+  readonly lackingBase: readonly string[]
+}): string[] {
+  if (lackingBase.length === 0) return []
+  return [
+    `${name} is not made for ${lackingBase.join(' and ')}: its base is not here for that, so such nodes leave it out.`,
+    'To serve from these too: npm run bases in a checkout of creo, and once more.'
+  ]
 }
 
 function costText({

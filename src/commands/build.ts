@@ -28,21 +28,25 @@ OCI layout that other tools can read, for amd64 and arm64 where the base is ther
 
   async run(): Promise<{readonly org: string; readonly app: string; readonly images: readonly BuiltFunction[]}> {
     const {args, flags} = await this.parse(Build)
-    const [{readManifest}, {buildFunctions}, {dataDirectory}] = await Promise.all([
+    const [{readManifest}, {buildFunctions}, {dataDirectory}, {assembleBases}, {lackingBaseLines}] = await Promise.all([
       import('../developer/read-manifest.ts'),
       import('../developer/build.ts'),
-      import('../config/paths.ts')
+      import('../config/paths.ts'),
+      import('../developer/assemble-bases.ts'),
+      import('../cli/deploy-text.ts')
     ])
     const found = await readManifest(args.folder)
     const outputDirectory = flags.output ?? join(found.folder, '.creo', 'images')
     const data = dataDirectory(process.env)
-    const built = await buildFunctions({found, outputDirectory, dataDirectory: data, steps: this.progress, signal: this.abort})
+    const tools = {steps: this.progress, assemble: assembleBases, signal: this.abort}
+    const built = await buildFunctions({found, outputDirectory, dataDirectory: data, ...tools})
     const images = built.map(resultOf)
     for (const image of images) {
       this.log(`${image.function}  ${image.imageDigest}  ${image.layout ?? 'in the registry'}`)
       if (image.architectures.length > 0) this.log(`  for ${image.architectures.join(' and ')}, ${formatBytes(image.sizeBytes ?? 0)}`)
       for (const layer of image.layers) this.log(`  ${layer.part}  ${formatBytes(layer.sizeBytes)}  ${layer.cached ? 'cached' : 'packed'}`)
     }
+    for (const image of built) if (image.in === 'layout') for (const line of lackingBaseLines(image)) this.log(line)
     return {org: found.manifest.org, app: found.manifest.app, images}
   }
 }

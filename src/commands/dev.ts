@@ -6,7 +6,7 @@ export default class Dev extends CreoCommand {
   static override description =
     `The app of creo.yaml answers at http://localhost:PORT/ through a gateway and a miner like those of a network, in a development \
 network of its own: no account, incentive or pool is needed, and nothing is left after Ctrl-C. Logs and requests are shown as they happen. \
-What is wrong with the manifest or a build is said, and the version that served goes on.`
+What is wrong with the manifest, a build or a new version that crashes is said with its lines, and the version that served goes on.`
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> examples/colibris --port 3000',

@@ -9,8 +9,9 @@ import type {FolderLayer} from '../images/folder-layers.ts'
 import {LayerCache} from '../images/layer-cache.ts'
 import type {ImportedImage} from '../images/normal-form.ts'
 import type {RegistryAccess} from '../images/thin-base.ts'
+import type {AssembleOptions} from './assemble-bases.ts'
 import {buildContainerfile} from './build-containerfile.ts'
-import {withPlatforms} from './find-base.ts'
+import {ALL_ARCHITECTURES, withPlatforms} from './find-base.ts'
 import {acquireImage} from './image-source.ts'
 import type {FoundManifest} from './read-manifest.ts'
 import {assertDependencies, assertProgram} from './source-checks.ts'
@@ -23,6 +24,8 @@ export type FunctionImage = {readonly function: string; readonly digest: Digest}
       readonly layoutDirectory: string
       readonly sizeBytes: number | undefined
       readonly architectures: readonly string[]
+      /** Those that the image is not made for because its base is not here for them. */
+      readonly lackingBase: readonly string[]
       /** What became of the function's own files; none of an image that another tool built. */
       readonly layers: readonly FolderLayer[]
     }
@@ -37,6 +40,8 @@ export interface BuildOptions {
   readonly dataDirectory: string
   /** The registry that the images will be pushed to, if it is known. */
   readonly registry?: RegistryAccess
+  /** Makes a base of creo's that is nowhere. */
+  readonly assemble?: ((options: AssembleOptions) => Promise<void>) | undefined
   readonly steps: StepPort
   readonly signal: AbortSignal
 }
@@ -56,7 +61,7 @@ export async function buildFunctions(options: BuildOptions): Promise<readonly Fu
 }
 
 async function built(
-  {found, outputDirectory, dataDirectory, registry, steps, signal}: BuildOptions,
+  {found, outputDirectory, dataDirectory, registry, assemble, steps, signal}: BuildOptions,
   name: string,
   fn: ManifestFunction
 ): Promise<FunctionImage> {
@@ -69,7 +74,7 @@ async function built(
       hint: `Mend functions.${name}.source in ${found.path}.`
     })
   }
-  return await steps.step(`Build ${name}`, async () => {
+  return await steps.step(`Build ${name}`, async (note) => {
     const layoutDirectory = join(outputDirectory, name)
     if (fn.containerfile !== undefined) {
       const containerfile = resolve(found.folder, fn.containerfile)
@@ -79,12 +84,16 @@ async function built(
     await assertDependencies(folder, fn.base)
     await assertProgram(folder, fn.base, fn.command)
     const cache = new LayerCache(join(dataDirectory, 'layers'))
-    const image = await withPlatforms({base: fn.base, folder: found.folder, dataDirectory, registry, signal}, (platforms) =>
-      buildImage({platforms, folder, argv: fn.command, env: {}, layoutDirectory, cache, signal})
-    )
+    const wanted = {base: fn.base, folder: found.folder, dataDirectory, registry, assemble, note, signal}
+    let lackingBase: readonly string[] = []
+    const image = await withPlatforms(wanted, (platforms) => {
+      note('')
+      lackingBase = ALL_ARCHITECTURES.filter((one) => platforms.every(({architecture}) => architecture !== one))
+      return buildImage({platforms, folder, argv: fn.command, env: {}, layoutDirectory, cache, signal})
+    })
     const architectures = image.images.map(({architecture}) => architecture)
     const {indexDigest: digest, sizeBytes, layers} = image
-    return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, layers}
+    return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, lackingBase, layers}
   })
 }
 
@@ -102,5 +111,5 @@ async function given(
 
 function imported(name: string, layoutDirectory: string, {digest, sizeBytes, platforms}: ImportedImage): FunctionImage {
   const architectures = platforms.map(({architecture}) => architecture)
-  return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, layers: []}
+  return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, lackingBase: [], layers: []}
 }

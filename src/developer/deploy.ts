@@ -8,6 +8,7 @@ import type {AppView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {addressLabel} from './addresses.ts'
+import type {AssembleOptions} from './assemble-bases.ts'
 import {buildFunctions, type FunctionImage} from './build.ts'
 import {checkManifest} from './check-manifest.ts'
 import type {AccountContext} from './context.ts'
@@ -25,6 +26,8 @@ export interface DeployOptions {
   readonly found: FoundManifest
   /** Bases and unfinished builds are kept here. */
   readonly dataDirectory: string
+  /** Makes a base of creo's that is nowhere. */
+  readonly assemble?: ((options: AssembleOptions) => Promise<void>) | undefined
   /** How long to wait for each function's first answer; 0 does not wait. */
   readonly waitMs: number
   /** Gives each new revision an address of its own. */
@@ -39,6 +42,8 @@ export interface DeployedFunction extends PushFacts {
   readonly function: string
   readonly revision: string
   readonly imageDigest: string
+  /** Architectures whose nodes can't run it because the base was not here for them. */
+  readonly lackingBase: readonly string[]
   /** What a node fetches of it, by architecture. */
   readonly pulls: readonly PullSize[]
 }
@@ -79,7 +84,10 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
     return {built: pushed, specs: fitted}
   })
   const name = {org: manifest.org, app: manifest.app}
-  const revisions = built.map(({image: {function: fn, digest}, ...facts}) => ({function: fn, imageDigest: digest, ...facts}))
+  const revisions = built.map(({image, ...facts}) => {
+    const lackingBase = image.in === 'layout' ? image.lackingBase : []
+    return {function: image.function, imageDigest: image.digest, lackingBase, ...facts}
+  })
   const released = await release({
     ...options,
     steps,

@@ -1,12 +1,12 @@
 import {join} from 'node:path'
-import {CreoError} from '../core/errors.ts'
 import {nodeBase} from '../images/base-node.ts'
-import {BASE_NAMES, type BaseName, findBase, readBaseLock} from '../images/bases.ts'
+import {BASE_NAMES, findBase, type PinnedBase, readBaseLock} from '../images/bases.ts'
 import type {Platform} from '../images/build-image.ts'
 import {type RegistryAccess, thinBase} from '../images/thin-base.ts'
+import {type AssembleOptions, baseMissing} from './assemble-bases.ts'
 import {acquireImage, inScratch} from './image-source.ts'
 
-const ALL_ARCHITECTURES = ['amd64', 'arm64'] as const
+export const ALL_ARCHITECTURES = ['amd64', 'arm64'] as const
 
 export interface WantedBase {
   /** `node`, `python`, `static`, `scratch`, or an image as `image:` names one. */
@@ -17,12 +17,16 @@ export interface WantedBase {
   readonly dataDirectory: string
   /** The registry that what is built will be pushed to, if it is known. */
   readonly registry?: RegistryAccess | undefined
+  /** Makes a base that is nowhere; left out, it is missing. */
+  readonly assemble?: ((options: AssembleOptions) => Promise<void>) | undefined
+  /** Told what takes long. */
+  readonly note?: (text: string) => void
   readonly signal: AbortSignal
 }
 
 /**
  * Does `work` with what a function's files are put upon, for as many architectures as there are: a base that `npm run bases` assembled here, else what
- * the registry has of it, else for Node one made of this machine's own, for this machine's architecture alone. What is not kept is there while `work` runs.
+ * the registry has of it, else for Node one made of this machine's own, for this machine's architecture alone, and any other one assembled now. What is not kept is there while `work` runs.
  * @throws {CreoError} `build_failed` when the base is not here; as `acquireImage` does.
  */
 export async function withPlatforms<T>(wanted: WantedBase, work: (platforms: readonly Platform[]) => Promise<T>): Promise<T> {
@@ -37,19 +41,25 @@ export async function withPlatforms<T>(wanted: WantedBase, work: (platforms: rea
     const layoutDirectory = join(scratch, 'base')
     if (pinned !== undefined) {
       const thin = wanted.registry && (await thinBase(wanted.registry, pinned, {layoutDirectory, signal}))
-      return work(thin ?? (await madeHere(pinned.name, basesDirectory, signal)))
+      return work(thin ?? (await madeHere(pinned, basesDirectory, wanted)))
     }
     const {platforms} = await acquireImage({...wanted, image: base, layoutDirectory})
     return work(platforms)
   })
 }
 
-async function madeHere(name: BaseName, basesDirectory: string, signal: AbortSignal): Promise<readonly Platform[]> {
-  if (name !== 'node') {
-    throw new CreoError('build_failed', `The base creo/${name} is neither on this machine nor in the network's registry.`, {
-      hint: 'Assemble it in a checkout of creo: npm run bases'
-    })
+async function madeHere(
+  pinned: PinnedBase,
+  basesDirectory: string,
+  {assemble, note = () => undefined, signal}: WantedBase
+): Promise<readonly Platform[]> {
+  const {name} = pinned
+  if (name === 'node') {
+    const own = await nodeBase({cacheDirectory: basesDirectory, signal})
+    return [{architecture: own.architecture, base: own}]
   }
-  const own = await nodeBase({cacheDirectory: basesDirectory, signal})
-  return [{architecture: own.architecture, base: own}]
+  await assemble?.({name, basesDirectory, note, signal})
+  const made = await findBase(basesDirectory, pinned)
+  if (made === undefined) throw baseMissing(name)
+  return made
 }

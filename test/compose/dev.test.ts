@@ -66,7 +66,7 @@ it('builds again only the functions whose files or recipe changed', () => {
     ),
     folder: '/app'
   })
-  const facts = {revision: 'rev_1', pulls: [], bytesPushed: 0, blobsPushed: 0, blobsPresent: 0}
+  const facts = {revision: 'rev_1', lackingBase: [], pulls: [], bytesPushed: 0, blobsPushed: 0, blobsPresent: 0}
   const built = new BuiltImages()
   const images = (command = 'x') => Object.values(built.with(manifest(command)).manifest.functions).map(({image}) => image ?? 'built')
   expect(images()).toEqual(['built', 'built'])

@@ -2,10 +2,14 @@ import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
+import {lackingBaseLines} from '../../src/cli/deploy-text.ts'
 import {parseManifest} from '../../src/core/manifest.ts'
-import {buildFunctions, type FunctionImage} from '../../src/developer/build.ts'
+import {assembleBases} from '../../src/developer/assemble-bases.ts'
+import {type BuildOptions, buildFunctions, type FunctionImage} from '../../src/developer/build.ts'
 import {withGivenImages} from '../../src/developer/given-images.ts'
 import type {FoundManifest} from '../../src/developer/read-manifest.ts'
+import type {StepPort} from '../../src/developer/steps.ts'
+import {hostArchitecture} from '../../src/images/base-node.ts'
 
 const {signal} = new AbortController()
 let folder: string
@@ -63,6 +67,27 @@ test('a base that is not on this machine is refused with how to get it', async (
   })
 })
 
+test('a base that is nowhere is made, and when its packages can not be had, their words are told', async () => {
+  const script = join(folder, 'assemble.mjs')
+  await writeFile(script, `console.error('Fetching the packages for arm64 …')\nconsole.error('No source answers.')\nprocess.exitCode = 1\n`)
+  const noted: string[] = []
+  const steps: StepPort = {step: (_, work) => work((text) => void noted.push(text))}
+  const assemble: BuildOptions['assemble'] = (options) => assembleBases({...options, script})
+  await expect(build({source: './web', base: 'python', command: ['x']}, 'out', {assemble, steps})).rejects.toMatchObject({
+    code: 'build_failed',
+    message: expect.stringMatching(/creo\/python is neither on this machine .* can't be made: .*No source answers\.$/s)
+  })
+  expect(noted).toContain('making creo/python, once: Fetching the packages for arm64 …')
+})
+
+test('an image upon a base that is here for one architecture says which is lacking', async () => {
+  const [image] = await build({source: './web', base: 'node', command: ['node', 'server']})
+  const here = hostArchitecture()
+  expect(image).toMatchObject({architectures: [here], lackingBase: [here === 'amd64' ? 'arm64' : 'amd64']})
+  const lines = lackingBaseLines({function: 'web', lackingBase: ['arm64']})
+  expect(lines).toEqual([expect.stringContaining('web is not made for arm64'), expect.stringContaining('npm run bases')])
+})
+
 test('an image given on the command line takes the place of source and command, of the function it names or the only one', () => {
   const found = foundWith({source: './web', command: ['node', 'server.mjs']})
   expect(withGivenImages(found, ['registry.example/web:1']).manifest.functions.web).toMatchObject({
@@ -75,9 +100,13 @@ test('an image given on the command line takes the place of source and command, 
   expect(() => withGivenImages(two, ['a.example/b'])).toThrow('The app has 2 functions: which of them is a.example/b?')
 })
 
-function build(fn: Readonly<Record<string, unknown>>, output = 'lower'): Promise<readonly FunctionImage[]> {
-  const steps = {step: <T>(_: string, work: (note: (text: string) => void) => Promise<T>) => work(() => undefined)}
-  const options = {outputDirectory: join(folder, output), dataDirectory: join(folder, 'data'), steps, signal}
+function build(
+  fn: Readonly<Record<string, unknown>>,
+  output = 'lower',
+  more: Partial<BuildOptions> = {}
+): Promise<readonly FunctionImage[]> {
+  const steps: StepPort = {step: (_, work) => work(() => undefined)}
+  const options = {outputDirectory: join(folder, output), dataDirectory: join(folder, 'data'), steps, signal, ...more}
   return buildFunctions({found: foundWith(fn), ...options})
 }
 

@@ -13,7 +13,13 @@ import {leftBehind} from './left-behind.ts'
 const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 const TIMEOUT_MS = 180_000
 const never = new AbortController().signal
-const eventSchema = z.looseObject({event: z.string(), url: z.string().optional(), line: z.string().optional(), path: z.string().optional()})
+const eventSchema = z.looseObject({
+  event: z.string(),
+  url: z.string().optional(),
+  line: z.string().optional(),
+  path: z.string().optional(),
+  error: z.looseObject({code: z.string()}).optional()
+})
 type Seen = z.output<typeof eventSchema>
 
 const server = (version: string): string => `console.log('version ${version} starts')
@@ -71,6 +77,16 @@ functions:\n  site: {source: ./fn, command: [node, server.cjs], secrets: [API_KE
 
   await writeFile(join(app, 'creo.yaml'), manifest.replace('source', 'sauce'))
   await next(({event}) => event === 'failed')
+  expect((await ask(url, {signal: never})).text).toBe('one open sesame')
+
+  await writeFile(join(app, 'fn', 'server.cjs'), `${server('two')}const = 1\n`)
+  await writeFile(join(app, 'creo.yaml'), manifest)
+  const crash = new Set<string>()
+  await next(({event, line, error}) => {
+    if (event === 'log' && line?.startsWith('SyntaxError') === true) crash.add('its words')
+    if (event === 'failed' && error?.code === 'deploy_failed') crash.add('its end')
+    return crash.size === 2
+  })
   expect((await ask(url, {signal: never})).text).toBe('one open sesame')
 
   await writeFile(join(app, 'fn', 'server.cjs'), server('two'))
