@@ -1,9 +1,11 @@
 import {createClient} from '../client/client.ts'
 import {joinNetwork} from '../client/join.ts'
 import {openDataDirectory} from '../config/data-directory.ts'
+import type {Genesis} from '../core/protocol/genesis.ts'
 import {loadOrCreateKeyFile} from '../identity/keys.ts'
 import {createLog, type Log} from '../telemetry/log.ts'
 import {createGateway} from './gateway.ts'
+import type {GatewayOptions} from './gateway-options.ts'
 import {parseListen} from './listen.ts'
 import {keepClockMended} from './network-clock.ts'
 import {pinNetwork} from './network-file.ts'
@@ -68,7 +70,6 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       log,
       signal: AbortSignal.any([signal, stopped.signal])
     })
-    const windowMs = options.windowMs ?? (pinned.network === 'development' ? DEVELOPMENT_WINDOW_MS : undefined)
     const gateway = await createGateway({
       dataDirectory: directory.path,
       key,
@@ -84,8 +85,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
       monotonicMs: () => performance.now(),
       random: Math.random,
       settings,
-      ...(windowMs !== undefined && {windowMs}),
-      ...(pinned.network === 'development' && {conductEveryMs: DEVELOPMENT_CONDUCT_MS}),
+      ...pacesOf(pinned.network, options),
       onFatal: failed.reject
     })
     // Without files to read again, a terminal that is closed ends the gateway as it ends any program.
@@ -104,6 +104,14 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
     stopped.abort()
     await directory.close()
   }
+}
+
+function pacesOf(
+  network: Genesis['network'],
+  {windowMs}: Pick<RunGatewayOptions, 'windowMs'>
+): Pick<GatewayOptions, 'windowMs' | 'conductEveryMs'> {
+  const own = windowMs === undefined ? {} : {windowMs}
+  return network === 'development' ? {windowMs: DEVELOPMENT_WINDOW_MS, conductEveryMs: DEVELOPMENT_CONDUCT_MS, ...own} : own
 }
 
 /** What cannot be used is said and left: the gateway goes on with what it has. */
