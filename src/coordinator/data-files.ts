@@ -8,6 +8,8 @@ export const SECRETS_FILE = 'secrets.sqlite'
 export const SECRETS_KEY_FILE = 'secrets.key'
 /** What the apps' schedules have fired. */
 export const CRON_FILE = 'cron.sqlite'
+/** The last lines that functions wrote. */
+export const LOGS_FILE = 'logs.sqlite'
 /** What gateways saw of nodes. */
 export const REPUTATION_FILE = 'reputation.sqlite'
 export const REGISTRY_FOLDER = 'registry'

@@ -17,6 +17,7 @@ import {
   COORDINATOR_KEY_FILE,
   CRON_FILE,
   GENESIS_FILE,
+  LOGS_FILE,
   REGISTRY_FOLDER,
   REPUTATION_FILE,
   SECRETS_FILE,
@@ -29,6 +30,7 @@ import {RequestSigner} from './http/request-signer.ts'
 import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
 import {KnownLeases} from './known-leases.ts'
 import {LastingReads} from './lasting-reads.ts'
+import {LogFile} from './log-file.ts'
 import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
 import {Overview} from './operator/overview.ts'
@@ -141,7 +143,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   cleanups.push(() => signing.signatures.close())
   const {lostAfterMs} = settings.scheduling
   const events = new EventHub({ledger, presence, lostAfterMs, nowMs})
-  const logs = new FunctionLogs(nowMs())
+  const logs = openLogs(opened, cleanups)
   const overview = new Overview({...opened, presence, leases, scheduler, logs, lostAfterMs, network: genesis.name})
   const app = await buildHttpServer({
     ...opened,
@@ -207,6 +209,12 @@ function collectUnused(
     if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')
   }
   return new Loop({work: collect, everyMs: collectEveryMs, signal, log})
+}
+
+function openLogs({data, nowMs, log}: Opened, cleanups: (() => Promise<void>)[]): FunctionLogs {
+  const file = LogFile.open(data.file(LOGS_FILE))
+  cleanups.push(async () => file.close())
+  return new FunctionLogs({file, nowMs: nowMs(), log})
 }
 
 function openReputation({data, ledger}: Opened): ReputationBoard {

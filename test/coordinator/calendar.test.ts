@@ -20,6 +20,8 @@ function accountOf(publicKey: string): CommandBody {
   return {type: 'account.create', name: 'ann', keys: [{publicKey, roles: ['owner']}]}
 }
 
+const NO_FILE = {read: () => [], write: () => undefined}
+
 describe('the calendar', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
   let ledger: Ledger
@@ -122,7 +124,7 @@ describe('bounded things', () => {
   })
 
   it('keeps the newest lines of a function, numbered above those of an earlier process', () => {
-    const logs = new FunctionLogs(1_790_000_000_000)
+    const logs = new FunctionLogs({file: NO_FILE, nowMs: 1_790_000_000_000, log: pino({level: 'silent'})})
     const lines = Array.from({length: 1500}, (_, index) => ({revision: 'rev_1', instance: 'i', atMs: index, line: String(index)}))
     logs.append('node', lines, () => true)
     const read = logs.read(['rev_1'], {after: -1})
@@ -130,7 +132,7 @@ describe('bounded things', () => {
     expect(logs.read(['rev_1'], {after: read.next})).toEqual({lines: [], next: read.next})
   })
   it('keeps the lines of many functions within a budget of bytes, those written last', () => {
-    const logs = new FunctionLogs(0)
+    const logs = new FunctionLogs({file: NO_FILE, nowMs: 0, log: pino({level: 'silent'})})
     const line = 'x'.repeat(4096)
     for (let revision = 0; revision < 40; revision += 1) {
       const lines = Array.from({length: 1000}, () => ({revision: `rev_${revision}`, instance: 'i', atMs: 0, line}))
