@@ -1,10 +1,15 @@
 /**
- * V8's room for new objects, in MiB: it otherwise makes that large while a role starts and reads its table, and gives it back late. Gateway and coordinator
- * make more objects a second than a miner.
+ * V8's room for new objects, in MiB, and by how many per cent objects may grow before the collector looks at all of them again. It otherwise makes the first
+ * large while a role starts, and lets garbage grow to as much as what lives: after a large table, more than the table. The coordinator has work for which
+ * that would be too often.
  */
-const SEMI_SPACE_MIB = {'mine start': 2, 'gateway serve': 4, 'coordinator serve': 8}
+const V8_SETTINGS = {
+  'mine start': ['--max-semi-space-size=2', '--heap-growing-percent=20'],
+  'gateway serve': ['--max-semi-space-size=8', '--heap-growing-percent=20'],
+  'coordinator serve': ['--max-semi-space-size=8']
+} as const
 /** By its command. */
-export type LeanRole = keyof typeof SEMI_SPACE_MIB
+export type LeanRole = keyof typeof V8_SETTINGS
 /**
  * glibc's allocator, see mallopt(3): by itself it keeps an arena for each thread and, once a large block was freed, blocks of that size as well, so that
  * what the unpacking of an image or the text of a large table took stays taken.
@@ -13,7 +18,7 @@ const MALLOC_SETTINGS = {MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072'
 
 /** What a role is started under so that it holds little at rest. */
 export function leanSettings(role: LeanRole): {readonly execArgv: readonly string[]; readonly env: Readonly<Record<string, string>>} {
-  return {execArgv: [`--max-semi-space-size=${SEMI_SPACE_MIB[role]}`], env: MALLOC_SETTINGS}
+  return {execArgv: V8_SETTINGS[role], env: MALLOC_SETTINGS}
 }
 
 /**

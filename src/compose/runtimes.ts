@@ -64,9 +64,9 @@ export async function runtimeTools(options: {
   readonly env: Environment
   readonly log: RuntimeTools['log']
 }): Promise<RuntimeTools> {
-  const [{execa}, {Agent, Client, Pool, request}] = await Promise.all([import('execa'), import('undici')])
+  const [{execa}, {undiciParts}] = await Promise.all([import('execa'), import('../client/undici-parts.ts')])
   const sandbox = sandboxTools({packaging: PACKAGING, execa})
-  return {...options, initPath: initPath(), sandbox, execa, undici: {Agent, Client, Pool, request}, CreoError}
+  return {...options, initPath: initPath(), sandbox, execa, undici: undiciParts, CreoError}
 }
 
 /** The committed static init for this machine's architecture. */

@@ -1,5 +1,5 @@
 import type {Duplex} from 'node:stream'
-import {Agent, request} from 'undici'
+import {AgentOnly, undiciParts} from '../client/undici-parts.ts'
 import {CreoError} from '../core/errors.ts'
 import {bindLine, TUNNEL_REACH_BIND, TUNNEL_REACH_EVERY_MS, TUNNEL_REACH_LINE_MAX} from '../core/protocol/tunnel.ts'
 import type {Log} from '../telemetry/log.ts'
@@ -43,7 +43,7 @@ export interface ReachProbesOptions {
 export class ReachProbes {
   readonly #options: ReachProbesOptions
   readonly #times: ReachTimes
-  readonly #agent = new Agent({connections: 1, maxResponseSize: ANSWER_BYTES_MAX, keepAliveTimeout: 1, keepAliveMaxTimeout: 1})
+  readonly #agent = new AgentOnly({connections: 1, maxResponseSize: ANSWER_BYTES_MAX, keepAliveTimeout: 1, keepAliveMaxTimeout: 1})
   readonly #stop = new AbortController()
   readonly #dueMs = new WeakMap<MinerLink, number>()
   /** What miners that know the message were told last. */
@@ -118,7 +118,7 @@ export class ReachProbes {
 
   async #ask(url: URL, token: string): Promise<void> {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ANSWER_MAX_MS)])
-    const {statusCode, body} = await request(url, {dispatcher: this.#agent, signal})
+    const {statusCode, body} = await undiciParts.request(url, {dispatcher: this.#agent, signal})
     const text = await body.text()
     if (statusCode !== OK || text !== JSON.stringify({token})) throw new CreoError('bad_gateway', `It answered ${statusCode}.`)
   }

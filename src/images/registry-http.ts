@@ -1,6 +1,6 @@
 import {Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
-import {type Dispatcher, request} from 'undici'
+import type {Dispatcher, request as undiciRequest} from 'undici'
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
 
 /** Gives the headers that let a request in, a signature for example. `body` is what will be sent, whole. */
@@ -17,6 +17,8 @@ export interface RegistryAddress {
   readonly authorize?: AuthorizeRequest
   /** Left out, undici's own; given by who pins the server's key. */
   readonly dispatcher?: Dispatcher
+  /** Left out, undici's, which is loaded then with all that belongs to it. */
+  readonly request?: typeof undiciRequest
 }
 
 export const ATTEMPTS_MAX = 5
@@ -47,6 +49,7 @@ export async function send(address: RegistryAddress, options: RegistryRequest): 
   const length = sliced !== undefined && body !== undefined ? {'content-length': String(body.length)} : {}
   const authorization = (await address.authorize?.({method: options.method, url, body: options.body})) ?? {}
   try {
+    const request = address.request ?? (await import('undici')).request
     return await request(url, {
       method: options.method,
       headers: {...options.headers, ...length, ...authorization},

@@ -1,5 +1,6 @@
 import {readdir, readFile, rm, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {undiciParts} from '../client/undici-parts.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import {type BlobStore, openBlobStore} from '../images/blob-store.ts'
 import {type Digest, digestHex, parseDigest} from '../images/digest.ts'
@@ -189,6 +190,7 @@ export class ImageCache {
     const repository = `${image.org}/${image.app}/${image.function}`
     return await fetchImage({
       registryUrl,
+      request: undiciParts.request,
       repository,
       authorize,
       digest,
