@@ -64,6 +64,7 @@ With --json it prints one line when it is ready.`
       },
       ({url, networkId}) => {
         this.log(`The coordinator of network ${networkId} answers at ${url}. Ctrl-C stops it.`)
+        this.log(`How it is, for who is on this machine: ${url}/operator`)
         this.logJsonLine({ready: true, role: 'coordinator', pid: process.pid, networkId, urls: {api: url}})
       },
       this.abort

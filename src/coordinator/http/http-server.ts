@@ -22,6 +22,7 @@ import {type EventTools, eventRoutes} from './routes-events.ts'
 import {marketRoutes} from './routes-market.ts'
 import {type NetworkTools, networkRoutes} from './routes-network.ts'
 import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
+import {operatorRoutes, readOperatorFiles} from './routes-operator.ts'
 import {type ReputationTools, reputationRoutes} from './routes-reputation.ts'
 import {type SecretTools, secretRoutes} from './routes-secrets.ts'
 
@@ -79,6 +80,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   observe(app, createMetrics(), errors, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
   for (const routes of [...all, eventRoutes, reputationRoutes]) routes(app, tools)
+  await app.register(operatorRoutes, {tools, errors, files: await readOperatorFiles()})
   const {ledger, signer, registry, log} = tools
   const access = createAccess({reads: ledger.reads, signer, networkId: ledger.networkId, nowMs: () => ledger.nowMs()})
   await app.register(registryRoutes, {registry, access, log, onError: (code) => errors.registry.add(code)})
