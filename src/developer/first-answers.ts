@@ -6,8 +6,11 @@ import {askApp} from './addresses.ts'
 import {type Asked, finalTrouble, lastTrouble, type Trouble} from './start-trouble.ts'
 
 const ASK_EVERY_MS = 200
-/** How often nodes' failures are looked for meanwhile. */
-const LOOK_EVERY_MS = 500
+/** How often nodes' failures are looked for meanwhile: by itself where events tell when, and where they don't. */
+const LOOK_EVERY_MS = 5000
+const LOOK_UNTOLD_EVERY_MS = 500
+/** What happens at once is looked at once. */
+const GATHER_MS = 50
 /** A gateway names in it the revision that answered. */
 const REVISION_HEADER = 'creo-revision'
 
@@ -32,6 +35,8 @@ export interface FirstAnswersOptions {
   readonly waitMs: number
   /** What nodes say of the revisions; rejects when nobody can be asked now. */
   readonly look: (signal: AbortSignal) => Promise<Readiness>
+  /** Something for each time that a look may show more. It may end, or fail, at any time. */
+  readonly happens: (signal: AbortSignal) => AsyncIterable<unknown>
   readonly signal: AbortSignal
 }
 
@@ -91,15 +96,38 @@ async function firstAnswer(
 }
 
 /** Ends only with a trouble that is final, or with the signal. */
-async function watchNodes({deployed, look, signal}: FirstAnswersOptions): Promise<FirstAnswers> {
-  for (;;) {
-    await sleep(LOOK_EVERY_MS, undefined, {signal})
+async function watchNodes({deployed, look, happens, signal}: FirstAnswersOptions): Promise<FirstAnswers> {
+  for await (const _ of occasions(happens(signal), signal)) {
     const seen = await look(signal).catch(() => undefined)
     for (const asked of deployed.values()) {
       const own = of(seen, asked)
       const trouble = own && finalTrouble(asked, own)
       if (trouble !== undefined) return {trouble}
     }
+  }
+  throw signal.reason
+}
+
+/** When something has happened, and every so often in any case: more often once nothing tells any more. */
+async function* occasions(happens: AsyncIterable<unknown>, signal: AbortSignal): AsyncGenerator<void> {
+  const events = happens[Symbol.asyncIterator]()
+  const next = (): Promise<boolean> =>
+    events.next().then(
+      ({done}) => done !== true,
+      () => false
+    )
+  let happened: Promise<boolean> | undefined = next()
+  while (!signal.aborted) {
+    const enough = new AbortController()
+    const waitMs = happened === undefined ? LOOK_UNTOLD_EVERY_MS : LOOK_EVERY_MS
+    const passed = sleep(waitMs, undefined, {signal: AbortSignal.any([signal, enough.signal])}).catch(() => undefined)
+    const told: boolean | undefined = await Promise.race([passed, ...(happened === undefined ? [] : [happened])])
+    enough.abort()
+    if (told === true) {
+      await sleep(GATHER_MS, undefined, {signal}).catch(() => undefined)
+      happened = next()
+    } else if (told === false) happened = undefined
+    if (told !== false) yield
   }
 }
 

@@ -110,7 +110,9 @@ async function firstAnswers(
     return appAddress(publicUrl ?? '', own?.noTraffic === true && own.tag !== undefined ? {...name, function: fn, tag: own.tag} : name)
   }
   const look = (until: AbortSignal) => context.client.readiness(name, {after: place}, until)
-  const {answers, trouble} = await awaitFirstAnswers({routes, deployed, addressOf, waitMs, look, signal})
+  const watched = {topics: ['instances', 'leases'] as const, app: `${name.org}/${name.app}`, after: made.seq}
+  const happens = (until: AbortSignal) => context.client.watch(watched, until)
+  const {answers, trouble} = await awaitFirstAnswers({routes, deployed, addressOf, waitMs, look, happens, signal})
   if (trouble !== undefined) throw await troubleError(options, made, trouble)
   return answers
 }

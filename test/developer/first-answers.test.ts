@@ -95,7 +95,8 @@ describe('asking an app', () => {
 describe('first answers', () => {
   const {routes} = manifest
   const look: FirstAnswersOptions['look'] = async () => seen()
-  const patient = {routes, look, waitMs: 20_000, signal}
+  const happens: FirstAnswersOptions['happens'] = async function* () {}
+  const patient = {routes, look, happens, waitMs: 20_000, signal}
 
   it('come from every routed function, asked until it speaks for itself', async () => {
     const address = await gateway((count, response) => (count < 4 ? refuse(response, 'not_found', 404) : answerAs(response, 'rev_64')))
@@ -133,6 +134,34 @@ describe('first answers', () => {
       signal: 'SIGSEGV',
       message: 'It was killed by SIGSEGV (exit code 139) before it listened on port 8080.'
     })
+  })
+
+  it('are given up when something is told to have happened, without a look before', async () => {
+    const address = await gateway((_, response) => refuse(response, 'no_instance', 503))
+    const failures = [failure('node_a', 'crash', 3), failure('node_a', 'crash', 3)]
+    const failed = Promise.withResolvers<void>()
+    const looks: boolean[] = []
+    let hasFailed = false
+    const answered = awaitFirstAnswers({
+      ...patient,
+      // Shorter than the time after which it would look by itself.
+      waitMs: 4500,
+      deployed: both('rev_64'),
+      addressOf: () => address,
+      happens: async function* () {
+        await failed.promise
+        yield 'instance'
+        await new Promise(() => undefined)
+      },
+      look: async () => {
+        looks.push(hasFailed)
+        return hasFailed ? seen({nodes: ['node_a'], failures}) : seen()
+      }
+    })
+    hasFailed = true
+    failed.resolve()
+    expect((await answered).trouble).toMatchObject({reason: 'crash', node: 'node_a', isFinal: true})
+    expect(looks).toEqual([true])
   })
 
   it.each<[string, string, Partial<RevisionReadiness>, string, RegExp]>([
