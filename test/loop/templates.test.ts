@@ -1,7 +1,9 @@
-import {existsSync} from 'node:fs'
+import {createReadStream, existsSync} from 'node:fs'
 import {cp, mkdir, mkdtemp, rm, symlink, writeFile} from 'node:fs/promises'
 import {homedir, tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {pipeline} from 'node:stream/promises'
+import {createZstdDecompress} from 'node:zlib'
 import {execa} from 'execa'
 import {beforeAll, expect, test} from 'vitest'
 import {stringify} from 'yaml'
@@ -11,7 +13,9 @@ import {eventually} from '../../src/compose/tour/must-hold.ts'
 import {appUrl} from '../../src/compose/tour/steps-apps.ts'
 import {LEAF, ORGS} from '../../src/compose/tour/steps-network.ts'
 import {hostArchitecture} from '../../src/images/base-node.ts'
-import {BASE_NAMES, baseDirectory, readBaseLock} from '../../src/images/bases.ts'
+import {BASE_NAMES, baseDirectory, findBase, readBaseLock} from '../../src/images/bases.ts'
+import {layoutBlobPath, readLayoutBlob} from '../../src/images/layout.ts'
+import {parseManifest} from '../../src/images/oci.ts'
 import {installFramework} from '../support/functions-framework.ts'
 import {LoopWorld} from './loop-world.ts'
 
@@ -21,6 +25,8 @@ const SET_UP_TIMEOUT_MS = 600_000
 const TIMEOUT_MS = 300_000
 /** Kept between runs: their digests are their names. */
 const BASES = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'creo/bases')
+/** Of Debian's qemu-user-static. */
+const EMULATOR = 'qemu-aarch64-static'
 const TEMPLATES = {
   typescript: {command: ['node', 'server.ts']},
   python: {base: 'python', command: ['python3', 'server.py']},
@@ -91,6 +97,29 @@ test.runIf(IS_LONG)(
       expect(JSON.parse(await answerOf(`${name}/x`, 200))).toMatchObject({hello: 'world'})
     expect(await answerOf('static', 200)).toBe('hello')
     expect(await answerOf('site', 404)).toBe('There is no such page.\n')
+  }
+)
+
+test.runIf(IS_LONG)(
+  'the base of Node for arm64 is a whole system: under an emulator its own Node runs on its own libraries',
+  {timeout: TIMEOUT_MS},
+  async ({skip}) => {
+    const {failed} = await execa(EMULATOR, ['--version'], {reject: false})
+    if (failed) skip(`${EMULATOR} is not installed`)
+    const {bases} = await readBaseLock()
+    const platforms = await findBase(BASES, {name: 'node', digest: bases.node})
+    const base = platforms?.find(({architecture}) => architecture === 'arm64')?.base
+    if (base === undefined || base === 'scratch') throw new Error('the base is not there for arm64')
+    const parsed = parseManifest(await readLayoutBlob(base.layoutDirectory, base.manifestDigest))
+    const root = join(world.folder, 'arm64-root')
+    await mkdir(root)
+    for (const {digest} of parsed.kind === 'manifest' ? parsed.manifest.layers : []) {
+      const unpacked = execa('tar', ['-x', '-C', root], {stdin: 'pipe'})
+      await pipeline(createReadStream(layoutBlobPath(base.layoutDirectory, digest)), createZstdDecompress(), unpacked.stdin)
+      await unpacked
+    }
+    const {stdout} = await execa(EMULATOR, ['-L', root, join(root, 'usr/local/bin/node'), '-p', 'process.arch + process.version'])
+    expect(stdout).toBe(`arm64${process.version}`)
   }
 )
 
