@@ -67,6 +67,8 @@ async function answersTo(need: FirstNeed, options: FirstDeployOptions): Promise<
 }
 
 function whyAsked({incentive, code, unpaid, issued, like, others}: FirstNeed): string {
+  if (unpaid.length === 0 && issued !== undefined)
+    return `The reward pool of ${incentive} was never filled: nobody hosts for it. One answer mends that; an empty one leaves it so.`
   if (unpaid.length === 0) return `${incentive} is not issued yet${like === undefined ? '' : ` (${like} is)`}. Two answers issue it.`
   const answers = issued === undefined ? 'Two answers mend that' : 'One answer mends that'
   const other =
@@ -76,18 +78,19 @@ function whyAsked({incentive, code, unpaid, issued, like, others}: FirstNeed): s
   return `Nobody is paid for hosting this app yet. ${answers};\nan empty one leaves it so. ${other}`
 }
 
-function withoutAnswers({incentive, issued, at, like}: FirstNeed, {found, flags, say}: FirstDeployOptions): undefined {
+function withoutAnswers({incentive, issued, at, like, unpaid}: FirstNeed, {found, flags, say}: FirstDeployOptions): undefined {
   const how = `creo deploy --per-month N${issued === undefined ? ' --buys ITEM' : ''}`
   const meant = like === undefined ? '' : `Did you mean ${like}? Else: `
   if (at !== undefined) throw found.problem(at, 'not_found', `There is no incentive ${incentive}.`, `${meant}${how}`)
   if (flags.buys !== undefined || flags['per-month'] !== undefined)
     throw new CreoError('usage', 'What hosts are to get takes both answers.', {hint: how})
-  say(`Nobody hosts what pays nothing. What hosts get is said with: ${how}`)
+  const why = unpaid.length === 0 ? `The reward pool of ${incentive} was never filled.` : 'Nobody hosts what pays nothing.'
+  say(`${why} What hosts get is said with: ${how}`)
   return undefined
 }
 
-function declined({unpaid, incentive}: FirstNeed): undefined {
-  if (unpaid.length > 0) return undefined
+function declined({unpaid, incentive, issued}: FirstNeed): undefined {
+  if (unpaid.length > 0 || issued !== undefined) return undefined
   throw new CreoError('usage', `${incentive} is not issued, and creo.yaml pays in it.`, {
     hint: 'Answer both questions, or take the reward lines out.'
   })

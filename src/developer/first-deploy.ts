@@ -13,7 +13,10 @@ import type {AccountContext} from './context.ts'
 import {issueIncentive} from './incentives.ts'
 import {type FoundManifest, readManifest} from './read-manifest.ts'
 
-/** What a manifest lacks for anybody to host it: an incentive that it names, or rewards at all. */
+/** Entries of an incentive that are looked through for one of its pool; who has more has paid somebody. */
+const ENTRIES_MAX = 1000
+
+/** What a manifest lacks for anybody to host it: an incentive that it names, rewards at all, or what they are paid from. */
 export interface FirstNeed {
   /** `org/CODE` that hosts are to be paid in. */
   readonly incentive: string
@@ -24,7 +27,7 @@ export interface FirstNeed {
   readonly like: string | undefined
   /** Codes that could be paid in as well, where nobody said which. */
   readonly others: readonly string[]
-  /** Undefined when it is to be issued. */
+  /** Undefined when it is to be issued. With no function unpaid, its pool was never filled. */
   readonly issued: IncentiveView | undefined
   /** Those whose rewards are to be written into the manifest; none when it has some. */
   readonly unpaid: readonly PaidFunction[]
@@ -62,7 +65,8 @@ export interface FirstDone {
 }
 
 /**
- * What keeps anybody from hosting the app that a founder's two answers could mend; undefined when there is nothing of the kind: what is named is issued; or the
+ * What keeps anybody from hosting the app that a founder's two answers could mend; undefined when there is nothing of the kind: what is named is issued, and
+ * its pool was filled once, unless an earlier run was cut between the two; or the
  * org is the exchange's, whose hosts the epochs pay, and no answer `isGiven`.
  * @throws {CreoError} `not_found` when several incentives are to be issued.
  */
@@ -76,12 +80,14 @@ export async function firstNeed(
   const {incentives} = await client.incentives(signal)
   const lacking = lackingLines(found, incentives)
   const isPaying = functions.some(([, {rewards}]) => rewards.length > 0)
-  if (lacking.length === 0 && (isPaying || (!isGiven && (await isPaidByEpochs(context, signal))))) return undefined
+  const unfilled = lacking.length === 0 && isPaying ? await unfilledOf(context, found, signal) : undefined
+  const isPaid = isPaying ? unfilled === undefined : !isGiven && (await isPaidByEpochs(context, signal))
+  if (lacking.length === 0 && isPaid) return undefined
   const {apps} = await client.apps({org: found.manifest.org}, signal)
   const own = incentives.filter((one) => one.org === account.id)
   const codes = own.map(({id}) => codeIn(id))
   const forAll = own.filter(({scope}) => scope === null).map(({id}) => codeIn(id))
-  const named = lacking[0]?.reward.incentive
+  const named = lacking[0]?.reward.incentive ?? unfilled
   const code = checkedCode(named === undefined ? (payIn ?? forAll[0] ?? codeOf(account.name)) : codeIn(named))
   const incentive = `${account.name}/${code}`
   const amounts = lacking.flatMap(({reward}) => [...Object.values(reward.perMillion), reward.dailyBudget])
@@ -118,6 +124,18 @@ function lackingLines({manifest, problem}: FoundManifest, incentives: readonly I
   if (other === undefined) return lacking
   const what = `Neither ${first?.reward.incentive} nor ${other.reward.incentive} is issued, and a deploy issues one at most.`
   throw problem(other.at, 'not_found', what, 'creo incentive issue')
+}
+
+/** An incentive that the rewards name and whose pool was never filled, where that is so of all that they name. */
+async function unfilledOf({client, account}: AccountContext, {manifest}: FoundManifest, signal: AbortSignal): Promise<string | undefined> {
+  const lines = Object.values(manifest.functions).flatMap(({rewards}) => rewards.map(({incentive}) => incentive))
+  const named = [...new Set(lines)]
+  if (named.some((incentive) => !incentive.startsWith(`${account.name}/`))) return undefined
+  for (const asset of named) {
+    const {entries} = await client.entries(account.id, {asset, limit: ENTRIES_MAX}, signal)
+    if (entries.length === ENTRIES_MAX || entries.some(({kind}) => kind === 'pool')) return undefined
+  }
+  return named[0]
 }
 
 /** True for the exchange's org: the epochs pay its hosts. */
