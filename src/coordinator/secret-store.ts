@@ -16,6 +16,9 @@ CREATE TABLE IF NOT EXISTS secrets (
   org TEXT NOT NULL, app TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, change INTEGER NOT NULL UNIQUE,
   deposit TEXT, enc TEXT, ciphertext TEXT, set_at_ms INTEGER NOT NULL, key_id TEXT NOT NULL, PRIMARY KEY (org, app, name)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgetting (
+  org TEXT NOT NULL, app TEXT NOT NULL, until_ms INTEGER NOT NULL, key_id TEXT NOT NULL, PRIMARY KEY (org, app)
+) STRICT, WITHOUT ROWID;
 `
 const COLUMNS = 'name, version, deposit, enc, ciphertext, set_at_ms AS setAtMs, key_id AS keyId'
 
@@ -33,6 +36,13 @@ interface Row {
   readonly enc: string | null
   readonly ciphertext: string | null
   readonly setAtMs: number
+  readonly keyId: string
+}
+
+/** An app that is being destroyed. */
+export interface Forgetting extends AppPlace {
+  /** What was set later is kept. */
+  readonly untilMs: number
   readonly keyId: string
 }
 
@@ -118,11 +128,27 @@ export class SecretStore {
     })
   }
 
+  /** Remembers on disk that the app is about to be destroyed: a process that is killed in between does the rest at its next start. */
+  beginForgetting({org, app, untilMs, keyId}: Forgetting): void {
+    this.#db.prepare('INSERT OR REPLACE INTO forgetting VALUES (?, ?, ?, ?)').run(org, app, untilMs, keyId)
+  }
+
+  /** The app was not destroyed after all. */
+  keepAll({org, app}: AppPlace): void {
+    this.#db.prepare('DELETE FROM forgetting WHERE org = ? AND app = ?').run(org, app)
+  }
+
+  /** Those whose destruction a killed process left open. */
+  forgetting(): Forgetting[] {
+    return this.#db.prepare('SELECT org, app, until_ms AS untilMs, key_id AS keyId FROM forgetting').all() as Forgetting[]
+  }
+
   /** Forgets all values of the app that were set until then; the version numbers stay. */
-  unsetAll({org, app}: AppPlace, {untilMs, keyId}: {readonly untilMs: number; readonly keyId: string}): Promise<void> {
+  unsetAll({org, app, untilMs, keyId}: Forgetting): Promise<void> {
     return this.#inTurn(async () => {
       for (const {name, setAtMs} of this.list({org, app})) if (setAtMs <= untilMs) this.#forget({org, app}, {name, keyId})
       this.#db.pragma('wal_checkpoint(TRUNCATE)')
+      this.keepAll({org, app})
     })
   }
 

@@ -26,6 +26,7 @@ import {
 import {EventHub} from './events/event-hub.ts'
 import {ClientLimits} from './http/client-limits.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
+import {finishForgetting} from './http/named-secrets.ts'
 import {RequestSigner} from './http/request-signer.ts'
 import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
 import {KnownLeases} from './known-leases.ts'
@@ -226,8 +227,10 @@ function openReputation({data, ledger}: Opened): ReputationBoard {
 async function openSecrets({data, ledger, key, nowMs}: Opened): Promise<Pick<SecretTools, 'secrets' | 'secretHolders' | 'sealingKey'>> {
   const network = ledger.networkId
   const sealing = await loadOrCreateSealingKey(data.file(SECRETS_KEY_FILE))
+  const secrets = SecretStore.open({path: data.file(SECRETS_FILE), network, key: sealing, nowMs})
+  await finishForgetting(ledger, secrets)
   return {
-    secrets: SecretStore.open({path: data.file(SECRETS_FILE), network, key: sealing, nowMs}),
+    secrets,
     secretHolders: new SecretHolders(),
     sealingKey: signSealingKey({network, publicKey: sealing.publicKey}, key)
   }

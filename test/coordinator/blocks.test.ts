@@ -101,7 +101,9 @@ test('an image of several architectures with a layer that is blocked is not depl
   expect([await put(manifest, MEDIA_TYPE.manifest), await put(index, MEDIA_TYPE.index)]).toMatchObject([{status: 201}, {status: 201}])
   await operate('block', IMAGE)
   await tableWith('none')
-  await actors.deploy(org, true, digestOf(index))
+  const {result} = await actors.deploy(org, true, digestOf(index))
+  const [{revision}] = result.revisions as [{revision: string}]
+  const functions = [{function: 'api', traffic: [{revision, percent: 100}]}]
   await tableWith('some')
   for (const name of parts.map((part) => part.digest)) {
     await operate('block', {kind: 'image', name})
@@ -109,6 +111,8 @@ test('an image of several architectures with a layer that is blocked is not depl
     await expect(actors.deploy(org, true, digestOf(index))).rejects.toThrow(
       `blocked ${name}, which is in the image ${digestOf(index)}: It mines`
     )
+    // Nor by going back to it.
+    await expect(actors.apply(org.id, org.key, {type: 'traffic.set', app: 'garden', functions})).rejects.toThrow(`blocked ${name}, which`)
     await operate('unblock', {kind: 'image', name})
     await tableWith('some')
   }

@@ -1,5 +1,6 @@
 import {readdir, readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
+import Database from 'better-sqlite3'
 import {afterAll, beforeAll, expect, it} from 'vitest'
 import {type NodeSecrets, nodeSecretsSchema, type Sealed, sealingContext, sealingKeySchema} from '../../src/core/protocol/secrets.ts'
 import {generateKeyPair, type KeyPair} from '../../src/identity/keys.ts'
@@ -166,6 +167,25 @@ it('forgets the values of an app that is destroyed, and not what was set since w
   ])
 })
 
+it('forgets at its start the values of an app that was destroyed right before it was killed, and keeps them where the app stands', async () => {
+  const names = async (by: Actors) => ((await by.signed('GET', PATH, org.key)).json as unknown as {secrets: {name: string}[]}).secrets
+  expect(await deploy([])).toMatchObject({status: 'applied'})
+  const restartedWith = async (): Promise<Actors> => {
+    await world.coordinator.close()
+    const db = new Database(join(world.folder.path, 'secrets.sqlite'))
+    db.prepare('INSERT INTO forgetting VALUES (?, ?, ?, ?)').run('colibris', 'garden', Date.now(), org.key.keyId)
+    db.close()
+    world.coordinator = await world.start()
+    world.actors = actors = new Actors({...actors, url: world.coordinator.url})
+    return actors
+  }
+  expect(await names(await restartedWith())).toHaveLength(2)
+  expect(await actors.send(actors.command(org.id, org.key, {type: 'app.destroy', app: 'garden'}))).toMatchObject({status: 'applied'})
+  for (const name of ['API_KEY', 'ONCE']) expect((await set(name, VALUE)).status).toBe(200)
+  expect(await names(await restartedWith())).toEqual([])
+  for (const name of ['API_KEY', 'ONCE']) expect((await set(name, VALUE)).status).toBe(200)
+})
+
 it('has no value in its data directory, and its key is readable by its owner alone; a restart keeps all of it', async () => {
   const files = await readdir(world.folder.path, {recursive: true, withFileTypes: true})
   const contents = files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name)))
@@ -178,8 +198,8 @@ it('has no value in its data directory, and its key is readable by its owner alo
   const {json} = await new Actors({...actors, url: again.url}).signed('GET', PATH, org.key)
   expect(json).toMatchObject({
     secrets: [
-      {name: 'API_KEY', version: 5},
-      {name: 'ONCE', version: 2}
+      {name: 'API_KEY', version: 7},
+      {name: 'ONCE', version: 4}
     ]
   })
   await again.close()

@@ -2,7 +2,8 @@ import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import type {SignedCommand} from '../../core/protocol/commands.ts'
 import {nameSchema} from '../../core/protocol/scalars.ts'
-import type {LedgerReads} from '../../ledger/port.ts'
+import type {Ledger, LedgerReads} from '../../ledger/port.ts'
+import type {Forgetting, SecretStore} from '../secret-store.ts'
 import type {RouteTools} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
 import {signedBody} from './signed-body.ts'
@@ -41,16 +42,21 @@ export function refuseUnsetSecrets({ledger: {reads}, secrets}: RouteTools & Pick
   }
 }
 
-/** Forgets the secrets of an app that a command has destroyed: nothing needs their values any more. Destroying it again repeats what a crash left undone. */
-export async function unsetDestroyed(
-  {ledger: {reads}, secrets}: RouteTools & Pick<SecretTools, 'secrets'>,
-  command: SignedCommand,
-  untilMs: number
-): Promise<void> {
+/** What a command that destroys an app will have to forget: nothing needs the values of its secrets any more. */
+export function forgettingOf({reads}: Pick<Ledger, 'reads'>, command: SignedCommand, untilMs: number): Forgetting | undefined {
   const signed = signedBody(reads, command, ['app.destroy'])
   const destroyed = destroySchema.safeParse(signed?.body).data
-  if (signed === undefined || destroyed === undefined) return
-  await secrets.unsetAll({org: signed.org, app: destroyed.app}, {untilMs, keyId: command.keyId})
+  if (signed === undefined || destroyed === undefined || reads.app(signed.org, destroyed.app) === undefined) return undefined
+  return {org: signed.org, app: destroyed.app, untilMs, keyId: command.keyId}
+}
+
+/** At a start: forgets the secrets of apps that were destroyed right before the process was killed. */
+export async function finishForgetting({reads}: Pick<Ledger, 'reads'>, secrets: SecretStore): Promise<void> {
+  for (const open of secrets.forgetting()) {
+    const stands = (reads.app(open.org, open.app)?.routes.length ?? 0) > 0
+    if (stands) secrets.keepAll(open)
+    else await secrets.unsetAll(open)
+  }
 }
 
 interface NamedSecrets {

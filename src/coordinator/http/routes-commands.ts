@@ -16,7 +16,7 @@ import type {BlockedImages} from '../registry/blocked-images.ts'
 import {refuseBlockedParts} from './blocked-parts.ts'
 import type {ClientLimits} from './client-limits.ts'
 import {asCreoError} from './error-answer.ts'
-import {refuseUnsetSecrets, unsetDestroyed} from './named-secrets.ts'
+import {forgettingOf, refuseUnsetSecrets} from './named-secrets.ts'
 import {type Proven, type ProvingTools, provenKeys} from './proven-keys.ts'
 import {RateLimited} from './rate-limit.ts'
 import {type RouteTools, route} from './route.ts'
@@ -118,17 +118,31 @@ async function answerOne(
     if (provenBy === false) throw badSignature(command)
     refuseUnsetSecrets(tools, command)
     await refuseBlockedParts(tools, command)
-    const before = {sequence: tools.ledger.sequence, nowMs: tools.nowMs()}
-    const answer = await tools.ledger.submit(command, signal, {provenBy, admit: () => tools.limits.takeCommand(command, address)})
-    // The same command again is answered as before, and must not take what was set since.
-    if (answer.status === 'applied' && answer.seq > before.sequence) await unsetDestroyed(tools, command, before.nowMs)
-    return answer
+    return await forgettingDestroyed(tools, command, () =>
+      tools.ledger.submit(command, signal, {provenBy, admit: () => tools.limits.takeCommand(command, address)})
+    )
   } catch (error) {
     if (error instanceof RateLimited) onLimited(error)
     const known = asCreoError(error)
     if (!isCreoError(error) && known.code === 'internal') throw error
     return {status: 'error', error: known.toJSON()}
   }
+}
+
+/** The secrets of an app go with it. The same command again is answered as before, and must not take what was set since. */
+async function forgettingDestroyed(
+  {ledger, secrets, nowMs}: CommandTools,
+  command: SignedCommand,
+  submit: () => Promise<CommandAnswer>
+): Promise<CommandAnswer> {
+  const {sequence} = ledger
+  const forgetting = forgettingOf(ledger, command, nowMs())
+  if (forgetting !== undefined) secrets.beginForgetting(forgetting)
+  const answer = await submit()
+  if (forgetting === undefined) return answer
+  if (answer.status === 'applied' && answer.seq > sequence) await secrets.unsetAll(forgetting)
+  else secrets.keepAll(forgetting)
+  return answer
 }
 
 /** The token itself is checked here, because only its hash may be journaled. */
