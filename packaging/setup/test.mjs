@@ -3,7 +3,7 @@ import {setUp} from './set-up.mjs'
 import {stages} from './stages.mjs'
 
 /** How long a tier may take before what still runs is ended and counted as failed. */
-const TIER_TIMEOUT_MS = {check: 15 * 60_000, short: 30 * 60_000, long: 60 * 60_000, soak: 12 * 3_600_000}
+const TIER_TIMEOUT_MS = {check: 15 * 60_000, short: 30 * 60_000, long: 90 * 60_000, soak: 12 * 3_600_000}
 
 /** What boots a virtual machine; on x86-64 alone. */
 const MACHINE_PROGRAMS = ['qemu-system-x86_64', 'mmdebstrap', 'mke2fs', 'debugfs']
