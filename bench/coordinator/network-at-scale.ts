@@ -39,7 +39,7 @@ export interface NetworkAtScale {
 
 /**
  * Makes the ledger of a network as it would be after a while: owners with ten nodes each, twenty orgs whose functions are leased to a hundred nodes each
- * and pay an incentive of their own, and one more org. Every command is signed, checked and journaled; only HTTP is left out.
+ * and pay an incentive of their own, and one more org. Every command is signed and journaled; HTTP is left out, and the check of what was just signed.
  */
 export async function makeNetworkAtScale(directory: string, nodeCount: number, signal: AbortSignal): Promise<NetworkAtScale> {
   const choices = {network: 'production', name: 'bench', exchangeOrg: 'creometry', epochMs: 3_600_000} as const
@@ -117,7 +117,7 @@ class Founder {
       notAfterMs: this.#ledger.nowMs() + COMMAND_LIFETIME_MS,
       body
     })
-    const answer = await this.#ledger.submit(command, this.#signal)
+    const answer = await this.#ledger.submit(command, this.#signal, {provenBy: by.key.publicKey})
     if (answer.status !== 'applied') throw new Error(`${body.type}: ${answer.message}`)
     return answer.result
   }

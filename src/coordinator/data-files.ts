@@ -12,6 +12,8 @@ export const CRON_FILE = 'cron.sqlite'
 export const LOGS_FILE = 'logs.sqlite'
 /** What gateways saw of nodes. */
 export const REPUTATION_FILE = 'reputation.sqlite'
+/** Which signed requests came, for as long as they could be replayed: two files of this name. */
+export const NONCES_FILE = 'nonces'
 export const REGISTRY_FOLDER = 'registry'
 /** Bases that `npm run bases` wrote there are offered to all who deploy. */
 export const BASES_FOLDER = 'bases'

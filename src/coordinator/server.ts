@@ -5,6 +5,7 @@ import {CreoError} from '../core/errors.ts'
 import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {loadKeyFile} from '../identity/keys.ts'
+import {openNonceStore} from '../identity/nonce-store.ts'
 import {loadOrCreateSealingKey, signSealingKey} from '../identity/sealing.ts'
 import {SignaturePool} from '../identity/signature-pool.ts'
 import {openLedger} from '../ledger/open-ledger.ts'
@@ -18,6 +19,7 @@ import {
   CRON_FILE,
   GENESIS_FILE,
   LOGS_FILE,
+  NONCES_FILE,
   REGISTRY_FOLDER,
   REPUTATION_FILE,
   SECRETS_FILE,
@@ -140,8 +142,6 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const secrets = await openSecrets(opened)
   cleanups.push(() => secrets.secrets.close())
   const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
-  const signing = openSigning(opened, settings)
-  cleanups.push(() => signing.signatures.close())
   const {lostAfterMs} = settings.scheduling
   const events = new EventHub({ledger, presence, lostAfterMs, nowMs})
   const logs = openLogs(opened, cleanups)
@@ -159,7 +159,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     tables,
     scheduler,
     ...images,
-    ...signing,
+    ...openSigning(opened, settings, cleanups),
     logs,
     logWaiters: new Waiters(),
     receiptGraceMs: genesis.receiptGraceMs,
@@ -176,10 +176,16 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
 }
 
 /** Who asks, by what they signed, and how often each may. */
-function openSigning({ledger}: Opened, settings: CoordinatorSettings) {
+function openSigning({ledger, data}: Opened, settings: CoordinatorSettings, cleanups: (() => Promise<void>)[]) {
+  const reads = {reads: ledger.reads, nowMs: () => ledger.nowMs()}
   const limits = new ClientLimits(settings)
   const signatures = new SignaturePool()
-  return {limits, signatures, signer: new RequestSigner({reads: ledger.reads, nowMs: () => ledger.nowMs(), limits, signatures})}
+  const nonces = openNonceStore(data.file(NONCES_FILE))
+  cleanups.push(async () => {
+    nonces.close()
+    await signatures.close()
+  })
+  return {limits, signatures, signer: new RequestSigner({...reads, limits, signatures, nonces})}
 }
 
 /** The registry, with the bases that it offers, and what the operator keeps out of it. */

@@ -8,7 +8,7 @@ const NONCES_MAX = 500_000
 /** Of one key within one to two generations: some thirty a second. Beyond that it must wait: forgetting early would let one be replayed. */
 const NONCES_PER_KEY_MAX = 20_000
 /** For this long a request could be replayed. */
-const GENERATION_MS = CLOCK_SKEW_MAX_MS + CLOCK_AHEAD_MAX_MS
+export const GENERATION_MS = CLOCK_SKEW_MAX_MS + CLOCK_AHEAD_MAX_MS
 /** Kept of a nonce's hash: 72 bits, and a copy so short that no longer string stays in memory behind it. */
 const KEPT_CHARACTERS = 12
 

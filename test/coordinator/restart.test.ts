@@ -129,3 +129,24 @@ it('says plainly why it cannot start: no network, a folder in use, a port that i
   await serve(directory)
   expect(await failed(serveArgs('127.0.0.1:0'))).toEqual([3, 'conflict'])
 })
+
+it('refuses after a kill the signed requests that came before it', async () => {
+  const directory = await folder()
+  const made = await makeNetwork(directory)
+  const first = await serve(directory)
+  const ann = await new Actors({...made, url: first.url}).person('ann')
+  const path = '/v1/apps/ann/site/logs'
+  const signedAs = () => signRequest({method: 'GET', url: `http://coordinator.test${path}`, key: ann.key, nowMs: Date.now()})
+  const answered = async (url: string, headers: Record<string, string>): Promise<number | undefined> => {
+    const asked = request(new URL(path, url), {headers: {...headers, host: 'coordinator.test'}})
+    asked.end()
+    const [answer] = await once(asked, 'response')
+    answer.resume()
+    return answer.statusCode
+  }
+  const [taken, kept] = [signedAs(), signedAs()]
+  expect([await answered(first.url, taken), await answered(first.url, taken)]).toEqual([404, 409])
+  await kill(first.child, 'SIGKILL')
+  const second = await serve(directory)
+  expect([await answered(second.url, taken), await answered(second.url, kept)]).toEqual([409, 404])
+})

@@ -2,7 +2,7 @@ import type {FastifyRequest} from 'fastify'
 import {CreoError} from '../../core/errors.ts'
 import type {KeyRole} from '../../core/protocol/account-keys.ts'
 import {verifyRequest} from '../../identity/http-signatures.ts'
-import {createNonceMemory, type NonceMemory} from '../../identity/nonces.ts'
+import type {NonceMemory} from '../../identity/nonces.ts'
 import type {SignaturePool} from '../../identity/signature-pool.ts'
 import type {LedgerReads} from '../../ledger/port.ts'
 import {LastingReads} from '../lasting-reads.ts'
@@ -18,19 +18,21 @@ export class RequestSigner {
   readonly #nowMs: () => number
   readonly #limits: ClientLimits
   readonly #signatures: SignaturePool
-  readonly #nonces: NonceMemory = createNonceMemory()
+  readonly #nonces: NonceMemory
 
   constructor(tools: {
     readonly reads: LedgerReads
     readonly nowMs: () => number
     readonly limits: ClientLimits
     readonly signatures: SignaturePool
+    readonly nonces: NonceMemory
   }) {
     this.#reads = tools.reads
     this.#lasting = new LastingReads(tools.reads)
     this.#nowMs = tools.nowMs
     this.#limits = tools.limits
     this.#signatures = tools.signatures
+    this.#nonces = tools.nonces
   }
 
   /** @throws {CreoError} what `verifyRequest` says; `rate_limited`. */
