@@ -115,9 +115,9 @@ export class SignaturePool {
     return mayStart ? this.#start() : undefined
   }
 
-  #start(): Thread {
-    const resourceLimits = {maxYoungGenerationSizeMb: WORKER_YOUNG_MIB}
-    const worker = new Worker(this.#workerUrl, {name: 'creo-signatures', resourceLimits})
+  #start(): Thread | undefined {
+    const worker = this.#newWorker()
+    if (worker === undefined) return undefined
     const thread: Thread = {worker, chunk: [], timer: undefined}
     this.#threads.add(thread)
     worker.on('message', (holds: readonly boolean[]) => this.#hear(thread, holds))
@@ -126,6 +126,16 @@ export class SignaturePool {
     worker.on('exit', () => this.#bury(thread))
     worker.unref()
     return thread
+  }
+
+  /** Undefined where the system has no room for one more thread. */
+  #newWorker(): Worker | undefined {
+    try {
+      return new Worker(this.#workerUrl, {name: 'creo-signatures', resourceLimits: {maxYoungGenerationSizeMb: WORKER_YOUNG_MIB}})
+    } catch {
+      this.#restartAtMs = performance.now() + RESTART_PAUSE_MS
+      return undefined
+    }
   }
 
   #send(thread: Thread, chunk: readonly Waiting[]): void {
