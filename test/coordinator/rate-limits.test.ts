@@ -130,3 +130,8 @@ describe('a coordinator', () => {
     await scratch.remove()
   })
 })
+
+it('takes a request whose client went before it was looked at for no fault of its own', () => {
+  const limits = new ClientLimits(coordinatorSettings('production'))
+  expect(() => limits.takeFromAddress(undefined)).toThrow(expect.objectContaining({code: 'interrupted'}))
+})

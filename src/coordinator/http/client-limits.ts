@@ -1,4 +1,5 @@
 import {clientNetwork} from '../../core/client-network.ts'
+import {CreoError} from '../../core/errors.ts'
 import type {SignedCommand} from '../../core/protocol/commands.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import {type Rate, RateLimit, RateLimited} from './rate-limit.ts'
@@ -30,8 +31,13 @@ export class ClientLimits {
     this.#newcomers = new RateLimit(settings.addressNewcomers)
   }
 
-  /** One request of any kind. @throws {RateLimited} */
-  takeFromAddress(address: string): void {
+  /**
+   * One request of any kind. One whose client went before it could be looked at has no address, and nobody who hears the answer.
+   * @throws {RateLimited}
+   * @throws {CreoError} `interrupted`
+   */
+  takeFromAddress(address: string | undefined): void {
+    if (address === undefined) throw new CreoError('interrupted', 'The client has gone.')
     const waitMs = this.#addressRequests.take(clientNetwork(address), this.#nowMs())
     if (waitMs > 0) throw refusal('This address', 'requests', this.#settings.addressRequests, waitMs)
   }
