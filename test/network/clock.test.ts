@@ -39,10 +39,12 @@ test(
 )
 
 test(
-  'machines that slept for an hour serve at once when they wake, and no lease is lost',
+  'machines that slept for an hour serve as soon as they wake, to a miner that dials anew, and no lease is lost',
   async () => {
     const [before, paid] = [await leases(), await world.paid()]
+    await world.role('miner').kill()
     for (const role of ROLES) await world.setClock(role, HOUR_MS)
+    await world.startMiner('miner')
     await world.answers('gateway', 'site')
     const load = new Load(world, {gateway: 'gateway', function: 'site', workers: 2, pauseMs: 10})
     await expect.poll(() => world.paid(), WAIT).toBeGreaterThan(paid + 50)

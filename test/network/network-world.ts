@@ -304,7 +304,7 @@ export class NetworkWorld {
 
   async #start(name: string, args: readonly string[]): Promise<unknown> {
     const {clocks = false} = this.#options
-    if (clocks) await this.setClock(name, 0)
+    if (clocks && !this.#roles.has(name)) await this.setClock(name, 0)
     const [program, env] = clocks ? [['--import', SET_CLOCK], {CREO_TEST_CLOCK: this.#clock(name)}] : [[], {}]
     const argv = [...this.#node(name), ...program, ...args, ...(args.includes(MEMORY_MINER) ? [] : ['--json'])]
     const logPath = join(this.folder, 'logs', `${name}.log`)

@@ -6,8 +6,9 @@ import {readFileSync} from 'node:fs'
  */
 const LOOK_MS = 10
 const wallMs = Date.now
-let aheadMs = 0
+const read = (): number => Number(readFileSync(process.env.CREO_TEST_CLOCK ?? '', 'utf8'))
+let aheadMs = read()
 Date.now = () => wallMs() + aheadMs
 setInterval(() => {
-  aheadMs = Number(readFileSync(process.env.CREO_TEST_CLOCK ?? '', 'utf8'))
+  aheadMs = read()
 }, LOOK_MS).unref()
