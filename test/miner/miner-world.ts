@@ -1,5 +1,5 @@
 import {once} from 'node:events'
-import {mkdir, writeFile} from 'node:fs/promises'
+import {copyFile, mkdir, writeFile} from 'node:fs/promises'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
@@ -51,8 +51,8 @@ const echo: MemoryFunction = (process) => (_request, response) => {
   response.end('from the function')
 }
 
-/** Nothing waits unless `tiers` says that it can. */
-export async function world(body: MemoryFunction = echo, tiers: readonly HeldTier[] = []): Promise<World> {
+/** Nothing waits unless `tiers` says that it can. `program` is what the image has in it, for a runtime that runs images. */
+export async function world(body: MemoryFunction = echo, tiers: readonly HeldTier[] = [], program?: string): Promise<World> {
   const directory = await temporaryDirectory()
   const coordinator = await startFakeCoordinator(join(directory, 'coordinator'))
   onTestFinished(() => coordinator.stop())
@@ -62,7 +62,7 @@ export async function world(body: MemoryFunction = echo, tiers: readonly HeldTie
   const node = nodeIdOf(nodeKey.publicKey)
   coordinator.admit(nodeKey.publicKey)
   const gateway = await startFakeGateway({network: coordinator.network, nodes: new Map([[node, nodeKey.publicKey]])})
-  const image = await pushedImage(directory, coordinator, nodeKey)
+  const image = await pushedImage({directory, coordinator, nodeKey, program})
   const memory = createMemoryRuntime({directory: join(directory, 'r'), images: new Map([[image.manifestDigest, body]])})
   const runtime = changedRuntime(memory, {probe: async (ended) => ({...(await memory.probe(ended)), tiers})})
   const table: World['table'] = (changes = {}) => {
@@ -116,10 +116,15 @@ async function openMiner(
   return miner
 }
 
-async function pushedImage(directory: string, coordinator: FakeCoordinator, nodeKey: KeyPair) {
+async function pushedImage({
+  directory,
+  coordinator,
+  nodeKey,
+  program
+}: Pick<World, 'directory' | 'coordinator' | 'nodeKey'> & {readonly program: string | undefined}) {
   const folder = join(directory, 'f')
   await mkdir(folder)
-  await writeFile(join(folder, 'main'), 'a function')
+  await (program === undefined ? writeFile(join(folder, 'main'), 'a function') : copyFile(program, join(folder, 'main')))
   const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
   const layoutDirectory = join(directory, 'layout')
   const image = await buildImage({
