@@ -1,8 +1,8 @@
-import Database from 'better-sqlite3'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {type Receipt, receiptSchema} from '../core/protocol/receipts.ts'
 import {type RewardLine, rewardLineSchema} from '../core/protocol/revisions.ts'
+import {StoreFile} from './store-file.ts'
 
 /** Receipts that may wait for the coordinator; more are not signed. A week offline of one revision at one gateway takes 60,000. */
 export const PENDING_RECEIPTS_MAX = 200_000
@@ -12,29 +12,6 @@ const SETTLED_RECEIPTS_MAX = 20_000
 const REJECTED_RECEIPTS_MAX = 1000
 /** Leases that are over are remembered this long, for windows that are proposed late. */
 export const LEASE_MEMORY_MS = 2 * 24 * 3600 * 1000
-const BUSY_TIMEOUT_MS = 5000
-/** Full, or failing. */
-const DISK_CODES = /^SQLITE_(FULL|IOERR)/
-
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS leases (
-  id TEXT PRIMARY KEY, revision TEXT NOT NULL, ends_at_ms INTEGER NOT NULL, memory_bytes INTEGER NOT NULL, rewards TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS lease_lines (
-  lease TEXT NOT NULL REFERENCES leases (id) ON DELETE CASCADE, incentive TEXT NOT NULL,
-  capacity_minor INTEGER NOT NULL, attested_minor INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (lease, incentive)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS carries (
-  revision TEXT NOT NULL, incentive TEXT NOT NULL, carry INTEGER NOT NULL, PRIMARY KEY (revision, incentive)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS earnings (incentive TEXT PRIMARY KEY, paid_minor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS receipts (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, lease TEXT NOT NULL, receipt TEXT NOT NULL, earned TEXT NOT NULL,
-  status TEXT NOT NULL CHECK (status IN ('pending', 'paid', 'rejected')), code TEXT, message TEXT, at_ms INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS receipts_by_status ON receipts (status, number);
-`
-
 /** What a lease promises, as it was when this node first saw it. */
 export interface LeaseTerms {
   readonly id: string
@@ -91,40 +68,27 @@ interface ReceiptRow {
  * storage when the call returns, so a process that is killed at any instant has either signed and counted a window, or neither.
  */
 export class MinerStore {
-  readonly #db: Database.Database
-  readonly #statements = new Map<string, Database.Statement>()
+  readonly #file: StoreFile
   /** Sums over the receipts that wait: of a week offline there are too many to go through at each heartbeat. */
   readonly #pendingMinor = new Map<string, number>()
   #pendingCount = 0
   #emptyLeases: ReadonlySet<string>
 
-  private constructor(db: Database.Database) {
-    this.#db = db
-    const rows = this.#prepared(`SELECT earned FROM receipts WHERE status = 'pending'`).iterate() as Iterable<{earned: string}>
+  private constructor(file: StoreFile) {
+    this.#file = file
+    const rows = this.#file.prepared(`SELECT earned FROM receipts WHERE status = 'pending'`).iterate() as Iterable<{earned: string}>
     for (const {earned} of rows) this.#countPending(earnedSchema.parse(JSON.parse(earned)), 1)
     this.#emptyLeases = this.#readEmpty()
   }
 
   /** @throws {CreoError} `data_dir_unwritable` when the file cannot be opened or is not such a store. */
   static open(path: string): MinerStore {
-    try {
-      const db = new Database(path, {timeout: BUSY_TIMEOUT_MS})
-      db.pragma('journal_mode = WAL')
-      db.pragma('synchronous = FULL')
-      db.pragma('foreign_keys = ON')
-      db.exec(SCHEMA)
-      return new MinerStore(db)
-    } catch (cause) {
-      throw new CreoError('data_dir_unwritable', `The miner's store ${path} cannot be opened.`, {
-        hint: 'Check the disk and the rights of this user.',
-        cause
-      })
-    }
+    return new MinerStore(StoreFile.open(path))
   }
 
   /** Learns leases of a table, or how much of them is left: all in one step, since a table may bring thousands. */
   rememberLeases(leases: readonly RememberedLease[]): void {
-    this.#atomically(() => {
+    this.#file.atomically(() => {
       for (const lease of leases) this.#remember(lease)
     })
     this.#lookForEmpty()
@@ -132,13 +96,13 @@ export class MinerStore {
 
   #remember({budgets, rewards: lines, ...terms}: RememberedLease): void {
     const rewards = JSON.stringify(z.encode(rewardsSchema, [...lines]))
-    this.#run(
+    this.#file.run(
       `INSERT INTO leases VALUES (@id, @revision, @endsAtMs, @memoryBytes, @rewards)
        ON CONFLICT (id) DO UPDATE SET ends_at_ms = excluded.ends_at_ms WHERE ends_at_ms <> excluded.ends_at_ms`,
       {...terms, rewards}
     )
     for (const {incentive, amountMinor} of budgets) {
-      this.#run(
+      this.#file.run(
         `INSERT INTO lease_lines (lease, incentive, capacity_minor) VALUES (@lease, @incentive, @amountMinor)
          ON CONFLICT DO UPDATE SET capacity_minor = excluded.capacity_minor WHERE capacity_minor < excluded.capacity_minor`,
         {lease: terms.id, incentive, amountMinor}
@@ -147,9 +111,9 @@ export class MinerStore {
   }
 
   lease(id: string): LeaseTerms | undefined {
-    const row = this.#prepared(
-      'SELECT id, revision, ends_at_ms AS endsAtMs, memory_bytes AS memoryBytes, rewards FROM leases WHERE id = ?'
-    ).get(id)
+    const row = this.#file
+      .prepared('SELECT id, revision, ends_at_ms AS endsAtMs, memory_bytes AS memoryBytes, rewards FROM leases WHERE id = ?')
+      .get(id)
     if (row === undefined) return undefined
     const {rewards, ...rest} = row as Omit<LeaseTerms, 'rewards'> & {rewards: string}
     return {...rest, rewards: rewardsSchema.parse(JSON.parse(rewards))}
@@ -157,7 +121,7 @@ export class MinerStore {
 
   /** Of all leases that are remembered, those included that are over. */
   leasedRevisions(): ReadonlySet<string> {
-    const rows = this.#prepared('SELECT DISTINCT revision FROM leases').all() as {revision: string}[]
+    const rows = this.#file.prepared('SELECT DISTINCT revision FROM leases').all() as {revision: string}[]
     return new Set(rows.map(({revision}) => revision))
   }
 
@@ -171,11 +135,11 @@ export class MinerStore {
 
   leaseLines(lease: string): readonly LeaseLine[] {
     const sql = 'SELECT incentive, capacity_minor AS capacityMinor, attested_minor AS attestedMinor FROM lease_lines WHERE lease = ?'
-    return this.#prepared(sql).all(lease) as LeaseLine[]
+    return this.#file.prepared(sql).all(lease) as LeaseLine[]
   }
 
   carry(revision: string, incentive: string): number {
-    const row = this.#prepared('SELECT carry FROM carries WHERE revision = ? AND incentive = ?').get(revision, incentive)
+    const row = this.#file.prepared('SELECT carry FROM carries WHERE revision = ? AND incentive = ?').get(revision, incentive)
     return row === undefined ? 0 : (row as {carry: number}).carry
   }
 
@@ -188,22 +152,25 @@ export class MinerStore {
     readonly atMs: number
   }): void {
     const {id, lease, receipt, earned, atMs} = signed
-    this.#atomically(() => {
+    this.#file.atomically(() => {
       if (!this.hasRoom()) {
         throw new CreoError('overloaded', `${PENDING_RECEIPTS_MAX} receipts wait for the coordinator already.`)
       }
       const texts = {receipt: JSON.stringify(receipt), earned: JSON.stringify(earned)}
-      this.#run(
+      this.#file.run(
         `INSERT INTO receipts (id, lease, receipt, earned, status, at_ms) VALUES (@id, @lease, @receipt, @earned, 'pending', @atMs)`,
         {id, lease: lease.id, ...texts, atMs}
       )
       for (const {incentive, amountMinor, carry} of earned) {
-        this.#run('UPDATE lease_lines SET attested_minor = attested_minor + @amountMinor WHERE lease = @lease AND incentive = @incentive', {
-          lease: lease.id,
-          incentive,
-          amountMinor
-        })
-        this.#run('INSERT INTO carries VALUES (@revision, @incentive, @carry) ON CONFLICT DO UPDATE SET carry = excluded.carry', {
+        this.#file.run(
+          'UPDATE lease_lines SET attested_minor = attested_minor + @amountMinor WHERE lease = @lease AND incentive = @incentive',
+          {
+            lease: lease.id,
+            incentive,
+            amountMinor
+          }
+        )
+        this.#file.run('INSERT INTO carries VALUES (@revision, @incentive, @carry) ON CONFLICT DO UPDATE SET carry = excluded.carry', {
           revision: lease.revision,
           incentive,
           carry
@@ -215,7 +182,7 @@ export class MinerStore {
   }
 
   receipt(id: string): StoredReceipt | undefined {
-    const row = this.#prepared('SELECT number, id, receipt, status FROM receipts WHERE id = ?').get(id)
+    const row = this.#file.prepared('SELECT number, id, receipt, status FROM receipts WHERE id = ?').get(id)
     return row === undefined ? undefined : storedReceipt(row as ReceiptRow)
   }
 
@@ -231,19 +198,19 @@ export class MinerStore {
   /** Those that wait, oldest first. */
   pending(limit: number, afterNumber = 0): readonly StoredReceipt[] {
     const sql = `SELECT number, id, receipt, status FROM receipts WHERE status = 'pending' AND number > ? ORDER BY number LIMIT ?`
-    return (this.#prepared(sql).all(afterNumber, limit) as ReceiptRow[]).map(storedReceipt)
+    return (this.#file.prepared(sql).all(afterNumber, limit) as ReceiptRow[]).map(storedReceipt)
   }
 
   rejected(limit: number): readonly {readonly id: string; readonly code: string; readonly message: string}[] {
     const sql = `SELECT id, code, message FROM receipts WHERE status = 'rejected' ORDER BY number DESC LIMIT ?`
-    return this.#prepared(sql).all(limit) as {id: string; code: string; message: string}[]
+    return this.#file.prepared(sql).all(limit) as {id: string; code: string; message: string}[]
   }
 
   markPaid(id: string): void {
     this.#settle(id, (_lease, earned) => {
-      this.#run(`UPDATE receipts SET status = 'paid' WHERE id = @id`, {id})
+      this.#file.run(`UPDATE receipts SET status = 'paid' WHERE id = @id`, {id})
       for (const {incentive, amountMinor} of earned) {
-        this.#run(
+        this.#file.run(
           'INSERT INTO earnings VALUES (@incentive, @amountMinor) ON CONFLICT DO UPDATE SET paid_minor = paid_minor + excluded.paid_minor',
           {incentive, amountMinor}
         )
@@ -254,13 +221,16 @@ export class MinerStore {
   /** Puts a receipt aside and takes back what it would have used of its lease's budget. */
   markRejected(id: string, reason: {readonly code: string; readonly message: string}): void {
     this.#settle(id, (lease, earned) => {
-      this.#run(`UPDATE receipts SET status = 'rejected', code = @code, message = @message WHERE id = @id`, {id, ...reason})
+      this.#file.run(`UPDATE receipts SET status = 'rejected', code = @code, message = @message WHERE id = @id`, {id, ...reason})
       for (const {incentive, amountMinor} of earned) {
-        this.#run('UPDATE lease_lines SET attested_minor = attested_minor - @amountMinor WHERE lease = @lease AND incentive = @incentive', {
-          lease,
-          incentive,
-          amountMinor
-        })
+        this.#file.run(
+          'UPDATE lease_lines SET attested_minor = attested_minor - @amountMinor WHERE lease = @lease AND incentive = @incentive',
+          {
+            lease,
+            incentive,
+            amountMinor
+          }
+        )
       }
       this.#lookForEmpty(lease)
     })
@@ -268,28 +238,31 @@ export class MinerStore {
 
   /** Forgets the oldest settled receipts, and leases whose last receipt is long settled. */
   prune(nowMs: number): void {
-    this.#atomically(() => {
+    this.#file.atomically(() => {
       for (const [status, max] of [
         ['paid', SETTLED_RECEIPTS_MAX],
         ['rejected', REJECTED_RECEIPTS_MAX]
       ] as const) {
-        this.#run(
+        this.#file.run(
           `DELETE FROM receipts WHERE status = @status AND number <= (
              SELECT number FROM receipts WHERE status = @status ORDER BY number DESC LIMIT 1 OFFSET @max)`,
           {status, max}
         )
       }
-      this.#run(`DELETE FROM leases WHERE ends_at_ms < @before AND id NOT IN (SELECT lease FROM receipts WHERE status = 'pending')`, {
+      this.#file.run(`DELETE FROM leases WHERE ends_at_ms < @before AND id NOT IN (SELECT lease FROM receipts WHERE status = 'pending')`, {
         before: nowMs - LEASE_MEMORY_MS
       })
-      this.#run('DELETE FROM carries WHERE revision NOT IN (SELECT revision FROM leases)', {})
+      this.#file.run('DELETE FROM carries WHERE revision NOT IN (SELECT revision FROM leases)', {})
     })
     this.#lookForEmpty()
   }
 
   /** By incentive: what the coordinator has taken for payment, and what is signed and waits. As this node reckons it by its leases' rates. */
   earnings(): readonly {readonly incentive: string; readonly paidMinor: number; readonly pendingMinor: number}[] {
-    const rows = this.#prepared('SELECT incentive, paid_minor AS paidMinor FROM earnings').all() as {incentive: string; paidMinor: number}[]
+    const rows = this.#file.prepared('SELECT incentive, paid_minor AS paidMinor FROM earnings').all() as {
+      incentive: string
+      paidMinor: number
+    }[]
     const paid = new Map(rows.map(({incentive, paidMinor}) => [incentive, paidMinor]))
     const names = [...new Set([...paid.keys(), ...this.#pendingMinor.keys()])].sort()
     return names.map((incentive) => ({
@@ -300,13 +273,13 @@ export class MinerStore {
   }
 
   close(): void {
-    this.#db.close()
+    this.#file.close()
   }
 
   #readEmpty(lease?: string): ReadonlySet<string> {
     const sql = `SELECT lease FROM lease_lines WHERE @lease IS NULL OR lease = @lease
       GROUP BY lease HAVING max(attested_minor < capacity_minor) = 0`
-    const rows = this.#prepared(sql).all({lease: lease ?? null}) as {lease: string}[]
+    const rows = this.#file.prepared(sql).all({lease: lease ?? null}) as {lease: string}[]
     return new Set(rows.map((row) => row.lease))
   }
 
@@ -322,7 +295,7 @@ export class MinerStore {
   /** Lets a receipt leave those that wait, when it is one of them. */
   #settle(id: string, change: (lease: string, earned: readonly Earned[]) => void): void {
     let settled: readonly Earned[] | undefined
-    this.#atomically(() => {
+    this.#file.atomically(() => {
       const row = this.#pendingRow(id)
       if (row === undefined) return
       settled = earnedSchema.parse(JSON.parse(row.earned))
@@ -341,34 +314,8 @@ export class MinerStore {
   }
 
   #pendingRow(id: string): Pick<ReceiptRow, 'lease' | 'earned'> | undefined {
-    const row = this.#prepared(`SELECT lease, earned FROM receipts WHERE id = ? AND status = 'pending'`).get(id)
+    const row = this.#file.prepared(`SELECT lease, earned FROM receipts WHERE id = ? AND status = 'pending'`).get(id)
     return row as ReceiptRow | undefined
-  }
-
-  #run(sql: string, values: object): void {
-    this.#prepared(sql).run(values)
-  }
-
-  #prepared(sql: string): Database.Statement {
-    const known = this.#statements.get(sql)
-    if (known !== undefined) return known
-    const statement = this.#db.prepare(sql)
-    this.#statements.set(sql, statement)
-    return statement
-  }
-
-  /** @throws {CreoError} `data_dir_unwritable` when the disk takes nothing more; then nothing of it was done. */
-  #atomically(work: () => void): void {
-    try {
-      this.#db.transaction(work).immediate()
-    } catch (cause) {
-      const isFull = cause instanceof Database.SqliteError && DISK_CODES.test(cause.code)
-      if (!isFull) throw cause
-      throw new CreoError('data_dir_unwritable', `The disk takes nothing more of the miner's store (${cause.code}).`, {
-        hint: 'Free some disk space.',
-        cause
-      })
-    }
   }
 }
 
