@@ -102,6 +102,11 @@ export class Scheduler {
     return this.#revisions.current()
   }
 
+  /** Nodes could not be heard before that. */
+  get awakeSinceMs(): number {
+    return this.#awake.look()
+  }
+
   /** Something happened: plan soon. */
   poke(): void {
     if (this.#running !== undefined) this.#again = true

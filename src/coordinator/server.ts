@@ -143,7 +143,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   cleanups.push(() => secrets.secrets.close())
   const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
   const {lostAfterMs} = settings.scheduling
-  const events = new EventHub({ledger, presence, lostAfterMs, nowMs})
+  const events = new EventHub({ledger, presence, lostAfterMs, awakeSinceMs: () => scheduler.awakeSinceMs, nowMs})
   const logs = openLogs(opened, cleanups)
   const overview = new Overview({...opened, presence, leases, scheduler, logs, lostAfterMs, network: genesis.name})
   const app = await buildHttpServer({

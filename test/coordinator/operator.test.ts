@@ -112,6 +112,21 @@ describe("the operator's page", () => {
   })
 })
 
+it('shows a node that is silent for too long as lost, but none that was silent while the coordinator slept', async () => {
+  let [aheadMs, sleptMs] = [0, 0]
+  const other = await startWorld({nowMs: () => Date.now() + aheadMs + sleptMs, monotonicMs: () => performance.now() + aheadMs})
+  try {
+    await other.actors.heartbeat(await other.actors.node(await other.actors.colibris()))
+    const states = async () => operatorViewSchema.parse((await other.actors.ask('GET', '/operator/data')).json).nodes.states
+    sleptMs = 60_000
+    await expect.poll(states, {timeout: 20_000}).toMatchObject({there: 1, lost: 0})
+    aheadMs = 60_000
+    await expect.poll(states, {timeout: 20_000}).toMatchObject({there: 0, lost: 1})
+  } finally {
+    await other.close()
+  }
+})
+
 it('makes text of others visible: one line, no turned direction, no letters that are not seen', () => {
   expect(visible('a\u202eb\u2066c\u0000d\ne\u200bf\ufeff')).toBe('a b c d e f')
   expect(visible('Ada Lovelace, مرحبا, 日本')).toBe('Ada Lovelace, مرحبا, 日本')

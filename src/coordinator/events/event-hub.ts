@@ -22,6 +22,8 @@ export interface EventHubTools {
   readonly ledger: Ledger
   readonly presence: PresenceBoard
   readonly lostAfterMs: number
+  /** Nodes could not be heard before that. */
+  readonly awakeSinceMs: () => number
   readonly nowMs: () => number
 }
 
@@ -122,12 +124,14 @@ export class EventHub {
 
   /** Nodes that have been silent for too long since the last look. */
   #tellLost(): void {
-    const {presence, lostAfterMs, nowMs} = this.#tools
+    const {presence, lostAfterMs, awakeSinceMs, nowMs} = this.#tools
+    const awakeMs = awakeSinceMs()
     const [from, until] = [this.#lookedAtMs - lostAfterMs, nowMs() - lostAfterMs]
     this.#lookedAtMs = nowMs()
     if (!this.#isWatched('nodes')) return
     for (const {heartbeat, seenAtMs} of presence.all()) {
-      if (seenAtMs > from && seenAtMs <= until) this.#tell(nodeEvent({node: heartbeat.node, state: 'lost', instances: 0}))
+      const silentMs = Math.max(seenAtMs, awakeMs)
+      if (silentMs > from && silentMs <= until) this.#tell(nodeEvent({node: heartbeat.node, state: 'lost', instances: 0}))
     }
   }
 

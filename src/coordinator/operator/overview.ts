@@ -20,7 +20,7 @@ export interface OverviewTools {
   readonly ledger: Ledger
   readonly presence: PresenceBoard
   readonly leases: KnownLeases
-  readonly scheduler: Pick<Scheduler, 'reasonFor' | 'current'>
+  readonly scheduler: Pick<Scheduler, 'reasonFor' | 'current' | 'awakeSinceMs'>
   readonly logs: Pick<FunctionLogs, 'failures'>
   readonly lostAfterMs: number
   readonly network: string
@@ -72,9 +72,13 @@ export class Overview {
 
 /** Those that need a look first; of a large network those that were heard, and the first that enrolled. */
 function nodesOf(tools: OverviewTools): OperatorView['nodes'] {
-  const {ledger, presence, nowMs, lostAfterMs} = tools
-  const heardAfterMs = nowMs() - lostAfterMs
-  const heard = [...presence.all()].map((one) => ({id: one.heartbeat.node, state: stateOf(one, heardAfterMs), presence: one}))
+  const {ledger, presence, scheduler, nowMs, lostAfterMs} = tools
+  const isLost = ({seenAtMs}: NodePresence): boolean => Math.max(seenAtMs, scheduler.awakeSinceMs) <= nowMs() - lostAfterMs
+  const heard = [...presence.all()].map((one) => ({
+    id: one.heartbeat.node,
+    state: isLost(one) ? ('lost' as const) : stateOf(one),
+    presence: one
+  }))
   const enrolled = ledger.reads.nodes({limit: READ_ROWS_MAX})
   const silent = enrolled
     .filter(({id}) => presence.of(id) === undefined)
@@ -109,8 +113,7 @@ function nodeRow(
   ]
 }
 
-function stateOf({seenAtMs, heartbeat}: NodePresence, heardAfterMs: number): NodeState {
-  if (seenAtMs <= heardAfterMs) return 'lost'
+function stateOf({heartbeat}: NodePresence): NodeState {
   return heartbeat.draining ? 'draining' : 'there'
 }
 
