@@ -46,7 +46,7 @@ export class LeaseEndings {
     if (newestOfPair.id !== lease.id && nowMs >= newestOfPair.startsAtMs + drainMs) return 'renewed'
     if (revision && !revision.current && nowMs >= this.#replacedAt(revision) + drainMs) return 'superseded'
     if (surplus.has(lease.id)) return 'surplus'
-    if (nowMs >= (nodes.get(lease.node)?.seenAtMs ?? startedAtMs) + settings.endLostAfterMs) return 'node_lost'
+    if (nowMs >= Math.max(nodes.get(lease.node)?.seenAtMs ?? 0, startedAtMs) + settings.endLostAfterMs) return 'node_lost'
     const node = nodes.get(lease.node)
     const isUnselected = node && revision && ranks.of(node, revision) === undefined
     return isUnselected && nowMs >= node.earnSinceMs + settings.drainMs ? 'not_selected' : undefined
