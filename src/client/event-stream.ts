@@ -1,7 +1,8 @@
 import {CreoError} from '../core/errors.ts'
 
-/** Longest line and most data of an event; the coordinator's are far shorter. */
+/** Longest line and most lines of an event; the coordinator's are far shorter. */
 const LINE_CHARS_MAX = 2 ** 20
+const DATA_LINES_MAX = 64
 const LINE_END = /\r\n|\n|\r/
 
 /** One event of a stream: its id is the last one that came, with it or before it. */
@@ -14,7 +15,7 @@ export interface StreamedEvent {
 /**
  * Reads server-sent events as the HTML standard has them ("Interpreting an event stream"). A block without data gives no event, but its id is given:
  * with the name ''.
- * @throws {CreoError} `bad_gateway` for a line without an end.
+ * @throws {CreoError} `bad_gateway` for a line, or an event, without an end.
  */
 export async function* readEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<StreamedEvent> {
   let event = {name: '', data: [] as string[], id: ''}
@@ -30,6 +31,8 @@ export async function* readEvents(chunks: AsyncIterable<Uint8Array>): AsyncGener
     if (field === 'event') event.name = value
     else if (field === 'data') event.data.push(value)
     else if (field === 'id' && !value.includes('\0')) event.id = value
+    if (event.data.length > DATA_LINES_MAX)
+      throw new CreoError('bad_gateway', `An event of the stream has more than ${DATA_LINES_MAX} lines.`)
   }
 }
 

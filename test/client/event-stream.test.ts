@@ -39,6 +39,10 @@ describe('a stream of server-sent events', () => {
     )
   })
 
+  it('is refused when an event has no end', async () => {
+    await expect(eventsOf([bytes('data: a\n'.repeat(65))])).rejects.toMatchObject({code: 'bad_gateway'})
+  })
+
   it('is refused when a line has no end', async () => {
     const piece = bytes('x'.repeat(2 ** 19))
     await expect(eventsOf([piece, piece, piece])).rejects.toMatchObject({code: 'bad_gateway'})

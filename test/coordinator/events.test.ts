@@ -273,6 +273,20 @@ describe('a watcher', () => {
     expect(second.out.destroyed).toBe(true)
   })
 
+  it('that was ended is told nothing more', () => {
+    const {out, text, take} = reader()
+    const ring = ringOf(0)
+    const ended = watch(out, ring)
+    take()
+    ended.end()
+    ring.add(group(1, 1))
+    ended.advance()
+    ended.tell(nodeEvent)
+    ended.beat(performance.now())
+    for (let turn = 0; turn < 5; turn += 1) take()
+    expect(text()).toMatch(/"sequence":0\}\n\n$/)
+  })
+
   it('goes on in the middle of a group, from the journal where this process has not seen it', () => {
     const {out, text, take} = reader()
     watch(out, ringOf(9, [group(3, 6), group(7, 9), group(10, 12)]), 5)

@@ -106,7 +106,8 @@ export class EventHub {
   }
 
   #isWatched(topic: EventTopic): boolean {
-    return this.#watchers.size > 0 && [...this.#watchers].some((watcher) => watcher.wants(topic))
+    for (const watcher of this.#watchers) if (watcher.wants(topic)) return true
+    return false
   }
 
   #advance(): void {

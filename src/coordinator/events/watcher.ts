@@ -123,6 +123,7 @@ export class Watcher {
 
   #write(text: string): void {
     const {out} = this.#watch
+    if (out.writableEnded || out.destroyed) return
     if (out.write(text) || this.#stalledSinceMs !== undefined) return
     this.#stalledSinceMs = performance.now()
     out.once('drain', () => {
