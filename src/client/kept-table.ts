@@ -94,9 +94,10 @@ export class KeptTable<T, D> {
     const opened = this.#opened(signed)
     const text = JSON.stringify(signed)
     await writeFileDurably(this.#path, text)
-    this.#kept = {...opened, chars: text.length, deltas: []}
     // Those that are left begin at an older version, and are passed over.
     await rm(this.#deltasPath, {force: true})
+    // Whoever sees the version finds its table in use a moment later, without a wait for the disk.
+    this.#kept = {...opened, chars: text.length, deltas: []}
   }
 
   async #acceptDelta(signed: SignedTableDelta): Promise<void> {
