@@ -13,7 +13,7 @@ const WHOLE_BYTES_MAX = CHUNK_BYTES_MIN
 /** How much is handed to the line between two words on how far it has come. */
 const SLICE_BYTES = 16 * 1024
 
-/** Of what must be moved; what the other side has already does not count. */
+/** A push counts what it must send; a fetch also what is here already. */
 export interface TransferProgress {
   readonly doneBytes: number
   readonly totalBytes: number
