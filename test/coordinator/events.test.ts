@@ -190,7 +190,7 @@ it('lets one address have so many watchers and no more, and ends all with the co
   expect((await Promise.all(ended)).map((all) => all.map(({name}) => name))).toEqual(ended.map(() => ['open']))
 })
 
-it("is followed by creo's own client over a coordinator that goes away and comes back", async () => {
+it("is followed by creo's own client", async () => {
   const {actors} = world
   const ended = new AbortController()
   const client = createClient({
