@@ -11,7 +11,7 @@ export type ShownCall = Omit<CallSummary, 'acceptedAtMs' | 'nextAttemptAtMs' | '
 }
 
 /** As lists have it: without ids for a key that may only look. */
-export type ListedCall = Omit<ShownCall, 'id'> & Pick<CallOfApp, 'id'>
+export type ListedCall = Omit<ShownCall, 'id' | 'result'> & Pick<CallOfApp, 'id'>
 
 export function shownCall(call: CallView & {readonly gateway: string}): ShownCall
 export function shownCall(call: CallOfApp): ListedCall

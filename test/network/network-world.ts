@@ -10,6 +10,7 @@ import {type RoleProcess, startRole} from '../../src/compose/role-process.ts'
 import {eventually} from '../../src/compose/tour/must-hold.ts'
 import {writeFileDurably} from '../../src/config/durable-file.ts'
 import {balanceViewSchema, leaseViewSchema} from '../../src/core/protocol/api.ts'
+import {checkJson} from '../support/json-shapes/json-shapes.ts'
 import {appsSchema, type GatewayStatus, gatewayReady, gatewayStatus} from './answers.ts'
 import type {Namespaces} from './namespaces.ts'
 
@@ -109,6 +110,7 @@ export class NetworkWorld {
     const [program = '', ...first] = this.#node('coordinator')
     const {exitCode, stdout, stderr} = await execa(program, [...first, CREO, ...args, '--json'], {env: this.#env(), reject: false})
     if (exitCode !== 0) throw new Error(`creo ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`)
+    checkJson(args, stdout)
     return JSON.parse(stdout)
   }
 

@@ -1,6 +1,7 @@
 import {type ChildProcess, type SpawnOptions, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {fileURLToPath} from 'node:url'
+import {checkJson} from './json-shapes/json-shapes.ts'
 
 const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 
@@ -10,9 +11,11 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** The real program, as a process of its own. */
-export function creo(args: readonly string[], options: SpawnOptions = {}): Promise<Ended> {
-  return ended(spawn(process.execPath, [CREO, ...args], {...options, stdio: ['ignore', 'pipe', 'pipe']}))
+/** The real program, as a process of its own. What it prints under `--json` is held to the command's shape. */
+export async function creo(args: readonly string[], options: SpawnOptions = {}): Promise<Ended> {
+  const said = await ended(spawn(process.execPath, [CREO, ...args], {...options, stdio: ['ignore', 'pipe', 'pipe']}))
+  if (args.includes('--json')) checkJson(args, said.stdout)
+  return said
 }
 
 /** A module given as text, as a process of its own. */

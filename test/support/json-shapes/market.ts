@@ -1,0 +1,85 @@
+import {z} from 'zod'
+import type Fund from '../../../src/commands/incentive/fund.ts'
+import type Issue from '../../../src/commands/incentive/issue.ts'
+import type Limit from '../../../src/commands/incentive/limit.ts'
+import type Incentives from '../../../src/commands/incentive/list.ts'
+import type LedgerVerify from '../../../src/commands/ledger/verify.ts'
+import type OfferAdd from '../../../src/commands/offer/add.ts'
+import type Offers from '../../../src/commands/offer/list.ts'
+import type Redeem from '../../../src/commands/redeem.ts'
+import type Capture from '../../../src/commands/redemption/capture.ts'
+import type Redemptions from '../../../src/commands/redemption/list.ts'
+import type Release from '../../../src/commands/redemption/release.ts'
+import type Book from '../../../src/commands/trade/book.ts'
+import type Buy from '../../../src/commands/trade/buy.ts'
+import type Cancel from '../../../src/commands/trade/cancel.ts'
+import type Orders from '../../../src/commands/trade/orders.ts'
+import type Sell from '../../../src/commands/trade/sell.ts'
+import {incentiveIdSchema, offerIdSchema, orderIdSchema, redemptionIdSchema} from '../../../src/core/protocol/scalars.ts'
+import {amount, answerOf, count, seq, time} from './form.ts'
+
+const incentive = incentiveIdSchema
+const side = z.enum(['buy', 'sell'])
+const where = z.string().regex(/^in-(app|store)$/)
+
+const order = z.strictObject({
+  order: orderIdSchema,
+  incentive,
+  side,
+  price: amount,
+  amount,
+  filled: amount,
+  remaining: amount,
+  status: z.enum(['open', 'filled', 'cancelled', 'expired']),
+  reason: z.string().nullable()
+})
+const level = z.strictObject({price: amount, amount})
+const redemption = z.strictObject({
+  redemption: redemptionIdSchema,
+  offer: offerIdSchema,
+  incentive,
+  holder: z.string().min(1),
+  quantity: z.int().min(1),
+  amount,
+  status: z.enum(['held', 'captured', 'released']),
+  requestedAt: time,
+  endedAt: time.nullable()
+})
+
+export const marketShapes = {
+  'incentive fund': answerOf<Fund>()(z.strictObject({incentive, amount, seq})),
+  'incentive issue': answerOf<Issue>()(z.strictObject({incentive, offer: offerIdSchema, seq})),
+  'incentive limit': answerOf<Limit>()(z.strictObject({incentive, limitGutta: amount, seq})),
+  'incentive list': answerOf<Incentives>()(
+    z.strictObject({
+      incentives: z.array(
+        z.strictObject({incentive, name: z.string(), scope: z.string(), supply: amount, lot: amount, limitGutta: amount, usedGutta: amount})
+      )
+    })
+  ),
+  'ledger verify': answerOf<LedgerVerify>()(
+    z.strictObject({
+      holds: z.literal(true),
+      groups: count,
+      commands: count,
+      accounts: count,
+      headHash: z.string().min(1),
+      signaturesChecked: count
+    })
+  ),
+  'offer add': answerOf<OfferAdd>()(z.strictObject({offer: offerIdSchema, incentive, seq})),
+  'offer list': answerOf<Offers>()(
+    z.strictObject({
+      offers: z.array(z.strictObject({offer: offerIdSchema, incentive, item: z.string(), price: amount, stock: count, where}))
+    })
+  ),
+  redeem: answerOf<Redeem>()(redemption),
+  'redemption capture': answerOf<Capture>()(z.strictObject({redemption: redemptionIdSchema, status: z.literal('captured'), seq})),
+  'redemption list': answerOf<Redemptions>()(z.strictObject({redemptions: z.array(redemption)})),
+  'redemption release': answerOf<Release>()(z.strictObject({redemption: redemptionIdSchema, status: z.literal('released'), seq})),
+  'trade book': answerOf<Book>()(z.strictObject({incentive, bids: z.array(level), asks: z.array(level)})),
+  'trade buy': answerOf<Buy>()(order),
+  'trade cancel': answerOf<Cancel>()(z.strictObject({cancelled: z.array(orderIdSchema)})),
+  'trade orders': answerOf<Orders>()(z.strictObject({orders: z.array(order)})),
+  'trade sell': answerOf<Sell>()(order)
+}
