@@ -1,3 +1,4 @@
+import {relative} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 import {perMonthFrom} from '../core/first-terms.ts'
 import type {AccountContext} from '../developer/context.ts'
@@ -78,8 +79,9 @@ function whyAsked({incentive, code, unpaid, issued, like, others}: FirstNeed): s
   return `Nobody is paid for hosting this app yet. ${answers};\nan empty one leaves it so. ${other}`
 }
 
-function withoutAnswers({incentive, issued, at, like, unpaid}: FirstNeed, {found, flags, say}: FirstDeployOptions): undefined {
-  const how = `creo deploy --per-month N${issued === undefined ? ' --buys ITEM' : ''}`
+function withoutAnswers({incentive, code, issued, at, like, unpaid}: FirstNeed, {found, flags, say}: FirstDeployOptions): undefined {
+  const command = ['creo deploy', folderHere(found.folder), at === undefined && unpaid.length > 0 ? `--pay-in ${code}` : '', '--per-month N']
+  const how = [...command, issued === undefined ? '--buys ITEM' : ''].filter((word) => word !== '').join(' ')
   const meant = like === undefined ? '' : `Did you mean ${like}? Else: `
   if (at !== undefined) throw found.problem(at, 'not_found', `There is no incentive ${incentive}.`, `${meant}${how}`)
   if (flags.buys !== undefined || flags['per-month'] !== undefined)
@@ -87,6 +89,12 @@ function withoutAnswers({incentive, issued, at, like, unpaid}: FirstNeed, {found
   const why = unpaid.length === 0 ? `The reward pool of ${incentive} was never filled.` : 'Nobody hosts what pays nothing.'
   say(`${why} What hosts get is said with: ${how}`)
   return undefined
+}
+
+/** As it is typed where this command was; empty for the folder itself. */
+function folderHere(folder: string): string {
+  const path = relative(process.cwd(), folder)
+  return path.startsWith('..') ? folder : path
 }
 
 function declined({unpaid, incentive, issued}: FirstNeed): undefined {

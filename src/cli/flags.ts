@@ -33,7 +33,22 @@ export const blockArgs = {
   name: Args.string({required: true, description: 'Digest of the image, name of the account, or domain.'})
 }
 
+/** Who blocks, and why. */
+export const blockFlags = {
+  ...networkFlags,
+  key: Flags.file({required: true, exists: true, helpValue: 'FILE', description: "Key file of the network's operator."}),
+  reason: Flags.string({required: true, helpValue: 'TEXT', description: 'Why, in one line that everybody may read.'})
+}
+
 /** For commands that make revisions: how long their first answers are waited for. */
 export const waitFlags = {
   wait: Flags.string({default: '60s', helpValue: 'DURATION', description: 'How long to wait for the first answers; 0s does not wait.'})
+}
+
+/** For changes of an app's environment. */
+export const variablesFlags = {
+  ...networkFlags,
+  ...accountFlags,
+  ...waitFlags,
+  function: Flags.string({helpValue: 'NAME', description: 'Of this function alone.'})
 }

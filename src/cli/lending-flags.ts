@@ -7,7 +7,7 @@ export const lendingFlags = {
     multiple: true,
     helpValue: 'DIR|SIZE/month',
     description:
-      'Folder of this node (default: miner in the data folder of creo), or the most data a month, such as 20GB/month, or both, or none.'
+      'Most data to move a month, such as 20GB/month; none, the default, is no limit. Or the folder of this node (default: miner in the data folder of creo); may be given twice.'
   }),
   earn: Flags.string({multiple: true, helpValue: 'INCENTIVE', description: 'What to work for, best first: org/CODE, org:NAME or gutta.'}),
   cpu: Flags.string({helpValue: 'CPUS', description: 'Most CPUs to lend to all functions together, such as 1.5. Default: all.'}),

@@ -1,10 +1,16 @@
+import {readFile} from 'node:fs/promises'
 import {fileURLToPath} from 'node:url'
-import {Errors, run, settings} from '@oclif/core'
+import {Config, Errors, type Interfaces, run, settings} from '@oclif/core'
 import {CreoError} from '../core/errors.ts'
+import {nearestOf} from '../core/nearest.ts'
 import {errorBlock, errorJson, exitCodeOf, toCreoError} from './error-words.ts'
 import {plainJson} from './plain-line.ts'
 
+/** Asks on a terminal whether the nearest command was meant. */
+const NOT_FOUND_PLUGIN = '@oclif/plugin-not-found'
+/** With which it ends, and what the framework says without it. */
 const COMMAND_NOT_FOUND_EXIT = 127
+const COMMAND_NOT_FOUND_WORDS = /^command .+ not found\.?$/i
 /** Words of an unknown command that are repeated in the message. */
 const COMMAND_WORDS_MAX = 3
 
@@ -16,10 +22,11 @@ export async function runCli(root: URL, args: readonly string[]): Promise<never>
   settings.enableAutoTranspile = false
   let exitCode: number
   try {
-    await run([...args], fileURLToPath(root))
+    const canAsk = process.stdin.isTTY && !wantsJson(args)
+    await run([...args], canAsk ? fileURLToPath(root) : await withoutQuestions(root))
     exitCode = Number(process.exitCode ?? 0)
   } catch (error) {
-    exitCode = sayError(error, args)
+    exitCode = sayError(isCommandNotFound(error) ? await commandNotFound(root, args) : error, args)
   }
   await Promise.all([drained(process.stdout), drained(process.stderr)])
   process.exit(exitCode)
@@ -27,7 +34,7 @@ export async function runCli(root: URL, args: readonly string[]): Promise<never>
 
 function sayError(error: unknown, args: readonly string[]): number {
   if (error instanceof Errors.ExitError) return error.oclif.exit ?? 0
-  const creoError = isCommandNotFound(error) ? commandNotFound(args) : toCreoError(error, {commandLine: 'creo', interrupted: false})
+  const creoError = toCreoError(error, {commandLine: 'creo', interrupted: false})
   if (wantsJson(args)) process.stdout.write(`${plainJson(JSON.stringify(errorJson(creoError), null, 2))}\n`)
   else {
     const width = process.stderr.isTTY ? {width: process.stderr.columns} : {}
@@ -36,14 +43,40 @@ function sayError(error: unknown, args: readonly string[]): number {
   return exitCodeOf(creoError)
 }
 
-/** plugin-not-found has warned on stderr with the nearest command; its error alone doesn't say what was not found. */
-function isCommandNotFound(error: unknown): boolean {
-  return error instanceof Errors.CLIError && error.oclif.exit === COMMAND_NOT_FOUND_EXIT
+/** The same program where nobody can answer: without the plugin that asks, and warns besides the error. */
+async function withoutQuestions(root: URL): Promise<Interfaces.LoadOptions> {
+  const pjson = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as Interfaces.PJSON
+  const plugins = pjson.oclif.plugins?.filter((name) => name !== NOT_FOUND_PLUGIN) ?? []
+  return {root: fileURLToPath(root), pjson: {...pjson, oclif: {...pjson.oclif, plugins}}}
 }
 
-function commandNotFound(args: readonly string[]): CreoError {
-  const words = args.filter((arg) => !arg.startsWith('-')).slice(0, COMMAND_WORDS_MAX)
-  return new CreoError('usage', `creo has no command "${words.join(' ')}".`, {hint: 'creo help'})
+function isCommandNotFound(error: unknown): boolean {
+  if (!(error instanceof Errors.CLIError)) return false
+  return error.oclif.exit === COMMAND_NOT_FOUND_EXIT || COMMAND_NOT_FOUND_WORDS.test(error.message)
+}
+
+async function commandNotFound(root: URL, args: readonly string[]): Promise<CreoError> {
+  const given = args.filter((arg) => !arg.startsWith('-'))
+  const all = given[0] === 'help' ? given.slice(1) : given
+  const words = all.slice(0, COMMAND_WORDS_MAX)
+  const {commandIDs} = await Config.load(fileURLToPath(root))
+  const known = commandIDs.map((id) => id.replaceAll(':', ' '))
+  const prefixes = words.map((_, index) => words.slice(0, index + 1).join(' '))
+  const exact = prefixes.findLast((prefix) => known.includes(prefix))
+  if (exact !== undefined)
+    return new CreoError('usage', `creo ${exact} takes no argument "${all[exact.split(' ').length] ?? ''}".`, {
+      hint: `creo ${exact} --help`
+    })
+  const near = prefixes.map((prefix, index) =>
+    nearestOf(
+      prefix,
+      known.filter((name) => name.split(' ').length === index + 1)
+    )
+  )
+  const meant = near.findLast((name) => name !== undefined)
+  return new CreoError('usage', `creo has no command "${words.join(' ')}".`, {
+    hint: meant === undefined ? 'creo help' : `Did you mean creo ${meant}?`
+  })
 }
 
 function wantsJson(args: readonly string[]): boolean {

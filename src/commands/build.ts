@@ -44,7 +44,8 @@ OCI layout that other tools can read, for amd64 and arm64 where the base is ther
     for (const image of images) {
       this.log(`${image.function}  ${image.imageDigest}  ${image.layout ?? 'in the registry'}`)
       if (image.architectures.length > 0) this.log(`  for ${image.architectures.join(' and ')}, ${formatBytes(image.sizeBytes ?? 0)}`)
-      for (const layer of image.layers) this.log(`  ${layer.part}  ${formatBytes(layer.sizeBytes)}  ${layer.cached ? 'cached' : 'packed'}`)
+      for (const layer of image.layers)
+        this.log(`  ${layer.part === '.' ? 'files' : layer.part}  ${formatBytes(layer.sizeBytes)}  ${layer.cached ? 'cached' : 'packed'}`)
     }
     for (const image of built) if (image.in === 'layout') for (const line of lackingBaseLines(image)) this.log(line)
     return {org: found.manifest.org, app: found.manifest.app, images}

@@ -15,6 +15,7 @@ What is wrong with the manifest, a build or a new version that crashes is said w
   static override args = {folder: Args.string({default: '.', description: 'Folder with creo.yaml.'})}
   static override flags = {
     port: Flags.integer({
+      helpValue: 'PORT',
       min: 0,
       max: 65_535,
       default: 8080,

@@ -16,8 +16,12 @@ export default class Init extends CreoCommand {
       default: 'server',
       description: TEMPLATE_NAMES.map((name) => `${name}: ${TEMPLATES[name].summary}`).join('; ')
     })(),
-    org: Flags.string({env: 'CREO_ACCOUNT', required: true, description: 'Account that will own the app.'}),
-    app: Flags.string({description: "Name of the app, instead of the folder's."}),
+    org: Flags.string({
+      helpValue: 'ORG',
+      env: 'CREO_ACCOUNT',
+      description: 'Account that will own the app. Default: the one that commands act as.'
+    }),
+    app: Flags.string({helpValue: 'NAME', description: "Name of the app, instead of the folder's."}),
     incentive: Flags.string({
       helpValue: 'ORG/CODE',
       description: 'What hosts are paid in. Without it nobody hosts the app, unless the epochs pay.'
@@ -26,12 +30,13 @@ export default class Init extends CreoCommand {
 
   async run(): Promise<{readonly app: string; readonly org: string; readonly files: readonly string[]}> {
     const {args, flags} = await this.parse(Init)
-    const {initApp} = await import('../developer/init.ts')
+    const {initApp, orgOf} = await import('../developer/init.ts')
     const app = flags.app ?? basename(resolve(args.folder))
-    const files = await initApp(args.folder, {app, org: flags.org, incentive: flags.incentive, template: flags.template})
+    const org = orgOf(flags.org)
+    const files = await initApp(args.folder, {app, org, incentive: flags.incentive, template: flags.template})
     for (const file of files) this.log(`Wrote ${file}`)
     const before = TEMPLATES[flags.template].before?.(join(args.folder, 'web'))
     this.log(`Next: ${before === undefined ? '' : `${before} && `}creo deploy ${args.folder}`)
-    return {app, org: flags.org, files}
+    return {app, org, files}
   }
 }

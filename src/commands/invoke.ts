@@ -29,8 +29,8 @@ export default class Invoke extends CreoCommand {
   }
   static override flags = {
     ...networkFlags,
-    method: Flags.string({char: 'X', description: 'GET, or POST when there is --data.'}),
-    data: Flags.string({char: 'd', description: 'Body of the request.'}),
+    method: Flags.string({helpValue: 'METHOD', char: 'X', description: 'GET, or POST when there is --data.'}),
+    data: Flags.string({helpValue: 'BODY', char: 'd', description: 'Body of the request.'}),
     async: Flags.boolean({default: false, description: 'Have it answered later; prints the id of the call.'}),
     header: Flags.string({
       char: 'H',

@@ -27,10 +27,11 @@ goes on from there with --after.`
 
   async run(): Promise<{readonly app: string; readonly lines: readonly ShownLine[]}> {
     const {args, flags} = await this.parse(Logs)
-    const [{openAccount}, {readLogs}, {appNameOf}] = await Promise.all([
+    const [{openAccount}, {readLogs}, {appNameOf}, {assertNotDestroyed}] = await Promise.all([
       import('../developer/context.ts'),
       import('../developer/logs.ts'),
-      import('../developer/app-name.ts')
+      import('../developer/app-name.ts'),
+      import('../developer/apps.ts')
     ])
     const sinceMs = flags.since === undefined ? undefined : parseSinceMs(flags.since, Date.now())
     const name = await appNameOf(args.app, '.')
@@ -47,6 +48,16 @@ goes on from there with --after.`
       if (follow) this.logJsonLine(shown)
       else lines.push(shown)
     }
-    return {app: `${name.org}/${name.app}`, lines}
+    const app = `${name.org}/${name.app}`
+    if (lines.length === 0) {
+      await assertNotDestroyed(context.client, name, this.abort)
+      const isAll = only === undefined && revision === undefined && sinceMs === undefined && after === -1
+      this.logToStderr(
+        isAll
+          ? `${app} has written nothing yet: it starts when it is asked, creo invoke ${app}`
+          : `${app} has written nothing of that: all there is shows creo logs ${app}`
+      )
+    }
+    return {app, lines}
   }
 }

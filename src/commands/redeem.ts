@@ -12,7 +12,7 @@ export default class Redeem extends CreoCommand {
   static override flags = {
     ...networkFlags,
     ...accountFlags,
-    quantity: Flags.integer({default: 1, min: 1, max: 1e6, description: 'How many.'})
+    quantity: Flags.integer({helpValue: 'N', default: 1, min: 1, max: 1e6, description: 'How many.'})
   }
 
   async run(): Promise<ShownRedemption> {

@@ -26,7 +26,7 @@ export default class Releases extends CreoCommand {
   static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
   static override flags = {
     ...networkFlags,
-    limit: Flags.integer({default: 50, min: 1, max: RELEASES_SHOWN_MAX, description: 'The newest so many.'})
+    limit: Flags.integer({helpValue: 'N', default: 50, min: 1, max: RELEASES_SHOWN_MAX, description: 'The newest so many.'})
   }
 
   async run(): Promise<{readonly app: string; readonly releases: readonly Release[]}> {

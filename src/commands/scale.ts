@@ -21,8 +21,8 @@ export default class Scale extends CreoCommand {
     ...networkFlags,
     ...accountFlags,
     ...waitFlags,
-    min: Flags.integer({min: 0, max: 100, description: 'Instances that run even without requests.'}),
-    max: Flags.integer({min: 1, max: 1000, description: 'Instances at most.'})
+    min: Flags.integer({helpValue: 'N', min: 0, max: 100, description: 'Instances that run even without requests.'}),
+    max: Flags.integer({helpValue: 'N', min: 1, max: 1000, description: 'Instances at most.'})
   }
 
   async run(): Promise<{readonly app: string; readonly function: ChangedFunction | null; readonly min: number; readonly max: number}> {

@@ -25,13 +25,14 @@ redeemed request, and checks each step.`
       dependsOn: ['tour']
     }),
     'coordinator-port': Flags.integer({
+      helpValue: 'PORT',
       min: 0,
       max: 65_535,
       default: 7700,
       description: 'Port of the coordinator; 0 lets the system choose.'
     }),
-    'tunnel-port': Flags.integer({min: 0, max: 65_535, default: 7800, description: 'Port that miners dial.'}),
-    'gateway-port': Flags.integer({min: 0, max: 65_535, default: 7801, description: 'Port that the public asks.'})
+    'tunnel-port': Flags.integer({helpValue: 'PORT', min: 0, max: 65_535, default: 7800, description: 'Port that miners dial.'}),
+    'gateway-port': Flags.integer({helpValue: 'PORT', min: 0, max: 65_535, default: 7801, description: 'Port that the public asks.'})
   }
 
   async run(): Promise<unknown> {

@@ -3,6 +3,7 @@ import {nearestOf} from '../core/nearest.ts'
 import type {AppView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import type {AppName} from './app-name.ts'
+import {refuseDestroyed} from './apps.ts'
 import type {AccountContext, Context} from './context.ts'
 import {type Released, type ReleaseOptions, release, untilUnchanged} from './release.ts'
 
@@ -42,6 +43,7 @@ export function changeSettings(options: SettingsChange): Promise<ChangedSettings
 async function changeOnce(options: SettingsChange): Promise<ChangedSettings> {
   const {context, name, only, change, signal} = options
   const {revisions, routes} = await context.client.app(name.org, name.app, signal)
+  refuseDestroyed(name, {routes})
   const changes = servingOf(name, revisions, only).map((before) => {
     const spec = change(before.spec)
     if (Object.keys(spec.env).length > VARIABLES_MAX)
@@ -66,7 +68,8 @@ export async function readEnvironment(
   only: string | undefined,
   signal: AbortSignal
 ): Promise<readonly {readonly function: string; readonly name: string; readonly value: string}[]> {
-  const {revisions} = await client.app(name.org, name.app, signal)
+  const {revisions, routes} = await client.app(name.org, name.app, signal)
+  refuseDestroyed(name, {routes})
   const serving = revisions.filter(({percent, function: fn}) => percent > 0 && (only === undefined || fn === only))
   if (serving.length === 0) throw nothingServes(name, revisions, only)
   return serving.flatMap(({function: fn, spec}) =>

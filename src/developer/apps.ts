@@ -1,6 +1,7 @@
 import {z} from 'zod'
+import type {Client} from '../client/client.ts'
 import {CreoError} from '../core/errors.ts'
-import type {LeaseView} from '../core/protocol/api.ts'
+import type {AppView, LeaseView} from '../core/protocol/api.ts'
 import {formatDecimal} from '../core/units.ts'
 import {NO_GATEWAY_HINT} from './addresses.ts'
 import type {AppName} from './app-name.ts'
@@ -40,10 +41,20 @@ export async function listApps({client}: Context, org: string | undefined, signa
     })
 }
 
-/** Where an app answers. @throws {CreoError} `not_found` when it was destroyed; `unavailable` without a gateway. */
-export async function addressOfApp({client}: Context, {org, app}: AppName, signal: AbortSignal): Promise<string> {
-  const {addresses, routes} = await client.app(org, app, signal)
+/** @throws {CreoError} `not_found` when the app was destroyed: what is left of it has no routes. */
+export function refuseDestroyed({org, app}: AppName, {routes}: Pick<AppView, 'routes'>): void {
   if (routes.length === 0) throw new CreoError('not_found', `${org}/${app} was destroyed.`, {hint: 'creo deploy'})
+}
+
+/** The same for whoever found nothing of an app and has to say why. */
+export async function assertNotDestroyed(client: Pick<Client, 'app'>, name: AppName, signal: AbortSignal): Promise<void> {
+  refuseDestroyed(name, await client.app(name.org, name.app, signal))
+}
+
+/** Where an app answers. @throws {CreoError} `not_found` when it was destroyed; `unavailable` without a gateway. */
+export async function addressOfApp({client}: Context, name: AppName, signal: AbortSignal): Promise<string> {
+  const {addresses, routes} = await client.app(name.org, name.app, signal)
+  refuseDestroyed(name, {routes})
   const [address] = addresses
   if (address === undefined) throw new CreoError('unavailable', 'The network has no gateway yet.', {hint: NO_GATEWAY_HINT})
   return address

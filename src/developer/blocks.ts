@@ -1,7 +1,7 @@
 import {CreoError} from '../core/errors.ts'
 import {type BlockEvent, blockTargetSchema} from '../core/protocol/blocks.ts'
-import type {KeyPair} from '../identity/keys.ts'
-import type {Context} from './context.ts'
+import {loadKeyFile} from '../identity/keys.ts'
+import {type Context, type ContextFlags, openContext} from './context.ts'
 
 const SHOWN_MAX = 1000
 
@@ -9,7 +9,6 @@ export interface BlockChange {
   readonly action: 'block' | 'unblock'
   readonly kind: string
   readonly name: string
-  readonly reason: string
 }
 
 export interface ChangedBlock {
@@ -19,16 +18,21 @@ export interface ChangedBlock {
   readonly seq: number
 }
 
-/** Signs it as the operator. @throws {CreoError} `invalid_input` for what is no such thing. */
-export async function changeBlock({client}: Context, operator: KeyPair, change: BlockChange): Promise<ChangedBlock> {
-  const {action, kind, name, reason} = change
+/** Signs it by the operator's key file. @throws {CreoError} `invalid_input` for what is no such thing. */
+export async function changeBlock(
+  flags: ContextFlags & {readonly key: string; readonly reason: string},
+  {action, kind, name}: BlockChange,
+  signal: AbortSignal
+): Promise<ChangedBlock> {
+  const {client} = await openContext(flags, signal)
+  const operator = await loadKeyFile(flags.key)
   const target = blockTargetSchema.safeParse({kind, name})
   if (!target.success) {
     throw new CreoError('invalid_input', `"${name}" is not the name of such a thing: ${kind}.`, {
       hint: 'An image is sha256: and 64 hex digits, an account its name, a domain as example.org.'
     })
   }
-  const answer = await client.as('operator', operator).submit({type: `operator.${action}`, target: target.data, reason})
+  const answer = await client.as('operator', operator).submit({type: `operator.${action}`, target: target.data, reason: flags.reason})
   return {status: String(answer.result.status), kind, name, seq: answer.seq}
 }
 

@@ -60,7 +60,7 @@ export interface Deployed {
   readonly costs: Economics['costs'] | null
   /** How long the pools last; null likewise. */
   readonly pools: Economics['pools'] | null
-  /** The command that goes back; null when nothing served before. */
+  /** The command that goes back; null when what serves is what served before. */
   readonly rollback: string | null
   readonly steps: readonly StepTime[]
 }
@@ -111,7 +111,7 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
     revisions: revisions.map((one) => ({...one, revision: ids.get(one.function) ?? '', pulls: pulls.get(one.function) ?? []})),
     costs: economics?.costs ?? null,
     pools: economics?.pools ?? null,
-    rollback: before.size === 0 ? null : `creo rollback ${name.org}/${name.app}`,
+    rollback: !noTraffic && takesOver(before, ids) ? `creo rollback ${name.org}/${name.app}` : null,
     steps: times
   }
 }
@@ -124,6 +124,11 @@ async function servingBefore({context: {client}, found, signal}: DeployOptions):
   const {apps} = await client.apps({org}, signal)
   const serving = apps.find((one) => one.app === app)?.revisions.filter(({percent}) => percent > 0) ?? []
   return new Map(serving.map((revision) => [revision.function, revision]))
+}
+
+/** Whether there is a function whose requests go to another revision now than before, or all of them to one. */
+function takesOver(before: ReadonlyMap<string, Serving>, ids: ReadonlyMap<string, string>): boolean {
+  return [...before].some(([fn, {id, percent}]) => ids.has(fn) && (ids.get(fn) !== id || percent < 100))
 }
 
 /** What must still serve when the deploy has built and pushed all, or it would take back what somebody else deployed meanwhile. */

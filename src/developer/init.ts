@@ -2,6 +2,7 @@ import {cp, readdir, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {makeFolders} from '../config/make-folder.ts'
+import {openUserConfig} from '../config/user-config.ts'
 import {CreoError} from '../core/errors.ts'
 import {manifestJsonSchema} from '../core/manifest-schema.ts'
 import {incentiveIdSchema, nameSchema} from '../core/protocol/scalars.ts'
@@ -46,6 +47,14 @@ export interface NewApp {
   /** `org/CODE` that hosts are paid in. */
   readonly incentive: string | undefined
   readonly template: TemplateName
+}
+
+/** Who owns a new app: as typed, else the account that commands act as. @throws {CreoError} `usage` when there is neither. */
+export function orgOf(typed: string | undefined): string {
+  const org = typed ?? openUserConfig(process.env).read().defaultAccount
+  if (org === undefined)
+    throw new CreoError('usage', 'Whose app it is has not been said.', {hint: 'Name the account that will own it: --org NAME'})
+  return org
 }
 
 /**

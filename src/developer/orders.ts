@@ -49,13 +49,21 @@ export async function placeOrder(context: AccountContext, input: OrderInput, sig
   const {side, kind, timeInForce} = input
   const body = {type: 'order.place', incentive: units.id, side, priceMicroGutta, lots, kind, timeInForce, ...expiry} as const
   const {seq} = await context.client.submit(body).catch((error: unknown) => {
-    throw isCreoError(error) && error.code === 'volume_limit' ? beyondVolumeLimit(error, units) : error
+    if (isCreoError(error) && error.code === 'volume_limit') throw beyondVolumeLimit(error, units)
+    if (isCreoError(error) && error.code === 'not_found') throw withoutExchange(error)
+    throw error
   })
   const {orders} = await context.client.orders(context.account.id, {}, signal)
   const placed = orders.find(({id}) => id === `ord_${seq}`)
   if (placed === undefined)
     throw new CreoError('failed', `The order ord_${seq} was placed, but is not shown yet.`, {hint: 'creo trade orders'})
   return shownOrder(placed, units)
+}
+
+/** The incentive is there, so it is the exchange's org that is not. */
+function withoutExchange(cause: CreoError): CreoError {
+  const hint = "Nothing can be traded before the network's operator makes it: creo account create NAME --operator-key FILE"
+  return new CreoError('not_found', cause.message, {hint, cause})
 }
 
 function beyondVolumeLimit(cause: CreoError, {tradeVolumeLimitMicroGutta, tradeVolumeUsedMicroGutta}: IncentiveView): CreoError {

@@ -7,6 +7,7 @@ import {nameSchema} from '../core/protocol/scalars.ts'
 import {revisionBefore} from '../core/traffic.ts'
 import {appAddress} from './addresses.ts'
 import type {AppName} from './app-name.ts'
+import {assertNotDestroyed, refuseDestroyed} from './apps.ts'
 import type {AccountContext, Context} from './context.ts'
 
 const WHOLE_PERCENT = 100
@@ -30,14 +31,15 @@ export interface TypedChange {
   readonly untag: readonly string[]
 }
 
-/** Where the traffic of an app's functions goes, or of one of them. @throws {CreoError} `not_found` for an app or function that is not there. */
+/** Where the traffic of an app's functions goes, or of one of them. @throws {CreoError} `not_found` for an app or function that is not there, or gone. */
 export async function readTraffic(
   {client}: Context,
   name: AppName,
   only: string | undefined,
   signal: AbortSignal
 ): Promise<FunctionTraffic[]> {
-  const [{revisions}, {gateways}] = await Promise.all([client.app(name.org, name.app, signal), client.gateways(signal)])
+  const [{revisions, routes}, {gateways}] = await Promise.all([client.app(name.org, name.app, signal), client.gateways(signal)])
+  refuseDestroyed(name, {routes})
   const functions = Map.groupBy(revisions, (revision) => revision.function)
   if (only !== undefined && !functions.has(only)) throw noFunction(name, only, [...functions.keys()])
   const [gateway] = gateways
@@ -91,6 +93,7 @@ export async function rollBack(
 ): Promise<{readonly functions: readonly Rollback[]; readonly seq: number}> {
   const {revisions} = await client.releases(name.org, name.app, {}, signal)
   const all = [...new Set(revisions.map((revision) => revision.function))]
+  if (revisions.every(({percent}) => percent === 0)) await assertNotDestroyed(client, name, signal)
   if (only !== undefined && !all.includes(only)) throw noFunction(name, only, all)
   const functions = (only === undefined ? all.toSorted() : [only]).flatMap((fn): Rollback[] => {
     const before = revisionBefore(revisions, fn)

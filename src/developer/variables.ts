@@ -1,5 +1,34 @@
 import {CreoError} from '../core/errors.ts'
-import {revisionSpecSchema} from '../core/protocol/revisions.ts'
+import {type RevisionSpec, revisionSpecSchema} from '../core/protocol/revisions.ts'
+import {appNameOf} from './app-name.ts'
+import {type ChangedFunction, changeSettings, type SettingsChange} from './app-settings.ts'
+import {type ContextFlags, openOrg} from './context.ts'
+
+export interface VariablesChange extends Pick<SettingsChange, 'waitMs' | 'steps' | 'signal'> {
+  /** `org/app`, as typed. */
+  readonly app: string
+  readonly flags: ContextFlags & {readonly function?: string | undefined}
+  readonly change: (env: RevisionSpec['env']) => RevisionSpec['env']
+}
+
+/** Changes the environment of an app's functions, in the name of its org. @throws {CreoError} what `changeSettings` throws. */
+export async function changeVariables({
+  app,
+  flags,
+  change,
+  ...rest
+}: VariablesChange): Promise<{readonly app: string; readonly functions: readonly ChangedFunction[]}> {
+  const name = await appNameOf(app, '.')
+  const context = await openOrg(flags, name.org, rest.signal)
+  const {functions} = await changeSettings({
+    ...rest,
+    context,
+    name,
+    only: flags.function,
+    change: (spec) => ({...spec, env: change(spec.env)})
+  })
+  return {app: `${name.org}/${name.app}`, functions}
+}
 
 /** `NAME=VALUE` texts as an environment. @throws {CreoError} `invalid_input` for the first that is none. */
 export function readVariables(typed: readonly string[]): Readonly<Record<string, string>> {

@@ -70,6 +70,16 @@ test('a command that does not exist is a usage error with exit code 2', async ()
   expect(JSON.parse(stdout)).toEqual({error: {code: 'usage', message: 'creo has no command "teleport".', hint: 'creo help'}})
 })
 
+test.each([
+  [['depoly', 'shop'], 'creo has no command "depoly shop".', 'Did you mean creo deploy?'],
+  [['trade', 'bye', 'colibris/LEAF'], 'creo has no command "trade bye colibris/LEAF".', 'Did you mean creo trade buy?'],
+  [['help', 'depoly'], 'creo has no command "depoly".', 'Did you mean creo deploy?'],
+  [['network', 'list', 'home'], 'creo network list takes no argument "home".', 'creo network list --help']
+])('off a terminal %j is one error, which says what was probably meant', async (args, message, hint) => {
+  const stderr = ` ›   Error: ${message}\n ›   Code: usage\n ›   Try this: ${hint}\n`
+  expect(await creo(args)).toEqual({code: 2, stdout: '', stderr})
+})
+
 test('an old Node is refused in one sentence before anything is loaded', async () => {
   const env = {...process.env, NODE_OPTIONS: `--import=${OLD_NODE}`}
   const {code, stdout, stderr} = await creo(['doctor', '--json'], {env})

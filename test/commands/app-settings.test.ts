@@ -32,6 +32,24 @@ async function serving(): Promise<string | undefined> {
   return releases.find(({percent}) => percent === 100)?.revision
 }
 
+it('says of what is empty what the next step is', async () => {
+  for (const [command, next] of [
+    ['logs', `creo invoke ${SHOP}`],
+    ['async list', `creo invoke ${SHOP} PATH --async`],
+    ['cron list', 'creo.yaml']
+  ] as const)
+    expect(await world.run(...command.split(' '), SHOP)).toMatchObject({code: 0, stdout: '', stderr: expect.stringContaining(next)})
+})
+
+it('offers no way back after a deploy that changed nothing', async () => {
+  const deployed = (): Promise<Record<string, unknown>> => world.must('deploy', join(world.folder, 'shop'), ...WAIT)
+  expect(await deployed()).toMatchObject({revisions: [{revision: first}], rollback: null})
+  await writeFile(join(world.folder, 'shop', 'web', 'file'), 'two')
+  expect(await deployed()).toMatchObject({rollback: `creo rollback ${SHOP}`})
+  await world.must('rollback', SHOP)
+  await writeFile(join(world.folder, 'shop', 'web', 'file'), 'one')
+})
+
 it('changes a setting by a revision of the same image, says how to undo it, and does nothing twice', async () => {
   const scaled = await world.must('scale', SHOP, 'web', '--min', '1', '--max', '9', ...WAIT)
   expect(scaled).toMatchObject({app: SHOP, function: {function: 'web', from: first, status: 'changed'}, min: 1, max: 9})
@@ -105,8 +123,11 @@ it('lists apps and opens one, until it is destroyed for good, which can be said 
   expect(await world.must('destroy', SHOP, '--confirm=shop')).toMatchObject({app: SHOP, status: 'destroyed', returning: []})
   expect(await world.must('destroy', SHOP, '--confirm', SHOP)).toMatchObject({status: 'already_destroyed'})
   expect(await world.must('apps')).toEqual({apps: []})
-  expect(await world.json('open', SHOP)).toMatchObject({code: 4, json: {error: {message: `${SHOP} was destroyed.`}}})
-  expect(await world.json('rollback', SHOP)).toMatchObject({code: 3, json: {error: {code: 'conflict'}}})
+  for (const command of ['open', 'rollback', 'logs', 'traffic', 'async list', 'env list', 'env unset'])
+    expect(await world.json(...command.split(' '), SHOP, ...(command === 'env unset' ? ['GREETING'] : []))).toMatchObject({
+      code: 4,
+      json: {error: {message: `${SHOP} was destroyed.`, hint: 'creo deploy'}}
+    })
   expect((await world.must('releases', SHOP)).releases).not.toEqual([])
   const anew = await deploy()
   expect([await serving(), anew === first]).toEqual([anew, false])

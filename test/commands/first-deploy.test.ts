@@ -70,7 +70,7 @@ describe('a first deploy', () => {
         error: {
           code: 'not_found',
           message: `${join(folder, 'creo.yaml')}:11:16: There is no incentive colibris/ROSA.`,
-          hint: 'Did you mean ROSE? Else: creo deploy --per-month N --buys ITEM'
+          hint: 'Did you mean ROSE? Else: creo deploy closed --per-month N --buys ITEM'
         }
       }
     })
@@ -127,7 +127,9 @@ Next:
     await world.must('deploy', folder, '--wait', '0s')
     const {said, options} = await talk(folder, ['1', 'y'])
     expect(await firstDeploy(options)).toEqual({found: options.found})
-    expect(said).toEqual(['Nobody hosts what pays nothing. What hosts get is said with: creo deploy --per-month N'])
+    expect(said).toEqual([
+      `Nobody hosts what pays nothing. What hosts get is said with: creo deploy ${folder} --pay-in ROSE --per-month N`
+    ])
   })
 
   it('nothing is signed or written where more is promised than there is, or the file has no place for the rewards', async () => {
@@ -181,7 +183,9 @@ describe('a later deploy', () => {
       const {code, stderr} = await world.run('deploy', folder, '--wait', '0s', '--pay-in', 'LATE')
       expect([code, stderr]).toEqual([
         0,
-        expect.stringContaining('Nobody hosts what pays nothing. What hosts get is said with: creo deploy --per-month N --buys ITEM')
+        expect.stringContaining(
+          'Nobody hosts what pays nothing. What hosts get is said with: creo deploy late --pay-in LATE --per-month N --buys ITEM'
+        )
       ])
     }
     const {first} = await world.must('deploy', folder, '--wait', '0s', '--pay-in', 'LATE', '--per-month', '30', '--buys', 'A call')

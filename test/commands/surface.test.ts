@@ -32,6 +32,19 @@ it('has a summary and examples for every command', async () => {
   expect(own.filter(({summary, examples}) => !summary?.endsWith('.') || !examples?.length).map(({id}) => id)).toEqual([])
 })
 
+it('says of every flag and argument what it is, and what its value is called', async () => {
+  const config = await Config.load(ROOT)
+  const own = config.commands.filter(({pluginName}) => pluginName === 'creo')
+  const mute = own.flatMap(({id, args, flags}) => [
+    ...Object.values(args).flatMap(({name, description}) => (description === undefined ? [`${id} ${name}`] : [])),
+    ...Object.values(flags).flatMap((flag) => {
+      const isNamed = flag.type !== 'option' || flag.helpValue !== undefined || flag.options !== undefined
+      return isNamed && (flag.description ?? flag.summary) !== undefined ? [] : [`${id} --${flag.name}`]
+    })
+  ])
+  expect(mute).toEqual([])
+})
+
 it('breaks no description in the middle of a sentence: the help wraps it at the width of the terminal', async () => {
   const config = await Config.load(ROOT)
   const own = config.commands.filter(({pluginName}) => pluginName === 'creo')

@@ -16,7 +16,11 @@ left; it is shown once and stored nowhere.`
   static override args = {name: Args.string({required: true, description: 'Unique in the network, lower-case.'})}
   static override flags = {
     ...networkFlags,
-    'operator-key': Flags.file({exists: true, description: "Key file of the network's operator: needed for the exchange's org alone."})
+    'operator-key': Flags.file({
+      helpValue: 'FILE',
+      exists: true,
+      description: "Key file of the network's operator: needed for the exchange's org alone."
+    })
   }
 
   async run(): Promise<CreatedAccount> {

@@ -26,12 +26,16 @@ export default class AsyncList extends CreoCommand {
     ...networkFlags,
     ...accountFlags,
     state: Flags.option({options: STATES, description: 'Only those in this state.'})(),
-    limit: Flags.integer({default: 50, min: 1, max: CALLS_SHOWN_MAX, description: 'The newest so many.'})
+    limit: Flags.integer({helpValue: 'N', default: 50, min: 1, max: CALLS_SHOWN_MAX, description: 'The newest so many.'})
   }
 
   async run(): Promise<Listed> {
     const {args, flags} = await this.parse(AsyncList)
-    const [{openAccount}, {appNameOf}] = await Promise.all([import('../../developer/context.ts'), import('../../developer/app-name.ts')])
+    const [{openAccount}, {appNameOf}, {assertNotDestroyed}] = await Promise.all([
+      import('../../developer/context.ts'),
+      import('../../developer/app-name.ts'),
+      import('../../developer/apps.ts')
+    ])
     const name = await appNameOf(args.app, '.')
     const {client} = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
     const {calls, silent} = await client.calls(
@@ -40,15 +44,21 @@ export default class AsyncList extends CreoCommand {
       this.abort
     )
     const shown = calls.map((call) => shownCall(call))
-    this.log(
-      renderTable(shown, [
-        {header: 'CALL', value: (row) => row.id ?? '-'},
-        {header: 'STATE', value: (row) => row.state},
-        {header: 'TRIES', value: (row) => String(row.attempts), align: 'right'},
-        {header: 'FUNCTION', value: (row) => row.function.split('/')[2] ?? 'callback'}
-      ])
-    )
+    const app = `${name.org}/${name.app}`
+    if (shown.length === 0) {
+      await assertNotDestroyed(client, name, this.abort)
+      const wanted = flags.state === undefined ? 'no calls that are answered later yet' : `no calls in the state ${flags.state}`
+      this.logToStderr(`${app} has ${wanted}. Make one: creo invoke ${app} PATH --async`)
+    } else
+      this.log(
+        renderTable(shown, [
+          {header: 'CALL', value: (row) => row.id ?? '-'},
+          {header: 'STATE', value: (row) => row.state},
+          {header: 'TRIES', value: (row) => String(row.attempts), align: 'right'},
+          {header: 'FUNCTION', value: (row) => row.function.split('/')[2] ?? 'callback'}
+        ])
+      )
     if (silent.length > 0) this.logToStderr(`No answer from ${silent.join(', ')}: what they have is missing.`)
-    return {app: `${name.org}/${name.app}`, calls: shown, silent}
+    return {app, calls: shown, silent}
   }
 }

@@ -13,16 +13,23 @@ Keep operator.key safe: it admits gateways, and the coordinator runs without it.
   static override flags = {
     data: Flags.string({required: true, helpValue: 'DIR', description: 'Folder of the coordinator.'}),
     development: Flags.boolean({description: 'A network for trying out: short times, and the operator may allot Gutta.'}),
-    name: Flags.string({default: 'creo', description: 'What people call the network.'}),
+    name: Flags.string({helpValue: 'NAME', default: 'creo', description: 'What people call the network.'}),
     'exchange-org': Flags.string({
+      helpValue: 'ORG',
       default: 'creometry',
       description: 'Name of the org that owns the exchange app; its work is paid in Gutta.'
     }),
     epoch: Flags.string({helpValue: 'DURATION', description: 'Length of an emission epoch. Default: 1h, in development 10s.'}),
     emission: Flags.string({helpValue: 'GUTTA', description: 'Gutta per epoch before the first halving. Default: 1000.'}),
     'emission-total': Flags.string({helpValue: 'GUTTA', description: 'The most Gutta that will ever be.'}),
-    'maker-fee-ppm': Flags.integer({min: 0, max: 100_000, description: 'Fee of resting orders, millionths of the notional. Default: 0.'}),
+    'maker-fee-ppm': Flags.integer({
+      helpValue: 'N',
+      min: 0,
+      max: 100_000,
+      description: 'Fee of resting orders, millionths of the notional. Default: 0.'
+    }),
     'taker-fee-ppm': Flags.integer({
+      helpValue: 'N',
       min: 0,
       max: 100_000,
       description: 'Fee of crossing orders, millionths of the notional. Default: 2000.'

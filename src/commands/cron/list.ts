@@ -39,17 +39,18 @@ export default class CronList extends CreoCommand {
       const {scheduledAtMs, ...rest} = last
       return {...schedule, nextAt, last: {scheduledAt: new Date(scheduledAtMs).toISOString(), ...rest}}
     })
-    this.log(
-      renderTable(shown, [
-        {header: 'FUNCTION', value: (row) => row.function},
-        {header: 'SCHEDULE', value: (row) => `${row.schedule} ${row.timezone}`},
-        {header: 'REQUEST', value: (row) => `${row.method} ${row.path}`},
-        {header: 'NEXT', value: (row) => (row.nextAt === null ? 'never' : toMinute(row.nextAt))},
-        {header: 'LAST', value: ({last}) => (last === null ? '' : lastText(last))}
-      ])
-    )
     if (shown.length === 0)
       this.logToStderr(`${name.org}/${name.app} has no schedules. They are written in creo.yaml, under cron: of a function.`)
+    else
+      this.log(
+        renderTable(shown, [
+          {header: 'FUNCTION', value: (row) => row.function},
+          {header: 'SCHEDULE', value: (row) => `${row.schedule} ${row.timezone}`},
+          {header: 'REQUEST', value: (row) => `${row.method} ${row.path}`},
+          {header: 'NEXT', value: (row) => (row.nextAt === null ? 'never' : toMinute(row.nextAt))},
+          {header: 'LAST', value: ({last}) => (last === null ? '' : lastText(last))}
+        ])
+      )
     return {app: `${name.org}/${name.app}`, schedules: shown}
   }
 }

@@ -25,13 +25,16 @@ export default class EnvList extends CreoCommand {
     ])
     const name = await appNameOf(args.app, '.')
     const variables = await readEnvironment(await openContext(flags, this.abort), name, flags.function, this.abort)
-    this.log(
-      renderTable(variables, [
-        {header: 'FUNCTION', value: (row) => row.function},
-        {header: 'NAME', value: (row) => row.name},
-        {header: 'VALUE', value: (row) => row.value}
-      ])
-    )
-    return {app: `${name.org}/${name.app}`, variables}
+    const app = `${name.org}/${name.app}`
+    if (variables.length === 0) this.logToStderr(`${app} has no variables yet. Set one: creo env set ${app} NAME=VALUE`)
+    else
+      this.log(
+        renderTable(variables, [
+          {header: 'FUNCTION', value: (row) => row.function},
+          {header: 'NAME', value: (row) => row.name},
+          {header: 'VALUE', value: (row) => row.value}
+        ])
+      )
+    return {app, variables}
   }
 }

@@ -1,7 +1,7 @@
-import {Args, Flags} from '@oclif/core'
+import {Args} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {tellingTrouble} from '../../cli/deploy-text.ts'
-import {accountFlags, networkFlags, waitFlags} from '../../cli/flags.ts'
+import {variablesFlags} from '../../cli/flags.ts'
 import {parseDurationMs} from '../../cli/format.ts'
 import {changedText} from '../../cli/settings-text.ts'
 import type {ChangedFunction} from '../../developer/app-settings.ts'
@@ -11,35 +11,21 @@ export default class EnvUnset extends CreoCommand {
   static override description = 'Makes a new revision of each function that has them. What they were stays readable in the ledger.'
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop GREETING']
   static override strict = false
+  static override usage = '<%= command.id %> APP NAME... [--function NAME] [--wait DURATION] [-n CONTEXT] [--as ACCOUNT] [--json]'
   static override args = {
     app: Args.string({required: true, description: 'ORG/APP.'}),
     variable: Args.string({required: true, description: 'NAME, as many as you like.'})
   }
-  static override flags = {
-    ...networkFlags,
-    ...accountFlags,
-    ...waitFlags,
-    function: Flags.string({helpValue: 'NAME', description: 'Of this function alone.'})
-  }
+  static override flags = variablesFlags
 
   async run(): Promise<{readonly app: string; readonly functions: readonly ChangedFunction[]}> {
     const {args, flags, argv} = await this.parse(EnvUnset)
-    const [{openOrg}, {changeSettings}, {appNameOf}] = await Promise.all([
-      import('../../developer/context.ts'),
-      import('../../developer/app-settings.ts'),
-      import('../../developer/app-name.ts')
-    ])
+    const {changeVariables} = await import('../../developer/variables.ts')
     const names = new Set(argv.slice(1).map(String))
-    const waitMs = parseDurationMs(flags.wait)
-    const name = await appNameOf(args.app, '.')
-    const context = await openOrg(flags, name.org, this.abort)
-    const change = {context, name, only: flags.function, waitMs, steps: this.progress, signal: this.abort}
-    const work = changeSettings({
-      ...change,
-      change: (spec) => ({...spec, env: Object.fromEntries(Object.entries(spec.env).filter(([variable]) => !names.has(variable)))})
-    })
-    const {functions} = await tellingTrouble(work, this.progress)
+    const wanted = {app: args.app, flags, waitMs: parseDurationMs(flags.wait), steps: this.progress, signal: this.abort}
+    const change = (env: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)))
+    const {app, functions} = await tellingTrouble(changeVariables({...wanted, change}), this.progress)
     this.log(changedText(functions, `without ${[...names].join(', ')}`))
-    return {app: `${name.org}/${name.app}`, functions}
+    return {app, functions}
   }
 }

@@ -14,10 +14,10 @@ export default class GatewayAdmit extends CreoCommand {
   }
   static override flags = {
     ...networkFlags,
-    key: Flags.file({required: true, exists: true, description: "Key file of the network's operator."}),
-    tunnel: Flags.url({required: true, description: 'Where miners dial in.'}),
-    public: Flags.url({required: true, description: 'Where the public asks.'}),
-    name: Flags.string({default: 'gateway', description: 'What people call it.'})
+    key: Flags.file({helpValue: 'FILE', required: true, exists: true, description: "Key file of the network's operator."}),
+    tunnel: Flags.url({helpValue: 'URL', required: true, description: 'Where miners dial in.'}),
+    public: Flags.url({helpValue: 'URL', required: true, description: 'Where the public asks.'}),
+    name: Flags.string({helpValue: 'NAME', default: 'gateway', description: 'What people call it.'})
   }
 
   async run(): Promise<{readonly gateway: string; readonly seq: number}> {

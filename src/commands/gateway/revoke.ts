@@ -14,7 +14,7 @@ export default class GatewayRevoke extends CreoCommand {
   static override args = {gateway: Args.string({required: true, description: 'Its id, gw_…, or its public key.'})}
   static override flags = {
     ...networkFlags,
-    key: Flags.file({required: true, exists: true, description: "Key file of the network's operator."})
+    key: Flags.file({helpValue: 'FILE', required: true, exists: true, description: "Key file of the network's operator."})
   }
 
   async run(): Promise<RevokedGateway> {

@@ -13,9 +13,9 @@ the Gutta for which it may be traded in 24 hours; you can change it later.`
   static override flags = {
     ...networkFlags,
     ...accountFlags,
-    name: Flags.string({description: 'What people call it; its code when left out.'}),
+    name: Flags.string({helpValue: 'NAME', description: 'What people call it; its code when left out.'}),
     supply: Flags.string({required: true, helpValue: 'AMOUNT', description: 'How much there will ever be.'}),
-    decimals: Flags.integer({default: 2, min: 0, max: 6, description: 'Digits behind the point.'}),
+    decimals: Flags.integer({helpValue: 'N', default: 2, min: 0, max: 6, description: 'Digits behind the point.'}),
     lot: Flags.string({default: '1', helpValue: 'AMOUNT', description: 'The step in which it is traded.'}),
     limit: Flags.string({required: true, helpValue: 'GUTTA', description: 'Trade volume limit of 24 hours.'}),
     scope: Flags.string({helpValue: 'APP/FUNCTION', description: 'The one function it may pay for; all of your functions when left out.'}),
@@ -27,7 +27,7 @@ the Gutta for which it may be traded in 24 hours; you can change it later.`
     transferable: Flags.boolean({default: false, description: 'Let anybody give it to anybody.'}),
     offer: Flags.string({required: true, helpValue: 'ITEM', description: 'What it buys first.'}),
     'offer-price': Flags.string({required: true, helpValue: 'AMOUNT', description: 'What one item costs.'}),
-    'offer-stock': Flags.integer({required: true, min: 0, max: 1e9, description: 'How many items there are.'}),
+    'offer-stock': Flags.integer({helpValue: 'N', required: true, min: 0, max: 1e9, description: 'How many items there are.'}),
     'offer-where': Flags.option({
       options: ['in-app', 'in-store'] as const,
       default: 'in-app' as const,

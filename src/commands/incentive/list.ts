@@ -5,7 +5,7 @@ import type {ShownIncentive} from '../../developer/incentives.ts'
 
 export default class IncentiveList extends CreoCommand {
   static override summary = 'List the incentives of the network.'
-  static override description = 'The limit is the Gutta for which one may be traded in 24 hours; used is what has been.'
+  static override description = 'Traded in 24 hours: for how much it was, and for how much it may be.'
   static override examples = ['<%= config.bin %> <%= command.id %>']
   static override flags = {...networkFlags}
 
@@ -26,8 +26,7 @@ export default class IncentiveList extends CreoCommand {
           {header: 'PAYS FOR', value: (row) => row.scope},
           {header: 'SUPPLY', value: (row) => row.supply, align: 'right'},
           {header: 'LOT', value: (row) => row.lot, align: 'right'},
-          {header: 'USED', value: (row) => row.usedGutta, align: 'right'},
-          {header: 'LIMIT (GUTTA)', value: (row) => row.limitGutta, align: 'right'}
+          {header: 'TRADED IN 24 H', value: (row) => `${row.usedGutta} of ${row.limitGutta} Gutta`, align: 'right'}
         ])
       )
     return {incentives}

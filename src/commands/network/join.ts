@@ -9,7 +9,7 @@ id pins the network: nobody at that address can later pass for it. Joining again
   static override args = {url: Args.url({required: true, description: 'Where the coordinator answers.'})}
   static override flags = {
     id: Flags.string({required: true, helpValue: 'HASH', description: 'Id of the network: SHA-256 of its genesis, hex.'}),
-    name: Flags.string({description: 'What to call it on this machine, instead of its own name.'})
+    name: Flags.string({helpValue: 'NAME', description: 'What to call it on this machine, instead of its own name.'})
   }
 
   async run(): Promise<{readonly name: string; readonly networkId: string; readonly coordinatorUrl: string; readonly network: string}> {

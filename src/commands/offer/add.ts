@@ -9,9 +9,9 @@ export default class OfferAdd extends CreoCommand {
   static override flags = {
     ...networkFlags,
     ...accountFlags,
-    item: Flags.string({required: true, description: 'What it buys.'}),
+    item: Flags.string({helpValue: 'ITEM', required: true, description: 'What it buys.'}),
     price: Flags.string({required: true, helpValue: 'AMOUNT', description: 'What one costs.'}),
-    stock: Flags.integer({required: true, min: 0, max: 1e9, description: 'How many there are.'}),
+    stock: Flags.integer({helpValue: 'N', required: true, min: 0, max: 1e9, description: 'How many there are.'}),
     where: Flags.option({options: ['in-app', 'in-store'] as const, default: 'in-app' as const, description: 'Where it is redeemed.'})()
   }
 

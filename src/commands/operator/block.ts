@@ -1,6 +1,5 @@
-import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
-import {blockArgs, networkFlags} from '../../cli/flags.ts'
+import {blockArgs, blockFlags} from '../../cli/flags.ts'
 import type {ChangedBlock} from '../../developer/blocks.ts'
 
 export default class OperatorBlock extends CreoCommand {
@@ -11,22 +10,12 @@ export default class OperatorBlock extends CreoCommand {
     '<%= config.bin %> <%= command.id %> account spammer --reason "Sends mail that nobody asked for" --key operator.key'
   ]
   static override args = blockArgs
-  static override flags = {
-    ...networkFlags,
-    key: Flags.file({required: true, exists: true, description: "Key file of the network's operator."}),
-    reason: Flags.string({required: true, description: 'Why, in one line that everybody may read.'})
-  }
+  static override flags = blockFlags
 
   async run(): Promise<ChangedBlock> {
     const {args, flags} = await this.parse(OperatorBlock)
-    const [{openContext}, {loadKeyFile}, {changeBlock}] = await Promise.all([
-      import('../../developer/context.ts'),
-      import('../../identity/keys.ts'),
-      import('../../developer/blocks.ts')
-    ])
-    const context = await openContext(flags, this.abort)
-    const change = {action: 'block', kind: args.kind, name: args.name, reason: flags.reason} as const
-    const changed = await changeBlock(context, await loadKeyFile(flags.key), change)
+    const {changeBlock} = await import('../../developer/blocks.ts')
+    const changed = await changeBlock(flags, {action: 'block', ...args}, this.abort)
     const said = {blocked: 'Blocked', already_blocked: 'Was blocked already:'}[changed.status]
     this.log(`${said} the ${changed.kind} ${changed.name}.`)
     return changed
