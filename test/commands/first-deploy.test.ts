@@ -127,9 +127,7 @@ Next:
     await world.must('deploy', folder, '--wait', '0s')
     const {said, options} = await talk(folder, ['1', 'y'])
     expect(await firstDeploy(options)).toEqual({found: options.found})
-    expect(said).toEqual([
-      `Nobody hosts what pays nothing. What hosts get is said with: creo deploy ${folder} --pay-in ROSE --per-month N`
-    ])
+    expect(said).toEqual([`Nobody hosts what pays nothing. What hosts get is said with: creo deploy ${folder} --pay-in ROSE --per-month N`])
   })
 
   it('nothing is signed or written where more is promised than there is, or the file has no place for the rewards', async () => {

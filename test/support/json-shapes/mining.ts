@@ -90,6 +90,14 @@ const status = z.strictObject({
     z.strictObject({incentive: text, paid: amount.nullable(), pending: amount.nullable(), paidMinor: minor, pendingMinor: minor})
   ),
   owner: z.strictObject({account: text, available: z.array(z.strictObject({asset, amount}))}).nullable(),
+  reputation: z
+    .strictObject({
+      standing: z.enum(['fair', 'poor']),
+      score: z.number().min(0).max(100),
+      gateways: count,
+      reasons: z.array(text)
+    })
+    .nullable(),
   receiptsWaiting: count,
   receiptsRejected: z.array(z.strictObject({id: text, code: text, message: text})),
   dataMovedBytes: count,
