@@ -80,7 +80,12 @@ function whyAsked({incentive, code, unpaid, issued, like, others}: FirstNeed): s
 }
 
 function withoutAnswers({incentive, code, issued, at, like, unpaid}: FirstNeed, {found, flags, say}: FirstDeployOptions): undefined {
-  const command = ['creo deploy', folderHere(found.folder), at === undefined && unpaid.length > 0 ? `--pay-in ${code}` : '', '--per-month N']
+  const command = [
+    'creo deploy',
+    folderHere(found.folder),
+    at === undefined && unpaid.length > 0 ? `--pay-in ${code}` : '',
+    '--per-month N'
+  ]
   const how = [...command, issued === undefined ? '--buys ITEM' : ''].filter((word) => word !== '').join(' ')
   const meant = like === undefined ? '' : `Did you mean ${like}? Else: `
   if (at !== undefined) throw found.problem(at, 'not_found', `There is no incentive ${incentive}.`, `${meant}${how}`)

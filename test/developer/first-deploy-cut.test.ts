@@ -106,6 +106,6 @@ it('asks nobody for what was filled once, and tells who gives no answer how to f
   const {said, done} = await deploy(context, found, 'NEW', false)
   expect([done, said]).toEqual([
     undefined,
-    'The reward pool of colibris/NEW was never filled. What hosts get is said with: creo deploy --per-month N'
+    `The reward pool of colibris/NEW was never filled. What hosts get is said with: creo deploy ${join(folder, 'unfilled')} --per-month N`
   ])
 })

@@ -23,6 +23,7 @@ const revision = z.strictObject({
   function: text,
   revision: revisionIdSchema,
   imageDigest: imageDigestSchema,
+  lackingBase: z.array(text),
   bytesPushed: count,
   blobsPushed: count,
   blobsPresent: count,
