@@ -53,7 +53,9 @@ export class RequestSigner {
 
   /** One more request of the account or node whose key is known to have asked. @throws {CreoError} `rate_limited` */
   count(keyId: string, {method}: Pick<FastifyRequest, 'method'>): void {
-    const signer = this.#reads.accountByKey(keyId)?.account ?? `node_${keyId}`
+    // Nodes ask most of all, and their keys are known without a look at the disk.
+    const account = this.#lasting.nodeKey(keyId) === undefined ? this.#reads.accountByKey(keyId)?.account : undefined
+    const signer = account ?? `node_${keyId}`
     this.#limits.takeFromSigner(signer, {carries: CARRYING.has(method)})
   }
 
