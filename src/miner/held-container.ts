@@ -1,8 +1,10 @@
+import {Readable} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
 import type {RevisionEntry} from '../core/protocol/tables.ts'
 import type {ContainerRuntime, InstanceExit, InstanceSpec, RuntimeInstance, WaitingTier} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import type {UpgradedSocket} from '../tunnel/dial-upgrade.ts'
+import type {LogPositions} from './log-positions.ts'
 import type {LogRing} from './log-ring.ts'
 import type {SecretBook} from './secret-book.ts'
 import type {OpenedWaysOut, WaysOutOwner} from './ways-out.ts'
@@ -18,6 +20,7 @@ const LAST_WORDS_MAX_MS = 1000
 export interface ContainerSurroundings {
   readonly runtime: ContainerRuntime
   readonly logs: LogRing
+  readonly positions: Pick<LogPositions, 'of' | 'forget'>
   readonly openWaysOut: (of: WaysOutOwner) => Promise<OpenedWaysOut>
   /** What a function finds in its environment beside what its revision says. */
   readonly secrets: Pick<SecretBook, 'environment'>
@@ -189,8 +192,8 @@ export class HeldContainer {
   watch(runtime: RuntimeInstance, revision: string): void {
     if (this.#isWatched) return
     this.#isWatched = true
-    const {logs, now, log} = this.#around
-    this.#printed = logs.follow(runtime.logs({follow: true}, this.#logs.signal), {revision, instance: () => this.#name, now})
+    const {now, log} = this.#around
+    this.#printed = this.#follow(runtime, {revision, instance: () => this.#name, now, container: this.id})
     const gone = (exit: InstanceExit): void => {
       if (this.#stopping) return
       this.#exit = exit
@@ -200,6 +203,16 @@ export class HeldContainer {
     void runtime.exited
       .then(gone)
       .catch((error: unknown) => log.warn({instance: this.id, error: String(error)}, 'the end of an instance was missed'))
+  }
+
+  /** What an earlier process has told already is left out; unless the runtime has dropped so much of it that its place is not known any more. */
+  async #follow(runtime: RuntimeInstance, origin: Parameters<LogRing['follow']>[1]): Promise<void> {
+    const {logs, positions} = this.#around
+    const fromBytes = positions.of(this.id)
+    const isThere = fromBytes > 0 && (await bytesOf(runtime.logs({follow: false}, this.#logs.signal))) >= fromBytes
+    const output = runtime.logs({follow: true}, this.#logs.signal)
+    if (!isThere) return await logs.follow(output, origin)
+    await logs.follow(Readable.from(without(output, fromBytes), {objectMode: false}), {...origin, fromBytes})
   }
 
   /** Stops it, and removes everything that it left. What can't be removed is `isLeftOver`. */
@@ -221,6 +234,7 @@ export class HeldContainer {
     this.#logs.abort()
     await this.#waysOut?.close()
     await this.#around.removeWaysOut(this.id)
+    this.#around.positions.forget(this.id)
     this.#holder.onGone()
   }
 
@@ -249,3 +263,23 @@ export class HeldContainer {
 }
 
 function ignore(): void {}
+
+/** 0 for an output that breaks off. */
+async function bytesOf(output: Readable): Promise<number> {
+  let bytes = 0
+  try {
+    for await (const chunk of output) bytes += (chunk as Buffer).length
+  } catch {
+    return 0
+  }
+  return bytes
+}
+
+async function* without(output: Readable, firstBytes: number): AsyncGenerator<Buffer> {
+  let left = firstBytes
+  for await (const chunk of output) {
+    const bytes = chunk as Buffer
+    if (left < bytes.length) yield bytes.subarray(left)
+    left = Math.max(0, left - bytes.length)
+  }
+}

@@ -5,6 +5,7 @@ import type {ImageCache} from './image-cache.ts'
 import type {InstanceNames} from './instance-names.ts'
 import type {InstanceOrigin, Instances} from './instances.ts'
 import type {Lease, LeaseBook, LeasedWork} from './lease-book.ts'
+import type {LogPositions} from './log-positions.ts'
 import type {MinerStore} from './miner-store.ts'
 import type {Resting} from './resting.ts'
 import type {SecretBook} from './secret-book.ts'
@@ -29,6 +30,7 @@ export interface HousekeepingOptions {
   readonly instances: Pick<Instances, 'live' | 'adopt' | 'discard' | 'end' | 'sweep'>
   readonly resting: Pick<Resting, 'adopt' | 'fit' | 'round' | 'takeChanged'>
   readonly names: Pick<InstanceNames, 'get' | 'keepOnly'>
+  readonly positions: Pick<LogPositions, 'keepOnly'>
   readonly meter: WorkMeter
   /** Says to the gateways what waits here. */
   readonly tellResting: (waiting: Resting['all']) => void
@@ -57,11 +59,11 @@ export class Housekeeping {
 
   /** Takes over instances whose lease still holds, running and waiting ones, and stops and removes the others. */
   async adopt(signal: AbortSignal): Promise<void> {
-    const {runtime, names, resting, log} = this.#options
+    const {runtime, names, positions, resting, log} = this.#options
     this.#rememberLeases()
     const timely = AbortSignal.any([signal, AbortSignal.timeout(RUNTIME_CALL_TIMEOUT_MS)])
     const found = await runtime.list(timely)
-    names.keepOnly(new Set(found.map(({id}) => id)))
+    for (const known of [names, positions]) known.keepOnly(new Set(found.map(({id}) => id)))
     const adopted = await Promise.all(found.map((instance) => this.#adoptOne(instance)))
     // One that runs may be found after one that waits in its place.
     await resting.fit()

@@ -8,6 +8,9 @@ export class LineCutter {
   #kept = Buffer.alloc(0)
   /** The line under way was shown already. */
   #isDropping = false
+  #readBytes = 0
+  /** Of each line of the last `push` or `end`, where in the whole output it ended. */
+  ends: number[] = []
 
   constructor(lineBytesMax: number) {
     this.#lineBytesMax = lineBytesMax
@@ -16,19 +19,26 @@ export class LineCutter {
   /** The lines that these bytes complete, or fill. */
   push(bytes: Buffer): string[] {
     const lines: string[] = []
+    this.ends = []
     let from = 0
     for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, from)) {
       this.#keep(bytes.subarray(from, at), lines)
-      if (!this.#isDropping) lines.push(this.#take())
+      this.#readBytes += at - from + 1
+      if (!this.#isDropping) {
+        this.ends.push(this.#readBytes)
+        lines.push(this.#take())
+      } else if (this.ends.length > 0) this.ends[this.ends.length - 1] = this.#readBytes
       this.#isDropping = false
       from = at + 1
     }
     this.#keep(bytes.subarray(from), lines)
+    this.#readBytes += bytes.length - from
     return lines
   }
 
   /** What came after the last newline. */
   end(): string[] {
+    this.ends = [this.#readBytes]
     return this.#kept.length === 0 ? [] : [this.#take()]
   }
 
@@ -36,6 +46,7 @@ export class LineCutter {
     if (this.#isDropping || part.length === 0) return
     this.#kept = Buffer.concat([this.#kept, part.subarray(0, this.#lineBytesMax - this.#kept.length)])
     if (this.#kept.length < this.#lineBytesMax) return
+    this.ends.push(this.#readBytes + part.length)
     lines.push(this.#take())
     this.#isDropping = true
   }

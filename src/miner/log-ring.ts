@@ -20,13 +20,22 @@ export class LogRing {
   /** Characters that wait, by instance. */
   readonly #chars = new Map<string, number>()
   #droppedLines = 0
+  /** Where in the output of its container a line ended. */
+  readonly #places = new WeakMap<ShippedLine, {readonly container: string; readonly endBytes: number}>()
+  readonly #onPassed: (container: string, endBytes: number) => void
+
+  /** `onPassed` is told how much of a container's output has arrived. */
+  constructor(onPassed: (container: string, endBytes: number) => void = () => undefined) {
+    this.#onPassed = onPassed
+  }
 
   get droppedLines(): number {
     return this.#droppedLines
   }
 
-  add(line: ShippedLine): void {
+  add(line: ShippedLine, place?: {readonly container: string; readonly endBytes: number}): void {
     const added = {...line, line: line.line.slice(0, LINE_CHARS_MAX)}
+    if (place !== undefined) this.#places.set(added, place)
     this.#lines.push(added)
     this.#count(added, added.line.length)
     while (this.#charsOf(line.instance) > INSTANCE_CHARS_MAX) this.#drop(this.#lines.findIndex(({instance}) => instance === line.instance))
@@ -36,12 +45,22 @@ export class LogRing {
   /** Follows a container's output and resolves once that has ended; which instance it is may change meanwhile. */
   follow(
     output: Readable,
-    origin: {readonly revision: string; readonly instance: () => string; readonly now: () => number}
+    origin: {
+      readonly revision: string
+      readonly instance: () => string
+      readonly now: () => number
+      readonly container: string
+      /** So much of the container's output lies before this one. */
+      readonly fromBytes?: number
+    }
   ): Promise<void> {
-    const {revision, instance, now} = origin
+    const {revision, instance, now, container, fromBytes = 0} = origin
     const cutter = new LineCutter(LINE_BYTES_MAX)
     const addAll = (lines: readonly string[]): void => {
-      for (const line of lines) this.add({revision, instance: instance(), atMs: now(), line})
+      for (const [index, line] of lines.entries()) {
+        const place = {container, endBytes: fromBytes + (cutter.ends[index] ?? 0)}
+        this.add({revision, instance: instance(), atMs: now(), line}, place)
+      }
     }
     output.on('data', (bytes: Buffer) => addAll(cutter.push(bytes)))
     // An output that breaks off has ended, and nobody waits for more lines.
@@ -67,6 +86,12 @@ export class LogRing {
   /** Drops what has arrived. */
   sent(batch: readonly ShippedLine[]): void {
     const arrived = new Set(batch)
+    const passed = new Map<string, number>()
+    for (const line of batch) {
+      const place = this.#places.get(line)
+      if (place !== undefined) passed.set(place.container, place.endBytes)
+    }
+    for (const [container, endBytes] of passed) this.#onPassed(container, endBytes)
     this.#lines = this.#lines.filter((line) => !arrived.has(line))
     this.#chars.clear()
     for (const line of this.#lines) this.#count(line, line.line.length)

@@ -9,6 +9,7 @@ import type {HostRules} from './host-rules.ts'
 import {ImageCache} from './image-cache.ts'
 import {InstanceNames} from './instance-names.ts'
 import {LeaseBook} from './lease-book.ts'
+import {LogPositions} from './log-positions.ts'
 import type {MinerOptions} from './miner-options.ts'
 import {MinerStore} from './miner-store.ts'
 import {SecretBook} from './secret-book.ts'
@@ -25,6 +26,7 @@ export interface MinerParts {
   readonly data: DataPlan
   readonly disk: DiskRoom
   readonly names: InstanceNames
+  readonly positions: LogPositions
   readonly secrets: SecretBook
 }
 
@@ -62,6 +64,7 @@ export async function openParts(
   })
   const store = MinerStore.open(file('miner.sqlite'))
   const names = await InstanceNames.open(file('instances.json'), options.log)
+  const positions = await LogPositions.open(file('printed.json'), options.log)
   const secrets = await SecretBook.open({
     ...options,
     directory: file('secrets'),
@@ -70,5 +73,5 @@ export async function openParts(
     onChanged: onSecretsChanged,
     signal: lifetime.signal
   })
-  return {options, probe, lifetime, node, book, images, store, data, disk, names, secrets}
+  return {options, probe, lifetime, node, book, images, store, data, disk, names, positions, secrets}
 }

@@ -54,7 +54,7 @@ class MiningNode implements Miner {
   readonly #resting: Resting
   readonly #rules: HostRules
   readonly #meter: WorkMeter
-  readonly #logs = new LogRing()
+  readonly #logs: LogRing
   readonly #keptStatus: KeptStatus
   readonly #links: GatewayLinks
   readonly #requests: GatewayRequests
@@ -90,6 +90,7 @@ class MiningNode implements Miner {
     this.#meter = new WorkMeter(monotonicMs)
     this.#outbox = new ReceiptOutbox({store, client, random, log})
     this.#parts = parts
+    this.#logs = new LogRing(parts.positions.passed)
     ;({instances: this.#instances, resting: this.#resting} = this.#createInstances())
     this.#rules = createHostRules(options, {
       instances: this.#instances,
@@ -115,6 +116,7 @@ class MiningNode implements Miner {
       ...shared,
       resting: this.#resting,
       names: parts.names,
+      positions: parts.positions,
       tellResting: (waiting) => this.#links.broadcast({type: 'resting', waiting: [...waiting]}),
       runtime,
       meter: this.#meter,
@@ -186,7 +188,7 @@ class MiningNode implements Miner {
     this.#lifetime.abort()
     await this.#links.close()
     await Promise.all([...this.#loops, this.#parts.images.settled(), this.#parts.secrets.settled()])
-    await Promise.all([this.#rules.save(), this.#parts.names.saved])
+    await Promise.all([this.#rules.save(), this.#parts.names.saved, this.#parts.positions.saved])
     await this.#saveStatus()
     this.#store.close()
     return report
@@ -224,11 +226,12 @@ class MiningNode implements Miner {
   }
 
   #createInstances(): ReturnType<typeof createInstances> {
-    const {probe, images, names, secrets, lifetime} = this.#parts
+    const {probe, images, names, positions, secrets, lifetime} = this.#parts
     return createInstances(this.#options, {
       probe,
       images,
       names,
+      positions,
       secrets,
       meter: this.#meter,
       logs: this.#logs,

@@ -9,7 +9,10 @@ import {Resting, type RestingOptions} from './resting.ts'
 import {openWaysOut, removeWaysOut, type WaysOutOwner} from './ways-out.ts'
 
 type FromOptions = Pick<MinerOptions, 'dataDirectory' | 'coordinatorUrl' | 'runtime' | 'now' | 'monotonicMs' | 'log'>
-type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'secrets' | 'dialCalls' | 'onEnded' | 'onFailure' | 'signal'> &
+type FromNode = Pick<
+  InstancesOptions,
+  'meter' | 'logs' | 'names' | 'positions' | 'secrets' | 'dialCalls' | 'onEnded' | 'onFailure' | 'signal'
+> &
   Pick<RestingOptions, 'wanted'> & {
     readonly probe: RuntimeProbe
     readonly images: Pick<ImageCache, 'preparedDigest'>
@@ -19,11 +22,12 @@ type FromNode = Pick<InstancesOptions, 'meter' | 'logs' | 'names' | 'secrets' | 
 /** The containers of a node: those that run for gateways, and those that wait. */
 export function createInstances(options: FromOptions, node: FromNode): {readonly instances: Instances; readonly resting: Resting} {
   const {dataDirectory, coordinatorUrl, runtime, now, monotonicMs, log} = options
-  const {meter, logs, rules, names, secrets, dialCalls, onEnded, onFailure, signal, wanted, probe, images} = node
+  const {meter, logs, positions, rules, names, secrets, dialCalls, onEnded, onFailure, signal, wanted, probe, images} = node
   const ways = {directory: join(dataDirectory, 'out'), coordinatorUrl, callsUnderWay: {count: 0}, log}
   const around = {
     runtime,
     logs,
+    positions,
     dialCalls,
     secrets,
     openWaysOut: (of: WaysOutOwner) => openWaysOut(ways, of),

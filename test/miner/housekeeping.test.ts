@@ -31,6 +31,7 @@ test('work that was measured is kept for windows that are proposed late, for as 
     instances: {live: [], adopt: never, discard: never, end: never, sweep: never},
     resting: {adopt: never, fit: never, round: never, takeChanged: never},
     names: {get: never, keepOnly: never},
+    positions: {keepOnly: never},
     tellResting: never,
     meter,
     isBudgetEmpty: () => false,

@@ -30,6 +30,7 @@ export async function instancesWorld(
   const around = {
     runtime,
     logs: new LogRing(),
+    positions: {of: () => 0, forget: () => undefined},
     dialCalls: () => Promise.reject(new Error('nobody is called')),
     openWaysOut: async () => ({bound: undefined, bytes: 0, cutCalls: () => undefined, close: async () => undefined}),
     removeWaysOut: async () => undefined,

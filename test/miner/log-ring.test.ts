@@ -37,7 +37,7 @@ test('a heartbeat takes only what the protocol lets it', () => {
 test('an output that breaks off ends quietly, with the lines that came before', async () => {
   const ring = new LogRing()
   const output = new PassThrough()
-  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
+  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5, container: 'c-1'})
   output.write('one\n')
   await expect.poll(() => ring.batch().length).toBe(1)
   const closed = once(output, 'close')
@@ -49,7 +49,7 @@ test('an output that breaks off ends quietly, with the lines that came before', 
 test('what a function prints is cut into lines, whatever its pieces', async () => {
   const ring = new LogRing()
   const output = new PassThrough()
-  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
+  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5, container: 'c-1'})
   output.write('one\ntw')
   output.write('o\r\nthree')
   output.end()
@@ -59,7 +59,7 @@ test('what a function prints is cut into lines, whatever its pieces', async () =
 test('of a line without end the beginning is shown as soon as it is there, and the rest is dropped', async () => {
   const ring = new LogRing()
   const output = new PassThrough()
-  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5})
+  void ring.follow(output, {revision: 'rev_7', instance: () => 'i-1', now: () => 5, container: 'c-1'})
   for (let piece = 0; piece < 40; piece += 1) output.write('x'.repeat(64 * 1024))
   await expect.poll(() => ring.batch().map((one) => one.line)).toEqual(['x'.repeat(4096)])
   output.write('\nafter it\n')
@@ -96,4 +96,38 @@ test('lines are the same whatever pieces their bytes come in', () => {
       expect([...single, ...pieces.end()]).toEqual([...whole.push(bytes), ...whole.end()])
     })
   )
+})
+
+test('a line ends where the next one begins, whatever its pieces, and where what was dropped of it ended', () => {
+  const cutter = new LineCutter(5)
+  const text = 'one\r\n\nmuch too long\ntwo\nrest'
+  const ends: number[] = []
+  for (const piece of ['one\r', '\n\nmuch too long\ntw', 'o\nrest']) {
+    cutter.push(Buffer.from(piece))
+    ends.push(...cutter.ends)
+  }
+  expect([...ends.map((end) => text.slice(0, end)), cutter.end()]).toEqual([
+    'one\r\n',
+    'one\r\n\n',
+    'one\r\n\nmuch too long\n',
+    'one\r\n\nmuch too long\ntwo\n',
+    ['rest']
+  ])
+})
+
+test('it is told how much of each container has arrived, and nothing of what waits', () => {
+  const passed: [string, number][] = []
+  const ring = new LogRing((...told) => passed.push(told))
+  ring.add(line('a'), {container: 'c-1', endBytes: 2})
+  ring.add(line('b'), {container: 'c-2', endBytes: 7})
+  ring.add(line('c'), {container: 'c-1', endBytes: 4})
+  const batch = ring.batch()
+  ring.add(line('d'), {container: 'c-1', endBytes: 6})
+  ring.add(line('its node says'))
+  expect(passed).toEqual([])
+  ring.sent(batch)
+  expect(passed).toEqual([
+    ['c-1', 4],
+    ['c-2', 7]
+  ])
 })
