@@ -1,11 +1,15 @@
+import type {z} from 'zod'
 import type {Client} from '../client/client.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
-import {type KeyRole, keyRoles} from '../core/protocol/account-keys.ts'
+import {ACCOUNT_KEYS_MAX, type KeyRole, keyRoles} from '../core/protocol/account-keys.ts'
+import type {accountViewSchema} from '../core/protocol/api.ts'
 import {keyIdSchema} from '../core/protocol/scalars.ts'
 import {replaceKeyFile} from '../identity/key-file.ts'
 import {proveKey} from '../identity/key-proofs.ts'
 import {type KeyPair, loadKeyFile, loadOrCreateKeyFile} from '../identity/keys.ts'
 import {type AccountContext, accountKeyPath} from './context.ts'
+
+type AccountView = z.output<typeof accountViewSchema>
 
 /** What a person may give a key; recovery keys are made with a code. */
 const GIVEN_ROLES: readonly KeyRole[] = keyRoles.filter((role) => role !== 'recovery')
@@ -28,6 +32,9 @@ export interface ShownKey {
   /** `invited until` and `recovers from` come with a time: a key that is not there yet. */
   readonly state: 'valid' | 'invited until' | 'recovers from'
   readonly until: string | null
+  /** Null for a key that the account was made with. */
+  readonly addedBy: string | null
+  readonly addedAt: string | null
 }
 
 /** Keys, invitations that nobody has accepted, and the key that a recovery would make the owner. */
@@ -35,10 +42,23 @@ export async function listKeys(client: Pick<Client, 'account'>, account: string)
   const {name, keys, invites = [], recovery} = await client.account(account)
   const timeOf = (ms: number): string => new Date(ms).toISOString()
   const shown: ShownKey[] = [
-    ...keys.map(({keyId, roles}): ShownKey => ({keyId, roles, state: 'valid', until: null})),
-    ...invites.map(({keyId, roles, expiresAtMs}): ShownKey => ({keyId, roles, state: 'invited until', until: timeOf(expiresAtMs)}))
+    ...keys.map(
+      ({keyId, roles, addedBy = null, addedAtMs}): ShownKey => ({
+        ...{keyId, roles, state: 'valid', until: null, addedBy},
+        addedAt: addedAtMs === undefined ? null : timeOf(addedAtMs)
+      })
+    ),
+    ...invites.map(
+      ({keyId, roles, expiresAtMs, madeBy = null}): ShownKey => ({
+        ...{keyId, roles, state: 'invited until', until: timeOf(expiresAtMs), addedBy: madeBy},
+        addedAt: null
+      })
+    )
   ]
-  if (recovery !== undefined) shown.push({keyId: recovery.keyId, roles: ['owner'], state: 'recovers from', until: timeOf(recovery.dueAtMs)})
+  if (recovery !== undefined) {
+    const {keyId, dueAtMs, startedBy = null} = recovery
+    shown.push({keyId, roles: ['owner'], state: 'recovers from', until: timeOf(dueAtMs), addedBy: startedBy, addedAt: null})
+  }
   return {account: name, keys: shown}
 }
 
@@ -65,17 +85,47 @@ export interface RevokedKey {
   readonly account: string
   readonly keyId: string
   readonly status: 'revoked' | 'already_revoked'
+  /** Keys that it had added, and those that they had, which were taken away with it. */
+  readonly withAdded: readonly string[]
+  /** Such keys that are still there: this machine's own, and all of them where nobody asked for more. */
+  readonly addedLeft: readonly string[]
 }
 
-/** Takes a key, or an open invitation, away. @throws {CreoError} `invalid_input` for what is no id of a key. */
-export async function revokeKey({client, account}: AccountContext, keyId: string): Promise<RevokedKey> {
+/**
+ * Takes a key, or an open invitation, away; `withAdded` also what it has added, as far as that is not the key that signs. A run that was cut is completed
+ * by the next one.
+ * @throws {CreoError} `invalid_input` for what is no id of a key.
+ */
+export async function revokeKey(context: AccountContext, keyId: string, {withAdded}: {readonly withAdded: boolean}): Promise<RevokedKey> {
+  const status = await revokeOne(context, keyId)
+  const {client, account, key} = context
+  const taken: string[] = []
+  for (;;) {
+    const added = addedBy((await client.account(account.id)).keys, [keyId, ...taken])
+    const next = withAdded ? added.find((id) => id !== key.keyId) : undefined
+    if (next === undefined || taken.length >= ACCOUNT_KEYS_MAX)
+      return {account: account.name, keyId, status, withAdded: taken, addedLeft: added}
+    await revokeOne(context, next)
+    taken.push(next)
+  }
+}
+
+/** Those that came by one of these keys, or by one that did. */
+function addedBy(keys: AccountView['keys'], by: readonly string[]): string[] {
+  const found = keys
+    .filter((key) => key.addedBy !== undefined && by.includes(key.addedBy) && !by.includes(key.keyId))
+    .map(({keyId}) => keyId)
+  return found.length === 0 ? [] : [...found, ...addedBy(keys, [...by, ...found])]
+}
+
+async function revokeOne({client, account}: AccountContext, keyId: string): Promise<RevokedKey['status']> {
   if (!keyIdSchema.safeParse(keyId).success) {
     throw new CreoError('invalid_input', `"${keyId}" is not the id of a key.`, {hint: 'creo account key list shows them: 32 hex digits.'})
   }
   const {keys, invites = []} = await client.account(account.id)
-  if (![...keys, ...invites].some((known) => known.keyId === keyId)) return {account: account.name, keyId, status: 'already_revoked'}
+  if (![...keys, ...invites].some((known) => known.keyId === keyId)) return 'already_revoked'
   await client.submit({type: 'key.revoke', keyId})
-  return {account: account.name, keyId, status: 'revoked'}
+  return 'revoked'
 }
 
 export interface RotatedKey {

@@ -1,7 +1,9 @@
 import type Database from 'better-sqlite3'
 import {REVISIONS_PER_DEPLOY_MAX} from '../core/exchange/limits.ts'
 import type {Effect} from '../core/exchange/outcome.ts'
+import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {decodeBody, type JournalGroup} from './group.ts'
+import {withOrigins} from './key-origins.ts'
 import {PAID_HOUR_MS, PAID_HOURS_KEPT} from './projection-schema.ts'
 
 /** What a function was paid in an hour; of one lease. */
@@ -15,6 +17,8 @@ interface Occasion {
   readonly seq: number
   readonly atMs: number
   readonly command: string
+  /** The key that signed it. */
+  readonly keyId: string
 }
 
 type Write = (effect: Effect, occasion: Occasion) => void
@@ -48,7 +52,7 @@ export class Projector {
         for (const [index, {atMs, command, outcome}] of commands.entries()) {
           if (outcome.effects.length === 0) continue
           const {type} = JSON.parse(command.body) as {type: string}
-          const occasion = {seq: group.firstSeq + index, atMs, command: type}
+          const occasion = {seq: group.firstSeq + index, atMs, command: type, keyId: command.keyId}
           for (const effect of outcome.effects) (this.#writes[effect.type] as Write)(effect, occasion)
         }
         this.#watermark.run(group.number, group.lastSeq, group.hash)
@@ -72,6 +76,7 @@ function moneyWrites(database: Database.Database): Pick<Writes, 'entry'> {
 
 function accountWrites(database: Database.Database): Pick<Writes, 'account' | 'account.keys'> {
   const account = database.prepare('INSERT INTO accounts VALUES (?, ?, ?, ?, NULL, NULL)')
+  const known = database.prepare(`${ACCOUNTS} WHERE id = ?`)
   const changed = database.prepare('UPDATE accounts SET keys = ?, invites = ?, recovery = ? WHERE id = ?')
   const forgotten = database.prepare('DELETE FROM account_keys WHERE account = ?')
   const key = database.prepare('INSERT INTO account_keys VALUES (?, ?, ?)')
@@ -84,8 +89,9 @@ function accountWrites(database: Database.Database): Pick<Writes, 'account' | 'a
       account.run(effect.id, effect.name, atMs, JSON.stringify(effect.keys))
       keys(effect)
     },
-    'account.keys': (effect) => {
-      changed.run(JSON.stringify(effect.keys), textOf(effect.invites), textOf(effect.recovery), effect.id)
+    'account.keys': (effect, occasion) => {
+      const {keys: all, invites, recovery} = withOrigins(effect, accountView(known.get(effect.id) as AccountRow), occasion)
+      changed.run(JSON.stringify(all), textOf(invites), textOf(recovery), effect.id)
       forgotten.run(effect.id)
       keys(effect)
     }

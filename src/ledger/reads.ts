@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {BalanceView} from '../core/protocol/api.ts'
+import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import {decodeBody, type JournalGroup, timeOfStart} from './group.ts'
@@ -19,19 +20,9 @@ export interface ReadsOptions {
   readonly volumeBuckets: number
 }
 
-const ACCOUNTS = 'SELECT id, name, created_at_ms AS createdAtMs, keys, invites, recovery FROM accounts'
 const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM balances'
 const ENTRIES = `
 SELECT number, seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor FROM entries`
-
-interface AccountRow {
-  readonly id: string
-  readonly name: string
-  readonly createdAtMs: number
-  readonly keys: string
-  readonly invites: string | null
-  readonly recovery: string | null
-}
 
 /** All reads over one read-only connection. It sees what the worker has projected, which is committed. */
 export class SqliteReads implements LedgerReads {
@@ -149,14 +140,4 @@ export class SqliteReads implements LedgerReads {
 function recentGroup({firstSeq, lastSeq, body}: JournalGroup): RecentGroup {
   const commands = decodeBody(body).map(({atMs, outcome}, index) => ({seq: firstSeq + index, atMs, effects: outcome.effects}))
   return {firstSeq, lastSeq, commands}
-}
-
-function accountView(row: AccountRow): AccountView {
-  const {invites, recovery, keys, ...rest} = row
-  return {
-    ...rest,
-    keys: JSON.parse(keys) as AccountView['keys'],
-    ...(invites !== null && {invites: JSON.parse(invites) as AccountView['invites']}),
-    ...(recovery !== null && {recovery: JSON.parse(recovery) as AccountView['recovery']})
-  }
 }

@@ -49,7 +49,8 @@ it('shows invitations and recoveries, forgets what is revoked, and carries a rec
   const {publicKey: inviteKey, keyId: invitation} = world.key('token')
   const expiresAtMs = world.nowMs + 60_000
   await world.must('acme', {type: 'key.invite', inviteKey, roles: ['deployer'], expiresAtMs})
-  expect(shown()?.invites).toEqual([{keyId: invitation, roles: ['deployer'], expiresAtMs}])
+  const madeBy = world.key('acme').keyId
+  expect(shown()?.invites).toEqual([{keyId: invitation, roles: ['deployer'], expiresAtMs, madeBy}])
   const {publicKey} = world.key('guest')
   const acceptWith = (key: string): CommandBody => {
     const inviteProof = proveInvite(world.key('token'), {network: world.network, account: acme}, world.key(key).publicKey)
@@ -59,18 +60,25 @@ it('shows invitations and recoveries, forgets what is revoked, and carries a rec
   await expect(world.submit(world.sign('guest', acceptWith('thief'), {as: 'new'}))).rejects.toMatchObject({code: 'bad_signature'})
   await world.must('guest', acceptWith('guest'), {as: 'new'})
   expect([shown()?.invites, rolesOf('guest')]).toEqual([undefined, ['deployer']])
+  expect(shown()?.keys.map(({addedBy}) => addedBy)).toEqual([undefined, undefined, madeBy])
+  expect(shown()?.keys.at(-1)?.addedAtMs).toBe(world.nowMs)
   await world.must('acme', {type: 'key.revoke', keyId: world.key('guest').keyId})
   expect(rolesOf('guest')).toBeUndefined()
   await expect(world.submit(world.sign('guest', {type: 'recovery.cancel'}, {as: acme}))).rejects.toMatchObject({code: 'unauthorized'})
   const {publicKey: newKey, proof} = proven('new owner', acme, 'owner')
   await world.must('paper', {type: 'recovery.start', publicKey: newKey, proof}, {as: acme})
-  expect(shown()?.recovery).toEqual({keyId: world.key('new owner').keyId, dueAtMs: world.nowMs + RECOVERY_DELAY_MS})
+  expect(shown()?.recovery).toEqual({
+    keyId: world.key('new owner').keyId,
+    dueAtMs: world.nowMs + RECOVERY_DELAY_MS,
+    startedBy: world.key('paper').keyId
+  })
   await world.close()
   await world.open()
   expect(world.ledger.nextExpiryMs()).toBe(world.nowMs + RECOVERY_DELAY_MS)
   world.nowMs += RECOVERY_DELAY_MS
   await world.must('coordinator', {type: 'time.advance'})
   expect([rolesOf('acme'), rolesOf('new owner'), shown()?.recovery]).toEqual([undefined, ['owner'], undefined])
+  expect(shown()?.keys.find(({roles}) => roles.includes('owner'))?.addedBy).toBe(world.key('paper').keyId)
   await world.close()
   expect(await verifyLedger({directory: join(world.directory), signatures: true, signal: world.signal})).toMatchObject({holds: true})
 })

@@ -57,11 +57,22 @@ export const accountViewSchema = z.object({
   id: accountIdSchema,
   name: z.string(),
   createdAtMs: timeMsSchema,
-  keys: z.array(z.object({keyId: keyIdSchema, publicKey: publicKeySchema, roles: z.array(z.enum(keyRoles))})),
+  keys: z.array(
+    z.object({
+      keyId: keyIdSchema,
+      publicKey: publicKeySchema,
+      roles: z.array(z.enum(keyRoles)),
+      /** The key that added it, or made the invitation that it accepted; absent for those that the account was made with. */
+      addedBy: keyIdSchema.optional(),
+      addedAtMs: timeMsSchema.optional()
+    })
+  ),
   /** Invitations that nobody has accepted; absent for none. */
-  invites: z.array(z.object({keyId: keyIdSchema, roles: z.array(z.enum(keyRoles)), expiresAtMs: timeMsSchema})).optional(),
+  invites: z
+    .array(z.object({keyId: keyIdSchema, roles: z.array(z.enum(keyRoles)), expiresAtMs: timeMsSchema, madeBy: keyIdSchema.optional()}))
+    .optional(),
   /** The key that takes the place of the owner keys at that time; absent while nobody recovers the account. */
-  recovery: z.object({keyId: keyIdSchema, dueAtMs: timeMsSchema}).optional()
+  recovery: z.object({keyId: keyIdSchema, dueAtMs: timeMsSchema, startedBy: keyIdSchema.optional()}).optional()
 })
 export const balanceViewSchema = z.object({
   account: z.string(),

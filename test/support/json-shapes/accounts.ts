@@ -53,10 +53,27 @@ export const accountShapes = {
   'account key list': answerOf<KeyList>()(
     z.strictObject({
       account: text,
-      keys: z.array(z.strictObject({keyId, roles, state: z.enum(['valid', 'invited until', 'recovers from']), until: time.nullable()}))
+      keys: z.array(
+        z.strictObject({
+          keyId,
+          roles,
+          state: z.enum(['valid', 'invited until', 'recovers from']),
+          until: time.nullable(),
+          addedBy: keyId.nullable(),
+          addedAt: time.nullable()
+        })
+      )
     })
   ),
-  'account key revoke': answerOf<KeyRevoke>()(z.strictObject({account: text, keyId, status: z.enum(['revoked', 'already_revoked'])})),
+  'account key revoke': answerOf<KeyRevoke>()(
+    z.strictObject({
+      account: text,
+      keyId,
+      status: z.enum(['revoked', 'already_revoked']),
+      withAdded: z.array(keyId),
+      addedLeft: z.array(keyId)
+    })
+  ),
   'account key rotate': answerOf<KeyRotate>()(z.strictObject({account: text, keyId, replaces: keyId, keyPath: text})),
   'account recover': answerOf<Recover>()(
     z.strictObject({

@@ -22,9 +22,16 @@ export default class AccountKeyList extends CreoCommand {
       renderTable(listed.keys, [
         {header: 'KEY', value: (row) => row.keyId},
         {header: 'ROLES', value: (row) => row.roles.join(', ')},
+        {header: 'ADDED', value: (row) => addedText(row)},
         {header: 'STATE', value: (row) => (row.until === null ? row.state : `${row.state} ${row.until}`)}
       ])
     )
     return listed
   }
+}
+
+/** The day, and the beginning of the key that did it. */
+function addedText({addedBy, addedAt}: ShownKey): string {
+  if (addedBy === null) return 'at first'
+  return `${addedAt === null ? '' : `${addedAt.slice(0, 10)} `}by ${addedBy.slice(0, 8)}`
 }
