@@ -177,7 +177,6 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
 
 /** Who asks, by what they signed, and how often each may. */
 function openSigning({ledger, data}: Opened, settings: CoordinatorSettings, cleanups: (() => Promise<void>)[]) {
-  const reads = {reads: ledger.reads, nowMs: () => ledger.nowMs()}
   const limits = new ClientLimits(settings)
   const signatures = new SignaturePool()
   const nonces = openNonceStore(data.file(NONCES_FILE))
@@ -185,7 +184,7 @@ function openSigning({ledger, data}: Opened, settings: CoordinatorSettings, clea
     nonces.close()
     await signatures.close()
   })
-  return {limits, signatures, signer: new RequestSigner({...reads, limits, signatures, nonces})}
+  return {limits, signatures, signer: new RequestSigner({ledger, nowMs: () => ledger.nowMs(), limits, signatures, nonces})}
 }
 
 /** The registry, with the bases that it offers, and what the operator keeps out of it. */

@@ -1,10 +1,11 @@
 import type {FastifyRequest} from 'fastify'
-import {CreoError} from '../../core/errors.ts'
+import {CreoError, isCreoError} from '../../core/errors.ts'
 import type {KeyRole} from '../../core/protocol/account-keys.ts'
+import {AFTER_SEQUENCE_WAIT_MAX_MS} from '../../core/protocol/api.ts'
 import {verifyRequest} from '../../identity/http-signatures.ts'
 import type {NonceMemory} from '../../identity/nonces.ts'
 import type {SignaturePool} from '../../identity/signature-pool.ts'
-import type {LedgerReads} from '../../ledger/port.ts'
+import type {Ledger} from '../../ledger/port.ts'
 import {LastingReads} from '../lasting-reads.ts'
 import type {ClientLimits} from './client-limits.ts'
 
@@ -13,7 +14,7 @@ const CARRYING: ReadonlySet<string> = new Set(['PATCH', 'PUT'])
 
 /** Says which key of the network signed a request (RFC 9421), how often it may, and what that key may do. */
 export class RequestSigner {
-  readonly #reads: LedgerReads
+  readonly #ledger: Pick<Ledger, 'reads' | 'sequence' | 'projected'>
   readonly #lasting: LastingReads
   readonly #nowMs: () => number
   readonly #limits: ClientLimits
@@ -21,14 +22,14 @@ export class RequestSigner {
   readonly #nonces: NonceMemory
 
   constructor(tools: {
-    readonly reads: LedgerReads
+    readonly ledger: Pick<Ledger, 'reads' | 'sequence' | 'projected'>
     readonly nowMs: () => number
     readonly limits: ClientLimits
     readonly signatures: SignaturePool
     readonly nonces: NonceMemory
   }) {
-    this.#reads = tools.reads
-    this.#lasting = new LastingReads(tools.reads)
+    this.#ledger = tools.ledger
+    this.#lasting = new LastingReads(tools.ledger.reads)
     this.#nowMs = tools.nowMs
     this.#limits = tools.limits
     this.#signatures = tools.signatures
@@ -37,6 +38,17 @@ export class RequestSigner {
 
   /** @throws {CreoError} what `verifyRequest` says; `rate_limited`. */
   async keyOf(request: FastifyRequest, body?: Uint8Array): Promise<string> {
+    const keyId = await this.#verified(request, body).catch(async (error: unknown) => {
+      if (!isCreoError(error) || error.code !== 'unauthorized' || request.headers.signature === undefined) throw error
+      // Who was told of a command a moment ago that it holds may ask before the projections have its key.
+      await this.#ledger.projected(this.#ledger.sequence, AbortSignal.timeout(AFTER_SEQUENCE_WAIT_MAX_MS))
+      return this.#verified(request, body)
+    })
+    this.count(keyId, request)
+    return keyId
+  }
+
+  async #verified(request: FastifyRequest, body?: Uint8Array): Promise<string> {
     const {keyId} = await verifyRequest({
       method: request.method,
       url: `${request.protocol}://${request.host}${request.raw.url ?? request.url}`,
@@ -47,14 +59,13 @@ export class RequestSigner {
       nowMs: this.#nowMs(),
       verify: (publicKey, data, signature) => this.#signatures.verify({publicKey, data, signature})
     })
-    this.count(keyId, request)
     return keyId
   }
 
   /** One more request of the account or node whose key is known to have asked. @throws {CreoError} `rate_limited` */
   count(keyId: string, {method}: Pick<FastifyRequest, 'method'>): void {
     // Nodes ask most of all, and their keys are known without a look at the disk.
-    const account = this.#lasting.nodeKey(keyId) === undefined ? this.#reads.accountByKey(keyId)?.account : undefined
+    const account = this.#lasting.nodeKey(keyId) === undefined ? this.#ledger.reads.accountByKey(keyId)?.account : undefined
     const signer = account ?? `node_${keyId}`
     this.#limits.takeFromSigner(signer, {carries: CARRYING.has(method)})
   }
@@ -69,8 +80,8 @@ export class RequestSigner {
 
   /** Whether the key belongs to the org and has one of the roles (owner: always). */
   isOrgKey(keyId: string, org: string, roles: readonly KeyRole[]): boolean {
-    const found = this.#reads.accountByKey(keyId)
-    const account = this.#reads.account(org)
+    const found = this.#ledger.reads.accountByKey(keyId)
+    const account = this.#ledger.reads.account(org)
     const allowed: readonly KeyRole[] = ['owner', ...roles]
     return (
       found !== undefined && account !== undefined && found.account === account.id && found.roles.some((role) => allowed.includes(role))
@@ -80,8 +91,8 @@ export class RequestSigner {
   #publicKeyOf(keyId: string): string | undefined {
     const ofNode = this.#lasting.nodeKey(keyId)
     if (ofNode !== undefined) return ofNode
-    const account = this.#reads.accountByKey(keyId)
-    if (account === undefined) return this.#reads.gateways().find(({id}) => id === `gw_${keyId}`)?.publicKey
-    return this.#reads.account(account.account)?.keys.find((key) => key.keyId === keyId)?.publicKey
+    const account = this.#ledger.reads.accountByKey(keyId)
+    if (account === undefined) return this.#ledger.reads.gateways().find(({id}) => id === `gw_${keyId}`)?.publicKey
+    return this.#ledger.reads.account(account.account)?.keys.find((key) => key.keyId === keyId)?.publicKey
   }
 }
