@@ -2,6 +2,7 @@ import {once} from 'node:events'
 import {type AddressInfo, connect, createServer, type Socket} from 'node:net'
 import {afterEach, expect, onTestFinished, test} from 'vitest'
 import {IDLE_SIZES} from '../../src/core/idle-traffic.ts'
+import {TUNNEL_IDLE_MAX} from '../../src/core/protocol/tunnel.ts'
 import {generateKeyPair, nodeIdOf} from '../../src/identity/keys.ts'
 import {GatewayLinks} from '../../src/miner/gateway-links.ts'
 import {createLog} from '../../src/telemetry/log.ts'
@@ -10,6 +11,7 @@ import {type GatewayWorld, NETWORK, openGatewayWorld} from '../support/gateway-w
 const OFTEN = {firstMs: 0, everyMs: 500, retryMs: 500}
 const ONCE = {firstMs: 0, everyMs: 3_600_000, retryMs: 3_600_000}
 const WAIT = {timeout: 15_000, interval: 50}
+const SWITCHED = /HTTP\/1\.1 101 /
 
 let world: GatewayWorld
 afterEach(async () => {
@@ -17,9 +19,9 @@ afterEach(async () => {
   expect(world.fatal).toEqual([])
 })
 
-/** A line to the gateway's tunnel that counts what it carries. */
+/** A line to the gateway's tunnel that counts what it carries, and the connections that stand. */
 async function countedLine() {
-  const line = {bytes: 0, url: ''}
+  const line = {bytes: 0, standing: 0, url: ''}
   const ends = new Set<Socket>()
   const server = createServer((near) => {
     const far = connect(Number(new URL(world.gateway.tunnelUrl).port), '127.0.0.1')
@@ -27,6 +29,7 @@ async function countedLine() {
       ends.add(from)
       from.on('data', (chunk: Buffer) => {
         line.bytes += chunk.length
+        if (from === far && SWITCHED.test(chunk.toString('latin1'))) line.standing += 1
         to.write(chunk)
       })
       from.on('error', () => undefined).on('close', () => to.destroy())
@@ -94,12 +97,16 @@ test('a test of the way moves few bytes over the line of the miner, and a strang
   world = await openGatewayWorld({reach: ONCE})
   const {line, reach} = await realLinks()
   await expect.poll(() => reach()?.roundTripMs, WAIT).not.toBeNull()
+  // The miner opens its idle connections beside the first ping: on a busy machine the last of them stands after that has come back.
+  await expect.poll(() => line.standing, WAIT).toBe(1 + TUNNEL_IDLE_MAX)
   const {bytes} = line
   for (const path of ['/.creo/reach/', `/.creo/reach/${'A'.repeat(22)}`])
     expect((await world.ask(path, {host: 'nobody.example'})).status).toBe(404)
   expect(line.bytes).toBe(bytes)
   publicAddress(world.gateway.publicUrl)
   await expect.poll(() => reach()?.reachedAtMs, WAIT).not.toBeNull()
+  // Another idle one takes the place of the one that was used, beside the word that all went well.
+  await expect.poll(() => line.standing, WAIT).toBe(2 + TUNNEL_IDLE_MAX)
   const [dialled] = world.gateway.status().miners
   expect(dialled?.dataConnections).toBeGreaterThan(0)
   expect(line.bytes - bytes).toBeLessThanOrEqual(IDLE_SIZES.reach)
