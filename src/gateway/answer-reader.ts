@@ -1,7 +1,7 @@
 import type {CreoError} from '../core/errors.ts'
 import {badGateway} from './answer-error.ts'
 import {type BodyEnd, BodyReader} from './http/body-reader.ts'
-import {type Headers, readHeaderLines, tokensOf} from './http/header-lines.ts'
+import {HEAD_END_BYTES, type Headers, headText, readHeaderLines, tokensOf} from './http/header-lines.ts'
 
 export const ANSWER_HEAD_BYTES_MAX = 64 * 1024
 /** Interim answers (1xx) before the real one. */
@@ -10,7 +10,6 @@ const INTERIM_MAX = 16
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const LENGTH = /^\d{1,15}$/
 const CRLF = '\r\n'
-const HEAD_END = '\r\n\r\n'
 const NO_CONTENT = 204
 const NOT_MODIFIED = 304
 const SWITCHING = 101
@@ -104,10 +103,10 @@ export class AnswerReader {
   }
 
   #readHead(bytes: Buffer): number {
-    const end = bytes.indexOf(HEAD_END, 0, 'latin1')
-    if ((end === -1 ? bytes.length : end) > ANSWER_HEAD_BYTES_MAX) throw malformed('The headers are too large.')
-    if (end === -1) return 0
-    const {head, framing} = parseHead(bytes.toString('latin1', 0, end), this.#toHead)
+    const text = headText(bytes, 0, 0)
+    if ((text ?? bytes).length > ANSWER_HEAD_BYTES_MAX) throw malformed('The headers are too large.')
+    if (text === undefined) return 0
+    const {head, framing} = parseHead(text, this.#toHead)
     if (framing.kind === 'upgraded') {
       if (!this.#mayUpgrade) throw malformed('It changed a protocol that nobody asked to change.')
       this.#state = 'upgraded'
@@ -121,7 +120,7 @@ export class AnswerReader {
       this.#parts.onHead(head)
       this.#body.begin(framing)
     }
-    return end + HEAD_END.length
+    return text.length + HEAD_END_BYTES
   }
 }
 

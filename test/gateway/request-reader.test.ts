@@ -157,6 +157,29 @@ describe('what no two readers could agree on', () => {
   })
 })
 
+it('a head that is longer than most is read whole, wherever it is cut', () => {
+  const value = 'v'.repeat(3000)
+  const text = `\r\nPOST / HTTP/1.1\r\n${host}x-long: ${value}\r\nContent-Length: 2\r\n\r\nab`
+  for (const cut of [
+    1,
+    2040,
+    2048,
+    2049,
+    2050,
+    2051,
+    2052,
+    text.length - 6,
+    text.length - 5,
+    text.length - 4,
+    text.length - 3,
+    text.length - 2
+  ]) {
+    const {requests, refused} = read(text, [cut])
+    expect([requests.length, refused]).toEqual([1, undefined])
+    expect(requests[0]).toMatchObject({head: {headers: ['host', 'a', 'x-long', value, 'content-length', '2']}, body: 'ab'})
+  }
+})
+
 it('any cuts of the same bytes are read as the same requests', () => {
   const token = fc.constantFrom('a', 'X-Long-Name', 'content-type', '~')
   const value = fc.constantFrom('', 'b', 'c d', '\xff', ' \t e \t')

@@ -7,7 +7,12 @@ const CRLF = '\r\n'
 const BLANK = 0x20
 const TAB = 0x09
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-const VALUE_REFUSED = /[^\t\x20-\x7e\x80-\xff]/
+/** A control character, or a half of a line end; what is between values is tokens, colons and whole line ends. */
+const TEXT_REFUSED = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/
+/** A head is looked for in so many bytes as text; only longer ones cost a second search. */
+const HEAD_USUAL_BYTES_MAX = 2048
+const HEAD_END = '\r\n\r\n'
+export const HEAD_END_BYTES = HEAD_END.length
 
 /** Names as most clients and functions write them: they need not be checked and lowered each time. */
 const USUAL: ReadonlyMap<string, string> = new Map(
@@ -32,12 +37,25 @@ const NEVER_TRAILERS = new Set(
 )
 
 /**
+ * The head that begins at `start`, without the empty line behind it; undefined when its end is not there. No end is looked for before `searched`.
+ */
+export function headText(bytes: Buffer, start: number, searched: number): string | undefined {
+  const usual = bytes.toString('latin1', start, Math.min(bytes.length, start + HEAD_USUAL_BYTES_MAX))
+  const found = usual.indexOf(HEAD_END, searched - start)
+  if (found !== -1) return usual.slice(0, found)
+  if (bytes.length - start <= HEAD_USUAL_BYTES_MAX) return undefined
+  const end = bytes.indexOf(HEAD_END, searched, 'latin1')
+  return end === -1 ? undefined : bytes.toString('latin1', start, end)
+}
+
+/**
  * Reads the lines of `text` behind the line end at `from`; -1 stands for no line at all. Each is a token, a colon and a value without
  * control characters; a folded line begins with a blank, and so is none.
  * @returns undefined when any of them is something else.
  */
 export function readHeaderLines(text: string, from: number): string[] | undefined {
   const headers: string[] = []
+  if (TEXT_REFUSED.test(text)) return undefined
   let end = from
   while (end !== -1) {
     const start = end + CRLF.length
@@ -61,9 +79,7 @@ function readLine(text: string, {start, end}: {readonly start: number; readonly 
   let last = end
   while (first < last && isBlank(text.charCodeAt(first))) first += 1
   while (last > first && isBlank(text.charCodeAt(last - 1))) last -= 1
-  const value = text.slice(first, last)
-  if (VALUE_REFUSED.test(value)) return false
-  headers.push(name, value)
+  headers.push(name, text.slice(first, last))
   return true
 }
 

@@ -1,11 +1,11 @@
 import {CreoError} from '../../core/errors.ts'
 import {type BodyParts, BodyReader} from './body-reader.ts'
+import {HEAD_END_BYTES, headText} from './header-lines.ts'
 import {type RequestHead, readRequestHead, refused} from './request-head.ts'
 
 export const HEADERS_BYTES_MAX = 16 * 1024
 /** Bytes that are kept while nobody wants them; then no more is to be read from the client. */
 const HELD_BYTES_MAX = 16 * 1024
-const HEAD_END = '\r\n\r\n'
 const CR = 0x0d
 const LF = 0x0a
 const NOTHING: Buffer = Buffer.alloc(0)
@@ -135,15 +135,15 @@ export class RequestReader {
 
   #readHead(held: Buffer): boolean {
     const start = held[0] === CR && held[1] === LF ? 2 : 0
-    const end = held.indexOf(HEAD_END, Math.max(start, this.#searched), 'latin1')
-    if ((end === -1 ? held.length : end) - start > HEADERS_BYTES_MAX) throw new HeadersTooLarge()
-    if (end === -1) {
+    const text = headText(held, start, Math.max(start, this.#searched))
+    if ((text?.length ?? held.length - start) > HEADERS_BYTES_MAX) throw new HeadersTooLarge()
+    if (text === undefined) {
       checkBeginning(held, this.#searched)
-      this.#searched = Math.max(0, held.length - HEAD_END.length + 1)
+      this.#searched = Math.max(0, held.length - HEAD_END_BYTES + 1)
       return false
     }
-    const head = readRequestHead(held.toString('latin1', start, end))
-    const used = end + HEAD_END.length
+    const head = readRequestHead(text)
+    const used = start + text.length + HEAD_END_BYTES
     this.#held = used === held.length ? NOTHING : held.subarray(used)
     this.#searched = 0
     this.#state = head.body === 'none' ? 'complete' : 'body'
