@@ -18,8 +18,8 @@ interface Bucket {
 /** How often a client may ask, and how often one function may be asked: a bucket of tokens for each. */
 export class RequestLimits {
   readonly #limits: () => GatewayLimits
-  readonly #clients = new LRUCache<string, Bucket>({max: CLIENTS_MAX})
-  readonly #functions = new LRUCache<string, Bucket>({max: FUNCTIONS_MAX})
+  readonly #clients = new Buckets(CLIENTS_MAX)
+  readonly #functions = new Buckets(FUNCTIONS_MAX)
   readonly #clientOf = new WeakMap<Client, {readonly name: string | undefined}>()
 
   constructor(limits: () => GatewayLimits) {
@@ -37,13 +37,13 @@ export class RequestLimits {
     }
     if (client.name === undefined) return
     const {requestsPerSecondPerClient: perSecond, requestsBurstPerClient: burst} = this.#limits()
-    if (!take(this.#clients, client.name, {perSecond, burst, nowMs})) throw limited('This client asks too often.')
+    if (!this.#clients.take(client.name, {perSecond, burst, nowMs})) throw limited('This client asks too often.')
   }
 
   /** @throws {CreoError} `rate_limited` */
   takeFromFunction(name: string, nowMs: number): void {
     const {requestsPerSecondPerFunction: perSecond, requestsBurstPerFunction: burst} = this.#limits()
-    if (!take(this.#functions, name, {perSecond, burst, nowMs})) throw limited('This function is asked too often.')
+    if (!this.#functions.take(name, {perSecond, burst, nowMs})) throw limited('This function is asked too often.')
   }
 }
 
@@ -58,21 +58,32 @@ export function clientName(address: string): string | undefined {
   return isLoopback(address) || isLoopback(network) ? undefined : network
 }
 
-function take(
-  buckets: LRUCache<string, Bucket>,
-  key: string,
-  {perSecond, burst, nowMs}: {readonly perSecond: number; readonly burst: number; readonly nowMs: number}
-): boolean {
-  let bucket = buckets.get(key)
-  if (bucket === undefined) {
-    bucket = {tokens: burst, atMs: nowMs}
-    buckets.set(key, bucket)
+class Buckets {
+  readonly #all: LRUCache<string, Bucket>
+  /** The one taken from last is the newest already: most requests follow one to the same. */
+  #lastKey: string | undefined
+  #last: Bucket = {tokens: 0, atMs: 0}
+
+  constructor(max: number) {
+    this.#all = new LRUCache({max})
   }
-  bucket.tokens = Math.min(burst, bucket.tokens + (Math.max(0, nowMs - bucket.atMs) * perSecond) / 1000)
-  bucket.atMs = nowMs
-  if (bucket.tokens < 1) return false
-  bucket.tokens -= 1
-  return true
+
+  take(key: string, {perSecond, burst, nowMs}: {readonly perSecond: number; readonly burst: number; readonly nowMs: number}): boolean {
+    const bucket = key === this.#lastKey ? this.#last : this.#find(key, {tokens: burst, atMs: nowMs})
+    bucket.tokens = Math.min(burst, bucket.tokens + (Math.max(0, nowMs - bucket.atMs) * perSecond) / 1000)
+    bucket.atMs = nowMs
+    if (bucket.tokens < 1) return false
+    bucket.tokens -= 1
+    return true
+  }
+
+  #find(key: string, full: Bucket): Bucket {
+    const bucket = this.#all.get(key) ?? full
+    if (bucket === full) this.#all.set(key, full)
+    this.#lastKey = key
+    this.#last = bucket
+    return bucket
+  }
 }
 
 function limited(message: string): CreoError {

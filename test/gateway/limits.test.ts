@@ -32,6 +32,7 @@ describe('how often a client may ask', () => {
     requests.takeFromClient(ann, 500)
     expect(() => requests.takeFromClient(ann, 500)).toThrow(refused)
     requests.takeFromClient(bob, 500)
+    expect(() => requests.takeFromClient(ann, 500)).toThrow(refused)
   })
 
   it('counts calls by the lease that their node holds, whatever instances the node names', () => {
