@@ -18,8 +18,9 @@ const COMMAND_WORDS_MAX = 3
  * Runs one command line to its end and ends the process with its exit code. The one place where an error of any command, of a
  * plugin or of the command line itself is said: a block on stderr, or `{"error"}` on stdout under `--json`.
  */
-export async function runCli(root: URL, args: readonly string[]): Promise<never> {
+export async function runCli(root: URL, given: readonly string[]): Promise<never> {
   settings.enableAutoTranspile = false
+  const args = withListedSettings(given)
   let exitCode: number
   try {
     const canAsk = process.stdin.isTTY && !wantsJson(args)
@@ -30,6 +31,13 @@ export async function runCli(root: URL, args: readonly string[]): Promise<never>
   }
   await Promise.all([drained(process.stdout), drained(process.stderr)])
   process.exit(exitCode)
+}
+
+/** `creo config --show-origin`: flags of `creo config` alone are those of its list. */
+function withListedSettings(args: readonly string[]): readonly string[] {
+  const [topic, ...flags] = args
+  const isList = topic === 'config' && flags.length > 0 && !flags.includes('--help') && flags[0]?.startsWith('--')
+  return isList ? [topic, 'list', ...flags] : args
 }
 
 function sayError(error: unknown, args: readonly string[]): number {

@@ -55,6 +55,15 @@ test('a flag goes before the environment, that before creo.yaml, that before wha
   expect(await world.must('config', 'unset', 'account')).toEqual({setting: 'account', status: 'already_unset'})
 })
 
+test('settings are listed also where list is left out before the flags, and asked for without flags, or wrongly, they are explained', async () => {
+  const {stdout} = await world.run('config', '--show-origin')
+  expect(stdout).toMatch(/^SETTING +VALUE +FROM/)
+  expect(stdout).toBe((await world.run('config', 'list', '--show-origin')).stdout)
+  for (const args of [['config'], ['config', '--help'], ['config', '--show-origin', '--help']])
+    expect((await creo(args, {env: world.env})).stdout).toMatch(/^ {2}config list +Show/m)
+  expect((await world.json('config', 'lst')).json).toMatchObject({error: {hint: 'Did you mean creo config list?'}})
+})
+
 test.each([
   ['a setting that does not exist', ['config', 'get', 'acount'], 'not_found', 'Did you mean account?'],
   ['one that the environment alone says', ['config', 'set', 'data-dir', '/x'], 'usage', 'export CREO_DATA_DIR=…'],
