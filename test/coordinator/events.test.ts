@@ -33,22 +33,31 @@ beforeAll(async () => {
 })
 afterAll(() => world.close())
 
+interface Asked {
+  readonly url?: string
+  readonly headers?: Record<string, string>
+}
+
 /** Everything that a stream tells until `isEnough` says so. */
-async function told(
-  query: string,
-  isEnough: (all: readonly Told[]) => boolean,
-  asked: {url?: string; headers?: Record<string, string>} = {}
-) {
+async function told(query: string, isEnough: (all: readonly Told[]) => boolean, asked: Asked = {}): Promise<Told[]> {
+  return (await opened(query, isEnough, asked)).all
+}
+
+/** A stream that is there, so that nothing is missed of what happens from now on, and what it will have told by then. */
+async function opened(query: string, isEnough: (all: readonly Told[]) => boolean, asked: Asked = {}): Promise<{all: Promise<Told[]>}> {
   const ended = new AbortController()
   const all: Told[] = []
   const response = await fetch(`${asked.url ?? world.actors.url}/v1/events?${query}`, {signal: ended.signal, headers: asked.headers ?? {}})
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
-  for await (const event of readEvents(response.body as unknown as AsyncIterable<Uint8Array>)) {
-    if (event.name !== '') all.push({name: event.name, id: Number(event.id), data: JSON.parse(event.data)})
-    if (isEnough(all)) break
+  const read = async (): Promise<Told[]> => {
+    for await (const event of readEvents(response.body as unknown as AsyncIterable<Uint8Array>)) {
+      if (event.name !== '') all.push({name: event.name, id: Number(event.id), data: JSON.parse(event.data)})
+      if (isEnough(all)) break
+    }
+    ended.abort()
+    return all
   }
-  ended.abort()
-  return all
+  return {all: read()}
 }
 
 function order(side: 'buy' | 'sell', priceMicroGutta: number, lots = 1) {
@@ -64,9 +73,12 @@ const named = (all: readonly Told[], name: string): Told[] => all.filter((one) =
 
 describe('a stream of events', () => {
   it('tells trades, orders and groups once they are committed, with the sequence as id', async () => {
-    const watched = told('topic=trades,orders&topic=groups', (all) => named(all, 'trade').length === 1 && named(all, 'order').length >= 3)
+    const watched = await opened(
+      'topic=trades,orders&topic=groups',
+      (all) => named(all, 'trade').length === 1 && named(all, 'order').length >= 3
+    )
     const seq = await trade(500)
-    const all = await watched
+    const all = await watched.all
     expect(all[0]).toMatchObject({name: 'open', data: {sequence: expect.any(Number)}})
     expect(named(all, 'trade')).toMatchObject([{data: {incentive: 'colibris/LEAF', priceMicroGutta: '500', lots: '1', seq, index: 0}}])
     expect(named(all, 'order').at(-1)?.data).toMatchObject({status: 'filled', remainingLots: '0'})
@@ -75,10 +87,10 @@ describe('a stream of events', () => {
 
   it('leaves out what its filters do not choose', async () => {
     const query = `topic=orders,apps&account=ann&app=colibris/garden`
-    const watched = told(query, (all) => named(all, 'app').length === 1)
+    const watched = await opened(query, (all) => named(all, 'app').length === 1)
     await trade(400)
     await world.actors.deploy(org, true, `sha256:${'b'.repeat(64)}`)
-    const all = await watched
+    const all = await watched.all
     expect(new Set(named(all, 'order').map(({data}) => data.account))).toEqual(new Set([buyer.id]))
     expect(named(all, 'app')[0]?.data).toMatchObject({org: 'colibris', app: 'garden', change: 'deployed', revisions: [expect.any(String)]})
   })
@@ -115,11 +127,14 @@ describe('a stream of events', () => {
 
   it('tells leases, and nodes that come and drain', async () => {
     const node = await world.actors.node(org)
-    const watched = told(`topic=leases,nodes&node=${node.id}`, (all) => named(all, 'lease').length > 0 && named(all, 'node').length === 2)
+    const watched = await opened(
+      `topic=leases,nodes&node=${node.id}`,
+      (all) => named(all, 'lease').length > 0 && named(all, 'node').length === 2
+    )
     await world.actors.heartbeat(node)
     await world.actors.leased(node)
     await world.actors.heartbeat(node, {draining: true, instances: 3})
-    const all = await watched
+    const all = await watched.all
     expect(named(all, 'lease')[0]?.data).toMatchObject({org: 'colibris', app: 'garden', function: 'api', node: node.id, status: 'active'})
     expect(named(all, 'node').map(({data}) => [data.state, data.instances])).toEqual([
       ['there', 0],
@@ -160,14 +175,11 @@ describe('what instances do', () => {
     const viewer = generateKeyPair()
     const proof = proveKey(viewer, {network: world.actors.networkId, account: org.id})
     await world.actors.apply(org.id, org.key, {type: 'key.add', publicKey: viewer.publicKey, roles: ['viewer'], proof})
-    const watched = told(query, (all) => named(all, 'instance').length === 2, {headers: signedBy(viewer)})
-    const other = told(query, () => false, {headers: signedBy(viewer)})
-    await expect
-      .poll(async () => (await (await fetch(`${world.actors.url}/metrics`)).text()).match(/creo_events_watchers (\d+)/)?.[1])
-      .toBe('2')
+    const watched = await opened(query, (all) => named(all, 'instance').length === 2, {headers: signedBy(viewer)})
+    const other = await opened(query, () => false, {headers: signedBy(viewer)})
     const line = {revision: lease.revision, instance: 'i-1', atMs: Date.now(), line: 'It crashed.', failure: {reason: 'crash', exitCode: 3}}
     await world.actors.heartbeat(node, {instances: 1, running: [{revision: lease.revision, instances: 1}], logs: [line]})
-    const all = await watched
+    const all = await watched.all
     expect(named(all, 'instance').map(({data}) => data)).toMatchObject([
       {function: 'api', node: node.id, revision: lease.revision, instances: 1},
       {failure: {reason: 'crash', exitCode: 3, instance: 'i-1', line: 'It crashed.'}}
@@ -175,7 +187,7 @@ describe('what instances do', () => {
     const revoked = viewer.keyId
     await world.actors.apply(org.id, org.key, {type: 'key.revoke', keyId: revoked})
     await world.actors.heartbeat(node, {instances: 0, running: []})
-    expect(named(await other, 'instance')).toHaveLength(2)
+    expect(named(await other.all, 'instance')).toHaveLength(2)
   })
 })
 
