@@ -1,8 +1,6 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
-import {createServer} from 'node:http'
-import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
@@ -10,6 +8,7 @@ import {afterEach, beforeEach, expect, test} from 'vitest'
 import {initApp} from '../../src/developer/init.ts'
 import {readManifest} from '../../src/developer/read-manifest.ts'
 import {TEMPLATE_NAMES, type TemplateName} from '../../src/developer/templates.ts'
+import {freePort} from '../support/free-port.ts'
 import {installFramework} from '../support/functions-framework.ts'
 
 const READY_MAX_MS = 60_000
@@ -116,13 +115,4 @@ async function run(program: string, ...args: readonly string[]): Promise<string>
   const deadline = AbortSignal.timeout(READY_MAX_MS)
   while (!(await fetch(url).catch(() => undefined))?.ok) await delay(20, undefined, {signal: deadline})
   return url
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -2,7 +2,7 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {existsSync, watch} from 'node:fs'
 import {mkdtemp, readdir, readFile, readlink, rm} from 'node:fs/promises'
-import {type AddressInfo, connect, createServer} from 'node:net'
+import {connect, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {buffer} from 'node:stream/consumers'
@@ -10,6 +10,7 @@ import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {secretsBytes} from '../../src/runtime/ways-out.ts'
+import {freePort} from '../support/free-port.ts'
 
 const SOURCE = fileURLToPath(new URL('../../packaging/init', import.meta.url))
 const INIT = join(SOURCE, `creo-init-${process.arch === 'arm64' ? 'arm64' : 'amd64'}`)
@@ -237,15 +238,6 @@ async function socketAppears(): Promise<void> {
   const watcher = watch(directory)
   while (!existsSync(socketPath())) await once(watcher, 'change')
   watcher.close()
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function versionOf(compiler: string): Promise<string | undefined> {
