@@ -42,7 +42,7 @@ function gateway() {
 it('a call of a schedule is taken once, however often it is handed in, and says which time it is for', async () => {
   const calls = new GatewayCalls({key: world.coordinator, nowMs: Date.now})
   await Promise.all([1, 2, 3].map(() => calls.hand(gateway(), call, signal)))
-  await expect.poll(async () => (await calls.find(gateway(), call.id, signal)).state, {timeout: 10_000}).toBe('succeeded')
+  await expect.poll(async () => (await calls.find(gateway(), call.id, signal)).state).toBe('succeeded')
   await calls.hand(gateway(), call, signal)
   expect(asked).toHaveLength(1)
   expect(asked[0]).toMatchObject({url: '/water?all=1', method: 'PUT'})
@@ -56,9 +56,7 @@ it('a call of a schedule is taken once, however often it is handed in, and says 
 it('a call of a schedule whose function is gone fails', async () => {
   const calls = new GatewayCalls({key: world.coordinator, nowMs: Date.now})
   await calls.hand(gateway(), {...call, function: 'gone'}, signal)
-  await expect
-    .poll(() => calls.find(gateway(), call.id, signal), {timeout: 10_000})
-    .toMatchObject({state: 'failed', error: {code: 'not_found'}})
+  await expect.poll(() => calls.find(gateway(), call.id, signal)).toMatchObject({state: 'failed', error: {code: 'not_found'}})
 })
 
 it('nobody but the coordinator hands in or lists calls, and none of its requests counts twice', async () => {

@@ -238,13 +238,10 @@ it('no call is taken where the disk would be nearly full, and what was taken goe
   const {id} = await post(world, '/work', {headers: {'creo-callback': '/told'}})
   free = 2 ** 29
   await expect
-    .poll(
-      async () => {
-        const {status, headers} = await world.ask('/async/work', {method: 'POST'})
-        return [status, headers['creo-error']]
-      },
-      {timeout: 3000}
-    )
+    .poll(async () => {
+      const {status, headers} = await world.ask('/async/work', {method: 'POST'})
+      return [status, headers['creo-error']]
+    })
     .toEqual([503, 'unavailable'])
   await world.addMiner({serve})
   expect((await ended(world, id)).state).toBe('succeeded')

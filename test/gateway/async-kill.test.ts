@@ -142,7 +142,7 @@ it(`no acknowledged call is lost by a gateway that is killed ${ROUNDS} times, an
     const enough = acknowledged.size + 20
     const lifeMs = Math.random() * LIFE_MAX_MS
     // Every other life ends by the clock alone, whatever it was doing; the rest have done something.
-    if (round % 2 === 0) await expect.poll(() => acknowledged.size, {timeout: 10_000, interval: 5}).toBeGreaterThan(enough)
+    if (round % 2 === 0) await expect.poll(() => acknowledged.size, {interval: 5}).toBeGreaterThan(enough)
     await new Promise((resolve) => setTimeout(resolve, lifeMs))
     await killed.kill()
     await killed.start()
@@ -155,5 +155,5 @@ it(`no acknowledged call is lost by a gateway that is killed ${ROUNDS} times, an
   expect(acknowledged.size).toBeGreaterThan(ROUNDS * 10)
   const [last = ['', '']] = [...acknowledged].slice(-1)
   const call = async () => callViewSchema.parse(JSON.parse((await killed.ask('GET', `/async/calls/${last[1]}`)).text))
-  await expect.poll(call, {timeout: 10_000}).toMatchObject({state: 'succeeded', result: {body: last[0]}})
+  await expect.poll(call).toMatchObject({state: 'succeeded', result: {body: last[0]}})
 })

@@ -54,7 +54,7 @@ it(
   async () => {
     const rttMs = 800
     await openWorld({rttMs})
-    await expect.poll(() => world.gateway.status().miners[0]?.dataConnections, {timeout: 20_000}).toBe(4)
+    await expect.poll(() => world.gateway.status().miners[0]?.dataConnections).toBe(4)
     const trips = async (work: () => Promise<unknown>): Promise<number> => (await tookMs(work)) / rttMs
     expect(await trips(ok)).toBeLessThan(2 + SLACK_TRIPS)
     await ok()
@@ -127,7 +127,7 @@ it(
     expect(statuses.filter((status) => status !== 200 && status !== 502 && status !== 503)).toEqual([])
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(statuses.length * 0.9)
     resets = false
-    await expect.poll(async () => (await world.ask('/')).status, {timeout: 10_000}).toBe(200)
+    await expect.poll(async () => (await world.ask('/')).status).toBe(200)
   },
   TIMEOUT_MS
 )

@@ -127,6 +127,6 @@ it('a call whose result finds the disk full is not delivered again: its result w
   })
   const id = 'call_one'
   await queue.post(newCall(id))
-  await expect.poll(async () => (await queue.find(id))?.state, {timeout: 10_000}).toBe('succeeded')
+  await expect.poll(async () => (await queue.find(id))?.state, PATIENCE).toBe('succeeded')
   expect([delivered, refusals]).toEqual([[1], 0])
 })

@@ -69,7 +69,7 @@ it('answers what a thread died of or was silent on, and goes on without it', asy
   await checkMany(dying, 300)
   const broken = poolOf({threadsMax: 1, workerUrl: await threadOf("throw new Error('broken')")})
   await checkMany(broken, 300)
-  await vi.waitFor(() => expect([dying.threads, broken.threads]).toEqual([0, 0]))
+  await expect.poll(() => [dying.threads, broken.threads]).toEqual([0, 0])
 })
 
 it('starts another thread a while after one has died, and none before', async () => {
@@ -92,7 +92,7 @@ it('starts another thread a while after one has died, and none before', async ()
 it('checks in place what its end leaves over', async () => {
   const pool = poolOf({threadsMax: 1, workerUrl: await threadOf('')})
   const waiting = checkMany(pool, 300)
-  await vi.waitFor(() => expect(pool.threads).toBe(1))
+  await expect.poll(() => pool.threads).toBe(1)
   await pool.close()
   await waiting
 })

@@ -7,6 +7,9 @@ import {createTunnelServer, type TunnelServer} from '../../src/tunnel/accept.ts'
 import type {MinerLink} from '../../src/tunnel/miner-link.ts'
 import {type GatewaySide, gatewaySide} from './worlds.ts'
 
+/** As long as everything else that is waited for. */
+const SOCKET_MAX_MS = 30_000
+
 type MessageOf<T extends MinerMessage['type']> = Extract<MinerMessage, {type: T}>
 
 /** The gateway's end of real tunnels, worked by hand. */
@@ -62,7 +65,7 @@ export async function startFakeGateway(options: {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const link = (node: string): Promise<MinerLink> =>
     expect
-      .poll(() => tunnels.links.get(node), {timeout: 10_000})
+      .poll(() => tunnels.links.get(node))
       .toBeDefined()
       .then(() => tunnels.links.get(node) as MinerLink)
   return {
@@ -75,13 +78,13 @@ export async function startFakeGateway(options: {
     next: async (...types) => {
       const find = (): MinerMessage | undefined =>
         messages.find((message) => types.some((type) => type === message.type) && !taken.has(message))
-      await expect.poll(find, {timeout: 20_000}).toBeDefined()
+      await expect.poll(find).toBeDefined()
       const found = find() as MessageOf<(typeof types)[number]>
       taken.add(found)
       return found
     },
     ask: async (node, instance) => {
-      const socket = await (await link(node)).takeDataSocket(AbortSignal.timeout(5000))
+      const socket = await (await link(node)).takeDataSocket(AbortSignal.timeout(SOCKET_MAX_MS))
       socket.write(`${bindLine(instance)}GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
       let text = ''
       for await (const chunk of socket) text += chunk

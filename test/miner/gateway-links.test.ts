@@ -80,7 +80,7 @@ test('a miner without traffic keeps one idle connection alive and not four; a pr
   })
   links.sync([gateway.entry])
   const link = await gateway.link(node)
-  const idle = (count: number) => expect.poll(() => [link.idleDataSockets, link.openDataSockets], {timeout: 5000}).toEqual([count, count])
+  const idle = (count: number) => expect.poll(() => [link.idleDataSockets, link.openDataSockets]).toEqual([count, count])
   const use = async (): Promise<void> => {
     const socket = await link.takeDataSocket(stop.signal)
     const bound = once(socket, 'end')

@@ -157,7 +157,7 @@ function idleWorld(everyMs: number) {
   const count = (what: 'heartbeat' | 'table'): number => asked.filter((one) => one === what).length
   const looksPass = async (looks: number): Promise<void> => {
     const from = state.looks
-    await expect.poll(() => state.looks, {timeout: 10_000}).toBeGreaterThanOrEqual(from + looks)
+    await expect.poll(() => state.looks).toBeGreaterThanOrEqual(from + looks)
   }
   return {state, logs, count, asked, looksPass, cut: () => answerTable('failed')}
 }
@@ -190,7 +190,7 @@ test('a node whose wait for a table was cut says that it is there: the coordinat
   state.isUp = true
   await looksPass(10)
   expect(count('heartbeat')).toBe(4)
-  await expect.poll(() => count('table'), {timeout: 5000}).toBe(2)
+  await expect.poll(() => count('table')).toBe(2)
 })
 
 test('heartbeats that are due go with the wait for a table that has just ended', async () => {

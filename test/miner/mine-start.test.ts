@@ -122,7 +122,7 @@ test('creo mine start enrolls once, runs real containers, survives a kill withou
   const second = await mine(['--data', data], env)
   expect(second.ready.node).toBe(node)
   await expect
-    .poll(() => gateway.messages.filter(({type}) => type === 'ready').at(-1), {timeout: 20_000})
+    .poll(() => gateway.messages.filter(({type}) => type === 'ready').at(-1))
     .toMatchObject({
       instances: [{instance: 'one', revision: 'rev_7', lease: 'lea_9'}]
     })
@@ -137,7 +137,7 @@ test('creo mine start enrolls once, runs real containers, survives a kill withou
 
   const set = await creo(['mine', 'set', '--data', data, '--cpu', '1', '--data', '20GB/month', '--json'], {env})
   expect(JSON.parse(set.stdout)).toMatchObject({cpu: '1', dataBytesPerMonth: 20_000_000_000, earn: ['colibris/LEAF'], running: true})
-  await expect.poll(() => coordinator.heartbeats.at(-1), {timeout: 10_000}).toMatchObject({cpuMillis: 1000, memoryBytes: 1024 * MIB})
+  await expect.poll(() => coordinator.heartbeats.at(-1)).toMatchObject({cpuMillis: 1000, memoryBytes: 1024 * MIB})
 
   const drained = await creo(['mine', 'drain', '--data', data, '--json'], {env})
   expect(JSON.parse(drained.stdout)).toEqual({status: 'stopped'})

@@ -1,7 +1,7 @@
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import Database from 'better-sqlite3'
-import {expect, onTestFinished, test} from 'vitest'
+import {expect, onTestFinished, test, vi} from 'vitest'
 import {CreoError} from '../../src/core/errors.ts'
 import {openReceipt} from '../../src/identity/receipts.ts'
 import {prepared, signal, stalledRegistry, started, TERMS, world} from './miner-world.ts'
@@ -108,7 +108,7 @@ test('what an earlier process left and cannot be removed does not keep the miner
   const second = await w.miner()
   expect((await w.runtime.list(signal)).map(({id}) => id)).toEqual(['stuck'])
   expect(second.status.instances).toEqual([])
-  await expect.poll(() => w.runtime.list(signal), {timeout: 10_000}).toEqual([])
+  await expect.poll(() => w.runtime.list(signal)).toEqual([])
   await second.drain()
 })
 
@@ -137,14 +137,12 @@ test.each([
   const miner = await w.miner({now: () => Date.now() + steppedMs})
   await started(w)
   // A heartbeat mends the clock too: the next one is five seconds away now.
-  await expect.poll(() => w.coordinator.heartbeats.length, {timeout: 20_000}).toBe(2)
+  await expect.poll(() => w.coordinator.heartbeats.length).toBe(2)
   steppedMs = stepMs
   const link = await w.gateway.link(w.node)
   link.close()
   await link.closed
-  await expect
-    .poll(() => w.gateway.messages.findLast(({type}) => type === 'ready'), {timeout: 20_000})
-    .toMatchObject({instances: [{instance: 'i-1'}]})
+  await expect.poll(() => w.gateway.messages.findLast(({type}) => type === 'ready')).toMatchObject({instances: [{instance: 'i-1'}]})
   expect(w.coordinator.heartbeats).toHaveLength(2)
   expect(miner.status.leases).toMatchObject([{id: 'lea_9'}])
   expect(await started(w, 'i-2')).toMatchObject({type: 'started', instance: 'i-2'})
@@ -152,7 +150,7 @@ test.each([
   ;(await w.gateway.link(w.node)).send(w.gateway.propose(w.nodeKey, {requests: 1, bytesIn: 10, bytesOut: 10, mibMs: 1}))
   const {receipt} = await w.gateway.next('receipt')
   expect(openReceipt(receipt).attestation).toMatchObject({mibMs: 1})
-  await expect.poll(() => [...w.coordinator.receipts.values()], {timeout: 20_000}).toEqual([receipt])
+  await expect.poll(() => [...w.coordinator.receipts.values()]).toEqual([receipt])
   await miner.drain()
 })
 
@@ -173,5 +171,21 @@ test('what a gateway has started is called off when the gateway leaves the table
   await starting.promise
   w.coordinator.setTable(w.table({gateways: []}))
   await expect(calledOff.promise).rejects.toMatchObject({code: 'interrupted'})
+  await miner.drain()
+})
+
+test('a gateway that refused the node is dialled again as soon as a newer table comes', async () => {
+  const w = await world()
+  w.gateway.clock.skewMs = 120_000
+  w.coordinator.setTable(w.table())
+  // The tunnel's own next try is nearly a minute away.
+  const chance = vi.spyOn(Math, 'random').mockReturnValue(1000)
+  onTestFinished(() => chance.mockRestore())
+  const miner = await w.miner()
+  expect(miner.status.gateways).toMatchObject([{connected: false}])
+  await expect.poll(() => w.gateway.clock.refused).toBeGreaterThan(0)
+  w.gateway.clock.skewMs = 0
+  w.coordinator.setTable(w.table())
+  await expect.poll(() => miner.status.gateways).toMatchObject([{connected: true}])
   await miner.drain()
 })

@@ -44,7 +44,7 @@ test('who follows sees what is written from then on, also over a change of the f
     }
   })()
   log.info('one')
-  await expect.poll(() => seen.at(-1), {timeout: 5000}).toBe('five')
+  await expect.poll(() => seen.at(-1)).toBe('five')
   await following
   expect(seen).toEqual(['one', 'two', 'three', 'four', 'five'])
 })

@@ -25,7 +25,7 @@ test('outside its hours a node says that it drains, ends what runs, starts nothi
   expect(w.coordinator.heartbeats.at(-1)).toMatchObject({draining: true})
 
   await miner.apply(TERMS)
-  await expect.poll(() => w.gateway.messages.filter(({type}) => type === 'ready').length, {timeout: 10_000}).toBe(2)
+  await expect.poll(() => w.gateway.messages.filter(({type}) => type === 'ready').length).toBe(2)
   expect(await started(w, 'i-3')).toMatchObject({type: 'started'})
   expect(miner.status.restReason).toBeNull()
   await miner.drain()
@@ -46,7 +46,7 @@ test('when the owner lends less memory than runs, the youngest instances end and
   const miner = await w.miner()
   for (const instance of ['i-1', 'i-2', 'i-3']) expect(await started(w, instance)).toMatchObject({type: 'started'})
   await miner.apply({...TERMS, memoryBytes: 100 * MIB})
-  await expect.poll(async () => (await w.runtime.list(signal)).map(({id}) => id), {timeout: 5000}).toEqual(['i-1'])
+  await expect.poll(async () => (await w.runtime.list(signal)).map(({id}) => id)).toEqual(['i-1'])
   expect(await started(w, 'i-4')).toMatchObject({type: 'start_failed', code: 'overloaded'})
   expect(w.coordinator.heartbeats.at(-1)).toMatchObject({memoryBytes: 100 * MIB})
   await miner.drain()

@@ -16,6 +16,7 @@ import {NETWORK, quietLog, revisionEntry, temporaryDirectory} from './worlds.ts'
 const IMAGE = `sha256:${'0'.repeat(64)}`
 const REVISION = revisionEntry(IMAGE, {secrets: ['API_KEY']})
 const OTHER: RevisionEntry = {...revisionEntry(IMAGE, {secrets: ['API_KEY']}), id: 'rev_8', app: 'blog'}
+const PATIENCE = {timeout: 30_000}
 const VALUE = 'correct horse battery staple'
 
 /** A coordinator that gives each revision's secrets, sealed to the key that asks; or nothing, while it is gone. */
@@ -214,13 +215,13 @@ test('it goes on asking until the coordinator is back', async () => {
   giver.isGone = true
   const book = await open()
   book.sync([REVISION])
-  await vi.waitFor(() => expect(giver.asked).toHaveLength(1))
+  await expect.poll(() => giver.asked).toHaveLength(1)
   await expect(book.ready(REVISION)).rejects.toMatchObject({code: 'unavailable'})
   giver.isGone = false
   await vi.waitFor(async () => {
     await vi.advanceTimersByTimeAsync(1000)
     expect(giver.asked).toHaveLength(3)
-  })
+  }, PATIENCE)
   giver.isGone = true
   await book.ready(REVISION)
 })

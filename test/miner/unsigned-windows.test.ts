@@ -133,7 +133,7 @@ describe('a miner', () => {
     expect((miner.status.gateways[0]?.leftUntilMs ?? 0) - Date.now()).toBeGreaterThan(0)
     await expect.poll(() => miner.status.instances).toEqual([])
     w.coordinator.setTable(w.table())
-    await expect.poll(() => miner.status.gateways[0]?.connected, {timeout: 10_000}).toBe(true)
+    await expect.poll(() => miner.status.gateways[0]?.connected).toBe(true)
     expect(miner.status.gateways[0]?.leftUntilMs).toBeNull()
     expect(await started(w, 'i-2')).toMatchObject({type: 'started', instance: 'i-2'})
     await miner.drain()
