@@ -139,7 +139,7 @@ async function unfilledOf({client, account}: AccountContext, {manifest}: FoundMa
 }
 
 /** True for the exchange's org: the epochs pay its hosts. */
-async function isPaidByEpochs({client, account}: AccountContext, signal: AbortSignal): Promise<boolean> {
+export async function isPaidByEpochs({client, account}: AccountContext, signal: AbortSignal): Promise<boolean> {
   const {genesis} = await client.network(signal)
   return genesisSchema.parse(JSON.parse(genesis)).exchangeOrg === account.name
 }

@@ -2,6 +2,7 @@ import {CreoError, type ErrorCode} from '../core/errors.ts'
 import type {LogLine} from '../core/protocol/api.ts'
 import {revisionBefore} from '../core/traffic.ts'
 import {NO_GATEWAY_HINT} from './addresses.ts'
+import {isPaidByEpochs} from './first-deploy.ts'
 import type {Released, ReleaseOptions} from './release.ts'
 import type {Trouble} from './start-trouble.ts'
 
@@ -27,12 +28,21 @@ export async function troubleError(
   {isFinal: _, ...trouble}: Trouble
 ): Promise<CreoError> {
   const {org, app} = options.name
-  const [log, rollback] = await Promise.all([lastWords(options, trouble), wayBack(options, trouble)])
+  const [log, rollback, hint] = await Promise.all([lastWords(options, trouble), wayBack(options, trouble), hintOf(options, trouble)])
   const told: ToldTrouble = {...trouble, log, rollback}
   const code: ErrorCode = FAILED.has(trouble.reason) ? 'deploy_failed' : 'still_running'
   const revisions = [...ids].map(([name, revision]) => ({function: name, revision}))
   const words = `${trouble.revision} is deployed, but ${trouble.function} does not answer (${trouble.reason}). ${trouble.message}`
-  return new CreoError(code, words, {hint: hintFor(options, trouble), beside: {org, app, seq, revisions, addresses, trouble: told}})
+  return new CreoError(code, words, {hint, beside: {org, app, seq, revisions, addresses, trouble: told}})
+}
+
+/** Where a function pays nothing and no epoch pays for it, no node would ever take it, whatever its owner selected. */
+async function hintOf(options: ReleaseOptions, trouble: Pick<Trouble, 'function' | 'reason'>): Promise<string> {
+  const {context, revisions, signal} = options
+  const spec = revisions.find((one) => one.function === trouble.function)?.spec
+  const lacksPay = trouble.reason === 'no_node' && spec?.rewards.length === 0
+  if (!lacksPay || (await isPaidByEpochs(context, signal).catch(() => true))) return hintFor(options, trouble)
+  return `Nobody hosts what pays nothing: say under functions.${trouble.function}.rewards in creo.yaml what hosts get, and deploy again.`
 }
 
 function hintFor({name: {org, app}, revisions}: ReleaseOptions, {function: fn, reason}: Pick<Trouble, 'function' | 'reason'>): string {

@@ -68,7 +68,8 @@ interface Failing {
   readonly name: string
   readonly fail: string
   readonly machine?: 'this' | 'other' | 'none'
-  readonly pays?: string
+  /** Null: it pays nothing. */
+  readonly pays?: string | null
   readonly wait?: string
 }
 
@@ -76,7 +77,7 @@ async function deploy({name, fail, machine = 'this', pays = 'LEAF', wait = '10m'
   const app = join(folder, `${name}-${fail}`)
   await mkdir(join(app, 'web'), {recursive: true})
   await program(app, machine)
-  const reward = `{incentive: colibris/${pays}, perMillion: {requests: 1}, dailyBudget: 20}`
+  const reward = pays === null ? '' : `{incentive: colibris/${pays}, perMillion: {requests: 1}, dailyBudget: 20}`
   const fn = `    base: scratch\n    source: ./web\n    command: [/app/failing]\n    memory: 32MiB\n    env: {FAIL: ${fail}}\n    rewards: [${reward}]\n`
   await writeFile(join(app, 'creo.yaml'), `app: ${name}\norg: colibris\nroutes:\n  - {path: /, function: web}\nfunctions:\n  web:\n${fn}`)
   const env = {...process.env, CREO_CONFIG_DIR: network.configDirectory, CREO_DATA_DIR: join(folder, 'data')}
@@ -118,4 +119,10 @@ it('says of a function that runs and does not listen which port it should', {tim
 it('says that the pool is empty from which its nodes would be paid', {timeout: TIMEOUT_MS}, async () => {
   const {exit, error, trouble} = await deploy({name: 'poor', fail: 'crash', pays: 'DRY', wait: '2s'})
   expect([exit, trouble.reason, error.hint]).toEqual([6, 'pool_empty', 'creo incentive fund colibris/DRY AMOUNT'])
+})
+
+it('says of a function that pays nothing that nobody hosts it, instead of how to earn nothing', {timeout: TIMEOUT_MS}, async () => {
+  const {exit, error, trouble} = await deploy({name: 'free', fail: 'crash', pays: null, wait: '2s'})
+  expect([exit, trouble.reason]).toEqual([6, 'no_node'])
+  expect(error.hint).toMatch(/^Nobody hosts what pays nothing: say under functions\.web\.rewards/)
 })
