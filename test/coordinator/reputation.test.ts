@@ -77,6 +77,8 @@ it('only an admitted gateway is heard, and each for itself alone', async () => {
   expect((await world.actors.signed('POST', '/v1/conduct', owner.key, {body: reportOf(one(), node, {requests: 1})})).json.error?.code).toBe(
     'forbidden'
   )
+  // Under its own name, too: else whoever has an account fills the disk with what nobody hears.
+  for (const key of [node.key, owner.key]) expect((await tell(key, reportOf(key, node, BAD))).json.error?.code).toBe('forbidden')
 })
 
 it('what a gateway said counts no more once it is revoked', async () => {

@@ -32,6 +32,9 @@ export function reputationRoutes(app: FastifyInstance, tools: ReputationTools): 
     ({body, keyId}) => {
       if (body.gateway !== `gw_${keyId}`)
         throw new CreoError('forbidden', `${body.gateway} speaks for itself alone.`, {hint: "Sign with that gateway's key."})
+      // Anybody can have a key: what others say is not even noted.
+      if (!tools.ledger.reads.gateways().some(({id}) => id === body.gateway))
+        throw new CreoError('forbidden', `${body.gateway} is not admitted.`, {hint: 'Ask the operator: creo gateway admit'})
       if (tools.reputation.record(body, tools.nowMs()) === 'changed') tools.scheduler.poke()
       return {ok: true as const}
     }
