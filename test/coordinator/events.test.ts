@@ -1,8 +1,8 @@
 import {Writable} from 'node:stream'
-import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {afterAll, beforeAll, describe, expect, it, onTestFinished} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
 import {readEvents} from '../../src/client/event-stream.ts'
-import {WATCHERS_PER_CLIENT_MAX} from '../../src/coordinator/events/event-hub.ts'
+import {EventHub, type EventHubTools, WATCHERS_PER_CLIENT_MAX} from '../../src/coordinator/events/event-hub.ts'
 import {EventRing} from '../../src/coordinator/events/event-ring.ts'
 import {BUFFERED_BYTES_MAX, STALLED_MAX_MS, Watcher} from '../../src/coordinator/events/watcher.ts'
 import {LastingReads} from '../../src/coordinator/lasting-reads.ts'
@@ -297,6 +297,18 @@ describe('a watcher', () => {
     ended.beat(performance.now())
     for (let turn = 0; turn < 5; turn += 1) take()
     expect(text()).toMatch(/"sequence":0\}\n\n$/)
+  })
+
+  it('that has gone before it is told anything is not counted', () => {
+    const ledger = {sequence: 0, reads: reads([]), onCommitted: () => () => undefined}
+    const hub = new EventHub({ledger, lostAfterMs: 1000, awakeSinceMs: () => 0, nowMs: () => 0} as unknown as EventHubTools)
+    onTestFinished(() => hub.close())
+    const {out} = reader()
+    out.destroy()
+    hub.watch({query, after: undefined, client: 'me', mayRead: () => true, out})
+    expect(hub.watchers).toBe(0)
+    hub.watch({query, after: undefined, client: 'me', mayRead: () => true, out: reader().out})
+    expect(hub.watchers).toBe(1)
   })
 
   it('goes on in the middle of a group, from the journal where this process has not seen it', () => {

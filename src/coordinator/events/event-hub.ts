@@ -62,6 +62,8 @@ export class EventHub {
   /** Tells until the stream closes. @throws {CreoError} `overloaded`, `rate_limited` when there are too many already. */
   watch(watch: Watch): void {
     this.refuseTooMany(watch.client)
+    // Who went while its signature was checked has closed already, and would be counted for ever.
+    if (watch.out.destroyed) return
     const watcher = new Watcher(watch, this.#ring, performance.now())
     this.#watchers.add(watcher)
     watch.out.once('close', () => {
