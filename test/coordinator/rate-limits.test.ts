@@ -36,6 +36,13 @@ describe('a bucket of tokens', () => {
     for (let other = 0; other < 50_000; other += 1) limit.take(`other ${other}`, 0)
     expect(limit.take('a', 0)).toBe(0)
   })
+
+  it('is not forgotten for names that were only asked about: anybody can name what is not theirs', () => {
+    const limit = new RateLimit({perSecond: 1, burst: 1})
+    limit.take('a', 0)
+    for (let other = 0; other < 50_000; other += 1) expect(limit.waitMs(`other ${other}`, 0)).toBe(0)
+    expect([limit.waitMs('a', 0), limit.take('a', 0)]).toEqual([1000, 1000])
+  })
 })
 
 describe.each(['development', 'production'] as const)('in a %s network', (network) => {

@@ -49,9 +49,9 @@ export class RateLimit {
     return waitMs
   }
 
-  /** What `take` would answer. */
+  /** What `take` would answer. Keeps nothing: names that nobody has proven to be theirs would push out the others. */
   waitMs(name: string, nowMs: number): number {
-    return this.#untilMs(this.#filled(name, nowMs), 1)
+    return this.#buckets.peek(name) === undefined ? 0 : this.#untilMs(this.#filled(name, nowMs), 1)
   }
 
   /** Counts what is not refused for want of a token, so that what comes next waits the longer: until as much as a burst is owed. @returns as `take` does. */
