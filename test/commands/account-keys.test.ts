@@ -17,7 +17,7 @@ beforeAll(async () => {
   world = await CliWorld.make()
   await world.startCoordinator('--recovery-delay', '1s')
   await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId)
-}, 60_000)
+})
 afterAll(() => world.close())
 
 /** Another person on another machine, who has joined the same network. */
@@ -74,7 +74,7 @@ it('adds, rotates and revokes keys, invites others, and recovers an account by i
   await expect.poll(isOwner, {timeout: 20_000, interval: 300}).toBe(true)
   expect((await world.json('node', 'token')).json).toMatchObject({error: {code: 'unauthorized'}})
   await later.close()
-}, 60_000)
+})
 
 it('makes a key of its own for a recovery or an invitation, whatever key lies there, and says where that one went', async () => {
   const made = await world.must('account', 'create', 'cole')
@@ -105,7 +105,7 @@ it('makes a key of its own for a recovery or an invitation, whatever key lies th
   await rename(String(second.keyPath), `${second.keyPath}.${second.keyId}`)
   expect(await accept()).toMatchObject({status: 'already_accepted', keyId: second.keyId, keyPath: second.keyPath})
   await guest.close()
-}, 60_000)
+})
 
 it('shows a recovery code before it asks for the account, and says how to get another', async () => {
   const made = await world.run('account', 'create', 'dora')
@@ -115,7 +115,7 @@ it('shows a recovery code before it asks for the account, and says how to get an
   const refused = renewRecovery(refusing(), (code) => shown.push(code))
   await expect(refused).rejects.toThrow('cut')
   expect(shown).toHaveLength(1)
-}, 30_000)
+})
 
 it('takes a rotation for done when the network has the new key, whatever became of the answer', async () => {
   const {keyPath} = await world.must('account', 'create', 'erin')
@@ -126,7 +126,7 @@ it('takes a rotation for done when the network has the new key, whatever became 
   )
   expect([replaces, keyId]).toEqual([old.keyId, (await loadKeyFile(String(keyPath))).keyId])
   await expect(rotateKey(refusing(), String(keyPath))).rejects.toThrow('cut')
-}, 30_000)
+})
 
 /** The account of a client whose commands are carried out or not, and never answered. */
 function refusing(keysAfter: () => Promise<readonly string[]> = async () => []): AccountContext {
@@ -149,4 +149,4 @@ it('completes a rotation that was cut after the network had taken the new key', 
   await saveKeyFile(String(keyPath), generateKeyPair())
   expect(await world.must('account', 'key', 'rotate', '--as', 'bolt')).toMatchObject({keyId: first.keyId})
   await world.must('node', 'token', '--as', 'bolt')
-}, 30_000)
+})

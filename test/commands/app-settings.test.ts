@@ -14,7 +14,7 @@ beforeAll(async () => {
   await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId)
   await world.must('account', 'create', 'colibris')
   first = await deploy()
-}, 60_000)
+})
 afterAll(() => world.close())
 
 async function deploy(): Promise<string> {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   const fn = `    base: scratch\n    command: [/app/file]\n    source: ./web\n${cron}`
   await writeFile(join(folder, 'creo.yaml'), `app: shop\norg: colibris\nroutes:\n  - {path: /, function: web}\nfunctions:\n  web:\n${fn}`)
   await world.must('deploy', folder, '--wait', '0s')
-}, 60_000)
+})
 afterAll(() => world.close())
 
 it('schedules are listed with the next time of their zone', async () => {

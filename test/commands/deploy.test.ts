@@ -13,7 +13,7 @@ beforeAll(async () => {
   const issue = ['--supply', '1000', '--limit', '50', '--offer', 'Tea', '--offer-price', '2', '--offer-stock', '5']
   await world.must('incentive', 'issue', 'ROOT', '--as', 'ana', ...issue)
   await world.must('incentive', 'issue', 'ONLY', '--as', 'colibris', '--scope', 'broken/api', ...issue)
-}, 60_000)
+})
 afterAll(() => world.close())
 
 function rewardsIn(incentive: string): string {

@@ -13,7 +13,7 @@ beforeAll(async () => {
   await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId)
   await world.must('account', 'create', 'colibris')
   process.env.CREO_CONFIG_DIR = world.env.CREO_CONFIG_DIR
-}, 60_000)
+})
 afterAll(() => world.close())
 
 async function app(name: string, settings: string): Promise<string> {

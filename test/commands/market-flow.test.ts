@@ -12,7 +12,7 @@ beforeAll(async () => {
   await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId)
   await world.must('account', 'create', 'creometry', '--operator-key', join(world.folder, 'coordinator', 'operator.key'))
   for (const name of ['colibris', 'ana']) await world.must('account', 'create', name)
-}, 60_000)
+})
 afterAll(() => world.close())
 
 async function allot(account: string, amountMicroGutta: number): Promise<void> {

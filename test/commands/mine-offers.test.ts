@@ -23,7 +23,7 @@ beforeAll(async () => {
     await world.must('incentive', 'issue', code, '--supply', '1000', '--limit', '100', ...offer, '--as', 'colibris')
   }
   await world.must('incentive', 'fund', 'colibris/LEAF', '200', '--as', 'colibris')
-}, 60_000)
+})
 afterAll(() => world.close())
 
 async function deployPaying(): Promise<void> {
@@ -96,7 +96,7 @@ it('lets a person pick by numbers, Gutta first and by default, and says the flag
   expect((await picked('9', '2, 1')).said).toContain('The same without asking: --earn colibris/LEAF --earn gutta')
   await expect(picked('x', '0', '')).resolves.toMatchObject({earn: ['gutta']})
   await expect(picked('x', '0', '1.5')).rejects.toMatchObject({code: 'usage'})
-}, 60_000)
+})
 
 it('asks on a terminal what to earn when a first start does not say, and remembers the answer', async ({skip}) => {
   if (
@@ -118,4 +118,4 @@ it('asks on a terminal what to earn when a first start does not say, and remembe
   await once(child, 'exit')
   expect(shown).toContain('The same without asking: --earn colibris/LEAF --earn gutta')
   expect(JSON.parse(await readFile(join(data, 'settings.json'), 'utf8'))).toMatchObject({earn: ['colibris/LEAF', 'gutta'], enrolled: false})
-}, 60_000)
+})

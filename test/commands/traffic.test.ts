@@ -11,7 +11,7 @@ beforeAll(async () => {
   await world.startCoordinator()
   await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId)
   await world.must('account', 'create', 'colibris')
-}, 60_000)
+})
 afterAll(() => world.close())
 
 /** Deploys an app of one function whose image is one file on nothing; returns the function's revision. */

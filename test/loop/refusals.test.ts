@@ -33,7 +33,7 @@ beforeAll(async () => {
   const {id} = await world.must('account', 'show', 'colibris')
   colibris = {id: String(id), key: await loadKeyFile(keyPath('colibris'))}
   before = await everything()
-}, 60_000)
+})
 afterAll(() => world.close())
 
 function keyPath(account: string): string {

@@ -75,4 +75,4 @@ test('a count of data that cannot be written lets the node rest, and is written 
   const later = await w.miner()
   expect(later.status.dataUsedBytes).toBeGreaterThanOrEqual(used)
   await later.drain()
-}, 60_000)
+})

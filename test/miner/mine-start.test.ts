@@ -183,4 +183,4 @@ test('a first start takes the network that was joined, and one that failed is no
   const refused = await start()
   expect(refused).toMatchObject({code: 'usage', message: expect.stringContaining('token')})
   expect(await start('--network-id', 'ab'.repeat(32))).not.toMatchObject({code: 'conflict'})
-}, 60_000)
+})

@@ -102,4 +102,4 @@ test('install writes one unit and says how to enable it, says when it is there, 
   await rm(wants, {recursive: true})
   expect((await run('uninstall')).json).toEqual({status: 'uninstalled'})
   expect((await run('uninstall')).json).toEqual({status: 'already_uninstalled'})
-}, 60_000)
+})
