@@ -20,7 +20,7 @@ const LAST_WORDS_MAX_MS = 1000
 export interface ContainerSurroundings {
   readonly runtime: ContainerRuntime
   readonly logs: LogRing
-  readonly positions: Pick<LogPositions, 'of' | 'forget'>
+  readonly positions: Pick<LogPositions, 'get' | 'forget'>
   readonly openWaysOut: (of: WaysOutOwner) => Promise<OpenedWaysOut>
   /** What a function finds in its environment beside what its revision says. */
   readonly secrets: Pick<SecretBook, 'environment'>
@@ -208,7 +208,7 @@ export class HeldContainer {
   /** What an earlier process has told already is left out; unless the runtime has dropped so much of it that its place is not known any more. */
   async #follow(runtime: RuntimeInstance, origin: Parameters<LogRing['follow']>[1]): Promise<void> {
     const {logs, positions} = this.#around
-    const fromBytes = positions.of(this.id)
+    const fromBytes = positions.get(this.id) ?? 0
     const isThere = fromBytes > 0 && (await bytesOf(runtime.logs({follow: false}, this.#logs.signal))) >= fromBytes
     const output = runtime.logs({follow: true}, this.#logs.signal)
     if (!isThere) return await logs.follow(output, origin)

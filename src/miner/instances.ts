@@ -337,7 +337,7 @@ export class Instances {
   #release(held: Held): void {
     this.#options.meter.instanceEnded(held.instance)
     this.connections.cut(held.instance)
-    this.#options.names.delete(held.container.id)
+    this.#options.names.forget(held.container.id)
     this.#held.delete(held.instance)
   }
 }

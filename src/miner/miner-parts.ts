@@ -7,9 +7,9 @@ import {DataPlan} from './data-plan.ts'
 import {DiskRoom} from './disk-room.ts'
 import type {HostRules} from './host-rules.ts'
 import {ImageCache} from './image-cache.ts'
-import {InstanceNames} from './instance-names.ts'
+import {type InstanceNames, openInstanceNames} from './instance-names.ts'
 import {LeaseBook} from './lease-book.ts'
-import {LogPositions} from './log-positions.ts'
+import {type LogPositions, openLogPositions} from './log-positions.ts'
 import type {MinerOptions} from './miner-options.ts'
 import {MinerStore} from './miner-store.ts'
 import {SecretBook} from './secret-book.ts'
@@ -63,8 +63,8 @@ export async function openParts(
     assertMayFetch: () => rules()?.assertWorking()
   })
   const store = MinerStore.open(file('miner.sqlite'))
-  const names = await InstanceNames.open(file('instances.json'), options.log)
-  const positions = await LogPositions.open(file('printed.json'), options.log)
+  const names = await openInstanceNames(file('instances.json'), options.log)
+  const positions = await openLogPositions(file('printed.json'), options.log)
   const secrets = await SecretBook.open({
     ...options,
     directory: file('secrets'),

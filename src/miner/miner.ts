@@ -90,7 +90,7 @@ class MiningNode implements Miner {
     this.#meter = new WorkMeter(monotonicMs)
     this.#outbox = new ReceiptOutbox({store, client, random, log})
     this.#parts = parts
-    this.#logs = new LogRing(parts.positions.passed)
+    this.#logs = new LogRing((container, bytes) => parts.positions.set(container, bytes))
     ;({instances: this.#instances, resting: this.#resting} = this.#createInstances())
     this.#rules = createHostRules(options, {
       instances: this.#instances,

@@ -154,7 +154,7 @@ test('a container that is passed on calls as its new holder from then on, and le
     {
       runtime: createMemoryRuntime({directory, images: new Map()}),
       logs: new LogRing(),
-      positions: {of: () => 0, forget: () => undefined},
+      positions: {get: () => 0, forget: () => undefined},
       openWaysOut: (of) => openWaysOut(ways, of),
       removeWaysOut: (id) => removeWaysOut(ways, id),
       secrets: {environment: async () => ({})},

@@ -1,5 +1,5 @@
 import {join} from 'node:path'
-import {InstanceNames} from '../../src/miner/instance-names.ts'
+import {type InstanceNames, openInstanceNames} from '../../src/miner/instance-names.ts'
 import {Instances, type InstancesOptions} from '../../src/miner/instances.ts'
 import {LogRing} from '../../src/miner/log-ring.ts'
 import {Resting, type RestingOptions} from '../../src/miner/resting.ts'
@@ -25,12 +25,12 @@ export async function instancesWorld(
   const clock = {ms: 0}
   const meter = new WorkMeter(() => clock.ms)
   const ended: string[] = []
-  const names = await InstanceNames.open(join(directory, 'instances.json'), quietLog)
+  const names = await openInstanceNames(join(directory, 'instances.json'), quietLog)
   const limits = changes.limits ?? (() => ({memoryBytes: 256 * MIB, cpuMillis: 1000}))
   const around = {
     runtime,
     logs: new LogRing(),
-    positions: {of: () => 0, forget: () => undefined},
+    positions: {get: () => 0, forget: () => undefined},
     dialCalls: () => Promise.reject(new Error('nobody is called')),
     openWaysOut: async () => ({bound: undefined, bytes: 0, cutCalls: () => undefined, close: async () => undefined}),
     removeWaysOut: async () => undefined,

@@ -1,7 +1,7 @@
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
-import {LogPositions} from '../../src/miner/log-positions.ts'
+import {openLogPositions} from '../../src/miner/log-positions.ts'
 import {LogRing} from '../../src/miner/log-ring.ts'
 import {createMemoryRuntime, type MemoryProcess} from '../../src/runtime/memory-runtime.ts'
 import {instancesWorld} from './instances-world.ts'
@@ -29,8 +29,8 @@ async function world() {
   const runtime = createMemoryRuntime({directory, images})
   await runtime.prepare({layoutDirectory: directory, manifestDigest: DIGEST}, signal)
   const miner = async () => {
-    const positions = await LogPositions.open(path, quietLog)
-    const logs = new LogRing(positions.passed)
+    const positions = await openLogPositions(path, quietLog)
+    const logs = new LogRing((container, bytes) => positions.set(container, bytes))
     const {instances} = await finished(instancesWorld(directory, runtime, {logs, positions}))
     const texts = (): string[] => logs.batch().map(({line}) => line)
     return {instances, logs, positions, texts}
@@ -79,12 +79,12 @@ test('of a container whose runtime has dropped what was told, all that is left i
 test('a file that cannot be read says nothing, and containers that are gone are forgotten', async () => {
   const path = join(await temporaryDirectory(), 'printed.json')
   await writeFile(path, '{"i-1": "much"}')
-  const broken = await LogPositions.open(path, quietLog)
-  expect(broken.of('i-1')).toBe(0)
-  broken.passed('i-2', 7)
-  broken.passed('i-3', 9)
+  const broken = await openLogPositions(path, quietLog)
+  expect(broken.get('i-1')).toBeUndefined()
+  broken.set('i-2', 7)
+  broken.set('i-3', 9)
   broken.keepOnly(new Set(['i-3']))
   await broken.saved
-  const next = await LogPositions.open(path, quietLog)
-  expect([next.of('i-2'), next.of('i-3')]).toEqual([0, 9])
+  const next = await openLogPositions(path, quietLog)
+  expect([next.get('i-2'), next.get('i-3')]).toEqual([undefined, 9])
 })
