@@ -1,5 +1,7 @@
 import {readFile} from 'node:fs/promises'
 import {request} from 'node:http'
+import {connect} from 'node:net'
+import {text} from 'node:stream/consumers'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {visible} from '../../src/coordinator/operator/visible.ts'
 import type {Heartbeat} from '../../src/core/protocol/api.ts'
@@ -81,9 +83,18 @@ describe("the operator's page", () => {
     ['a name that leads here', {host: 'evil.example'}],
     ['a proxy on this machine', {'x-forwarded-for': '203.0.113.7'}],
     ['a proxy on this machine, as RFC 7239 says it', {forwarded: 'for=203.0.113.7'}],
+    ['a proxy that says only how it was asked', {'x-forwarded-proto': 'https'}],
+    ['a proxy that says for whom it asks in a way of its own', {'x-real-ip': '203.0.113.7'}],
     ['a page of another origin', {'sec-fetch-site': 'cross-site'}]
   ])('is not shown through %s', async (_what, headers) => {
     for (const path of ['/operator', '/operator/data', '/operator/page.js']) expect(await statusFor({...headers}, path)).toBe(403)
+  })
+
+  it('is not shown through a proxy that adds no header and speaks HTTP/1.0', async () => {
+    const {port} = new URL(world.actors.url)
+    const socket = connect({host: '127.0.0.1', port: Number(port)})
+    socket.end('GET /operator HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n')
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 403 /)
   })
 
   it('is shown to who is here, by any name of this machine', async () => {

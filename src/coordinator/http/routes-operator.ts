@@ -28,6 +28,8 @@ const HEADERS = {
   'cross-origin-opener-policy': 'same-origin',
   'cache-control': 'no-cache'
 }
+/** Headers that proxies add, each some of them. */
+const OF_PROXIES = /^(forwarded|via|x-forwarded-[a-z]+|x-real-ip)$/
 const FILES = [
   {url: '/operator', file: 'page.html', type: 'text/html', about: "The operator's page, for who is on this machine."},
   {url: '/operator/page.css', file: 'page.css', type: 'text/css', about: "How the operator's page looks."},
@@ -69,11 +71,12 @@ export function operatorRoutes(app: FastifyInstance, {tools, errors, files}: Ope
  * Neither another machine, nor what a proxy of this one passes on, nor a page of another origin: that could have a name of its own lead here.
  * @throws {CreoError} `forbidden`
  */
-function refuseStrangers({headers, socket}: FastifyRequest): void {
+function refuseStrangers({headers, socket, raw}: FastifyRequest): void {
   const [peer, own] = [addressOf(socket.remoteAddress), addressOf(socket.localAddress)]
   const host = headers.host?.replace(/:\d+$/, '').replace(/^\[|\]$/g, '') ?? ''
   const isHere = (name: string): boolean => isLoopback(name) || (name !== '' && name === own)
-  const isPassedOn = headers.forwarded !== undefined || headers['x-forwarded-for'] !== undefined || headers.via !== undefined
+  // No browser speaks HTTP/1.0 any more; a proxy that adds no header often does.
+  const isPassedOn = raw.httpVersion === '1.0' || Object.keys(headers).some((name) => OF_PROXIES.test(name))
   const isForeign = !['same-origin', 'none', undefined].includes(headers['sec-fetch-site'] as string | undefined)
   if (isHere(peer) && isHere(host) && !isPassedOn && !isForeign) return
   throw new CreoError('forbidden', "The operator's page is shown on the coordinator's own machine alone.", {
