@@ -2,6 +2,7 @@ import {connect} from 'node:net'
 import {gatewayIdOf} from '../../src/identity/keys.ts'
 import {attest, openProposal} from '../../src/identity/receipts.ts'
 import {bindConnection} from '../../src/miner/bound-connection.ts'
+import {DataPlan} from '../../src/miner/data-plan.ts'
 import {keepTunnel} from '../../src/tunnel/dial.ts'
 import {keyOf, setupSchema} from './roles.ts'
 
@@ -9,8 +10,13 @@ import {keyOf, setupSchema} from './roles.ts'
 const setup = setupSchema.parse(JSON.parse(process.argv[2] ?? ''))
 const nodeKey = keyOf(setup.node)
 const stop = new AbortController()
-/** What passes is counted, as a miner counts it. */
-const passed = {in: 0, out: 0}
+/** What passes is counted, as a miner counts it against what its owner lends. */
+const data = await DataPlan.open({
+  dataDirectory: setup.directory,
+  terms: () => ({dataBytesPerMonth: null}),
+  now: Date.now,
+  timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone
+})
 process.on('message', () => stop.abort())
 await keepTunnel({
   gateway: {id: gatewayIdOf(keyOf(setup.gateway).publicKey), tunnelUrl: setup.tunnelUrl},
@@ -33,10 +39,7 @@ await keepTunnel({
   onBind: (_instance, socket, head) =>
     void bindConnection(socket, connect({path: setup.functionSocket, allowHalfOpen: true}), {
       head,
-      onBytes: (bytes) => {
-        passed.in += bytes.in
-        passed.out += bytes.out
-      }
+      onBytes: (bytes) => data.countOrCut(bytes.in + bytes.out)
     })
 })
 process.disconnect()

@@ -22,6 +22,10 @@ export class DataPlan {
   /** How often was counted, and how much of that is on disk. */
   #counts = 0
   #savedCounts = 0
+  /** The second that is now, its month, and what counts against that: asking the calendar for each piece that passes would take longer than passing it. */
+  #second = Number.NaN
+  #month = ''
+  #usedBytes = 0
 
   private constructor(options: DataPlanOptions, months: Record<string, number>) {
     this.#options = options
@@ -44,13 +48,15 @@ export class DataPlan {
   }
 
   get usedBytes(): number {
-    return dataUsed(this.#months, this.#month())
+    this.#lookAtClock()
+    return this.#usedBytes
   }
 
   count(bytes: number): void {
     if (bytes === 0) return
-    const month = this.#month()
-    this.#months[month] = (this.#months[month] ?? 0) + bytes
+    this.#lookAtClock()
+    this.#months[this.#month] = (this.#months[this.#month] ?? 0) + bytes
+    this.#usedBytes += bytes
     this.#counts += 1
   }
 
@@ -74,12 +80,18 @@ export class DataPlan {
     const counts = this.#counts
     if (counts === this.#savedCounts) return
     for (const old of Object.keys(this.#months).sort().slice(0, -MONTHS_MAX)) delete this.#months[old]
+    this.#second = Number.NaN
     await writeFileDurably(pathIn(this.#options.dataDirectory), JSON.stringify({format: 'creo-data-used-v1', months: this.#months}))
     this.#savedCounts = counts
   }
 
-  #month(): string {
-    return monthOf(this.#options.now(), this.#options.timeZone)
+  #lookAtClock(): void {
+    const nowMs = this.#options.now()
+    const second = Math.floor(nowMs / 1000)
+    if (second === this.#second) return
+    this.#second = second
+    this.#month = monthOf(nowMs, this.#options.timeZone)
+    this.#usedBytes = dataUsed(this.#months, this.#month)
   }
 }
 
