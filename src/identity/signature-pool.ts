@@ -8,6 +8,8 @@ const WORKER_URL = new URL(import.meta.url.endsWith('.ts') ? './signature-worker
 const THREADS_MAX = 4
 /** Checks that wait or are under way. Beyond that it is faster to ask again later. */
 const QUEUE_MAX = 10_000
+/** The part of it that is kept for those that come alone: a few batches of commands whose signatures do not even hold would fill the rest. */
+const RESERVED_SHARE = 0.2
 /** Checks of one message to a thread: some ten milliseconds of its time. */
 const CHUNK_MAX = 128
 /** Fewer than so many that come at a time are checked in place: a message costs what two checks do. */
@@ -69,9 +71,14 @@ export class SignaturePool {
     return this.#threads.size
   }
 
-  /** Whether the signature holds. @throws {CreoError} `overloaded` when too many wait. */
-  verify(check: SignatureCheck): Promise<boolean> {
-    if (this.#queue.length + this.#underWay >= this.#queueMax) {
+  /**
+   * Whether the signature holds.
+   * @param leavesRoom for what comes alone, as requests of nodes do: set for commands, of which a thousand come at once.
+   * @throws {CreoError} `overloaded` when too many wait.
+   */
+  verify(check: SignatureCheck, {leavesRoom = false}: {readonly leavesRoom?: boolean} = {}): Promise<boolean> {
+    const max = leavesRoom ? this.#queueMax * (1 - RESERVED_SHARE) : this.#queueMax
+    if (this.#queue.length + this.#underWay >= max) {
       throw new CreoError('overloaded', 'Too many signatures wait to be checked.', {hint: 'Try again in a second.'})
     }
     return new Promise((resolve) => {

@@ -64,6 +64,14 @@ it('refuses what is more than may wait, and takes it when it has come that far',
   expect(await pool.verify(check(1))).toBe(true)
 })
 
+it('keeps room for what comes alone, however many come together', async () => {
+  const pool = poolOf({threadsMax: 1, queueMax: 10})
+  const many = Array.from({length: 8}, (_none, at) => pool.verify(check(at), {leavesRoom: true}))
+  expect(() => pool.verify(check(1), {leavesRoom: true})).toThrow(expect.objectContaining({code: 'overloaded'}))
+  expect(await pool.verify(check(1))).toBe(true)
+  await Promise.all(many)
+})
+
 it('answers what a thread died of or was silent on, and goes on without it', async () => {
   const dying = poolOf({threadsMax: 1, workerUrl: await threadOf('process.exit(1)')})
   await checkMany(dying, 300)
