@@ -57,8 +57,6 @@ function openNonceFile(path: string): {readonly file: NonceFile; readonly entrie
   try {
     const descriptor = openSync(path, 'a+', 0o600)
     const text = readFileSync(descriptor, 'utf8')
-    // What a cut line is followed by must not become a part of it.
-    if (text !== '' && !text.endsWith(LINE_END)) writeSync(descriptor, LINE_END)
     const entries = text.split(LINE_END).flatMap(entryOf)
     return {file: {descriptor, sinceMs: entries[0]?.[0]}, entries}
   } catch (cause) {
@@ -73,9 +71,12 @@ function openNonceFile(path: string): {readonly file: NonceFile; readonly entrie
   }
 }
 
+/** What a line that a kill or a full disk cut is followed by must not become a part of it: each begins a new one. */
 function append(descriptor: number, entry: Entry): void {
   try {
-    writeSync(descriptor, `${JSON.stringify(entry)}${LINE_END}`)
+    const line = Buffer.from(`${LINE_END}${JSON.stringify(entry)}${LINE_END}`)
+    const written = writeSync(descriptor, line)
+    if (written < line.length) throw new Error(`Only ${written} of ${line.length} bytes were written.`)
   } catch (cause) {
     throw new CreoError('unavailable', 'The coordinator cannot note on its disk that the request came.', {
       hint: 'Look at the disk, then sign the request again.',

@@ -49,6 +49,17 @@ it('forgets on disk what is too old to be replayed, and nothing else', async () 
   expect([remember(later, 'second', 2 * GENERATION_MS + 3), remember(later, 'fourth', 2 * GENERATION_MS + 3)]).toEqual(['seen', 'new'])
 })
 
+it('knows what came after a line that a full disk cut', async () => {
+  const store = open()
+  remember(store, 'a')
+  remember(store, 'cut')
+  const {length} = await readFile(`${path}.0`)
+  await truncate(`${path}.0`, length - 4)
+  remember(store, 'after')
+  const again = open()
+  expect([remember(again, 'a'), remember(again, 'after')]).toEqual(['seen', 'seen'])
+})
+
 it('goes on after a line that was cut', async () => {
   const first = open()
   remember(first, 'a')
