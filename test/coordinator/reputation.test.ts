@@ -66,6 +66,14 @@ it('a report that comes twice counts once', async () => {
   expect((await reputation(cold)).gateways).toBe(0)
 })
 
+it('a gateway whose clock was ahead once is heard again', async () => {
+  const fresh = await world.actors.node(owner)
+  const ahead = {...reportOf(one(), fresh, BAD), untilMs: Date.now() + DAY_MS}
+  expect((await tell(one(), ahead)).json.error?.code).toBe('invalid_input')
+  for (let count = 0; count < 5; count += 1) await tell(one(), reportOf(one(), fresh, BAD))
+  expect((await reputation(fresh)).gateways).toBe(1)
+})
+
 it('only an admitted gateway is heard, and each for itself alone', async () => {
   const stranger = generateKeyPair()
   const {status, json} = await tell(stranger, reportOf(stranger, node, BAD))

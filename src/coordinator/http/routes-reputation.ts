@@ -1,6 +1,7 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
+import {CLOCK_SKEW_MAX_MS} from '../../core/protocol/api.ts'
 import {conductReportSchema} from '../../core/protocol/conduct.ts'
 import type {ReputationBoard} from '../reputation-board.ts'
 import type {Scheduler} from '../scheduler.ts'
@@ -35,6 +36,9 @@ export function reputationRoutes(app: FastifyInstance, tools: ReputationTools): 
       // Anybody can have a key: what others say is not even noted.
       if (!tools.ledger.reads.gateways().some(({id}) => id === body.gateway))
         throw new CreoError('forbidden', `${body.gateway} is not admitted.`, {hint: 'Ask the operator: creo gateway admit'})
+      // What came until then counts as told: a clock that was ahead once would silence the gateway for as long.
+      if (body.untilMs > tools.nowMs() + CLOCK_SKEW_MAX_MS)
+        throw new CreoError('invalid_input', 'The report ends in the future.', {hint: "Set the gateway's clock."})
       if (tools.reputation.record(body, tools.nowMs()) === 'changed') tools.scheduler.poke()
       return {ok: true as const}
     }
