@@ -10,7 +10,7 @@ export function minerStatusText(report: StatusReport): string {
   return [
     `${report.running ? 'Running' : 'Not running'} as ${report.node}. Last heartbeat: ${report.lastHeartbeat ?? 'never'}${everyText(report)}.`,
     ...(report.noWork === null ? [] : [`No work: ${report.noWork}`]),
-    ...report.gateways.map(reachText),
+    ...report.gateways.map((gateway) => reachText(gateway, report.leases.length > 0)),
     ...(report.earnings.length === 0 ? [] : ['', earningsTable(report)]),
     ...(report.owner === null || report.owner.available.length === 0 ? [] : ['', availableTable(report.owner)]),
     ...(report.leases.length === 0 ? [] : ['', leaseTable(report)]),
@@ -43,10 +43,11 @@ function reputationText(reputation: StatusReport['reputation']): string[] {
   return [[`Reputation: ${standing} (${score} of 100).`, consequence, ...reasons].filter(Boolean).join(' ')]
 }
 
-function reachText(gateway: StatusReport['gateways'][number]): string {
+function reachText(gateway: StatusReport['gateways'][number], isLeased: boolean): string {
   const {name, connected, roundTripMs, leftUntil, reachedAt, reachedInMs, unreachedSince} = gateway
   if (leftUntil !== null) return `${leftText(name)}. It is tried again at ${leftUntil}.`
   const last = reachedAt === null ? 'never before' : `last at ${reachedAt}`
+  if (!connected && !isLeased) return `Gateway ${name} is not connected: gateways take nodes that hold a lease.`
   if (!connected) return `Gateway ${name} can't be reached${unreachedSince === null ? '' : ` since ${unreachedSince}, ${last}`}.`
   if (unreachedSince !== null)
     return `Gateway ${name} is connected; requests at its address don't get here since ${unreachedSince}, ${last}.`

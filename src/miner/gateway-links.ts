@@ -23,6 +23,8 @@ export interface GatewayLinksOptions {
   readonly log: Log
   /** A gateway says that this machine's clock is wrong. */
   readonly onClockSkew: () => void
+  /** Gateways know nodes by their leases. Always true when left out. */
+  readonly isLeased?: () => boolean
   /** What a gateway is told first on each session. */
   readonly greet: (gateway: GatewayEntry) => readonly MinerMessage[]
   readonly onMessage: (gateway: GatewayEntry, message: GatewayMessage) => void
@@ -77,6 +79,8 @@ const SHARE_EVERY_MS = 60_000
 /** After so long without traffic each gateway keeps one idle connection at most: it costs data to keep one alive, and a gateway asks for more when it needs them. */
 const QUIET_AFTER_MS = 600_000
 const QUIET_IDLE_MAX = 1
+/** How long a node without a lease waits at most, and half of it at least, after a gateway said that it does not know it: the table with its first lease ends the wait. */
+const UNLEASED_RETRY_MS = 3_600_000
 /** Two uses within this are traffic; a single one is a probe. */
 const TRAFFIC_GAP_MS = 60_000
 
@@ -249,7 +253,7 @@ export class GatewayLinks {
   }
 
   #dial(entry: GatewayEntry, lostSinceMs: number | undefined): Link {
-    const {network, nodeKey, now, monotonicMs, log, onClockSkew, greet, onMessage, onBind} = this.#options
+    const {network, nodeKey, now, monotonicMs, log, onClockSkew, greet, onMessage, onBind, isLeased = () => true} = this.#options
     const stop = new AbortController()
     const first = Promise.withResolvers<void>()
     const ended = keepTunnel({
@@ -259,6 +263,7 @@ export class GatewayLinks {
       now,
       signal: stop.signal,
       idle: () => link.idle,
+      retryLeastMs: ({code}) => (code === 'unauthorized' && !isLeased() ? UNLEASED_RETRY_MS * (0.5 + Math.random() / 2) : 0),
       onSession: (session) => {
         link.session = session
         link.lostSinceMs = undefined

@@ -107,6 +107,7 @@ class MiningNode implements Miner {
       monotonicMs,
       log,
       onClockSkew: () => void mendClock(options, lifetime.signal),
+      isLeased: () => book.current(now()).length > 0,
       greet: (gateway) => this.#greeting(gateway),
       onMessage: (gateway, message) => this.#requests.handle(gateway, message),
       onBind: (gateway, instance, socket, head) => this.#requests.bind(gateway, instance, socket, head),

@@ -112,6 +112,8 @@ export interface KeepTunnelOptions extends Omit<ConnectTunnelOptions, 'session' 
   onMessage(message: GatewayMessage, session: TunnelSession): void
   /** Why a session ended or could not be had; it is tried again after `retryMs`, or being waited for where that is 0. `retryNow` ends the wait. */
   onLost(reason: CreoError, retryMs: number, retryNow: () => void): void
+  /** How long to wait at least after such an end; nothing when left out. */
+  readonly retryLeastMs?: (reason: CreoError) => number
 }
 
 /** Keeps one session to a gateway until the signal fires, waiting 0.1 s to 30 s longer after each failure. */
@@ -122,7 +124,7 @@ export async function keepTunnel(options: KeepTunnelOptions): Promise<void> {
     const {reason, lastedMs} = await runSession(options)
     failures = failuresAfter(failures, lastedMs)
     if (signal.aborted) return
-    const retryMs = Math.round(backoffMs(failures, Math.random()))
+    const retryMs = Math.round(Math.max(backoffMs(failures, Math.random()), options.retryLeastMs?.(reason) ?? 0))
     const hurried = new AbortController()
     options.onLost(reason, retryMs, () => hurried.abort())
     await wait(retryMs, undefined, {signal: AbortSignal.any([signal, hurried.signal])}).catch(() => undefined)

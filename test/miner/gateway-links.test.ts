@@ -1,4 +1,5 @@
 import {once} from 'node:events'
+import {createServer as createHttpServer} from 'node:http'
 import {type AddressInfo, connect, createServer, type Socket} from 'node:net'
 import {expect, onTestFinished, test} from 'vitest'
 import {bindLine} from '../../src/core/protocol/tunnel.ts'
@@ -100,4 +101,47 @@ test('a miner without traffic keeps one idle connection alive and not four; a pr
   nowMs += 1000
   await use()
   await idle(4)
+})
+
+test('a gateway that knows no node without a lease is dialled again within the hour, or at once with the table that brings the first one', async () => {
+  const waits: number[] = []
+  let dials = 0
+  const server = createHttpServer().on('upgrade', (_request, socket) => {
+    dials += 1
+    const body = JSON.stringify({error: {code: 'unauthorized', message: 'Nobody knows it.'}})
+    socket.end(`HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  let leased = false
+  const log = Object.assign(Object.create(quietLog), {info: ({retryMs}: {retryMs: number}) => void waits.push(retryMs)})
+  const links = new GatewayLinks({
+    network: NETWORK,
+    nodeKey: generateKeyPair(),
+    now: Date.now,
+    monotonicMs: () => performance.now(),
+    log,
+    onClockSkew: () => undefined,
+    isLeased: () => leased,
+    greet: () => [],
+    onMessage: () => undefined,
+    onBind: () => undefined,
+    unsigned: {meter: {movedBytes: () => 0}, store: {hasRoom: () => true}, onLeft: () => undefined}
+  })
+  onTestFinished(async () => {
+    await links.close()
+    server.close()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const {id, publicKey} = gatewaySide()
+  const entry = {id, publicKey, name: 'one', tunnelUrl: url, publicUrl: url}
+  links.sync([entry])
+  await expect.poll(() => waits.length).toBe(1)
+  expect(waits[0]).toBeGreaterThanOrEqual(1_800_000)
+  expect(waits[0]).toBeLessThanOrEqual(3_600_000)
+  leased = true
+  links.sync([entry])
+  await expect.poll(() => waits.length, {timeout: 10_000}).toBeGreaterThanOrEqual(3)
+  expect(dials).toBeGreaterThanOrEqual(3)
+  expect(Math.max(...waits.slice(1, 3))).toBeLessThan(1000)
 })

@@ -183,3 +183,9 @@ test.each([
   const gateways = [{id: 'gw_1', name: 'one', connected: true, roundTripMs: 40, leftUntilMs: null, ...UNTESTED, ...changes}]
   expect(minerStatusText(reportStatus(status({gateways}), undefined, LENDS, NOW_MS)).split('\n')).toContain(sentence)
 })
+
+test('of a gateway that takes no node without a lease status does not say that it cannot be reached', () => {
+  const gateways = [{id: 'gw_1', name: 'one', connected: false, roundTripMs: null, leftUntilMs: null, ...UNTESTED}]
+  const shown = minerStatusText(reportStatus(status({gateways, leases: []}), undefined, LENDS, NOW_MS))
+  expect(shown.split('\n')).toContain('Gateway one is not connected: gateways take nodes that hold a lease.')
+})
