@@ -15,7 +15,7 @@ export function minerStatusText(report: StatusReport): string {
     ...(report.owner === null || report.owner.available.length === 0 ? [] : ['', availableTable(report.owner)]),
     ...(report.leases.length === 0 ? [] : ['', leaseTable(report)]),
     '',
-    `${report.instances.length} instances run; ${formatBytes(report.dataMovedBytes)} passed through, ${formatBytes(report.imageBytes)} of images fetched.`,
+    `${report.instances.length === 1 ? '1 instance runs' : `${report.instances.length} instances run`}; ${formatBytes(report.dataMovedBytes)} passed through, ${formatBytes(report.imageBytes)} of images fetched.`,
     ...restingText(report.resting),
     `${formatBytes(report.dataUsedBytes)} of data used this month, ${formatBytes(report.diskUsedBytes)} of disk.`,
     ...reputationText(report.reputation),

@@ -22,7 +22,7 @@ export function choiceText(choice: ShownChoice): string {
   const pays = work.map((one) => {
     const standby = Number(one.perStandbyHour) > 0 ? `, ${one.perStandbyHour} an hour of standing by` : ''
     const rates = `${one.perMillionRequests} a million requests, ${one.perGibHour} a GiB-hour${standby}`
-    return `${one.function}: ${rates}, ${one.nodes} nodes, at most ${one.dailyBudget} a day for all`
+    return `${one.function}: ${rates}, ${one.nodes === 1 ? '1 node' : `${one.nodes} nodes`}, at most ${one.dailyBudget} a day for all`
   })
   const price = [bestBid === null ? 'nobody bids' : `best bid ${bestBid} Gutta`, ...(lastTrade === null ? [] : [`last trade ${lastTrade}`])]
   return [

@@ -10,6 +10,6 @@ export function termsText(terms: ShownTerms): string {
   )
   return [
     `Works for ${earn.join(', ')}, ${when}.`,
-    `Lends ${cpu} CPUs, ${formatBytes(memoryBytes)} of memory, ${formatBytes(diskBytes)} of disk, ${data}, to at most ${functionsMax} functions.`
+    `Lends ${cpu === '1' ? '1 CPU' : `${cpu} CPUs`}, ${formatBytes(memoryBytes)} of memory, ${formatBytes(diskBytes)} of disk, ${data}, to at most ${functionsMax} functions.`
   ].join('\n')
 }

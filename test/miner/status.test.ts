@@ -127,7 +127,7 @@ test('people see one screen', () => {
     'LEASE  FUNCTION            ENDS                      STATE',
     'lea_9  colibris/shop/site  2026-11-22T00:00:01.000Z  ready',
     '',
-    '1 instances run; 3.0 MiB passed through, 0 B of images fetched.',
+    '1 instance runs; 3.0 MiB passed through, 0 B of images fetched.',
     '2 wait frozen, 1 initialised, 0 created, with 5.0 MiB of memory.',
     '4.0 MiB of data used this month, 5.0 MiB of disk.',
     'Reputation: fair (97 of 100).',
