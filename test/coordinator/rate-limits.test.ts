@@ -1,5 +1,7 @@
+import {mkdir} from 'node:fs/promises'
+import {join} from 'node:path'
 import {execa} from 'execa'
-import {afterAll, beforeAll, describe, expect, it, test} from 'vitest'
+import {afterAll, beforeAll, describe, expect, it, onTestFinished, test} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
 import {ClientLimits} from '../../src/coordinator/http/client-limits.ts'
 import {RateLimit} from '../../src/coordinator/http/rate-limit.ts'
@@ -117,16 +119,12 @@ describe('a coordinator', () => {
 
   test.skipIf(lacksSkopeo)('makes an unmodified skopeo wait, not fail', async () => {
     const scratch = await scratchDirectory()
+    onTestFinished(() => scratch.remove())
     const {signal} = new AbortController()
+    const [layoutDirectory, folder] = [join(scratch.path, 'layout'), join(scratch.path, 'app')]
+    await mkdir(folder)
     const platforms = [{architecture: 'amd64', base: 'scratch'}] as const
-    const {layoutDirectory} = await buildImage({
-      platforms,
-      folder: scratch.path,
-      argv: ['/app/run'],
-      env: {},
-      layoutDirectory: `${scratch.path}-layout`,
-      signal
-    })
+    await buildImage({platforms, folder, argv: ['/app/run'], env: {}, layoutDirectory, signal})
     const scope = {account: 'bob', actions: ['pull', 'push'], issuedAtMs: Date.now(), notAfterMs: Date.now() + HOUR_MS} as const
     const token = signRegistryToken({network: world.coordinator.networkId, ...scope}, bob.key)
     await spend(bob)
@@ -134,7 +132,6 @@ describe('a coordinator', () => {
     await execa('skopeo', ['copy', '--all', '--dest-tls-verify=false', '--dest-creds', `bob:${token}`, `oci:${layoutDirectory}`, remote])
     const metrics = await (await fetch(`${world.actors.url}/metrics`)).text()
     expect(metrics).toMatch(/creo_coordinator_requests_total\{route="\/v2\/\*",status="429"\} [1-9]/)
-    await scratch.remove()
   })
 })
 
