@@ -68,5 +68,5 @@ test.each([
 test('a bench that does not exist is refused with the ones that do', async () => {
   const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, 'speed', '--json']))
   expect({code, stdout}).toEqual({code: 2, stdout: ''})
-  expect(stderr).toMatch(/There is no bench "speed"[\s\S]*cli, coldstart, coordinator, gateway, loop/)
+  expect(stderr).toMatch(/There is no bench "speed"[\s\S]*cli, coldstart, coordinator, dev, gateway, loop, memory/)
 })
