@@ -98,6 +98,6 @@ describe('what the operator blocks', () => {
     const before = world.machine.stateText()
     expect(before).not.toContain('"block"')
     world.must('operator', block(account('ann')))
-    expect(world.machine.stateText()).toContain('["block","account ann","abuse"]')
+    expect(world.machine.stateText()).toContain('["blocks","account ann","abuse"]')
   })
 })

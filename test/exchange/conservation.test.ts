@@ -193,13 +193,14 @@ function tradedBy(world: World): Map<string, number> {
 }
 
 describe('any commands in any order', () => {
-  it('keep every invariant, conserve every asset, and change nothing when refused', () => {
+  it('keep every invariant, conserve every asset, change nothing when refused, and do the same to a machine brought back from its lines', () => {
     const applied = new Map<string, number>()
     fc.assert(
       fc.property(fc.array(fc.tuple(numbers, fc.nat(90_000)), {minLength: STEPS, maxLength: STEPS}), (steps) => {
         const everything = new Everything()
         const {world} = everything
-        for (const [chosen, waitMs] of steps) {
+        for (const [step, [chosen, waitMs]] of steps.entries()) {
+          if (step === STEPS / 2) world.branch()
           world.nowMs += chosen.flag ? waitMs : 0
           const {who, body} = everything.command(chosen)
           const before = world.effects.length
@@ -207,6 +208,7 @@ describe('any commands in any order', () => {
           applied.set(body.type, (applied.get(body.type) ?? 0) + (said === 'applied' ? 1 : 0))
           if (said !== 'applied') expect(world.effects.length).toBe(before)
         }
+        world.assertSame()
         const {state} = world.machine
         const balances = [...state.balances.all()].map(
           (row) => [`${state.accountName(row.account)} ${state.assetName(row.asset)} ${row.kind}`, row.balance] as const

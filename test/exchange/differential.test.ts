@@ -129,7 +129,11 @@ describe('the market beside a naive one', () => {
     fc.assert(
       fc.property(fc.array(step, {minLength: 20, maxLength: STEPS_MAX}), (steps) => {
         const pair = new Pair()
-        for (const next of steps) pair.take(next)
+        for (const [index, next] of steps.entries()) {
+          if (index === 10) pair.world.branch()
+          pair.take(next)
+        }
+        pair.world.assertSame()
         pair.compare()
         assertInvariants(pair.world.machine)
       }),

@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import {createHash} from 'node:crypto'
 import {assertInvariants} from '../../src/core/exchange/invariants.ts'
 import {LedgerMachine} from '../../src/core/exchange/ledger-machine.ts'
@@ -62,6 +63,7 @@ export class World {
   nowMs = START_MS
   readonly #ids = new Map<string, string>()
   readonly #checks: boolean
+  #twin: LedgerMachine | undefined
 
   constructor(changes: Partial<Genesis> = {}, {checks = true}: {readonly checks?: boolean} = {}) {
     this.machine = LedgerMachine.fromGenesis(genesisOf(changes), NETWORK)
@@ -78,7 +80,7 @@ export class World {
 
   do(who: string, body: CommandBody, {key = who, as, bodyKeyIds = [], idempotencyKey}: DoOptions = {}): Answer {
     const seq = this.machine.seq + 1
-    const outcome: Outcome = this.machine.apply({
+    const command = {
       seq,
       atMs: this.nowMs,
       account: as ?? this.id(who),
@@ -89,11 +91,28 @@ export class World {
       bodySha256: hexOf(JSON.stringify(body), 64),
       bodyKeyIds,
       body
-    })
+    }
+    const outcome: Outcome = this.machine.apply(command)
+    if (this.#twin !== undefined) assert.equal(JSON.stringify(this.#twin.apply(command)), JSON.stringify(outcome))
     this.effects.push(...outcome.effects)
     this.timed.push(...outcome.effects.map((effect) => ({effect, atMs: this.nowMs})))
     if (this.#checks) assertInvariants(this.machine)
     return outcome.answer
+  }
+
+  /** Brings a second machine back from the first one's lines. From then on it must do the same with every command. */
+  branch(): void {
+    const {genesis, networkId} = this.machine.state
+    this.#twin = LedgerMachine.fromGenesis(genesis, networkId)
+    for (const line of this.machine.lines()) this.#twin.takeLine(line)
+    this.assertSame()
+  }
+
+  /** The machine that was brought back is the first one's like. */
+  assertSame(): void {
+    assert(this.#twin !== undefined, 'nothing was brought back')
+    assertInvariants(this.#twin)
+    assert.equal([...this.#twin.lines()].join(''), [...this.machine.lines()].join(''))
   }
 
   /** Applies a command that must succeed, and returns its result. */

@@ -102,6 +102,20 @@ export class Balances {
     }
   }
 
+  /** Account, asset and the balances by kind of every row that holds something, in an order that does not say when the rows came to be. */
+  *rows(): Generator<[number, number, number[]]> {
+    for (const key of Float64Array.from(this.#rowOf.keys()).sort()) {
+      const start = (this.#rowOf.get(key) ?? 0) * KINDS_WIDTH
+      const amounts = Array.from(this.#amounts.subarray(start, start + balanceKinds.length))
+      if (amounts.some((amount) => amount !== 0)) yield [Math.floor(key / ASSETS_MAX), key % ASSETS_MAX, amounts]
+    }
+  }
+
+  /** Brings back what `rows` gave, before the first command. */
+  restoreRow(account: number, asset: number, amounts: readonly number[]): void {
+    this.#amounts.set(amounts, this.slot(account, asset, 0))
+  }
+
   #describe(slot: number): {account: number; asset: number; kind: BalanceKind} {
     const row = Math.floor(slot / KINDS_WIDTH)
     return {account: this.#rowAccount[row] ?? 0, asset: this.#rowAsset[row] ?? 0, kind: balanceKinds[slot % KINDS_WIDTH] ?? 'sink'}

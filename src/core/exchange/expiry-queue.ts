@@ -30,6 +30,11 @@ export class ExpiryQueue {
     heap[index] = expiry
   }
 
+  /** All that is in it, in an order in which pushing them makes the same queue again. */
+  entries(): Iterable<Expiry> {
+    return this.#heap.values()
+  }
+
   /** What comes first. */
   get next(): Expiry | undefined {
     return this.#heap[0]

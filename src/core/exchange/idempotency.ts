@@ -19,6 +19,9 @@ export interface FirstAnswer {
   readonly publicKey: string | undefined
 }
 
+/** Scoped key, sequence, hash of the body, answer, not-after and public key. */
+export type RememberedAnswer = [string, number, string, Answer, number, string | null]
+
 type Keyed = Pick<SequencedCommand, 'account' | 'keyId' | 'idempotencyKey'>
 
 /**
@@ -54,22 +57,39 @@ export class IdempotencyMemory {
   add(command: SequencedCommand, answer: Answer, publicKey?: string): void {
     this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
     if (command.account === 'new' && answer.status === 'rejected') return
-    this.#remember(command, {seq: command.seq, bodySha256: command.bodySha256, answer, notAfterMs: command.notAfterMs, publicKey})
+    this.#remember(scopedKey(command), {
+      seq: command.seq,
+      bodySha256: command.bodySha256,
+      answer,
+      notAfterMs: command.notAfterMs,
+      publicKey
+    })
   }
 
   /** The same command came again under a later not-after: it is remembered until that. */
   extend(command: SequencedCommand, first: FirstAnswer): void {
     this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
-    this.#remember(command, {...first, notAfterMs: command.notAfterMs})
+    this.#remember(scopedKey(command), {...first, notAfterMs: command.notAfterMs})
   }
 
-  #remember(command: SequencedCommand, answer: FirstAnswer): void {
-    const key = scopedKey(command)
+  /** Everything remembered, as JSON values, in the order of its making. */
+  *entries(): Generator<RememberedAnswer> {
+    for (const [key, {seq, bodySha256, answer, notAfterMs, publicKey}] of this.#answers) {
+      yield [key, seq, bodySha256, answer, notAfterMs, publicKey ?? null]
+    }
+  }
+
+  /** Brings one of them back. */
+  restore([key, seq, bodySha256, answer, notAfterMs, publicKey]: RememberedAnswer): void {
+    this.#remember(key, {seq, bodySha256, answer, notAfterMs, publicKey: publicKey ?? undefined})
+  }
+
+  #remember(key: string, answer: FirstAnswer): void {
     const ending = Math.floor(answer.notAfterMs / PERIOD_MS)
     const keys = this.#endings.get(ending)
     if (keys === undefined) this.#endings.set(ending, [key])
     else keys.push(key)
-    if (!this.#answers.has(key)) this.#count(command.account, 1)
+    if (!this.#answers.has(key)) this.#count(accountOf(key), 1)
     this.#answers.set(key, answer)
   }
 
@@ -87,7 +107,7 @@ export class IdempotencyMemory {
     const answer = this.#answers.get(key)
     if (answer === undefined || Math.floor(answer.notAfterMs / PERIOD_MS) > ending) return
     this.#answers.delete(key)
-    this.#count(key.slice(0, key.indexOf('/')), -1)
+    this.#count(accountOf(key), -1)
   }
 
   #count(account: string, change: 1 | -1): void {
@@ -95,6 +115,10 @@ export class IdempotencyMemory {
     if (size === 0) this.#sizes.delete(account)
     else this.#sizes.set(account, size)
   }
+}
+
+function accountOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
 }
 
 function isNetworks(account: string): boolean {

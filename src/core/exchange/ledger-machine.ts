@@ -6,7 +6,7 @@ import {authorise} from './authorise.ts'
 import {block, unblock} from './block-commands.ts'
 import {destroyApp} from './destroy-app.ts'
 import {closeEpoch} from './epoch-commands.ts'
-import {type FirstAnswer, IdempotencyMemory} from './idempotency.ts'
+import {type FirstAnswer, IdempotencyMemory, type RememberedAnswer} from './idempotency.ts'
 import {addOffer, allot, fundPool, issueIncentive, limitTradeVolume} from './incentive-commands.ts'
 import {acceptInvite, addKey, cancelRecovery, inviteKey, revokeKey, rotateKey, startRecovery} from './key-commands.ts'
 import {endLease, grantLease} from './lease-commands.ts'
@@ -16,7 +16,7 @@ import {payReceipt} from './receipt-commands.ts'
 import {captureRedemption, releaseRedemption, requestRedemption} from './redemption-commands.ts'
 import {deployRevisions} from './revision-commands.ts'
 import {type AccountState, type CommandContext, LedgerState, type Result} from './state.ts'
-import {stateLines} from './state-text.ts'
+import {stateLines, takeStateLine} from './state-form.ts'
 import {advanceTime, clearEnded} from './time-commands.ts'
 import {setTraffic} from './traffic-commands.ts'
 
@@ -51,9 +51,24 @@ export class LedgerMachine {
     return this.#atMs
   }
 
-  /** The whole state as text, the same for the same commands. Large: for digests and tests. */
+  /** What people own and have, as text, the same for the same commands. Large: for tests. */
   stateText(): string {
     return [`${this.#seq}\n`, ...stateLines(this.state)].join('')
+  }
+
+  /** All that decides what the next command does, of the form `STATE_FORM`: what a digest is made of and a machine can be brought back from. */
+  *lines(): Generator<string> {
+    yield `${JSON.stringify(['sequence', this.#seq, this.#atMs])}\n`
+    yield* stateLines(this.state)
+    for (const entry of this.idempotency.entries()) yield `${JSON.stringify(['answer', ...entry])}\n`
+  }
+
+  /** Brings back one of the lines, in their order, before the first command. Only for lines whose digest has been checked. */
+  takeLine(line: string): void {
+    const [name, ...parts] = JSON.parse(line) as [string, ...unknown[]]
+    if (name === 'sequence') [this.#seq, this.#atMs] = parts as [number, number]
+    else if (name === 'answer') this.idempotency.restore(parts as RememberedAnswer)
+    else takeStateLine(this.state, [name, ...parts])
   }
 
   firstAnswer(command: Pick<SequencedCommand, 'account' | 'keyId' | 'idempotencyKey'>): FirstAnswer | undefined {

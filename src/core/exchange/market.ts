@@ -1,5 +1,5 @@
 import {bidHold} from './escrow.ts'
-import {OrderBook} from './order-book.ts'
+import {OrderBook, sideOf} from './order-book.ts'
 import {BUY, OrderPool, type Side} from './order-pool.ts'
 
 /** An order to be put into a book. */
@@ -61,6 +61,21 @@ export class Market {
     this.#slots.set(order.seq, slot)
     if (order.expiresAtMs !== 0) this.#timedOrders += 1
     this.book(order.book).rest(slot)
+  }
+
+  /** A resting order as it was put in, with what remains of it. */
+  orderAt(slot: number): RestingOrder {
+    const {pool} = this
+    return {
+      seq: pool.seq[slot] ?? 0,
+      owner: pool.owner[slot] ?? 0,
+      book: pool.book[slot] ?? 0,
+      side: sideOf(pool, slot),
+      priceMicroGutta: pool.priceMicroGutta[slot] ?? 0,
+      lots: pool.lots[slot] ?? 0,
+      remaining: pool.remaining[slot] ?? 0,
+      expiresAtMs: pool.expiresAtMs[slot] ?? 0
+    }
   }
 
   /** Takes an order out of its book and gives its slot back. */

@@ -1,5 +1,5 @@
 /** Consecutive windows, and a time by which all up to the last of them had begun. */
-interface Range {
+export interface Range {
   readonly first: number
   readonly last: number
   readonly latestMs: number
@@ -11,6 +11,14 @@ export class PaidWindows {
   readonly #ranges: Range[] = []
   /** Nothing below is remembered or taken any more. */
   #floor = 0
+
+  /** What these floor and ranges were taken from. */
+  static of(floor: number, ranges: readonly Range[]): PaidWindows {
+    const windows = new PaidWindows()
+    windows.#floor = floor
+    windows.#ranges.push(...ranges)
+    return windows
+  }
 
   /** True for a window that is too old to be told from those that were paid. */
   isForgotten(window: number): boolean {
@@ -47,9 +55,12 @@ export class PaidWindows {
     this.#floor = Math.max(this.#floor, (forgotten.at(-1)?.last ?? -1) + 1)
   }
 
-  /** The floor, then first and last of each range. */
-  bounds(): {readonly floor: number; readonly ranges: readonly (readonly [number, number])[]} {
-    return {floor: this.#floor, ranges: this.#ranges.map(({first, last}) => [first, last] as const)}
+  get floor(): number {
+    return this.#floor
+  }
+
+  get ranges(): readonly Range[] {
+    return this.#ranges
   }
 
   /** Index of the first range whose last is at least this window. */

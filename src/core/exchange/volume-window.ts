@@ -1,3 +1,9 @@
+/** What was executed in one bucket of time, by its number since 1970. */
+export interface VolumeBucket {
+  readonly bucket: number
+  readonly notionalMicroGutta: number
+}
+
 /**
  * Executed notional of one incentive in the current bucket of time and the full buckets before it: what its trade volume limit is
  * measured against. A bucket leaves the window as a whole, so `used` falls in steps that the market can announce.
@@ -34,7 +40,7 @@ export class VolumeWindow {
   }
 
   /** Buckets that hold something, oldest first. */
-  buckets(): {readonly bucket: number; readonly notionalMicroGutta: number}[] {
+  buckets(): VolumeBucket[] {
     return Array.from(this.#bucket, (bucket, index) => ({bucket, notionalMicroGutta: this.#notional[index] ?? 0}))
       .filter((entry) => entry.bucket >= 0)
       .sort((a, b) => a.bucket - b.bucket)
