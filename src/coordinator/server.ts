@@ -86,7 +86,7 @@ export async function startCoordinator(options: CoordinatorOptions, signal: Abor
     const data = await openDataDirectory(options.directory)
     cleanups.push(() => data.close())
     const key = await coordinatorKey(data, genesis)
-    const ledger = await openLedger({directory: data.path, genesisText, now: options.nowMs, signal})
+    const ledger = await openLedger({directory: data.path, genesisText, now: options.nowMs, signal, log: options.log})
     cleanups.push(() => ledger.close())
     const failed = new Promise<Error>((resolve) => ledger.onFailed(resolve))
     const url = await startRoles({...options, data, genesis, genesisText, key, ledger}, cleanups)

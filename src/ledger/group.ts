@@ -30,8 +30,20 @@ export function encodeCommand(journaled: JournaledCommand): string {
   return JSON.stringify({atMs: journaled.atMs, command: journaled.command, outcome: journaled.outcome})
 }
 
-export function encodeBody(commands: readonly string[]): string {
-  return `{"commands":[${commands.join(',')}]}`
+/** What the state was after a group's last command: SHA-256 of its lines, by the number of their form. */
+export interface StateDigest {
+  readonly form: number
+  readonly sha256: string
+}
+
+/** What a group is about. Few groups say what the state was after them, and none of an earlier version does. */
+export interface JournalBody {
+  readonly commands: readonly JournaledCommand[]
+  readonly state?: StateDigest
+}
+
+export function encodeBody(commands: readonly string[], state?: StateDigest): string {
+  return `{"commands":[${commands.join(',')}]${state === undefined ? '' : `,"state":${JSON.stringify(state)}`}}`
 }
 
 /** Bytes at the beginning of a body that say when its first command was applied. */
@@ -43,9 +55,14 @@ export function timeOfStart(start: Uint8Array): number {
 }
 
 /** Only for bodies whose hash has been checked: their form is this program's own. */
-export function decodeBody(body: Uint8Array): readonly JournaledCommand[] {
-  const {commands} = JSON.parse(new TextDecoder().decode(body)) as {commands: readonly JournaledCommand[]}
-  return commands
+export function decodeBody(body: Uint8Array): JournalBody {
+  return JSON.parse(new TextDecoder().decode(body)) as JournalBody
+}
+
+/** Why a group can't be the next one after another, or after the start; undefined when its place and its hash are right. */
+export function faultInChain(before: {readonly number: number; readonly hash: string}, group: JournalGroup): string | undefined {
+  if (group.number !== before.number + 1) return 'is missing'
+  return group.prevHash === before.hash && groupHash(group) === group.hash ? undefined : 'does not match its hash'
 }
 
 /** Each group's hash covers its place, its ruleset, the hash before it and every byte of its body. The first is chained to the network's id. */

@@ -1,3 +1,5 @@
+import type {JournalHead} from './journal.ts'
+
 /** What the ledger and its journal worker say to each other. */
 
 export interface WorkerSettings {
@@ -16,7 +18,7 @@ export type ToWorker =
 export type FromWorker =
   | {readonly type: 'opened'}
   | {readonly type: 'caught_up'}
-  | {readonly type: 'committed'; readonly lastSeq: number}
+  | ({readonly type: 'committed'} & JournalHead)
   | {readonly type: 'projected'; readonly lastSeq: number}
   | {readonly type: 'closed'}
   /** Nothing more is written after this. */

@@ -1,11 +1,12 @@
 import {Worker} from 'node:worker_threads'
 import {CreoError, ERROR_CODES, type ErrorCode} from '../core/errors.ts'
+import type {JournalHead} from './journal.ts'
 import type {FromWorker, ToWorker, WorkerSettings} from './journal-messages.ts'
 
 const WORKER_URL = new URL(import.meta.url.endsWith('.ts') ? './journal-worker.ts' : './journal-worker.js', import.meta.url)
 
 export interface ThreadListener {
-  committed(lastSeq: number): void
+  committed(head: JournalHead): void
   projected(lastSeq: number): void
   failed(error: Error): void
 }
@@ -70,7 +71,7 @@ export class JournalThread {
 
   #hear(message: FromWorker): void {
     if (message.type === 'failed') this.#fail(failureOf(message))
-    else if (message.type === 'committed') this.#listener?.committed(message.lastSeq)
+    else if (message.type === 'committed') this.#listener?.committed(message)
     else if (message.type === 'projected') this.#listener?.projected(message.lastSeq)
     else if (message.type === this.#awaited?.type) {
       this.#awaited.resolve()

@@ -38,7 +38,7 @@ function append(message: Extract<ToWorker, {type: 'append'}>): void {
   assert(writer !== undefined && projections !== undefined, 'a group before the projections are up')
   const {firstSeq, lastSeq, ruleset} = message
   const group = writer.append({firstSeq, lastSeq, ruleset, body: Buffer.from(message.body)})
-  say({type: 'committed', lastSeq})
+  say({type: 'committed', ...writer.head})
   projections.project(group)
   say({type: 'projected', lastSeq})
 }

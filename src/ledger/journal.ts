@@ -74,19 +74,19 @@ export class JournalWriter {
 /** Reads what is committed, beside the writer or from a copied file. */
 export class JournalReader {
   readonly #database: Database.Database
-  readonly #networkId: string
+  readonly networkId: string
   readonly #page: Database.Statement<[number, number], JournalGroup>
   readonly #heads: Database.Statement<[number], JournaledHead>
 
   constructor(path: string, networkId: string) {
     this.#database = new Database(path, {readonly: true, fileMustExist: true})
-    this.#networkId = networkId
+    this.networkId = networkId
     this.#page = this.#database.prepare(`SELECT ${COLUMNS} FROM groups WHERE number >= ? ORDER BY number LIMIT ?`)
     this.#heads = this.#database.prepare(HEADS)
   }
 
   head(): JournalHead {
-    return headOf(this.#database, this.#networkId)
+    return headOf(this.#database, this.networkId)
   }
 
   page(from: number, limit: number): JournalGroup[] {

@@ -1,10 +1,11 @@
 import {existsSync, rmSync} from 'node:fs'
 import Database from 'better-sqlite3'
 import {CreoError} from '../core/errors.ts'
-import type {JournalGroup} from './group.ts'
+import {faultInChain, type JournalGroup} from './group.ts'
 import type {JournalReader} from './journal.ts'
 import {createProjectionTables, PROJECTION_VERSION} from './projection-schema.ts'
 import {Projector} from './projector.ts'
+import {BadGroup, refusalOf} from './replay.ts'
 
 /** How far into the journal the projections are. */
 export interface Watermark {
@@ -27,7 +28,8 @@ export class Projections {
 
   /**
    * Opens the file, or makes it anew when it is missing, damaged or of another version, and brings it up to the journal's head.
-   * @throws {CreoError} `verification_failed` if it knows of groups that the journal has not: the journal has lost something.
+   * @throws {CreoError} `verification_failed` if it knows of groups that the journal has not: the journal has lost something; and if a group that it
+   * lacks is not in the journal's chain.
    */
   static open(path: string, journal: JournalReader, options: {readonly networkId: string; readonly volumeBucketMs: number}): Projections {
     const database = openUsable(path) ?? createFresh(path, options.networkId)
@@ -40,7 +42,16 @@ export class Projections {
         hint: 'Restore journal.sqlite from a backup; never serve from this one.'
       })
     }
-    for (const group of journal.groups(from.number + 1)) projections.project(group)
+    let before: {readonly number: number; readonly hash: string} = from
+    for (const group of journal.groups(from.number + 1)) {
+      const fault = faultInChain(before, group)
+      if (fault !== undefined) {
+        database.close()
+        throw refusalOf(new BadGroup(before.number + 1, fault))
+      }
+      projections.project(group)
+      before = group
+    }
     return projections
   }
 

@@ -46,7 +46,7 @@ export class Projector {
   }
 
   project(group: JournalGroup): void {
-    const commands = decodeBody(group.body)
+    const {commands} = decodeBody(group.body)
     this.#database
       .transaction(() => {
         for (const [index, {atMs, command, outcome}] of commands.entries()) {

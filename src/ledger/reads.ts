@@ -4,11 +4,12 @@ import type {BalanceView} from '../core/protocol/api.ts'
 import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
-import {decodeBody, type JournalGroup, timeOfStart} from './group.ts'
+import {decodeBody, groupHash, type JournalGroup, timeOfStart} from './group.ts'
 import type {JournalReader} from './journal.ts'
 import {MarketReads} from './market-reads.ts'
 import {NetworkReads} from './network-reads.ts'
 import type {AccountView, EntryView, GroupHead, JournalGroupView, LedgerReads, RecentGroup} from './port.ts'
+import {BadGroup, refusalOf} from './replay.ts'
 
 /** Bytes of journal bodies that one page returns at most, beyond its first group. */
 const JOURNAL_PAGE_BYTES_MAX = 16 * 2 ** 20
@@ -75,9 +76,11 @@ export class SqliteReads implements LedgerReads {
   journal({from, limit}: {readonly from: number; readonly limit: number}): JournalGroupView[] {
     const groups: JournalGroupView[] = []
     let bytes = 0
-    for (const {body, ...place} of this.#journal.groups(from)) {
+    for (const group of this.#journal.groups(from)) {
+      const {body, ...place} = group
       bytes += body.length
       if (groups.length === rowsOf(limit) || (groups.length > 0 && bytes > JOURNAL_PAGE_BYTES_MAX)) break
+      refuseDamaged(group)
       groups.push({...place, body: new TextDecoder().decode(body)})
     }
     return groups
@@ -137,7 +140,15 @@ export class SqliteReads implements LedgerReads {
   }
 }
 
-function recentGroup({firstSeq, lastSeq, body}: JournalGroup): RecentGroup {
-  const commands = decodeBody(body).map(({atMs, outcome}, index) => ({seq: firstSeq + index, atMs, effects: outcome.effects}))
+/** A start looks only at what came after its snapshot: what lies before is checked when somebody asks for it. */
+function refuseDamaged(group: JournalGroup): void {
+  if (groupHash(group) === group.hash) return
+  throw refusalOf(new BadGroup(group.number, 'does not match its hash'))
+}
+
+function recentGroup(group: JournalGroup): RecentGroup {
+  refuseDamaged(group)
+  const {firstSeq, lastSeq, body} = group
+  const commands = decodeBody(body).commands.map(({atMs, outcome}, index) => ({seq: firstSeq + index, atMs, effects: outcome.effects}))
   return {firstSeq, lastSeq, commands}
 }

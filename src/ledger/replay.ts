@@ -1,11 +1,13 @@
 import {CreoError} from '../core/errors.ts'
 import {LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
 import type {Outcome} from '../core/exchange/outcome.ts'
+import {STATE_FORM} from '../core/exchange/state-form.ts'
 import {genesisSchema} from '../core/protocol/genesis.ts'
 import {sha256Hex} from '../identity/keys.ts'
 import {authenticate} from './authenticate.ts'
-import {decodeBody, groupHash, type JournaledCommand, type JournalGroup} from './group.ts'
+import {decodeBody, faultInChain, type JournaledCommand, type JournalGroup} from './group.ts'
 import type {JournalHead} from './journal.ts'
+import {digestOf} from './state-digest.ts'
 
 /** A journal group that is not what its network's rules make of it. */
 export class BadGroup extends Error {
@@ -15,6 +17,14 @@ export class BadGroup extends Error {
     super(reason, {cause})
     this.group = group
   }
+}
+
+/** What is said of a bad group to who opens the ledger. */
+export function refusalOf({group, message, cause}: BadGroup): CreoError {
+  return new CreoError('verification_failed', `Group ${group} of the journal ${message}.`, {
+    hint: 'Restore journal.sqlite from a backup; "creo ledger verify" says more.',
+    cause
+  })
 }
 
 /** @throws {CreoError} `invalid_input` for a text that is no genesis. */
@@ -27,7 +37,8 @@ export function machineOf(genesisText: string): LedgerMachine {
 }
 
 /**
- * Takes a machine through one more group: the chain, every hash, every command's authorship (signatures if asked) and every outcome.
+ * Takes a machine through one more group: the chain, every hash, every command's authorship (signatures if asked), every outcome, and the
+ * digest of the state where the group has one of this version's form (`digests` is 1 then).
  * @throws {BadGroup} at the first thing that is not as journaled.
  */
 export function replayGroup(
@@ -35,15 +46,17 @@ export function replayGroup(
   before: JournalHead,
   group: JournalGroup,
   {signatures}: {readonly signatures: boolean}
-): JournalHead {
+): JournalHead & {readonly digests: number} {
   const {number, firstSeq, lastSeq, hash} = group
-  if (number !== before.number + 1) throw new BadGroup(before.number + 1, 'is missing')
-  if (group.prevHash !== before.hash || groupHash(group) !== hash) throw new BadGroup(number, 'does not match its hash')
+  const fault = faultInChain(before, group)
+  if (fault !== undefined) throw new BadGroup(before.number + 1, fault)
   if (group.ruleset !== RULESET) throw new BadGroup(number, `is of the unknown ruleset "${group.ruleset}"`)
-  const commands = decodeBody(group.body)
+  const {commands, state} = decodeBody(group.body)
   if (firstSeq !== before.lastSeq + 1 || lastSeq !== firstSeq + commands.length - 1) throw new BadGroup(number, 'has a gap in its sequence')
   for (const [index, journaled] of commands.entries()) replayCommand(machine, {group: number, seq: firstSeq + index, journaled, signatures})
-  return {number, lastSeq, hash}
+  const isComparable = state?.form === STATE_FORM
+  if (isComparable && digestOf(machine).sha256 !== state.sha256) throw new BadGroup(number, 'led to another state than its digest says')
+  return {number, lastSeq, hash, digests: isComparable ? 1 : 0}
 }
 
 interface ReplayedCommand {

@@ -5,11 +5,13 @@ import type {Answer, Effect, Outcome, SequencedCommand} from '../core/exchange/o
 import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type SignedCommand} from '../core/protocol/commands.ts'
 import {type AuthenticCommand, authenticate, knownKey} from './authenticate.ts'
 import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
+import type {JournalHead} from './journal.ts'
 import type {JournalThread} from './journal-thread.ts'
 import {leaseEvents} from './lease-events.ts'
 import type {CommittedGroup, Ledger, SubmitOptions} from './port.ts'
 import type {SqliteReads} from './reads.ts'
 import {SequenceWaiters} from './sequence-waiters.ts'
+import type {SnapshotWriter} from './snapshot-writer.ts'
 
 /** Commands that wait for their commit at a time, and their bytes with what they did. */
 export const QUEUE_MAX = 10_000
@@ -43,6 +45,7 @@ export interface LedgerParts {
   readonly thread: JournalThread
   readonly reads: SqliteReads
   readonly now: () => number
+  readonly snapshots: SnapshotWriter
 }
 
 /**
@@ -54,6 +57,7 @@ export class SqliteLedger implements Ledger {
   readonly #machine: LedgerMachine
   readonly #thread: JournalThread
   readonly #now: () => number
+  readonly #snapshots: SnapshotWriter
   readonly #committed: SequenceWaiters
   readonly #projected: SequenceWaiters
   readonly #listeners = new Set<(group: CommittedGroup) => void>()
@@ -71,15 +75,16 @@ export class SqliteLedger implements Ledger {
   #failure: Error | undefined
   #isClosed = false
 
-  constructor({machine, thread, reads, now}: LedgerParts) {
+  constructor({machine, thread, reads, now, snapshots}: LedgerParts) {
     this.#machine = machine
     this.#thread = thread
     this.reads = reads
     this.#now = now
+    this.#snapshots = snapshots
     this.#committed = new SequenceWaiters(machine.seq)
     this.#projected = new SequenceWaiters(machine.seq)
     thread.listen({
-      committed: (lastSeq) => this.#whenCommitted(lastSeq),
+      committed: (head) => this.#whenCommitted(head),
       projected: (lastSeq) => this.#whenProjected(lastSeq),
       failed: (error) => this.#fail(error)
     })
@@ -140,8 +145,10 @@ export class SqliteLedger implements Ledger {
     if (this.#isClosed) return
     this.#isClosed = true
     if (this.#failure === undefined) await this.#projected.wait(this.#machine.seq, new AbortController().signal).catch(() => undefined)
-    await this.#thread.close()
+    await this.#snapshots.close()
+    // Readers first: the last one to close each file, its writer, takes what SQLite has beside it into the file.
     this.reads.close()
+    await this.#thread.close()
   }
 
   #refuseWhenDown(): void {
@@ -244,13 +251,18 @@ export class SqliteLedger implements Ledger {
   }
 
   #appendGroup(): void {
-    const {count, bytes} = nextGroup(this.#waiting)
+    this.#snapshots.beforeGroup(this.#machine)
+    const {count, bytes} = nextGroup(this.#waiting, this.#snapshots.takenAt)
     const commands = this.#waiting.slice(0, count)
     const firstSeq = commands[0]?.seq ?? 0
     const lastSeq = firstSeq + commands.length - 1
     if (this.#groups % INVARIANTS_EVERY_GROUPS === 0) assertInvariants(this.#machine)
     this.#groups += 1
-    this.#thread.append({firstSeq, lastSeq, ruleset: RULESET, body: encodeBody(commands.map((command) => command.text))})
+    const body = encodeBody(
+      commands.map((command) => command.text),
+      this.#snapshots.digestAt(lastSeq)
+    )
+    this.#thread.append({firstSeq, lastSeq, ruleset: RULESET, body})
     this.#waiting = this.#waiting.slice(count)
     this.#isWriting = true
     this.#writingBytes = bytes
@@ -265,11 +277,13 @@ export class SqliteLedger implements Ledger {
     })
   }
 
-  #whenCommitted(lastSeq: number): void {
+  #whenCommitted(head: JournalHead): void {
+    const {lastSeq} = head
     const group = this.#sent.at(-1)
     if (group !== undefined) group.commitMs = performance.now() - group.sentAtMs
     this.#isWriting = false
     this.#queuedBytes -= this.#writingBytes
+    this.#snapshots.committed(head)
     this.#committed.reach(lastSeq)
     this.#writeGroup()
   }
@@ -295,12 +309,15 @@ export class SqliteLedger implements Ledger {
   }
 }
 
-/** Commands of the next group: as many as fit both bounds, and at least one. */
-function nextGroup(waiting: readonly WaitingCommand[]): {readonly count: number; readonly bytes: number} {
+/** Commands of the next group: as many as fit both bounds, and at least one; none after the one whose state was taken. */
+function nextGroup(
+  waiting: readonly WaitingCommand[],
+  takenAt = Number.POSITIVE_INFINITY
+): {readonly count: number; readonly bytes: number} {
   let count = 0
   let bytes = 0
   for (const command of waiting) {
-    if (count === GROUP_COMMANDS_MAX || (count > 0 && bytes + command.bytes > GROUP_BYTES_MAX)) break
+    if (count === GROUP_COMMANDS_MAX || command.seq > takenAt || (count > 0 && bytes + command.bytes > GROUP_BYTES_MAX)) break
     count += 1
     bytes += command.bytes
   }

@@ -8,6 +8,7 @@ import {JOURNAL_FILE, type JournalHead, JournalReader} from './journal.ts'
 import {ProjectionCheck} from './projection-check.ts'
 import {PROJECTIONS_FILE} from './projection-schema.ts'
 import {BadGroup, machineOf, replayGroup} from './replay.ts'
+import {findSnapshot, SNAPSHOT_FILE} from './snapshot.ts'
 
 export interface VerifyOptions {
   readonly directory: string
@@ -28,6 +29,10 @@ export interface Verification {
   /** Balances of the replay that the projections were compared with. */
   readonly balances: number
   readonly signaturesChecked: number
+  /** Digests of the state that the replay has come to as well. */
+  readonly digests: number
+  /** Whether the next start can begin from the snapshot; where not, it replays the whole journal. */
+  readonly snapshot: 'none' | 'holds' | 'unusable'
   readonly firstBad?: {readonly group: number; readonly reason: string}
 }
 
@@ -35,22 +40,25 @@ export interface Verification {
 const GROUPS_PER_TURN = 16
 
 /**
- * Replays a ledger's journal from its genesis and compares everything: hashes, outcomes, signatures, and every row of the projections. Needs no
+ * Replays a ledger's journal from its genesis and compares everything: hashes, outcomes, signatures, digests of the state, the snapshot, and every row of the projections. Needs no
  * coordinator: it works on a copied directory, and on one in use.
  * @throws {CreoError} `not_found` if the directory holds no ledger.
  */
 export async function verifyLedger({directory, signatures, signal, onProgress}: VerifyOptions): Promise<Verification> {
   const machine = machineOf(await readGenesis(directory))
   const {networkId} = machine.state
-  const found = {groups: 0, commands: 0, headHash: networkId, accounts: 0, balances: 0, signaturesChecked: 0}
+  const found = {groups: 0, commands: 0, headHash: networkId, accounts: 0, balances: 0, signaturesChecked: 0, digests: 0}
   const files = {journal: undefined as JournalReader | undefined, projections: undefined as ProjectionCheck | undefined}
   let head: JournalHead = {number: 0, lastSeq: 0, hash: networkId}
+  let snapshot: Verification['snapshot'] = 'none'
   try {
     files.projections = openProjections(directory, machine)
     files.journal = new JournalReader(join(directory, JOURNAL_FILE), networkId)
     const groupsTotal = files.journal.head().number
     for (const group of files.journal.groups(1)) {
-      head = replayGroup(machine, head, group, {signatures})
+      const replayed = replayGroup(machine, head, group, {signatures})
+      head = replayed
+      found.digests += replayed.digests
       files.projections?.follow(group, machine)
       Object.assign(found, {groups: head.number, commands: head.lastSeq, headHash: head.hash})
       if (signatures) found.signaturesChecked += signaturesIn(group)
@@ -60,14 +68,16 @@ export async function verifyLedger({directory, signatures, signal, onProgress}: 
     const [damage] = files.journal.damage()
     if (damage !== undefined) throw new BadGroup(head.number + 1, `can't be trusted: journal.sqlite is damaged (${damage})`)
     found.balances = files.projections?.finish(head) ?? 0
-    return {holds: true, networkId, ...found, accounts: machine.state.accounts.length}
+    const kept = await findSnapshot(join(directory, SNAPSHOT_FILE), files.journal, signal)
+    if (kept !== undefined) snapshot = kept.fault === undefined ? 'holds' : 'unusable'
+    return {holds: true, networkId, ...found, snapshot, accounts: machine.state.accounts.length}
   } catch (error) {
     if (error instanceof CreoError && error.code === 'interrupted') throw error
     const firstBad =
       error instanceof BadGroup
         ? {group: error.group, reason: error.message}
         : {group: head.number + 1, reason: `can't be read: ${String(error)}`}
-    return {holds: false, networkId, ...found, accounts: machine.state.accounts.length, firstBad}
+    return {holds: false, networkId, ...found, snapshot, accounts: machine.state.accounts.length, firstBad}
   } finally {
     files.projections?.close()
     files.journal?.close()
@@ -94,7 +104,7 @@ function openProjections(directory: string, machine: LedgerMachine): ProjectionC
 
 /** Signatures that a replay of this group has checked: one a command, two more where it carries a receipt. */
 function signaturesIn(group: JournalGroup): number {
-  const types = decodeBody(group.body).map(({command}) => (JSON.parse(command.body) as {type: string}).type)
+  const types = decodeBody(group.body).commands.map(({command}) => (JSON.parse(command.body) as {type: string}).type)
   return types.reduce((sum, type) => sum + (type === 'receipt.pay' ? 3 : 1), 0)
 }
 

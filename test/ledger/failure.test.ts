@@ -7,6 +7,8 @@ import {JournalReader} from '../../src/ledger/journal.ts'
 import {JournalThread} from '../../src/ledger/journal-thread.ts'
 import {SqliteReads} from '../../src/ledger/reads.ts'
 import {machineOf} from '../../src/ledger/replay.ts'
+import {SNAPSHOT_FILE} from '../../src/ledger/snapshot.ts'
+import {SnapshotWriter} from '../../src/ledger/snapshot-writer.ts'
 import {QUEUE_BYTES_MAX, QUEUE_MAX, SqliteLedger} from '../../src/ledger/sqlite-ledger.ts'
 import {deployOf} from '../exchange/world.ts'
 import {LedgerWorld} from './ledger-world.ts'
@@ -32,7 +34,8 @@ async function openParts(): Promise<{ledger: SqliteLedger; machine: ReturnType<t
   await thread.project()
   const now = (): number => world.nowMs
   const reads = new SqliteReads(projectionsPath, {journal: new JournalReader(journalPath, networkId), now, volumeBucketMs, volumeBuckets})
-  return {ledger: new SqliteLedger({machine, thread, reads, now}), machine, journal: new JournalReader(journalPath, networkId)}
+  const snapshots = new SnapshotWriter({path: join(world.directory, SNAPSHOT_FILE), networkId, since: {groups: 0, lastSeq: 0}})
+  return {ledger: new SqliteLedger({machine, thread, reads, now, snapshots}), machine, journal: new JournalReader(journalPath, networkId)}
 }
 
 function createAccount(name: string): CommandBody {

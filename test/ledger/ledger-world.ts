@@ -9,7 +9,7 @@ import {signCommand} from '../../src/identity/commands.ts'
 import {proveKey} from '../../src/identity/key-proofs.ts'
 import {gatewayIdOf, generateKeyPair, type KeyPair, nodeIdOf, sha256Hex} from '../../src/identity/keys.ts'
 import {attest, signProposal} from '../../src/identity/receipts.ts'
-import {openLedger} from '../../src/ledger/open-ledger.ts'
+import {type OpenLedgerOptions, openLedger} from '../../src/ledger/open-ledger.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
 import {deployOf, genesisOf, START_MS} from '../exchange/world.ts'
 
@@ -46,8 +46,9 @@ export class LedgerWorld {
     return sha256Hex(this.genesisText)
   }
 
-  async open(): Promise<void> {
-    this.#ledger = await openLedger({directory: this.directory, genesisText: this.genesisText, now: () => this.nowMs, signal: this.signal})
+  async open(more: Pick<OpenLedgerOptions, 'log' | 'digestPace'> = {}): Promise<void> {
+    const {directory, genesisText, signal} = this
+    this.#ledger = await openLedger({directory, genesisText, now: () => this.nowMs, signal, ...more})
   }
 
   async close(): Promise<void> {

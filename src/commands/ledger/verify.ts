@@ -10,6 +10,8 @@ interface Verified {
   readonly accounts: number
   readonly headHash: string
   readonly signaturesChecked: number
+  readonly digests: number
+  readonly snapshot: 'none' | 'holds' | 'unusable'
 }
 
 export default class LedgerVerify extends CreoCommand {
@@ -29,7 +31,7 @@ export default class LedgerVerify extends CreoCommand {
     const report = await this.progress.step('Replaying the journal', () =>
       verifyLedger({directory, signatures: flags.signatures, signal: this.abort})
     )
-    const {groups, commands, accounts, headHash, signaturesChecked} = report
+    const {groups, commands, accounts, headHash, signaturesChecked, digests, snapshot} = report
     if (!report.holds) {
       const where = report.firstBad === undefined ? '' : ` Group ${report.firstBad.group}: ${report.firstBad.reason}`
       throw new CreoError('verification_failed', `The ledger in ${directory} does not hold.${where}`, {
@@ -37,7 +39,9 @@ export default class LedgerVerify extends CreoCommand {
       })
     }
     this.log(`It holds: ${commands} commands in ${groups} groups of ${accounts} accounts, ${signaturesChecked} signatures checked.`)
+    if (digests > 0) this.log(`Digests of the whole state: ${digests}, all equal.`)
+    if (snapshot === 'unusable') this.warn('The snapshot can not be used: the next start replays the whole journal, and a new one is made.')
     this.log(`Head ${headHash}`)
-    return {holds: true, groups, commands, accounts, headHash, signaturesChecked}
+    return {holds: true, groups, commands, accounts, headHash, signaturesChecked, digests, snapshot}
   }
 }

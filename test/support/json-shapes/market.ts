@@ -64,7 +64,9 @@ export const marketShapes = {
       commands: count,
       accounts: count,
       headHash: z.string().min(1),
-      signaturesChecked: count
+      signaturesChecked: count,
+      digests: count,
+      snapshot: z.enum(['none', 'holds', 'unusable'])
     })
   ),
   'offer add': answerOf<OfferAdd>()(z.strictObject({offer: offerIdSchema, incentive, seq})),
