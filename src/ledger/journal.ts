@@ -3,7 +3,8 @@ import {GROUP_START_BYTES, groupHash, type JournalGroup} from './group.ts'
 
 export const JOURNAL_FILE = 'journal.sqlite'
 
-const SCHEMA = `
+/** One row a group, which nothing changes or deletes. */
+export const JOURNAL_SCHEMA = `
 CREATE TABLE IF NOT EXISTS groups (
   number INTEGER PRIMARY KEY,
   first_seq INTEGER NOT NULL,
@@ -16,6 +17,8 @@ CREATE TABLE IF NOT EXISTS groups (
 CREATE TRIGGER IF NOT EXISTS groups_are_not_changed BEFORE UPDATE ON groups BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS groups_are_not_deleted BEFORE DELETE ON groups BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 `
+
+export const INSERT_GROUP = 'INSERT INTO groups VALUES (@number, @firstSeq, @lastSeq, @ruleset, @prevHash, @hash, @body)'
 
 const COLUMNS = 'number, first_seq AS firstSeq, last_seq AS lastSeq, ruleset, prev_hash AS prevHash, hash, body'
 
@@ -47,8 +50,8 @@ export class JournalWriter {
     this.#database = new Database(path)
     this.#database.pragma('journal_mode = WAL')
     this.#database.pragma('synchronous = FULL')
-    this.#database.exec(SCHEMA)
-    this.#insert = this.#database.prepare('INSERT INTO groups VALUES (@number, @firstSeq, @lastSeq, @ruleset, @prevHash, @hash, @body)')
+    this.#database.exec(JOURNAL_SCHEMA)
+    this.#insert = this.#database.prepare(INSERT_GROUP)
     this.#head = headOf(this.#database, networkId)
   }
 

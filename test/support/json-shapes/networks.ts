@@ -3,7 +3,9 @@ import type ConfigGet from '../../../src/commands/config/get.ts'
 import type ConfigList from '../../../src/commands/config/list.ts'
 import type ConfigSet from '../../../src/commands/config/set.ts'
 import type ConfigUnset from '../../../src/commands/config/unset.ts'
+import type CoordinatorBackup from '../../../src/commands/coordinator/backup.ts'
 import type CoordinatorInit from '../../../src/commands/coordinator/init.ts'
+import type CoordinatorRestore from '../../../src/commands/coordinator/restore.ts'
 import type CoordinatorServe from '../../../src/commands/coordinator/serve.ts'
 import type Doctor from '../../../src/commands/doctor.ts'
 import type GatewayAdmit from '../../../src/commands/gateway/admit.ts'
@@ -52,6 +54,22 @@ export const networkShapes = {
   'config list': answerOf<ConfigList>()(z.strictObject({settings: z.array(setting)})),
   'config set': answerOf<ConfigSet>()(z.strictObject({setting: name, value: z.string(), status: z.enum(['changed', 'unchanged'])})),
   'config unset': answerOf<ConfigUnset>()(z.strictObject({setting: name, status: z.enum(['unset', 'already_unset'])})),
+  'coordinator backup': answerOf<CoordinatorBackup>()(
+    z.strictObject({file: name, networkId, groups: count, commands: count, headHash: name, files: count})
+  ),
+  'coordinator restore': answerOf<CoordinatorRestore>()(
+    z.strictObject({
+      data: name,
+      networkId,
+      madeAt: time,
+      groups: count,
+      commands: count,
+      headHash: name,
+      accounts: count,
+      files: count,
+      signaturesChecked: count
+    })
+  ),
   'coordinator init': answerOf<CoordinatorInit>()(
     z.strictObject({
       networkId,
