@@ -3,11 +3,9 @@ import {join} from 'node:path'
 import {initializeNetwork} from '../../src/coordinator/init-network.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import type {RevisionSpec} from '../../src/core/protocol/revisions.ts'
-import {signCommand} from '../../src/identity/commands.ts'
-import {proveKey} from '../../src/identity/key-proofs.ts'
 import {generateKeyPair, type KeyPair, loadKeyFile, nodeIdOf, sha256Hex} from '../../src/identity/keys.ts'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
-import type {Ledger} from '../../src/ledger/port.ts'
+import {Founder, type Signer} from './founder.ts'
 
 const NODES_PER_OWNER = 10
 const ORGS = 20
@@ -17,8 +15,6 @@ const FUNCTIONS_PER_APP = 60
 export const NODES_PER_FUNCTION = 100
 /** Of the 20 functions that each node holds in the end; the rounds bring the others. */
 const FUNCTIONS_BEFORE = 18
-const COMMANDS_AT_ONCE = 1000
-const COMMAND_LIFETIME_MS = 60_000
 const LEASE_TERM_MS = 7 * 24 * 3_600_000
 const SUPPLY_MINOR = 10 ** 12
 
@@ -66,60 +62,6 @@ export async function makeNetworkAtScale(directory: string, nodeCount: number, s
     }
   } finally {
     await ledger.close()
-  }
-}
-
-interface Signer {
-  readonly id: string
-  readonly key: KeyPair
-}
-
-/** Signs and submits, a thousand at a time. */
-class Founder {
-  readonly #ledger: Ledger
-  readonly #signal: AbortSignal
-  #count = 0
-
-  constructor(ledger: Ledger, signal: AbortSignal) {
-    this.#ledger = ledger
-    this.#signal = signal
-  }
-
-  /** What each answers, in order. */
-  async all(commands: readonly {readonly by: Signer; readonly body: CommandBody}[]): Promise<Readonly<Record<string, unknown>>[]> {
-    const results: Readonly<Record<string, unknown>>[] = []
-    for (let from = 0; from < commands.length; from += COMMANDS_AT_ONCE) {
-      const some = commands.slice(from, from + COMMANDS_AT_ONCE)
-      results.push(...(await Promise.all(some.map(({by, body}) => this.#submit(by, body)))))
-    }
-    return results
-  }
-
-  async one(by: Signer, body: CommandBody): Promise<Readonly<Record<string, unknown>>> {
-    return (await this.all([{by, body}]))[0] ?? {}
-  }
-
-  async account(name: string, by?: Signer): Promise<Signer> {
-    const key = generateKeyPair()
-    const proof = proveKey(key, {network: this.#ledger.networkId, account: name})
-    const keys = [{publicKey: key.publicKey, roles: ['owner' as const], proof}]
-    const {account} = await this.one(by ?? {id: 'new', key}, {type: 'account.create', name, keys})
-    return {id: String(account), key}
-  }
-
-  async #submit(by: Signer, body: CommandBody): Promise<Readonly<Record<string, unknown>>> {
-    this.#count += 1
-    const command = signCommand({
-      network: this.#ledger.networkId,
-      account: by.id,
-      key: by.key,
-      idempotencyKey: `bench-${this.#count}`,
-      notAfterMs: this.#ledger.nowMs() + COMMAND_LIFETIME_MS,
-      body
-    })
-    const answer = await this.#ledger.submit(command, this.#signal, {provenBy: by.key.publicKey})
-    if (answer.status !== 'applied') throw new Error(`${body.type}: ${answer.message}`)
-    return answer.result
   }
 }
 

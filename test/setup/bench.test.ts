@@ -1,11 +1,23 @@
 import {spawn} from 'node:child_process'
 import {fileURLToPath} from 'node:url'
 import {expect, test} from 'vitest'
+import {bookEvents, SHAPES} from '../../bench/exchange/book-events.ts'
+import {creoMarket, depthHash, type Engine, hftLimitOrderBook, nodejsOrderBook} from '../../bench/exchange/engines.ts'
 import {benchReportSchema, figure, ratios, renderReport, report} from '../../bench/form.ts'
 import {parseWrk} from '../../bench/gateway/load.ts'
 import {ended} from '../support/processes.ts'
 
 const RUN = fileURLToPath(new URL('../../bench/run.ts', import.meta.url))
+const EXCHANGE_FIGURES = [
+  ...['wide', 'thin', 'deep'].map((shape) => `core.${shape}.vs_nodejs_order_book`),
+  'core.p99_us',
+  'core.p999_us',
+  'durable.trades_per_s',
+  'durable.commands_per_s',
+  'durable.commit_p99_ms',
+  ...[1, 10, 1000].map((batch) => `http.orders_per_s.batch${batch}`),
+  'replay.events_per_s'
+]
 const WRK = `Running 2s test @ http://127.0.0.1:43563/large
   1 threads and 64 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
@@ -65,8 +77,29 @@ test.each([
   expect(() => parseWrk(text, answerBytes)).toThrow('wrk measured nothing that counts')
 })
 
+test.each(Object.entries(SHAPES))('the books that are compared are the same after the same %s events', (_name, shape) => {
+  const small = {levels: shape.levels, restingPerSide: shape.restingPerSide / 20}
+  const events = bookEvents(small, {seed: 7, count: 8000})
+  const hashOf = (engine: Engine): string => {
+    const run = engine(events)
+    for (let index = 0; index < events.length; index += 1) run.step(index)
+    expect(run.depth().map((side) => side.length > 0)).toEqual([true, true])
+    return depthHash(run.depth())
+  }
+  expect(events.filter(({type}) => type === 'take').length).toBeGreaterThan(1000)
+  expect([hashOf(nodejsOrderBook), hashOf(hftLimitOrderBook)]).toEqual([hashOf(creoMarket), hashOf(creoMarket)])
+})
+
+test.runIf(process.env.CREO_TEST_TIER === 'long')('the exchange is measured under every name that its goals have', async () => {
+  const env = {...process.env, CREO_BENCH_SCALE: '0.002'}
+  const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, 'exchange', '--json'], {env}))
+  expect({code, stderr: code === 0 ? '' : stderr}).toEqual({code: 0, stderr: ''})
+  const names = benchReportSchema.parse(JSON.parse(stdout)).figures.map(({name}) => name)
+  expect(names).toEqual(expect.arrayContaining(EXCHANGE_FIGURES))
+})
+
 test('a bench that does not exist is refused with the ones that do', async () => {
   const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, 'speed', '--json']))
   expect({code, stdout}).toEqual({code: 2, stdout: ''})
-  expect(stderr).toMatch(/There is no bench "speed"[\s\S]*cli, coldstart, coordinator, dev, gateway, loop, memory/)
+  expect(stderr).toMatch(/There is no bench "speed"[\s\S]*cli, coldstart, coordinator, dev, exchange, gateway, loop, memory/)
 })
