@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {bidHold, feeOf} from '../../src/core/exchange/escrow.ts'
 import {ExpiryQueue} from '../../src/core/exchange/expiry-queue.ts'
+import {OrderIndex} from '../../src/core/exchange/order-index.ts'
+import {NONE, OrderPool} from '../../src/core/exchange/order-pool.ts'
 import {PaidWindows} from '../../src/core/exchange/paid-windows.ts'
 import {VolumeWindow} from '../../src/core/exchange/volume-window.ts'
 
@@ -33,6 +35,36 @@ describe('the expiry queue', () => {
         expect(popped).toEqual(sorted)
         expect(queue.pop()).toBeUndefined()
       })
+    )
+  })
+})
+
+describe('the index of orders', () => {
+  it('leads from every number that rests to its slot, and from no other, also where numbers collide and it grows', () => {
+    // Of a few homes alone, so that runs are long; 2^32 apart they are the same.
+    const number = fc.tuple(fc.nat(40), fc.nat(200)).map(([low, high]) => 1 + low + high * 2 ** 32)
+    fc.assert(
+      fc.property(fc.array(fc.record({seq: number, goes: fc.boolean()}), {maxLength: 3000, size: 'max'}), (steps) => {
+        const pool = new OrderPool()
+        const index = new OrderIndex(pool)
+        const slots = new Map<number, number>()
+        for (const {seq, goes} of steps) {
+          const known = slots.get(seq)
+          if (goes && known !== undefined) {
+            expect(index.delete(known)).toBe(true)
+            expect(index.delete(known)).toBe(false)
+            slots.delete(seq)
+            pool.give(known)
+          } else if (!goes && known === undefined) {
+            const slot = pool.take()
+            pool.seq[slot] = seq
+            index.add(slot)
+            slots.set(seq, slot)
+          }
+        }
+        for (const {seq} of steps) expect(index.find(seq)).toBe(slots.get(seq) ?? NONE)
+      }),
+      {numRuns: 30}
     )
   })
 })

@@ -1,6 +1,7 @@
 import {bidHold} from './escrow.ts'
 import {OrderBook, sideOf} from './order-book.ts'
-import {BUY, OrderPool, type Side} from './order-pool.ts'
+import {OrderIndex} from './order-index.ts'
+import {BUY, NONE, OrderPool, type Side} from './order-pool.ts'
 
 /** An order to be put into a book. */
 export interface RestingOrder {
@@ -22,7 +23,7 @@ export class Market {
   /** By asset number. */
   readonly books: OrderBook[] = []
   readonly feePpmMax: number
-  readonly #slots = new Map<number, number>()
+  readonly #slots = new OrderIndex(this.pool)
   #timedOrders = 0
 
   constructor(feePpmMax: number) {
@@ -44,7 +45,8 @@ export class Market {
 
   /** The slot of a resting order by its command's sequence. */
   find(seq: number): number | undefined {
-    return this.#slots.get(seq)
+    const slot = this.#slots.find(seq)
+    return slot === NONE ? undefined : slot
   }
 
   rest(order: RestingOrder): void {
@@ -58,7 +60,7 @@ export class Market {
     pool.lots[slot] = order.lots
     pool.remaining[slot] = order.remaining
     pool.expiresAtMs[slot] = order.expiresAtMs
-    this.#slots.set(order.seq, slot)
+    this.#slots.add(slot)
     if (order.expiresAtMs !== 0) this.#timedOrders += 1
     this.book(order.book).rest(slot)
   }
@@ -87,7 +89,7 @@ export class Market {
 
   /** Drops the number of an order that its book is about to take out itself. */
   forget(slot: number): void {
-    const isKnown = this.#slots.delete(this.pool.seq[slot] ?? 0)
+    const isKnown = this.#slots.delete(slot)
     if (isKnown && this.pool.expiresAtMs[slot] !== 0) this.#timedOrders -= 1
   }
 
