@@ -17,15 +17,15 @@ export class KnownLeases {
   readonly #leases = new Map<string, Kept>()
   readonly #ended = new Map<string, Kept>()
   readonly #ofNode = new Map<string, Kept[]>()
-  /** How many active ones there are, by revision. */
-  readonly #ofRevision = new Map<string, number>()
+  /** How many active ones there are, by revision, and one of them, whose texts the others share: there are many. */
+  readonly #ofRevision = new Map<string, {readonly like: Kept; count: number}>()
   readonly #unsubscribe: () => void
 
   /** Before anything is submitted to the ledger: what it tells is counted from here on. */
   constructor(ledger: Ledger) {
     for (const lease of ledger.reads.leases({status: 'active'})) this.#add(lease)
     for (const lease of ledger.reads.endedLeases({startedAfterMs: ledger.nowMs() - DAY_MS}).reverse())
-      this.#ended.set(lease.id, keptOf(lease))
+      this.#ended.set(lease.id, this.#keptOf(lease))
     this.#unsubscribe = ledger.onCommitted(({leases}) => {
       for (const event of leases) this.#follow(event)
     })
@@ -47,7 +47,7 @@ export class KnownLeases {
 
   /** How many active leases a revision has. */
   countOf(revision: string): number {
-    return this.#ofRevision.get(revision) ?? 0
+    return this.#ofRevision.get(revision)?.count ?? 0
   }
 
   /** Those that have an active lease. */
@@ -77,12 +77,14 @@ export class KnownLeases {
   }
 
   #add(lease: LeaseView): void {
-    const kept = keptOf(lease)
+    const kept = this.#keptOf(lease)
     this.#leases.set(kept.id, kept)
     const ofNode = this.#ofNode.get(kept.node)
     if (ofNode === undefined) this.#ofNode.set(kept.node, [kept])
     else ofNode.push(kept)
-    this.#ofRevision.set(kept.revision, (this.#ofRevision.get(kept.revision) ?? 0) + 1)
+    const ofRevision = this.#ofRevision.get(kept.revision)
+    if (ofRevision === undefined) this.#ofRevision.set(kept.revision, {like: kept, count: 1})
+    else ofRevision.count += 1
   }
 
   #end(id: string, endsAtMs: number): void {
@@ -95,12 +97,27 @@ export class KnownLeases {
     const others = this.#ofNode.get(lease.node)?.filter((other) => other !== lease) ?? []
     if (others.length === 0) this.#ofNode.delete(lease.node)
     else this.#ofNode.set(lease.node, others)
-    const left = (this.#ofRevision.get(lease.revision) ?? 1) - 1
-    if (left === 0) this.#ofRevision.delete(lease.revision)
-    else this.#ofRevision.set(lease.revision, left)
+    const ofRevision = this.#ofRevision.get(lease.revision)
+    if (ofRevision === undefined) return
+    ofRevision.count -= 1
+    if (ofRevision.count === 0) this.#ofRevision.delete(lease.revision)
   }
-}
 
-function keptOf(lease: LeaseView): Kept {
-  return {...lease, budgets: lease.budgets.map((budget) => ({...budget}))}
+  /** A copy that is counted on: of the texts that many leases have in common one is kept. */
+  #keptOf({id, node, revision, startsAtMs, endsAtMs, status, budgets}: LeaseView): Kept {
+    const like = this.#ofRevision.get(revision)?.like
+    return {
+      id,
+      node: this.#ofNode.get(node)?.[0]?.node ?? node,
+      revision: like?.revision ?? revision,
+      startsAtMs,
+      endsAtMs,
+      status: status === 'active' ? 'active' : 'ended',
+      budgets: budgets.map(({incentive, reservedMinor, paidMinor}) => ({
+        incentive: like?.budgets.find((budget) => budget.incentive === incentive)?.incentive ?? incentive,
+        reservedMinor,
+        paidMinor
+      }))
+    }
+  }
 }

@@ -7,7 +7,7 @@ const DAY_MS = 24 * 3_600_000
 
 function paidWindows(world: World): PaidWindows | undefined {
   const pairs = [...world.machine.state.revisions.values()].flatMap((revision) => [...revision.work.values()])
-  return pairs.flatMap((pair) => [...pair.paid.values()])[0]
+  return pairs.flatMap((pair) => [...(pair.paid?.values() ?? [])])[0]
 }
 const line = {incentive: 'acme/LEAF', requestsPerMillionMinor: 1_500_000, mibMsPerMillionMinor: 2_000_000, dailyBudgetMinor: 1_000_000}
 

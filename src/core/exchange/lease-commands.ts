@@ -22,14 +22,14 @@ export function grantLease(context: CommandContext, body: CommandOf<'lease.grant
     refuse('invalid_input', 'An incentive is budgeted twice.')
   const budgets = body.budgets.map(({incentive, amountMinor}) => {
     if (!paying.has(incentive)) refuse('invalid_input', `${body.revision} has no reward line of ${incentive}.`)
-    const {asset} = state.incentive(incentive)
+    const {asset, id} = state.incentive(incentive)
     const inPool = state.balances.of(revision.org, asset, POOL)
     if (inPool < amountMinor)
       refuse(
         'reward_pool_empty',
         `The reward pool holds ${state.amountText(asset, inPool)}, less than ${state.amountText(asset, amountMinor)}.`
       )
-    return {asset, incentive, reservedMinor: amountMinor, paidMinor: 0}
+    return {asset, incentive: id, reservedMinor: amountMinor, paidMinor: 0}
   })
   for (const {asset, reservedMinor} of budgets) {
     state.balances.move(state.slot(revision.org, asset, POOL), state.slot(revision.org, asset, RESERVED), reservedMinor)
@@ -37,15 +37,16 @@ export function grantLease(context: CommandContext, body: CommandOf<'lease.grant
   const id = `lea_${seq}`
   const lease: LeaseState = {
     id,
-    node: body.node,
-    revision: body.revision,
+    node: node.id,
+    revision: revision.id,
     startsAtMs: atMs,
     endsAtMs: body.endsAtMs,
     isEnded: false,
     budgets
   }
   state.leases.set(id, lease)
-  pairOf(revision, body.node).leases.add(lease)
+  const pair = pairOf(revision, node.id)
+  pair.leases = pair.leases.concat(lease)
   state.expiries.push({atMs: settlesAtMs(state, lease), seq, what: 'lease', id})
   context.effects.push({type: 'lease', id, node: body.node, revision: body.revision, endsAtMs: body.endsAtMs, budgets: body.budgets})
   return {lease: id, startsAtMs: atMs, endsAtMs: body.endsAtMs}
@@ -78,7 +79,8 @@ export function settleLease(state: LedgerState, lease: LeaseState): Effect[] {
   }
   state.leases.delete(lease.id)
   if (revision !== undefined) {
-    pairOf(revision, lease.node).leases.delete(lease)
+    const pair = pairOf(revision, lease.node)
+    pair.leases = pair.leases.filter((other) => other !== lease)
     forgetSuperseded(state, revision, lease.node)
   }
   return lease.isEnded ? [] : [{type: 'lease.ended', id: lease.id, endsAtMs: lease.endsAtMs}]

@@ -5,7 +5,7 @@ import type {LedgerState, NodeWork, RevisionState} from './state.ts'
 export function pairOf(revision: RevisionState, node: string): NodeWork {
   const known = revision.work.get(node)
   if (known !== undefined) return known
-  const work: NodeWork = {leases: new Set(), carries: new Map(), paid: new Map()}
+  const work: NodeWork = {leases: []}
   revision.work.set(node, work)
   return work
 }
@@ -16,8 +16,8 @@ export function pairOf(revision: RevisionState, node: string): NodeWork {
  */
 export function forgetSuperseded(state: LedgerState, revision: RevisionState, node: string): void {
   const {leases, paid} = pairOf(revision, node)
-  const oldestMs = [...leases].reduce((oldest, lease) => Math.min(oldest, lease.startsAtMs), Number.POSITIVE_INFINITY)
-  for (const windows of paid.values()) windows.forgetBefore(oldestMs - CLOCK_SKEW_MAX_MS)
+  const oldestMs = leases.reduce((oldest, lease) => Math.min(oldest, lease.startsAtMs), Number.POSITIVE_INFINITY)
+  for (const windows of paid?.values() ?? []) windows.forgetBefore(oldestMs - CLOCK_SKEW_MAX_MS)
   forgetIfSuperseded(state, revision)
 }
 
@@ -28,6 +28,6 @@ export function forgetIfSuperseded(state: LedgerState, revision: RevisionState):
 
 /** True while one of its leases is not settled. */
 export function hasLeases(revision: RevisionState): boolean {
-  for (const {leases} of revision.work.values()) if (leases.size > 0) return true
+  for (const {leases} of revision.work.values()) if (leases.length > 0) return true
   return false
 }

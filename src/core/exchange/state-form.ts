@@ -205,15 +205,15 @@ function takeIncentive(state: LedgerState, terms: Omit<IncentiveState, 'volume'>
 type PairParts = [string[], [string, number][], [string, number, Range[]][]]
 
 function pairLine([node, {leases, carries, paid}]: [string, NodeWork]): [string, ...PairParts] {
-  const windows = Array.from(paid, ([gateway, of]): [string, number, Range[]] => [gateway, of.floor, [...of.ranges]])
-  return [node, Array.from(leases, ({id}) => id), [...carries], windows]
+  const windows = Array.from(paid ?? [], ([gateway, of]): [string, number, Range[]] => [gateway, of.floor, [...of.ranges]])
+  return [node, Array.from(leases, ({id}) => id), [...(carries ?? [])], windows]
 }
 
 function pairFrom(state: LedgerState, [leases, carries, paid]: PairParts): NodeWork {
   return {
-    leases: new Set(leases.map((id) => known(state.leases, id))),
-    carries: new Map(carries),
-    paid: new Map(paid.map(([gateway, floor, ranges]) => [gateway, PaidWindows.of(floor, ranges)]))
+    leases: leases.map((id) => known(state.leases, id)),
+    ...(carries.length > 0 && {carries: new Map(carries)}),
+    ...(paid.length > 0 && {paid: new Map(paid.map(([gateway, floor, ranges]) => [gateway, PaidWindows.of(floor, ranges)]))})
   }
 }
 

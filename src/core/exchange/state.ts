@@ -127,14 +127,14 @@ export interface RevisionState {
   readonly work: Map<string, NodeWork>
 }
 
-/** One node's work for one revision. */
+/** One node's work for one revision: as many as there are leases, most of which have nothing paid yet. */
 export interface NodeWork {
-  /** Those that are not settled. */
-  readonly leases: Set<LeaseState>
-  /** Millionths of a minor unit by incentive. */
-  readonly carries: Map<string, number>
-  /** By gateway. */
-  readonly paid: Map<string, PaidWindows>
+  /** Those that are not settled, oldest first: one, or two while one follows another. */
+  leases: readonly LeaseState[]
+  /** Millionths of a minor unit by incentive; absent for none. */
+  carries?: Map<string, number>
+  /** By gateway; absent for none. */
+  paid?: Map<string, PaidWindows>
 }
 
 export interface LeaseState {
