@@ -11,7 +11,7 @@ import {AwakeSince} from './awake-since.ts'
 import {planWithoutBlocked} from './blocked-leases.ts'
 import type {KnownLeases} from './known-leases.ts'
 import {KnownRevisions} from './known-revisions.ts'
-import {LastingReads} from './lasting-reads.ts'
+import type {LastingReads} from './lasting-reads.ts'
 import type {OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
 import type {BlockedImages} from './registry/blocked-images.ts'
@@ -46,6 +46,7 @@ const MATTERING: ReadonlySet<CommandType> = new Set([
 export interface SchedulerTools {
   readonly ledger: Ledger
   readonly leases: KnownLeases
+  readonly lasting: LastingReads
   readonly commands: OwnCommands
   readonly blockedImages: Pick<BlockedImages, 'among'>
   readonly presence: PresenceBoard
@@ -89,7 +90,7 @@ export class Scheduler {
     this.#tools = tools
     this.#signal = signal
     this.#awake = new AwakeSince(tools.nowMs, tools.monotonicMs ?? tools.nowMs)
-    this.#lasting = new LastingReads(tools.ledger.reads)
+    this.#lasting = tools.lasting
     this.#revisions = new KnownRevisions(tools)
     this.#unsubscribe = tools.ledger.onCommitted(({types}) => {
       if ([...types].some((type) => MATTERING.has(type))) this.poke()

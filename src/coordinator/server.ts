@@ -29,6 +29,7 @@ import {EventHub} from './events/event-hub.ts'
 import {ClientLimits} from './http/client-limits.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {finishForgetting} from './http/named-secrets.ts'
+import {RequestSignals} from './http/request-signals.ts'
 import {RequestSigner} from './http/request-signer.ts'
 import {SecretHolders, type SecretTools} from './http/routes-secrets.ts'
 import {KnownLeases} from './known-leases.ts'
@@ -129,41 +130,43 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const commands = createOwnCommands({ledger, key})
   const presence = new PresenceBoard()
   const leases = new KnownLeases(ledger)
-  const tables = new SignedTables({ledger, leases, key})
+  const lasting = new LastingReads(ledger.reads)
+  const tables = new SignedTables({ledger, leases, lasting, key})
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
   const images = await openImages(opened, stopping.signal)
-  const reputation = openReputation(opened)
+  const reputation = openReputation(opened, lasting)
   cleanups.push(async () => reputation.close())
   const clocks = {nowMs, ...(opened.monotonicMs !== undefined && {monotonicMs: opened.monotonicMs})}
-  const tools = {...settings, ...images, ...clocks, settings: settings.scheduling, ledger, leases, commands, presence, reputation, log}
+  const known = {ledger, leases, lasting, presence, commands}
+  const tools = {...settings, ...images, ...clocks, ...known, settings: settings.scheduling, reputation, log}
   const scheduler = new Scheduler({...tools, ...genesis}, stopping.signal)
   const collectLoop = collectUnused(images.registry, {...settings, signal: stopping.signal, log})
   const secrets = await openSecrets(opened)
   cleanups.push(() => secrets.secrets.close())
   const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
   const {lostAfterMs} = settings.scheduling
-  const events = new EventHub({ledger, presence, lostAfterMs, awakeSinceMs: () => scheduler.awakeSinceMs, nowMs})
+  const events = new EventHub({...known, lostAfterMs, awakeSinceMs: () => scheduler.awakeSinceMs, nowMs})
   const logs = openLogs(opened, cleanups)
   const overview = new Overview({...opened, presence, leases, scheduler, logs, lostAfterMs, network: genesis.name})
   const app = await buildHttpServer({
     ...opened,
     ...secrets,
     ...cron,
+    ...known,
     settings,
-    commands,
-    presence,
     events,
     overview,
     reputation,
     tables,
     scheduler,
     ...images,
-    ...openSigning(opened, settings, cleanups),
+    ...openSigning(opened, {settings, lasting}, cleanups),
     logs,
     logWaiters: new Waiters(),
     receiptGraceMs: genesis.receiptGraceMs,
-    stopping: stopping.signal
+    stopping: stopping.signal,
+    signals: new RequestSignals(stopping.signal)
   })
   cleanups.push(async () => {
     stopping.abort(new CreoError('unavailable', 'The coordinator is stopping.', {hint: 'Ask again in a moment.'}))
@@ -176,7 +179,11 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
 }
 
 /** Who asks, by what they signed, and how often each may. */
-function openSigning({ledger, data}: Opened, settings: CoordinatorSettings, cleanups: (() => Promise<void>)[]) {
+function openSigning(
+  {ledger, data}: Opened,
+  {settings, lasting}: {readonly settings: CoordinatorSettings; readonly lasting: LastingReads},
+  cleanups: (() => Promise<void>)[]
+) {
   const limits = new ClientLimits(settings)
   const signatures = new SignaturePool()
   const nonces = openNonceStore(data.file(NONCES_FILE))
@@ -184,7 +191,7 @@ function openSigning({ledger, data}: Opened, settings: CoordinatorSettings, clea
     nonces.close()
     await signatures.close()
   })
-  return {limits, signatures, signer: new RequestSigner({ledger, nowMs: () => ledger.nowMs(), limits, signatures, nonces})}
+  return {limits, signatures, signer: new RequestSigner({ledger, lasting, nowMs: () => ledger.nowMs(), limits, signatures, nonces})}
 }
 
 /** The registry, with the bases that it offers, and what the operator keeps out of it. */
@@ -223,8 +230,7 @@ function openLogs({data, nowMs, log}: Opened, cleanups: (() => Promise<void>)[])
   return new FunctionLogs({file, nowMs: nowMs(), log})
 }
 
-function openReputation({data, ledger}: Opened): ReputationBoard {
-  const lasting = new LastingReads(ledger.reads)
+function openReputation({data, ledger}: Opened, lasting: LastingReads): ReputationBoard {
   const isNode = (id: string): boolean => lasting.node(id) !== undefined
   return ReputationBoard.open({path: data.file(REPUTATION_FILE), isNode, gateways: () => ledger.reads.gateways().map(({id}) => id)})
 }

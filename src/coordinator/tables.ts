@@ -15,7 +15,7 @@ import {signTable, signTableDelta} from '../identity/tables.ts'
 import type {CommittedGroup, Ledger} from '../ledger/port.ts'
 import {ChangingEntries} from './changing-entries.ts'
 import type {KnownLeases} from './known-leases.ts'
-import {LastingReads} from './lasting-reads.ts'
+import type {LastingReads} from './lasting-reads.ts'
 import {LeaseChanges} from './lease-changes.ts'
 import {appEntry, assertEnrolled, type ChangesSince, nodeTable, nodeTableDelta, routesTable, routesTableDelta} from './table-contents.ts'
 import {Waiters} from './waiters.ts'
@@ -75,12 +75,12 @@ export class SignedTables {
   #wakeTimer: NodeJS.Timeout | undefined
   #routesTimer: NodeJS.Timeout | undefined
 
-  constructor(tools: {readonly ledger: Ledger; readonly leases: KnownLeases; readonly key: KeyPair}) {
-    const {ledger, leases, key} = tools
+  constructor(tools: {readonly ledger: Ledger; readonly leases: KnownLeases; readonly lasting: LastingReads; readonly key: KeyPair}) {
+    const {ledger, leases, lasting, key} = tools
     const {sequence} = ledger
     this.#ledger = ledger
     this.#leases = leases
-    this.#lasting = new LastingReads(ledger.reads)
+    this.#lasting = lasting
     this.#key = key
     this.#changes = new LeaseChanges(sequence)
     this.#payments = new LeaseChanges(sequence)

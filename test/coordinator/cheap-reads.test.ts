@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import {pino} from 'pino'
 import {afterEach, beforeEach, expect, it, vi} from 'vitest'
 import {KnownLeases} from '../../src/coordinator/known-leases.ts'
+import {LastingReads} from '../../src/coordinator/lasting-reads.ts'
 import {createOwnCommands} from '../../src/coordinator/own-commands.ts'
 import {PresenceBoard} from '../../src/coordinator/presence.ts'
 import {BlockedImages} from '../../src/coordinator/registry/blocked-images.ts'
@@ -70,6 +71,7 @@ it('reads the deployed functions once for many heartbeats of nodes without work,
     settings: settings.scheduling,
     ledger,
     leases,
+    lasting: new LastingReads(ledger.reads),
     commands,
     blockedImages: new BlockedImages(ledger.reads, {read: () => Promise.reject(new Error('nothing is blocked'))}),
     presence: new PresenceBoard(),
@@ -90,7 +92,7 @@ it('reads the deployed functions once for many heartbeats of nodes without work,
 })
 
 it('builds no table anew because something other than a lease came due', async () => {
-  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), key: coordinatorKey})
+  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), lasting: new LastingReads(ledger.reads), key: coordinatorKey})
   const {version} = tables.routes()
   const read = vi.spyOn(ledger.reads, 'appRoutes')
   await submit(account, ann, {type: 'node.token', tokenHash: sha256Hex('b'), expiresAtMs: nowMs + 100})
@@ -104,7 +106,7 @@ it('builds a table anew when a lease came due', async () => {
   await deploy()
   const revision = ledger.reads.currentRevisions()[0]?.id ?? ''
   await submit('coordinator', coordinatorKey, {type: 'lease.grant', node, revision, endsAtMs: nowMs + 60_000, budgets: []})
-  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), key: coordinatorKey})
+  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), lasting: new LastingReads(ledger.reads), key: coordinatorKey})
   const {version} = tables.node(node)
   nowMs = ledger.nextExpiryMs() ?? 0
   await submit('coordinator', coordinatorKey, {type: 'time.advance'})
@@ -146,7 +148,7 @@ it("changes a node's table with its own leases alone", async () => {
     architecture: 'amd64'
   } as const
   await submit('new', other, {type: 'node.enroll', ...enrolment})
-  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), key: coordinatorKey})
+  const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), lasting: new LastingReads(ledger.reads), key: coordinatorKey})
   const before = tables.node(node).version
   const news = tables.newer({node}, {after: before, waitMs: 5000}, signal)
   await submit('coordinator', coordinatorKey, {type: 'lease.grant', node, revision, endsAtMs: nowMs + 60_000, budgets: []})

@@ -2,6 +2,7 @@ import type {FastifyRequest} from 'fastify'
 import {expect, onTestFinished, test, vi} from 'vitest'
 import {ClientLimits} from '../../src/coordinator/http/client-limits.ts'
 import {RequestSigner} from '../../src/coordinator/http/request-signer.ts'
+import {LastingReads} from '../../src/coordinator/lasting-reads.ts'
 import {coordinatorSettings} from '../../src/coordinator/settings.ts'
 import {signRequest} from '../../src/identity/http-signatures.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
@@ -30,7 +31,17 @@ function signerBehind(projected: () => Promise<void>) {
   onTestFinished(() => signatures.close())
   const limits = new ClientLimits(coordinatorSettings('development'))
   const ledger = {reads, sequence: 7, projected: reach}
-  return {reach, signer: new RequestSigner({ledger, nowMs: () => NOW_MS, limits, signatures, nonces: createNonceMemory()})}
+  return {
+    reach,
+    signer: new RequestSigner({
+      ledger,
+      lasting: new LastingReads(ledger.reads),
+      nowMs: () => NOW_MS,
+      limits,
+      signatures,
+      nonces: createNonceMemory()
+    })
+  }
 }
 
 function heartbeat(signedBy = key): {request: FastifyRequest; body: Buffer} {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import {expect, it} from 'vitest'
 import {ChangingEntries} from '../../src/coordinator/changing-entries.ts'
 import {KnownLeases} from '../../src/coordinator/known-leases.ts'
+import {LastingReads} from '../../src/coordinator/lasting-reads.ts'
 import {LeaseChanges} from '../../src/coordinator/lease-changes.ts'
 import {SignedTables} from '../../src/coordinator/tables.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
@@ -131,7 +132,12 @@ it('tells a reader of any earlier version what makes its table the newest one', 
         await world.deploy('app0')
         const key = generateKeyPair()
         const trust = {network: world.ledger.networkId, coordinatorKey: key.publicKey}
-        const tables = new SignedTables({ledger: world.ledger, leases: new KnownLeases(world.ledger), key})
+        const tables = new SignedTables({
+          ledger: world.ledger,
+          leases: new KnownLeases(world.ledger),
+          lasting: new LastingReads(world.ledger.reads),
+          key
+        })
         const node = nodeIdOf(boards[0]?.publicKey ?? '')
         const routes = () => openTable(tables.routes(), routesTableSchema, trust)
         const own = () => openTable(tables.node(node), nodeTableSchema, trust)
@@ -176,7 +182,12 @@ it('sends the whole table to who does not ask for changes, and to who has a vers
   await inWorld(async (world) => {
     await world.deploy('app0')
     const key = generateKeyPair()
-    const tables = new SignedTables({ledger: world.ledger, leases: new KnownLeases(world.ledger), key})
+    const tables = new SignedTables({
+      ledger: world.ledger,
+      leases: new KnownLeases(world.ledger),
+      lasting: new LastingReads(world.ledger.reads),
+      key
+    })
     const {version} = tables.routes()
     await world.admit('gateway')
     const kinds = async (after: number, deltas: boolean) => {

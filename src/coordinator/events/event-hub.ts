@@ -2,7 +2,7 @@ import {CreoError} from '../../core/errors.ts'
 import type {Heartbeat} from '../../core/protocol/api.ts'
 import {EVENTS_HEARTBEAT_MS, type EventTopic} from '../../core/protocol/events.ts'
 import type {Ledger} from '../../ledger/port.ts'
-import {LastingReads} from '../lasting-reads.ts'
+import type {LastingReads} from '../lasting-reads.ts'
 import type {NodePresence, PresenceBoard} from '../presence.ts'
 import {EventRing} from './event-ring.ts'
 import {instanceEvent, nodeEvent, type ToldEvent} from './told-events.ts'
@@ -20,6 +20,7 @@ const KEEP_UNWATCHED_MS = 60_000
 
 export interface EventHubTools {
   readonly ledger: Ledger
+  readonly lasting: LastingReads
   readonly presence: PresenceBoard
   readonly lostAfterMs: number
   /** Nodes could not be heard before that. */
@@ -43,7 +44,7 @@ export class EventHub {
 
   constructor(tools: EventHubTools) {
     this.#tools = tools
-    this.#lasting = new LastingReads(tools.ledger.reads)
+    this.#lasting = tools.lasting
     this.#ring = new EventRing(tools.ledger.sequence, {reads: tools.ledger.reads, lasting: this.#lasting})
     this.#lookedAtMs = tools.nowMs()
     this.#unsubscribe = tools.ledger.onCommitted((group) => {

@@ -6,7 +6,7 @@ import {verifyRequest} from '../../identity/http-signatures.ts'
 import type {NonceMemory} from '../../identity/nonces.ts'
 import type {SignaturePool} from '../../identity/signature-pool.ts'
 import type {Ledger} from '../../ledger/port.ts'
-import {LastingReads} from '../lasting-reads.ts'
+import type {LastingReads} from '../lasting-reads.ts'
 import type {ClientLimits} from './client-limits.ts'
 
 /** Methods of the registry by which bytes come. */
@@ -23,13 +23,14 @@ export class RequestSigner {
 
   constructor(tools: {
     readonly ledger: Pick<Ledger, 'reads' | 'sequence' | 'projected'>
+    readonly lasting: LastingReads
     readonly nowMs: () => number
     readonly limits: ClientLimits
     readonly signatures: SignaturePool
     readonly nonces: NonceMemory
   }) {
     this.#ledger = tools.ledger
-    this.#lasting = new LastingReads(tools.ledger.reads)
+    this.#lasting = tools.lasting
     this.#nowMs = tools.nowMs
     this.#limits = tools.limits
     this.#signatures = tools.signatures

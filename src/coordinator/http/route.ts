@@ -5,6 +5,7 @@ import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import {AFTER_SEQUENCE_HEADER, AFTER_SEQUENCE_WAIT_MAX_MS} from '../../core/protocol/api.ts'
 import type {Ledger} from '../../ledger/port.ts'
+import type {RequestSignals} from './request-signals.ts'
 import type {RequestSigner} from './request-signer.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
@@ -18,8 +19,7 @@ const sequenceSchema = z.coerce.number().int().min(0)
 export interface RouteTools {
   readonly ledger: Ledger
   readonly signer: RequestSigner
-  /** Fires when the server stops. */
-  readonly stopping: AbortSignal
+  readonly signals: RequestSignals
 }
 
 export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType> {
@@ -68,7 +68,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
     handler: async (request, reply) => {
       const bytes = Buffer.isBuffer(request.body) ? request.body : undefined
       const keyId = spec.signed ? await tools.signer.keyOf(request, bytes) : ''
-      const signal = requestSignal(reply, tools.stopping, REQUEST_TIME_MAX_MS + (spec.waitMaxMs ?? 0))
+      const signal = tools.signals.of(reply.raw, REQUEST_TIME_MAX_MS + (spec.waitMaxMs ?? 0))
       const parsed = {
         params: parsedBy(spec.params, request.params),
         query: parsedBy(spec.query, request.query),
@@ -119,14 +119,6 @@ function jsonOf(bytes: Buffer | undefined): unknown {
   } catch (cause) {
     throw new CreoError('invalid_input', 'The body is not JSON.', {hint: 'Send content-type: application/json and a JSON object.', cause})
   }
-}
-
-function requestSignal(reply: FastifyReply, stopping: AbortSignal, mostMs: number): AbortSignal {
-  const gone = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort(new CreoError('interrupted', 'The client has gone.'))
-  })
-  return AbortSignal.any([gone.signal, stopping, AbortSignal.timeout(mostMs)])
 }
 
 async function waitForSequence(request: FastifyRequest, ledger: Ledger, signal: AbortSignal): Promise<void> {

@@ -1,0 +1,39 @@
+import type {ServerResponse} from 'node:http'
+import {CreoError} from '../../core/errors.ts'
+
+/**
+ * A signal for each request under way. Of one that was answered nothing is left: thousands of nodes wait for their tables, and a timer or a listener
+ * that outlives its request by a minute would be most of what is remembered of them.
+ */
+export class RequestSignals {
+  readonly #underWay = new Set<AbortController>()
+  readonly #stopping: AbortSignal
+
+  /** @param stopping ends all of them, and those to come, with its own reason. */
+  constructor(stopping: AbortSignal) {
+    this.#stopping = stopping
+    const stop = (): void => {
+      for (const request of this.#underWay) request.abort(stopping.reason)
+    }
+    stopping.addEventListener('abort', stop, {once: true})
+  }
+
+  get underWay(): number {
+    return this.#underWay.size
+  }
+
+  /** Fires when the client has gone, after `mostMs`, or when the server stops. */
+  of(response: ServerResponse, mostMs: number): AbortSignal {
+    const request = new AbortController()
+    const timer = setTimeout(() => request.abort(new CreoError('timeout', 'The request took too long.', {hint: 'Ask again.'})), mostMs)
+    timer.unref()
+    this.#underWay.add(request)
+    response.once('close', () => {
+      clearTimeout(timer)
+      this.#underWay.delete(request)
+      if (!response.writableFinished) request.abort(new CreoError('interrupted', 'The client has gone.'))
+    })
+    if (this.#stopping.aborted) request.abort(this.#stopping.reason)
+    return request.signal
+  }
+}
