@@ -146,9 +146,10 @@ export class SqliteLedger implements Ledger {
     this.#isClosed = true
     if (this.#failure === undefined) await this.#projected.wait(this.#machine.seq, new AbortController().signal).catch(() => undefined)
     await this.#snapshots.close()
-    // Readers first: the last one to close each file, its writer, takes what SQLite has beside it into the file.
-    this.reads.close()
+    // The last one to close a file takes what SQLite has beside it into the file, if it may write. After a failure nobody does: that would sync again.
+    if (this.#failure === undefined) this.reads.close()
     await this.#thread.close()
+    if (this.#failure !== undefined) this.reads.close()
   }
 
   #refuseWhenDown(): void {

@@ -1,4 +1,4 @@
-import {copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import Database from 'better-sqlite3'
@@ -61,6 +61,7 @@ describe('a backup', () => {
     isTrading = false
     await trading
     expect(made.commands).toBeGreaterThanOrEqual(answer.seq)
+    expect(statSync(made.file).mode & 0o777).toBe(0o600)
     const restored = await restore('while', 'of-while')
     expect(restored).toMatchObject({commands: made.commands, headHash: made.headHash, networkId: world.network, accounts: 4})
     expect(restored.signaturesChecked).toBe(made.commands)

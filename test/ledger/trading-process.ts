@@ -15,7 +15,13 @@ const IN_FLIGHT = 40
 const {signal} = new AbortController()
 const genesisText = readFileSync(join(directory, 'genesis.json'), 'utf8')
 const keys = await Promise.all(['ann', 'bob'].map((name) => loadKeyFile(join(directory, `${name}.key`))))
-const ledger = await openLedger({directory, genesisText, now: () => Number(nowMs), signal})
+const ledger = await openLedger({
+  directory,
+  genesisText,
+  now: () => Number(nowMs),
+  signal,
+  digestPace: {everyGroups: 20, everyCommands: 1000, restPerPass: 0}
+})
 let isRunning = true
 let next = 0
 

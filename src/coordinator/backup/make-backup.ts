@@ -47,6 +47,7 @@ export async function makeBackup(options: BackupOptions): Promise<MadeBackup> {
   const beside = `${file}.${process.pid}.new`
   try {
     await rm(beside, {force: true})
+    await (await open(beside, 'wx', 0o600)).close()
     const writer = new BackupWriter(beside)
     let made: MadeBackup
     try {
