@@ -10,6 +10,7 @@ import type {ReceiptView} from '../../src/core/protocol/api.ts'
 import {containersOf} from './left-behind.ts'
 import {LoopWorld} from './loop-world.ts'
 import {OrderTaker} from './order-taker.ts'
+import {addressesIn, privateKeysIn, readPublicJournal} from './public-journal.ts'
 
 const ROUNDS = (process.env.CREO_TEST_TIER ?? 'short') !== 'short' ? 8 : 1
 const SET_UP_TIMEOUT_MS = 180_000
@@ -114,6 +115,25 @@ test.each(rounds)('a coordinator killed while it trades has lost nothing that it
   await taker.checkHeld()
   await taker.close()
   await ledgerHolds()
+})
+
+test('the public journal of all this is replayed by a stranger to the same head, and says nothing private', {
+  timeout: TIMEOUT_MS
+}, async () => {
+  const {token} = await world.creo(['node', 'token', '--as', OWNERS.leaf], z.looseObject({token: z.string()}))
+  const journal = await readPublicJournal(world)
+  const {groups} = await world.read(
+    `/v1/journal?from=${journal.head.number}&limit=1`,
+    z.object({groups: z.array(z.looseObject({hash: z.string()}))})
+  )
+  expect(groups[0]?.hash).toBe(journal.head.hash)
+  for (const type of ['account.create', 'node.enroll', 'lease.grant', 'receipt.pay', 'order.place'])
+    expect(journal.commands.has(type), type).toBe(true)
+  const keys = await privateKeysIn(world.folder)
+  expect(keys.size).toBeGreaterThan(5)
+  for (const [path, key] of keys) expect(journal.text.includes(key), path).toBe(false)
+  for (const part of [token, token.split('.').at(-1) ?? token]) expect(journal.text.includes(part)).toBe(false)
+  expect(addressesIn(journal)).toEqual([])
 })
 
 /** Receipt ids are used once, and ana, who earned nothing else and spent nothing, has what they pay. */
