@@ -1,4 +1,4 @@
-import {createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign} from 'node:crypto'
+import {createPrivateKey, createPublicKey, generateKeyPairSync, hash, type KeyObject, sign} from 'node:crypto'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {publicKeySchema} from '../core/protocol/scalars.ts'
@@ -43,7 +43,7 @@ export function gatewayIdOf(publicKey: string): string {
 }
 
 export function sha256Hex(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
+  return hash('sha256', data)
 }
 
 /** Signs the UTF-8 bytes of a text; 64 bytes as base64url. */

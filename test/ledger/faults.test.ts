@@ -10,7 +10,7 @@ import {expectNothingLost, trade, tradingWorld} from './trading.ts'
 const SOURCE = fileURLToPath(new URL('./faults.c', import.meta.url))
 const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
 /** Writes or syncs of the journal that go well: some while it opens, some within a group. */
-const AFTER = IS_LONG ? [60, 61, 62, 63, 150, 400] : [60]
+const AFTER = IS_LONG ? [60, 61, 150] : [60]
 const KINDS = IS_LONG ? ['enospc', 'eio', 'short', 'fsync'] : ['short', 'fsync']
 
 let folder: string
