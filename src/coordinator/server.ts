@@ -1,4 +1,5 @@
 import {join} from 'node:path'
+import type {FastifyRequest} from 'fastify'
 import {type DataDirectory, openDataDirectory} from '../config/data-directory.ts'
 import {readFileIfThere} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
@@ -26,6 +27,7 @@ import {
   SECRETS_KEY_FILE
 } from './data-files.ts'
 import {EventHub} from './events/event-hub.ts'
+import {ClientAddresses} from './http/client-address.ts'
 import {ClientLimits} from './http/client-limits.ts'
 import {buildHttpServer, closeWithin, listenAt} from './http/http-server.ts'
 import {finishForgetting} from './http/named-secrets.ts'
@@ -185,13 +187,20 @@ function openSigning(
   cleanups: (() => Promise<void>)[]
 ) {
   const limits = new ClientLimits(settings)
+  const addresses = new ClientAddresses(settings.trustedProxies)
   const signatures = new SignaturePool()
   const nonces = openNonceStore(data.file(NONCES_FILE))
   cleanups.push(async () => {
     nonces.close()
     await signatures.close()
   })
-  return {limits, signatures, signer: new RequestSigner({ledger, lasting, nowMs: () => ledger.nowMs(), limits, signatures, nonces})}
+  const addressOf = ({raw}: FastifyRequest): string | undefined => addresses.ofRequest(raw)
+  return {
+    limits,
+    addressOf,
+    signatures,
+    signer: new RequestSigner({ledger, lasting, nowMs: () => ledger.nowMs(), limits, signatures, nonces})
+  }
 }
 
 /** The registry, with the bases that it offers, and what the operator keeps out of it. */

@@ -26,6 +26,8 @@ export interface CoordinatorSettings {
   readonly accountRequests: Rate
   /** Commands of one account. */
   readonly accountCommands: Rate
+  /** Proxies that are believed for whom they ask: addresses and networks. */
+  readonly trustedProxies: readonly string[]
 }
 
 const COMMON = {planDelayMs: 50, tickMs: SECOND_MS, collectEveryMs: 600 * SECOND_MS} as const
@@ -46,11 +48,12 @@ export interface OperatorSettings {
   readonly requestsPerSecondMax?: number | undefined
   readonly accountRequestsPerSecondMax?: number | undefined
   readonly accountCommandsPerSecondMax?: number | undefined
+  readonly trustedProxies?: readonly string[] | undefined
 }
 
 export function coordinatorSettings(network: Genesis['network'], operator: OperatorSettings = {}): CoordinatorSettings {
-  const {leasesPerNodeMax = LEASES_PER_NODE_DEFAULT} = operator
-  const common = {...COMMON, ...limitsOf(operator)}
+  const {leasesPerNodeMax = LEASES_PER_NODE_DEFAULT, trustedProxies = []} = operator
+  const common = {...COMMON, ...limitsOf(operator), trustedProxies}
   if (network === 'development') {
     return {
       ...common,

@@ -24,7 +24,7 @@ With --json it prints one line when it is ready.`
       min: 1,
       max: 1_000_000,
       helpValue: 'N',
-      description: 'Most requests that one address may make for long; a proxy in front is one address. Default: 2000.'
+      description: 'Most requests that one address may make for long; a proxy in front is one address unless it is trusted. Default: 2000.'
     }),
     'account-requests-per-second': Flags.integer({
       min: 1,
@@ -37,6 +37,13 @@ With --json it prints one line when it is ready.`
       max: 1_000_000,
       helpValue: 'N',
       description: 'Most commands that one account may send for long. Default: 1000.'
+    }),
+    'trusted-proxies': Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+      helpValue: 'CIDR',
+      description: 'Proxies whose X-Forwarded-For or Forwarded says for whom they ask, so that limits count clients. Default: none.'
     })
   }
 
@@ -56,7 +63,8 @@ With --json it prints one line when it is ready.`
           leasesPerNodeMax: flags['leases-per-node'],
           requestsPerSecondMax: flags['requests-per-second'],
           accountRequestsPerSecondMax: flags['account-requests-per-second'],
-          accountCommandsPerSecondMax: flags['account-commands-per-second']
+          accountCommandsPerSecondMax: flags['account-commands-per-second'],
+          trustedProxies: flags['trusted-proxies']
         },
         nowMs: Date.now,
         monotonicMs: () => performance.now(),

@@ -76,7 +76,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   app.setNotFoundHandler((request, reply) => fail(unknownAddress(request), reply))
   openApiRoute(app, tools)
-  app.addHook('onRequest', async (request) => tools.limits.takeFromAddress(request.ip))
+  app.addHook('onRequest', async (request) => tools.limits.takeFromAddress(tools.addressOf(request)))
   observe(app, createMetrics(), errors, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
   for (const routes of [...all, eventRoutes, reputationRoutes]) routes(app, tools)

@@ -20,6 +20,8 @@ export interface RouteTools {
   readonly ledger: Ledger
   readonly signer: RequestSigner
   readonly signals: RequestSignals
+  /** Whose address a request counts to; undefined when the client has gone. */
+  readonly addressOf: (request: FastifyRequest) => string | undefined
 }
 
 export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType> {
@@ -74,7 +76,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
         query: parsedBy(spec.query, request.query),
         body: spec.body ? spec.body.parse(jsonOf(bytes)) : (undefined as z.output<B>),
         keyId,
-        address: request.ip,
+        address: tools.addressOf(request) ?? '',
         signal
       }
       if (spec.method === 'GET') await waitForSequence(request, tools.ledger, signal)
