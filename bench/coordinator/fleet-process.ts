@@ -38,6 +38,10 @@ class Book {
     this.#node = node
   }
 
+  get leases(): number {
+    return this.#appOfLease.size
+  }
+
   get takesDeltas(): boolean {
     return this.version >= 0
   }
@@ -108,7 +112,7 @@ async function startNode({key: pkcs8, earn}: FleetSetup['nodes'][number]): Promi
       }
     },
     describe: () => ({node, earn: [...earn], architecture: 'amd64', runtime: 'podman', ...offer}),
-    tableVersion: () => book.version,
+    idleTable: () => (book.leases > 0 ? undefined : book.version),
     logs: {batch: () => [], sent: () => undefined},
     secrets: {noticed: () => undefined},
     now: Date.now,

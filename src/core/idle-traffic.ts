@@ -24,7 +24,7 @@ export const IDLE_SIZES = {heartbeat: 1100, tablePoll: 280, ping: 32, newTable: 
 const HANDSHAKE_BYTES = 4096
 /** TCP asks and is answered. */
 const KEEP_ALIVE_BYTES = 2 * PACKET_BYTES
-/** Leases are renewed, and gateways come and go: so often a day. Each new table is followed by two heartbeats. */
+/** Leases are renewed, and gateways come and go: so often a day. While there is no work, each new table is followed by two heartbeats. */
 const NEW_TABLES_A_DAY = 1
 /** A probe may be seen to run and to have ended. */
 const HEARTBEATS_A_PROBE = 2

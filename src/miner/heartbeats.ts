@@ -22,8 +22,8 @@ const BARE_BYTES = 4096
 export interface HeartbeatsOptions {
   readonly client: Pick<Client, 'heartbeat'>
   readonly describe: () => Omit<Heartbeat, 'logs'>
-  /** Of the table that this node works by: with another one the coordinator has another reason why there is no work. */
-  readonly tableVersion: () => number
+  /** Of the table that this node works by, undefined while that gives it work: without work, another table has another reason for it. */
+  readonly idleTable: () => number | undefined
   readonly logs: Pick<LogRing, 'batch' | 'sent'>
   /** Told what the coordinator says of the secrets that this node has. */
   readonly secrets: Pick<SecretBook, 'noticed'>
@@ -138,7 +138,7 @@ export class Heartbeats {
   }
 
   #textOf({instances, running, ...offer}: Omit<Heartbeat, 'logs'>): {readonly offer: string; readonly work: string} {
-    return {offer: JSON.stringify([offer, this.#options.tableVersion()]), work: JSON.stringify([instances, running])}
+    return {offer: JSON.stringify([offer, this.#options.idleTable() ?? 'work']), work: JSON.stringify([instances, running])}
   }
 }
 

@@ -64,6 +64,11 @@ export class LeaseBook {
     return this.#kept.version
   }
 
+  /** The version while the table gives no work, undefined while it gives some. */
+  idleVersion(nowMs: number): number | undefined {
+    return this.current(nowMs).length === 0 ? this.version : undefined
+  }
+
   /** Whether what changed since that version will do. */
   get takesDeltas(): boolean {
     return this.#kept.takesDeltas

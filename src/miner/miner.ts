@@ -126,7 +126,7 @@ class MiningNode implements Miner {
       isBudgetEmpty: this.#requests.isBudgetEmpty
     })
     const counted = countedHeartbeats({client, logs: this.#logs, data})
-    const told = {...counted, describe: () => this.#heartbeat(), tableVersion: () => book.version, secrets}
+    const told = {...counted, describe: () => this.#heartbeat(), idleTable: () => book.idleVersion(now()), secrets}
     this.#heartbeats = new Heartbeats({...told, now, random, log, onLook: () => this.#saveStatus()})
   }
 

@@ -105,7 +105,7 @@ function idleWorld(everyMs: number) {
   const stop = new AbortController()
   const asked: ('heartbeat' | 'table' | 'answered')[] = []
   let answerTable: (how: 'newer' | 'failed') => void = () => undefined
-  const state = {version: 1, draining: false, looks: 0, isUp: true}
+  const state = {idleTable: 1 as number | undefined, draining: false, looks: 0, isUp: true}
   const client = {
     heartbeat: async () => {
       if (!state.isUp) throw new Error('nobody is there')
@@ -132,7 +132,7 @@ function idleWorld(everyMs: number) {
   const heartbeats = new Heartbeats({
     client,
     describe: () => ({node: `node_${'0'.repeat(32)}`, ...OFFER, draining: state.draining, instances: 0, running: []}),
-    tableVersion: () => state.version,
+    idleTable: () => state.idleTable,
     logs,
     secrets: {noticed: () => undefined},
     now: Date.now,
@@ -175,9 +175,13 @@ test('a node with nothing new to say says nothing, and all that is new within on
   state.draining = true
   await looksPass(10)
   expect(count('heartbeat')).toBe(5)
-  state.version = 2
+  state.idleTable = 2
   await looksPass(10)
   expect([count('heartbeat'), count('table')]).toEqual([7, 1])
+  // Work begins: the reason why there was none is gone. What tables say from then on is no news to the coordinator.
+  state.idleTable = undefined
+  await looksPass(10)
+  expect([count('heartbeat'), count('table')]).toEqual([9, 1])
 })
 
 test('a node whose wait for a table was cut says that it is there: the coordinator may have forgotten it', async () => {
