@@ -1,0 +1,21 @@
+import {readFileSync} from 'node:fs'
+import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
+import {digestOf} from '../../src/ledger/state-digest.ts'
+
+/**
+ * `node replay-process.ts FILE…`: replays journals written as lines (the genesis, then a group each; other lines are passed over) and says which Node it
+ * is and what the state's digest is after each group, by file.
+ */
+const replayed: Record<string, string[]> = {}
+for (const file of process.argv.slice(2)) {
+  const [first = '', ...lines] = readFileSync(file, 'utf8').trim().split('\n')
+  const machine = machineOf((JSON.parse(first) as {genesis: string}).genesis)
+  let head = {number: 0, lastSeq: 0, hash: machine.state.networkId}
+  replayed[file] = lines.flatMap((line) => {
+    const group = JSON.parse(line) as Parameters<typeof replayGroup>[2] & {readonly body?: string}
+    if (group.body === undefined) return []
+    head = replayGroup(machine, head, {...group, body: new TextEncoder().encode(group.body)}, {signatures: true})
+    return [digestOf(machine).sha256]
+  })
+}
+process.stdout.write(JSON.stringify({version: process.versions.node, replayed}))
