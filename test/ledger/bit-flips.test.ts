@@ -10,7 +10,7 @@ import {verifyLedger} from '../../src/ledger/verify.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
 
-const FLIPS = (process.env.CREO_TEST_TIER ?? 'short') === 'short' ? 12 : 200
+const FLIPS = (process.env.CREO_TEST_TIER ?? 'short') === 'short' ? 9 : 200
 const FOUND_SHARE_MIN = 0.95
 const ORDERS = 600
 const FILES = ['journal.sqlite', 'ledger.sqlite', 'ledger.snapshot'] as const

@@ -103,17 +103,17 @@ const flipped = (bytes: Buffer, at: number, bit: number): Buffer => {
 
 describe('a snapshot', () => {
   it('is what a start goes on from: fewer groups than between two of them are replayed, and every digest made after it holds', async () => {
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       await reopen()
       expect(said.from).toBeGreaterThan(0)
       expect(said.groups).toBeLessThanOrEqual(2 * PACE.everyGroups)
-      await trade(5)
+      await trade(3)
     }
     await world.close()
     expect(await verify(world.directory)).toMatchObject({
       holds: true,
       snapshot: 'holds',
-      digests: expect.toSatisfy((count: number) => count > 6)
+      digests: expect.toSatisfy((count: number) => count > 5)
     })
   })
 
@@ -136,6 +136,8 @@ describe('a snapshot', () => {
     const header = JSON.parse(good.subarray(0, HEADER_BYTES).toString()) as {number: number; form: number}
     const withHeader = (changes: object): Buffer =>
       Buffer.concat([Buffer.from(`${JSON.stringify({...header, ...changes}).padEnd(HEADER_BYTES - 1)}\n`), good.subarray(HEADER_BYTES)])
+    writeFileSync(path, flipped(good, good.length - 1000, 5))
+    expect(await verify(copy)).toMatchObject({holds: true, snapshot: 'unusable'})
     for (const [bytes, fault] of [
       [flipped(good, good.length - 40, 2), 'it is damaged'],
       [flipped(good, 20, 1), 'header is damaged'],
@@ -147,8 +149,6 @@ describe('a snapshot', () => {
       [withHeader({number: header.number + 99}), 'has no group']
     ] as const) {
       writeFileSync(path, bytes)
-      const verified = await verifyLedger({directory: copy, signatures: false, signal: world.signal})
-      expect(verified).toMatchObject({holds: true, snapshot: 'unusable'})
       const ledger = await open(copy)
       await ledger.close()
       expect(said).toMatchObject({fault: expect.stringContaining(fault), from: 0})
@@ -163,14 +163,14 @@ describe('a snapshot', () => {
     rmSync(join(world.directory, SNAPSHOT_FILE))
     mkdirSync(join(world.directory, `${SNAPSHOT_FILE}.new`))
     await reopen()
-    await trade(6)
+    await trade(3)
     await world.close()
     expect(existsSync(join(world.directory, SNAPSHOT_FILE))).toBe(false)
     rmSync(join(world.directory, `${SNAPSHOT_FILE}.new`), {recursive: true})
     expect(await verify(world.directory)).toMatchObject({holds: true, snapshot: 'none'})
     await reopen()
     expect(said).toMatchObject({from: 0})
-    await trade(6)
+    await trade(3)
     await reopen()
     expect(said.from).toBeGreaterThan(0)
   })
