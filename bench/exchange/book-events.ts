@@ -116,7 +116,8 @@ class ShadowMarket {
         this.#gone(maker)
         this.#market.forget(maker)
       },
-      expired: () => undefined
+      expired: () => undefined,
+      ownCancelled: () => undefined
     })
   }
 

@@ -41,7 +41,8 @@ export const creoMarket: Engine = (events) => {
     filled: (maker, lots) => {
       if (pool.remaining[maker] === lots) market.forget(maker)
     },
-    expired: (maker) => market.forget(maker)
+    expired: (maker) => market.forget(maker),
+    ownCancelled: (maker) => market.forget(maker)
   }
   const steps = events.map((event) => {
     if (event.type === 'cancel') return {type: event.type, order: event.order} as const

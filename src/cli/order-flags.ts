@@ -7,6 +7,12 @@ export const orderArgs = {
   amount: Args.string({required: true, description: 'How much of it, in whole lots.'})
 }
 
+const selfTradeFlag = Flags.option({
+  options: ['cancel-newest', 'cancel-oldest', 'cancel-both'] as const,
+  default: 'cancel-newest' as const,
+  description: 'Which goes when it meets an order of your own: the rest of this one, the one that waits, or both.'
+})()
+
 export const orderFlags = {
   ...networkFlags,
   ...accountFlags,
@@ -17,7 +23,8 @@ export const orderFlags = {
     options: ['GTC', 'GTT', 'IOC', 'FOK'] as const,
     description: 'How long it stands: until cancelled (the default), until a time, now or never, all now or nothing.'
   })(),
-  expires: Flags.string({helpValue: 'DURATION', description: 'With --tif GTT: for how long.'})
+  expires: Flags.string({helpValue: 'DURATION', description: 'With --tif GTT: for how long.'}),
+  'self-trade': selfTradeFlag
 }
 
 /** What the flags of a trade say, as an order. A market order never waits. */
@@ -26,15 +33,18 @@ export function orderChoice(flags: {
   readonly 'post-only': boolean
   readonly tif: 'GTC' | 'GTT' | 'IOC' | 'FOK' | undefined
   readonly expires: string | undefined
+  readonly 'self-trade': 'cancel-newest' | 'cancel-oldest' | 'cancel-both'
 }): {
   readonly kind: 'limit' | 'market' | 'post-only'
   readonly timeInForce: 'GTC' | 'GTT' | 'IOC' | 'FOK'
   readonly lifetimeMs: number | undefined
+  readonly selfTrade: 'cancel-oldest' | 'cancel-both' | undefined
 } {
   const limitKind = flags['post-only'] ? 'post-only' : 'limit'
   return {
     kind: flags.market ? 'market' : limitKind,
     timeInForce: flags.tif ?? (flags.market ? 'IOC' : 'GTC'),
-    lifetimeMs: flags.expires === undefined ? undefined : parseDurationMs(flags.expires)
+    lifetimeMs: flags.expires === undefined ? undefined : parseDurationMs(flags.expires),
+    selfTrade: flags['self-trade'] === 'cancel-newest' ? undefined : flags['self-trade']
   }
 }

@@ -1,17 +1,16 @@
-import type {CommandOutcome} from '../client/answers.ts'
+import {z} from 'zod'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {amountOfLots, lotsFrom, priceFrom, priceText} from '../core/market-units.ts'
 import type {BookView, IncentiveView, OrderView} from '../core/protocol/api.ts'
-import {COMMAND_BATCH_MAX} from '../core/protocol/commands.ts'
+import {orderIdSchema} from '../core/protocol/scalars.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
 import type {AccountContext, Context} from './context.ts'
 import {findIncentive} from './incentives.ts'
 
 /** A market order without a price of its own may pay this much more, or get this much less, than the best price now. */
 const PROTECTION_PERCENT = 10
-/** An account has at most ten times what one batch cancels; the rest is for orders that are placed meanwhile. */
+/** An account has at most ten times what one command cancels; the rest is for orders that are placed meanwhile. */
 const CANCEL_ROUNDS_MAX = 20
-const REFUSALS_SHOWN_MAX = 3
 
 export interface OrderInput {
   readonly incentive: string
@@ -24,6 +23,8 @@ export interface OrderInput {
   readonly timeInForce: 'GTC' | 'GTT' | 'IOC' | 'FOK'
   /** GTT only. */
   readonly lifetimeMs: number | undefined
+  /** Absent: what is left of this one is cancelled. */
+  readonly selfTrade?: 'cancel-oldest' | 'cancel-both' | undefined
 }
 
 /** Amounts in whole units, the price in Gutta per 1.00. */
@@ -46,8 +47,9 @@ export async function placeOrder(context: AccountContext, input: OrderInput, sig
   const lots = lotsFrom(input.amount, units)
   const priceMicroGutta = input.price === undefined ? await protectionPrice(context, input, signal) : priceFrom(input.price, units)
   const expiry = await expiryOf(context, input)
-  const {side, kind, timeInForce} = input
-  const body = {type: 'order.place', incentive: units.id, side, priceMicroGutta, lots, kind, timeInForce, ...expiry} as const
+  const {side, kind, timeInForce, selfTrade} = input
+  const terms = {side, priceMicroGutta, lots, kind, timeInForce, ...expiry, ...(selfTrade !== undefined && {selfTrade})}
+  const body = {type: 'order.place', incentive: units.id, ...terms} as const
   const {seq} = await context.client.submit(body).catch((error: unknown) => {
     if (isCreoError(error) && error.code === 'volume_limit') throw beyondVolumeLimit(error, units)
     if (isCreoError(error) && error.code === 'not_found') throw withoutExchange(error)
@@ -96,45 +98,34 @@ export function orderSentence(order: ShownOrder): string {
   return `${done}; the rest ended (${order.reason ?? order.status}).`
 }
 
+export async function cancelOrder(context: AccountContext, order: string): Promise<void> {
+  if (!/^ord_\d{1,16}$/.test(order)) throw new CreoError('invalid_input', `"${order}" is not an order.`, {hint: 'creo trade orders'})
+  await context.client.submit({type: 'order.cancel', order})
+}
+
+const cancelledSchema = z.object({cancelled: z.array(orderIdSchema), more: z.boolean()})
+
 /**
- * Cancels one order, or all open ones of the account, however many: until none is open.
- * @throws {CreoError} why the first of those that are still open could not be cancelled; what was cancelled stays so.
+ * Cancels all open orders of the account, or those of one market and side, however many; says which.
+ * @throws {CreoError} `invalid_input` or `not_found` for the market. What was cancelled before an error stays so.
  */
-export async function cancelOrders(context: AccountContext, order: string | undefined, signal: AbortSignal): Promise<readonly string[]> {
-  if (order !== undefined) {
-    if (!/^ord_\d{1,16}$/.test(order)) throw new CreoError('invalid_input', `"${order}" is not an order.`, {hint: 'creo trade orders'})
-    await context.client.submit({type: 'order.cancel', order})
-    return [order]
-  }
-  const cancelled: string[] = []
-  const refusals = new Map<string, CommandOutcome>()
+export async function cancelOrders(
+  context: AccountContext,
+  {incentive, side}: {readonly incentive?: string | undefined; readonly side?: 'buy' | 'sell' | undefined},
+  signal: AbortSignal
+): Promise<readonly string[]> {
+  const market = incentive === undefined ? {} : {incentive: (await findIncentive(context, incentive, signal)).id}
+  const body = {type: 'orders.cancel', ...market, ...(side !== undefined && {side})} as const
+  const all: string[] = []
   for (let round = 0; round < CANCEL_ROUNDS_MAX; round += 1) {
-    const {orders} = await context.client.orders(context.account.id, {status: 'open', limit: COMMAND_BATCH_MAX}, signal)
-    const untried = orders.map(({id}) => id).filter((id) => !refusals.has(id))
-    if (orders.length === 0) return cancelled
-    if (untried.length === 0) break
-    const outcomes = await context.client.submitMany(
-      untried.map((id) => ({type: 'order.cancel', order: id})),
-      signal
-    )
-    for (const [index, outcome] of outcomes.entries()) {
-      const id = untried[index] ?? ''
-      if (outcome.status === 'applied') cancelled.push(id)
-      else refusals.set(id, outcome)
-    }
+    const {result} = await context.client.submit(body)
+    const {cancelled, more} = cancelledSchema.parse(result)
+    all.push(...cancelled)
+    if (!more) return all
   }
-  throw stillOpen(cancelled, [...refusals])
-}
-
-function stillOpen(cancelled: readonly string[], refusals: readonly (readonly [string, CommandOutcome])[]): CreoError {
-  const said = refusals.slice(0, REFUSALS_SHOWN_MAX).map(([id, outcome]) => `${id}: ${refusalOf(outcome)}`)
-  const message = `${cancelled.length} orders are cancelled, others are still open. ${said.join(' ')}`.trimEnd()
-  return new CreoError('failed', message, {hint: 'creo trade orders --status open, then creo trade cancel --all again.'})
-}
-
-function refusalOf(outcome: CommandOutcome): string {
-  if (outcome.status === 'error') return outcome.error.message
-  return outcome.status === 'rejected' ? outcome.message : ''
+  throw new CreoError('failed', `${all.length} orders are cancelled; others were placed meanwhile and are open.`, {
+    hint: 'Stop what places them, then creo trade cancel --all again.'
+  })
 }
 
 export interface ShownBook {

@@ -60,7 +60,7 @@ describe('lots and prices', () => {
 })
 
 describe('the flags of a trade', () => {
-  const none = {market: false, 'post-only': false, tif: undefined, expires: undefined}
+  const none = {market: false, 'post-only': false, tif: undefined, expires: undefined, 'self-trade': 'cancel-newest'} as const
   it.each([
     [none, {kind: 'limit', timeInForce: 'GTC', lifetimeMs: undefined}],
     [
@@ -71,7 +71,8 @@ describe('the flags of a trade', () => {
       {...none, 'post-only': true},
       {kind: 'post-only', timeInForce: 'GTC', lifetimeMs: undefined}
     ],
-    [{...none, tif: 'GTT', expires: '1h'} as const, {kind: 'limit', timeInForce: 'GTT', lifetimeMs: 3_600_000}]
+    [{...none, tif: 'GTT', expires: '1h'} as const, {kind: 'limit', timeInForce: 'GTT', lifetimeMs: 3_600_000}],
+    [{...none, 'self-trade': 'cancel-both'} as const, {kind: 'limit', timeInForce: 'GTC', selfTrade: 'cancel-both'}]
   ])('%o mean %o', (flags, order) => {
     expect(orderChoice(flags)).toEqual(order)
   })

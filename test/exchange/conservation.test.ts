@@ -119,6 +119,7 @@ class Everything {
 
   #cancelling(n: Numbers, who: string): {who: string; body: CommandBody} {
     const {market, accounts} = this.world.machine.state
+    if (n.pick === 7) return {who, body: {type: 'orders.cancel', ...(n.flag && {incentive: ASSETS[n.asset] ?? ASSETS[0]})}}
     const open = market.books.flatMap((book) => [...(book?.orders(0) ?? []), ...(book?.orders(1) ?? [])])
     const slot = open[n.pick % Math.max(1, open.length)] ?? -1
     const owner = n.flag ? (accounts[market.pool.owner[slot] ?? -1]?.name ?? who) : who

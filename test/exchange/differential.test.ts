@@ -36,10 +36,15 @@ const step = fc.oneof(
       price: fc.integer({min: 990, max: 1010}),
       lots: fc.integer({min: 1, max: 30}),
       kind: fc.constantFrom(...KINDS),
+      selfTrade: fc.constantFrom(undefined, undefined, 'cancel-oldest' as const, 'cancel-both' as const),
       lifeMs: fc.integer({min: 1, max: 2 * HOUR_MS})
     })
   },
   {weight: 3, arbitrary: fc.record({do: fc.constant('cancel' as const), owner, pick: fc.nat(50)})},
+  {
+    weight: 1,
+    arbitrary: fc.record({do: fc.constant('cancel all' as const), owner, side: fc.constantFrom(undefined, 'buy' as const, 'sell' as const)})
+  },
   {weight: 1, arbitrary: fc.record({do: fc.constant('wait' as const), ms: fc.integer({min: 1, max: 3 * HOUR_MS}), advance: fc.boolean()})},
   {weight: 1, arbitrary: fc.record({do: fc.constant('limit' as const), limit: fc.integer({min: 1, max: 400_000})})}
 )
@@ -75,6 +80,10 @@ class Pair {
       expect(sayOf(world, next.owner, {type: 'order.cancel', order}).at(-1)?.split(' ')[0]).toBe(
         naive.cancel(order, next.owner).split(' ')[0]
       )
+    } else if (next.do === 'cancel all') {
+      const side = next.side === undefined ? {} : {side: next.side}
+      const {cancelled} = world.must(next.owner, {type: 'orders.cancel', incentive: 'acme/LEAF', ...side})
+      expect(cancelled).toEqual(naive.cancelAll(next.owner, next.side))
     } else this.#place(next)
   }
 
@@ -91,11 +100,15 @@ class Pair {
       lots: next.lots,
       kind,
       timeInForce: tif,
-      ...(expiresAtMs === undefined ? {} : {expiresAtMs})
+      ...(expiresAtMs === undefined ? {} : {expiresAtMs}),
+      ...(next.selfTrade === undefined ? {} : {selfTrade: next.selfTrade})
     })
     this.#placed.push(id)
     expect(said).toEqual(
-      naive.place({id, owner: next.owner, side: next.side, price: next.price, lots: next.lots, kind, tif, expiresAtMs}, world.nowMs)
+      naive.place(
+        {id, owner: next.owner, side: next.side, price: next.price, lots: next.lots, kind, tif, expiresAtMs, selfTrade: next.selfTrade},
+        world.nowMs
+      )
     )
   }
 

@@ -2,8 +2,9 @@ import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {World} from './world.ts'
 
 const PLACE =
-  /^(?<label>\w+) (?<side>buy|sell) (?<lots>\d+) @ (?<price>\d+) by (?<who>\w+)(?<market> market)?(?<post> post-only)?( (?<tif>IOC|FOK))?( until (?<until>\d+)s)?$/
+  /^(?<label>\w+) (?<side>buy|sell) (?<lots>\d+) @ (?<price>\d+) by (?<who>\w+)(?<market> market)?(?<post> post-only)?( (?<tif>IOC|FOK))?( until (?<until>\d+)s)?( own (?<own>cancel-oldest|cancel-both))?$/
 const CANCEL = /^cancel (?<label>\w+) by (?<who>\w+)$/
+const CANCEL_ALL = /^cancel all( (?<side>buy|sell)s)? by (?<who>\w+)$/
 const AFTER = /^after (?<seconds>\d+)s$/
 const LIMIT = /^limit (?<limit>\d+)$/
 
@@ -28,8 +29,8 @@ function give(world: World, name: string, lots: number): void {
 }
 
 /**
- * Runs a market written as lines: `s1 sell 5 @ 100 by ann`, with ` market`, ` post-only`, ` IOC`, ` FOK`, ` until 60s`; `cancel s1 by ann`;
- * `after 60s`; `limit 500`. Answers what happened, one line each: `b1 buys 5 of s1 @ 100`, `b1 open 2`, `s1 expired 3: time`, `b1 rejected: CODE`.
+ * Runs a market written as lines: `s1 sell 5 @ 100 by ann`, with ` market`, ` post-only`, ` IOC`, ` FOK`, ` until 60s`; ` own cancel-oldest`; `cancel s1 by ann`, `cancel all by ann`,
+ * `cancel all buys by ann`; `after 60s`; `limit 500`. Answers what happened, one line each: `b1 buys 5 of s1 @ 100`, `b1 open 2`, `s1 expired 3: time`, `b1 rejected: CODE`.
  */
 export function run(script: readonly string[], world: World = marketWorld()): string[] {
   const labels = new Map<string, string>()
@@ -56,6 +57,11 @@ function bodyOf(
 ): {label: string; who: string; body: CommandBody} | undefined {
   const place = PLACE.exec(text)?.groups
   if (place !== undefined) return {label: place.label ?? '', who: place.who ?? '', body: placing(place, startMs)}
+  const all = CANCEL_ALL.exec(text)?.groups
+  if (all !== undefined) {
+    const side = all.side === 'buy' || all.side === 'sell' ? all.side : undefined
+    return {label: 'cancel all', who: all.who ?? '', body: {type: 'orders.cancel', ...(side !== undefined && {side})}}
+  }
   const cancel = CANCEL.exec(text)?.groups
   if (cancel !== undefined) {
     const order = [...labels].find(([, label]) => label === cancel.label)?.[0] ?? 'ord_0'
@@ -78,7 +84,8 @@ function placing(place: Readonly<Record<string, string | undefined>>, startMs: n
     lots: Number(place.lots),
     kind: place.market ? 'market' : place.post ? 'post-only' : 'limit',
     timeInForce: place.until ? 'GTT' : place.tif === 'IOC' || place.tif === 'FOK' ? place.tif : place.market ? 'IOC' : 'GTC',
-    ...(place.until ? {expiresAtMs: startMs + Number(place.until) * 1000} : {})
+    ...(place.until ? {expiresAtMs: startMs + Number(place.until) * 1000} : {}),
+    ...(place.own === 'cancel-oldest' || place.own === 'cancel-both' ? {selfTrade: place.own} : {})
   }
 }
 

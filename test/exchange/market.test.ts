@@ -2,6 +2,8 @@ import {describe, expect, it} from 'vitest'
 import {marketWorld, run} from './market-script.ts'
 import {World} from './world.ts'
 
+const buyNut = {side: 'buy', kind: 'limit', timeInForce: 'GTC', lots: 1, priceMicroGutta: 5} as const
+
 describe('the order book', () => {
   it('says in whole units what an order would hold and what is there', () => {
     const world = new World()
@@ -53,6 +55,61 @@ describe('the order book', () => {
       'b1 cancelled 3: would_self_trade'
     ])
   })
+
+  it('takes the own order out of the way, or both, where the order says so', () => {
+    const own = ['s1 sell 2 @ 99 by ann', 's2 sell 5 @ 100 by bob']
+    expect(run([...own, 'b1 buy 4 @ 100 by ann own cancel-oldest']).slice(2)).toEqual([
+      's1 cancelled 2: would_self_trade',
+      'b1 buys 4 of s2 @ 100',
+      's2 open 1',
+      'b1 filled 0'
+    ])
+    expect(run([...own, 'b1 buy 4 @ 100 by ann own cancel-both']).slice(2)).toEqual([
+      's1 cancelled 2: would_self_trade',
+      'b1 cancelled 4: would_self_trade'
+    ])
+  })
+
+  it('lets a fill-or-kill order pass over own orders that it cancels, and refuses it where it would go with them', () => {
+    const own = ['s1 sell 2 @ 99 by ann', 's2 sell 5 @ 100 by bob']
+    expect(run([...own, 'b1 buy 5 @ 100 by ann FOK own cancel-oldest']).at(-1)).toBe('b1 filled 0')
+    expect(run([...own, 'b1 buy 5 @ 100 by ann FOK own cancel-both']).at(-1)).toBe('b1 rejected: would_self_trade')
+    expect(run([...own, 'b1 buy 6 @ 100 by ann FOK own cancel-oldest', 'cancel s1 by ann']).slice(2)).toEqual([
+      'b1 rejected: rejected',
+      's1 cancelled 2: by_owner'
+    ])
+  })
+
+  it('takes back all orders of one account, of one market and of one side, and no other', () => {
+    const world = marketWorld()
+    world.issue('acme', {code: 'NUT'})
+    world.must('ann', {type: 'order.place', incentive: 'acme/NUT', ...buyNut})
+    const orders = ['s1 sell 2 @ 101 by ann', 'b1 buy 1 @ 99 by ann', 's2 sell 2 @ 100 by bob', 's3 sell 1 @ 100 by ann']
+    expect(run([...orders, 'cancel all sells by ann', 'b2 buy 3 @ 101 by cyd'], world).slice(4)).toEqual([
+      's1 cancelled 2: by_owner',
+      's3 cancelled 1: by_owner',
+      'b2 buys 2 of s2 @ 100',
+      's2 filled 0',
+      'b2 open 1'
+    ])
+    expect(world.must('ann', {type: 'orders.cancel', incentive: 'acme/NUT'})).toMatchObject({cancelled: [expect.any(String)]})
+    expect(world.must('ann', {type: 'orders.cancel'})).toMatchObject({cancelled: [expect.any(String)], more: false})
+    expect(world.must('ann', {type: 'orders.cancel'})).toEqual({cancelled: [], more: false})
+    expect(world.try('ann', {type: 'orders.cancel', incentive: 'acme/NONE'})).toBe('not_found')
+    expect(world.machine.state.market.pool.count).toBe(1)
+  })
+
+  it('takes back at most 1,000 orders with one command, the oldest first, and says that there are more', () => {
+    const world = marketWorld()
+    const sell = (index: number): string => `s${index} sell 1 @ ${200 - (index % 7)} by ann`
+    run(
+      Array.from({length: 1001}, (_, index) => sell(index)),
+      world
+    )
+    const last = `ord_${world.machine.seq}`
+    expect(world.must('ann', {type: 'orders.cancel'})).toMatchObject({more: true, cancelled: expect.not.arrayContaining([last])})
+    expect(world.must('ann', {type: 'orders.cancel'})).toEqual({cancelled: [last], more: false})
+  }, 120_000)
 
   it.each([
     ['IOC keeps nothing in the book', ['s1 sell 2 @ 100 by ann', 'b1 buy 5 @ 100 by bob IOC'], 'b1 expired 3: immediate'],

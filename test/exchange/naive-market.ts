@@ -18,6 +18,7 @@ export interface NaivePlacing {
   readonly kind: 'limit' | 'market' | 'post-only'
   readonly tif: 'GTC' | 'GTT' | 'IOC' | 'FOK'
   readonly expiresAtMs: number | undefined
+  readonly selfTrade?: 'cancel-oldest' | 'cancel-both' | undefined
 }
 
 export interface NaiveRules {
@@ -59,15 +60,15 @@ export class NaiveMarket {
     const against = this.orders.filter((other) => other.side !== order.side && this.#crosses(order, other))
     against.sort((a, b) => (order.side === 'buy' ? a.price - b.price : b.price - a.price))
     if (order.kind === 'post-only' && against.some((other) => !this.#isOver(other, atMs))) return ['rejected rejected']
-    const {fills, expired, stop} = this.#meet(order, against, atMs)
+    const {fills, gone, stop} = this.#meet(order, against, atMs)
     const left = order.lots - fills.reduce((sum, fill) => sum + fill.lots, 0)
     if (order.tif === 'FOK' && left > 0) return [`rejected ${stop === 'volume_limit' || stop === 'would_self_trade' ? stop : 'rejected'}`]
     if (this.#hold(order.side, order.price, order.lots) > this.available(order.owner, order.side === 'buy' ? 'gutta' : 'leaf')) {
       return ['rejected insufficient_funds']
     }
-    if (stop === 'would_self_trade' && fills.length === 0 && expired.length === 0) return ['rejected would_self_trade']
+    if (stop === 'would_self_trade' && fills.length === 0 && gone.length === 0) return ['rejected would_self_trade']
     for (const fill of fills) this.#settle(order, fill, atMs)
-    this.orders = this.orders.filter((other) => other.remaining > 0 && !expired.includes(other))
+    this.orders = this.orders.filter((other) => other.remaining > 0 && !gone.includes(other))
     return [...fills.map((fill) => `${fill.lots} of ${fill.maker.id} @ ${fill.maker.price}`), this.#end(order, left, stop)]
   }
 
@@ -79,6 +80,13 @@ export class NaiveMarket {
     return 'cancelled'
   }
 
+  cancelAll(owner: string, side: 'buy' | 'sell' | undefined): string[] {
+    const goes = (order: NaiveOrder): boolean => order.owner === owner && (side === undefined || order.side === side)
+    const cancelled = this.orders.filter(goes).map(({id}) => id)
+    this.orders = this.orders.filter((order) => !goes(order))
+    return cancelled
+  }
+
   advance(atMs: number): void {
     this.orders = this.orders.filter((order) => !this.#isOver(order, atMs))
   }
@@ -87,26 +95,30 @@ export class NaiveMarket {
     return expiresAtMs !== undefined && expiresAtMs <= atMs
   }
 
-  #meet(order: NaivePlacing, against: readonly NaiveOrder[], atMs: number): {fills: Fill[]; expired: NaiveOrder[]; stop: string} {
+  #meet(order: NaivePlacing, against: readonly NaiveOrder[], atMs: number): {fills: Fill[]; gone: NaiveOrder[]; stop: string} {
     const fills: Fill[] = []
-    const expired: NaiveOrder[] = []
+    const gone: NaiveOrder[] = []
     let left = order.lots
     let volume = Math.max(0, this.limit - this.#used(atMs))
     for (const maker of against) {
       if (left === 0) break
       if (this.#isOver(maker, atMs)) {
-        expired.push(maker)
+        gone.push(maker)
         continue
       }
-      if (maker.owner === order.owner) return {fills, expired, stop: 'would_self_trade'}
+      if (maker.owner === order.owner) {
+        if (order.selfTrade !== undefined) gone.push(maker)
+        if (order.selfTrade === 'cancel-oldest') continue
+        return {fills, gone, stop: 'would_self_trade'}
+      }
       const wanted = Math.min(left, maker.remaining)
       const lots = Math.min(wanted, Math.floor(volume / maker.price))
       if (lots > 0) fills.push({maker, lots})
       left -= lots
       volume -= lots * maker.price
-      if (lots < wanted) return {fills, expired, stop: 'volume_limit'}
+      if (lots < wanted) return {fills, gone, stop: 'volume_limit'}
     }
-    return {fills, expired, stop: left === 0 ? 'filled' : 'uncrossed'}
+    return {fills, gone, stop: left === 0 ? 'filled' : 'uncrossed'}
   }
 
   #settle(order: NaivePlacing, {maker, lots}: Fill, atMs: number): void {

@@ -8,7 +8,9 @@ export default class TradeSell extends CreoCommand {
     'What is sold is held until it ends. What crosses the book trades at once at the better price; the rest waits.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris/LEAF 4 --price 0.5',
-    '<%= config.bin %> <%= command.id %> colibris/LEAF 4 --market'
+    '<%= config.bin %> <%= command.id %> colibris/LEAF 4 --market',
+    '<%= config.bin %> <%= command.id %> colibris/LEAF 4 --price 0.5 --tif GTT --expires 12h',
+    '<%= config.bin %> <%= command.id %> colibris/LEAF 4 --price 0.5 --self-trade cancel-oldest'
   ]
   static override args = orderArgs
   static override flags = orderFlags

@@ -29,6 +29,7 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'offer.add': ['treasurer'],
   'order.place': ['treasurer'],
   'order.cancel': ['treasurer'],
+  'orders.cancel': ['treasurer'],
   'redemption.request': ['treasurer'],
   'redemption.capture': ['treasurer'],
   'redemption.release': ['treasurer'],

@@ -21,6 +21,14 @@ export function assertInvariants({state}: LedgerMachine): void {
     orders += resting
   }
   assert.equal(orders, state.market.pool.count, 'orders in books and in the pool')
+  for (const {index, id, openOrders} of state.accounts) {
+    const own = [...state.market.ordersOf(index)]
+    assert.equal(own.length, openOrders, `open orders of ${id}`)
+    assert(
+      own.every((slot) => state.market.pool.owner[slot] === index),
+      `${id} is led to orders of others`
+    )
+  }
   const openOrders = state.accounts.reduce((sum, account) => sum + account.openOrders, 0)
   assert.equal(openOrders, orders, 'open orders counted by account')
   assertTraffic(state)

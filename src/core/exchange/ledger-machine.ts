@@ -4,13 +4,14 @@ import type {Genesis} from '../protocol/genesis.ts'
 import {admitGateway, createAccount, enrollNode, makeNodeToken, revokeGateway} from './account-commands.ts'
 import {authorise} from './authorise.ts'
 import {block, unblock} from './block-commands.ts'
+import {cancelOrder, cancelOrders} from './cancel-commands.ts'
 import {destroyApp} from './destroy-app.ts'
 import {closeEpoch} from './epoch-commands.ts'
 import {type FirstAnswer, IdempotencyMemory, type RememberedAnswer} from './idempotency.ts'
 import {addOffer, allot, fundPool, issueIncentive, limitTradeVolume} from './incentive-commands.ts'
 import {acceptInvite, addKey, cancelRecovery, inviteKey, revokeKey, rotateKey, startRecovery} from './key-commands.ts'
 import {endLease, grantLease} from './lease-commands.ts'
-import {cancelOrder, placeOrder} from './order-commands.ts'
+import {placeOrder} from './order-commands.ts'
 import {type Outcome, Refusal, type SequencedCommand} from './outcome.ts'
 import {payReceipt} from './receipt-commands.ts'
 import {captureRedemption, releaseRedemption, requestRedemption} from './redemption-commands.ts'
@@ -139,6 +140,8 @@ function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
       return placeOrder(context, signerOf(context), body)
     case 'order.cancel':
       return cancelOrder(context, signerOf(context), body)
+    case 'orders.cancel':
+      return cancelOrders(context, signerOf(context), body)
     case 'redemption.request':
       return requestRedemption(context, signerOf(context), body)
     case 'redemption.capture':

@@ -11,6 +11,8 @@ export const EXPIRIES_ENDED_MAX = 1024
 export const OPEN_ORDERS_PER_ACCOUNT_MAX = 10_000
 export const OPEN_ORDERS_PER_INCENTIVE_MAX = 400_000
 export const OPEN_ORDERS_MAX = 4_000_000
+/** Orders that one command takes back. */
+export const CANCELLED_MAX = 1000
 /** How far ahead the time of a GTT order may lie. */
 export const ORDER_LIFETIME_MAX_MS = 366 * DAY_MS
 export const INCENTIVES_PER_ORG_MAX = 1000

@@ -2,6 +2,7 @@ import {bidHold} from './escrow.ts'
 import {OrderBook, sideOf} from './order-book.ts'
 import {OrderIndex} from './order-index.ts'
 import {BUY, NONE, OrderPool, type Side} from './order-pool.ts'
+import {OrdersByOwner} from './orders-by-owner.ts'
 
 /** An order to be put into a book. */
 export interface RestingOrder {
@@ -24,6 +25,7 @@ export class Market {
   readonly books: OrderBook[] = []
   readonly feePpmMax: number
   readonly #slots = new OrderIndex(this.pool)
+  readonly #byOwner = new OrdersByOwner(this.pool)
   #timedOrders = 0
 
   constructor(feePpmMax: number) {
@@ -49,6 +51,11 @@ export class Market {
     return slot === NONE ? undefined : slot
   }
 
+  /** Slots of an owner's resting orders, in no order that means anything. */
+  ordersOf(owner: number): Iterable<number> {
+    return this.#byOwner.of(owner)
+  }
+
   rest(order: RestingOrder): void {
     const {pool} = this
     const slot = pool.take()
@@ -61,6 +68,7 @@ export class Market {
     pool.remaining[slot] = order.remaining
     pool.expiresAtMs[slot] = order.expiresAtMs
     this.#slots.add(slot)
+    this.#byOwner.add(slot)
     if (order.expiresAtMs !== 0) this.#timedOrders += 1
     this.book(order.book).rest(slot)
   }
@@ -90,7 +98,9 @@ export class Market {
   /** Drops the number of an order that its book is about to take out itself. */
   forget(slot: number): void {
     const isKnown = this.#slots.delete(slot)
-    if (isKnown && this.pool.expiresAtMs[slot] !== 0) this.#timedOrders -= 1
+    if (!isKnown) return
+    this.#byOwner.remove(slot)
+    if (this.pool.expiresAtMs[slot] !== 0) this.#timedOrders -= 1
   }
 
   /** What an order holds: micro-gutta for a bid, minor units of the incentive for an ask. */

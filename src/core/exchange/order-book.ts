@@ -9,7 +9,12 @@ export interface Taker {
   readonly side: Side
   readonly priceMicroGutta: number
   readonly lots: number
+  /** What becomes of an own order that it meets. Absent: it stays, and the taker stops. */
+  readonly selfTrade?: SelfTrade | undefined
 }
+
+/** Which of two orders of one owner is cancelled when they meet, where it is not the newer one alone. */
+export type SelfTrade = 'cancel-oldest' | 'cancel-both'
 
 /** Why a taker met no further resting order. */
 export type Stop = 'filled' | 'uncrossed' | 'volume_limit' | 'would_self_trade' | 'crossing_limit'
@@ -18,6 +23,8 @@ export type Stop = 'filled' | 'uncrossed' | 'volume_limit' | 'would_self_trade' 
 export interface MatchListener {
   filled(maker: number, lots: number, priceMicroGutta: number): void
   expired(maker: number): void
+  /** It is the taker's own, and goes so that the taker can go on or go too. */
+  ownCancelled(maker: number): void
 }
 
 /**
@@ -69,7 +76,7 @@ export class OrderBook {
 
   /**
    * Fills the taker from the best resting orders, at their prices. Meets at most `CROSSINGS_MAX` of them; resting orders whose time has come
-   * are taken out on the way. `volumeLeftMicroGutta` bounds the executed notional.
+   * are taken out on the way, and own ones as the taker says. `volumeLeftMicroGutta` bounds the executed notional.
    */
   match(
     taker: Taker,
@@ -91,7 +98,13 @@ export class OrderBook {
         this.#drop(levels, maker)
         continue
       }
-      if (pool.owner[maker] === taker.owner) return {remaining, stop: 'would_self_trade'}
+      if (pool.owner[maker] === taker.owner) {
+        if (taker.selfTrade === undefined) return {remaining, stop: 'would_self_trade'}
+        listener.ownCancelled(maker)
+        this.#drop(levels, maker)
+        if (taker.selfTrade === 'cancel-both') return {remaining, stop: 'would_self_trade'}
+        continue
+      }
       const lots = Math.min(remaining, pool.remaining[maker] ?? 0, Math.floor(volumeLeft / price))
       if (lots === 0) return {remaining, stop: 'volume_limit'}
       listener.filled(maker, lots, price)
@@ -117,7 +130,10 @@ export class OrderBook {
         if (met === CROSSINGS_MAX) return 'crossing_limit'
         met += 1
         if (isExpired(pool, maker, atMs)) continue
-        if (pool.owner[maker] === taker.owner) return 'would_self_trade'
+        if (pool.owner[maker] === taker.owner) {
+          if (taker.selfTrade === 'cancel-oldest') continue
+          return 'would_self_trade'
+        }
         const wanted = Math.min(remaining, pool.remaining[maker] ?? 0)
         if (Math.floor(volumeLeft / price) < wanted) return 'volume_limit'
         remaining -= wanted

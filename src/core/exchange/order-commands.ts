@@ -5,7 +5,7 @@ import {OPEN_ORDERS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_INCENTIVE_
 import type {Stop} from './order-book.ts'
 import {BUY, SELL} from './order-pool.ts'
 import {type OrderChanged, refuse} from './outcome.ts'
-import {forgetOrder, freeHold, freeResting, holdOf, orderChanged, orderId, Settlement, type TakingOrder} from './settlement.ts'
+import {freeHold, holdOf, orderChanged, orderId, Settlement, type TakingOrder} from './settlement.ts'
 import type {AccountState, CommandContext, IncentiveState, LedgerState, Result} from './state.ts'
 
 type Placing = CommandOf<'order.place'>
@@ -20,7 +20,7 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   const side = body.side === 'buy' ? BUY : SELL
   const book = state.market.book(incentive.asset)
   const volumeLeft = Math.max(0, incentive.tradeVolumeLimitMicroGutta - incentive.volume.used(atMs))
-  const taker = {owner: owner.index, side, priceMicroGutta: body.priceMicroGutta, lots: body.lots} as const
+  const taker = {owner: owner.index, side, priceMicroGutta: body.priceMicroGutta, lots: body.lots, selfTrade: body.selfTrade} as const
   if (body.kind === 'post-only' && book.wouldTrade(side, body.priceMicroGutta, atMs))
     refuse('rejected', 'A post-only order at this price would trade at once.')
   const full = mayRest(body) ? fullness(state, owner, incentive) : undefined
@@ -41,7 +41,7 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   const order: TakingOrder = {id, owner: owner.index, side: body.side, priceMicroGutta: body.priceMicroGutta, remaining: body.lots}
   const settlement = new Settlement(context, incentive, order)
   const {stop} = book.match(taker, volumeLeft, atMs, settlement)
-  if (stop === 'would_self_trade' && settlement.fills === 0 && settlement.expiries === 0) {
+  if (stop === 'would_self_trade' && settlement.fills === 0 && settlement.removals === 0) {
     refuse('would_self_trade', 'The best order on the other side is your own.')
   }
   const ending = endOf(body, order, full === undefined ? stop : fullStop(stop))
@@ -72,19 +72,6 @@ function placed(body: Placing, {id, remainingLots, status, reason}: OrderChanged
     notionalMicroGutta: String(settlement.notionalMicroGutta),
     feeMicroGutta: String(settlement.feeMicroGutta)
   }
-}
-
-export function cancelOrder(context: CommandContext, owner: AccountState, body: CommandOf<'order.cancel'>): Result {
-  const {state, effects} = context
-  const {market} = state
-  const slot = market.find(Number(body.order.slice('ord_'.length)))
-  if (slot === undefined) refuse('not_found', `There is no open order ${body.order}.`)
-  if (market.pool.owner[slot] !== owner.index) refuse('forbidden', `${body.order} belongs to another account.`)
-  const remaining = market.pool.remaining[slot] ?? 0
-  effects.push(freeResting(state, slot, 'cancelled', 'by_owner'))
-  forgetOrder(state, slot)
-  market.remove(slot)
-  return {order: body.order, status: 'cancelled', remainingLots: String(remaining)}
 }
 
 function checkShape(body: Placing, atMs: number): void {

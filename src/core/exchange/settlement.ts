@@ -25,7 +25,8 @@ interface Party {
  */
 export class Settlement implements MatchListener {
   fills = 0
-  expiries = 0
+  /** Resting orders that went without a trade. */
+  removals = 0
   notionalMicroGutta = 0
   feeMicroGutta = 0
   readonly #context: CommandContext
@@ -76,9 +77,17 @@ export class Settlement implements MatchListener {
   }
 
   expired(maker: number): void {
+    this.#remove(maker, 'expired', 'time')
+  }
+
+  ownCancelled(maker: number): void {
+    this.#remove(maker, 'cancelled', 'would_self_trade')
+  }
+
+  #remove(maker: number, status: 'cancelled' | 'expired', reason: string): void {
     const {state, effects} = this.#context
-    this.expiries += 1
-    effects.push(freeResting(state, maker, 'expired', 'time'))
+    this.removals += 1
+    effects.push(freeResting(state, maker, status, reason))
     forgetOrder(state, maker)
   }
 

@@ -122,9 +122,17 @@ const orderPlace = z.strictObject({
   kind: z.enum(['limit', 'market', 'post-only']),
   timeInForce: z.enum(['GTC', 'GTT', 'IOC', 'FOK']),
   /** GTT only. */
-  expiresAtMs: timeMsSchema.optional()
+  expiresAtMs: timeMsSchema.optional(),
+  /** Which goes when it meets an order of its own account: the one that waits, or both. Absent: what is left of this one. */
+  selfTrade: z.enum(['cancel-oldest', 'cancel-both']).optional()
 })
 const orderCancel = z.strictObject({type: z.literal('order.cancel'), order: orderIdSchema})
+/** All open orders of the account, or those of one market or side, at most 1,000 at a time. */
+const ordersCancel = z.strictObject({
+  type: z.literal('orders.cancel'),
+  incentive: incentiveIdSchema.optional(),
+  side: z.enum(['buy', 'sell']).optional()
+})
 
 /** available → held until captured, released or timed out. */
 const redemptionRequest = z.strictObject({type: z.literal('redemption.request'), offer: offerIdSchema, quantity: z.int().min(1).max(1e6)})
@@ -226,6 +234,7 @@ export const commandBodySchema = z.discriminatedUnion('type', [
   offerAdd,
   orderPlace,
   orderCancel,
+  ordersCancel,
   redemptionRequest,
   redemptionCapture,
   redemptionRelease,
