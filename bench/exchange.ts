@@ -41,7 +41,7 @@ export const measure: Bench['measure'] = async (options) => {
       const transfers = await transferFigures(network, directory, options)
       const orders = BATCHES.map((batch) => ({
         ...batch,
-        rounds: Array.from({length: ROUNDS}, () => network.trades(scaled(batch.orders) / 2))
+        rounds: Array.from({length: ROUNDS}, () => network.requests(scaled(batch.orders), batch.batch))
       }))
       await network.ledger.close()
       const replay = await replayFigures(data, options)
@@ -114,7 +114,7 @@ async function replayFigures(directory: string, {signal, say}: Options): Promise
   ]
 }
 
-type HttpOrders = (typeof BATCHES)[number] & {readonly rounds: readonly ReturnType<TradingNetwork['trades']>[]}
+type HttpOrders = (typeof BATCHES)[number] & {readonly rounds: readonly ReturnType<TradingNetwork['requests']>[]}
 
 /** The coordinator as a process of its own; the load comes from this one, on the same cores. */
 async function httpFigures(
@@ -130,7 +130,7 @@ async function httpFigures(
     const figures: Figure[] = []
     for (const {batch, connections, goal, rounds} of all) {
       const samples: number[] = []
-      for (const commands of rounds) samples.push(await httpRound(coordinatorUrl, commands, {batch, connections, signal}))
+      for (const requests of rounds) samples.push(await httpRound(coordinatorUrl, requests, {connections, signal}))
       figures.push(figure({name: `http.orders_per_s.batch${batch}`, unit: '1/s', samples, goal: {atLeast: goal}}))
       say(`http, batches of ${batch}.`)
     }

@@ -1,5 +1,5 @@
 import type {CommandBody, SignedCommand} from '../../src/core/protocol/commands.ts'
-import {signCommand} from '../../src/identity/commands.ts'
+import {signCommand, signCommands} from '../../src/identity/commands.ts'
 import {proveKey} from '../../src/identity/key-proofs.ts'
 import {generateKeyPair, type KeyPair} from '../../src/identity/keys.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
@@ -69,6 +69,16 @@ export class Founder {
       notAfterMs: this.#ledger.nowMs() + this.#lifetimeMs,
       body
     })
+  }
+
+  /** The same under one signature. */
+  signAll(by: Signer, bodies: readonly CommandBody[]): SignedCommand[] {
+    const terms = {network: this.#ledger.networkId, account: by.id, key: by.key, notAfterMs: this.#ledger.nowMs() + this.#lifetimeMs}
+    const named = bodies.map((body) => {
+      this.#count += 1
+      return {idempotencyKey: `bench-${this.#count}`, body}
+    })
+    return signCommands(terms, named)
   }
 
   async #submit(by: Signer, body: CommandBody): Promise<Readonly<Record<string, unknown>>> {

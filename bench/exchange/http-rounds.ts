@@ -13,11 +13,10 @@ export const BATCHES = [
 /** Orders a second through the front door: bodies are ready before the clock runs, answers are looked at after it. */
 export async function httpRound(
   coordinatorUrl: string,
-  commands: readonly SignedCommand[],
-  {batch, connections, signal}: {readonly batch: number; readonly connections: number; readonly signal: AbortSignal}
+  requests: readonly (readonly SignedCommand[])[],
+  {connections, signal}: {readonly connections: number; readonly signal: AbortSignal}
 ): Promise<number> {
-  const bodies: string[] = []
-  for (let from = 0; from < commands.length; from += batch) bodies.push(JSON.stringify({commands: commands.slice(from, from + batch)}))
+  const bodies = requests.map((commands) => JSON.stringify({commands}))
   const pool = new Pool(coordinatorUrl, {connections, pipelining: 1, headersTimeout: REQUEST_TIMEOUT_MS, bodyTimeout: REQUEST_TIMEOUT_MS})
   try {
     const answers: string[] = []
@@ -38,7 +37,7 @@ export async function httpRound(
     await Promise.all(Array.from({length: connections}, ask))
     const seconds = (performance.now() - startedAtMs) / 1000
     for (const answer of answers) checkApplied(answer)
-    return commands.length / seconds
+    return requests.flat().length / seconds
   } finally {
     await pool.close()
   }

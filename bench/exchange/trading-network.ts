@@ -28,6 +28,7 @@ export class TradingNetwork {
   readonly #traders: readonly Signer[]
   #pairs = 0
   #funds = 0
+  #requests = 0
 
   private constructor(ledger: Ledger, founder: Founder, traders: readonly Signer[]) {
     this.networkId = ledger.networkId
@@ -74,6 +75,17 @@ export class TradingNetwork {
         this.#founder.sign(buyer, orderBody('buy', 1, PRICE_MICRO_GUTTA))
       ]
     }).flat()
+  }
+
+  /** Requests of so many orders of one account each, those that sell and those that buy by turns; several in one under one signature. */
+  requests(orders: number, batch: number): SignedCommand[][] {
+    return Array.from({length: Math.ceil(orders / batch)}, () => {
+      this.#requests += 1
+      const side = this.#requests % 2 === 0 ? 'sell' : 'buy'
+      const by = this.#trader(((this.#requests >> 1) % (OWNERS / 2)) + (side === 'sell' ? 0 : OWNERS / 2))
+      const body = orderBody(side, 1, PRICE_MICRO_GUTTA)
+      return batch === 1 ? [this.#founder.sign(by, body)] : this.#founder.signAll(by, Array<CommandBody>(batch).fill(body))
+    })
   }
 
   /** Signed postings between two balances of an account: two balances change, two entries are written. */

@@ -2,7 +2,7 @@ import {randomUUID} from 'node:crypto'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {ownerOfJoinToken} from '../core/join-token.ts'
 import {COMMAND_BATCH_MAX, type CommandAnswer, type CommandBody, type SignedCommand} from '../core/protocol/commands.ts'
-import {signCommand} from '../identity/commands.ts'
+import {type CommandToSign, signCommand, signCommands} from '../identity/commands.ts'
 import {type KeyPair, sha256Hex} from '../identity/keys.ts'
 import {type CommandOutcome, commandAnswersSchema, enrollAnswerSchema} from './answers.ts'
 import type {Connection} from './connection.ts'
@@ -46,9 +46,15 @@ export interface SubmitOptions {
 
 export type AppliedAnswer = Extract<CommandAnswer, {status: 'applied'}>
 
-function signBody(connection: Connection, signer: Signer, body: CommandBody, idempotencyKey: string): SignedCommand {
-  const {networkId} = connection.options
-  return signCommand({network: networkId, ...signer, idempotencyKey, notAfterMs: connection.nowMs() + COMMAND_LIFETIME_MS, body})
+/** One by itself, several under one signature, which costs the coordinator as much to check as one. */
+function signBodies(connection: Connection, signer: Signer, named: readonly Named[]): SignedCommand[] {
+  const terms = signingTerms(connection, signer)
+  const [first] = named
+  return named.length === 1 && first !== undefined ? [signCommand({...terms, ...first})] : signCommands(terms, named)
+}
+
+function signingTerms(connection: Connection, signer: Signer): Omit<CommandToSign, 'idempotencyKey' | 'body'> {
+  return {network: connection.options.networkId, ...signer, notAfterMs: connection.nowMs() + COMMAND_LIFETIME_MS}
 }
 
 /**
@@ -73,12 +79,10 @@ export async function submitAll(
   signal?: AbortSignal
 ): Promise<CommandOutcome[]> {
   if (named.length === 0) return []
-  const post = (some: readonly Named[]): Promise<CommandOutcome[]> =>
-    postCommands(
-      connection,
-      some.map(({body, idempotencyKey}) => signBody(connection, signer, body, idempotencyKey)),
-      signal
-    )
+  if (named.length > COMMAND_BATCH_MAX) {
+    throw new CreoError('invalid_input', `${named.length} commands are too many at once.`, {hint: `Send at most ${COMMAND_BATCH_MAX}.`})
+  }
+  const post = (some: readonly Named[]): Promise<CommandOutcome[]> => postCommands(connection, signBodies(connection, signer, some), signal)
   const outcomes = await untilTaken(named, post, signal ?? connection.options.signal)
   const refused = new Set([...outcomes.keys()].filter((at) => isClockRefusal(outcomes[at])))
   if (refused.size === 0 || !(await clockWasWrong(connection, signal))) return outcomes
@@ -135,9 +139,6 @@ async function clockWasWrong(connection: Connection, signal?: AbortSignal): Prom
 
 /** Posts signed commands; each is answered on its own, in order. */
 async function postCommands(connection: Connection, commands: readonly SignedCommand[], signal?: AbortSignal): Promise<CommandOutcome[]> {
-  if (commands.length > COMMAND_BATCH_MAX) {
-    throw new CreoError('invalid_input', `${commands.length} commands are too many at once.`, {hint: `Send at most ${COMMAND_BATCH_MAX}.`})
-  }
   const {answers} = await connection.ask(commandAnswersSchema, {method: 'POST', path: '/v1/commands', body: {commands}, signal})
   if (answers.length !== commands.length)
     throw new CreoError('bad_gateway', 'The coordinator answered another number of commands than it was sent.')
@@ -161,7 +162,7 @@ export async function enrolNode(connection: Connection, key: KeyPair, enrolment:
   const owner = ownerOfJoinToken(token)
   const body = {type: 'node.enroll', publicKey: key.publicKey, tokenHash, owner, name, architecture} as const
   const post = async (): Promise<AppliedAnswer> => {
-    const command = signBody(connection, {account: 'new', key}, body, `enroll-${tokenHash}`)
+    const command = signCommand({...signingTerms(connection, {account: 'new', key}), idempotencyKey: `enroll-${tokenHash}`, body})
     const {answer} = await connection.ask(enrollAnswerSchema, {method: 'POST', path: '/v1/nodes/enroll', body: {token, command}, signal})
     connection.sawSequence(answer.seq)
     return applied(answer)

@@ -1,3 +1,4 @@
+import {LRUCache} from 'lru-cache'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {
@@ -7,9 +8,14 @@ import {
   type SignedCommand,
   type UnsignedCommand
 } from '../core/protocol/commands.ts'
-import {type KeyPair, keyIdOf, sha256Hex, signText, verifyText} from './keys.ts'
+import {batchRoot, batchSigningText, batchTree} from './command-batch.ts'
+import {type KeyPair, keyIdOf, sha256Hex, signText} from './keys.ts'
 import type {SignatureCheck} from './signature-pool.ts'
-import {canonicalBytes, SIGNATURE_BYTES} from './verify-bytes.ts'
+import {canonicalBytes, SIGNATURE_BYTES, verifyBytes} from './verify-bytes.ts'
+
+/** Signatures of batches that were found to hold: a journal has the commands of a batch one after the other. */
+const BATCHES_REMEMBERED_MAX = 64
+const heldBatches = new LRUCache<string, true>({max: BATCHES_REMEMBERED_MAX})
 
 export interface CommandToSign {
   readonly network: string
@@ -26,31 +32,61 @@ export interface CommandToSign {
  * Encodes the body to the exact JSON text that is signed and journaled.
  * @throws {CreoError} `invalid_input` when the body breaks a rule of its schema.
  */
-export function signCommand({network, account, key, idempotencyKey, notAfterMs, body}: CommandToSign): SignedCommand {
-  const encoded = z.safeEncode(commandBodySchema, body)
-  if (!encoded.success) throw invalidBody(encoded.error)
-  const unsigned: UnsignedCommand = {
-    v: 'creo-command-v1',
-    network,
-    account,
-    keyId: key.keyId,
-    idempotencyKey,
-    notAfterMs,
-    body: JSON.stringify(encoded.data)
-  }
-  return {...unsigned, signature: signText(key, signingText(unsigned))}
+export function signCommand(command: CommandToSign): SignedCommand {
+  const unsigned = unsignedCommand(command)
+  return {...unsigned, signature: signText(command.key, signingText(unsigned))}
 }
 
-/** True when exactly this command was signed by this key and names it. */
+/**
+ * Commands of one key under one signature, at most `COMMAND_BATCH_MAX`: each carries its place in the batch and can be checked, sent and journaled without the others.
+ * @throws {CreoError} `invalid_input` when a body breaks a rule of its schema.
+ */
+export function signCommands(
+  signer: Pick<CommandToSign, 'network' | 'account' | 'key' | 'notAfterMs'>,
+  commands: readonly Pick<CommandToSign, 'idempotencyKey' | 'body'>[]
+): SignedCommand[] {
+  const unsigned = commands.map((command) => unsignedCommand({...signer, ...command}))
+  const {root, places} = batchTree(unsigned.map(signingText))
+  const {key, network, account} = signer
+  const signature = signText(key, batchSigningText({network, account, keyId: key.keyId}, {size: commands.length, root}))
+  return places.map((batch, at) => ({...(unsigned[at] as UnsignedCommand), batch, signature}))
+}
+
+function unsignedCommand({network, account, key, idempotencyKey, notAfterMs, body}: CommandToSign): UnsignedCommand {
+  const encoded = z.safeEncode(commandBodySchema, body)
+  if (!encoded.success) throw invalidBody(encoded.error)
+  return {v: 'creo-command-v1', network, account, keyId: key.keyId, idempotencyKey, notAfterMs, body: JSON.stringify(encoded.data)}
+}
+
+/** True when exactly this command was signed by this key and names it, by itself or in its batch. */
 export function verifyCommand(command: SignedCommand, publicKey: string): boolean {
-  return command.keyId === keyIdOf(publicKey) && verifyText(publicKey, signingText(command), command.signature)
+  const check = commandCheck(command, publicKey)
+  if (check === undefined) return false
+  const name = batchName(command, check)
+  if (name !== undefined && heldBatches.has(name)) return true
+  const holds = verifyBytes(check.publicKey, check.data, check.signature)
+  if (holds && name !== undefined) heldBatches.set(name, true)
+  return holds
 }
 
 /** What `verifyCommand` checks, to be checked elsewhere; undefined for what cannot hold by this key. */
 export function commandCheck(command: SignedCommand, publicKey: string): SignatureCheck | undefined {
   const signature = canonicalBytes(command.signature, SIGNATURE_BYTES)
   if (signature === undefined || command.keyId !== keyIdOf(publicKey)) return undefined
-  return {publicKey, data: Buffer.from(signingText(command)), signature}
+  const text = signedText(command)
+  return text === undefined ? undefined : {publicKey, data: Buffer.from(text), signature}
+}
+
+/** The same for all commands that one signature is for, and for no others; undefined for a command that was signed by itself. */
+export function batchName({batch, signature}: SignedCommand, {publicKey, data}: SignatureCheck): string | undefined {
+  return batch === undefined ? undefined : `${publicKey} ${signature} ${Buffer.from(data).toString()}`
+}
+
+function signedText(command: SignedCommand): string | undefined {
+  const text = signingText(command)
+  if (command.batch === undefined) return text
+  const root = batchRoot(text, command.batch)
+  return root === undefined ? undefined : batchSigningText(command, {size: command.batch.size, root})
 }
 
 /** SHA-256 of the signing text, hex. */

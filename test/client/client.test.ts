@@ -27,6 +27,15 @@ describe('commands', () => {
     expect(asked[1]?.headers['creo-after']).toBe('9')
   })
 
+  it('that are posted together have one signature, by which each of them holds', async () => {
+    const answers = [9, 10, 11].map((seq) => ({status: 'applied', seq, result: {}}))
+    const {coordinatorUrl, asked} = await coordinator(() => ({status: 200, body: {answers}}))
+    await client(coordinatorUrl).submitMany([fund, fund, fund])
+    const {commands} = JSON.parse(asked[0]!.body) as {commands: SignedCommand[]}
+    expect(new Set(commands.map(({signature}) => signature)).size).toBe(1)
+    expect(commands.map((command) => verifyCommand(command, key.publicKey))).toEqual([true, true, true])
+  })
+
   it('read all incentives, page by page, since amounts are shown by their decimals', async () => {
     const incentive = (index: number) => ({
       id: `colibris/L${String(index).padStart(4, '0')}`,

@@ -1,5 +1,6 @@
 import {z} from 'zod'
 import {commandBodySchema, commandSigningText, type UnsignedCommand} from '../../src/core/protocol/commands.ts'
+import {batchSigningText, batchTree} from '../../src/identity/command-batch.ts'
 import {proveKey} from '../../src/identity/key-proofs.ts'
 import {generateKeyPair, type KeyPair, sha256Hex, signText} from '../../src/identity/keys.ts'
 import type {FuzzedNetwork} from './fuzz-world.ts'
@@ -8,6 +9,8 @@ import type {Dice, JsonSchema, SchemaValues} from './schema-values.ts'
 const CHANGED_SHARE = 0.2
 const REPEATED_SHARE = 0.05
 const BAD_ENVELOPE_SHARE = 0.05
+/** Signed as one of a batch of two; the other one is never sent. */
+const BATCHED_SHARE = 0.2
 
 /** Commands by the schemas of their bodies, signed as they are by who may, so that they reach the ledger. */
 export class FuzzedCommands {
@@ -28,7 +31,7 @@ export class FuzzedCommands {
     const text = JSON.stringify(dice.chance(CHANGED_SHARE) ? values.changed(body) : body)
     const idempotencyKey = dice.chance(REPEATED_SHARE) ? 'again' : `fuzz-${this.#count}`
     const {networkId: network} = this.#network.actors
-    const command = signed({network, ...signer, idempotencyKey, body: text})
+    const command = signed({network, ...signer, idempotencyKey, body: text}, {isBatched: dice.chance(BATCHED_SHARE)})
     return dice.chance(BAD_ENVELOPE_SHARE) ? values.changed(command) : command
   }
 
@@ -57,8 +60,19 @@ export class FuzzedCommands {
   }
 }
 
+interface Unsigned {
+  readonly network: string
+  readonly account: string
+  readonly key: KeyPair
+  readonly idempotencyKey: string
+  readonly body: string
+}
+
 /** Whatever the body is. */
-function signed({key, ...command}: {network: string; account: string; key: KeyPair; idempotencyKey: string; body: string}): object {
+function signed({key, ...command}: Unsigned, {isBatched}: {readonly isBatched: boolean}): object {
   const unsigned: UnsignedCommand = {v: 'creo-command-v1', ...command, keyId: key.keyId, notAfterMs: Date.now() + 60_000}
-  return {...unsigned, signature: signText(key, commandSigningText(unsigned, sha256Hex(unsigned.body)))}
+  const text = commandSigningText(unsigned, sha256Hex(unsigned.body))
+  if (!isBatched) return {...unsigned, signature: signText(key, text)}
+  const {root, places} = batchTree([text, 'another command'])
+  return {...unsigned, batch: places[0], signature: signText(key, batchSigningText(unsigned, {size: 2, root}))}
 }

@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import Database from 'better-sqlite3'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {signCommands} from '../../src/identity/commands.ts'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
 import {verifyLedger} from '../../src/ledger/verify.ts'
 import {LedgerWorld} from './ledger-world.ts'
@@ -19,6 +20,12 @@ beforeAll(async () => {
   for (let window = 1; window <= 3; window += 1) await world.must('coordinator', {type: 'receipt.pay', receipt: receipt(window, 10)})
   for (let price = 100; price < 110; price += 1) await world.must('ann', orderOf('buy', 2, price))
   await world.must('acme', orderOf('sell', 5, 100))
+  const terms = {network: world.network, account: world.accounts.get('bob') ?? '', key: world.key('bob'), notAfterMs: world.nowMs + 60_000}
+  const batch = signCommands(
+    terms,
+    [1, 2, 3].map((lots) => ({idempotencyKey: `batch-${lots}`, body: orderOf('buy', lots, 90)}))
+  )
+  for (const answer of await Promise.all(batch.map((command) => world.submit(command)))) expect(answer.status).toBe('applied')
   await world.close()
 })
 

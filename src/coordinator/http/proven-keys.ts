@@ -1,6 +1,6 @@
 import {type SignedCommand, signedCommandSchema} from '../../core/protocol/commands.ts'
-import {commandCheck} from '../../identity/commands.ts'
-import type {SignaturePool} from '../../identity/signature-pool.ts'
+import {batchName, commandCheck} from '../../identity/commands.ts'
+import type {SignatureCheck, SignaturePool} from '../../identity/signature-pool.ts'
 import type {Ledger} from '../../ledger/port.ts'
 import type {ClientLimits} from './client-limits.ts'
 
@@ -23,16 +23,31 @@ export interface ProvingTools {
  * @throws {CreoError} `overloaded` when too many signatures wait to be checked.
  */
 export function provenKeys(tools: ProvingTools, values: readonly unknown[], address: string): Promise<Proven[]> {
-  return Promise.all(values.map((value) => provenKey(tools, value, address)))
+  const batches = new Map<string, Promise<boolean>>()
+  const verify = (command: SignedCommand, check: SignatureCheck): Promise<boolean> => {
+    const name = batchName(command, check)
+    const known = name === undefined ? undefined : batches.get(name)
+    if (known !== undefined) return known
+    const verified = tools.signatures.verify(check, {leavesRoom: true})
+    if (name !== undefined) batches.set(name, verified)
+    return verified
+  }
+  return Promise.all(values.map((value) => provenKey(tools, value, {address, verify})))
 }
 
-async function provenKey(tools: ProvingTools, value: unknown, address: string): Promise<Proven> {
+interface Proving {
+  readonly address: string
+  /** Asks once for a signature that is for many commands. */
+  verify(command: SignedCommand, check: SignatureCheck): Promise<boolean>
+}
+
+async function provenKey(tools: ProvingTools, value: unknown, {address, verify}: Proving): Promise<Proven> {
   const {data: command} = signedCommandSchema.safeParse(value)
   if (command === undefined || isSpent(tools.limits, command, address)) return {command, provenBy: undefined}
   const publicKey = tools.ledger.publicKeyOf(command)
   if (publicKey === undefined) return {command, provenBy: undefined}
   const check = commandCheck(command, publicKey)
-  const holds = check !== undefined && (await tools.signatures.verify(check, {leavesRoom: true}))
+  const holds = check !== undefined && (await verify(command, check))
   return {command, provenBy: holds && publicKey}
 }
 

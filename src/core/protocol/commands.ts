@@ -22,6 +22,7 @@ import {
   publicKeySchema,
   redemptionIdSchema,
   revisionIdSchema,
+  sha256Base64urlSchema,
   sha256HexSchema,
   signatureSchema,
   timeMsSchema
@@ -255,6 +256,24 @@ export type OfferSpec = z.output<typeof offerSpec>
 
 export const commandAccountSchema = z.union([accountIdSchema, z.enum(['new', 'coordinator', 'operator'])])
 
+export const COMMAND_BATCH_MAX = 1000
+/** Hashes from one of so many commands to the root over all. */
+const BATCH_PATH_MAX = Math.ceil(Math.log2(COMMAND_BATCH_MAX))
+
+/**
+ * Where a command is in a batch that was signed as one. The path are the hashes that lead from it to the root that was signed, nearest first, so
+ * that whoever has one command of a batch can check who signed it (docs/PROTOCOL.md).
+ */
+const batchPlaceSchema = z.strictObject({
+  index: z
+    .int()
+    .min(0)
+    .max(COMMAND_BATCH_MAX - 1),
+  size: z.int().min(1).max(COMMAND_BATCH_MAX),
+  path: z.array(sha256Base64urlSchema).max(BATCH_PATH_MAX)
+})
+export type BatchPlace = z.output<typeof batchPlaceSchema>
+
 /** A signed command as it travels and as it is journaled. `body` is the exact JSON text that was signed. */
 export const signedCommandSchema = z.strictObject({
   v: z.literal('creo-command-v1'),
@@ -265,13 +284,14 @@ export const signedCommandSchema = z.strictObject({
   /** The command is refused from this time on; at most `COMMAND_LIFETIME_MAX_MS` ahead. */
   notAfterMs: timeMsSchema,
   body: z.string().min(2).max(65_536),
+  /** Absent: the command was signed by itself. */
+  batch: batchPlaceSchema.optional(),
   signature: signatureSchema
 })
 export type SignedCommand = z.output<typeof signedCommandSchema>
-export type UnsignedCommand = Omit<SignedCommand, 'signature'>
+export type UnsignedCommand = Omit<SignedCommand, 'signature' | 'batch'>
 
 export const COMMAND_LIFETIME_MAX_MS = 24 * 3600 * 1000
-export const COMMAND_BATCH_MAX = 1000
 
 /** The text that is signed: the fields in this order, one a line, the body by its SHA-256 in hex. */
 export function commandSigningText(command: UnsignedCommand, bodySha256Hex: string): string {

@@ -32,6 +32,8 @@ export const leaseIdSchema = z.string().regex(/^lea_[1-9]\d{0,15}$/)
 export const publicKeySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be a public key: 43 letters, digits, - and _')
 /** A raw Ed25519 signature, 64 bytes, base64url without padding. */
 export const signatureSchema = z.string().regex(/^[A-Za-z0-9_-]{86}$/)
+/** 32 bytes, base64url without padding, of which there is one spelling. */
+export const sha256Base64urlSchema = z.string().regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/)
 export const sha256HexSchema = z.string().regex(/^[0-9a-f]{64}$/)
 /** What a machine's processor is called in OCI. */
 export const architectureSchema = z.enum(['amd64', 'arm64'], 'must be amd64 or arm64')
