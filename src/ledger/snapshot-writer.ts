@@ -49,7 +49,8 @@ export class SnapshotWriter {
   #taken: Taken | undefined
   /** By the monotonic clock: before this no other pass begins. */
   #restsUntilMs = 0
-  #keeping: Promise<void> = Promise.resolve()
+  /** While the file beside is being made the snapshot. */
+  #keeping: Promise<void> | undefined
 
   constructor({path, networkId, since, pace = DIGEST_PACE}: SnapshotWriterOptions) {
     this.#path = path
@@ -68,7 +69,8 @@ export class SnapshotWriter {
   beforeGroup(machine: LedgerMachine): void {
     this.#groups += 1
     const isDue = this.#groups >= this.#pace.everyGroups || machine.seq - this.#lastSeq >= this.#pace.everyCommands
-    if (!isDue || this.#taken !== undefined || performance.now() < this.#restsUntilMs) return
+    const isBusy = this.#taken !== undefined || this.#keeping !== undefined
+    if (!isDue || isBusy || performance.now() < this.#restsUntilMs) return
     const startMs = performance.now()
     this.#taken = this.#take(machine)
     this.#groups = 0
@@ -85,7 +87,9 @@ export class SnapshotWriter {
     const taken = this.#taken
     if (taken?.seq !== head.lastSeq) return
     this.#taken = undefined
-    this.#keeping = this.#keep(taken, head)
+    this.#keeping = this.#keep(taken, head).finally(() => {
+      this.#keeping = undefined
+    })
   }
 
   async close(): Promise<void> {
@@ -113,24 +117,38 @@ export class SnapshotWriter {
   async #keep({file, bytes, digest}: Taken, {number, hash, lastSeq}: JournalHead): Promise<void> {
     if (file === undefined) return
     const header = encodeHeader({format: 'creo-snapshot-v1', network: this.#networkId, number, hash, lastSeq, bytes, ...digest})
-    try {
-      await promisify(write)(file, header, 0, HEADER_BYTES, 0)
-      await promisify(fsync)(file)
-      closeSync(file)
-      renameSync(besideOf(this.#path), this.#path)
-    } catch {
-      this.#drop(file)
-    }
+    const beside = besideOf(this.#path)
+    const isKept = (await writeAndSync(file, header)) && isDone(() => closeSync(file)) && isDone(() => renameSync(beside, this.#path))
+    if (!isKept) isDone(() => rmSync(beside, {force: true}))
   }
 
   #drop(file: number | undefined): void {
     if (file === undefined) return
-    try {
-      closeSync(file)
-    } catch {
-      // It is closed.
-    }
-    rmSync(besideOf(this.#path), {force: true})
+    isDone(() => closeSync(file))
+    isDone(() => rmSync(besideOf(this.#path), {force: true}))
+  }
+}
+
+/** False when the disk does not take it: that is not tried again. */
+async function writeAndSync(file: number, header: Uint8Array): Promise<boolean> {
+  try {
+    const {bytesWritten} = await promisify(write)(file, header, 0, header.length, 0)
+    await promisify(fsync)(file)
+    if (bytesWritten === header.length) return true
+  } catch {
+    // What the disk holds then is unknown, and of no use.
+  }
+  isDone(() => closeSync(file))
+  return false
+}
+
+/** What the journal does not need may fail. */
+function isDone(work: () => void): boolean {
+  try {
+    work()
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -7,7 +7,9 @@ import {decodeBody, encodeBody, encodeCommand, groupHash} from '../../src/ledger
 import {JournalReader} from '../../src/ledger/journal.ts'
 import {type OpenLedgerOptions, openLedger} from '../../src/ledger/open-ledger.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
+import {machineOf} from '../../src/ledger/replay.ts'
 import {HEADER_BYTES, SNAPSHOT_FILE} from '../../src/ledger/snapshot.ts'
+import {SnapshotWriter} from '../../src/ledger/snapshot-writer.ts'
 import {verifyLedger} from '../../src/ledger/verify.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
@@ -173,6 +175,32 @@ describe('a snapshot', () => {
     await trade(3)
     await reopen()
     expect(said.from).toBeGreaterThan(0)
+  })
+})
+
+describe('a snapshot that is being made', () => {
+  it('is not begun anew before it is whole, however fast groups follow each other', async () => {
+    const path = join(await copyOf(), 'own.snapshot')
+    const machine = machineOf(world.genesisText)
+    const pace = {everyGroups: 1, everyCommands: 1, restPerPass: 0}
+    const writer = new SnapshotWriter({path, networkId: world.network, since: {groups: 0, lastSeq: 0}, pace})
+    writer.beforeGroup(machine)
+    expect(writer.takenAt).toBe(0)
+    writer.beforeGroup(machine)
+    writer.committed({number: 1, lastSeq: 0, hash: 'ab'})
+    expect(writer.takenAt).toBeUndefined()
+    writer.beforeGroup(machine)
+    expect(writer.takenAt).toBeUndefined()
+    await expect.poll(() => existsSync(path)).toBe(true)
+    await expect
+      .poll(() => {
+        writer.beforeGroup(machine)
+        return writer.takenAt
+      })
+      .toBe(0)
+    await writer.close()
+    expect(existsSync(`${path}.new`)).toBe(false)
+    expect(readFileSync(path).length).toBeGreaterThan(HEADER_BYTES)
   })
 })
 
