@@ -51,7 +51,8 @@ export const entriesSchema = z.object({
       deltaMinor: signedAmountSchema,
       balanceMinor: signedAmountSchema
     })
-  )
+  ),
+  next: nextSchema
 })
 export const incentivesSchema = z.object({incentives: z.array(incentiveViewSchema), next: nextSchema})
 export const offersSchema = z.object({offers: z.array(offerViewSchema), next: nextSchema})

@@ -33,6 +33,8 @@ export interface LogsQuery {
   readonly sinceMs?: number | undefined
 }
 
+export type PastMoment = {readonly seq: number} | {readonly atMs: number}
+
 type Query = NonNullable<Ask['query']>
 type Read<S extends z.ZodType> = Promise<z.output<S>>
 
@@ -57,6 +59,11 @@ export class Reads {
 
   balances(idOrName: string, signal?: AbortSignal): Read<typeof answers.balancesSchema> {
     return this.#get(answers.balancesSchema, `/v1/accounts/${segment(idOrName)}/balances`, {}, signal)
+  }
+
+  /** As they were after a command, or at a time. */
+  balancesAt(idOrName: string, at: PastMoment, signal?: AbortSignal): Read<typeof answers.balancesSchema> {
+    return this.#get(answers.balancesSchema, `/v1/accounts/${segment(idOrName)}/balances`, {...at}, signal)
   }
 
   orders(
@@ -89,7 +96,7 @@ export class Reads {
 
   entries(
     idOrName: string,
-    filter: {readonly asset?: string; readonly limit?: number} = {},
+    filter: {readonly asset?: string | undefined; readonly limit?: number; readonly cursor?: string | undefined} = {},
     signal?: AbortSignal
   ): Read<typeof answers.entriesSchema> {
     return this.#get(answers.entriesSchema, `/v1/accounts/${segment(idOrName)}/entries`, filter, signal)

@@ -102,6 +102,10 @@ export interface LedgerReads {
   accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined
   /** Balances that are not zero, ordered by account, asset and kind; the asset of the native currency is `gutta`. */
   balances(filter: {readonly account?: string; readonly asset?: string}): BalanceView[]
+  /** The same as they were after the command of that sequence. */
+  balancesAt(at: {readonly account: string; readonly seq: number}): BalanceView[]
+  /** Sequence of the last command until then that changed a balance; 0 for none. */
+  seqAt(atMs: number): number
   /** By id, those after `after`. */
   incentives(page?: {readonly limit?: number; readonly after?: string | undefined}): IncentiveView[]
   incentive(id: string): IncentiveView | undefined

@@ -22,6 +22,15 @@ export interface ReadsOptions {
 }
 
 const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM balances'
+/** One command changes a balance in one entry. */
+const BALANCES_AT = `
+SELECT account, asset, kind, amountMinor FROM (
+  SELECT account, asset, kind, (
+    SELECT balance_minor FROM entries AS e WHERE e.account = b.account AND e.asset = b.asset AND e.kind = b.kind AND e.seq <= @seq
+    ORDER BY e.seq DESC LIMIT 1
+  ) AS amountMinor FROM balances AS b WHERE account = @account
+) WHERE amountMinor <> 0 ORDER BY account, asset, kind`
+const ENTRY_AT = 'SELECT seq, at_ms AS atMs FROM entries WHERE number = ?'
 const ENTRIES = `
 SELECT number, seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor FROM entries`
 
@@ -33,6 +42,9 @@ export class SqliteReads implements LedgerReads {
   readonly #account: Database.Statement<[string, string], AccountRow>
   readonly #key: Database.Statement<[string], {account: string; roles: string}>
   readonly #balances: FilteredRows<BalanceView, 'account' | 'asset'>
+  readonly #balancesAt: Database.Statement<[{account: string; seq: number}], BalanceView>
+  readonly #entryAt: Database.Statement<[number], {seq: number; atMs: number}>
+  readonly #lastEntry: Database.Statement<[], number | null>
   readonly #entries: FilteredRows<EntryView, 'account' | 'asset'>
   readonly #market: MarketReads
   readonly #network: NetworkReads
@@ -45,6 +57,9 @@ export class SqliteReads implements LedgerReads {
     this.#account = this.#database.prepare(`${ACCOUNTS} WHERE id = ? OR name = ?`)
     this.#key = this.#database.prepare('SELECT account, roles FROM account_keys WHERE key_id = ?')
     this.#balances = new FilteredRows(this.#database, BALANCES, 'ORDER BY account, asset, kind')
+    this.#balancesAt = this.#database.prepare(BALANCES_AT)
+    this.#entryAt = this.#database.prepare(ENTRY_AT)
+    this.#lastEntry = this.#database.prepare<[], number | null>('SELECT max(number) FROM entries').pluck()
     this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC', {number: 'number'})
     this.#market = new MarketReads(this.#database, options)
     this.#network = new NetworkReads(this.#database)
@@ -67,6 +82,24 @@ export class SqliteReads implements LedgerReads {
 
   balances({account, asset}: {readonly account?: string; readonly asset?: string}): BalanceView[] {
     return this.#balances.all({account, asset}).filter((balance) => balance.amountMinor !== 0)
+  }
+
+  balancesAt(at: Parameters<LedgerReads['balancesAt']>[0]): BalanceView[] {
+    return this.#balancesAt.all(at)
+  }
+
+  /** Entries are numbered without a gap, and their times never go back. */
+  seqAt(atMs: number): number {
+    let [seq, low, high] = [0, 1, this.#lastEntry.get() ?? 0]
+    while (low <= high) {
+      const middle = Math.floor((low + high) / 2)
+      const entry = this.#entryAt.get(middle)
+      if (entry !== undefined && entry.atMs <= atMs) {
+        seq = entry.seq
+        low = middle + 1
+      } else high = middle - 1
+    }
+    return seq
   }
 
   entries({account, asset, ...page}: Parameters<LedgerReads['entries']>[0]): EntryView[] {

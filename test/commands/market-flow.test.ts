@@ -59,6 +59,21 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   expect((await world.must('account', 'balance', 'ana')).balances).toContainEqual({asset: LEAF, kind: 'available', amount: '2'})
   expect((await world.must('offer', 'list', LEAF)).offers).toMatchObject([{item: 'Delivery', price: '2', stock: 4}])
 
+  const {entries} = await world.must('account', 'history', 'ana', '--asset', LEAF)
+  expect(entries).toMatchObject([
+    {command: 'redemption.capture', kind: 'held', change: '-2', balance: '0'},
+    {command: 'redemption.request', kind: 'held', change: '2', balance: '2'},
+    {command: 'redemption.request', kind: 'available', change: '-2', balance: '2'},
+    {command: 'order.place', kind: 'available', change: '4', balance: '4'}
+  ])
+  const [{seq}] = (entries as {seq: number}[]).slice(-1) as [{seq: number}]
+  expect(await world.must('account', 'balance', 'ana', '--at', String(seq))).toMatchObject({
+    sequence: seq,
+    balances: [{asset: LEAF, kind: 'available', amount: '4'}, {asset: 'gutta'}]
+  })
+  const csv = (await world.run('account', 'history', 'ana', '--limit', '1', '--csv')).stdout.split('\n')
+  expect(csv).toEqual(['at,seq,command,asset,kind,change,balance', expect.stringMatching(/^[^,]+,\d+,redemption\.capture,/), ''])
+
   const token = await world.must('node', 'token', '--as', 'ana')
   expect(token).toMatchObject({owner: 'ana', token: expect.stringMatching(/^acc_[0-9a-f]{32}\.[\w-]{43}$/)})
   expect(await world.must('ledger', 'verify', '--data', join(world.folder, 'coordinator'))).toMatchObject({holds: true})

@@ -1,6 +1,7 @@
-import {Args} from '@oclif/core'
+import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {accountFlags, networkFlags} from '../../cli/flags.ts'
+import {parseSinceMs} from '../../cli/log-text.ts'
 import {renderTable} from '../../cli/table.ts'
 import type {ShownBalance} from '../../developer/balances.ts'
 
@@ -8,11 +9,19 @@ export default class AccountBalance extends CreoCommand {
   static override summary = 'Show what an account holds.'
   static override description = `available can be used; held waits for orders and redemptions; pool pays miners; reserved is promised to \
 leases; issued is what the account has given out, below zero.`
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> colibris --json']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> colibris --json',
+    '<%= config.bin %> <%= command.id %> --at 24h'
+  ]
   static override args = {name: Args.string({description: 'Name or id; your own when left out.'})}
-  static override flags = {...networkFlags, ...accountFlags}
+  static override flags = {
+    ...networkFlags,
+    ...accountFlags,
+    at: Flags.string({helpValue: 'MOMENT', description: "As it was then: a command's number in the ledger, 24h, or 2026-11-22T18:00:00Z."})
+  }
 
-  async run(): Promise<{readonly account: string; readonly balances: readonly ShownBalance[]}> {
+  async run(): Promise<{readonly account: string; readonly sequence: number; readonly balances: readonly ShownBalance[]}> {
     const {args, flags} = await this.parse(AccountBalance)
     const [{openAccount, openContext}, {balancesOf}] = await Promise.all([
       import('../../developer/context.ts'),
@@ -20,8 +29,8 @@ leases; issued is what the account has given out, below zero.`
     ])
     const context = await openContext(flags, this.abort)
     const account = args.name ?? (await openAccount(flags, this.abort)).account.name
-    const balances = await balancesOf(context, account, this.abort)
-    if (balances.length === 0) this.log(`${account} holds nothing yet.`)
+    const {sequence, balances} = await balancesOf(context, {idOrName: account, at: pastMoment(flags.at)}, this.abort)
+    if (balances.length === 0) this.log(flags.at === undefined ? `${account} holds nothing yet.` : `${account} held nothing then.`)
     else
       this.log(
         renderTable(balances, [
@@ -30,6 +39,12 @@ leases; issued is what the account has given out, below zero.`
           {header: 'AMOUNT', value: (row) => row.amount, align: 'right'}
         ])
       )
-    return {account, balances}
+    return {account, sequence, balances}
   }
+}
+
+/** @throws {CreoError} `invalid_input` */
+function pastMoment(text: string | undefined): {readonly seq: number} | {readonly atMs: number} | undefined {
+  if (text === undefined) return undefined
+  return /^\d{1,15}$/.test(text) ? {seq: Number(text)} : {atMs: parseSinceMs(text, Date.now())}
 }

@@ -10,6 +10,7 @@ import {type RouteTools, route} from './route.ts'
 export const orderStatusSchema = z.enum(['open', 'filled', 'cancelled', 'expired'])
 export const redemptionStatusSchema = z.enum(['held', 'captured', 'released'])
 const assetSchema = z.union([z.literal('gutta'), incentiveIdSchema])
+const pastSeqSchema = z.coerce.number().int().min(0)
 const entrySchema = z.object({
   number: z.int(),
   seq: z.int(),
@@ -77,13 +78,20 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
     {
       method: 'GET',
       path: '/v1/accounts/:account/balances',
-      about: 'What it holds.',
+      about: 'What it holds, or held after the command `seq`, or at the time `atMs`.',
       params,
+      query: z.object({seq: pastSeqSchema.optional(), atMs: z.coerce.number().int().min(0).optional()}),
       answer: z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
     },
     async (request) => {
-      const sequence = await shownSequence(ledger, request.signal)
-      return {sequence, balances: ledger.reads.balances({account: knownAccount(tools, request.params.account).id})}
+      const latest = await shownSequence(ledger, request.signal)
+      const account = knownAccount(tools, request.params.account).id
+      const sequence = pastSequence(ledger, request.query)
+      if (sequence === undefined) return {sequence: latest, balances: ledger.reads.balances({account})}
+      if (sequence <= latest) return {sequence, balances: ledger.reads.balancesAt({account, seq: sequence})}
+      throw new CreoError('invalid_input', `The ledger has come to ${latest} commands, not to ${sequence}.`, {
+        hint: `Ask for ${latest} or less.`
+      })
     }
   )
   route(
@@ -102,6 +110,15 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
       return {entries, ...nextOf(entries, query.limit, ({number}) => [number])}
     }
   )
+}
+
+function pastSequence(
+  {reads}: Ledger,
+  {seq, atMs}: {readonly seq?: number | undefined; readonly atMs?: number | undefined}
+): number | undefined {
+  if (seq !== undefined && atMs !== undefined)
+    throw new CreoError('invalid_input', 'Both a sequence and a time are given.', {hint: 'Give seq or atMs.'})
+  return atMs === undefined ? seq : reads.seqAt(atMs)
 }
 
 function knownAccount({ledger}: RouteTools, idOrName: string): AccountView {

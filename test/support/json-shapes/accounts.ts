@@ -2,6 +2,7 @@ import {z} from 'zod'
 import type Accept from '../../../src/commands/account/accept.ts'
 import type Balance from '../../../src/commands/account/balance.ts'
 import type Create from '../../../src/commands/account/create.ts'
+import type History from '../../../src/commands/account/history.ts'
 import type Invite from '../../../src/commands/account/invite.ts'
 import type KeyAdd from '../../../src/commands/account/key/add.ts'
 import type KeyList from '../../../src/commands/account/key/list.ts'
@@ -15,7 +16,7 @@ import type NodeToken from '../../../src/commands/node/token.ts'
 import type RegistryLogin from '../../../src/commands/registry/login.ts'
 import type RegistryToken from '../../../src/commands/registry/token.ts'
 import {accountIdSchema} from '../../../src/core/protocol/scalars.ts'
-import {amount, answerOf, asset, keyId, roles, time} from './form.ts'
+import {amount, answerOf, asset, count, keyId, roles, seq, time} from './form.ts'
 
 const kind = z.enum(['available', 'held', 'pool', 'reserved', 'issued', 'fee', 'sink'])
 const text = z.string().min(1)
@@ -34,7 +35,7 @@ export const accountShapes = {
     })
   ),
   'account balance': answerOf<Balance>()(
-    z.strictObject({account: text, balances: z.array(z.strictObject({asset, kind: z.string().pipe(kind), amount}))})
+    z.strictObject({account: text, sequence: count, balances: z.array(z.strictObject({asset, kind: z.string().pipe(kind), amount}))})
   ),
   'account create': answerOf<Create>()(
     z.strictObject({
@@ -44,6 +45,12 @@ export const accountShapes = {
       status: z.enum(['created', 'already_exists']),
       isDefault: z.boolean(),
       recoveryCode: text.optional()
+    })
+  ),
+  'account history': answerOf<History>()(
+    z.strictObject({
+      account: text,
+      entries: z.array(z.strictObject({at: time, seq, command: text, asset, kind: z.string().pipe(kind), change: amount, balance: amount}))
     })
   ),
   'account invite': answerOf<Invite>()(z.strictObject({account: text, token: text, keyId, roles: z.array(z.string()), expiresAt: time})),
