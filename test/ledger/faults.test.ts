@@ -32,11 +32,16 @@ afterAll(async () => {
 let rounds = 0
 
 /** Trades on a disk that breaks; what was done with the journal's files after that, one word a call. */
-async function tradeWith(kind: string, after: number, part: string): Promise<Awaited<ReturnType<typeof trade>> & {calls: string[]}> {
+async function tradeWith(
+  kind: string,
+  after: number,
+  part: string,
+  killAfter = Number.POSITIVE_INFINITY
+): Promise<Awaited<ReturnType<typeof trade>> & {calls: string[]}> {
   rounds += 1
   const log = join(folder, `calls-${rounds}`)
   const env = {LD_PRELOAD: shim, FAULT_FILE: part, FAULT_KIND: kind, FAULT_AFTER: String(after), FAULT_LOG: log}
-  const traded = await trade(world, {round: rounds, killAfter: Number.POSITIVE_INFINITY, env})
+  const traded = await trade(world, {round: rounds, killAfter, env})
   return {...traded, calls: existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []}
 }
 
@@ -57,6 +62,17 @@ it.runIf(IS_LONG).each(['enospc', 'eio'])(
   async (kind) => {
     const {answers, failed} = await tradeWith(kind, 1500, 'ledger.sqlite')
     expect(failed).toEqual(['unavailable', 'unavailable', 'unavailable'])
+    await expectNothingLost(world, answers)
+  }
+)
+
+it.runIf(IS_LONG).each(['enospc', 'eio', 'short', 'fsync'])(
+  'a snapshot on a disk with the fault %s is none: the ledger goes on without',
+  async (kind) => {
+    const {answers, failed, calls} = await tradeWith(kind, 0, 'ledger.snapshot', 2000)
+    expect(failed).toBeUndefined()
+    expect(answers.length).toBeGreaterThanOrEqual(2000)
+    expect(calls.length).toBeGreaterThan(0)
     await expectNothingLost(world, answers)
   }
 )
