@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import {existsSync, lstatSync, mkdirSync, readFileSync} from 'node:fs'
+import {existsSync, lstatSync, mkdirSync, readFileSync, statSync} from 'node:fs'
 import * as module from 'node:module'
 import {homedir} from 'node:os'
 import {join, resolve} from 'node:path'
@@ -25,18 +25,24 @@ function printVersion() {
 
 /**
  * Keeps compiled code for the next start, in a folder that nobody else can write: Node's own choice below /tmp could be made by another user first, who
- * would then run code as us. Without such a folder creo starts the same, only slower. It holds one file for each that was loaded, which the next version replaces.
+ * would then run code as us, and who can write a folder above it could put another in its place. Without such a folder creo starts the same, only slower. It holds one file for each that was loaded, which the next version replaces.
  */
 function keepCompiled() {
   try {
     const home = process.env.XDG_CACHE_HOME ? resolve(process.env.XDG_CACHE_HOME) : join(process.env.HOME ?? homedir(), '.cache')
     const folder = join(home, 'creo', 'compiled')
     for (const level of [home, join(home, 'creo'), folder]) if (!existsSync(level)) mkdirSync(level, {mode: 0o700})
-    const {uid, mode} = lstatSync(folder)
-    if (uid === process.getuid?.() && (mode & 0o77) === 0) module.enableCompileCache?.(folder)
+    // Where the user's own cache lies is theirs to arrange, by a link or for a group of theirs.
+    if (isOurs(statSync(home), 0o02) && isOurs(lstatSync(join(home, 'creo')), 0o22) && isOurs(lstatSync(folder), 0o77))
+      module.enableCompileCache?.(folder)
   } catch {
     // A home that can't be written is no reason to fail.
   }
+}
+
+/** A folder of this user in which nobody else may do what these bits of its mode say. */
+function isOurs(found, bits) {
+  return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & bits) === 0
 }
 
 /** Undefined, and said so, when files of an earlier or half a build lie in dist. */

@@ -1,4 +1,4 @@
-import {chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile} from 'node:fs/promises'
+import {chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
@@ -27,6 +27,26 @@ test('a folder that others can write is left alone', async () => {
   await chmod(folder, 0o770)
   expect(await run(join(home, 'cache'))).toMatchObject({code: 0, stderr: ''})
   expect(await readdir(folder)).toEqual([])
+})
+
+test.each([
+  ['cache', 0o707],
+  ['cache/creo', 0o770]
+])('a folder below %s is left alone where others can write that: they could put another in its place', async (level, mode) => {
+  const folder = join(home, 'cache/creo/compiled')
+  await mkdir(folder, {recursive: true, mode: 0o700})
+  await chmod(join(home, level), mode)
+  expect(await run(join(home, 'cache'))).toMatchObject({code: 0, stderr: ''})
+  expect(await readdir(folder)).toEqual([])
+})
+
+test('a link in the place of a folder of ours is not followed', async () => {
+  const elsewhere = join(home, 'elsewhere')
+  await mkdir(join(elsewhere, 'compiled'), {recursive: true, mode: 0o700})
+  await mkdir(join(home, 'cache'), {mode: 0o700})
+  await symlink(elsewhere, join(home, 'cache/creo'))
+  expect(await run(join(home, 'cache'))).toMatchObject({code: 0, stderr: ''})
+  expect(await readdir(join(elsewhere, 'compiled'))).toEqual([])
 })
 
 test('where no folder can be made creo works the same', async () => {
