@@ -39,9 +39,11 @@ export class LogFile {
     const trim = db.prepare('DELETE FROM lines WHERE revision = ? AND seq < ?')
     const drop = db.prepare('DELETE FROM lines WHERE revision = ?')
     const transaction = db.transaction(({added, keptFrom, dropped}: LogChange) => {
-      for (const {failure, ...line} of added) insert.run({...line, failure: failure === undefined ? null : JSON.stringify(failure)})
-      for (const [revision, seq] of keptFrom) trim.run(revision, seq)
+      // What goes makes room for what comes: a file at its limit does not grow, and a disk that is nearly full takes it.
       for (const revision of dropped) drop.run(revision)
+      for (const [revision, seq] of keptFrom) trim.run(revision, seq)
+      const kept = added.filter(({revision, seq}) => !dropped.includes(revision) && seq >= (keptFrom.get(revision) ?? 0))
+      for (const {failure, ...line} of kept) insert.run({...line, failure: failure === undefined ? null : JSON.stringify(failure)})
     })
     this.#write = (change) => transaction.immediate(change)
   }

@@ -1,6 +1,7 @@
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import Database from 'better-sqlite3'
 import {execa} from 'execa'
 import {pino} from 'pino'
 import {expect, it, onTestFinished} from 'vitest'
@@ -70,6 +71,27 @@ it('the file holds no more than the memory does', async () => {
   const file = LogFile.open(path)
   onTestFinished(() => file.close())
   expect([file.read().length, file.read().some(({revision}) => revision === 'rev_1')]).toEqual([2000, false])
+})
+
+it('the file does not grow while what is new takes the place of what goes', async () => {
+  const path = await temporaryPath()
+  const file = LogFile.open(path)
+  onTestFinished(() => file.close())
+  const linesOf = (revision: string, from: number) =>
+    Array.from({length: 1000}, (_none, at) => ({...said(revision, 'x'.repeat(1000)), node: NODE, seq: from + at}))
+  const pages = (): number => {
+    const db = new Database(path, {readonly: true})
+    const count = Number(db.pragma('page_count', {simple: true}))
+    db.close()
+    return count
+  }
+  file.write({added: linesOf('rev_0', 0), keptFrom: new Map(), dropped: []})
+  const before = pages()
+  for (let next = 1; next <= 3; next += 1)
+    file.write({added: linesOf(`rev_${next}`, next * 1000), keptFrom: new Map(), dropped: [`rev_${next - 1}`]})
+  file.write({added: linesOf('rev_3', 4000), keptFrom: new Map([['rev_3', 4000]]), dropped: []})
+  expect(pages()).toBeLessThan(1.2 * before)
+  expect(file.read().map(({seq}) => seq)).toEqual(linesOf('rev_3', 4000).map(({seq}) => seq))
 })
 
 it('lines that the disk does not take are there until the process ends', () => {
