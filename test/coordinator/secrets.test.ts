@@ -167,6 +167,24 @@ it('forgets the values of an app that is destroyed, and not what was set since w
   ])
 })
 
+it('notes nothing of a destruction that was not to be: signed by nobody, or under the key of another command', async () => {
+  const open = (): unknown => {
+    const db = new Database(join(world.folder.path, 'secrets.sqlite'), {readonly: true})
+    const rows = db.prepare('SELECT * FROM forgetting').all()
+    db.close()
+    return rows
+  }
+  const destroy = actors.command(org.id, org.key, {type: 'app.destroy', app: 'garden'})
+  const forged = {...destroy, signature: `${destroy.signature.startsWith('A') ? 'B' : 'A'}${destroy.signature.slice(1)}`}
+  expect(await actors.send(forged)).toMatchObject({status: 'error', error: {code: 'bad_signature'}})
+  expect(open()).toEqual([])
+  const token = {type: 'node.token', tokenHash: 'b'.repeat(64), expiresAtMs: Date.now() + 60_000} as const
+  expect(await actors.send(actors.command(org.id, org.key, token, 'once'))).toMatchObject({status: 'applied'})
+  const again = actors.command(org.id, org.key, {type: 'app.destroy', app: 'garden'}, 'once')
+  expect(await actors.send(again)).toMatchObject({status: 'error', error: {code: 'idempotency_conflict'}})
+  expect(open()).toEqual([])
+})
+
 it('forgets at its start the values of an app that was destroyed right before it was killed, and keeps them where the app stands', async () => {
   const names = async (by: Actors) => ((await by.signed('GET', PATH, org.key)).json as unknown as {secrets: {name: string}[]}).secrets
   expect(await deploy([])).toMatchObject({status: 'applied'})

@@ -12,6 +12,7 @@ import {
 import {sha256Hex} from '../../identity/keys.ts'
 import {BASES_ORG} from '../../images/bases.ts'
 import {badSignature} from '../../ledger/authenticate.ts'
+import type {Ledger} from '../../ledger/port.ts'
 import type {BlockedImages} from '../registry/blocked-images.ts'
 import {refuseBlockedParts} from './blocked-parts.ts'
 import type {ClientLimits} from './client-limits.ts'
@@ -25,6 +26,8 @@ import type {SecretTools} from './routes-secrets.ts'
 const COMMANDS_BYTES_MAX = 16 * 2 ** 20
 /** Commands of a batch that are applied before anything else of the process has its turn. */
 export const COMMANDS_PER_TURN = 16
+/** How long the outcome of a command is waited for whose sender has gone. */
+const OUTCOME_WAIT_MAX_MS = 30_000
 
 const errorAnswerSchema = z.object({
   status: z.literal('error'),
@@ -118,9 +121,7 @@ async function answerOne(
     if (provenBy === false) throw badSignature(command)
     refuseUnsetSecrets(tools, command)
     await refuseBlockedParts(tools, command)
-    return await forgettingDestroyed(tools, command, () =>
-      tools.ledger.submit(command, signal, {provenBy, admit: () => tools.limits.takeCommand(command, address)})
-    )
+    return await submitAndForget(tools, command, {address, signal, provenBy})
   } catch (error) {
     if (error instanceof RateLimited) onLimited(error)
     const known = asCreoError(error)
@@ -129,20 +130,54 @@ async function answerOne(
   }
 }
 
-/** The secrets of an app go with it. The same command again is answered as before, and must not take what was set since. */
-async function forgettingDestroyed(
-  {ledger, secrets, nowMs}: CommandTools,
+/**
+ * The secrets of an app go with it. The same command again is answered as before, and must not take what was set since. What nobody with a right key has signed
+ * leaves nothing behind, and a client that goes in the middle keeps nothing from being forgotten.
+ */
+async function submitAndForget(
+  {ledger, secrets, limits, nowMs}: CommandTools,
   command: SignedCommand,
-  submit: () => Promise<CommandAnswer>
+  {address, signal, provenBy}: Caller & {readonly provenBy: string | undefined}
 ): Promise<CommandAnswer> {
   const {sequence} = ledger
   const forgetting = forgettingOf(ledger, command, nowMs())
-  if (forgetting !== undefined) secrets.beginForgetting(forgetting)
-  const answer = await submit()
-  if (forgetting === undefined) return answer
-  if (answer.status === 'applied' && answer.seq > sequence) await secrets.unsetAll(forgetting)
-  else secrets.keepAll(forgetting)
-  return answer
+  let isAdmitted = false
+  const admit = (): void => {
+    if (isAdmitted) return
+    limits.takeCommand(command, address)
+    if (forgetting !== undefined) secrets.beginForgetting(forgetting)
+    isAdmitted = true
+  }
+  const settle = async (answer: Pick<CommandAnswer, 'status' | 'seq'>): Promise<void> => {
+    if (forgetting === undefined) return
+    if (answer.status === 'applied' && answer.seq > sequence) await secrets.unsetAll(forgetting)
+    else secrets.keepAll(forgetting)
+  }
+  try {
+    const answer = await ledger.submit(command, signal, {provenBy, admit})
+    await settle(answer)
+    return answer
+  } catch (error) {
+    if (forgetting !== undefined && isAdmitted)
+      await outcomeOf(ledger, command, provenBy)
+        .then(settle)
+        .catch(() => undefined)
+    throw error
+  }
+}
+
+/** Of a command whose answer was not waited for. Where it can't be told even so, the next start looks at the app itself. */
+async function outcomeOf(
+  ledger: Ledger,
+  command: SignedCommand,
+  provenBy: string | undefined
+): Promise<Pick<CommandAnswer, 'status' | 'seq'>> {
+  try {
+    return await ledger.submit(command, AbortSignal.timeout(OUTCOME_WAIT_MAX_MS), {provenBy})
+  } catch (error) {
+    if (isCreoError(error) && error.code === 'idempotency_conflict') return {status: 'rejected', seq: 0}
+    throw error
+  }
 }
 
 /** The token itself is checked here, because only its hash may be journaled. */
