@@ -7,6 +7,7 @@ import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {loadKeyFile} from '../identity/keys.ts'
 import {openNonceStore} from '../identity/nonce-store.ts'
+import {createNonceMemory, noncesPerKey} from '../identity/nonces.ts'
 import {loadOrCreateSealingKey, signSealingKey} from '../identity/sealing.ts'
 import {SignaturePool} from '../identity/signature-pool.ts'
 import {openLedger} from '../ledger/open-ledger.ts'
@@ -189,7 +190,7 @@ function openSigning(
   const limits = new ClientLimits(settings)
   const addresses = new ClientAddresses(settings.trustedProxies)
   const signatures = new SignaturePool()
-  const nonces = openNonceStore(data.file(NONCES_FILE))
+  const nonces = openNonceStore(data.file(NONCES_FILE), createNonceMemory({perKeyMax: noncesPerKey(settings.accountRequests)}))
   cleanups.push(async () => {
     nonces.close()
     await signatures.close()

@@ -5,12 +5,20 @@ import {CLOCK_SKEW_MAX_MS} from '../core/protocol/api.ts'
 export const CLOCK_AHEAD_MAX_MS = 30_000
 /** From here on a key that has used more than its fair share must wait; the others go on. */
 const NONCES_MAX = 500_000
-/** Of one key within one to two generations: some thirty a second. Beyond that it must wait: forgetting early would let one be replayed. */
+/** Of one key where nothing else is said. Beyond that it must wait: forgetting early would let one be replayed. */
 const NONCES_PER_KEY_MAX = 20_000
 /** For this long a request could be replayed. */
 export const GENERATION_MS = CLOCK_SKEW_MAX_MS + CLOCK_AHEAD_MAX_MS
 /** Kept of a nonce's hash: 72 bits, and a copy so short that no longer string stays in memory behind it. */
 const KEPT_CHARACTERS = 12
+
+/**
+ * So many nonces a key may have used that signs as often as it may: each is kept for two generations at most, and of requests that are counted rather than
+ * refused a second burst may be owed. One key alone never has more room than all have together.
+ */
+export function noncesPerKey({perSecond, burst}: {readonly perSecond: number; readonly burst: number}): number {
+  return Math.min(NONCES_MAX, Math.ceil(perSecond * ((2 * GENERATION_MS) / 1000 + 1)) + 2 * burst)
+}
 
 /** Remembers nonces for as long as their request could be replayed. */
 export interface NonceMemory {

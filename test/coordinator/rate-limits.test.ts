@@ -8,6 +8,7 @@ import {RateLimit} from '../../src/coordinator/http/rate-limit.ts'
 import {coordinatorSettings} from '../../src/coordinator/settings.ts'
 import {heartbeatEveryMs} from '../../src/core/protocol/api.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
+import {createNonceMemory, GENERATION_MS, noncesPerKey} from '../../src/identity/nonces.ts'
 import {signRegistryToken} from '../../src/identity/registry-tokens.ts'
 import {buildImage} from '../../src/images/build-image.ts'
 import {scratchDirectory} from '../images/registry-world.ts'
@@ -17,6 +18,7 @@ const lacksSkopeo = (await execa('skopeo', ['--version'], {reject: false})).fail
 /** More than a bucket of five seconds' worth holds, whatever a slow machine lets drip in meanwhile. */
 const MANY = 100
 const HOUR_MS = 3_600_000
+const START_MS = 1_800_000_000_000
 const limited = {code: 'rate_limited', message: expect.stringMatching(/too many .*\.$/), hint: expect.stringMatching(/^Ask again in \d+ s/)}
 
 describe('a bucket of tokens', () => {
@@ -63,6 +65,25 @@ describe.each(['development', 'production'] as const)('in a %s network', (networ
     expect(nowMs).toBe(100 * everyMs)
   })
 })
+
+it.each([200, 20])(
+  'a key that signs %i times a second, as often as it may, is never short of room for its nonces',
+  (accountRequestsPerSecondMax) => {
+    const {accountRequests} = coordinatorSettings('production', {accountRequestsPerSecondMax})
+    const nonces = createNonceMemory({perKeyMax: noncesPerKey(accountRequests)})
+    const limit = new RateLimit(accountRequests)
+    const seen = {new: 0, seen: 0, full: 0}
+    // A burst, then the most for long, for longer than anything is remembered.
+    for (let atMs = 0, count = 0; atMs < 3 * GENERATION_MS; atMs += 1000) {
+      while (limit.owe('key', atMs) === 0) {
+        seen[nonces.remember({keyId: 'key', nonce: `${count}`, nowMs: START_MS + atMs})] += 1
+        count += 1
+      }
+    }
+    expect([seen.seen, seen.full]).toEqual([0, 0])
+    expect(seen.new).toBeGreaterThanOrEqual((accountRequestsPerSecondMax * 3 * GENERATION_MS) / 1000)
+  }
+)
 
 describe('a coordinator', () => {
   let world: Awaited<ReturnType<typeof startWorld>>
