@@ -19,10 +19,20 @@ export interface EndingsKnown {
   readonly surplus: ReadonlySet<string>
 }
 
+/** What is asked of each lease of one revision. */
+interface OfRevision {
+  readonly id: string
+  readonly revision: RevisionView | undefined
+  readonly drainMs: number
+  /** The newest lease by node, where a node has more than one. */
+  readonly renewed: ReadonlyMap<string, LeaseView> | undefined
+}
+
 /** Which active leases should end, and why. */
 export class LeaseEndings {
   readonly #known: EndingsKnown
   readonly #replacedAtMs = new Map<string, number>()
+  #last: OfRevision | undefined
 
   constructor(known: EndingsKnown) {
     this.#known = known
@@ -32,24 +42,34 @@ export class LeaseEndings {
     const endings: LeaseEnding[] = []
     for (const lease of active) {
       if (endings.length >= ENDINGS_PER_PLAN_MAX) break
-      const reason = this.#reason(lease, this.#known.leases.newest(lease.revision).get(lease.node) ?? lease)
+      const reason = this.#reason(lease, this.#ofRevision(lease.revision))
       if (reason) endings.push({lease: lease.id, reason})
     }
     return endings
   }
 
-  #reason(lease: LeaseView, newestOfPair: LeaseView): LeaseEndReason | undefined {
-    const {world, nodes, revisions, ranks, surplus} = this.#known
+  #reason(lease: LeaseView, {revision, drainMs, renewed}: OfRevision): LeaseEndReason | undefined {
+    const {world, ranks, surplus} = this.#known
     const {nowMs, settings, startedAtMs} = world
-    const revision = revisions.get(lease.revision)
-    const drainMs = settings.drainMs + (revision?.spec.timeoutMs ?? 0)
-    if (newestOfPair.id !== lease.id && nowMs >= newestOfPair.startsAtMs + drainMs) return 'renewed'
+    const successor = renewed?.get(lease.node) ?? lease
+    if (successor.id !== lease.id && nowMs >= successor.startsAtMs + drainMs) return 'renewed'
     if (revision && !revision.current && nowMs >= this.#replacedAt(revision) + drainMs) return 'superseded'
-    if (surplus.has(lease.id)) return 'surplus'
-    if (nowMs >= Math.max(nodes.get(lease.node)?.seenAtMs ?? 0, startedAtMs) + settings.endLostAfterMs) return 'node_lost'
-    const node = nodes.get(lease.node)
+    if (surplus.size > 0 && surplus.has(lease.id)) return 'surplus'
+    const node = this.#known.nodes.get(lease.node)
+    if (nowMs >= Math.max(node?.seenAtMs ?? 0, startedAtMs) + settings.endLostAfterMs) return 'node_lost'
     const isUnselected = node && revision && ranks.of(node, revision) === undefined
     return isUnselected && nowMs >= node.earnSinceMs + settings.drainMs ? 'not_selected' : undefined
+  }
+
+  /** The same for many leases that come one after the other. */
+  #ofRevision(id: string): OfRevision {
+    if (this.#last?.id === id) return this.#last
+    const {world, revisions, leases} = this.#known
+    const revision = revisions.get(id)
+    const newest = leases.newest(id)
+    const drainMs = world.settings.drainMs + (revision?.spec.timeoutMs ?? 0)
+    this.#last = {id, revision, drainMs, renewed: newest.size < leases.countActive(id) ? newest : undefined}
+    return this.#last
   }
 
   /** When a revision was replaced: when it lost its traffic, or at the first lease of one that has it now, if that is later. */

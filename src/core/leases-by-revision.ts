@@ -4,6 +4,7 @@ import type {LeaseView} from './protocol/api.ts'
 export class LeasesByRevision {
   readonly #leases: ReadonlyMap<string, readonly LeaseView[]>
   readonly #newest = new Map<string, ReadonlyMap<string, LeaseView>>()
+  readonly #active = new Map<string, number>()
   readonly #newestEnded = new Map<string, ReadonlyMap<string, LeaseView>>()
   readonly #numbers = new Map<string, ReadonlyMap<string, number>>()
 
@@ -19,9 +20,17 @@ export class LeasesByRevision {
   newest(revision: string): ReadonlyMap<string, LeaseView> {
     const known = this.#newest.get(revision)
     if (known !== undefined) return known
-    const newest = newestPerNode(this.of(revision).filter((lease) => lease.status === 'active'))
+    const active = this.of(revision).filter((lease) => lease.status === 'active')
+    const newest = newestPerNode(active)
     this.#newest.set(revision, newest)
+    this.#active.set(revision, active.length)
     return newest
+  }
+
+  /** How many are active. */
+  countActive(revision: string): number {
+    this.newest(revision)
+    return this.#active.get(revision) ?? 0
   }
 
   /** Of each node the one that ended and was granted last. */
@@ -47,6 +56,10 @@ export class LeasesByRevision {
 /** Of the leases of one revision, the one of each node that was granted last: it is the one to serve by. */
 export function newestPerNode(leases: readonly LeaseView[]): Map<string, LeaseView> {
   const newest = new Map<string, LeaseView>()
+  for (const lease of leases) newest.set(lease.node, lease)
+  if (newest.size === leases.length) return newest
+  // Nodes of which there is more than one are rare: only then is each looked up before it is set.
+  newest.clear()
   for (const lease of leases) {
     const other = newest.get(lease.node)
     if (!other || leaseNumber(lease.id) > leaseNumber(other.id)) newest.set(lease.node, lease)

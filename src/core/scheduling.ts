@@ -99,8 +99,9 @@ class Planner {
   readonly #leases: LeasesByRevision
   readonly #ofFunction: ReadonlyMap<string, readonly RevisionView[]>
   readonly #ranks: SelectionRanks
-  readonly #leasesOfNode = new Map<string, number>()
+  readonly #leasesOfNode = new Map<string, {count: number}>()
   readonly #surplus = new Set<string>()
+  readonly #hasPoor: boolean
   /** Nodes that may be given anything at all. */
   readonly #open: readonly SchedulingNode[]
 
@@ -108,13 +109,14 @@ class Planner {
     this.#world = world
     this.#nodes = new Map(world.nodes.map((node) => [node.id, node]))
     this.#revisions = new Map(world.revisions.map((revision) => [revision.id, revision]))
+    this.#hasPoor = world.nodes.some(({standing}) => standing === 'poor')
     this.#active = world.leases.filter((lease) => lease.status === 'active')
     this.#leases = new LeasesByRevision(world.leases)
     this.#ofFunction = Map.groupBy(world.revisions, functionOf)
     this.pay = new LeasePay(world, {leases: this.#leases, ofFunction: this.#ofFunction, isHeard: (node) => this.#isHeard(node)})
     this.#ranks = new SelectionRanks(world.nodes, world.exchangeOrg)
     for (const lease of this.#active) this.#countLease(lease.node)
-    this.#open = world.nodes.filter((node) => !node.draining && node.enforcesLimits && this.#hasRoom(node) && this.#isHeard(node.id))
+    this.#open = world.nodes.filter((node) => !node.draining && node.enforcesLimits && this.#hasRoom(node) && this.#isHeardOf(node))
   }
 
   get isFull(): boolean {
@@ -125,11 +127,11 @@ class Planner {
   planRevision(revision: RevisionView): void {
     const newest = this.#leases.newest(revision.id)
     const holders = new Set<string>()
-    const {poor = [], fair = []} = Object.groupBy(newest.values(), ({node}) => this.#nodes.get(node)?.standing ?? 'fair')
+    const {poor, fair} = this.#byStanding(newest)
     const handOver: HandOver = {left: poor.length === 0 ? 0 : Math.floor(newest.size / 2) - this.#countNewcomers(revision)}
     for (const lease of [...fair, ...poor]) {
       const node = this.#nodes.get(lease.node)
-      if (!this.#isHeard(lease.node) || node?.draining) continue
+      if (!this.#isHeardOf(node) || node?.draining) continue
       if (node && this.#ranks.of(node, revision) === undefined) continue
       const isDue = node?.enforcesLimits === true && this.#isDue(lease, revision)
       const isPoor = node?.standing === 'poor'
@@ -200,7 +202,7 @@ class Planner {
     const candidates = this.#open.filter((node) => this.#mayRun(node, revision, holders))
     return new NextNodes(
       candidates.map((node): Candidate => {
-        return {node, rank: this.#ranks.of(node, revision) ?? node.earn.length, leases: this.#leasesOfNode.get(node.id) ?? 0}
+        return {node, rank: this.#ranks.of(node, revision) ?? node.earn.length, leases: this.#leasesOfNode.get(node.id)?.count ?? 0}
       }),
       this.#heldByOwner(holders)
     )
@@ -274,19 +276,30 @@ class Planner {
   }
 
   #hasRoom(node: SchedulingNode): boolean {
-    return (this.#leasesOfNode.get(node.id) ?? 0) < Math.min(node.leasesMax, this.#world.settings.leasesPerNodeMax)
+    return (this.#leasesOfNode.get(node.id)?.count ?? 0) < Math.min(node.leasesMax, this.#world.settings.leasesPerNodeMax)
   }
 
   #countLease(node: string): void {
-    this.#leasesOfNode.set(node, (this.#leasesOfNode.get(node) ?? 0) + 1)
-  }
-
-  #seenAtMs(node: string): number {
-    return Math.max(this.#nodes.get(node)?.seenAtMs ?? 0, this.#world.startedAtMs)
+    const leases = this.#leasesOfNode.get(node)
+    if (leases === undefined) this.#leasesOfNode.set(node, {count: 1})
+    else leases.count += 1
   }
 
   #isHeard(node: string): boolean {
-    return this.#world.nowMs < this.#seenAtMs(node) + this.#world.settings.lostAfterMs
+    return this.#isHeardOf(this.#nodes.get(node))
+  }
+
+  #isHeardOf(node: SchedulingNode | undefined): boolean {
+    const {nowMs, startedAtMs, settings} = this.#world
+    return nowMs < Math.max(node?.seenAtMs ?? 0, startedAtMs) + settings.lostAfterMs
+  }
+
+  /** Leases of nodes that stand poorly, which most networks have none of, and the others. */
+  #byStanding(newest: ReadonlyMap<string, LeaseView>): {readonly poor: readonly LeaseView[]; readonly fair: readonly LeaseView[]} {
+    const leases = [...newest.values()]
+    if (!this.#hasPoor) return {poor: [], fair: leases}
+    const {poor = [], fair = []} = Object.groupBy(leases, ({node}) => this.#nodes.get(node)?.standing ?? 'fair')
+    return {poor, fair}
   }
 }
 

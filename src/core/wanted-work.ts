@@ -47,6 +47,8 @@ export class SelectionRanks {
   readonly #selectionOf = new Map<string, number>()
   readonly #selections: (readonly string[])[] = []
   readonly #ranks = new Map<string, (number | undefined)[]>()
+  /** What was asked for last: a plan goes through leases revision by revision. */
+  #last: {readonly revision: string; readonly ranks: readonly (number | undefined)[]} = {revision: '', ranks: []}
 
   constructor(nodes: readonly SchedulingNode[], exchangeOrg: string) {
     this.#exchangeOrg = exchangeOrg
@@ -60,7 +62,8 @@ export class SelectionRanks {
   }
 
   of(node: SchedulingNode, revision: RevisionView): number | undefined {
-    return this.#ofRevision(revision)[this.#selectionOf.get(node.id) ?? -1]
+    if (this.#last.revision !== revision.id) this.#last = {revision: revision.id, ranks: this.#ofRevision(revision)}
+    return this.#last.ranks[this.#selectionOf.get(node.id) ?? -1]
   }
 
   #ofRevision(revision: RevisionView): (number | undefined)[] {
