@@ -7,7 +7,7 @@ export const orderArgs = {
   amount: Args.string({required: true, description: 'How much of it, in whole lots.'})
 }
 
-const selfTradeFlag = Flags.option({
+export const selfTradeFlag = Flags.option({
   options: ['cancel-newest', 'cancel-oldest', 'cancel-both'] as const,
   default: 'cancel-newest' as const,
   description: 'Which goes when it meets an order of your own: the rest of this one, the one that waits, or both.'
@@ -45,6 +45,11 @@ export function orderChoice(flags: {
     kind: flags.market ? 'market' : limitKind,
     timeInForce: flags.tif ?? (flags.market ? 'IOC' : 'GTC'),
     lifetimeMs: flags.expires === undefined ? undefined : parseDurationMs(flags.expires),
-    selfTrade: flags['self-trade'] === 'cancel-newest' ? undefined : flags['self-trade']
+    selfTrade: selfTradeChoice(flags['self-trade'])
   }
+}
+
+/** The default is said by saying nothing. */
+export function selfTradeChoice<Choice extends string>(choice: Choice): Exclude<Choice, 'cancel-newest'> | undefined {
+  return choice === 'cancel-newest' ? undefined : (choice as Exclude<Choice, 'cancel-newest'>)
 }

@@ -5,6 +5,7 @@ import {
   bookViewSchema,
   incentiveViewSchema,
   type OrderView,
+  orderViewSchema,
   type RedemptionView
 } from '../core/protocol/api.ts'
 import {readinessSchema, spendingSchema} from '../core/protocol/app-reports.ts'
@@ -72,6 +73,10 @@ export class Reads {
     signal?: AbortSignal
   ): Read<typeof answers.ordersSchema> {
     return this.#get(answers.ordersSchema, `/v1/accounts/${segment(idOrName)}/orders`, filter, signal)
+  }
+
+  order(id: string, signal?: AbortSignal): Read<typeof orderViewSchema> {
+    return this.#get(orderViewSchema, `/v1/orders/${segment(id)}`, {}, signal)
   }
 
   /** Of one holder. */

@@ -23,9 +23,11 @@ export interface OrderInput {
   readonly timeInForce: 'GTC' | 'GTT' | 'IOC' | 'FOK'
   /** GTT only. */
   readonly lifetimeMs: number | undefined
-  /** Absent: what is left of this one is cancelled. */
-  readonly selfTrade?: 'cancel-oldest' | 'cancel-both' | undefined
+  readonly selfTrade?: SelfTradeChoice
 }
+
+/** What goes when it meets an own order; `undefined`: what is left of this one. */
+type SelfTradeChoice = 'cancel-oldest' | 'cancel-both' | undefined
 
 /** Amounts in whole units, the price in Gutta per 1.00. */
 export interface ShownOrder {
@@ -55,11 +57,43 @@ export async function placeOrder(context: AccountContext, input: OrderInput, sig
     if (isCreoError(error) && error.code === 'not_found') throw withoutExchange(error)
     throw error
   })
-  const {orders} = await context.client.orders(context.account.id, {}, signal)
-  const placed = orders.find(({id}) => id === `ord_${seq}`)
-  if (placed === undefined)
-    throw new CreoError('failed', `The order ord_${seq} was placed, but is not shown yet.`, {hint: 'creo trade orders'})
-  return shownOrder(placed, units)
+  return shownOrder(await context.client.order(`ord_${seq}`, signal), units)
+}
+
+export interface ReplaceInput {
+  readonly order: string
+  /** Whole size in whole units, with what is filled. Absent, it stays. */
+  readonly amount: string | undefined
+  /** Gutta per 1.00. Absent, it stays. */
+  readonly price: string | undefined
+  readonly isPostOnly: boolean
+  readonly selfTrade: SelfTradeChoice
+}
+
+export interface ReplacedOrder extends ShownOrder {
+  /** False when it stands behind those that waited at its price, or met the book. */
+  readonly keptPriority: boolean
+}
+
+/** Changes an open order in one step and says what became of it at once. @throws {CreoError} why it stays as it was. */
+export async function replaceOrder(context: AccountContext, input: ReplaceInput, signal: AbortSignal): Promise<ReplacedOrder> {
+  assertOrder(input.order)
+  const before = await context.client.order(input.order, signal)
+  const units = await findIncentive(context, before.incentive, signal)
+  const {result} = await context.client.submit({
+    type: 'order.replace',
+    order: input.order,
+    ...(input.price !== undefined && {priceMicroGutta: priceFrom(input.price, units)}),
+    ...(input.amount !== undefined && {lots: lotsFrom(input.amount, units)}),
+    ...(input.isPostOnly && {postOnly: true as const}),
+    ...(input.selfTrade !== undefined && {selfTrade: input.selfTrade})
+  })
+  return {...shownOrder(await context.client.order(input.order, signal), units), keptPriority: result.keptPriority === true}
+}
+
+function assertOrder(order: string): void {
+  if (orderIdSchema.safeParse(order).success) return
+  throw new CreoError('invalid_input', `"${order}" is not an order.`, {hint: 'creo trade orders'})
 }
 
 /** The incentive is there, so it is the exchange's org that is not. */
@@ -99,7 +133,7 @@ export function orderSentence(order: ShownOrder): string {
 }
 
 export async function cancelOrder(context: AccountContext, order: string): Promise<void> {
-  if (!/^ord_\d{1,16}$/.test(order)) throw new CreoError('invalid_input', `"${order}" is not an order.`, {hint: 'creo trade orders'})
+  assertOrder(order)
   await context.client.submit({type: 'order.cancel', order})
 }
 

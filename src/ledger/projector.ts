@@ -105,6 +105,7 @@ type MarketEffects =
   | 'offer.stock'
   | 'order'
   | 'order.changed'
+  | 'order.replaced'
   | 'trade'
   | 'redemption'
   | 'redemption.ended'
@@ -132,9 +133,13 @@ function marketWrites(database: Database.Database, volumeBucketMs: number): Pick
   }
 }
 
-function tradingWrites(database: Database.Database, volumeBucketMs: number): Pick<Writes, 'order' | 'order.changed' | 'trade'> {
+function tradingWrites(
+  database: Database.Database,
+  volumeBucketMs: number
+): Pick<Writes, 'order' | 'order.changed' | 'order.replaced' | 'trade'> {
   const order = database.prepare("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', NULL, ?)")
   const orderChanged = database.prepare('UPDATE orders SET remaining = ?, status = ?, reason = ? WHERE id = ?')
+  const replaced = database.prepare('UPDATE orders SET price = ?, lots = ? WHERE id = ?')
   const trade = database.prepare('INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const volume = database.prepare(
     'INSERT INTO volume_buckets VALUES (?, ?, ?) ON CONFLICT (incentive, bucket) DO UPDATE SET notional = notional + excluded.notional'
@@ -143,6 +148,7 @@ function tradingWrites(database: Database.Database, volumeBucketMs: number): Pic
     order: (effect, {seq, atMs}) =>
       order.run(seq, effect.id, effect.account, effect.incentive, effect.side, effect.priceMicroGutta, effect.lots, effect.lots, atMs),
     'order.changed': (effect) => orderChanged.run(effect.remainingLots, effect.status, effect.reason, effect.id),
+    'order.replaced': (effect) => replaced.run(effect.priceMicroGutta, effect.lots, effect.id),
     trade: (effect, {seq, atMs}) => {
       const terms = [effect.priceMicroGutta, effect.lots, effect.takerSide, effect.maker, effect.taker]
       trade.run(effect.incentive, seq, effect.index, ...terms, effect.makerFeeMicroGutta, effect.takerFeeMicroGutta, atMs)

@@ -47,6 +47,9 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   expect(await world.must('trade', 'book', LEAF)).toMatchObject({asks: [{price: '0.5', amount: '10'}], bids: []})
   expect(await world.must('trade', 'buy', LEAF, '4', '--market', '--as', 'ana')).toMatchObject({status: 'filled', filled: '4'})
   const bid = await world.must('trade', 'buy', LEAF, '1', '--price', '0.25', '--post-only', '--as', 'ana')
+  const raised = await world.must('trade', 'replace', String(bid.order), '--amount', '2', '--price', '0.3', '--as', 'ana')
+  expect(raised).toMatchObject({order: bid.order, price: '0.3', amount: '2', status: 'open', keptPriority: false})
+  expect(await world.must('trade', 'replace', String(bid.order), '--amount', '1', '--as', 'ana')).toMatchObject({keptPriority: true})
   expect(await world.must('trade', 'cancel', String(bid.order), '--as', 'ana')).toEqual({cancelled: [bid.order]})
   expect(await world.must('trade', 'cancel', '--all', '--as', 'colibris')).toEqual({cancelled: [sold.order]})
   expect((await world.must('trade', 'orders', '--as', 'colibris')).orders).toMatchObject([
@@ -97,6 +100,9 @@ it.each([
   ['an account whose key is elsewhere', ['trade', 'orders', '--as', 'anna'], 'not_found', 4, 'Did you mean --as ana?'],
   ['an unknown offer', ['redeem', 'off_999', '--as', 'ana'], 'not_found', 4, expect.anything()],
   ['both an order and all of them', ['trade', 'cancel', 'ord_1', '--all', '--as', 'ana'], 'usage', 2, 'creo trade orders'],
+  ['a replacement that changes nothing', ['trade', 'replace', 'ord_1', '--as', 'ana'], 'usage', 2, 'Give --price, --amount, or both.'],
+  ['what is no order', ['trade', 'replace', 'LEAF', '--price', '1', '--as', 'ana'], 'invalid_input', 2, 'creo trade orders'],
+  ['an order that there is not', ['trade', 'replace', 'ord_99999', '--price', '1', '--as', 'ana'], 'not_found', 4, 'creo trade orders'],
   ['a time that never comes', ['trade', 'buy', LEAF, '1', '--price', '1', '--tif', 'GTT', '--as', 'ana'], 'usage', 2, expect.any(String)],
   ['a wrong flag', ['trade', 'buy', LEAF, '1', '--prize', '1'], 'usage', 2, expect.any(String)],
   ['a network of another id', ['network', 'join', 'SELF', '--id', 'ab'.repeat(32)], 'verification_failed', 1, expect.any(String)]

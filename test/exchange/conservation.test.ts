@@ -123,7 +123,10 @@ class Everything {
     const open = market.books.flatMap((book) => [...(book?.orders(0) ?? []), ...(book?.orders(1) ?? [])])
     const slot = open[n.pick % Math.max(1, open.length)] ?? -1
     const owner = n.flag ? (accounts[market.pool.owner[slot] ?? -1]?.name ?? who) : who
-    return {who: owner, body: {type: 'order.cancel', order: `ord_${market.pool.seq[slot] ?? 0}`}}
+    const order = `ord_${market.pool.seq[slot] ?? 0}`
+    if (n.pick % 3 === 1)
+      return {who: owner, body: {type: 'order.replace', order, lots: 1 + (n.amount % 90), priceMicroGutta: 1 + (n.pick % 7)}}
+    return {who: owner, body: {type: 'order.cancel', order}}
   }
 
   /** A revision that gets a tag, or no traffic yet, or both. */

@@ -26,6 +26,7 @@ const KINDS = [
 ] as const
 
 const owner = fc.constantFrom(...OWNERS)
+const selfTrade = fc.constantFrom(undefined, undefined, 'cancel-oldest' as const, 'cancel-both' as const)
 const step = fc.oneof(
   {
     weight: 12,
@@ -36,8 +37,20 @@ const step = fc.oneof(
       price: fc.integer({min: 990, max: 1010}),
       lots: fc.integer({min: 1, max: 30}),
       kind: fc.constantFrom(...KINDS),
-      selfTrade: fc.constantFrom(undefined, undefined, 'cancel-oldest' as const, 'cancel-both' as const),
+      selfTrade,
       lifeMs: fc.integer({min: 1, max: 2 * HOUR_MS})
+    })
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('replace' as const),
+      owner,
+      pick: fc.nat(50),
+      price: fc.option(fc.integer({min: 990, max: 1010}), {nil: undefined}),
+      lots: fc.option(fc.integer({min: 1, max: 30}), {nil: undefined}),
+      postOnly: fc.boolean(),
+      selfTrade
     })
   },
   {weight: 3, arbitrary: fc.record({do: fc.constant('cancel' as const), owner, pick: fc.nat(50)})},
@@ -80,7 +93,8 @@ class Pair {
       expect(sayOf(world, next.owner, {type: 'order.cancel', order}).at(-1)?.split(' ')[0]).toBe(
         naive.cancel(order, next.owner).split(' ')[0]
       )
-    } else if (next.do === 'cancel all') {
+    } else if (next.do === 'replace') this.#replace(next)
+    else if (next.do === 'cancel all') {
       const side = next.side === undefined ? {} : {side: next.side}
       const {cancelled} = world.must(next.owner, {type: 'orders.cancel', incentive: 'acme/LEAF', ...side})
       expect(cancelled).toEqual(naive.cancelAll(next.owner, next.side))
@@ -110,6 +124,23 @@ class Pair {
         world.nowMs
       )
     )
+  }
+
+  /** Mostly an order that is open, and then mostly by who owns it. */
+  #replace({owner: by, pick, price, lots, postOnly, selfTrade: own}: Extract<Step, {do: 'replace'}>): void {
+    const {world, naive} = this
+    const open = naive.orders[pick % Math.max(1, naive.orders.length)]
+    const order = pick < 5 ? (this.#placed[pick] ?? '') : (open?.id ?? 'ord_1')
+    const who = pick % 8 === 0 ? by : (open?.owner ?? by)
+    const said = sayOf(world, who, {
+      type: 'order.replace',
+      order,
+      ...(price !== undefined && {priceMicroGutta: price}),
+      ...(lots !== undefined && {lots}),
+      ...(postOnly && {postOnly}),
+      ...(own !== undefined && {selfTrade: own})
+    })
+    expect(said).toEqual(naive.replace(order, who, {price, lots, postOnly, selfTrade: own}, world.nowMs))
   }
 
   compare(): void {

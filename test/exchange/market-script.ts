@@ -1,10 +1,12 @@
-import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import type {CommandBody, CommandOf} from '../../src/core/protocol/commands.ts'
 import {World} from './world.ts'
 
 const PLACE =
   /^(?<label>\w+) (?<side>buy|sell) (?<lots>\d+) @ (?<price>\d+) by (?<who>\w+)(?<market> market)?(?<post> post-only)?( (?<tif>IOC|FOK))?( until (?<until>\d+)s)?( own (?<own>cancel-oldest|cancel-both))?$/
 const CANCEL = /^cancel (?<label>\w+) by (?<who>\w+)$/
 const CANCEL_ALL = /^cancel all( (?<side>buy|sell)s)? by (?<who>\w+)$/
+const REPLACE =
+  /^replace (?<label>\w+) by (?<who>\w+)( (?<lots>\d+))?( @ (?<price>\d+))?(?<post> post-only)?( own (?<own>cancel-oldest|cancel-both))?$/
 const AFTER = /^after (?<seconds>\d+)s$/
 const LIMIT = /^limit (?<limit>\d+)$/
 
@@ -30,7 +32,7 @@ function give(world: World, name: string, lots: number): void {
 
 /**
  * Runs a market written as lines: `s1 sell 5 @ 100 by ann`, with ` market`, ` post-only`, ` IOC`, ` FOK`, ` until 60s`; ` own cancel-oldest`; `cancel s1 by ann`, `cancel all by ann`,
- * `cancel all buys by ann`; `after 60s`; `limit 500`. Answers what happened, one line each: `b1 buys 5 of s1 @ 100`, `b1 open 2`, `s1 expired 3: time`, `b1 rejected: CODE`.
+ * `cancel all buys by ann`; `replace s1 by ann 3 @ 101`; `after 60s`; `limit 500`. Answers what happened, one line each: `b1 buys 5 of s1 @ 100`, `b1 open 2`, `s1 expired 3: time`, `b1 rejected: CODE`.
  */
 export function run(script: readonly string[], world: World = marketWorld()): string[] {
   const labels = new Map<string, string>()
@@ -67,6 +69,11 @@ function bodyOf(
     const order = [...labels].find(([, label]) => label === cancel.label)?.[0] ?? 'ord_0'
     return {label: `cancel ${cancel.label}`, who: cancel.who ?? '', body: {type: 'order.cancel', order}}
   }
+  const replace = REPLACE.exec(text)?.groups
+  if (replace !== undefined) {
+    const order = [...labels].find(([, label]) => label === replace.label)?.[0] ?? 'ord_0'
+    return {label: `replace ${replace.label}`, who: replace.who ?? '', body: {type: 'order.replace', order, ...replacing(replace)}}
+  }
   const limit = LIMIT.exec(text)?.groups?.limit
   if (limit !== undefined) {
     return {label: 'limit', who: 'acme', body: {type: 'incentive.limit', incentive: 'acme/LEAF', tradeVolumeLimitMicroGutta: Number(limit)}}
@@ -86,6 +93,20 @@ function placing(place: Readonly<Record<string, string | undefined>>, startMs: n
     timeInForce: place.until ? 'GTT' : place.tif === 'IOC' || place.tif === 'FOK' ? place.tif : place.market ? 'IOC' : 'GTC',
     ...(place.until ? {expiresAtMs: startMs + Number(place.until) * 1000} : {}),
     ...(place.own === 'cancel-oldest' || place.own === 'cancel-both' ? {selfTrade: place.own} : {})
+  }
+}
+
+function replacing({
+  price,
+  lots,
+  post,
+  own
+}: Readonly<Record<string, string | undefined>>): Omit<CommandOf<'order.replace'>, 'type' | 'order'> {
+  return {
+    ...(price === undefined ? {} : {priceMicroGutta: Number(price)}),
+    ...(lots === undefined ? {} : {lots: Number(lots)}),
+    ...(post === undefined ? {} : {postOnly: true as const}),
+    ...(own === 'cancel-oldest' || own === 'cancel-both' ? {selfTrade: own} : {})
   }
 }
 

@@ -111,6 +111,59 @@ describe('the order book', () => {
     expect(world.must('ann', {type: 'orders.cancel'})).toEqual({cancelled: [last], more: false})
   }, 120_000)
 
+  it('keeps an order that only gets smaller in its place, and puts any other behind those that wait', () => {
+    const queue = ['s1 sell 5 @ 100 by ann', 's2 sell 5 @ 100 by cyd']
+    expect(run([...queue, 'replace s1 by ann 3', 'b1 buy 4 @ 100 by bob']).slice(2)).toEqual([
+      's1 open 3',
+      'b1 buys 3 of s1 @ 100',
+      's1 filled 0',
+      'b1 buys 1 of s2 @ 100',
+      's2 open 4',
+      'b1 filled 0'
+    ])
+    for (const change of ['replace s1 by ann 6', 'replace s1 by ann @ 99']) {
+      const script = [...queue, change, 'replace s1 by ann @ 100', 'b1 buy 5 @ 100 by bob']
+      expect(run(script).at(-3)).toBe('b1 buys 5 of s2 @ 100')
+    }
+  })
+
+  it('replaces an order that then trades at once, keeps its number, and counts what was filled before', () => {
+    const script = [
+      'b1 buy 9 @ 90 by ann',
+      's1 sell 4 @ 90 by bob',
+      's2 sell 3 @ 100 by cyd',
+      'replace b1 by ann 8 @ 100',
+      'cancel b1 by ann'
+    ]
+    expect(run(script).slice(4)).toEqual(['s2 open 3', 'b1 buys 3 of s2 @ 100', 's2 filled 0', 'b1 open 1', 'b1 cancelled 1: by_owner'])
+  })
+
+  it.each([
+    ['of another', 'replace s1 by bob 3', 'forbidden'],
+    ['that is none', 'replace x by ann 3', 'not_found'],
+    ['to less than is filled', 'replace s1 by ann 2', 'rejected'],
+    ['beyond what the account has', 'replace s1 by ann 100006', 'insufficient_funds'],
+    ['beyond any supply', 'replace s1 by ann 9007199254740991 @ 2', 'invalid_input'],
+    ['that should only wait and would trade', 'replace s1 by ann @ 80 post-only', 'rejected'],
+    ['that would trade with its own account', 'replace b2 by ann @ 100', 'would_self_trade']
+  ])('refuses to replace an order %s, and leaves it as it was', (_title, line, code) => {
+    const world = marketWorld()
+    const script = ['s1 sell 5 @ 100 by ann', 'b1 buy 2 @ 100 by bob', 'b2 buy 2 @ 70 by ann', 'b3 buy 1 @ 80 by bob', line]
+    const said = run(script, world)
+    expect(said.at(-1)).toBe(`${line.split(' ').slice(0, 2).join(' ')} rejected: ${code}`)
+    expect([...world.machine.state.market.book(1).orders(1)].map((slot) => world.machine.state.market.orderAt(slot).remaining)).toEqual([3])
+    expect(world.balance('ann', 'acme/LEAF', 'held')).toBe(30)
+  })
+
+  it('keeps the time of an order that is replaced, and refuses to replace one whose time has come', () => {
+    const world = marketWorld()
+    expect(run(['s1 sell 2 @ 100 by ann until 60s', 'replace s1 by ann 3 @ 99', 'after 60s'], world).at(-1)).toBe('s1 expired 3: time')
+    const late = marketWorld()
+    run(['s1 sell 2 @ 100 by ann until 60s'], late)
+    late.nowMs += 60_000
+    expect(late.try('ann', {type: 'order.replace', order: `ord_${late.machine.seq}`, lots: 1})).toBe('not_found')
+  })
+
   it.each([
     ['IOC keeps nothing in the book', ['s1 sell 2 @ 100 by ann', 'b1 buy 5 @ 100 by bob IOC'], 'b1 expired 3: immediate'],
     [

@@ -6,6 +6,7 @@ export interface NaiveOrder {
   readonly side: 'buy' | 'sell'
   readonly price: number
   readonly expiresAtMs: number | undefined
+  lots: number
   remaining: number
 }
 
@@ -19,6 +20,13 @@ export interface NaivePlacing {
   readonly tif: 'GTC' | 'GTT' | 'IOC' | 'FOK'
   readonly expiresAtMs: number | undefined
   readonly selfTrade?: 'cancel-oldest' | 'cancel-both' | undefined
+}
+
+export interface NaiveReplacing {
+  readonly price: number | undefined
+  readonly lots: number | undefined
+  readonly postOnly: boolean
+  readonly selfTrade: NaivePlacing['selfTrade']
 }
 
 export interface NaiveRules {
@@ -80,9 +88,32 @@ export class NaiveMarket {
     return 'cancelled'
   }
 
+  replace(id: string, owner: string, change: NaiveReplacing, atMs: number): string[] {
+    const order = this.orders.find((candidate) => candidate.id === id)
+    if (order === undefined) return ['rejected not_found']
+    if (order.owner !== owner) return ['rejected forbidden']
+    if (this.#isOver(order, atMs)) return ['rejected not_found']
+    const {price = order.price, lots = order.lots} = change
+    const remaining = lots - (order.lots - order.remaining)
+    if (remaining <= 0) return ['rejected rejected']
+    if (price === order.price && lots <= order.lots) {
+      Object.assign(order, {lots, remaining})
+      return [`open ${remaining}`]
+    }
+    const before = this.orders
+    this.orders = before.filter((other) => other !== order)
+    const [kind, tif] = [change.postOnly ? 'post-only' : 'limit', 'GTC'] as const
+    const said = this.place({...order, price, lots: remaining, kind, tif, selfTrade: change.selfTrade}, atMs)
+    if (said[0]?.startsWith('rejected')) this.orders = before
+    for (const other of this.orders) if (other.id === id && other !== order) other.lots = lots
+    return said
+  }
+
   cancelAll(owner: string, side: 'buy' | 'sell' | undefined): string[] {
     const goes = (order: NaiveOrder): boolean => order.owner === owner && (side === undefined || order.side === side)
+    const numberOf = (id: string): number => Number(id.slice('ord_'.length))
     const cancelled = this.orders.filter(goes).map(({id}) => id)
+    cancelled.sort((a, b) => numberOf(a) - numberOf(b))
     this.orders = this.orders.filter((order) => !goes(order))
     return cancelled
   }
@@ -140,8 +171,8 @@ export class NaiveMarket {
     if (stop === 'would_self_trade') return `cancelled ${left}: ${stop}`
     if (stop === 'volume_limit') return `expired ${left}: ${stop}`
     if (order.tif === 'IOC') return `expired ${left}: immediate`
-    const {id, owner, side, price, expiresAtMs} = order
-    this.orders.push({id, owner, side, price, expiresAtMs, remaining: left})
+    const {id, owner, side, price, lots, expiresAtMs} = order
+    this.orders.push({id, owner, side, price, expiresAtMs, lots, remaining: left})
     return `open ${left}`
   }
 

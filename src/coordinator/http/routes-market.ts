@@ -2,8 +2,15 @@ import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import type {IncentiveView} from '../../core/protocol/api.ts'
-import {bookViewSchema, incentiveViewSchema, offerViewSchema, redemptionViewSchema, tradeViewSchema} from '../../core/protocol/api.ts'
-import {incentiveIdSchema} from '../../core/protocol/scalars.ts'
+import {
+  bookViewSchema,
+  incentiveViewSchema,
+  offerViewSchema,
+  orderViewSchema,
+  redemptionViewSchema,
+  tradeViewSchema
+} from '../../core/protocol/api.ts'
+import {incentiveIdSchema, orderIdSchema} from '../../core/protocol/scalars.ts'
 import {cursorSchema, incentiveParamsSchema, limitSchema, longLimitSchema, nextOf, nextSchema, pageOf, placeInName} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 import {redemptionStatusSchema} from './routes-accounts.ts'
@@ -62,7 +69,21 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
       return {trades, ...nextOf(trades, query.limit, ({seq, index}) => [seq, index])}
     }
   )
+  orderRoute(app, tools)
   spendingRoutes(app, tools)
+}
+
+function orderRoute(app: FastifyInstance, tools: RouteTools): void {
+  route(
+    app,
+    tools,
+    {method: 'GET', path: '/v1/orders/:order', about: 'One order.', params: z.object({order: orderIdSchema}), answer: orderViewSchema},
+    ({params: {order}}) => {
+      const known = tools.ledger.reads.order(order)
+      if (known !== undefined) return known
+      throw new CreoError('not_found', `There is no order ${order}.`, {hint: 'creo trade orders'})
+    }
+  )
 }
 
 /** What incentives buy, and what was bought. */

@@ -30,6 +30,7 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'order.place': ['treasurer'],
   'order.cancel': ['treasurer'],
   'orders.cancel': ['treasurer'],
+  'order.replace': ['treasurer'],
   'redemption.request': ['treasurer'],
   'redemption.capture': ['treasurer'],
   'redemption.release': ['treasurer'],

@@ -15,6 +15,7 @@ import {placeOrder} from './order-commands.ts'
 import {type Outcome, Refusal, type SequencedCommand} from './outcome.ts'
 import {payReceipt} from './receipt-commands.ts'
 import {captureRedemption, releaseRedemption, requestRedemption} from './redemption-commands.ts'
+import {replaceOrder} from './replace-order.ts'
 import {deployRevisions} from './revision-commands.ts'
 import {type AccountState, type CommandContext, LedgerState, type Result} from './state.ts'
 import {stateLines, takeStateLine} from './state-form.ts'
@@ -140,6 +141,8 @@ function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
       return placeOrder(context, signerOf(context), body)
     case 'order.cancel':
       return cancelOrder(context, signerOf(context), body)
+    case 'order.replace':
+      return replaceOrder(context, signerOf(context), body)
     case 'orders.cancel':
       return cancelOrders(context, signerOf(context), body)
     case 'redemption.request':

@@ -88,6 +88,15 @@ export class Market {
     }
   }
 
+  /** Takes lots off a resting order, which stays where it is in its queue. */
+  shrink(slot: number, {lots, remaining}: Pick<RestingOrder, 'lots' | 'remaining'>): void {
+    const {pool} = this
+    this.book(pool.book[slot] ?? 0)
+      .side(sideOf(pool, slot))
+      .reduce(slot, (pool.remaining[slot] ?? 0) - remaining)
+    pool.lots[slot] = lots
+  }
+
   /** Takes an order out of its book and gives its slot back. */
   remove(slot: number): void {
     this.forget(slot)

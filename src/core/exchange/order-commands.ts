@@ -19,13 +19,13 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   checkSize(context, incentive, body)
   const side = body.side === 'buy' ? BUY : SELL
   const book = state.market.book(incentive.asset)
-  const volumeLeft = Math.max(0, incentive.tradeVolumeLimitMicroGutta - incentive.volume.used(atMs))
+  const left = volumeLeft(incentive, atMs)
   const taker = {owner: owner.index, side, priceMicroGutta: body.priceMicroGutta, lots: body.lots, selfTrade: body.selfTrade} as const
   if (body.kind === 'post-only' && book.wouldTrade(side, body.priceMicroGutta, atMs))
     refuse('rejected', 'A post-only order at this price would trade at once.')
   const full = mayRest(body) ? fullness(state, owner, incentive) : undefined
   if (full !== undefined && !book.wouldTrade(side, body.priceMicroGutta, atMs)) refuse('rejected', full)
-  if (body.timeInForce === 'FOK') refuseUnlessFilled(book.foresee(taker, volumeLeft, atMs))
+  if (body.timeInForce === 'FOK') refuseUnlessFilled(book.foresee(taker, left, atMs))
   hold(context, owner, incentive, body)
 
   const id = orderId(seq)
@@ -40,11 +40,11 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   })
   const order: TakingOrder = {id, owner: owner.index, side: body.side, priceMicroGutta: body.priceMicroGutta, remaining: body.lots}
   const settlement = new Settlement(context, incentive, order)
-  const {stop} = book.match(taker, volumeLeft, atMs, settlement)
-  if (stop === 'would_self_trade' && settlement.fills === 0 && settlement.removals === 0) {
+  const {stop} = book.match(taker, left, atMs, settlement)
+  if (stop === 'would_self_trade' && settlement.isUntouched) {
     refuse('would_self_trade', 'The best order on the other side is your own.')
   }
-  const ending = endOf(body, order, full === undefined ? stop : fullStop(stop))
+  const ending = endOf(order, full === undefined ? stop : fullStop(stop), mayRest(body))
   if (ending.status === 'open') rest(context, owner, incentive, body, order.remaining)
   else if (order.remaining > 0)
     freeHold(state, {
@@ -55,17 +55,22 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
       lots: order.remaining
     })
   effects.push(ending)
-  return placed(body, ending, settlement)
+  return orderResult(body, ending, settlement)
 }
 
-function placed(body: Placing, {id, remainingLots, status, reason}: OrderChanged, settlement: Settlement): Result {
+/** What an order has come to, all its fills counted, and what the fills of this command cost. */
+export function orderResult(
+  order: Pick<Placing, 'incentive' | 'side' | 'priceMicroGutta' | 'lots'>,
+  {id, remainingLots, status, reason}: OrderChanged,
+  settlement: Pick<Settlement, 'notionalMicroGutta' | 'feeMicroGutta'>
+): Result {
   return {
     order: id,
-    incentive: body.incentive,
-    side: body.side,
-    priceMicroGutta: String(body.priceMicroGutta),
-    lots: String(body.lots),
-    filledLots: String(body.lots - remainingLots),
+    incentive: order.incentive,
+    side: order.side,
+    priceMicroGutta: String(order.priceMicroGutta),
+    lots: String(order.lots),
+    filledLots: String(order.lots - remainingLots),
     remainingLots: String(remainingLots),
     status,
     reason,
@@ -90,7 +95,12 @@ function mayRest({timeInForce}: Placing): boolean {
   return timeInForce === 'GTC' || timeInForce === 'GTT'
 }
 
-function checkSize(context: CommandContext, incentive: IncentiveState, body: Placing): void {
+/** What may still be traded of it under its trade volume limit. */
+export function volumeLeft(incentive: IncentiveState, atMs: number): number {
+  return Math.max(0, incentive.tradeVolumeLimitMicroGutta - incentive.volume.used(atMs))
+}
+
+export function checkSize(context: CommandContext, incentive: IncentiveState, body: Pick<Placing, 'lots' | 'priceMicroGutta'>): void {
   const {market} = context.state
   if (body.lots * incentive.lotMinor > AMOUNT_MAX) refuse('invalid_input', 'So many lots are more than any supply.')
   const notional = body.priceMicroGutta * body.lots
@@ -134,13 +144,12 @@ function fullStop(stop: Stop): Stop | 'open_orders_limit' {
 }
 
 /** What becomes of the order after it met the book. */
-function endOf(body: Placing, order: TakingOrder, stop: Stop | 'open_orders_limit'): OrderChanged {
-  const {id, remaining} = order
+export function endOf({id, remaining}: TakingOrder, stop: Stop | 'open_orders_limit', rests: boolean): OrderChanged {
   if (remaining === 0) return orderChanged(id, 0, 'filled', null)
   if (stop === 'would_self_trade') return orderChanged(id, remaining, 'cancelled', stop)
   if (stop === 'volume_limit' || stop === 'crossing_limit' || stop === 'open_orders_limit')
     return orderChanged(id, remaining, 'expired', stop)
-  return mayRest(body) ? orderChanged(id, remaining, 'open', null) : orderChanged(id, remaining, 'expired', 'immediate')
+  return rests ? orderChanged(id, remaining, 'open', null) : orderChanged(id, remaining, 'expired', 'immediate')
 }
 
 function rest(context: CommandContext, owner: AccountState, incentive: IncentiveState, body: Placing, remaining: number): void {

@@ -53,6 +53,14 @@ export interface OrderOpened {
   readonly lots: number
 }
 
+/** An open order's new terms. What became of it is said by the `order.changed` that follows. */
+export interface OrderReplaced {
+  readonly type: 'order.replaced'
+  readonly id: string
+  readonly priceMicroGutta: number
+  readonly lots: number
+}
+
 /** The last word on an order after a command: its rest, and why it ended if it did. */
 export interface OrderChanged {
   readonly type: 'order.changed'
@@ -93,6 +101,7 @@ export interface Paid {
 export type Effect =
   | EntryEffect
   | OrderOpened
+  | OrderReplaced
   | OrderChanged
   | Traded
   | {

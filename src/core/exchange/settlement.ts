@@ -14,6 +14,15 @@ export interface TakingOrder {
   remaining: number
 }
 
+/** Lots of an order, for which it holds. */
+export interface HoldingOrder {
+  readonly owner: number
+  readonly asset: number
+  readonly side: 'buy' | 'sell'
+  readonly priceMicroGutta: number
+  readonly lots: number
+}
+
 interface Party {
   readonly owner: number
   readonly feeMicroGutta: number
@@ -25,10 +34,10 @@ interface Party {
  */
 export class Settlement implements MatchListener {
   fills = 0
-  /** Resting orders that went without a trade. */
-  removals = 0
   notionalMicroGutta = 0
   feeMicroGutta = 0
+  /** Resting orders that went without a trade. */
+  #removals = 0
   readonly #context: CommandContext
   readonly #incentive: IncentiveState
   readonly #taker: TakingOrder
@@ -37,6 +46,11 @@ export class Settlement implements MatchListener {
     this.#context = context
     this.#incentive = incentive
     this.#taker = taker
+  }
+
+  /** True while neither book nor balances have changed by it: the command may still be refused. */
+  get isUntouched(): boolean {
+    return this.fills === 0 && this.#removals === 0
   }
 
   filled(maker: number, lots: number, priceMicroGutta: number): void {
@@ -86,7 +100,7 @@ export class Settlement implements MatchListener {
 
   #remove(maker: number, status: 'cancelled' | 'expired', reason: string): void {
     const {state, effects} = this.#context
-    this.removals += 1
+    this.#removals += 1
     effects.push(freeResting(state, maker, status, reason))
     forgetOrder(state, maker)
   }
@@ -123,25 +137,13 @@ export function freeResting(state: LedgerState, order: number, status: 'cancelle
 }
 
 /** held → available for lots that won't be traded by this order. */
-export function freeHold(
-  state: LedgerState,
-  order: {
-    readonly owner: number
-    readonly asset: number
-    readonly side: 'buy' | 'sell'
-    readonly priceMicroGutta: number
-    readonly lots: number
-  }
-): void {
+export function freeHold(state: LedgerState, order: HoldingOrder): void {
   const {heldAsset, amount} = holdOf(state, order)
   state.balances.move(state.slot(order.owner, heldAsset, HELD), state.slot(order.owner, heldAsset, AVAILABLE), amount)
 }
 
 /** What an order for these lots holds, and of which asset. */
-export function holdOf(
-  state: LedgerState,
-  order: {readonly asset: number; readonly side: 'buy' | 'sell'; readonly priceMicroGutta: number; readonly lots: number}
-): {readonly heldAsset: number; readonly amount: number} {
+export function holdOf(state: LedgerState, order: Omit<HoldingOrder, 'owner'>): {readonly heldAsset: number; readonly amount: number} {
   const isBid = order.side === 'buy'
   const lotMinor = state.incentives[order.asset]?.lotMinor ?? 0
   const amount = state.market.holdOf(isBid ? BUY : SELL, order.priceMicroGutta, order.lots, lotMinor)

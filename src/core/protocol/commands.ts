@@ -113,6 +113,7 @@ const poolFund = z.strictObject({type: z.literal('pool.fund'), incentive: incent
 
 const offerAdd = z.strictObject({type: z.literal('offer.add'), incentive: incentiveIdSchema, offer: offerSpec})
 
+const selfTradeSchema = z.enum(['cancel-oldest', 'cancel-both']).optional()
 const orderPlace = z.strictObject({
   type: z.literal('order.place'),
   incentive: incentiveIdSchema,
@@ -125,9 +126,20 @@ const orderPlace = z.strictObject({
   /** GTT only. */
   expiresAtMs: timeMsSchema.optional(),
   /** Which goes when it meets an order of its own account: the one that waits, or both. Absent: what is left of this one. */
-  selfTrade: z.enum(['cancel-oldest', 'cancel-both']).optional()
+  selfTrade: selfTradeSchema
 })
 const orderCancel = z.strictObject({type: z.literal('order.cancel'), order: orderIdSchema})
+/** Another price or size for an open order, at once or not at all. What is absent stays. */
+const orderReplace = z.strictObject({
+  type: z.literal('order.replace'),
+  order: orderIdSchema,
+  priceMicroGutta: positiveAmountSchema.optional(),
+  /** Its whole size, with what is filled of it. */
+  lots: positiveAmountSchema.optional(),
+  /** Refused where it would trade at once. */
+  postOnly: z.literal(true).optional(),
+  selfTrade: selfTradeSchema
+})
 /** All open orders of the account, or those of one market or side, at most 1,000 at a time. */
 const ordersCancel = z.strictObject({
   type: z.literal('orders.cancel'),
@@ -235,6 +247,7 @@ export const commandBodySchema = z.discriminatedUnion('type', [
   offerAdd,
   orderPlace,
   orderCancel,
+  orderReplace,
   ordersCancel,
   redemptionRequest,
   redemptionCapture,

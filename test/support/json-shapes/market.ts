@@ -14,6 +14,7 @@ import type Book from '../../../src/commands/trade/book.ts'
 import type Buy from '../../../src/commands/trade/buy.ts'
 import type Cancel from '../../../src/commands/trade/cancel.ts'
 import type Orders from '../../../src/commands/trade/orders.ts'
+import type Replace from '../../../src/commands/trade/replace.ts'
 import type Sell from '../../../src/commands/trade/sell.ts'
 import {incentiveIdSchema, offerIdSchema, orderIdSchema, redemptionIdSchema} from '../../../src/core/protocol/scalars.ts'
 import {amount, answerOf, count, seq, time} from './form.ts'
@@ -83,5 +84,6 @@ export const marketShapes = {
   'trade buy': answerOf<Buy>()(order),
   'trade cancel': answerOf<Cancel>()(z.strictObject({cancelled: z.array(orderIdSchema)})),
   'trade orders': answerOf<Orders>()(z.strictObject({orders: z.array(order)})),
+  'trade replace': answerOf<Replace>()(order.extend({keptPriority: z.boolean()})),
   'trade sell': answerOf<Sell>()(order)
 }
