@@ -89,9 +89,9 @@ function signedText(command: SignedCommand): string | undefined {
   return root === undefined ? undefined : batchSigningText(command, {size: command.batch.size, root})
 }
 
-/** SHA-256 of the signing text, hex. */
-export function commandHash(command: UnsignedCommand): string {
-  return sha256Hex(signingText(command))
+/** SHA-256 of the signing text, hex. @param bodySha256 of the body, where it is known. */
+export function commandHash(command: UnsignedCommand, bodySha256 = sha256Hex(command.body)): string {
+  return sha256Hex(commandSigningText(command, bodySha256))
 }
 
 /** Id of the account that an `account.create` command makes. */

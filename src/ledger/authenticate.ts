@@ -34,13 +34,14 @@ export function authenticate(
   if (signatures) checkKeyProofs(command, body)
   if (body.type === 'receipt.pay') checkReceipt(machine, body.receipt, signatures)
   const {account, keyId, idempotencyKey, notAfterMs} = command
+  const bodySha256 = sha256Hex(command.body)
   return {
     account,
     keyId,
     idempotencyKey,
     notAfterMs,
-    hash: commandHash(command),
-    bodySha256: sha256Hex(command.body),
+    hash: commandHash(command, bodySha256),
+    bodySha256,
     bodyKeyIds: publicKeysIn(body).map((key) => keyIdOf(key)),
     body
   }
