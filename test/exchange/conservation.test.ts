@@ -4,7 +4,8 @@ import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {deployOf, HOUR_MS, receiptOf, START_MS, World} from './world.ts'
 
 const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
-const RUNS = IS_LONG ? 200 : 50
+/** A million commands where there is time for them. */
+const RUNS = IS_LONG ? 1000 : 50
 const STEPS = IS_LONG ? 1000 : 200
 
 const ORGS = ['creometry', 'acme', 'bolt'] as const

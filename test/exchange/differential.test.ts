@@ -11,6 +11,11 @@ const RULES = {makerPpm: 1500, takerPpm: 3100, lotMinor: 10, bucketMs: HOUR_MS, 
 const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
 const RUNS = IS_LONG ? 1000 : 60
 const STEPS_MAX = IS_LONG ? 500 : 150
+/** Markets that live for long: a million commands in all where there is time for them. */
+const LIVES = IS_LONG ? 50 : 1
+const LIFE_STEPS = 20_000
+const CHECKED_EVERY = 500
+const LIFE_TIMEOUT_MS = 1_200_000
 
 const KINDS = [
   ['limit', 'GTC'],
@@ -65,11 +70,12 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
 /** The machine and the naive market beside each other, with the same owners having the same. */
 class Pair {
-  readonly world: World = marketWorld({fees: {makerPpm: RULES.makerPpm, takerPpm: RULES.takerPpm}})
+  readonly world: World
   readonly naive = new NaiveMarket(RULES)
   readonly #placed: string[] = ['ord_1']
 
-  constructor() {
+  constructor(options: {readonly checks?: boolean} = {}) {
+    this.world = marketWorld({fees: {makerPpm: RULES.makerPpm, takerPpm: RULES.takerPpm}}, options)
     for (const name of OWNERS) {
       this.naive.add(name, 'gutta', this.world.balance(name, 'gutta'))
       this.naive.add(name, 'leaf', this.world.balance(name, 'acme/LEAF'))
@@ -184,6 +190,28 @@ describe('the market beside a naive one', () => {
       {numRuns: RUNS}
     )
   })
+
+  it(
+    'says and does the same over twenty thousand commands of one life, and so does a machine that was brought back on the way',
+    () => {
+      for (let seed = 1; seed <= LIVES; seed += 1) {
+        const pair = new Pair({checks: false})
+        const fills = {count: 0}
+        for (const [index, next] of fc.sample(step, {numRuns: LIFE_STEPS, seed}).entries()) {
+          if (index === LIFE_STEPS - CHECKED_EVERY) pair.world.branch()
+          pair.take(next)
+          fills.count += pair.world.effects.filter(({type}) => type === 'trade').length
+          if (index % CHECKED_EVERY > 0) continue
+          pair.compare()
+          assertInvariants(pair.world.machine)
+        }
+        pair.world.assertSame()
+        pair.compare()
+        expect(fills.count).toBeGreaterThan(LIFE_STEPS / 50)
+      }
+    },
+    LIFE_TIMEOUT_MS
+  )
 
   it('comes to the same state, byte for byte, when the same commands are applied again', () => {
     fc.assert(

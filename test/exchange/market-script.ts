@@ -11,8 +11,8 @@ const AFTER = /^after (?<seconds>\d+)s$/
 const LIMIT = /^limit (?<limit>\d+)$/
 
 /** A world with org `acme` whose incentive `acme/LEAF` trades in lots of 10, and traders with plenty of both. */
-export function marketWorld(changes: ConstructorParameters<typeof World>[0] = {}): World {
-  const world = new World(changes)
+export function marketWorld(...options: ConstructorParameters<typeof World>): World {
+  const world = new World(...options)
   for (const name of ['creometry', 'acme', 'ann', 'bob', 'cyd']) world.account(name)
   world.issue('acme', {supplyMinor: 1_000_000_000})
   for (const name of ['ann', 'bob', 'cyd']) {
