@@ -45,13 +45,29 @@ function isOurs(found, bits) {
   return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & bits) === 0
 }
 
-/** Undefined, and said so, when files of an earlier or half a build lie in dist. */
-async function loaded() {
+/**
+ * Where the compiled program is loaded from: the bundle, unless something was compiled since it was made, or CREO_BUNDLE=off asks for the single files.
+ * Undefined when nothing was compiled.
+ */
+function programFolder() {
+  const [bundle, dist] = [new URL('bundle/', root), new URL('dist/', root)]
+  const [bundledMs, compiledMs] = [bundle, dist].map((folder) => statSync(new URL('cli/main.js', folder), {throwIfNoEntry: false})?.mtimeMs)
+  if (compiledMs === undefined) return bundledMs === undefined ? undefined : bundle
+  if (bundledMs === undefined || process.env.CREO_BUNDLE === 'off') return dist
+  const builds = ['dist', 'plugins/runtime-podman/dist', 'plugins/runtime-containerd/dist'].map(
+    (folder) => new URL(`${folder}/.tsbuildinfo`, root)
+  )
+  const isStale = builds.some((file) => (statSync(file, {throwIfNoEntry: false})?.mtimeMs ?? 0) > bundledMs)
+  return isStale ? dist : bundle
+}
+
+/** Undefined, and said so, when files of an earlier or half a build lie in the folder. */
+async function loaded(folder) {
   try {
     const command = args.slice(0, 2).join(' ')
     // Roles rest for weeks, on machines that are lent or small.
-    if (ROLE.test(command)) (await import('../dist/cli/lean-process.js')).startLean(command)
-    return await import('../dist/cli/main.js')
+    if (ROLE.test(command)) (await import(new URL('cli/lean-process.js', folder))).startLean(command)
+    return await import(new URL('cli/main.js', folder))
   } catch (error) {
     if (error.code !== 'ERR_MODULE_NOT_FOUND' && !(error instanceof SyntaxError)) throw error
     refuse('failed', `What creo was compiled to does not fit together: ${error.message}.`, 'npm run build')
@@ -68,10 +84,12 @@ if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
   )
 } else if (args.length === 1 && args[0] === '--version') {
   printVersion()
-} else if (existsSync(new URL('dist/cli/main.js', root))) {
-  keepCompiled()
-  const main = await loaded()
-  if (main !== undefined) await main.runCli(root, args)
 } else {
-  refuse('failed', 'creo is not compiled yet.', 'npm run build')
+  const folder = programFolder()
+  if (folder === undefined) refuse('failed', 'creo is not compiled yet.', 'npm run build')
+  else {
+    keepCompiled()
+    const main = await loaded(folder)
+    if (main !== undefined) await main.runCli(folder.href.endsWith('/bundle/') ? folder : root, args)
+  }
 }

@@ -1,5 +1,7 @@
+import {fileURLToPath} from 'node:url'
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
+import {programFile} from '../config/paths.ts'
 
 export default class Dev extends CreoCommand {
   static override summary = 'Run an app on this machine, and take up every change of its files.'
@@ -37,7 +39,7 @@ What is wrong with the manifest, a build or a new version that crashes is said w
     const canAsk = process.stdin.isTTY && !this.jsonEnabled()
     const askSecret = (name: string): Promise<string> => askHidden(`Value of ${name}:`, {flag: '--secrets', signal: this.abort})
     await runDevApp({
-      root: this.config.root,
+      root: fileURLToPath(programFile()),
       folder: args.folder,
       port: flags.port,
       secretsFile: flags.secrets,

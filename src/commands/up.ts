@@ -1,6 +1,8 @@
+import {fileURLToPath} from 'node:url'
 import {Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
 import {createProgress} from '../cli/progress.ts'
+import {programFile} from '../config/paths.ts'
 
 export default class Up extends CreoCommand {
   static override summary = 'Bring up a whole development network on this machine.'
@@ -39,7 +41,7 @@ redeemed request, and checks each step.`
     const {flags} = await this.parse(Up)
     const [{bringUp}, {createLiveView}] = await Promise.all([import('../compose/bring-up.ts'), import('../cli/live-view.ts')])
     return await bringUp({
-      root: this.config.root,
+      root: fileURLToPath(programFile()),
       dataDirectory: flags.data,
       tour: flags.tour,
       once: flags.once,

@@ -1,12 +1,13 @@
 import {fileURLToPath} from 'node:url'
 import type {Interfaces} from '@oclif/core'
+import {programFile} from '../config/paths.ts'
 import {CreoError} from '../core/errors.ts'
 import type {ContainerRuntime, RuntimeProvider, RuntimeTools} from '../runtime/port.ts'
 import {sandboxTools} from '../runtime/sandbox-tools.ts'
 
 /** A plugin that takes longer to answer the `runtimes` hook counts as broken. */
 const HOOK_TIMEOUT_MS = 10_000
-const PACKAGING = new URL('../../packaging/', import.meta.url)
+const PACKAGING = programFile('packaging/')
 
 type Environment = Readonly<Record<string, string | undefined>>
 type HookRunner = Pick<Interfaces.Config, 'runHook'>

@@ -3,6 +3,14 @@ import {join, resolve} from 'node:path'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** The folder of package.json, as seen from this module in `src`, in `dist` and in the bundle, where it keeps its place. */
+const PROGRAM = new URL('../../', import.meta.url)
+
+/** A file or folder that belongs to the program, by its path in the checkout; the program's own folder without one. */
+export function programFile(path = ''): URL {
+  return new URL(path, PROGRAM)
+}
+
 /** Where the settings of this user live: `$CREO_CONFIG_DIR`, else `$XDG_CONFIG_HOME/creo`, else `~/.config/creo`. */
 export function configDirectory(env: Environment): string {
   return folder(env, 'CREO_CONFIG_DIR', env.XDG_CONFIG_HOME, '.config')

@@ -1,11 +1,12 @@
 import {existsSync} from 'node:fs'
 import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
+import {programFile} from '../config/paths.ts'
 import {CreoError} from '../core/errors.ts'
 import type {BaseName} from '../images/bases.ts'
 
 /** Only a checkout has it. */
-const SCRIPT = fileURLToPath(new URL('../../packaging/bases/assemble.ts', import.meta.url))
+const SCRIPT = fileURLToPath(programFile('packaging/bases/assemble.ts'))
 /** Some hundred megabytes of packages, on a slow line. */
 const ASSEMBLE_TIMEOUT_MS = 30 * 60_000
 const WORDS_MAX = 500

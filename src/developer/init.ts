@@ -2,6 +2,7 @@ import {cp, readdir, writeFile} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {makeFolders} from '../config/make-folder.ts'
+import {programFile} from '../config/paths.ts'
 import {openUserConfig} from '../config/user-config.ts'
 import {CreoError} from '../core/errors.ts'
 import {manifestJsonSchema} from '../core/manifest-schema.ts'
@@ -11,7 +12,7 @@ import {TEMPLATES, type TemplateName} from './templates.ts'
 
 /** Lies beside the manifest, whose first line names it for editors. */
 const SCHEMA_NAME = 'creo.schema.json'
-const PLACE = new URL('../../packaging/templates/', import.meta.url)
+const PLACE = programFile('packaging/templates/')
 
 function manifestText({app, org, incentive, template}: NewApp): string {
   return `# yaml-language-server: $schema=${SCHEMA_NAME}

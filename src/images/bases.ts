@@ -1,6 +1,7 @@
 import {readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {z} from 'zod'
+import {programFile} from '../config/paths.ts'
 import type {Platform} from './build-image.ts'
 import {type Digest, digestHex, isDigest} from './digest.ts'
 import {readLayoutBlob, readLayoutRoot} from './layout.ts'
@@ -9,7 +10,7 @@ import {type ImageIndex, indexSchema, isArchitecture} from './oci.ts'
 export const BASE_NAMES = ['node', 'python', 'static'] as const
 export type BaseName = (typeof BASE_NAMES)[number]
 
-const LOCK = new URL('../../packaging/bases/bases.lock.json', import.meta.url)
+const LOCK = programFile('packaging/bases/bases.lock.json')
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'is not a sha256 digest')
 const packageSchema = z.strictObject({version: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/)})
 export type PinnedPackage = z.infer<typeof packageSchema>

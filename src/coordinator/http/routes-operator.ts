@@ -1,12 +1,13 @@
 import {readFile} from 'node:fs/promises'
 import type {FastifyInstance, FastifyRequest} from 'fastify'
+import {programFile} from '../../config/paths.ts'
 import {CreoError} from '../../core/errors.ts'
 import {isLoopback} from '../../core/loopback.ts'
 import {operatorViewSchema} from '../../core/protocol/operator.ts'
 import type {CountedErrors, Overview} from '../operator/overview.ts'
 import {type RouteTools, route} from './route.ts'
 
-const PLACE = new URL('../../../packaging/operator/', import.meta.url)
+const PLACE = programFile('packaging/operator/')
 /** Nothing but its own two files and this coordinator; no markup is made of text. */
 const POLICY = [
   "default-src 'none'",

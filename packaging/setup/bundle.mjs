@@ -1,0 +1,120 @@
+import {cpSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
+import {dirname, join, relative, sep} from 'node:path'
+import {build} from 'esbuild'
+import {NODE_MODULES, ROOT, STATE} from './places.mjs'
+
+const DIST = join(ROOT, 'dist')
+/** Holds what `dist` does, at the same places, in few files. */
+const BUNDLE = join(ROOT, 'bundle')
+/** Packages that stay in node_modules: a native addon, and what is run as a program of its own. */
+const EXTERNAL_PACKAGES = ['better-sqlite3', 'npm', 'yarn']
+const FRAMEWORK_PLUGINS = ['@oclif/plugin-help', '@oclif/plugin-plugins', '@oclif/plugin-autocomplete', '@oclif/plugin-not-found']
+const RUNTIMES = ['runtime-podman', 'runtime-containerd']
+/** Stands in the code of a module for the way from the file that it ends up in to the bundle's root. */
+const ROOT_TOKEN = '__BUNDLE_ROOT__'
+/** Packages in CommonJS call `require` for Node's own modules. */
+const BANNER = "import {createRequire as bundleRequire} from 'node:module'\nconst require = bundleRequire(import.meta.url)"
+
+/**
+ * Makes the bundle of what was compiled: every command, worker and plugin a file of its own, which share the rest. It takes the place of the last one
+ * as a whole. The same input makes the same bytes. Under the lock of the set-up, like all that builds.
+ */
+async function bundle() {
+  const {outputFiles} = await build({
+    entryPoints: entryPoints(),
+    absWorkingDir: ROOT,
+    outdir: BUNDLE,
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22.19',
+    conditions: ['node'],
+    mainFields: ['module', 'main'],
+    minifyWhitespace: true,
+    minifySyntax: true,
+    banner: {js: BANNER},
+    external: EXTERNAL_PACKAGES.flatMap((name) => [name, `${name}/*`]),
+    plugins: [sourcePlaces],
+    logLevel: 'error',
+    write: false
+  })
+  const making = join(STATE, 'bundle')
+  rmSync(making, {recursive: true, force: true})
+  for (const {path, text} of outputFiles) {
+    const place = relative(BUNDLE, path)
+    const up = relative(dirname(place), '.').split(sep).join('/') || '.'
+    write(join(making, place), text.replaceAll(ROOT_TOKEN, up))
+  }
+  writeManifests(making)
+  rmSync(BUNDLE, {recursive: true, force: true})
+  renameSync(making, BUNDLE)
+}
+
+/** Where each file lies in the bundle, by its place there without `.js`. */
+function entryPoints() {
+  const own = globSync(['cli/{main,lean-process}.js', 'commands/**/*.js', '**/*-worker.js'], {cwd: DIST}).map((file) => [
+    file,
+    join(DIST, file)
+  ])
+  const plugins = FRAMEWORK_PLUGINS.flatMap((name) => {
+    const folder = join(NODE_MODULES, name)
+    return globSync(['lib/index.js', 'lib/commands/**/*.js', 'lib/hooks/**/*.js'], {cwd: folder}).map((file) => [
+      join('node_modules', name, file),
+      join(folder, file)
+    ])
+  })
+  const runtimes = RUNTIMES.map((name) => [`node_modules/@creometry/${name}/dist/hook.js`, join(ROOT, 'plugins', name, 'dist', 'hook.js')])
+  return Object.fromEntries([...own, ...plugins, ...runtimes].sort().map(([place, input]) => [place.replace(/\.js$/, ''), input]))
+}
+
+/**
+ * Tells each module the place that it would have beside the others, so that what it finds by that (workers, the folders of the program) is found from any
+ * file that it is put into; and takes a `require` that a module made for itself as an import like any.
+ */
+const sourcePlaces = {
+  name: 'source-places',
+  setup: (build) =>
+    build.onLoad({filter: /\.m?js$/}, ({path}) => {
+      const code = readFileSync(path, 'utf8')
+      if (!code.includes('import.meta.url')) return undefined
+      const place = (path.startsWith(DIST + sep) ? relative(DIST, path) : relative(ROOT, path)).split(sep).join('/')
+      const contents = code
+        .replace(/^const require = createRequire\(import\.meta\.url\);?$/m, '')
+        .replaceAll('import.meta.url', `new URL(${JSON.stringify(`${ROOT_TOKEN}/${place}`)}, import.meta.url).href`)
+      return {contents, loader: 'js'}
+    })
+}
+
+/** What the framework reads of the program and of each plugin at every start. */
+function writeManifests(folder) {
+  const {name, version, description, type, dependencies, oclif} = readJson(join(ROOT, 'package.json'))
+  writeJson(join(folder, 'package.json'), {name, version, description, type, dependencies, oclif: {...oclif, commands: './commands'}})
+  const manifest = readJson(join(ROOT, 'oclif.manifest.json'))
+  for (const command of Object.values(manifest.commands)) command.relativePath = command.relativePath.slice(1)
+  writeJson(join(folder, 'oclif.manifest.json'), manifest)
+  for (const plugin of FRAMEWORK_PLUGINS) {
+    for (const file of ['package.json', 'oclif.manifest.json']) {
+      cpSync(join(NODE_MODULES, plugin, file), join(folder, 'node_modules', plugin, file))
+    }
+  }
+  for (const runtime of RUNTIMES) {
+    cpSync(join(ROOT, 'plugins', runtime, 'package.json'), join(folder, 'node_modules', '@creometry', runtime, 'package.json'))
+  }
+}
+
+function readJson(path) {
+  return JSON.parse(readFileSync(path, 'utf8'))
+}
+
+function writeJson(path, value) {
+  write(path, JSON.stringify(value))
+}
+
+function write(path, text) {
+  mkdirSync(dirname(path), {recursive: true})
+  writeFileSync(path, text)
+}
+
+await bundle()
