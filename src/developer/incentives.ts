@@ -54,6 +54,14 @@ export async function issueIncentive(context: AccountContext, input: IssueInput)
   return {incentive: `${context.account.name}/${input.code}`, offer: `off_${seq}`, seq}
 }
 
+/** What is wrong with a limit for which not even one lot of what is on sale could be bought; null if nothing is. */
+export async function limitWarning({client}: Context, id: string, limitMicroGutta: number, signal: AbortSignal): Promise<string | null> {
+  const [best] = (await client.book(id, signal)).asks
+  if (best === undefined || best.priceMicroGutta <= limitMicroGutta) return null
+  const lot = formatDecimal(best.priceMicroGutta, GUTTA_DECIMALS)
+  return `One lot at the best price on sale costs ${lot} Gutta, more than the limit: nobody can buy it.`
+}
+
 /** True when something of the account's own that serves pays its hosts in it. */
 export async function isPaidIn({client, account}: AccountContext, id: string, signal: AbortSignal): Promise<boolean> {
   const {apps} = await client.apps({org: account.name}, signal)

@@ -1,8 +1,21 @@
 import {describe, expect, it} from 'vitest'
-import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {type CommandBody, commandBodySchema} from '../../src/core/protocol/commands.ts'
 import {deployOf, World} from './world.ts'
 
 const line = {incentive: 'acme/LEAF', requestsPerMillionMinor: 1, mibMsPerMillionMinor: 0, dailyBudgetMinor: 1}
+
+/** As it travels. */
+const ISSUE = {
+  type: 'incentive.issue',
+  code: 'LEAF',
+  name: 'Leaf',
+  decimals: 2,
+  lotMinor: '10',
+  supplyMinor: '1000',
+  captured: 'burn',
+  transferable: false,
+  firstOffer: {item: 'tea', priceMinor: '1', stock: 1, where: 'in-app'}
+}
 
 function acme(): World {
   const world = new World()
@@ -36,6 +49,24 @@ describe('incentives', () => {
       poolMinor: '400'
     })
     expect(world.try('acme', {type: 'pool.fund', incentive: 'acme/NONE', amountMinor: 400})).toBe('not_found')
+  })
+
+  it.each([
+    ['nothing', undefined],
+    ['zero', '0'],
+    ['a number below zero', '-1'],
+    ['a fraction of a micro-gutta', '1.5'],
+    ['no limit', 'none'],
+    ['more than there can be', '9007199254740992']
+  ])('takes no %s for a trade volume limit, neither at issue nor later', (_title, tradeVolumeLimitMicroGutta) => {
+    const known = (wire: object): boolean => commandBodySchema.safeParse(wire).success
+    const changed = {type: 'incentive.limit', incentive: 'acme/LEAF'}
+    expect(known({...ISSUE, tradeVolumeLimitMicroGutta})).toBe(false)
+    expect(known({...changed, tradeVolumeLimitMicroGutta})).toBe(false)
+    for (const least of ['1', '9007199254740991']) {
+      expect(known({...ISSUE, tradeVolumeLimitMicroGutta: least})).toBe(true)
+      expect(known({...changed, tradeVolumeLimitMicroGutta: least})).toBe(true)
+    }
   })
 
   it('allots Gutta on a development network alone, and never more than can be counted', () => {

@@ -4,6 +4,8 @@ import {accountFlags, networkFlags} from '../../cli/flags.ts'
 
 export default class IncentiveLimit extends CreoCommand {
   static override summary = 'Change the trade volume limit of your incentive.'
+  static override description =
+    'It holds from the next order on. Below what was traded already it leaves nothing until that counts no more.'
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/LEAF 1000']
   static override args = {
     incentive: Args.string({required: true, description: 'ORG/CODE.'}),
@@ -11,9 +13,9 @@ export default class IncentiveLimit extends CreoCommand {
   }
   static override flags = {...networkFlags, ...accountFlags}
 
-  async run(): Promise<{readonly incentive: string; readonly limitGutta: string; readonly seq: number}> {
+  async run(): Promise<{readonly incentive: string; readonly limitGutta: string; readonly seq: number; readonly warning: string | null}> {
     const {args, flags} = await this.parse(IncentiveLimit)
-    const [{openAccount}, {findIncentive}, {positiveAmount}, {GUTTA_DECIMALS}] = await Promise.all([
+    const [{openAccount}, {findIncentive, limitWarning}, {positiveAmount}, {GUTTA_DECIMALS}] = await Promise.all([
       import('../../developer/context.ts'),
       import('../../developer/incentives.ts'),
       import('../../core/market-units.ts'),
@@ -24,6 +26,8 @@ export default class IncentiveLimit extends CreoCommand {
     const {id} = await findIncentive(context, args.incentive, this.abort)
     const {seq} = await context.client.submit({type: 'incentive.limit', incentive: id, tradeVolumeLimitMicroGutta})
     this.log(`${id} may be traded for ${args.limit} Gutta in 24 hours.`)
-    return {incentive: id, limitGutta: args.limit, seq}
+    const warning = await limitWarning(context, id, tradeVolumeLimitMicroGutta, this.abort)
+    if (warning !== null) this.warn(warning)
+    return {incentive: id, limitGutta: args.limit, seq, warning}
   }
 }

@@ -50,7 +50,7 @@ const redemption = z.strictObject({
 export const marketShapes = {
   'incentive fund': answerOf<Fund>()(z.strictObject({incentive, amount, seq})),
   'incentive issue': answerOf<Issue>()(z.strictObject({incentive, offer: offerIdSchema, seq})),
-  'incentive limit': answerOf<Limit>()(z.strictObject({incentive, limitGutta: amount, seq})),
+  'incentive limit': answerOf<Limit>()(z.strictObject({incentive, limitGutta: amount, seq, warning: z.string().nullable()})),
   'incentive list': answerOf<Incentives>()(
     z.strictObject({
       incentives: z.array(

@@ -15,13 +15,14 @@ import type Join from '../../../src/commands/network/join.ts'
 import type Networks from '../../../src/commands/network/list.ts'
 import type Remove from '../../../src/commands/network/remove.ts'
 import type Rename from '../../../src/commands/network/rename.ts'
+import type Show from '../../../src/commands/network/show.ts'
 import type Use from '../../../src/commands/network/use.ts'
 import type Block from '../../../src/commands/operator/block.ts'
 import type Blocks from '../../../src/commands/operator/blocks.ts'
 import type Unblock from '../../../src/commands/operator/unblock.ts'
 import {blockEventSchema} from '../../../src/core/protocol/blocks.ts'
 import {gatewayIdSchema, networkIdSchema} from '../../../src/core/protocol/scalars.ts'
-import {answerOf, count, seq, time} from './form.ts'
+import {amount, answerOf, count, seq, time} from './form.ts'
 
 const name = z.string().min(1)
 const networkId = networkIdSchema
@@ -101,6 +102,17 @@ export const networkShapes = {
   ),
   'network remove': answerOf<Remove>()(z.strictObject({name, status: z.enum(['removed', 'already_removed']), current: name.nullable()})),
   'network rename': answerOf<Rename>()(z.strictObject({name, before: name, networkId})),
+  'network show': answerOf<Show>()(
+    z.strictObject({
+      networkId,
+      name,
+      network,
+      exchangeOrg: name,
+      makerFeePercent: amount,
+      takerFeePercent: amount,
+      emission: z.strictObject({epochMs: count, perEpochGutta: amount, halvingEpochs: count, totalGutta: amount})
+    })
+  ),
   'network use': answerOf<Use>()(z.strictObject({name, networkId})),
   'operator block': answerOf<Block>()(changedBlock(['blocked', 'already_blocked'])),
   'operator blocks': answerOf<Blocks>()(z.strictObject({blocks: z.array(blockEventSchema.omit({atMs: true}).extend({at: time}).strict())})),

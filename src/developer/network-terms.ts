@@ -1,0 +1,45 @@
+import {joinNetwork} from '../client/join.ts'
+import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
+import type {Context} from './context.ts'
+
+/** A millionth in percent has four digits behind the point. */
+const PPM_PERCENT_DECIMALS = 4
+
+/** What a network's genesis fixes about its money; amounts in Gutta. */
+export interface NetworkTerms {
+  readonly networkId: string
+  readonly name: string
+  readonly network: 'production' | 'development'
+  /** Whose incentive Gutta is. */
+  readonly exchangeOrg: string
+  /** Of the Gutta that a trade moves, in percent: from whoever waited in the book, and from whoever met them. */
+  readonly makerFeePercent: string
+  readonly takerFeePercent: string
+  readonly emission: {
+    readonly epochMs: number
+    readonly perEpochGutta: string
+    /** After so many epochs there is half as much of it; 0: never. */
+    readonly halvingEpochs: number
+    readonly totalGutta: string
+  }
+}
+
+/** Read from the genesis, whose hash is the network's id. @throws {CreoError} `verification_failed` when the coordinator shows another one. */
+export async function readTerms({coordinatorUrl, networkId}: Context, signal: AbortSignal): Promise<NetworkTerms> {
+  const {genesis} = await joinNetwork({coordinatorUrl, networkId, signal})
+  const {emission, fees} = genesis
+  return {
+    networkId,
+    name: genesis.name,
+    network: genesis.network,
+    exchangeOrg: genesis.exchangeOrg,
+    makerFeePercent: formatDecimal(fees.makerPpm, PPM_PERCENT_DECIMALS),
+    takerFeePercent: formatDecimal(fees.takerPpm, PPM_PERCENT_DECIMALS),
+    emission: {
+      epochMs: emission.epochMs,
+      perEpochGutta: formatDecimal(emission.perEpochMicroGutta, GUTTA_DECIMALS),
+      halvingEpochs: emission.halvingEpochs,
+      totalGutta: formatDecimal(emission.totalMicroGutta, GUTTA_DECIMALS)
+    }
+  }
+}
