@@ -21,7 +21,8 @@ const PROGRAM_PACKAGES = {
   podman: CONTAINER_PACKAGES,
   'qemu-system-x86_64': ['qemu-system-x86', 'seabios'],
   runc: ['runc'],
-  wrk: ['wrk']
+  wrk: ['wrk'],
+  xz: ['xz-utils']
 }
 /** Programs whose package also brings a service that starts by itself. */
 const SERVICES = ['nginx']

@@ -6,9 +6,9 @@ export type ServiceScope = 'system' | 'user'
 export const UNIT_NAME = 'creo-miner.service'
 
 export interface ServiceCommand {
-  /** Absolute paths: Node's, the program's first file, and the node's folder. */
-  readonly node: string
-  readonly program: string
+  /** Absolute paths that start creo: of the packaged program, or of Node and the program's first file. */
+  readonly program: readonly string[]
+  /** The node's folder, an absolute path too. */
   readonly dataDirectory: string
 }
 
@@ -38,8 +38,8 @@ const TEMPORARY = /^\/(var\/)?tmp\//
 
 /** A unit for systemd that starts a node as its settings say, and drains it when it stops. */
 export function serviceUnit(scope: ServiceScope, command: ServiceCommand): string {
-  const {node, program, dataDirectory} = command
-  const start = [node, program, 'mine', 'start', '--data', dataDirectory].map(quoted).join(' ')
+  const {program, dataDirectory} = command
+  const start = [...program, 'mine', 'start', '--data', dataDirectory].map(quoted).join(' ')
   return `[Unit]
 Description=creo miner: lends this machine to a network and earns incentives
 Wants=network-online.target
@@ -69,11 +69,11 @@ WantedBy=${scope === 'system' ? 'multi-user.target' : 'default.target'}
 }
 
 /** The system's node only reads where people live, and sees no temporary files but its own, unless it lives there itself. */
-function hidden(scope: ServiceScope, {node, program, dataDirectory}: ServiceCommand): readonly string[] {
+function hidden(scope: ServiceScope, {program, dataDirectory}: ServiceCommand): readonly string[] {
   if (scope === 'user') return []
   return [
     ...(HOMES.test(`${dataDirectory}/`) ? [] : ['ProtectHome=read-only']),
-    ...([node, program, dataDirectory].some((path) => TEMPORARY.test(`${path}/`)) ? [] : ['PrivateTmp=yes'])
+    ...([...program, dataDirectory].some((path) => TEMPORARY.test(`${path}/`)) ? [] : ['PrivateTmp=yes'])
   ]
 }
 

@@ -8,7 +8,7 @@ import {mergeSettings, saveSettings} from '../../src/miner/settings.ts'
 import {creo} from '../support/processes.ts'
 import {temporaryDirectory} from './worlds.ts'
 
-const COMMAND = {node: '/usr/bin/node', program: '/opt/creo/bin/run.js', dataDirectory: '/var/lib/creo/miner'}
+const COMMAND = {program: ['/usr/bin/node', '/opt/creo/bin/run.js'], dataDirectory: '/var/lib/creo/miner'}
 const lineOf = (unit: string, name: string): string | undefined => unit.split('\n').find((line) => line.startsWith(`${name}=`))
 
 test('the unit starts the node with what it remembers, drains it before it is killed, and holds it down', () => {
@@ -55,7 +55,7 @@ test('systemd reads the unit without a complaint, where it is there', async ({sk
   const hasSystemd = await execa('systemd-analyze', ['--version'], {reject: false}).then(({exitCode}) => exitCode === 0)
   skip(!hasSystemd, 'systemd-analyze is not on this machine')
   const path = join(directory, 'creo-miner.service')
-  await writeFile(path, serviceUnit('system', {...COMMAND, node: process.execPath, dataDirectory: directory}))
+  await writeFile(path, serviceUnit('system', {...COMMAND, program: [process.execPath, '/opt/creo/bin/run.js'], dataDirectory: directory}))
   const {stderr} = await execa('systemd-analyze', ['verify', path], {reject: false})
   expect(stderr.split('\n').filter((line) => line.includes('creo-miner.service:'))).toEqual([])
 })

@@ -37,7 +37,9 @@ enrolled and its settings are remembered. The unit of the machine's manager is h
     const dataDirectory = nodeFolder(flags.data)
     await assertEnrolled(dataDirectory)
     const place = servicePlace(serviceScope(flags), process.env)
-    const unit = serviceUnit(place.scope, {node: process.execPath, program: process.argv[1] ?? '', dataDirectory})
+    const packaged = process.env.CREO_PACKAGED
+    const program = packaged === undefined ? [process.execPath, process.argv[1] ?? ''] : [packaged]
+    const unit = serviceUnit(place.scope, {program, dataDirectory})
     const {enable} = serviceCommands(place.scope, {lingers: await userLingers()})
     const status = flags.print ? 'printed' : await installUnit(place, unit)
     const path = `${place.directory}/${UNIT_NAME}`

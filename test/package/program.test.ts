@@ -1,0 +1,139 @@
+import {createHash} from 'node:crypto'
+import {once} from 'node:events'
+import {copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {createInterface} from 'node:readline'
+import {fileURLToPath} from 'node:url'
+import {execa} from 'execa'
+import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {makeExecutable} from '../../packaging/package/executable.ts'
+import {sbom} from '../../packaging/package/sbom.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const DOWNLOAD_BYTES_MAX = 40 * 1024 * 1024
+const PROCESSES = 8
+let folder: string
+let creo: string
+
+test('the list of what is in the program names its packages and Node, with their hashes and no developers’ tool', () => {
+  const {components} = JSON.parse(sbom(root)) as {components: {name: string; purl: string; hashes?: object[]}[]}
+  const names = components.map(({name}) => name)
+  expect(names).toEqual(expect.arrayContaining(['node', 'zod', 'better-sqlite3', 'npm']))
+  expect(names).not.toContain('vitest')
+  expect(components.find(({name}) => name === 'zod')?.hashes).toHaveLength(1)
+})
+
+/** Half a minute on an idle machine, most of it for writing 130 MB again and again. */
+describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'linux' && process.arch === 'x64')(
+  'the packaged program',
+  () => {
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'creo-program-'))
+      creo = await make('first')
+    }, 600_000)
+    afterAll(() => rmSync(folder, {recursive: true, force: true}))
+
+    test('is the same, byte for byte, when it is made again', async () => {
+      expect(digest(await make('second'))).toBe(digest(creo))
+    })
+
+    test('starts for the first time eight times at once, without Node and npm, and leaves one program', async () => {
+      const home = newHome()
+      const versions = await Promise.all(Array.from({length: PROCESSES}, () => run(home, '--version')))
+      for (const {stdout} of versions) expect(stdout).toMatch(/^creo\/\S+ linux-x64 node-v24/)
+      expect(readdirSync(join(home, '.cache/creo/program'))).toHaveLength(1)
+    })
+
+    test('goes on where it was moved to, and as before where files of its cache were deleted', async () => {
+      const home = newHome()
+      await run(home, '--version')
+      const moved = join(folder, 'moved')
+      copyFileSync(creo, moved)
+      rmSync(join(cached(home), 'bundle'), {recursive: true})
+      const {stdout, stderr} = await execa(moved, ['help'], {env: environment(home), extendEnv: false})
+      expect(stdout).toContain('deploy')
+      expect(stderr).toBe('')
+    })
+
+    test('is Node when it is given a script or called so, also for what that starts', async () => {
+      const home = newHome()
+      const script = join(folder, 'script.mjs')
+      writeFileSync(
+        script,
+        `import {execFileSync} from 'node:child_process'
+       const child = execFileSync(process.execPath, ['-p', '"child of " + process.argv0.split("/").at(-1)']).toString().trim()
+       console.log(process.argv.slice(2).join(' '), '|', child)`
+      )
+      expect((await run(home, script, 'a', '--b')).stdout).toBe('a --b | child of node')
+      const named = join(folder, 'bin', 'node')
+      mkdirSync(join(folder, 'bin'), {recursive: true})
+      copyFileSync(creo, named)
+      const {stdout} = await execa(named, ['--max-semi-space-size=2', '-p', '6 * 7'], {env: environment(home), extendEnv: false})
+      expect(stdout).toBe('42')
+    })
+
+    test('runs a coordinator, with its database, its threads and the settings that only Node itself can be started with', async () => {
+      const home = newHome()
+      const data = join(home, 'network')
+      expect(JSON.parse((await run(home, 'coordinator', 'init', '--data', data, '--json')).stdout)).toMatchObject({created: true})
+      const served = execa(creo, ['coordinator', 'serve', '--data', data, '--listen', '127.0.0.1:0', '--json'], {
+        env: environment(home),
+        extendEnv: false
+      })
+      const [line] = (await once(createInterface({input: served.stdout}), 'line')) as [string]
+      const {pid, urls} = JSON.parse(line) as {pid: number; urls: {api: string}}
+      expect((await fetch(`${urls.api}/v1/network`)).status).toBe(200)
+      expect(readlinkSync(`/proc/${pid}/exe`)).toBe(join(cached(home), '..', 'bin', 'node'))
+      expect(pid).toBe(served.pid)
+      served.kill('SIGTERM')
+      expect((await served).exitCode).toBe(0)
+      expect(JSON.parse((await run(home, 'ledger', 'verify', '--data', data, '--json')).stdout)).toMatchObject({holds: true})
+    })
+
+    test('keeps its files elsewhere, and says so once, when the home can’t be written', async () => {
+      const file = join(folder, 'no-folder')
+      writeFileSync(file, '')
+      const temporary = join(folder, 'tmp')
+      mkdirSync(temporary)
+      const env = {...environment(file), TMPDIR: temporary}
+      const [first, second] = [
+        await execa(creo, ['--version'], {env, extendEnv: false}),
+        await execa(creo, ['--version'], {env, extendEnv: false})
+      ]
+      expect(first.stderr).toContain(`creo keeps its files in ${temporary}`)
+      expect([first.exitCode, second.exitCode, second.stderr]).toEqual([0, 0, ''])
+    })
+
+    test('fits a download of 40 MiB', async () => {
+      await execa('xz', ['-6', '--keep', '--threads=2', creo])
+      expect(readFileSync(`${creo}.xz`).length).toBeLessThan(DOWNLOAD_BYTES_MAX)
+    })
+  }
+)
+
+async function make(name: string): Promise<string> {
+  return await makeExecutable({root, output: join(folder, name), architecture: 'x64', signal: AbortSignal.timeout(600_000)})
+}
+
+function newHome(): string {
+  return mkdtempSync(join(folder, 'home-'))
+}
+
+function cached(home: string): string {
+  const programs = join(home, '.cache/creo/program')
+  return join(programs, readdirSync(programs)[0]!, 'app')
+}
+
+/** No Node and no npm on the path: nothing is. */
+function environment(home: string): Record<string, string> {
+  return {HOME: home, PATH: '/nonexistent', TMPDIR: tmpdir()}
+}
+
+async function run(home: string, ...args: readonly string[]): Promise<{readonly stdout: string; readonly exitCode?: number | undefined}> {
+  return await execa(creo, args, {env: environment(home), extendEnv: false})
+}
+
+function digest(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
+}
