@@ -1,0 +1,168 @@
+#!/bin/sh
+# Installs creo, upgrades it in place, or removes it: one file in one folder. See --help.
+set -eu
+
+PROGRAM=creo
+# Of one step of a download; a cut one is taken up where it ended.
+ATTEMPTS_MAX=5
+CONNECT_TIMEOUT_S=20
+GLIBC_MINOR_MIN=28
+
+usage() {
+  cat <<'TEXT'
+Usage: install.sh --from URL|FOLDER [--to FOLDER] [--public-key FILE|KEY]
+       install.sh --uninstall [--to FOLDER]
+
+  --from        where SHA256SUMS and creo-linux-*.xz lie: an address or a folder
+  --to          where creo is put: /usr/local/bin for root, else ~/.local/bin
+  --public-key  the publisher's key, from somewhere else than the download: the
+                signature is then checked, which needs minisign
+  --uninstall   removes creo and what it unpacked; accounts, settings and data stay
+TEXT
+}
+
+fail() {
+  printf 'Error: %s\nTry this: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+main() {
+  from='' to='' key='' uninstall=no
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --from | --to | --public-key)
+        [ $# -ge 2 ] || fail "$1 needs a value." 'install.sh --help'
+        case $1 in --from) from=$2 ;; --to) to=$2 ;; *) key=$2 ;; esac
+        shift 2
+        ;;
+      --uninstall) uninstall=yes && shift ;;
+      --help) usage && exit 0 ;;
+      *) fail "There is no option $1." 'install.sh --help' ;;
+    esac
+  done
+  if [ -z "$to" ]; then
+    if [ "$(id -u)" = 0 ]; then to=/usr/local/bin; else to=$HOME/.local/bin; fi
+  fi
+  if [ "$uninstall" = yes ]; then remove; else install; fi
+}
+
+install() {
+  [ -n "$from" ] || fail 'It is not said where to install from.' 'install.sh --from URL'
+  file=$PROGRAM-linux-$(architecture).xz
+  check_system
+  mkdir -p "$to" 2>/dev/null && [ -w "$to" ] || fail "$to can't be written." 'Run this as root, or name another folder: --to FOLDER'
+  # Kept when a download is cut, so that the next run goes on with it.
+  downloads=${XDG_CACHE_HOME:-$HOME/.cache}/creo/download
+  mkdir -p "$downloads" 2>/dev/null || fail "$downloads can't be made." 'Name a folder that can: XDG_CACHE_HOME=/path'
+  rm -f "$downloads/SHA256SUMS" "$downloads/SHA256SUMS.minisig"
+  get SHA256SUMS
+  check_signature
+  if ! matches "$downloads/$file" "$file"; then
+    get "$file"
+    if ! matches "$downloads/$file" "$file"; then
+      rm -f "$downloads/$file"
+      fail "$file is not what SHA256SUMS says: the download was cut or changed." 'Run this again; if it stays so, ask where you got the address.'
+    fi
+  fi
+  new=$to/.$PROGRAM-new-$$
+  trap 'rm -f "$new"' EXIT
+  xz -dc "$downloads/$file" >"$new" || fail "$file can't be unpacked to $to, which may be full." 'Free 140 MB there, or name another folder: --to FOLDER'
+  matches "$new" "${file%.xz}" || fail "What $file holds is not what SHA256SUMS says." 'Ask where you got the address.'
+  chmod 755 "$new"
+  version=$("$new" --version) || fail 'What was downloaded does not run here; what was installed before is untouched.' 'Look at what it said above.'
+  mv -f "$new" "$to/$PROGRAM"
+  rm -rf "$downloads"
+  printf '%s is installed: %s\n' "$version" "$to/$PROGRAM"
+  case :$PATH: in
+    *:"$to":*) ;;
+    *) printf 'Your shell does not look there yet: export PATH="%s:$PATH"\n' "$to" ;;
+  esac
+}
+
+architecture() {
+  case $(uname -s)-$(uname -m) in
+    Linux-x86_64 | Linux-amd64) echo x64 ;;
+    Linux-aarch64 | Linux-arm64) echo arm64 ;;
+    Linux-*) fail "creo is made for x86-64 and arm64; this machine is $(uname -m)." 'Use another machine.' ;;
+    *) fail "creo's one file is made for Linux; this is $(uname -s)." 'The developer commands run from a checkout, with Node.' ;;
+  esac
+}
+
+check_system() {
+  for tool in xz sha256sum; do
+    command -v "$tool" >/dev/null || fail "$tool is missing, which unpacks and checks creo." "Install it, as by: apt install $([ "$tool" = xz ] && echo xz-utils || echo coreutils)"
+  done
+  libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || true)
+  case $libc in
+    'glibc 2.'*)
+      minor=${libc#glibc 2.}
+      [ "${minor%%.*}" -ge "$GLIBC_MINOR_MIN" ] || fail "creo needs glibc 2.$GLIBC_MINOR_MIN; this system has ${libc#glibc }." 'Use a newer release of the system.'
+      ;;
+    glibc*) ;;
+    *) fail 'creo needs glibc; this system has another C library, such as musl.' 'Use a system with glibc, as Debian, Ubuntu or Fedora.' ;;
+  esac
+}
+
+check_signature() {
+  if [ -z "$key" ]; then
+    echo 'The signature is not checked: no --public-key was given. What is installed is what SHA256SUMS at that place says.' >&2
+    return
+  fi
+  command -v minisign >/dev/null || fail 'minisign is missing, which checks the signature.' 'apt install minisign'
+  get SHA256SUMS.minisig
+  if [ -f "$key" ]; then set -- -p "$key"; else set -- -P "$key"; fi
+  minisign -V -q "$@" -m "$downloads/SHA256SUMS" -x "$downloads/SHA256SUMS.minisig" ||
+    fail 'SHA256SUMS is not signed by that key: nothing was installed.' 'Compare the key with its publisher, and ask where you got the address.'
+}
+
+# Brings a file of the release into $downloads, or the rest of it.
+get() {
+  case $from in
+    http://* | https://*) download "${from%/}/$1" "$downloads/$1" ;;
+    *)
+      [ -f "$from/$1" ] || fail "$from has no $1." 'Name the folder that npm run package wrote, or an address.'
+      cp "$from/$1" "$downloads/$1" || fail "There is no space for $1 in $downloads." 'Free some, or name a folder elsewhere: XDG_CACHE_HOME=/path'
+      ;;
+  esac
+}
+
+download() {
+  attempt=1
+  until fetch "$1" "$2"; do
+    [ "$attempt" -lt "$ATTEMPTS_MAX" ] || fail "$1 could not be fetched." 'Check the address and the connection, then run this again: it goes on where it was cut.'
+    attempt=$((attempt + 1))
+    sleep 1
+  done
+}
+
+fetch() {
+  if command -v curl >/dev/null; then
+    # Without -C for what is not there yet: some servers refuse a range from 0.
+    if [ -s "$2" ]; then set -- "$1" "$2" -C -; fi
+    url=$1 out=$2
+    shift 2
+    curl -fsSL --connect-timeout "$CONNECT_TIMEOUT_S" "$@" -o "$out" "$url"
+  elif command -v wget >/dev/null; then
+    wget -q -c --timeout="$CONNECT_TIMEOUT_S" --tries=1 -O "$2" "$1"
+  else
+    fail 'Neither curl nor wget is here to download with.' 'apt install curl'
+  fi
+}
+
+# Whether a file is what SHA256SUMS says of a name.
+matches() {
+  [ -f "$1" ] || return 1
+  expected=$(awk -v name="$2" '$2 == name {print $1}' "$downloads/SHA256SUMS")
+  [ -n "$expected" ] || fail "SHA256SUMS has no $2." 'Ask where you got the address: it is not made for this architecture.'
+  [ "$(sha256sum "$1" | cut -d ' ' -f 1)" = "$expected" ]
+}
+
+remove() {
+  [ -e "$to/$PROGRAM" ] || { echo "creo is not in $to." && return; }
+  [ -w "$to" ] || fail "$to can't be written." "Run this as whoever installed it, or name another folder: --to FOLDER"
+  rm -f "$to/$PROGRAM"
+  rm -rf "${XDG_CACHE_HOME:-$HOME/.cache}/creo"
+  echo "creo is removed from $to. Accounts, settings and data are where they were; a service of a node is removed by creo mine uninstall, before."
+}
+
+main "$@"
