@@ -20,6 +20,7 @@ import {
 import {blockEventSchema} from '../core/protocol/blocks.ts'
 import {commandAnswerSchema} from '../core/protocol/commands.ts'
 import {reputationViewSchema} from '../core/protocol/conduct.ts'
+import {candleSchema} from '../core/protocol/market-data.ts'
 import {signedAmountSchema, timeMsSchema} from '../core/protocol/scalars.ts'
 
 /** What the coordinator's routes answer around the views of core/protocol/api.ts. */
@@ -57,6 +58,7 @@ export const entriesSchema = z.object({
 export const incentivesSchema = z.object({incentives: z.array(incentiveViewSchema), next: nextSchema})
 export const offersSchema = z.object({offers: z.array(offerViewSchema), next: nextSchema})
 export const tradesSchema = z.object({trades: z.array(tradeViewSchema)})
+export const candlesSchema = z.object({candles: z.array(candleSchema)})
 export const appsSchema = z.object({apps: z.array(appViewSchema), next: nextSchema})
 export const logsSchema = z.object({lines: z.array(logLineSchema), next: z.int()})
 export const leasesSchema = z.object({leases: z.array(leaseViewSchema)})

@@ -12,6 +12,7 @@ import {readinessSchema, spendingSchema} from '../core/protocol/app-reports.ts'
 import {type CallState, callsOfAppSchema} from '../core/protocol/async.ts'
 import {schedulesSchema} from '../core/protocol/cron.ts'
 import type {NetworkEvent} from '../core/protocol/events.ts'
+import {type CandleSpan, redemptionRecordSchema, tickerSchema} from '../core/protocol/market-data.ts'
 import {type Sealed, sealingKeySchema, secretsViewSchema, secretUnsetViewSchema, secretViewSchema} from '../core/protocol/secrets.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import * as answers from './answers.ts'
@@ -128,6 +129,23 @@ export class Reads {
 
   trades(incentive: string, filter: {readonly limit?: number} = {}, signal?: AbortSignal): Read<typeof answers.tradesSchema> {
     return this.#get(answers.tradesSchema, `/v1/markets/${path(incentive)}/trades`, filter, signal)
+  }
+
+  /** Newest first. */
+  candles(
+    incentive: string,
+    filter: {readonly span: CandleSpan; readonly limit: number},
+    signal?: AbortSignal
+  ): Read<typeof answers.candlesSchema> {
+    return this.#get(answers.candlesSchema, `/v1/markets/${path(incentive)}/candles`, filter, signal)
+  }
+
+  ticker(incentive: string, signal?: AbortSignal): Read<typeof tickerSchema> {
+    return this.#get(tickerSchema, `/v1/markets/${path(incentive)}/ticker`, {}, signal)
+  }
+
+  redemptionRecord(incentive: string, signal?: AbortSignal): Read<typeof redemptionRecordSchema> {
+    return this.#get(redemptionRecordSchema, `/v1/incentives/${path(incentive)}/record`, {}, signal)
   }
 
   async apps(filter: {readonly org?: string} = {}, signal?: AbortSignal): Read<typeof answers.appsSchema> {

@@ -19,6 +19,7 @@ import type {
 } from '../core/protocol/api.ts'
 import type {BlockEvent} from '../core/protocol/blocks.ts'
 import type {CommandAnswer, CommandType, SignedCommand} from '../core/protocol/commands.ts'
+import type {Candle, CandleSpan, RedemptionRecord, Ticker} from '../core/protocol/market-data.ts'
 import type {RoutesTable} from '../core/protocol/tables.ts'
 
 export type AccountView = z.output<typeof accountViewSchema>
@@ -113,6 +114,15 @@ export interface LedgerReads {
   offer(id: string): OfferView | undefined
   book(incentive: string): BookView
   trades(incentive: string, page: {readonly limit: number; readonly after?: PageKey}): TradeView[]
+  /** Newest first. */
+  candles(query: {
+    readonly incentive: string
+    readonly span: CandleSpan
+    readonly limit: number
+    readonly beforeMs?: number | undefined
+  }): Candle[]
+  ticker(incentive: string): Ticker
+  redemptionRecord(incentive: string): RedemptionRecord
   orders(filter: {
     readonly account?: string
     readonly incentive?: string

@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 9
+export const PROJECTION_VERSION = 10
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
@@ -57,10 +57,18 @@ CREATE TABLE trades (
   maker TEXT NOT NULL, taker TEXT NOT NULL, maker_fee INTEGER NOT NULL, taker_fee INTEGER NOT NULL, at_ms INTEGER NOT NULL,
   PRIMARY KEY (incentive, seq, position)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE candles (
+  incentive TEXT NOT NULL, span TEXT NOT NULL, start_ms INTEGER NOT NULL, open INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
+  close INTEGER NOT NULL, lots INTEGER NOT NULL, notional INTEGER NOT NULL, trades INTEGER NOT NULL, PRIMARY KEY (incentive, span, start_ms)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE redemptions (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offer TEXT NOT NULL, incentive TEXT NOT NULL, holder TEXT NOT NULL, quantity INTEGER NOT NULL,
   amount_minor INTEGER NOT NULL, status TEXT NOT NULL, requested_at_ms INTEGER NOT NULL, ended_at_ms INTEGER
 ) STRICT;
+CREATE INDEX redemptions_captured ON redemptions (incentive, seq) WHERE status = 'captured';
+CREATE TABLE redemption_totals (
+  incentive TEXT NOT NULL, status TEXT NOT NULL, redemptions INTEGER NOT NULL, amount_minor INTEGER NOT NULL, PRIMARY KEY (incentive, status)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE apps (org TEXT NOT NULL, app TEXT NOT NULL, routes TEXT NOT NULL, PRIMARY KEY (org, app)) STRICT;
 CREATE TABLE revisions (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, org TEXT NOT NULL, app TEXT NOT NULL, function TEXT NOT NULL, image_digest TEXT NOT NULL,

@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3'
 import {REVISIONS_PER_DEPLOY_MAX} from '../core/exchange/limits.ts'
 import type {Effect} from '../core/exchange/outcome.ts'
 import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
+import {CandleWriter} from './candles.ts'
 import {decodeBody, type JournalGroup} from './group.ts'
 import {withOrigins} from './key-origins.ts'
 import {PAID_HOUR_MS, PAID_HOURS_KEPT} from './projection-schema.ts'
@@ -29,15 +30,18 @@ type Writes = {readonly [T in Effect['type']]: (effect: EffectOf<T>, occasion: O
 export class Projector {
   readonly #database: Database.Database
   readonly #writes: Writes
+  readonly #candles: CandleWriter
   readonly #watermark: Database.Statement
 
   constructor(database: Database.Database, {volumeBucketMs}: {readonly volumeBucketMs: number}) {
     this.#database = database
     this.#watermark = database.prepare('UPDATE watermark SET number = ?, seq = ?, hash = ?')
+    this.#candles = new CandleWriter(database)
     this.#writes = {
       ...moneyWrites(database),
       ...accountWrites(database),
-      ...marketWrites(database, volumeBucketMs),
+      ...marketWrites(database),
+      ...tradingWrites(database, volumeBucketMs, this.#candles),
       ...networkWrites(database),
       traffic: trafficWrite(database),
       block: blockWrite(database),
@@ -55,6 +59,7 @@ export class Projector {
           const occasion = {seq: group.firstSeq + index, atMs, command: type, keyId: command.keyId}
           for (const effect of outcome.effects) (this.#writes[effect.type] as Write)(effect, occasion)
         }
+        this.#candles.flush()
         this.#watermark.run(group.number, group.lastSeq, group.hash)
       })
       .immediate()
@@ -98,27 +103,21 @@ function accountWrites(database: Database.Database): Pick<Writes, 'account' | 'a
   }
 }
 
-type MarketEffects =
-  | 'incentive'
-  | 'incentive.limit'
-  | 'offer'
-  | 'offer.stock'
-  | 'order'
-  | 'order.changed'
-  | 'order.replaced'
-  | 'trade'
-  | 'redemption'
-  | 'redemption.ended'
+type MarketEffects = 'incentive' | 'incentive.limit' | 'offer' | 'offer.stock' | 'redemption' | 'redemption.ended'
 
-function marketWrites(database: Database.Database, volumeBucketMs: number): Pick<Writes, MarketEffects> {
+function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> {
   const incentive = database.prepare('INSERT INTO incentives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const limit = database.prepare('UPDATE incentives SET trade_volume_limit = ? WHERE id = ?')
   const offer = database.prepare('INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, ?)')
   const stock = database.prepare('UPDATE offers SET stock = ? WHERE id = ?')
   const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL)")
+  const redemptionOf = database.prepare('SELECT incentive, amount_minor AS amountMinor FROM redemptions WHERE id = ?')
+  const total = database.prepare(
+    `INSERT INTO redemption_totals VALUES (?, ?, ?, ?) ON CONFLICT (incentive, status) DO UPDATE SET
+      redemptions = redemptions + excluded.redemptions, amount_minor = amount_minor + excluded.amount_minor`
+  )
   const redemptionEnded = database.prepare('UPDATE redemptions SET status = ?, ended_at_ms = ? WHERE id = ?')
   return {
-    ...tradingWrites(database, volumeBucketMs),
     incentive: (effect, {atMs}) => {
       const scope = effect.scope === null ? null : JSON.stringify(effect.scope)
       const terms = [effect.decimals, effect.lotMinor, effect.supplyMinor, effect.tradeVolumeLimitMicroGutta]
@@ -127,15 +126,23 @@ function marketWrites(database: Database.Database, volumeBucketMs: number): Pick
     'incentive.limit': (effect) => limit.run(effect.tradeVolumeLimitMicroGutta, effect.id),
     offer: (effect, {seq}) => offer.run(effect.id, effect.incentive, effect.item, effect.priceMinor, effect.stock, effect.where, seq),
     'offer.stock': (effect) => stock.run(effect.stock, effect.id),
-    redemption: (effect, {seq, atMs}) =>
-      redemption.run(seq, effect.id, effect.offer, effect.incentive, effect.holder, effect.quantity, effect.amountMinor, atMs),
-    'redemption.ended': (effect, {atMs}) => redemptionEnded.run(effect.status, atMs, effect.id)
+    redemption: (effect, {seq, atMs}) => {
+      redemption.run(seq, effect.id, effect.offer, effect.incentive, effect.holder, effect.quantity, effect.amountMinor, atMs)
+      total.run(effect.incentive, 'held', 1, effect.amountMinor)
+    },
+    'redemption.ended': (effect, {atMs}) => {
+      const {incentive: of, amountMinor} = redemptionOf.get(effect.id) as {incentive: string; amountMinor: number}
+      redemptionEnded.run(effect.status, atMs, effect.id)
+      total.run(of, 'held', -1, -amountMinor)
+      total.run(of, effect.status, 1, amountMinor)
+    }
   }
 }
 
 function tradingWrites(
   database: Database.Database,
-  volumeBucketMs: number
+  volumeBucketMs: number,
+  candles: CandleWriter
 ): Pick<Writes, 'order' | 'order.changed' | 'order.replaced' | 'trade'> {
   const order = database.prepare("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', NULL, ?)")
   const orderChanged = database.prepare('UPDATE orders SET remaining = ?, status = ?, reason = ? WHERE id = ?')
@@ -153,6 +160,7 @@ function tradingWrites(
       const terms = [effect.priceMicroGutta, effect.lots, effect.takerSide, effect.maker, effect.taker]
       trade.run(effect.incentive, seq, effect.index, ...terms, effect.makerFeeMicroGutta, effect.takerFeeMicroGutta, atMs)
       volume.run(effect.incentive, Math.floor(atMs / volumeBucketMs), effect.priceMicroGutta * effect.lots)
+      candles.add({...effect, atMs})
     }
   }
 }

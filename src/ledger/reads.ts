@@ -6,6 +6,7 @@ import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import {decodeBody, groupHash, type JournalGroup, timeOfStart} from './group.ts'
 import type {JournalReader} from './journal.ts'
+import {MarketDataReads} from './market-data-reads.ts'
 import {MarketReads} from './market-reads.ts'
 import {NetworkReads} from './network-reads.ts'
 import type {AccountView, EntryView, GroupHead, JournalGroupView, LedgerReads, RecentGroup} from './port.ts'
@@ -47,6 +48,7 @@ export class SqliteReads implements LedgerReads {
   readonly #lastEntry: Database.Statement<[], number | null>
   readonly #entries: FilteredRows<EntryView, 'account' | 'asset'>
   readonly #market: MarketReads
+  readonly #marketData: MarketDataReads
   readonly #network: NetworkReads
   readonly #blocks: BlockReads
 
@@ -62,6 +64,7 @@ export class SqliteReads implements LedgerReads {
     this.#lastEntry = this.#database.prepare<[], number | null>('SELECT max(number) FROM entries').pluck()
     this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC', {number: 'number'})
     this.#market = new MarketReads(this.#database, options)
+    this.#marketData = new MarketDataReads(this.#database, options)
     this.#network = new NetworkReads(this.#database)
     this.#blocks = new BlockReads(this.#database)
   }
@@ -139,6 +142,9 @@ export class SqliteReads implements LedgerReads {
   offer: LedgerReads['offer'] = (id) => this.#market.offer(id)
   book: LedgerReads['book'] = (incentive) => this.#market.book(incentive)
   trades: LedgerReads['trades'] = (incentive, page) => this.#market.trades(incentive, page)
+  candles: LedgerReads['candles'] = (query) => this.#marketData.candles(query)
+  ticker: LedgerReads['ticker'] = (incentive) => this.#marketData.ticker(incentive)
+  redemptionRecord: LedgerReads['redemptionRecord'] = (incentive) => this.#marketData.redemptionRecord(incentive)
   orders: LedgerReads['orders'] = (filter) => this.#market.orders(filter)
   order: LedgerReads['order'] = (id) => this.#market.order(id)
   redemptions: LedgerReads['redemptions'] = (filter) => this.#market.redemptions(filter)

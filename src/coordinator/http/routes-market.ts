@@ -10,6 +10,7 @@ import {
   redemptionViewSchema,
   tradeViewSchema
 } from '../../core/protocol/api.ts'
+import {candleSchema, candleSpans, redemptionRecordSchema, tickerSchema} from '../../core/protocol/market-data.ts'
 import {incentiveIdSchema, orderIdSchema} from '../../core/protocol/scalars.ts'
 import {cursorSchema, incentiveParamsSchema, limitSchema, longLimitSchema, nextOf, nextSchema, pageOf, placeInName} from './query.ts'
 import {type RouteTools, route} from './route.ts'
@@ -19,11 +20,7 @@ import {redemptionStatusSchema} from './routes-accounts.ts'
 export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
   const {reads} = tools.ledger
   const params = incentiveParamsSchema
-  const known = ({org, code}: z.output<typeof params>): IncentiveView => {
-    const incentive = reads.incentive(`${org}/${code}`)
-    if (incentive) return incentive
-    throw new CreoError('not_found', `There is no incentive ${org}/${code}.`, {hint: 'creo incentive list'})
-  }
+  const known = knownIncentive(tools)
   route(
     app,
     tools,
@@ -70,6 +67,7 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
     }
   )
   orderRoute(app, tools)
+  marketDataRoutes(app, tools)
   spendingRoutes(app, tools)
 }
 
@@ -83,6 +81,58 @@ function orderRoute(app: FastifyInstance, tools: RouteTools): void {
       if (known !== undefined) return known
       throw new CreoError('not_found', `There is no order ${order}.`, {hint: 'creo trade orders'})
     }
+  )
+}
+
+function knownIncentive({ledger}: RouteTools): (params: z.output<typeof incentiveParamsSchema>) => IncentiveView {
+  return ({org, code}) => {
+    const incentive = ledger.reads.incentive(`${org}/${code}`)
+    if (incentive) return incentive
+    throw new CreoError('not_found', `There is no incentive ${org}/${code}.`, {hint: 'creo incentive list'})
+  }
+}
+
+/** What a market has done, and whether what it trades is worth anything. */
+function marketDataRoutes(app: FastifyInstance, tools: RouteTools): void {
+  const {reads} = tools.ledger
+  const params = incentiveParamsSchema
+  const known = knownIncentive(tools)
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/markets/:org/:code/candles',
+      about: 'Its trades by spans of time, newest first.',
+      params,
+      query: z.object({span: z.enum(candleSpans).default('1h'), limit: limitSchema, beforeMs: z.coerce.number().int().min(0).optional()}),
+      answer: z.object({candles: z.array(candleSchema)})
+    },
+    ({params: of, query}) => ({candles: reads.candles({incentive: known(of).id, ...query})})
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/markets/:org/:code/ticker',
+      about: 'Its last price, its best prices now, and its last 24 hours.',
+      params,
+      answer: tickerSchema
+    },
+    (request) => reads.ticker(known(request.params).id)
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/incentives/:org/:code/record',
+      about: 'How many of its redemptions were captured, and how soon.',
+      params,
+      answer: redemptionRecordSchema
+    },
+    (request) => reads.redemptionRecord(known(request.params).id)
   )
 }
 

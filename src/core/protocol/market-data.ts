@@ -1,0 +1,70 @@
+import {z} from 'zod'
+import {amountSchema, incentiveIdSchema, timeMsSchema} from './scalars.ts'
+
+/** What a market has done, made of its trades. Prices are micro-gutta per lot. */
+
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
+/** The time that `ticker` looks back. */
+export const TICKER_MS = DAY_MS
+
+/** Spans of candles: how long each is, and how many of a market are kept before the newest one. */
+export const CANDLE_SPANS = {
+  '1m': {ms: MINUTE_MS, kept: 7 * 24 * 60},
+  '5m': {ms: 5 * MINUTE_MS, kept: 30 * 24 * 12},
+  '1h': {ms: 60 * MINUTE_MS, kept: 366 * 24},
+  '1d': {ms: DAY_MS, kept: 3660}
+} as const
+export type CandleSpan = keyof typeof CANDLE_SPANS
+export const candleSpans = Object.keys(CANDLE_SPANS) as [CandleSpan, ...CandleSpan[]]
+
+/** The trades of one span, which begins at a whole multiple of it since 1970; spans without a trade have none. */
+export const candleSchema = z.object({
+  startMs: timeMsSchema,
+  openMicroGutta: amountSchema,
+  highMicroGutta: amountSchema,
+  lowMicroGutta: amountSchema,
+  closeMicroGutta: amountSchema,
+  lots: amountSchema,
+  /** Sum of price × lots, micro-gutta. */
+  notionalMicroGutta: amountSchema,
+  trades: z.int().min(1)
+})
+export type Candle = z.output<typeof candleSchema>
+
+/** The last trade, and the 24 hours until now, to the minute. */
+export const tickerSchema = z.object({
+  incentive: incentiveIdSchema,
+  /** Null before the first trade. */
+  last: z.object({priceMicroGutta: amountSchema, atMs: timeMsSchema}).nullable(),
+  bestBidMicroGutta: amountSchema.nullable(),
+  bestAskMicroGutta: amountSchema.nullable(),
+  /** Null when nothing was traded in this time. */
+  day: z
+    .object({
+      /** The last price before it, or the first one within it where there was none. */
+      beforeMicroGutta: amountSchema,
+      highMicroGutta: amountSchema,
+      lowMicroGutta: amountSchema,
+      lots: amountSchema,
+      notionalMicroGutta: amountSchema,
+      trades: z.int().min(1)
+    })
+    .nullable()
+})
+export type Ticker = z.output<typeof tickerSchema>
+
+/** Whether an incentive's promise is kept: what became of all its redemptions. */
+export const redemptionRecordSchema = z.object({
+  incentive: incentiveIdSchema,
+  held: z.int().min(0),
+  captured: z.int().min(0),
+  released: z.int().min(0),
+  /** Of what was captured, minor units; never above what was issued where captured value is burned. */
+  capturedMinor: amountSchema,
+  /** Of those that ended; null while none has. */
+  capturedPermille: z.int().min(0).max(1000).nullable(),
+  /** From request to capture, of the newest 1,000 that were captured; null for none. */
+  medianCaptureMs: z.int().min(0).nullable()
+})
+export type RedemptionRecord = z.output<typeof redemptionRecordSchema>
