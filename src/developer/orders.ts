@@ -1,10 +1,10 @@
 import {z} from 'zod'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {amountOfLots, lotsFrom, priceFrom, priceText} from '../core/market-units.ts'
-import type {BookView, IncentiveView, OrderView} from '../core/protocol/api.ts'
+import type {IncentiveView, OrderView} from '../core/protocol/api.ts'
 import {orderIdSchema} from '../core/protocol/scalars.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
-import type {AccountContext, Context} from './context.ts'
+import type {AccountContext} from './context.ts'
 import {findIncentive} from './incentives.ts'
 
 /** A market order without a price of its own may pay this much more, or get this much less, than the best price now. */
@@ -160,20 +160,6 @@ export async function cancelOrders(
   throw new CreoError('failed', `${all.length} orders are cancelled; others were placed meanwhile and are open.`, {
     hint: 'Stop what places them, then creo trade cancel --all again.'
   })
-}
-
-export interface ShownBook {
-  readonly incentive: string
-  readonly bids: readonly {readonly price: string; readonly amount: string}[]
-  readonly asks: readonly {readonly price: string; readonly amount: string}[]
-}
-
-export async function readBook(context: Context, incentive: string, signal: AbortSignal): Promise<ShownBook> {
-  const units = await findIncentive(context, incentive, signal)
-  const book = await context.client.book(units.id, signal)
-  const shown = (levels: BookView['bids']): ShownBook['bids'] =>
-    levels.map((level) => ({price: priceText(level.priceMicroGutta, units), amount: amountOfLots(level.lots, units)}))
-  return {incentive: units.id, bids: shown(book.bids), asks: shown(book.asks)}
 }
 
 async function protectionPrice(context: AccountContext, input: OrderInput, signal: AbortSignal): Promise<number> {

@@ -52,6 +52,11 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   expect(await limit('0.5')).toMatchObject({warning: null})
   expect(await limit('100')).toMatchObject({limitGutta: '100', warning: null})
   expect(await world.must('trade', 'buy', LEAF, '4', '--market', '--as', 'ana')).toMatchObject({status: 'filled', filled: '4'})
+  expect(await world.must('trade', 'book', LEAF)).toMatchObject({last: '0.5', day: {amount: '4', gutta: '2', trades: 1, changePercent: 0}})
+  expect((await world.must('trade', 'history', LEAF)).trades).toMatchObject([{price: '0.5', amount: '4', side: 'buy'}])
+  expect((await world.must('trade', 'history', LEAF, '--span', '1d')).candles).toMatchObject([
+    {open: '0.5', close: '0.5', amount: '4', trades: 1}
+  ])
   const bid = await world.must('trade', 'buy', LEAF, '1', '--price', '0.25', '--post-only', '--as', 'ana')
   const raised = await world.must('trade', 'replace', String(bid.order), '--amount', '2', '--price', '0.3', '--as', 'ana')
   expect(raised).toMatchObject({order: bid.order, price: '0.3', amount: '2', status: 'open', keptPriority: false})
@@ -86,6 +91,18 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   const token = await world.must('node', 'token', '--as', 'ana')
   expect(token).toMatchObject({owner: 'ana', token: expect.stringMatching(/^acc_[0-9a-f]{32}\.[\w-]{43}$/)})
   expect(await world.must('ledger', 'verify', '--data', join(world.folder, 'coordinator'))).toMatchObject({holds: true})
+})
+
+it('tells trades as they come, and ends after as many as were asked for', async () => {
+  await world.must('trade', 'sell', LEAF, '100', '--price', '0.01', '--as', 'colibris')
+  let hasEnded = false
+  const watching = world.run('trade', 'watch', LEAF, '--count', '1', '--json').finally(() => {
+    hasEnded = true
+  })
+  while (!hasEnded) await world.must('trade', 'buy', LEAF, '1', '--market', '--as', 'ana')
+  const {code, stdout} = await watching
+  expect(code).toBe(0)
+  expect(JSON.parse(stdout.split('\n')[0] ?? '')).toMatchObject({price: '0.01', amount: '1', side: 'buy'})
 })
 
 it.each([

@@ -1,34 +1,33 @@
-import {Args} from '@oclif/core'
+import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {networkFlags} from '../../cli/flags.ts'
-import {renderTable} from '../../cli/table.ts'
-import type {ShownBook} from '../../developer/orders.ts'
+import {depthText, tickerText} from '../../cli/market-text.ts'
+import type {ShownBook} from '../../developer/markets.ts'
+
+const PIPED_WIDTH = 80
 
 export default class TradeBook extends CreoCommand {
   static override summary = 'Show who would buy and sell an incentive, and at what price.'
-  static override description = 'Prices in Gutta per 1.00 of the incentive, best first.'
-  static override examples = ['<%= config.bin %> <%= command.id %> colibris/LEAF']
+  static override description =
+    `Prices in Gutta per 1.00 of the incentive, the best ones in the middle; the bars say how much there is down to each. Above them stand the \
+last price and what was traded in 24 hours.`
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> colibris/LEAF',
+    '<%= config.bin %> <%= command.id %> colibris/LEAF --levels 30'
+  ]
   static override args = {incentive: Args.string({required: true, description: 'ORG/CODE.'})}
-  static override flags = {...networkFlags}
+  static override flags = {
+    ...networkFlags,
+    levels: Flags.integer({default: 10, min: 1, max: 100, helpValue: 'COUNT', description: 'So many prices a side.'})
+  }
 
   async run(): Promise<ShownBook> {
     const {args, flags} = await this.parse(TradeBook)
-    const [{openContext}, {readBook}] = await Promise.all([import('../../developer/context.ts'), import('../../developer/orders.ts')])
+    const [{openContext}, {readBook}] = await Promise.all([import('../../developer/context.ts'), import('../../developer/markets.ts')])
     const book = await readBook(await openContext(flags, this.abort), args.incentive, this.abort)
-    const rows = Array.from({length: Math.max(book.bids.length, book.asks.length)}, (_, index) => ({
-      bid: book.bids[index],
-      ask: book.asks[index]
-    }))
-    if (rows.length === 0) this.log(`Nobody buys or sells ${book.incentive} now.`)
-    else
-      this.log(
-        renderTable(rows, [
-          {header: 'BUYING', value: ({bid}) => bid?.amount ?? '', align: 'right'},
-          {header: 'BID', value: ({bid}) => bid?.price ?? '', align: 'right'},
-          {header: 'ASK', value: ({ask}) => ask?.price ?? '', align: 'right'},
-          {header: 'SELLING', value: ({ask}) => ask?.amount ?? '', align: 'right'}
-        ])
-      )
+    this.log(`${book.incentive}: ${tickerText(book)}`)
+    if (book.bids.length + book.asks.length === 0) this.log(`Nobody buys or sells ${book.incentive} now.`)
+    else this.log(depthText(book, {width: process.stdout.columns ?? PIPED_WIDTH, levels: flags.levels}))
     return book
   }
 }

@@ -3,7 +3,7 @@ import {accountShapes} from './accounts.ts'
 import {appShapes, logLine} from './apps.ts'
 import {deployShapes, devLine} from './deploys.ts'
 import {count, error, functionRevision} from './form.ts'
-import {marketShapes} from './market.ts'
+import {marketShapes, tradeLine} from './market.ts'
 import {miningShapes, nodeLogLine} from './mining.ts'
 import {networkShapes} from './networks.ts'
 
@@ -43,7 +43,8 @@ export const LINES: Readonly<Record<string, z.ZodType>> = {
   }),
   logs: logLine,
   'mine logs': nodeLogLine,
-  'mine start': z.strictObject({...ready, role: z.literal('miner'), node: text, urls: z.strictObject({}), gateways: z.array(gateway)})
+  'mine start': z.strictObject({...ready, role: z.literal('miner'), node: text, urls: z.strictObject({}), gateways: z.array(gateway)}),
+  'trade watch': tradeLine
 }
 
 const trouble = z.strictObject({

@@ -13,9 +13,11 @@ import type Release from '../../../src/commands/redemption/release.ts'
 import type Book from '../../../src/commands/trade/book.ts'
 import type Buy from '../../../src/commands/trade/buy.ts'
 import type Cancel from '../../../src/commands/trade/cancel.ts'
+import type History from '../../../src/commands/trade/history.ts'
 import type Orders from '../../../src/commands/trade/orders.ts'
 import type Replace from '../../../src/commands/trade/replace.ts'
 import type Sell from '../../../src/commands/trade/sell.ts'
+import type Watch from '../../../src/commands/trade/watch.ts'
 import {incentiveIdSchema, offerIdSchema, orderIdSchema, redemptionIdSchema} from '../../../src/core/protocol/scalars.ts'
 import {amount, answerOf, count, seq, time} from './form.ts'
 
@@ -35,6 +37,12 @@ const order = z.strictObject({
   reason: z.string().nullable()
 })
 const level = z.strictObject({price: amount, amount})
+export const tradeLine = z.strictObject({at: time, price: amount, amount, side, seq})
+const ticker = {
+  last: amount.nullable(),
+  lastAt: time.nullable(),
+  day: z.strictObject({high: amount, low: amount, amount, gutta: amount, trades: count, changePercent: z.number()}).nullable()
+}
 const redemption = z.strictObject({
   redemption: redemptionIdSchema,
   offer: offerIdSchema,
@@ -80,10 +88,20 @@ export const marketShapes = {
   'redemption capture': answerOf<Capture>()(z.strictObject({redemption: redemptionIdSchema, status: z.literal('captured'), seq})),
   'redemption list': answerOf<Redemptions>()(z.strictObject({redemptions: z.array(redemption)})),
   'redemption release': answerOf<Release>()(z.strictObject({redemption: redemptionIdSchema, status: z.literal('released'), seq})),
-  'trade book': answerOf<Book>()(z.strictObject({incentive, bids: z.array(level), asks: z.array(level)})),
+  'trade book': answerOf<Book>()(z.strictObject({incentive, ...ticker, bids: z.array(level), asks: z.array(level)})),
   'trade buy': answerOf<Buy>()(order),
   'trade cancel': answerOf<Cancel>()(z.strictObject({cancelled: z.array(orderIdSchema)})),
+  'trade history': answerOf<History>()(
+    z.strictObject({
+      incentive,
+      trades: z.array(tradeLine).optional(),
+      candles: z
+        .array(z.strictObject({at: time, open: amount, high: amount, low: amount, close: amount, amount, gutta: amount, trades: count}))
+        .optional()
+    })
+  ),
   'trade orders': answerOf<Orders>()(z.strictObject({orders: z.array(order)})),
   'trade replace': answerOf<Replace>()(order.extend({keptPriority: z.boolean()})),
-  'trade sell': answerOf<Sell>()(order)
+  'trade sell': answerOf<Sell>()(order),
+  'trade watch': answerOf<Watch>()(z.strictObject({incentive, trades: count}))
 }

@@ -1,0 +1,139 @@
+import {amountOfLots, priceText} from '../core/market-units.ts'
+import type {BookView, IncentiveView, TradeView} from '../core/protocol/api.ts'
+import type {Candle, CandleSpan, Ticker} from '../core/protocol/market-data.ts'
+import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
+import type {Context} from './context.ts'
+import {findIncentive} from './incentives.ts'
+
+const PER_CENT = 100
+
+/** Prices in Gutta per 1.00 of the incentive, amounts in whole units of it. */
+export interface ShownTrade {
+  readonly at: string
+  readonly price: string
+  readonly amount: string
+  /** Of the order that came second. */
+  readonly side: 'buy' | 'sell'
+  readonly seq: number
+}
+
+export interface ShownCandle {
+  /** When its span begins. */
+  readonly at: string
+  readonly open: string
+  readonly high: string
+  readonly low: string
+  readonly close: string
+  readonly amount: string
+  readonly gutta: string
+  readonly trades: number
+}
+
+export interface ShownDay {
+  readonly high: string
+  readonly low: string
+  readonly amount: string
+  readonly gutta: string
+  readonly trades: number
+  /** Of the price, since the last one before these 24 hours; to a tenth. */
+  readonly changePercent: number
+}
+
+export interface ShownTicker {
+  readonly last: string | null
+  readonly lastAt: string | null
+  /** What trading has done in 24 hours; null for nothing. */
+  readonly day: ShownDay | null
+}
+
+interface Level {
+  readonly price: string
+  readonly amount: string
+}
+
+export interface ShownBook extends ShownTicker {
+  readonly incentive: string
+  readonly bids: readonly Level[]
+  readonly asks: readonly Level[]
+}
+
+/** Who would buy and sell, and at what price it was done last. */
+export async function readBook(context: Context, incentive: string, signal: AbortSignal): Promise<ShownBook> {
+  const units = await findIncentive(context, incentive, signal)
+  const [book, ticker] = await Promise.all([context.client.book(units.id, signal), context.client.ticker(units.id, signal)])
+  const shown = (levels: BookView['bids']): readonly Level[] =>
+    levels.map((level) => ({price: priceText(level.priceMicroGutta, units), amount: amountOfLots(level.lots, units)}))
+  return {incentive: units.id, ...shownTicker(ticker, units), bids: shown(book.bids), asks: shown(book.asks)}
+}
+
+/** Newest first. */
+export async function readTrades(
+  context: Context,
+  {incentive, limit}: {readonly incentive: string; readonly limit: number},
+  signal: AbortSignal
+): Promise<{readonly incentive: string; readonly trades: readonly ShownTrade[]}> {
+  const units = await findIncentive(context, incentive, signal)
+  const {trades} = await context.client.trades(units.id, {limit}, signal)
+  return {incentive: units.id, trades: trades.map((trade) => shownTrade(trade, units))}
+}
+
+/** Newest first. */
+export async function readCandles(
+  context: Context,
+  {incentive, span, limit}: {readonly incentive: string; readonly span: CandleSpan; readonly limit: number},
+  signal: AbortSignal
+): Promise<{readonly incentive: string; readonly candles: readonly ShownCandle[]}> {
+  const units = await findIncentive(context, incentive, signal)
+  const {candles} = await context.client.candles(units.id, {span, limit}, signal)
+  return {incentive: units.id, candles: candles.map((candle) => shownCandle(candle, units))}
+}
+
+/** The market as it is, and then each trade with what became of it, until the signal. */
+export async function* watchMarket(
+  context: Context,
+  incentive: string,
+  signal: AbortSignal
+): AsyncGenerator<{readonly ticker: ShownTicker; readonly trade?: ShownTrade}> {
+  const units = await findIncentive(context, incentive, signal)
+  const ticker = async (): Promise<ShownTicker> => shownTicker(await context.client.ticker(units.id, signal), units)
+  yield {ticker: await ticker()}
+  for await (const event of context.client.watch({topics: ['trades'], incentive: units.id}, signal)) {
+    if (event.name === 'reset') yield {ticker: await ticker()}
+    if (event.name === 'trade') yield {ticker: await ticker(), trade: shownTrade(event.data, units)}
+  }
+}
+
+function shownTrade({atMs, priceMicroGutta, lots, takerSide, seq}: TradeView, units: IncentiveView): ShownTrade {
+  const [price, amount] = [priceText(priceMicroGutta, units), amountOfLots(lots, units)]
+  return {at: new Date(atMs).toISOString(), price, amount, side: takerSide, seq}
+}
+
+function shownCandle(candle: Candle, units: IncentiveView): ShownCandle {
+  const price = (microGutta: number): string => priceText(microGutta, units)
+  return {
+    at: new Date(candle.startMs).toISOString(),
+    open: price(candle.openMicroGutta),
+    high: price(candle.highMicroGutta),
+    low: price(candle.lowMicroGutta),
+    close: price(candle.closeMicroGutta),
+    amount: amountOfLots(candle.lots, units),
+    gutta: formatDecimal(candle.notionalMicroGutta, GUTTA_DECIMALS),
+    trades: candle.trades
+  }
+}
+
+function shownTicker({last, day}: Ticker, units: IncentiveView): ShownTicker {
+  if (last === null) return {last: null, lastAt: null, day: null}
+  return {
+    last: priceText(last.priceMicroGutta, units),
+    lastAt: new Date(last.atMs).toISOString(),
+    day: day && {
+      high: priceText(day.highMicroGutta, units),
+      low: priceText(day.lowMicroGutta, units),
+      amount: amountOfLots(day.lots, units),
+      gutta: formatDecimal(day.notionalMicroGutta, GUTTA_DECIMALS),
+      trades: day.trades,
+      changePercent: Math.round((last.priceMicroGutta / day.beforeMicroGutta - 1) * PER_CENT * 10) / 10
+    }
+  }
+}

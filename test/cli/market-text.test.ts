@@ -1,0 +1,50 @@
+import {stripVTControlCharacters} from 'node:util'
+import {expect, it} from 'vitest'
+import {depthText, sparkline, tickerText} from '../../src/cli/market-text.ts'
+
+const bids = [
+  {price: '0.5', amount: '10'},
+  {price: '0.45', amount: '30'}
+]
+const asks = [
+  {price: '0.6', amount: '5'},
+  {price: '0.75', amount: '15'}
+]
+const day = {high: '0.6', low: '0.5', amount: '30', gutta: '16.5', trades: 2, changePercent: 20}
+
+it('draws a book with the best prices in the middle, and how much there is down to each', () => {
+  const lines = stripVTControlCharacters(depthText({bids, asks}, {width: 80, levels: 10})).split('\n')
+  expect(lines).toEqual([
+    `sell  0.75  15  ${'█'.repeat(12)}`,
+    `sell   0.6   5  ${'█'.repeat(3)}`,
+    `buy    0.5  10  ${'█'.repeat(6)}`,
+    `buy   0.45  30  ${'█'.repeat(24)}`
+  ])
+})
+
+it.each([20, 24, 40])('keeps a book within a window of %i columns, and to the levels that are asked for', (width) => {
+  const lines = stripVTControlCharacters(depthText({bids, asks}, {width, levels: 1})).split('\n')
+  expect(lines.map((line) => line.slice(0, 4))).toEqual(['sell', 'buy '])
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(width)
+})
+
+it('draws a book that has one side', () => {
+  expect(stripVTControlCharacters(depthText({bids: [], asks}, {width: 80, levels: 10})).split('\n')).toHaveLength(2)
+})
+
+it('draws prices between the lowest and the highest, and equal ones flat', () => {
+  expect(sparkline([1, 2, 8])).toBe('▁▂█')
+  expect(sparkline([3, 3])).toBe('▁▁')
+})
+
+it.each([
+  [{last: null, lastAt: null, day: null}, 'Nothing was traded yet.'],
+  [{last: '0.5', lastAt: '', day: null}, '0.5 Gutta; nothing was traded within 24 hours.'],
+  [{last: '0.6', lastAt: '', day}, '0.6 Gutta, +20 % in 24 hours: 2 trades, 30 for 16.5 Gutta, 0.5 to 0.6'],
+  [
+    {last: '0.5', lastAt: '', day: {...day, high: '0.5', trades: 1, changePercent: -2.5}},
+    '0.5 Gutta, -2.5 % in 24 hours: 1 trade, 30 for 16.5 Gutta, at 0.5'
+  ]
+])('says what a market has done', (ticker, said) => {
+  expect(tickerText(ticker)).toBe(said)
+})
