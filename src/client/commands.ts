@@ -23,7 +23,7 @@ const REJECTION_HINTS: Readonly<Record<string, string>> = {
   supply_exceeded: 'creo incentive list',
   volume_limit: 'creo incentive list shows the limit and what is used of it. Take less, or wait until earlier trades count no more.',
   sold_out: 'creo offer list',
-  would_self_trade: 'creo trade orders, and cancel the one that stands against it.',
+  would_self_trade: 'creo trade orders, and cancel the one that stands against it; or give --self-trade cancel-oldest, which does.',
   forbidden: 'Choose the account that may do this with --as.',
   unauthorized: 'Choose the account that may do this with --as.',
   not_found: 'Check the name; the list commands show what there is.',

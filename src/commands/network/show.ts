@@ -22,7 +22,7 @@ export default class NetworkShow extends CreoCommand {
     this.log(`Id: ${terms.networkId}`)
     this.log(`Fee of each fill, in Gutta, rounded down: ${terms.takerFeePercent} % from whoever meets an order,`)
     this.log(`${terms.makerFeePercent} % from whoever waited in the book.`)
-    this.log(`New Gutta: at most ${perEpochGutta} in ${formatDurationMs(epochMs)}, an epoch${halved}; ${totalGutta} in all.`)
+    this.log(`New Gutta: at most ${perEpochGutta} an epoch of ${formatDurationMs(epochMs)}${halved}; ${totalGutta} in all.`)
     return terms
   }
 }

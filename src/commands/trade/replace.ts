@@ -35,7 +35,8 @@ export default class TradeReplace extends CreoCommand {
     ])
     const change = {order: args.order, amount, price, isPostOnly: flags['post-only'], selfTrade: selfTradeChoice(flags['self-trade'])}
     const order = await replaceOrder(await openAccount(flags, this.abort), change, this.abort)
-    this.log(`${orderSentence(order)}${order.keptPriority ? ' It kept its place.' : ''}`)
+    this.log(orderSentence(order))
+    if (order.keptPriority) this.log('It kept its place in the queue.')
     return order
   }
 }
