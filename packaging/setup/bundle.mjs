@@ -1,4 +1,4 @@
-import {cpSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
+import {cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync} from 'node:fs'
 import {dirname, join, relative, sep} from 'node:path'
 import {build} from 'esbuild'
 import {NODE_MODULES, ROOT, STATE} from './places.mjs'
@@ -9,6 +9,7 @@ const BUNDLE = join(ROOT, 'bundle')
 /** Packages that stay in node_modules: a native addon, and what is run as a program of its own. */
 const EXTERNAL_PACKAGES = ['better-sqlite3', 'npm', 'yarn']
 const FRAMEWORK_PLUGINS = ['@oclif/plugin-help', '@oclif/plugin-plugins', '@oclif/plugin-autocomplete', '@oclif/plugin-not-found']
+const OWN_REQUIRE = /^const require = createRequire\(import\.meta\.url\);?$/m
 const RUNTIMES = ['runtime-podman', 'runtime-containerd']
 /** Stands in the code of a module for the way from the file that it ends up in to the bundle's root. */
 const ROOT_TOKEN = '__BUNDLE_ROOT__'
@@ -17,7 +18,7 @@ const BANNER = "import {createRequire as bundleRequire} from 'node:module'\ncons
 
 /**
  * Makes the bundle of what was compiled: every command, worker and plugin a file of its own, which share the rest. It takes the place of the last one
- * as a whole. The same input makes the same bytes. Under the lock of the set-up, like all that builds.
+ * as a whole, and only when it is another: programs that run load more of it as they go. The same input makes the same bytes. Under the lock of the set-up, like all that builds.
  */
 async function bundle() {
   const {outputFiles} = await build({
@@ -36,7 +37,7 @@ async function bundle() {
     minifySyntax: true,
     banner: {js: BANNER},
     external: EXTERNAL_PACKAGES.flatMap((name) => [name, `${name}/*`]),
-    plugins: [sourcePlaces],
+    plugins: [oneLanguage, sourcePlaces],
     logLevel: 'error',
     write: false
   })
@@ -48,8 +49,27 @@ async function bundle() {
     write(join(making, place), text.replaceAll(ROOT_TOKEN, up))
   }
   writeManifests(making)
+  if (isSame(making, BUNDLE)) {
+    const now = new Date()
+    utimesSync(join(BUNDLE, 'cli', 'main.js'), now, now)
+    rmSync(making, {recursive: true})
+    return
+  }
   rmSync(BUNDLE, {recursive: true, force: true})
   renameSync(making, BUNDLE)
+}
+
+/** Whether two folders hold the same files. */
+function isSame(one, other) {
+  const [files, others] = [one, other].map((cwd) => globSync('**', {cwd, withFileTypes: true}).filter((entry) => entry.isFile()))
+  return (
+    files.length === others.length &&
+    files.every(({parentPath, name}) => {
+      const path = join(parentPath, name)
+      const rival = join(other, relative(one, path))
+      return existsSync(rival) && readFileSync(path).equals(readFileSync(rival))
+    })
+  )
 }
 
 /** Where each file lies in the bundle, by its place there without `.js`. */
@@ -66,12 +86,22 @@ function entryPoints() {
     ])
   })
   const runtimes = RUNTIMES.map((name) => [`node_modules/@creometry/${name}/dist/hook.js`, join(ROOT, 'plugins', name, 'dist', 'hook.js')])
-  return Object.fromEntries([...own, ...plugins, ...runtimes].sort().map(([place, input]) => [place.replace(/\.js$/, ''), input]))
+  const libraries = [['libraries/conf.js', 'conf']]
+  return Object.fromEntries(
+    [...own, ...libraries, ...plugins, ...runtimes].sort().map(([place, input]) => [place.replace(/\.js$/, ''), input])
+  )
+}
+
+/** zod's words in the one language that creo speaks; the other fifty were half of what it reads. */
+const oneLanguage = {
+  name: 'one-language',
+  setup: (build) => build.onLoad({filter: /\/zod\/v4\/locales\/index\.js$/}, () => ({contents: "export {default as en} from './en.js'"}))
 }
 
 /**
  * Tells each module the place that it would have beside the others, so that what it finds by that (workers, the folders of the program) is found from any
- * file that it is put into; and takes a `require` that a module made for itself as an import like any.
+ * file that it is put into; and takes a `require` that a module made for itself as an import like any, but for conf: it is read at a first write alone,
+ * from a file of its own.
  */
 const sourcePlaces = {
   name: 'source-places',
@@ -80,9 +110,10 @@ const sourcePlaces = {
       const code = readFileSync(path, 'utf8')
       if (!code.includes('import.meta.url')) return undefined
       const place = (path.startsWith(DIST + sep) ? relative(DIST, path) : relative(ROOT, path)).split(sep).join('/')
-      const contents = code
-        .replace(/^const require = createRequire\(import\.meta\.url\);?$/m, '')
-        .replaceAll('import.meta.url', `new URL(${JSON.stringify(`${ROOT_TOKEN}/${place}`)}, import.meta.url).href`)
+      const own = code.includes("require('conf')")
+        ? code.replace("require('conf')", "require('../libraries/conf.js')")
+        : code.replace(OWN_REQUIRE, '')
+      const contents = own.replaceAll('import.meta.url', `new URL(${JSON.stringify(`${ROOT_TOKEN}/${place}`)}, import.meta.url).href`)
       return {contents, loader: 'js'}
     })
 }
