@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
+import {assertInvariants} from '../../src/core/exchange/invariants.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {deployOf, HOUR_MS, receiptOf, START_MS, World} from './world.ts'
 
@@ -7,6 +8,8 @@ const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
 /** A million commands where there is time for them. */
 const RUNS = IS_LONG ? 1000 : 50
 const STEPS = IS_LONG ? 1000 : 200
+/** The whole state is walked after each command, and of a million commands after some. */
+const CHECKED_EVERY = IS_LONG ? 50 : 1
 
 const ORGS = ['creometry', 'acme', 'bolt'] as const
 const PEOPLE = [...ORGS, 'ann', 'bob'] as const
@@ -32,7 +35,7 @@ type Numbers = typeof numbers extends fc.Arbitrary<infer T> ? T : never
 
 /** A network of everything, and random commands in it: many fail, which is the point. */
 class Everything {
-  readonly world = new World({fees: {makerPpm: 700, takerPpm: 1900}, redemptionTimeoutMs: 2_400_000})
+  readonly world = new World({fees: {makerPpm: 700, takerPpm: 1900}, redemptionTimeoutMs: 2_400_000}, {checks: false})
   readonly gateway: string
   #window = 0
 
@@ -212,6 +215,7 @@ describe('any commands in any order', () => {
           const said = world.try(who, body)
           applied.set(body.type, (applied.get(body.type) ?? 0) + (said === 'applied' ? 1 : 0))
           if (said !== 'applied') expect(world.effects.length).toBe(before)
+          if (step % CHECKED_EVERY === 0) assertInvariants(world.machine)
         }
         world.assertSame()
         const {state} = world.machine
