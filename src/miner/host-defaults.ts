@@ -31,9 +31,15 @@ export function defaultTerms(): OwnerTerms {
 
 /**
  * Refuses what could never hold or never let a function run.
- * @throws {CreoError} `invalid_input` for more than the machine has, or less than the smallest function's memory.
+ * @throws {CreoError} `runtime_missing` where there are no Linux containers; `invalid_input` for more than the machine has, or less than the smallest
+ * function's memory.
  */
 export function assertLendable(given: {readonly [Name in keyof OwnerTerms]?: OwnerTerms[Name] | undefined}): void {
+  if (process.platform !== 'linux') {
+    throw new CreoError('runtime_missing', `A miner needs Linux, whose containers it runs; this is ${process.platform}.`, {
+      hint: 'Lend a Linux machine, or a virtual one on this. All else of creo works here.'
+    })
+  }
   const {cpuMillis = 0, memoryBytes = 0} = given
   const cpuCount = cpus().length
   if (cpuMillis > cpuCount * MILLIS_PER_CPU) {

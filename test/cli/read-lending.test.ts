@@ -50,3 +50,14 @@ test.each([
 ])('%j would let nothing run', (said, least) => {
   expect(() => read(said)).toThrow(expect.objectContaining({code: 'invalid_input', hint: `Lend at least ${least}`}))
 })
+
+test.each(['darwin', 'win32'] as const)('a machine with %s is told that a miner needs Linux', (platform) => {
+  const own = process.platform
+  Object.defineProperty(process, 'platform', {value: platform})
+  try {
+    const message = `A miner needs Linux, whose containers it runs; this is ${platform}.`
+    expect(() => read({})).toThrow(expect.objectContaining({code: 'runtime_missing', message, hint: expect.stringContaining('Linux')}))
+  } finally {
+    Object.defineProperty(process, 'platform', {value: own})
+  }
+})
