@@ -91,6 +91,28 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
       expect(JSON.parse((await run(home, 'ledger', 'verify', '--data', data, '--json')).stdout)).toMatchObject({holds: true})
     })
 
+    test('installs a plugin from a folder and from an archive, links and removes it', async () => {
+      const home = newHome()
+      const plugin = join(folder, 'plugin')
+      mkdirSync(join(plugin, 'commands'), {recursive: true})
+      const oclif = {commands: './commands', hooks: {runtimes: './hook.js'}}
+      writeFileSync(join(plugin, 'package.json'), JSON.stringify({name: 'creo-plugin', version: '1.0.0', type: 'module', oclif}))
+      writeFileSync(join(plugin, 'hook.js'), 'export default async () => []')
+      const command = "static id = 'hello'; static flags = {}; static args = {}; static async run() { console.log('hello') }"
+      writeFileSync(join(plugin, 'commands', 'hello.js'), `export default class { ${command} }`)
+      await execa('npm', ['pack', plugin], {cwd: folder})
+      for (const how of [
+        ['install', plugin],
+        ['install', join(folder, 'creo-plugin-1.0.0.tgz')],
+        ['link', plugin, '--no-install']
+      ]) {
+        await run(home, 'plugins', ...how)
+        expect((await run(home, 'hello')).stdout).toBe('hello')
+        await run(home, 'plugins', 'uninstall', 'creo-plugin')
+        expect((await run(home, 'plugins')).stdout).toContain('No plugins installed')
+      }
+    })
+
     test('keeps its files elsewhere, and says so once, when the home can’t be written', async () => {
       const file = join(folder, 'no-folder')
       writeFileSync(file, '')
