@@ -21,6 +21,8 @@ SELECT id, org, app, function, image_digest AS imageDigest, spec, current, perce
   deployed_at_ms AS deployedAtMs FROM revisions`
 /** Routes of an app that was destroyed; one that is there has some. */
 const DESTROYED = '[]'
+/** Among so many a mistyped name is looked for. */
+const APP_NAMES = `SELECT app FROM apps WHERE org = ? AND routes <> '${DESTROYED}' ORDER BY app LIMIT 500`
 /** Of what is served or can be gone back to; an app that was destroyed has nothing of the kind. */
 const LIVE_IMAGES = `
 SELECT image_digest FROM (
@@ -53,6 +55,7 @@ type LeaseRow = Omit<LeaseView, 'budgets'>
 /** Apps, revisions, leases, nodes, gateways, receipts and epochs. */
 export class NetworkReads {
   readonly #apps: FilteredRows<{org: string; app: string; routes: string}, 'org' | 'app'>
+  readonly #appNames: Database.Statement<[string], string>
   readonly #revisions: FilteredRows<RevisionRow, 'id' | 'org' | 'app' | 'current'>
   readonly #releases: FilteredRows<RevisionRow, 'org' | 'app'>
   readonly #liveImages: Database.Statement<[], string>
@@ -68,6 +71,7 @@ export class NetworkReads {
 
   constructor(database: Database.Database) {
     this.#apps = new FilteredRows(database, 'SELECT org, app, routes FROM apps', 'ORDER BY org, app', {org: 'string', app: 'string'})
+    this.#appNames = database.prepare<[string], string>(APP_NAMES).pluck()
     this.#revisions = new FilteredRows(database, REVISIONS, 'ORDER BY number')
     this.#releases = new FilteredRows(database, REVISIONS, 'ORDER BY number DESC', {number: 'number'})
     this.#liveImages = database.prepare<[], string>(LIVE_IMAGES).pluck()
@@ -91,6 +95,10 @@ export class NetworkReads {
   app(org: string, app: string): AppView | undefined {
     const row = this.#apps.get({org, app})
     return row && this.#appView(row)
+  }
+
+  appNames(org: string): string[] {
+    return this.#appNames.all(org)
   }
 
   appRoutes(): AppRoutes[] {

@@ -100,6 +100,9 @@ export interface LedgerReads {
   /** By name. */
   accounts(page: {readonly limit: number; readonly after?: PageKey}): AccountView[]
   account(idOrName: string): AccountView | undefined
+  /** Names of accounts that begin so, and of an org's apps that are there: the first few hundred, for who has to say what was meant. */
+  accountNames(beginning: string): string[]
+  appNames(org: string): string[]
   accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined
   /** Balances that are not zero, ordered by account, asset and kind; the asset of the native currency is `gutta`. */
   balances(filter: {readonly account?: string; readonly asset?: string}): BalanceView[]

@@ -22,6 +22,9 @@ export interface ReadsOptions {
   readonly volumeBuckets: number
 }
 
+/** Among so many a mistyped name is looked for. */
+const NAMES_MAX = 500
+const ACCOUNT_NAMES = `SELECT name FROM accounts WHERE name >= @from AND name < @from || char(0x10ffff) ORDER BY name LIMIT ${NAMES_MAX}`
 const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM balances'
 /** One command changes a balance in one entry. */
 const BALANCES_AT = `
@@ -42,6 +45,7 @@ export class SqliteReads implements LedgerReads {
   readonly #accounts: FilteredRows<AccountRow, never>
   readonly #account: Database.Statement<[string, string], AccountRow>
   readonly #key: Database.Statement<[string], {account: string; roles: string}>
+  readonly #accountNames: Database.Statement<[{from: string}], string>
   readonly #balances: FilteredRows<BalanceView, 'account' | 'asset'>
   readonly #balancesAt: Database.Statement<[{account: string; seq: number}], BalanceView>
   readonly #entryAt: Database.Statement<[number], {seq: number; atMs: number}>
@@ -58,6 +62,7 @@ export class SqliteReads implements LedgerReads {
     this.#accounts = new FilteredRows(this.#database, ACCOUNTS, 'ORDER BY name', {name: 'string'})
     this.#account = this.#database.prepare(`${ACCOUNTS} WHERE id = ? OR name = ?`)
     this.#key = this.#database.prepare('SELECT account, roles FROM account_keys WHERE key_id = ?')
+    this.#accountNames = this.#database.prepare<[{from: string}], string>(ACCOUNT_NAMES).pluck()
     this.#balances = new FilteredRows(this.#database, BALANCES, 'ORDER BY account, asset, kind')
     this.#balancesAt = this.#database.prepare(BALANCES_AT)
     this.#entryAt = this.#database.prepare(ENTRY_AT)
@@ -76,6 +81,10 @@ export class SqliteReads implements LedgerReads {
   account(idOrName: string): AccountView | undefined {
     const row = this.#account.get(idOrName, idOrName)
     return row && accountView(row)
+  }
+
+  accountNames(beginning: string): string[] {
+    return this.#accountNames.all({from: beginning})
   }
 
   accountByKey(keyId: string): {readonly account: string; readonly roles: readonly KeyRole[]} | undefined {
@@ -150,6 +159,7 @@ export class SqliteReads implements LedgerReads {
   redemptions: LedgerReads['redemptions'] = (filter) => this.#market.redemptions(filter)
   redemption: LedgerReads['redemption'] = (id) => this.#market.redemption(id)
   apps: LedgerReads['apps'] = (filter) => this.#network.apps(filter)
+  appNames: LedgerReads['appNames'] = (org) => this.#network.appNames(org)
   app: LedgerReads['app'] = (org, app) => this.#network.app(org, app)
   appRoutes: LedgerReads['appRoutes'] = () => this.#network.appRoutes()
   revision: LedgerReads['revision'] = (id) => this.#network.revision(id)

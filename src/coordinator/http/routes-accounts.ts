@@ -3,7 +3,8 @@ import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import {accountViewSchema, balanceKinds, balanceViewSchema, orderViewSchema, redemptionViewSchema} from '../../core/protocol/api.ts'
 import {incentiveIdSchema, signedAmountSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
-import type {AccountView, Ledger} from '../../ledger/port.ts'
+import type {Ledger} from '../../ledger/port.ts'
+import {knownAccount} from './not-found.ts'
 import {accountParamsSchema, cursorSchema, limitSchema, nextOf, nextSchema, pageOf, placeInName} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
@@ -32,7 +33,7 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
     app,
     tools,
     {method: 'GET', path: '/v1/accounts/:account', about: 'An account by id or name.', params, answer: accountViewSchema},
-    (request) => knownAccount(tools, request.params.account)
+    (request) => knownAccount(tools.ledger.reads, request.params.account)
   )
   route(
     app,
@@ -46,7 +47,7 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
       answer: z.object({orders: z.array(orderViewSchema), next: nextSchema})
     },
     ({params: {account}, query}) => {
-      const orders = reads.orders({account: knownAccount(tools, account).id, ...query, ...pageOf(query)})
+      const orders = reads.orders({account: knownAccount(tools.ledger.reads, account).id, ...query, ...pageOf(query)})
       return {orders, ...nextOf(orders, query.limit, placeInName)}
     }
   )
@@ -62,7 +63,7 @@ export function accountRoutes(app: FastifyInstance, tools: RouteTools): void {
       answer: z.object({redemptions: z.array(redemptionViewSchema), next: nextSchema})
     },
     ({params: {account}, query}) => {
-      const redemptions = reads.redemptions({holder: knownAccount(tools, account).id, ...query, ...pageOf(query)})
+      const redemptions = reads.redemptions({holder: knownAccount(tools.ledger.reads, account).id, ...query, ...pageOf(query)})
       return {redemptions, ...nextOf(redemptions, query.limit, placeInName)}
     }
   )
@@ -85,7 +86,7 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
     },
     async (request) => {
       const latest = await shownSequence(ledger, request.signal)
-      const account = knownAccount(tools, request.params.account).id
+      const account = knownAccount(tools.ledger.reads, request.params.account).id
       const sequence = pastSequence(ledger, request.query)
       if (sequence === undefined) return {sequence: latest, balances: ledger.reads.balances({account})}
       if (sequence <= latest) return {sequence, balances: ledger.reads.balancesAt({account, seq: sequence})}
@@ -106,7 +107,7 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
       answer: z.object({entries: z.array(entrySchema), next: nextSchema})
     },
     ({params: {account}, query}) => {
-      const entries = ledger.reads.entries({account: knownAccount(tools, account).id, ...query, ...pageOf(query)})
+      const entries = ledger.reads.entries({account: knownAccount(tools.ledger.reads, account).id, ...query, ...pageOf(query)})
       return {entries, ...nextOf(entries, query.limit, ({number}) => [number])}
     }
   )
@@ -119,12 +120,6 @@ function pastSequence(
   if (seq !== undefined && atMs !== undefined)
     throw new CreoError('invalid_input', 'Both a sequence and a time are given.', {hint: 'Give seq or atMs.'})
   return atMs === undefined ? seq : reads.seqAt(atMs)
-}
-
-function knownAccount({ledger}: RouteTools, idOrName: string): AccountView {
-  const account = ledger.reads.account(idOrName)
-  if (account) return account
-  throw new CreoError('not_found', `There is no account "${idOrName}".`, {hint: `creo account create ${idOrName}`})
 }
 
 /** Everybody, by name. */

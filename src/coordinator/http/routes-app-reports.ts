@@ -1,10 +1,10 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
-import {CreoError} from '../../core/errors.ts'
 import {type Readiness, readinessSchema, type Spending, spendingSchema} from '../../core/protocol/app-reports.ts'
 import type {AppView, RevisionView} from '../../ledger/port.ts'
 import type {FunctionLogs} from '../logs.ts'
 import type {Scheduler} from '../scheduler.ts'
+import {knownApp} from './not-found.ts'
 import {afterSchema, appParamsSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
@@ -32,7 +32,7 @@ export function appReportRoutes(app: FastifyInstance, tools: AppReportTools): vo
     },
     ({params: {org, app: name}, query: {after}, keyId}) => {
       tools.signer.assertOrgKey(keyId, org, ['deployer', 'viewer'])
-      const known = knownApp(tools, org, name)
+      const known = knownApp(tools.ledger.reads, org, name)
       return {next: tools.logs.place, revisions: known.revisions.map((revision) => readinessOf(tools, revision, after))}
     }
   )
@@ -46,14 +46,8 @@ export function appReportRoutes(app: FastifyInstance, tools: AppReportTools): vo
       params: appParamsSchema,
       answer: spendingSchema
     },
-    ({params: {org, app: name}}) => spendingOf(tools, knownApp(tools, org, name))
+    ({params: {org, app: name}}) => spendingOf(tools, knownApp(tools.ledger.reads, org, name))
   )
-}
-
-function knownApp({ledger}: RouteTools, org: string, app: string): AppView {
-  const found = ledger.reads.app(org, app)
-  if (found) return found
-  throw new CreoError('not_found', `${org} has no app "${app}".`, {hint: 'creo deploy'})
 }
 
 function readinessOf({ledger, logs, scheduler}: AppReportTools, revision: RevisionView, after: number): Readiness['revisions'][number] {

@@ -7,6 +7,7 @@ import type {AppView, LeaseView, RevisionView} from '../../ledger/port.ts'
 import type {FunctionLogs} from '../logs.ts'
 import type {PresenceBoard} from '../presence.ts'
 import type {Waiters} from '../waiters.ts'
+import {knownApp} from './not-found.ts'
 import {
   afterSchema,
   appParamsSchema,
@@ -43,11 +44,7 @@ export interface AppTools extends RouteTools {
 export function appRoutes(app: FastifyInstance, tools: AppTools): void {
   const {reads} = tools.ledger
   const params = appParamsSchema
-  const known = ({org, app: name}: z.output<typeof params>): AppView => {
-    const found = reads.app(org, name)
-    if (found) return found
-    throw new CreoError('not_found', `${org} has no app "${name}".`, {hint: 'creo deploy'})
-  }
+  const known = ({org, app: name}: z.output<typeof params>): AppView => knownApp(reads, org, name)
   appList(app, tools)
   route(app, tools, {method: 'GET', path: '/v1/apps/:org/:app', about: 'One app.', params, answer: appViewSchema}, (request) =>
     known(request.params)

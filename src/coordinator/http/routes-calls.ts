@@ -1,10 +1,10 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
-import {CreoError} from '../../core/errors.ts'
 import {type CallOfApp, callStateSchema, callsOfAppSchema} from '../../core/protocol/async.ts'
 import {type ScheduleView, schedulesSchema} from '../../core/protocol/cron.ts'
 import type {Cron} from '../cron/cron.ts'
 import type {GatewayCalls} from '../gateway-calls.ts'
+import {knownApp} from './not-found.ts'
 import {appParamsSchema, limitSchema} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
@@ -18,7 +18,7 @@ export function callRoutes(app: FastifyInstance, tools: CallTools): void {
   const {reads} = tools.ledger
   const params = appParamsSchema
   const expectApp = ({org, app: name}: z.output<typeof params>): void => {
-    if (reads.app(org, name) === undefined) throw new CreoError('not_found', `${org} has no app "${name}".`, {hint: 'creo deploy'})
+    knownApp(reads, org, name)
   }
   route(
     app,
