@@ -6,6 +6,7 @@ import {fileURLToPath} from 'node:url'
 import {afterAll, beforeAll, expect, it} from 'vitest'
 import {pickEarn} from '../../src/cli/pick-earn.ts'
 import type {MiningOffers} from '../../src/miner/mining-offers.ts'
+import {mergeSettings, saveSettings} from '../../src/miner/settings.ts'
 import {CliWorld} from './cli-world.ts'
 
 const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
@@ -118,4 +119,23 @@ it('asks on a terminal what to earn when a first start does not say, and remembe
   await once(child, 'exit')
   expect(shown).toContain('The same without asking: --earn colibris/LEAF --earn gutta')
   expect(JSON.parse(await readFile(join(data, 'settings.json'), 'utf8'))).toMatchObject({earn: ['colibris/LEAF', 'gutta'], enrolled: false})
+})
+
+it('takes no incentive to earn that the network has not, and says when it could not look', async () => {
+  const data = join(world.folder, 'earning')
+  await mkdir(data, {recursive: true})
+  const defaults = {name: 'pi', memoryBytes: 2 ** 30, cpuMillis: 1000, runtime: 'podman'}
+  const {coordinatorUrl, networkId} = world
+  await saveSettings(data, mergeSettings(undefined, {coordinatorUrl, networkId, earn: ['gutta']}, defaults))
+  const set = (...earn: string[]) => world.json('mine', 'set', '--data', data, ...earn.flatMap((name) => ['--earn', name]))
+  expect(await set('colibris/LEEF')).toMatchObject({code: 4, json: {error: {code: 'not_found', hint: 'Did you mean colibris/LEAF?'}}})
+  expect(await set('gutta', 'org:nobody')).toMatchObject({code: 4, json: {error: {code: 'not_found'}}})
+  expect(await set('org:colibris', 'colibris/BARK', 'gutta')).toMatchObject({
+    code: 0,
+    json: {earn: ['org:colibris', 'colibris/BARK', 'gutta']}
+  })
+  await saveSettings(data, mergeSettings(undefined, {coordinatorUrl: 'http://127.0.0.1:1', networkId, earn: ['gutta']}, defaults))
+  const away = await world.run('mine', 'set', '--data', data, '--earn', 'colibris/LEEF')
+  expect(away.code).toBe(0)
+  expect(away.stderr).toContain('Whether the network has colibris/LEEF was not looked up: ')
 })

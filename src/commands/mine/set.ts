@@ -23,9 +23,17 @@ finishes what is under way and rests. What is not given stays as it is.`
       import('../../miner/shown-terms.ts')
     ])
     const {directory, given} = readLending(flags)
+    await this.#check(directory, given.earn)
     const changed = await changeTerms(directory, given)
     const terms = shownTerms(changed.terms)
     this.log(`${termsText(terms)}\n${changed.running ? 'The node takes it within a second.' : 'It holds from the next start on.'}`)
     return {...terms, running: changed.running}
+  }
+
+  async #check(directory: string, earn: readonly string[] | undefined): Promise<void> {
+    if (earn === undefined) return
+    const {checkEarn} = await import('../../compose/offers-before-start.ts')
+    const away = await checkEarn(directory, earn, this.abort)
+    if (away !== undefined) this.logToStderr(`Whether the network has ${earn.join(', ')} was not looked up: ${away.message}`)
   }
 }
