@@ -12,6 +12,7 @@ goes on from there with --after.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris/shop --follow',
     '<%= config.bin %> <%= command.id %> colibris/shop --since 10m --function web',
+    '<%= config.bin %> <%= command.id %> colibris/shop --wide',
     '<%= config.bin %> <%= command.id %> colibris/shop --revision rev_512 --json'
   ]
   static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
@@ -21,6 +22,7 @@ goes on from there with --after.`
     follow: Flags.boolean({char: 'f', default: false, description: 'Wait for more.'}),
     function: Flags.string({helpValue: 'NAME', description: 'Of this function alone.'}),
     revision: Flags.string({helpValue: 'REVISION', description: 'Of this revision alone, also one that serves no more.'}),
+    wide: Flags.boolean({char: 'w', default: false, description: 'Whole date, revision, node and instance in each line.'}),
     since: Flags.string({helpValue: 'TIME', description: 'Written since then: 10m, 24h or 2026-11-22T18:00:00Z.'}),
     after: Flags.integer({default: -1, min: -1, helpValue: 'CURSOR', description: 'Go on after the line with this cursor.'})
   }
@@ -36,7 +38,7 @@ goes on from there with --after.`
     const sinceMs = flags.since === undefined ? undefined : parseSinceMs(flags.since, Date.now())
     const name = await appNameOf(args.app, '.')
     const context = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
-    const {function: only, revision, after, follow} = flags
+    const {function: only, revision, after, follow, wide} = flags
     const onAway = (error: Error): void => this.progress.say(`${error.message} Waiting until it does.`)
     const lines: ShownLine[] = []
     for await (const line of readLogs(context, name, {function: only, revision, sinceMs, after, follow, onAway, signal: this.abort})) {
@@ -44,7 +46,7 @@ goes on from there with --after.`
       const at = new Date(atMs).toISOString()
       const of = {at, function: line.function ?? null, revision: line.revision, node, instance}
       const shown = {...of, line: line.line, failure: line.failure ?? null, cursor: seq}
-      this.log(logText(shown, process.stdout.isTTY))
+      this.log(logText(shown, {isWide: wide}))
       if (follow) this.logJsonLine(shown)
       else lines.push(shown)
     }

@@ -16,13 +16,20 @@ const line: ShownLine = {
 }
 
 describe('a line of a log', () => {
-  it('is short on a terminal, and whole elsewhere', () => {
-    expect(logText(line, true)).toBe('18:45:12 web 123456 hello')
-    expect(logText(line, false)).toBe(`2026-11-22T18:45:12.345Z web rev_64 ${NODE} rev-64-1f hello`)
+  const short = (shown: ShownLine): string => logText(shown, {isWide: false})
+
+  it('is short, and whole when that is asked for', () => {
+    expect(short(line)).toBe('18:45:12 web      123456/1f   hello')
+    expect(logText(line, {isWide: true})).toBe(`2026-11-22T18:45:12.345Z web rev_64 ${NODE} rev-64-1f hello`)
+  })
+
+  it('begins in the same column whatever function and instance wrote it', () => {
+    const other = {...line, function: 'checkout', instance: 'i'}
+    expect(short(other).indexOf('hello')).toBe(short(line).indexOf('hello'))
   })
 
   it('of the node about an instance is told apart from what the function wrote', () => {
-    expect(logText({...line, failure: {reason: 'crash', exitCode: 1}}, true)).toBe('18:45:12 web 123456 creo: hello (crash)')
+    expect(short({...line, failure: {reason: 'crash', exitCode: 1}})).toBe('18:45:12 web      123456/1f   creo: hello (crash)')
   })
 
   it.each([
