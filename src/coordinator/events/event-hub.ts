@@ -8,9 +8,10 @@ import {EventRing} from './event-ring.ts'
 import {instanceEvent, nodeEvent, type ToldEvent} from './told-events.ts'
 import {type Watch, Watcher} from './watcher.ts'
 
-/** Watchers at a time; of one account, or of one address where they are not signed. */
+/** Watchers at a time: all, of one account, of one address those that are not signed, and of one address all, whoever signed. */
 export const WATCHERS_MAX = 1000
 export const WATCHERS_PER_CLIENT_MAX = 32
+export const WATCHERS_PER_ADDRESS_MAX = 128
 /** What was committed is gathered for a moment, and after it was told for so many times what that took, so that requests get on. */
 const GATHER_MS = 20
 const PAUSE_PER_TELLING = 4
@@ -62,7 +63,7 @@ export class EventHub {
 
   /** Tells until the stream closes. @throws {CreoError} `overloaded`, `rate_limited` when there are too many already. */
   watch(watch: Watch): void {
-    this.refuseTooMany(watch.client)
+    this.refuseTooMany(watch)
     // Who went while its signature was checked has closed already, and would be counted for ever.
     if (watch.out.destroyed) return
     const watcher = new Watcher(watch, this.#ring, performance.now())
@@ -74,12 +75,21 @@ export class EventHub {
   }
 
   /** @throws {CreoError} `overloaded`, `rate_limited` */
-  refuseTooMany(client: string): void {
+  refuseTooMany({account, address}: Pick<Watch, 'account' | 'address'>): void {
     if (this.#watchers.size >= WATCHERS_MAX)
       throw new CreoError('overloaded', `${WATCHERS_MAX} watchers are there already.`, {hint: 'Ask again in a minute, or read lists.'})
-    const own = [...this.#watchers].filter((watcher) => watcher.client === client).length
-    if (own >= WATCHERS_PER_CLIENT_MAX)
-      throw new CreoError('rate_limited', `You have ${own} watchers already.`, {hint: 'End one, or watch several topics in one stream.'})
+    const all = [...this.#watchers]
+    const here = all.filter((watcher) => watcher.address === address)
+    const own =
+      account === undefined ? here.filter((watcher) => watcher.account === undefined) : all.filter((watcher) => watcher.account === account)
+    if (own.length >= WATCHERS_PER_CLIENT_MAX)
+      throw new CreoError('rate_limited', `You have ${own.length} watchers already.`, {
+        hint: 'End one, or watch several topics in one stream.'
+      })
+    if (here.length >= WATCHERS_PER_ADDRESS_MAX)
+      throw new CreoError('rate_limited', `Your address has ${here.length} watchers already.`, {
+        hint: 'End one, or watch from another address.'
+      })
   }
 
   /** What a node says now, and said before. */

@@ -18,8 +18,10 @@ export interface Watch {
   readonly query: Omit<EventsQuery, 'account'> & {readonly account?: string | undefined}
   /** The last sequence that it was told; undefined for who begins now. */
   readonly after: number | undefined
-  /** Whose it is: they are counted by account, those that are not signed by address. */
-  readonly client: string
+  /** Of who signed; undefined for who did not. */
+  readonly account: string | undefined
+  /** Where it comes from, as such are counted together. */
+  readonly address: string
   /** Whether the key that asked for what is private still may: asked each time. */
   readonly mayRead: () => boolean
   readonly out: Writable
@@ -27,7 +29,8 @@ export interface Watch {
 
 /** One stream of events: what its query chooses, as fast as its reader takes it. */
 export class Watcher {
-  readonly client: string
+  readonly account: string | undefined
+  readonly address: string
   readonly #watch: Watch
   readonly #ring: EventRing
   readonly #topics: readonly EventTopic[]
@@ -36,7 +39,8 @@ export class Watcher {
   #stalledSinceMs: number | undefined
 
   constructor(watch: Watch, ring: EventRing, nowMs: number) {
-    this.client = watch.client
+    this.account = watch.account
+    this.address = watch.address
     this.#watch = watch
     this.#ring = ring
     this.#topics = watch.query.topic

@@ -30,12 +30,12 @@ export function eventRoutes(app: FastifyInstance, tools: EventTools): void {
       const account = query.account === undefined ? undefined : tools.ledger.reads.account(query.account)?.id
       if (query.account !== undefined && account === undefined)
         throw new CreoError('not_found', `There is no account "${query.account}".`, {hint: 'Watch one that exists.'})
-      const client =
-        (keyId === undefined ? undefined : tools.ledger.reads.accountByKey(keyId)?.account) ?? clientNetwork(tools.addressOf(request) ?? '')
+      const signer = keyId === undefined ? undefined : tools.ledger.reads.accountByKey(keyId)?.account
+      const client = {account: signer, address: clientNetwork(tools.addressOf(request) ?? '')}
       tools.events.refuseTooMany(client)
       reply.hijack()
       reply.raw.writeHead(200, HEADERS)
-      tools.events.watch({query: {...query, account}, after, client, mayRead, out: reply.raw})
+      tools.events.watch({query: {...query, account}, after, ...client, mayRead, out: reply.raw})
     }
   })
 }
