@@ -27,8 +27,10 @@ const NODES_WOKEN_AT_ONCE = 100
 /** Readers of all routes are woken again after so many times what their table took to make, or a little later: many gateways share one. */
 const PAUSE_PER_TABLE = 4
 const PAUSE_MAX_MS = 2000
-/** Deltas of the newest table of routes that are kept, by the version that they begin at: gateways that keep up share one. */
-const ROUTES_DELTAS_MAX = 16
+/** Deltas that are made of the newest table of routes, by the version that they begin at: gateways that keep up share one, and all others the whole table. */
+export const ROUTES_DELTAS_MAX = 16
+/** Versions of it that were told last: who names another one never had it. */
+const ROUTES_VERSIONS_MAX = 256
 const ROUTES = 'routes'
 
 /** Commands, besides what changes leases, after which the table of routes may say something else. */
@@ -66,6 +68,7 @@ export class SignedTables {
   #routesVersion: number
   #routes: SignedTable | undefined
   readonly #routesDeltas = new Map<number, TableNews>()
+  readonly #routesTold = new Set<number>()
   #routesPauseMs = WAKE_DELAY_MS
   /** At which sequence each node's leases last changed; of all others since when; and when gateways did. */
   readonly #changedAt = new Map<string, number>()
@@ -87,6 +90,7 @@ export class SignedTables {
     this.#allChangedAt = sequence
     this.#gatewaysChangedAt = sequence
     this.#routesVersion = sequence
+    this.#routesTold.add(sequence)
     this.#readApps(sequence)
     this.#unsubscribe = ledger.onCommitted((group) => this.#follow(group))
   }
@@ -103,6 +107,7 @@ export class SignedTables {
       return signTable({network: this.#ledger.networkId, version, body, key: this.#key})
     })
     this.#routes = signed
+    this.#noteTold(version)
     return signed
   }
 
@@ -174,19 +179,25 @@ export class SignedTables {
     const version = this.#versionOfRoutes()
     if (version <= after) return undefined
     const knownSince = Math.max(this.#changes.knownSince, this.#apps.knownSince, this.#current.knownSince)
-    if (!deltas || after < knownSince) return this.routes()
+    if (!deltas || after < knownSince || !this.#routesTold.has(after)) return this.routes()
     const known = this.#routesDeltas.get(after)
     if (known?.version === version) return known
+    for (const [since, one] of this.#routesDeltas) if (one.version !== version) this.#routesDeltas.delete(since)
+    if (this.#routesDeltas.size >= ROUTES_DELTAS_MAX) return this.routes()
     const delta = this.#measured(() => {
       const since = {...this.#changesSince(after), seq: after, apps: this.#apps, current: this.#current}
       const body = z.encode(routesTableDeltaSchema, routesTableDelta(this.#sources, since))
       return signTableDelta({network: this.#ledger.networkId, since: after, version, body, key: this.#key})
     })
-    for (const [since, one] of this.#routesDeltas) {
-      if (one.version !== version || this.#routesDeltas.size >= ROUTES_DELTAS_MAX) this.#routesDeltas.delete(since)
-    }
     this.#routesDeltas.set(after, delta)
+    this.#noteTold(version)
     return delta
+  }
+
+  #noteTold(version: number): void {
+    this.#routesTold.add(version)
+    const [oldest] = this.#routesTold
+    if (this.#routesTold.size > ROUTES_VERSIONS_MAX && oldest !== undefined) this.#routesTold.delete(oldest)
   }
 
   #newerOf(node: string, {after, deltas}: TableWait): TableNews | undefined {

@@ -6,7 +6,7 @@ import {ChangingEntries} from '../../src/coordinator/changing-entries.ts'
 import {KnownLeases} from '../../src/coordinator/known-leases.ts'
 import {LastingReads} from '../../src/coordinator/lasting-reads.ts'
 import {LeaseChanges} from '../../src/coordinator/lease-changes.ts'
-import {SignedTables} from '../../src/coordinator/tables.ts'
+import {ROUTES_DELTAS_MAX, SignedTables} from '../../src/coordinator/tables.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {
   nodeTableDeltaSchema,
@@ -201,6 +201,33 @@ it('sends the whole table to who does not ask for changes, and to who has a vers
     expect(await kinds(version, true)).toEqual(['creo-table-delta-v1', 'creo-table-delta-v1'])
     expect(await kinds(version, false)).toEqual(['creo-table-v1', 'creo-table-v1'])
     expect(await kinds(version - 1, true)).toEqual(['creo-table-v1', 'creo-table-v1'])
+    tables.close()
+  })
+})
+
+it('makes no delta for a version that nobody was told, and so many for each table, whatever anybody asks after', async () => {
+  await inWorld(async (world) => {
+    const key = generateKeyPair()
+    const {ledger} = world
+    const tables = new SignedTables({ledger, leases: new KnownLeases(ledger), lasting: new LastingReads(ledger.reads), key})
+    const told = [tables.routes().version]
+    for (let round = 0; round < ROUTES_DELTAS_MAX + 2; round += 1) {
+      // The version between these two is one that nobody asks for.
+      await world.admit(`a${round}`)
+      await world.admit(`b${round}`)
+      told.push(tables.routes().version)
+    }
+    const newest = told.pop() ?? 0
+    const made: number[] = []
+    for (let after = told[0] ?? 0; after < newest; after += 1) {
+      const news = await tables.newer('routes', {after, waitMs: 0, deltas: true}, signal)
+      if (news?.v === 'creo-table-delta-v1') made.push(after)
+      else expect(news).toBe(tables.routes())
+    }
+    expect(made).toEqual(told.slice(0, ROUTES_DELTAS_MAX))
+    const [first = 0] = told
+    const again = () => tables.newer('routes', {after: first, waitMs: 0, deltas: true}, signal)
+    expect(await again()).toBe(await again())
     tables.close()
   })
 })
