@@ -3,6 +3,7 @@ import {type Receipt, type ReceiptProposal, receiptId} from '../core/protocol/re
 import {sha256Hex} from '../identity/keys.ts'
 import {openReceipt} from '../identity/receipts.ts'
 import type {LedgerReads} from '../ledger/port.ts'
+import type {ClientLimits} from './http/client-limits.ts'
 import type {OwnCommands} from './own-commands.ts'
 
 export interface ReceiptAnswer {
@@ -14,10 +15,11 @@ export interface ReceiptAnswer {
 }
 
 /** Errors of the moment: the same receipt may be paid later. */
-const TEMPORARY: ReadonlySet<string> = new Set(['overloaded', 'unavailable', 'timeout', 'interrupted', 'internal'])
+const TEMPORARY: ReadonlySet<string> = new Set(['overloaded', 'rate_limited', 'unavailable', 'timeout', 'interrupted', 'internal'])
 
 export interface ReceiptTools {
   readonly commands: OwnCommands
+  readonly limits: Pick<ClientLimits, 'takeReceipt'>
   readonly ledger: {readonly reads: Pick<LedgerReads, 'receipt' | 'lease'>; nowMs(): number}
   /** How long after its end a lease's receipts are still paid. */
   readonly receiptGraceMs: number
@@ -37,7 +39,9 @@ async function payReceipt(tools: ReceiptTools, receipt: Receipt, signal: AbortSi
     const known = knownAnswer(tools, id, proposal)
     if (known) return known
     const cause = `receipt:${sha256Hex([receipt.proposal, receipt.attestation].join('\n'))}`
-    const answer = await tools.commands.submit({type: 'receipt.pay', receipt}, cause, signal)
+    const answer = await tools.commands.submit({type: 'receipt.pay', receipt}, cause, signal, {
+      admit: () => tools.limits.takeReceipt(proposal.node)
+    })
     if (answer.status === 'applied') return {id, status: 'paid'}
     if (answer.code === 'replayed') return {id, status: 'already_paid'}
     return {id, status: 'rejected', code: answer.code, message: answer.message}

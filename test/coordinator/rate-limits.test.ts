@@ -117,6 +117,27 @@ describe('a coordinator', () => {
     expect((await post([tokenOf(bob)])).status).toBe(200)
   })
 
+  it('takes so many receipts of a node, and says of the others that they may come again; another node’s are paid, and forged ones cost it nothing', async () => {
+    const {actors, operator} = world
+    const org = await actors.colibris()
+    await actors.deploy(org, true, `sha256:${'b'.repeat(64)}`)
+    const gateway = await actors.gateway(operator)
+    const [first, second] = [await actors.node(bob), await actors.node(org)]
+    for (const node of [first, second]) await actors.heartbeat(node)
+    const [ofFirst, ofSecond] = [(await actors.leased(first)).lease, (await actors.leased(second)).lease]
+    const hand = async (receipts: readonly object[]) =>
+      ((await actors.ask('POST', '/v1/receipts', {body: {receipts}})).json as unknown as {answers: {status: string; code?: string}[]})
+        .answers
+    const receipts = Array.from({length: MANY}, (_, at) => actors.receipt({gateway, node: first, lease: ofFirst, window: at, requests: 0}))
+    const forged = receipts.map((receipt) => ({...receipt, nodeSignature: receipt.gatewaySignature}))
+    expect(new Set((await hand(forged)).map(({status}) => status))).toEqual(new Set(['rejected']))
+    const answers = await hand(receipts)
+    expect(answers.slice(0, 5).map(({status}) => status)).toEqual(Array(5).fill('paid'))
+    expect(answers.at(-1)).toMatchObject({status: 'retry', code: 'rate_limited'})
+    const other = [actors.receipt({gateway, node: second, lease: ofSecond, window: 1, requests: 0})]
+    expect(await hand(other)).toMatchObject([{status: 'paid'}])
+  })
+
   it('takes so many signed requests of an account, answers 429 with a time to wait, and creo’s client waits for it', async () => {
     const refused = await spend(ann)
     expect(refused.length).toBeGreaterThan(0)

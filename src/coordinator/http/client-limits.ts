@@ -69,6 +69,15 @@ export class ClientLimits {
     else this.#refuseCommand(account, this.#commands.take(account, this.#nowMs()))
   }
 
+  /**
+   * One receipt that the node and its gateway are known to have signed. It may come again: a node that was cut off for days hands in what waited.
+   * @throws {RateLimited}
+   */
+  takeReceipt(node: string): void {
+    const waitMs = this.#commands.take(node, this.#nowMs())
+    if (waitMs > 0) throw refusal(node, 'receipts', this.#settings.accountCommands, waitMs)
+  }
+
   #refuseNewcomer(waitMs: number): void {
     if (waitMs > 0) throw refusal('This address', 'commands of new accounts, keys and nodes', this.#settings.addressNewcomers, waitMs)
   }

@@ -23,6 +23,7 @@ import type {Scheduler} from '../scheduler.ts'
 import type {CoordinatorSettings} from '../settings.ts'
 import type {SignedTables} from '../tables.ts'
 import type {Waiters} from '../waiters.ts'
+import type {ClientLimits} from './client-limits.ts'
 import {
   afterSchema,
   cursorSchema,
@@ -51,6 +52,7 @@ export interface NodeTools extends RouteTools, Pick<SecretTools, 'secrets' | 'se
   readonly logs: FunctionLogs
   readonly logWaiters: Waiters
   readonly commands: OwnCommands
+  readonly limits: ClientLimits
   readonly receiptGraceMs: number
   readonly nowMs: () => number
   readonly settings: Pick<CoordinatorSettings, 'scheduling'>
