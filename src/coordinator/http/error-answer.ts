@@ -7,11 +7,14 @@ import {RateLimited, retryAfterSeconds} from './rate-limit.ts'
 /** Where nobody knows how long it takes. */
 const RETRY_AFTER_MS = 1000
 
+/** What SQLite and the system say of a disk that takes nothing more. */
+const DISK_CODES = /^(SQLITE_FULL|SQLITE_IOERR\w*|ENOSPC|EDQUOT)$/
+
 /** The one place that turns an error into HTTP: always `{"error": {code, message, hint}}`. What is our fault is logged and not explained to strangers. */
 export function sendError(error: unknown, reply: FastifyReply, log: Log): FastifyReply {
   const known = asCreoError(error)
   const {http} = ERROR_CODES[known.code]
-  if (http >= 500 && known.code === 'internal') log.error({err: error, url: reply.request.url}, 'a request failed')
+  if (http >= 500 && (known.code === 'internal' || isOfDisk(error))) log.error({err: error, url: reply.request.url}, 'a request failed')
   tellWhenToRetry(reply, error, http)
   return reply
     .code(http)
@@ -34,6 +37,11 @@ export function unknownAddress(request: FastifyRequest): CreoError {
 export function asCreoError(error: unknown): CreoError {
   if (isCreoError(error)) return error
   if (error instanceof ZodError) return fromZod(error)
+  if (isOfDisk(error))
+    return new CreoError('unavailable', "The coordinator's disk takes nothing more.", {
+      hint: 'Try again later; its operator has to free some disk space.',
+      cause: error
+    })
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   if (status === 413)
     return new CreoError('payload_too_large', 'The body of the request is too large.', {hint: 'Send it in several requests.', cause: error})
@@ -55,6 +63,10 @@ export function asCreoError(error: unknown): CreoError {
     hint: "Try again; if it stays, the operator finds the cause in the coordinator's log.",
     cause: error
   })
+}
+
+function isOfDisk(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && DISK_CODES.test(String(error.code))
 }
 
 /** Names the first field that is wrong. */
