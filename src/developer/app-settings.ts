@@ -52,7 +52,7 @@ async function changeOnce(options: SettingsChange): Promise<ChangedSettings> {
   })
   const changed = changes.filter(({before, spec}) => JSON.stringify(spec) !== JSON.stringify(before.spec))
   const wanted = changed.map(({before, spec}) => ({function: before.function, imageDigest: before.imageDigest, spec, expected: before.id}))
-  const made = wanted.length === 0 ? undefined : await release({...options, routes, revisions: wanted})
+  const made = wanted.length === 0 ? undefined : await release({...options, routes, keepsRoutes: true, revisions: wanted})
   const functions = changes.map(({before: {function: fn, id}}): ChangedFunction => {
     const to = changed.some(({before}) => before.function === fn) ? made?.ids.get(fn) : undefined
     if (to === undefined) return {function: fn, from: id, to: id, status: 'already_so', undo: null}

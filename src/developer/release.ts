@@ -16,6 +16,8 @@ export interface ReleaseOptions {
   readonly context: AccountContext
   readonly name: AppName
   readonly routes: AppView['routes']
+  /** Leaves the routes as they are when the revisions are made: those given were only read, and somebody else may have changed them since. */
+  readonly keepsRoutes?: boolean
   /** Of functions that are not named the app keeps what it has. */
   readonly revisions: readonly NewRevision[]
   /** How long to wait for each function's first answer; 0 does not wait. */
@@ -80,8 +82,20 @@ async function placeInLogs({context, name, signal}: ReleaseOptions): Promise<num
 }
 
 /** One command makes all of them. Returns their ids by function. */
-async function makeRevisions({context, name, routes, revisions, signal}: ReleaseOptions): Promise<Pick<Released, 'seq' | 'ids'>> {
-  const body = {type: 'revision.deploy' as const, app: name.app, revisions: [...revisions], routes: [...routes]}
+async function makeRevisions({
+  context,
+  name,
+  routes,
+  keepsRoutes,
+  revisions,
+  signal
+}: ReleaseOptions): Promise<Pick<Released, 'seq' | 'ids'>> {
+  const body = {
+    type: 'revision.deploy' as const,
+    app: name.app,
+    revisions: [...revisions],
+    ...(keepsRoutes !== true && {routes: [...routes]})
+  }
   const {seq, result} = await context.client.submit(body, {signal})
   return {seq, ids: new Map(madeRevisions(result).map((one) => [one.function, one.revision]))}
 }

@@ -141,7 +141,7 @@ async function roll(
     spec: withSecretVersions(spec, secrets),
     expected: id
   }))
-  const {result} = await client.submit({type: 'revision.deploy', app: place.app, revisions, routes: app.routes}, {signal})
+  const {result} = await client.submit({type: 'revision.deploy', app: place.app, revisions}, {signal})
   const rolled = madeRevisions(result)
   return {rolled, notRolled, naming: [...ids, ...rolled.map(({revision}) => revision)]}
 }

@@ -1,4 +1,4 @@
-import {afterAll, beforeAll, expect, it} from 'vitest'
+import {afterAll, beforeAll, expect, it, vi} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
 import {changeSettings} from '../../src/developer/app-settings.ts'
 import type {AccountContext} from '../../src/developer/context.ts'
@@ -31,9 +31,9 @@ function context(): AccountContext {
   contexts.push(opened)
   return opened
 }
-const setVariable = (variable: string) =>
+const setVariable = (variable: string, by = context()) =>
   changeSettings({
-    context: context(),
+    context: by,
     name,
     only: undefined,
     change: (spec) => ({...spec, env: {...spec.env, [variable]: 'set'}}),
@@ -44,7 +44,7 @@ const setVariable = (variable: string) =>
 
 it('several people set variables at once, and none of them is lost', async () => {
   const variables = Array.from({length: AT_ONCE}, (_, index) => `V${index}`)
-  await Promise.all(variables.map(setVariable))
+  await Promise.all(variables.map((variable) => setVariable(variable)))
   const {revisions} = await context().client.app(name.org, name.app)
   const serving = revisions.find(({percent}) => percent === 100)
   expect(Object.keys(serving?.spec.env ?? {}).sort()).toEqual(variables)
@@ -82,4 +82,31 @@ it('a deploy that began before somebody else’s is refused, and says what to do
     message: expect.stringContaining(`when this was begun they went to ${expected}`),
     hint: expect.stringContaining('creo releases')
   })
+})
+
+it('a deploy of other routes is not taken back by somebody who read the old ones and sets a variable or a secret', async () => {
+  const other = context()
+  const deployRoutes = async (path: string) => {
+    const {revisions, routes} = await other.client.app(name.org, name.app)
+    const serving = revisions.filter(({percent}) => percent === 100)
+    const same = serving.map(({function: fn, imageDigest, spec, id: expected}) => ({function: fn, imageDigest, spec, expected}))
+    const added = [...routes, {path, function: serving[0]?.function ?? ''}]
+    await release({context: other, name, routes: added, revisions: same, waitMs: 0, steps, signal})
+  }
+  const overtaken = (path: string): AccountContext => {
+    const by = context()
+    const read = by.client.app.bind(by.client)
+    vi.spyOn(by.client, 'app').mockImplementationOnce(async (...of) => {
+      const seen = await read(...of)
+      await deployRoutes(path)
+      return seen
+    })
+    return by
+  }
+  await setVariable('BESIDE', overtaken('/variable'))
+  await setSecret(overtaken('/secret'), name, {name: 'KEY', value: Buffer.from('three')}, signal)
+  const {revisions, routes} = await other.client.app(name.org, name.app)
+  expect(routes.map(({path}) => path)).toEqual(expect.arrayContaining(['/variable', '/secret']))
+  const serving = revisions.find(({percent}) => percent === 100)
+  expect(serving?.spec).toMatchObject({env: {BESIDE: 'set'}, secretVersions: {KEY: 3}})
 })

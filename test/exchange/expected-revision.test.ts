@@ -38,3 +38,15 @@ it('leaves a command that expects nothing as it was: the same bytes are signed',
   expect(JSON.stringify(deploy('a', undefined))).toBe(JSON.stringify(deployOf([], {image: 'a'})))
   expect(world.try('acme', deployOf([], {image: 'a'}))).toBe('applied')
 })
+
+it('keeps the routes that the app has when none are given, and is refused where it has none', () => {
+  const world = new World()
+  world.account('acme')
+  const {routes: _, ...without} = deployOf([], {image: 'a'})
+  expect(world.try('acme', without)).toBe('invalid_input')
+  const routes = [{path: '/elsewhere', function: 'web'}]
+  expect(world.try('acme', {...deployOf([], {image: 'a'}), routes})).toBe('applied')
+  const {routes: __, ...next} = deployOf([], {image: 'b'})
+  expect(world.try('acme', next)).toBe('applied')
+  expect(world.effects.findLast((effect) => effect.type === 'app')).toMatchObject({routes, revisions: [{function: 'web'}]})
+})

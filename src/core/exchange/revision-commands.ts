@@ -8,7 +8,7 @@ import {checkTags, direct, type Place, trafficEffect} from './traffic-commands.t
 
 /**
  * Makes a revision of each function named and sends the function's traffic to it, or leaves it where it is, all in one step. A function that is
- * named exactly as its newest revision is keeps that; functions that are not named keep theirs.
+ * named exactly as its newest revision is keeps that; functions that are not named keep theirs, and so does the app its routes when none are given.
  */
 export function deployRevisions(context: CommandContext, org: AccountState, body: CommandOf<'revision.deploy'>): Result {
   const {state, effects} = context
@@ -24,11 +24,13 @@ export function deployRevisions(context: CommandContext, org: AccountState, body
   const planned = body.revisions.map((revision, index) =>
     plan(context, app, {org: org.name, app: body.app, function: revision.function}, {revision, index})
   )
+  const routes = body.routes ?? app.routes
+  if (routes.length === 0) refuse('invalid_input', `${body.app} has no routes that could stay as they are.`)
   const changes = planned.map((one) => put(context, app, org, one))
-  app.routes = body.routes
+  app.routes = routes
   state.apps.set(key, app)
   const made = changes.flatMap((change) => change.made ?? [])
-  effects.push({type: 'app', org: org.name, app: body.app, routes: body.routes, revisions: made})
+  effects.push({type: 'app', org: org.name, app: body.app, routes, revisions: made})
   effects.push(...changes.flatMap((change) => change.directed ?? []))
   return {org: org.name, app: body.app, revisions: planned.map(({id, revision}) => ({function: revision.function, revision: id}))}
 }
@@ -121,10 +123,11 @@ function checkFunctions(org: AccountState, app: AppState, body: CommandOf<'revis
   const tooLong = named.find((name) => `${name}--${body.app}--${org.name}`.length > DNS_LABEL_MAX)
   if (tooLong !== undefined)
     refuse('invalid_input', `"${tooLong}--${body.app}--${org.name}" is longer than a host name's label of ${DNS_LABEL_MAX} letters.`)
-  const lost = body.routes.find((route) => !functions.has(route.function))
+  const {routes = []} = body
+  const lost = routes.find((route) => !functions.has(route.function))
   if (lost !== undefined)
     refuse('invalid_input', `The route ${lost.path} leads to "${lost.function}", which is no function of ${body.app}.`)
-  if (new Set(body.routes.map((route) => route.path)).size !== body.routes.length) refuse('invalid_input', 'A path is routed twice.')
+  if (new Set(routes.map((route) => route.path)).size !== routes.length) refuse('invalid_input', 'A path is routed twice.')
 }
 
 function checkRewards(state: LedgerState, org: AccountState, app: string, name: string, spec: RevisionSpec): void {

@@ -174,6 +174,7 @@ const revisionDeploy = z.strictObject({
     )
     .min(1)
     .max(64),
+  /** Absent: as they are, also where somebody else changes them at the same time. */
   routes: z
     .array(
       z.strictObject({
@@ -183,6 +184,7 @@ const revisionDeploy = z.strictObject({
     )
     .min(1)
     .max(64)
+    .optional()
 })
 
 /** Which revisions the requests of an app's functions go to, and which have an address of their own: all that is named in one step, or nothing. */
