@@ -10,7 +10,7 @@ import {type GatewayWorld, NETWORK, openGatewayWorld} from '../support/gateway-w
 
 const OFTEN = {firstMs: 0, everyMs: 500, retryMs: 500}
 const ONCE = {firstMs: 0, everyMs: 3_600_000, retryMs: 3_600_000}
-const WAIT = {timeout: 15_000, interval: 50}
+const WAIT = {timeout: 45_000, interval: 50}
 const SWITCHED = /HTTP\/1\.1 101 /
 
 let world: GatewayWorld

@@ -59,7 +59,7 @@ test.for(CUTS_MS)(
       return
     }
     const before = await opened().everythingPaid()
-    await expect.poll(connected, {timeout: 20_000}).toBe(2)
+    await expect.poll(connected, {timeout: 60_000}).toBe(2)
     const allWork = async (): Promise<boolean> => (await opened().status('gateway')).miners.every(({instances}) => instances > 0)
     await expect.poll(allWork, {timeout: 30_000}).toBe(true)
     const load = new Load(opened(), {gateway: 'gateway', function: 'site', workers: WORKERS, postEvery: 4, pauseMs: 20})
