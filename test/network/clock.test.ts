@@ -59,16 +59,19 @@ async function leases(): Promise<readonly string[]> {
   return (await world.read('/v1/leases?status=active', z.object({leases: z.array(leaseViewSchema)}))).leases.map(({id}) => id).sort()
 }
 
+function receipts(): {receipt: string; status: string}[] {
+  const store = new Database(join(world.folder, 'miner', 'miner.sqlite'), {readonly: true})
+  const rows = store.prepare('SELECT receipt, status FROM receipts ORDER BY number').all()
+  store.close()
+  return z.array(z.object({receipt: z.string(), status: z.string()})).parse(rows)
+}
+
 /** Every receipt is paid, and what a gateway numbered later began later. */
 async function allPaidInOrder(): Promise<void> {
   await world.everythingPaid()
-  const store = new Database(join(world.folder, 'miner', 'miner.sqlite'), {readonly: true})
-  const rows = z
-    .array(z.object({receipt: z.string(), status: z.string()}))
-    .parse(store.prepare('SELECT receipt, status FROM receipts ORDER BY number').all())
-  store.close()
-  expect(new Set(rows.map(({status}) => status))).toEqual(new Set(['paid']))
-  const windows = rows.map(({receipt}) => openReceipt(receiptSchema.parse(JSON.parse(receipt))).proposal)
+  // The ledger knows that a receipt is paid before the miner is told.
+  await expect.poll(() => new Set(receipts().map(({status}) => status)), {timeout: 60_000}).toEqual(new Set(['paid']))
+  const windows = receipts().map(({receipt}) => openReceipt(receiptSchema.parse(JSON.parse(receipt))).proposal)
   for (const {revision} of windows) {
     const begun = windows.filter((window) => window.revision === revision).sort((a, b) => a.window - b.window)
     expect(begun.map(({windowStartMs}) => windowStartMs)).toEqual(begun.map(({windowStartMs}) => windowStartMs).sort((a, b) => a - b))

@@ -9,13 +9,13 @@ import {AT_HOME, NetworkWorld} from './network-world.ts'
 const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
 const TIMEOUT_MS = 240_000
 /** A line that is back is used again within this. */
-const HEALED_MAX_MS = 10_000
+const HEALED_MAX_MS = 30_000
 /** Until a cut is noticed: a request waits for two seconds, then a ping for eight. The rest is what a busy machine adds. */
-const NOTICED_MAX_MS = 15_000
+const NOTICED_MAX_MS = 20_000
 const OTHER = 'miner-cloud'
 const WORKERS = 6
 /** Shorter than it takes to notice, longer, and longer than an idle ping. */
-const CUTS_MS = IS_LONG ? [4000, 14_000, 30_000, 90_000] : [4000, 14_000]
+const CUTS_MS = IS_LONG ? [4000, 14_000, 30_000, 90_000] : [4000, 22_000]
 
 let namespaces: Namespaces | undefined
 let world: NetworkWorld | undefined
@@ -76,7 +76,7 @@ test.for(CUTS_MS)(
     expect(failedTwice).toBe(0)
     expect(slowestMs).toBeLessThan(NOTICED_MAX_MS)
     expect(await opened().everythingPaid()).toBe(before + answered)
-    if (cutMs > NOTICED_MAX_MS - 2000) await noticedAtBothEnds()
+    if (cutMs > NOTICED_MAX_MS) await noticedAtBothEnds()
   }
 )
 

@@ -214,5 +214,5 @@ const CLEAN = [/^502 bad_gateway$/, /^503 (no_instance|unavailable)$/, /^ECONNRE
 /** Each failure is the gateway's own answer with a code, or a connection that is refused or cut: no hang, no half answer taken for a whole. */
 function expectCleanEnds({failures, slowestMs}: LoadReport): void {
   expect(failures.filter(({what}) => !CLEAN.some((clean) => clean.test(what)))).toEqual([])
-  expect(slowestMs).toBeLessThan(10_000)
+  expect(slowestMs).toBeLessThan(30_000)
 }

@@ -244,6 +244,9 @@ export const instanceFailureSchema = z.object({
 })
 export type InstanceFailure = z.output<typeof instanceFailureSchema>
 
+/** No machine runs more; what all nodes say together stays a safe integer. */
+const INSTANCES_PER_NODE_MAX = 1_000_000
+
 /**
  * What a node tells the coordinator when something is new, at most every `HEARTBEAT_MS`, and else as often as that asks for; never journaled. A newer
  * node may say more: what is not known here is left out.
@@ -262,10 +265,10 @@ export const heartbeatSchema = z.object({
   draining: z.boolean(),
   /** How many leases it takes, where its owner said so. */
   leasesMax: z.int().min(1).max(LEASES_PER_NODE_MOST).optional(),
-  instances: z.int().min(0),
+  instances: z.int().min(0).max(INSTANCES_PER_NODE_MAX),
   /** How many of them are of each revision. */
   running: z
-    .array(z.object({revision: revisionIdSchema, instances: z.int().min(1)}))
+    .array(z.object({revision: revisionIdSchema, instances: z.int().min(1).max(INSTANCES_PER_NODE_MAX)}))
     .max(1000)
     .optional(),
   /** Function output since the last heartbeat; with a failure, the node's own words about the instance. */
