@@ -105,5 +105,5 @@ test('a gateway that was admitted is revoked by its id, once', async () => {
 
 test('a header before the app is one header', async () => {
   const {json} = await world.json('invoke', '-H', 'a: b', 'colibris/none', '/')
-  expect(json).toMatchObject({error: {code: 'not_found', message: 'colibris has no app "none".'}})
+  expect(json).toMatchObject({error: {code: 'not_found', message: 'There is no account "colibris".'}})
 })
