@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3'
 import {REVISIONS_PER_DEPLOY_MAX} from '../core/exchange/limits.ts'
 import type {Effect} from '../core/exchange/outcome.ts'
+import {AMOUNT_MAX} from '../core/units.ts'
 import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {CandleWriter} from './candles.ts'
 import {decodeBody, type JournalGroup} from './group.ts'
@@ -12,6 +13,11 @@ const PAID_HOUR = `
 INSERT INTO paid_hours SELECT ?, ?, revisions.org, revisions.app, revisions.function, ?, ?, ? FROM leases JOIN revisions ON revisions.id = leases.revision
   WHERE leases.id = ? ON CONFLICT (incentive, hour, org, app, function) DO UPDATE SET
   requests = requests + excluded.requests, mib_ms = mib_ms + excluded.mib_ms, paid_minor = paid_minor + excluded.paid_minor`
+
+/** The same value can be redeemed and come back without end: the sum stays at the most that an amount can be, and never grows beyond what a column holds. */
+const REDEMPTION_TOTAL = `
+INSERT INTO redemption_totals VALUES (?, ?, ?, ?) ON CONFLICT (incentive, status) DO UPDATE SET
+  redemptions = redemptions + excluded.redemptions, amount_minor = min(${AMOUNT_MAX}, amount_minor + excluded.amount_minor)`
 
 /** Which command an effect is of. */
 interface Occasion {
@@ -112,10 +118,7 @@ function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> 
   const stock = database.prepare('UPDATE offers SET stock = ? WHERE id = ?')
   const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL)")
   const redemptionOf = database.prepare('SELECT incentive, amount_minor AS amountMinor FROM redemptions WHERE id = ?')
-  const total = database.prepare(
-    `INSERT INTO redemption_totals VALUES (?, ?, ?, ?) ON CONFLICT (incentive, status) DO UPDATE SET
-      redemptions = redemptions + excluded.redemptions, amount_minor = amount_minor + excluded.amount_minor`
-  )
+  const total = database.prepare(REDEMPTION_TOTAL)
   const redemptionEnded = database.prepare('UPDATE redemptions SET status = ?, ended_at_ms = ? WHERE id = ?')
   return {
     incentive: (effect, {atMs}) => {

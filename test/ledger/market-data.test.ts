@@ -7,6 +7,8 @@ const LEAF = 'acme/LEAF'
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const ALL = 1000
+/** So often 2^53 - 1 is more than 2^63. */
+const REDEMPTIONS = 1030
 
 let world: LedgerWorld
 beforeAll(async () => {
@@ -122,6 +124,37 @@ describe('market data', () => {
       capturedMinor: 3 * 250,
       capturedPermille: 750,
       medianCaptureMs: 2000
+    })
+  })
+
+  it('goes on where a whole supply is redeemed again and again, more often than a sum of it has room', async () => {
+    const {ledger} = world
+    const supplyMinor = Number.MAX_SAFE_INTEGER
+    const terms = {
+      code: 'BIG',
+      name: 'Big',
+      decimals: 0,
+      lotMinor: 1,
+      supplyMinor,
+      tradeVolumeLimitMicroGutta: 1,
+      captured: 'return'
+    } as const
+    const firstOffer = {item: 'all of it', priceMinor: supplyMinor, stock: 1_000_000, where: 'in-app'} as const
+    const {offer} = await world.must('acme', {type: 'incentive.issue', ...terms, transferable: false, firstOffer})
+    const answers: Promise<{readonly status: string}>[] = []
+    for (let made = 0; made < 2 * REDEMPTIONS; made += 1) {
+      const redemption = `red_${ledger.sequence + ledger.queued + 1}`
+      const end = made < REDEMPTIONS ? 'redemption.capture' : 'redemption.release'
+      answers.push(world.submit(world.sign('acme', {type: 'redemption.request', offer: String(offer), quantity: 1})))
+      answers.push(world.submit(world.sign('acme', {type: end, redemption})))
+    }
+    for (const answer of await Promise.all(answers)) expect(answer.status).toBe('applied')
+    await world.close()
+    await world.open()
+    expect(world.ledger.reads.redemptionRecord('acme/BIG')).toMatchObject({
+      captured: REDEMPTIONS,
+      released: REDEMPTIONS,
+      capturedMinor: supplyMinor
     })
   })
 })

@@ -60,7 +60,7 @@ export const redemptionRecordSchema = z.object({
   held: z.int().min(0),
   captured: z.int().min(0),
   released: z.int().min(0),
-  /** Of what was captured, minor units; never above what was issued where captured value is burned. */
+  /** Of what was captured, minor units; never above what was issued where captured value is burned, and 2^53 - 1 for that and more where it goes back. */
   capturedMinor: amountSchema,
   /** Of those that ended; null while none has. */
   capturedPermille: z.int().min(0).max(1000).nullable(),
