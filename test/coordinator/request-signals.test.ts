@@ -30,6 +30,13 @@ describe('the signal of a request', () => {
     expect(signals.underWay).toBe(0)
   })
 
+  it('has fired for a client that went before it was asked for, and nothing is kept of that', () => {
+    const signals = new RequestSignals(new AbortController().signal)
+    const gone = Object.assign(response(), {destroyed: true})
+    expect(signals.of(gone, 60_000).reason).toMatchObject({code: 'interrupted'})
+    expect(signals.underWay).toBe(0)
+  })
+
   it('fires when it takes too long', async () => {
     const signal = new RequestSignals(new AbortController().signal).of(response(), 1)
     await new Promise((resolve) => signal.addEventListener('abort', resolve))

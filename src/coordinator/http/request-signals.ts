@@ -24,6 +24,8 @@ export class RequestSignals {
 
   /** Fires when the client has gone, after `mostMs`, or when the server stops. */
   of(response: ServerResponse, mostMs: number): AbortSignal {
+    // Who went while its signature was checked closes no more, and would be remembered for ever.
+    if (response.destroyed) return AbortSignal.abort(clientGone())
     const request = new AbortController()
     const timer = setTimeout(() => request.abort(new CreoError('timeout', 'The request took too long.', {hint: 'Ask again.'})), mostMs)
     timer.unref()
@@ -31,9 +33,13 @@ export class RequestSignals {
     response.once('close', () => {
       clearTimeout(timer)
       this.#underWay.delete(request)
-      if (!response.writableFinished) request.abort(new CreoError('interrupted', 'The client has gone.'))
+      if (!response.writableFinished) request.abort(clientGone())
     })
     if (this.#stopping.aborted) request.abort(this.#stopping.reason)
     return request.signal
   }
+}
+
+function clientGone(): CreoError {
+  return new CreoError('interrupted', 'The client has gone.')
 }
