@@ -87,7 +87,7 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
     async (request) => {
       const latest = await shownSequence(ledger, request.signal)
       const account = knownAccount(tools.ledger.reads, request.params.account).id
-      const sequence = pastSequence(ledger, request.query)
+      const sequence = pastSequence(ledger, request.query, latest)
       if (sequence === undefined) return {sequence: latest, balances: ledger.reads.balances({account})}
       if (sequence <= latest) return {sequence, balances: ledger.reads.balancesAt({account, seq: sequence})}
       throw new CreoError('invalid_input', `The ledger has come to ${latest} commands, not to ${sequence}.`, {
@@ -113,13 +113,15 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
   )
 }
 
+/** By time at most `latest`: reads may show what was committed since that was asked for. */
 function pastSequence(
   {reads}: Ledger,
-  {seq, atMs}: {readonly seq?: number | undefined; readonly atMs?: number | undefined}
+  {seq, atMs}: {readonly seq?: number | undefined; readonly atMs?: number | undefined},
+  latest: number
 ): number | undefined {
   if (seq !== undefined && atMs !== undefined)
     throw new CreoError('invalid_input', 'Both a sequence and a time are given.', {hint: 'Give seq or atMs.'})
-  return atMs === undefined ? seq : reads.seqAt(atMs)
+  return atMs === undefined ? seq : Math.min(reads.seqAt(atMs), latest)
 }
 
 /** Everybody, by name. */
