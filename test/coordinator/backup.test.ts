@@ -74,6 +74,17 @@ describe('a backup', () => {
     await ledger.close()
   })
 
+  it('is made where one was killed before it, and nobody else can read what lies beside it meanwhile', async () => {
+    for (const left of ['.new', '.new.part']) writeFileSync(join(folder, `again.${process.pid}${left}`), 'half', {mode: 0o600})
+    const modes = new Set<number>()
+    const look = (): void => {
+      for (const name of readdirSync(folder)) if (name.startsWith('again.')) modes.add(statSync(join(folder, name)).mode & 0o777)
+    }
+    expect((await backup('again', {onProgress: look})).files).toBe(2)
+    expect([...modes]).toEqual([0o600])
+    expect(readdirSync(folder).filter((name) => name.startsWith('again.'))).toEqual([])
+  })
+
   it('has secrets as they are sealed and, where asked for, images, and never a key', async () => {
     expect((await backup('small')).files).toBe(2)
     expect((await backup('images', {images: true})).files).toBe(4)

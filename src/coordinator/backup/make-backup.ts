@@ -46,8 +46,7 @@ export async function makeBackup(options: BackupOptions): Promise<MadeBackup> {
   const genesis = await readGenesis(options.directory)
   const beside = `${file}.${process.pid}.new`
   try {
-    await rm(beside, {force: true})
-    await (await open(beside, 'wx', 0o600)).close()
+    await makeEmpty(beside)
     const writer = new BackupWriter(beside)
     let made: MadeBackup
     try {
@@ -70,6 +69,12 @@ export async function makeBackup(options: BackupOptions): Promise<MadeBackup> {
   } finally {
     for (const left of [beside, `${beside}.part`]) await rm(left, {force: true})
   }
+}
+
+/** For its owner alone, in the place of what a backup left that was killed. */
+async function makeEmpty(path: string): Promise<void> {
+  await rm(path, {force: true})
+  await (await open(path, 'wx', 0o600)).close()
 }
 
 async function addJournal(writer: BackupWriter, networkId: string, {directory, signal, onProgress}: BackupOptions): Promise<JournalHead> {
@@ -99,6 +104,7 @@ async function addFiles(writer: BackupWriter, part: string, {directory, images, 
   await add(GENESIS_FILE, join(directory, GENESIS_FILE))
   for (const name of DATABASES) {
     if (!existsSync(join(directory, name))) continue
+    await makeEmpty(part)
     copyDatabase(join(directory, name), part)
     await add(name, part)
     await rm(part)
@@ -110,7 +116,7 @@ async function addFiles(writer: BackupWriter, part: string, {directory, images, 
   return files
 }
 
-/** One moment of a database that may be in use. */
+/** One moment of a database that may be in use, into an empty file. */
 function copyDatabase(from: string, to: string): void {
   const database = new Database(from, {readonly: true, fileMustExist: true})
   try {
