@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import {CANDLE_SPANS, candleSpans} from '../core/protocol/market-data.ts'
+import {AMOUNT_MAX} from '../core/units.ts'
 
 export interface CandleTrade {
   readonly incentive: string
@@ -21,10 +22,11 @@ interface Gathered {
   trades: number
 }
 
+/** Sums stay at the most that an amount can be: where the volume window is short, the same value may be traded without end. */
 const MERGE = `
 INSERT INTO candles VALUES (@incentive, @span, @startMs, @open, @high, @low, @close, @lots, @notional, @trades)
 ON CONFLICT (incentive, span, start_ms) DO UPDATE SET high = max(high, excluded.high), low = min(low, excluded.low), close = excluded.close,
-  lots = lots + excluded.lots, notional = notional + excluded.notional, trades = trades + excluded.trades`
+  lots = min(${AMOUNT_MAX}, lots + excluded.lots), notional = min(${AMOUNT_MAX}, notional + excluded.notional), trades = trades + excluded.trades`
 
 /** Gathers a group's trades into candles of each span, and writes each candle once: a group has up to thousands of trades. */
 export class CandleWriter {
@@ -52,8 +54,8 @@ export class CandleWriter {
       candle.high = Math.max(candle.high, price)
       candle.low = Math.min(candle.low, price)
       candle.close = price
-      candle.lots += lots
-      candle.notional += notional
+      candle.lots = Math.min(AMOUNT_MAX, candle.lots + lots)
+      candle.notional = Math.min(AMOUNT_MAX, candle.notional + notional)
       candle.trades += 1
     }
   }

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import {CANDLE_SPANS, type Candle, type RedemptionRecord, TICKER_MS, type Ticker} from '../core/protocol/market-data.ts'
+import {AMOUNT_MAX} from '../core/units.ts'
 import {rowsOf} from './filtered-rows.ts'
 import type {LedgerReads} from './port.ts'
 
@@ -9,7 +10,8 @@ SELECT start_ms AS startMs, open AS openMicroGutta, high AS highMicroGutta, low 
 ORDER BY start_ms DESC LIMIT @limit`
 const LAST = 'SELECT price AS priceMicroGutta, at_ms AS atMs FROM trades WHERE incentive = ? ORDER BY seq DESC, position DESC LIMIT 1'
 const DAY = `
-SELECT max(high) AS highMicroGutta, min(low) AS lowMicroGutta, sum(lots) AS lots, sum(notional) AS notionalMicroGutta, sum(trades) AS trades
+SELECT max(high) AS highMicroGutta, min(low) AS lowMicroGutta, min(${AMOUNT_MAX}, total(lots)) AS lots, min(${AMOUNT_MAX}, total(notional)) AS notionalMicroGutta,
+  sum(trades) AS trades
 FROM candles WHERE incentive = @incentive AND span = '1m' AND start_ms > @fromMs`
 const EARLIEST = "SELECT open FROM candles WHERE incentive = @incentive AND span = '1m' AND start_ms > @fromMs ORDER BY start_ms LIMIT 1"
 /** By the minute as long as those are kept, then by whole hours. */

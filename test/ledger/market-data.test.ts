@@ -1,5 +1,9 @@
-import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import Database from 'better-sqlite3'
+import {afterAll, beforeAll, describe, expect, it, onTestFinished} from 'vitest'
 import {CANDLE_SPANS, type Candle, type CandleSpan, candleSpans} from '../../src/core/protocol/market-data.ts'
+import {CandleWriter} from '../../src/ledger/candles.ts'
+import {MarketDataReads} from '../../src/ledger/market-data-reads.ts'
+import {createProjectionTables} from '../../src/ledger/projection-schema.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
 
@@ -157,4 +161,22 @@ describe('market data', () => {
       capturedMinor: supplyMinor
     })
   })
+})
+
+it('keeps the sums of a candle within what an amount can be, however much was traded in its span', () => {
+  const database = new Database(':memory:')
+  onTestFinished(() => void database.close())
+  createProjectionTables(database, 'a'.repeat(64))
+  const candles = new CandleWriter(database)
+  const trade = {incentive: LEAF, priceMicroGutta: 1, lots: Number.MAX_SAFE_INTEGER, atMs: MINUTE_MS}
+  for (let group = 0; group < 3; group += 1) {
+    for (let each = 0; each < 1100; each += 1) candles.add(trade)
+    candles.flush()
+  }
+  candles.add({...trade, atMs: 2 * MINUTE_MS})
+  candles.flush()
+  const reads = new MarketDataReads(database, {now: () => HOUR_MS})
+  const [, first] = reads.candles({incentive: LEAF, span: '1m', limit: 2})
+  expect(first).toMatchObject({lots: Number.MAX_SAFE_INTEGER, notionalMicroGutta: Number.MAX_SAFE_INTEGER, trades: 3300})
+  expect(reads.ticker(LEAF).day).toMatchObject({lots: Number.MAX_SAFE_INTEGER, notionalMicroGutta: Number.MAX_SAFE_INTEGER, trades: 3301})
 })
