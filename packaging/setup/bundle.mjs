@@ -21,7 +21,7 @@ const BANNER = "import {createRequire as bundleRequire} from 'node:module'\ncons
  * as a whole, and only when it is another: programs that run load more of it as they go. The same input makes the same bytes. Under the lock of the set-up, like all that builds.
  */
 async function bundle() {
-  const {outputFiles} = await build({
+  const {outputFiles, metafile} = await build({
     entryPoints: entryPoints(),
     absWorkingDir: ROOT,
     outdir: BUNDLE,
@@ -39,8 +39,10 @@ async function bundle() {
     external: EXTERNAL_PACKAGES.flatMap((name) => [name, `${name}/*`]),
     plugins: [oneLanguage, sourcePlaces],
     logLevel: 'error',
-    write: false
+    write: false,
+    metafile: true
   })
+  refuseNameless(metafile)
   const making = join(STATE, 'bundle')
   rmSync(making, {recursive: true, force: true})
   for (const {path, text} of outputFiles) {
@@ -57,6 +59,16 @@ async function bundle() {
   }
   rmSync(BUNDLE, {recursive: true, force: true})
   renameSync(making, BUNDLE)
+}
+
+/** In a bundle a CommonJS module that is loaded by `import()` itself has `default` alone: what our own code took from it by name would be undefined. */
+function refuseNameless({inputs}) {
+  for (const [importer, {imports}] of Object.entries(inputs)) {
+    if (importer.startsWith('node_modules/')) continue
+    const nameless = imports.find(({kind, path}) => kind === 'dynamic-import' && inputs[path]?.format === 'cjs')
+    if (nameless !== undefined)
+      throw new Error(`${importer} loads ${nameless.path} by import(): export its names from a module of our own.`)
+  }
 }
 
 /** Whether two folders hold the same files. */

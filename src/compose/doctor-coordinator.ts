@@ -33,7 +33,7 @@ async function askCoordinator(
   nowMs: number,
   signal: AbortSignal
 ): Promise<readonly Finding[]> {
-  const {request} = await import('undici')
+  const {request} = (await import('../client/undici-parts.ts')).undiciParts
   const url = new URL('/v1/network', context.coordinatorUrl)
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
   const answer = await request(url, {signal: bounded}).catch((error: unknown) =>

@@ -65,7 +65,7 @@ export async function askApp(asked: AppRequest): Promise<AppAnswer> {
 }
 
 async function exchange(asked: AppRequest, signal: AbortSignal): Promise<Omit<AppAnswer, 'ms'>> {
-  const {request} = await import('undici')
+  const {request} = (await import('../client/undici-parts.ts')).undiciParts
   const response = await request(asked.url, {method: asked.method ?? 'GET', headers: {...asked.headers}, body: asked.body ?? null, signal})
   const chunks: Buffer[] = []
   let bytes = 0

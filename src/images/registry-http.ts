@@ -49,7 +49,7 @@ export async function send(address: RegistryAddress, options: RegistryRequest): 
   const length = sliced !== undefined && body !== undefined ? {'content-length': String(body.length)} : {}
   const authorization = (await address.authorize?.({method: options.method, url, body: options.body})) ?? {}
   try {
-    const request = address.request ?? (await import('undici')).request
+    const request = address.request ?? (await import('./undici-request.ts')).request
     return await request(url, {
       method: options.method,
       headers: {...options.headers, ...length, ...authorization},
