@@ -25,6 +25,16 @@ export function parseDurationMs(text: string): number {
   return Number(match[1]) * unit
 }
 
+/** "10m" before now, or a time such as 2026-11-22T18:00:00Z → ms. @throws {CreoError} `invalid_input` */
+export function parseSinceMs(text: string, nowMs: number): number {
+  if (/^\d+(ms|s|m|h|d)$/.test(text)) return Math.max(0, nowMs - parseDurationMs(text))
+  const ms = Date.parse(text)
+  if (/^\d{4}-\d\d-\d\d/.test(text) && ms >= 0) return ms
+  throw new CreoError('invalid_input', `"${text}" is neither a duration nor a time.`, {
+    hint: 'Write for example 10m, 24h or 2026-11-22T18:00:00Z.'
+  })
+}
+
 /** (12500000, 6, "LEAF") → "12.5 LEAF". */
 export function formatAmount(minor: number, decimals: number, unit: string): string {
   return `${formatDecimal(minor, decimals)} ${unit}`

@@ -1,7 +1,7 @@
 /**
  * V8's room for new objects, in MiB, and by how many per cent objects may grow before the collector looks at all of them again. It otherwise makes the first
- * large while a role starts, and lets garbage grow to as much as what lives: after a large table, more than the table. The coordinator has work for which
- * that would be too often.
+ * large while a role starts, and lets garbage grow to as much as what lives: after a large table, more than the table. The coordinator, which has the most
+ * to do, has the most room.
  */
 const V8_SETTINGS = {
   'mine start': ['--max-semi-space-size=2', '--heap-growing-percent=20'],

@@ -1,7 +1,5 @@
 import {styleText} from 'node:util'
-import {CreoError} from '../core/errors.ts'
 import type {InstanceFailure} from '../core/protocol/api.ts'
-import {parseDurationMs} from './format.ts'
 import {plainLine} from './plain-line.ts'
 
 const COLOURS = ['cyan', 'green', 'yellow', 'magenta', 'blue', 'cyanBright', 'greenBright', 'magentaBright'] as const
@@ -46,14 +44,4 @@ function colourOf(whom: string): (typeof COLOURS)[number] {
   let sum = 0
   for (const sign of whom) sum = (sum * 31 + sign.charCodeAt(0)) % COLOURS.length
   return COLOURS[sum] ?? COLOURS[0]
-}
-
-/** "10m" before now, or a time such as 2026-11-22T18:00:00Z → ms. @throws {CreoError} `invalid_input` */
-export function parseSinceMs(text: string, nowMs: number): number {
-  if (/^\d+(ms|s|m|h|d)$/.test(text)) return Math.max(0, nowMs - parseDurationMs(text))
-  const ms = Date.parse(text)
-  if (/^\d{4}-\d\d-\d\d/.test(text) && ms >= 0) return ms
-  throw new CreoError('invalid_input', `"${text}" is neither a duration nor a time.`, {
-    hint: 'Write for example 10m, 24h or 2026-11-22T18:00:00Z.'
-  })
 }

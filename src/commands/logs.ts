@@ -1,7 +1,8 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
 import {accountFlags, networkFlags} from '../cli/flags.ts'
-import {logText, parseSinceMs, type ShownLine} from '../cli/log-text.ts'
+import {parseSinceMs} from '../cli/format.ts'
+import {logText, type ShownLine} from '../cli/log-text.ts'
 
 export default class Logs extends CreoCommand {
   static override summary = "Show what an app's functions wrote, and what their nodes say of starts and ends."

@@ -88,18 +88,18 @@ export async function readCandles(
   return {incentive: units.id, candles: candles.map((candle) => shownCandle(candle, units))}
 }
 
-/** The market as it is, and then each trade with what became of it, until the signal. */
+/** The market as it is, then each trade, until the signal; the market anew where trades were missed since they were too many or too long ago. */
 export async function* watchMarket(
   context: Context,
   incentive: string,
   signal: AbortSignal
-): AsyncGenerator<{readonly ticker: ShownTicker; readonly trade?: ShownTrade}> {
+): AsyncGenerator<{readonly ticker: ShownTicker} | {readonly trade: ShownTrade}> {
   const units = await findIncentive(context, incentive, signal)
   const ticker = async (): Promise<ShownTicker> => shownTicker(await context.client.ticker(units.id, signal), units)
   yield {ticker: await ticker()}
   for await (const event of context.client.watch({topics: ['trades'], incentive: units.id}, signal)) {
     if (event.name === 'reset') yield {ticker: await ticker()}
-    if (event.name === 'trade') yield {ticker: await ticker(), trade: shownTrade(event.data, units)}
+    if (event.name === 'trade') yield {trade: shownTrade(event.data, units)}
   }
 }
 

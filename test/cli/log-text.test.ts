@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
-import {logText, parseSinceMs, type ShownLine} from '../../src/cli/log-text.ts'
+import {parseSinceMs} from '../../src/cli/format.ts'
+import {logText, type ShownLine} from '../../src/cli/log-text.ts'
 import {plainJson, plainLine} from '../../src/cli/plain-line.ts'
 
 const NODE = 'node_abcdefghij123456'

@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {accountFlags, networkFlags} from '../../cli/flags.ts'
-import {parseSinceMs} from '../../cli/log-text.ts'
+import {parseSinceMs} from '../../cli/format.ts'
 import {renderTable} from '../../cli/table.ts'
 import type {ShownBalance} from '../../developer/balances.ts'
 

@@ -32,7 +32,7 @@ finishes what is under way and rests. What is not given stays as it is.`
 
   async #check(directory: string, earn: readonly string[] | undefined): Promise<void> {
     if (earn === undefined) return
-    const {checkEarn} = await import('../../compose/offers-before-start.ts')
+    const {checkEarn} = await import('../../compose/check-earn.ts')
     const away = await checkEarn(directory, earn, this.abort)
     if (away !== undefined) this.logToStderr(`Whether the network has ${earn.join(', ')} was not looked up: ${away.message}`)
   }

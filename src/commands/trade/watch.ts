@@ -13,7 +13,7 @@ export default class TradeWatch extends CreoCommand {
   static override summary = 'Watch an incentive being traded.'
   static override description =
     `Each trade as it is committed, until Ctrl-C or --count; on a terminal with a line of the last prices below. A line to the coordinator \
-that is cut is opened again, and misses nothing. Under --json one object a line.`
+that is cut is opened again and goes on after the last trade; what is too long ago by then shows in the market's line alone. Under --json one object a line.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris/LEAF',
     '<%= config.bin %> <%= command.id %> colibris/LEAF --count 1 --json'
@@ -33,9 +33,10 @@ that is cut is opened again, and misses nothing. Under --json one object a line.
     const prices: number[] = []
     let trades = 0
     try {
-      for await (const {ticker, trade} of watchMarket(context, args.incentive, this.abort)) {
-        if (trade === undefined) this.#print(`${args.incentive}: ${tickerText(ticker)}`)
+      for await (const news of watchMarket(context, args.incentive, this.abort)) {
+        if ('ticker' in news) this.#print(`${args.incentive}: ${tickerText(news.ticker)}`)
         else {
+          const {trade} = news
           trades += 1
           prices.push(Number(trade.price))
           if (prices.length > PRICES_SHOWN) prices.shift()
