@@ -48,8 +48,10 @@ export async function layOut(tools: RuntimeTools, host: Host): Promise<Places> {
   for (const directory of [places.storage, places.images, places.logs, places.instances, join(state, 'network')])
     await mkdir(directory, {recursive: true, mode: 0o711})
   await mkdir(dirname(places.pausePidPath), {recursive: true, mode: 0o700})
-  const containersConf = tools.env.CONTAINERS_CONF ?? join(state, 'containers.conf')
-  if (!tools.env.CONTAINERS_CONF) await replaceFile(containersConf, containersSettings(host, join(state, 'network')))
+  // Set to nothing it names no file.
+  const given = tools.env.CONTAINERS_CONF === '' ? undefined : tools.env.CONTAINERS_CONF
+  const containersConf = given ?? join(state, 'containers.conf')
+  if (given === undefined) await replaceFile(containersConf, containersSettings(host, join(state, 'network')))
   await replaceFile(join(state, 'storage.conf'), storageSettings(host, places.storage, join(run, 'run')))
   await replaceFile(join(state, 'registries.conf'), 'unqualified-search-registries = []\n')
   await replaceFile(places.policy, JSON.stringify({default: [{type: 'insecureAcceptAnything'}]}))
