@@ -1,6 +1,7 @@
 import {join} from 'node:path'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
+import {parsedOr} from '../core/issue-words.ts'
 import {networkIdSchema, publicKeySchema} from '../core/protocol/scalars.ts'
 import {readFileIfThere} from './durable-file.ts'
 import {configDirectory} from './paths.ts'
@@ -50,11 +51,12 @@ function parsedJson(text: string): unknown {
 }
 
 export function parseSettings(value: unknown, path: string): UserSettings {
-  const parsed = userSettingsSchema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  const where = issue === undefined ? '' : `: ${issue.path.join('.')} ${issue.message}`
-  throw new CreoError('invalid_input', `The settings in ${path} don't hold${where}.`, {hint: 'Mend or delete that file.'})
+  return parsedOr(
+    userSettingsSchema,
+    value,
+    (wrong, cause) =>
+      new CreoError('invalid_input', `The settings in ${path} don't hold: ${wrong}.`, {hint: 'Mend or delete that file.', cause})
+  )
 }
 
 export function pickContext(settings: UserSettings, wanted: string | undefined): NetworkContext & {readonly name: string} {

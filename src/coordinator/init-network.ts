@@ -3,6 +3,7 @@ import {z} from 'zod'
 import {openDataDirectory} from '../config/data-directory.ts'
 import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
+import {IN_WORDS, problemsText} from '../core/issue-words.ts'
 import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import {AMOUNT_MAX, MICRO_GUTTA_PER_GUTTA} from '../core/units.ts'
 import {loadOrCreateKeyFile, sha256Hex} from '../identity/keys.ts'
@@ -107,7 +108,7 @@ function makeGenesis(
     volumeBucketMs: isDevelopment ? MINUTE_MS : HOUR_MS,
     volumeBuckets: 24
   }
-  return genesisSchema.parse(z.encode(genesisSchema, genesis))
+  return genesisSchema.parse(z.encode(genesisSchema, genesis, IN_WORDS), IN_WORDS)
 }
 
 /** Said before anything is written. */
@@ -117,8 +118,7 @@ function assertChoices(choices: NetworkChoices): void {
     makeGenesis(choices, pair)
   } catch (cause) {
     if (!(cause instanceof z.ZodError)) throw cause
-    const [issue] = cause.issues
-    throw new CreoError('invalid_input', `${issue?.path.join('.') ?? 'The genesis'}: ${issue?.message ?? 'is not right'}.`, {
+    throw new CreoError('invalid_input', `${problemsText(cause.issues, 'the genesis')}.`, {
       hint: 'creo coordinator init --help',
       cause
     })

@@ -2,7 +2,8 @@ import {join} from 'node:path'
 import type {FastifyRequest} from 'fastify'
 import {type DataDirectory, openDataDirectory} from '../config/data-directory.ts'
 import {readFileIfThere} from '../config/durable-file.ts'
-import {CreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
+import {parsedOr} from '../core/issue-words.ts'
 import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {loadKeyFile} from '../identity/keys.ts'
@@ -259,13 +260,15 @@ async function openSecrets({data, ledger, key, nowMs}: Opened): Promise<Pick<Sec
 
 async function readGenesis(directory: string): Promise<{genesisText: string; genesis: Genesis}> {
   const path = join(directory, GENESIS_FILE)
+  const notGenesis = (wrong: string, cause: unknown): CreoError =>
+    new CreoError('invalid_input', `${path} is not a genesis file: ${wrong}.`, {hint: 'Restore it from a backup.', cause})
   const text = (await readFileIfThere(path))?.toString()
   if (text === undefined)
     throw new CreoError('not_found', `There is no network in ${directory}.`, {hint: `creo coordinator init --data ${directory}`})
   try {
-    return {genesisText: text, genesis: genesisSchema.parse(JSON.parse(text))}
+    return {genesisText: text, genesis: parsedOr(genesisSchema, JSON.parse(text), notGenesis)}
   } catch (cause) {
-    throw new CreoError('invalid_input', `${path} is not a genesis file.`, {hint: 'Restore it from a backup.', cause})
+    throw isCreoError(cause) ? cause : notGenesis('it is not JSON', cause)
   }
 }
 

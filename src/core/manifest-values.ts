@@ -1,26 +1,11 @@
 import {z} from 'zod'
 import {CreoError} from './errors.ts'
-import {nearestOf} from './nearest.ts'
 import {parseBytes, parseDecimal} from './units.ts'
 
 const DURATION_UNITS_MS: Readonly<Record<string, number>> = {ms: 1, s: 1000, m: 60_000, h: 3_600_000}
 const CPU_DECIMALS = 3
 /** Enough for every rate; how many an incentive has is checked when it is known. */
 const DECIMAL = /^\d{1,16}(\.\d{1,6})?$/
-
-/** An object whose unknown keys are answered with the key that was probably meant. */
-export function keyed<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core.$strict> {
-  const known = Object.keys(shape)
-  return z.strictObject(shape, {error: (issue) => (issue.code === 'unrecognized_keys' ? unknownKey(issue.keys, known) : undefined)})
-}
-
-function unknownKey(keys: readonly string[], known: readonly string[]): string {
-  const [key = ''] = keys
-  const nearest = nearestOf(key, known)
-  return nearest === undefined
-    ? `"${key}" is not known here; known are ${known.join(', ')}`
-    : `"${key}" is not known here; did you mean "${nearest}"?`
-}
 
 /** "128MiB" → bytes. */
 export const bytesText = z.string('must be a size such as 128MiB').transform((text, context) => readBy(parseBytes, text, context))

@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import {makePrivateFolder} from '../config/data-directory.ts'
 import {CreoError} from '../core/errors.ts'
 import {DNS_LABEL_MAX} from '../core/exchange/limits.ts'
+import {IN_WORDS} from '../core/issue-words.ts'
 import type {Manifest} from '../core/manifest.ts'
 import type {AppView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
@@ -161,7 +162,7 @@ async function checked(options: DeployOptions): Promise<ReadonlyMap<string, Revi
 }
 
 function checkTag({org, app, functions}: Manifest, tag: string): void {
-  const {success, error} = nameSchema.safeParse(tag)
+  const {success, error} = nameSchema.safeParse(tag, IN_WORDS)
   if (!success)
     throw new CreoError('invalid_input', `"${tag}" is not a tag: it ${error.issues[0]?.message ?? 'has a wrong form'}.`, {
       hint: 'Use 2 to 20 lower-case letters, digits and single hyphens.'

@@ -2,8 +2,8 @@ import {readFile, stat} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import {type Document, isNode, LineCounter, parseDocument, type YAMLParseError} from 'yaml'
 import {CreoError, type ErrorCode} from '../core/errors.ts'
+import type {Problem} from '../core/issue-words.ts'
 import {type Manifest, parseManifest} from '../core/manifest.ts'
-import type {ManifestProblem} from '../core/manifest-problems.ts'
 
 export const MANIFEST_NAME = 'creo.yaml'
 const MANIFEST_BYTES_MAX = 256 * 1024
@@ -73,7 +73,7 @@ function problemLine(path: string, {line, column, message}: ToldProblem): string
   return `${path}:${line}:${column}: ${message}`
 }
 
-function located(document: Document, problems: readonly ManifestProblem[]): readonly LocatedProblem[] {
+function located(document: Document, problems: readonly Problem[]): readonly LocatedProblem[] {
   const found = problems.map(({path, message, nearest}) => ({
     offset: offsetOf(document, path),
     nearest,

@@ -1,4 +1,5 @@
 import {CreoError, isCreoError} from '../core/errors.ts'
+import {IN_WORDS} from '../core/issue-words.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {SECRET_BYTES_MAX, type SecretView, sealingContext, secretNameSchema} from '../core/protocol/secrets.ts'
 import {seal, verifySealingKey} from '../identity/sealing.ts'
@@ -30,7 +31,7 @@ export interface SecretSet extends SecretView {
 
 /** @throws {CreoError} `invalid_input` for what is no name of an environment variable. */
 export function secretName(typed: string): string {
-  const parsed = secretNameSchema.safeParse(typed)
+  const parsed = secretNameSchema.safeParse(typed, IN_WORDS)
   if (parsed.success) return parsed.data
   throw new CreoError('invalid_input', `"${typed}" ${parsed.error.issues[0]?.message ?? 'is no name'}.`, {hint: 'For example API_KEY.'})
 }

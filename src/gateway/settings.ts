@@ -4,7 +4,7 @@ import {parse as parseYaml} from 'yaml'
 import {z} from 'zod'
 import {readFileIfThere} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
-import {keyed} from '../core/manifest-values.ts'
+import {parsedOr} from '../core/issue-words.ts'
 
 const FILE_BYTES_MAX = 64 * 1024
 /** Nested aliases beyond this are no settings. */
@@ -21,22 +21,24 @@ function whole(least: number, most: number): z.ZodNumber {
 }
 
 /** What docs/GATEWAY.md describes, with the values that hold when a line is missing. */
-const settingsSchema = keyed({
-  tls: keyed({cert: pathText, key: pathText}).optional(),
+const settingsSchema = z.strictObject({
+  tls: z.strictObject({cert: pathText, key: pathText}).optional(),
   accessLog: z.boolean('must be true or false').default(false),
   localApp: z
     .string('must be ORG/APP')
     .regex(/^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}$/, 'must be ORG/APP')
     .optional(),
-  limits: keyed({
-    bodyBytes: whole(0, BODY_BYTES_MAX).default(2 ** 30),
-    connections: whole(1, CONNECTIONS_MAX).default(20_000),
-    connectionsPerClient: whole(1, CONNECTIONS_MAX).default(2000),
-    requestsPerSecondPerClient: whole(1, RATE_MAX).default(2000),
-    requestsBurstPerClient: whole(1, RATE_MAX).default(10_000),
-    requestsPerSecondPerFunction: whole(1, RATE_MAX).default(50_000),
-    requestsBurstPerFunction: whole(1, RATE_MAX).default(100_000)
-  }).prefault({})
+  limits: z
+    .strictObject({
+      bodyBytes: whole(0, BODY_BYTES_MAX).default(2 ** 30),
+      connections: whole(1, CONNECTIONS_MAX).default(20_000),
+      connectionsPerClient: whole(1, CONNECTIONS_MAX).default(2000),
+      requestsPerSecondPerClient: whole(1, RATE_MAX).default(2000),
+      requestsBurstPerClient: whole(1, RATE_MAX).default(10_000),
+      requestsPerSecondPerFunction: whole(1, RATE_MAX).default(50_000),
+      requestsBurstPerFunction: whole(1, RATE_MAX).default(100_000)
+    })
+    .prefault({})
 })
 type SettingsFile = z.output<typeof settingsSchema>
 export type GatewayLimits = SettingsFile['limits']
@@ -75,13 +77,11 @@ export async function readSettings(options: {
 async function readSettingsFile(path: string): Promise<SettingsFile> {
   const bytes = await readFileIfThere(path, FILE_BYTES_MAX)
   if (bytes === undefined) throw new CreoError('not_found', `There is no ${path}.`, {hint: 'Name the settings file with --settings.'})
-  const parsed = settingsSchema.safeParse(parsedText(path, bytes.toString()) ?? {})
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  const where = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')} `
-  // A group that is no group is the one fault whose words are not our own.
-  const what = issue?.code === 'invalid_type' && issue.expected === 'object' ? 'must be a group of settings' : issue?.message
-  throw new CreoError('usage', `${path}: ${where}${what}.`, {hint: 'docs/GATEWAY.md lists every setting.'})
+  return parsedOr(
+    settingsSchema,
+    parsedText(path, bytes.toString()) ?? {},
+    (wrong, cause) => new CreoError('usage', `${path}: ${wrong}.`, {hint: 'docs/GATEWAY.md lists every setting.', cause})
+  )
 }
 
 function parsedText(path: string, text: string): unknown {

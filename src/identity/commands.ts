@@ -1,6 +1,7 @@
 import {LRUCache} from 'lru-cache'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
+import {IN_WORDS, problemsText} from '../core/issue-words.ts'
 import {
   type CommandBody,
   commandBodySchema,
@@ -53,7 +54,7 @@ export function signCommands(
 }
 
 function unsignedCommand({network, account, key, idempotencyKey, notAfterMs, body}: CommandToSign): UnsignedCommand {
-  const encoded = z.safeEncode(commandBodySchema, body)
+  const encoded = z.safeEncode(commandBodySchema, body, IN_WORDS)
   if (!encoded.success) throw invalidBody(encoded.error)
   return {v: 'creo-command-v1', network, account, keyId: key.keyId, idempotencyKey, notAfterMs, body: JSON.stringify(encoded.data)}
 }
@@ -100,9 +101,7 @@ export function accountIdOf(command: UnsignedCommand): string {
 }
 
 function invalidBody(error: z.ZodError): CreoError {
-  const [issue] = error.issues
-  const where = issue === undefined || issue.path.length === 0 ? 'The command' : issue.path.map(String).join('.')
-  return new CreoError('invalid_input', `${where}: ${issue?.message ?? 'is not valid'}.`, {
+  return new CreoError('invalid_input', `${problemsText(error.issues, 'the command')}.`, {
     hint: 'Mend that value and run the same command again.',
     cause: error
   })

@@ -1,5 +1,6 @@
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
+import {parsedOr} from '../core/issue-words.ts'
 import {type Digest, isDigest} from './digest.ts'
 
 /** Largest manifest, index or image config that is read into memory. */
@@ -164,8 +165,5 @@ function parseJson(bytes: Buffer, what: string): unknown {
 }
 
 function parseAs<T>(schema: z.ZodType<T>, json: unknown, what: string): T {
-  const parsed = schema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw new CreoError('invalid_input', `This is not an ${what}: ${issue?.path.join('.') || 'all of it'}: ${issue?.message ?? 'not right'}.`)
+  return parsedOr(schema, json, (wrong, cause) => new CreoError('invalid_input', `This is not an ${what}: ${wrong}.`, {cause}))
 }

@@ -1,6 +1,7 @@
 import {CreoError} from '../core/errors.ts'
 import type {LedgerMachine} from '../core/exchange/ledger-machine.ts'
 import type {SequencedCommand} from '../core/exchange/outcome.ts'
+import {parsedOr} from '../core/issue-words.ts'
 import {type CommandBody, commandBodySchema, type SignedCommand} from '../core/protocol/commands.ts'
 import type {Receipt} from '../core/protocol/receipts.ts'
 import {commandHash, verifyCommand} from '../identity/commands.ts'
@@ -68,13 +69,11 @@ function decodeCommandBody(text: string): CommandBody {
   } catch (cause) {
     throw new CreoError('invalid_input', 'The body of the command is not JSON.', {hint: BODY_HINT, cause})
   }
-  const parsed = commandBodySchema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw new CreoError('invalid_input', `The command's ${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'is not valid'}.`, {
-    hint: BODY_HINT,
-    cause: parsed.error
-  })
+  return parsedOr(
+    commandBodySchema,
+    value,
+    (wrong, cause) => new CreoError('invalid_input', `In the body of the command, ${wrong}.`, {hint: BODY_HINT, cause})
+  )
 }
 
 /** The key that should have signed a command, where it is known before the body is: undefined for `new`, and for a key that is none of the account's. */

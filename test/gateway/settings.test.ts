@@ -40,13 +40,13 @@ describe("the operator's settings", () => {
   })
 
   it.each([
-    ['limits:\n  bodyBytes: -1\n', 'limits.bodyBytes must be a whole number from 0 to 1099511627776.'],
-    ['limits:\n  connections: many\n', 'limits.connections must be a whole number from 1 to 1000000.'],
-    ['limits:\n  bodyByte: 1\n', 'limits "bodyByte" is not known here; did you mean "bodyBytes"?'],
-    ['limits: 5\n', 'limits must be a group of settings.'],
-    ['- a\n', 'settings.yaml: must be a group of settings.'],
-    ['accessLog: perhaps\n', 'accessLog must be true or false.'],
-    ['tls: {cert: a}\n', 'tls.key must be the path of a file.'],
+    ['limits:\n  bodyBytes: -1\n', 'limits.bodyBytes: must be a whole number from 0 to 1099511627776.'],
+    ['limits:\n  connections: many\n', 'limits.connections: must be a whole number from 1 to 1000000.'],
+    ['limits:\n  bodyByte: 1\n', 'limits: "bodyByte" is not known here; did you mean "bodyBytes"?'],
+    ['limits: 5\n', 'limits: must be a set of keys, not a number.'],
+    ['- a\n', 'settings.yaml: all of it: must be a set of keys, not a list.'],
+    ['accessLog: perhaps\n', 'accessLog: must be true or false.'],
+    ['tls: {cert: a}\n', 'tls.key: is missing.'],
     ['{', 'neither YAML nor JSON']
   ])('are refused with the name of what is wrong: %j', async (text, named) => {
     const path = await file('settings.yaml', text)

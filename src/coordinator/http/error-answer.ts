@@ -1,6 +1,7 @@
 import type {FastifyReply, FastifyRequest} from 'fastify'
 import {ZodError} from 'zod'
 import {CreoError, ERROR_CODES, isCreoError} from '../../core/errors.ts'
+import {problemsText} from '../../core/issue-words.ts'
 import type {Log} from '../../telemetry/log.ts'
 import {RateLimited, retryAfterSeconds} from './rate-limit.ts'
 
@@ -69,11 +70,9 @@ function isOfDisk(error: unknown): boolean {
   return error instanceof Error && 'code' in error && DISK_CODES.test(String(error.code))
 }
 
-/** Names the first field that is wrong. */
+/** Of what a client sent, parsed by `IN_WORDS`. */
 function fromZod(error: ZodError): CreoError {
-  const [issue] = error.issues
-  const where = issue?.path.join('.') || 'the request'
-  return new CreoError('invalid_input', `${where}: ${issue?.message ?? 'is not right'}.`, {
+  return new CreoError('invalid_input', `${problemsText(error.issues, 'the request')}.`, {
     hint: 'docs/PROTOCOL.md says what it takes.',
     cause: error
   })

@@ -3,6 +3,7 @@ import {createHash} from 'node:crypto'
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
+import {IN_WORDS} from '../../core/issue-words.ts'
 import {AFTER_SEQUENCE_HEADER, AFTER_SEQUENCE_WAIT_MAX_MS} from '../../core/protocol/api.ts'
 import type {Ledger} from '../../ledger/port.ts'
 import type {RequestSignals} from './request-signals.ts'
@@ -74,7 +75,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
       const parsed = {
         params: parsedBy(spec.params, request.params),
         query: parsedBy(spec.query, request.query),
-        body: spec.body ? spec.body.parse(jsonOf(bytes)) : (undefined as z.output<B>),
+        body: spec.body ? spec.body.parse(jsonOf(bytes), IN_WORDS) : (undefined as z.output<B>),
         keyId,
         address: tools.addressOf(request) ?? '',
         signal
@@ -96,7 +97,7 @@ export function acceptJsonBytes(app: FastifyInstance): void {
 }
 
 function parsedBy<S extends z.ZodType>(schema: S | undefined, value: unknown): z.output<S> {
-  return schema ? schema.parse(value) : (undefined as z.output<S>)
+  return schema ? schema.parse(value, IN_WORDS) : (undefined as z.output<S>)
 }
 
 /** An answer that its own schema refuses is a fault of ours, not of who asked. */

@@ -2,6 +2,7 @@ import {setImmediate} from 'node:timers/promises'
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError, isCreoError} from '../../core/errors.ts'
+import {IN_WORDS} from '../../core/issue-words.ts'
 import {
   COMMAND_BATCH_MAX,
   type CommandAnswer,
@@ -105,7 +106,7 @@ async function answerOne(
   {address, signal, command: parsed, provenBy, onLimited}: Caller & Partial<Proven> & {readonly onLimited: (error: RateLimited) => void}
 ): Promise<BatchAnswer> {
   try {
-    const command = parsed ?? signedCommandSchema.parse(value)
+    const command = parsed ?? signedCommandSchema.parse(value, IN_WORDS)
     tools.limits.refuseSpent(command, address)
     const body = newAccountsBody(command)
     if (body?.type === 'account.create' && body.name === BASES_ORG) {

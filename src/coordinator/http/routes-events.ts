@@ -2,6 +2,7 @@ import type {FastifyInstance, FastifyRequest} from 'fastify'
 import {z} from 'zod'
 import {clientNetwork} from '../../core/client-network.ts'
 import {CreoError} from '../../core/errors.ts'
+import {IN_WORDS} from '../../core/issue-words.ts'
 import {type EventsQuery, eventsQuerySchema} from '../../core/protocol/events.ts'
 import type {EventHub} from '../events/event-hub.ts'
 import type {RouteTools} from './route.ts'
@@ -23,7 +24,7 @@ export function eventRoutes(app: FastifyInstance, tools: EventTools): void {
     exposeHeadRoute: false,
     config: {described: {about, query: eventsQuerySchema, answerType: 'text/event-stream', signed: 'optional'}},
     handler: async (request, reply) => {
-      const query = eventsQuerySchema.parse(request.query)
+      const query = eventsQuerySchema.parse(request.query, IN_WORDS)
       const after = placeOf(request, query)
       const keyId = request.headers.signature === undefined ? undefined : await tools.signer.keyOf(request)
       const mayRead = readerOf(tools, query, keyId)

@@ -13,30 +13,36 @@ export const incentiveIdSchema = z.string().regex(/^[a-z][a-z0-9-]{1,19}\/[A-Z][
 
 /** The first 16 bytes of a SHA-256, hex. */
 const shortHash = '[0-9a-f]{32}'
-export const keyIdSchema = z.string().regex(new RegExp(`^${shortHash}$`))
-export const accountIdSchema = z.string().regex(new RegExp(`^acc_${shortHash}$`))
+export const keyIdSchema = z.string().regex(new RegExp(`^${shortHash}$`), 'must be the id of a key: 32 digits from 0 to f')
+export const accountIdSchema = z
+  .string()
+  .regex(new RegExp(`^acc_${shortHash}$`), 'must be the id of an account: acc_ and 32 digits from 0 to f')
 /** `node_` and the id of the node's key. */
-export const nodeIdSchema = z.string().regex(new RegExp(`^node_${shortHash}$`))
+export const nodeIdSchema = z.string().regex(new RegExp(`^node_${shortHash}$`), 'must be the id of a node: node_ and 32 digits from 0 to f')
 /** `gw_` and the id of the gateway's key. */
-export const gatewayIdSchema = z.string().regex(new RegExp(`^gw_${shortHash}$`))
+export const gatewayIdSchema = z
+  .string()
+  .regex(new RegExp(`^gw_${shortHash}$`), 'must be the id of a gateway: gw_ and 32 digits from 0 to f')
 /** SHA-256 of the genesis bytes, hex. */
-export const networkIdSchema = z.string().regex(/^[0-9a-f]{64}$/)
+export const networkIdSchema = z.string().regex(/^[0-9a-f]{64}$/, 'must be the id of a network: 64 digits from 0 to f')
 /** A thing made by a command: its prefix and the sequence of that command (of a revision: the sequence × 64 + its place), in one form alone. */
-export const offerIdSchema = z.string().regex(/^off_[1-9]\d{0,15}$/)
-export const orderIdSchema = z.string().regex(/^ord_[1-9]\d{0,15}$/)
-export const redemptionIdSchema = z.string().regex(/^red_[1-9]\d{0,15}$/)
-export const revisionIdSchema = z.string().regex(/^rev_[1-9]\d{0,15}$/)
-export const leaseIdSchema = z.string().regex(/^lea_[1-9]\d{0,15}$/)
+export const offerIdSchema = z.string().regex(/^off_[1-9]\d{0,15}$/, 'must be the id of an offer, such as off_12')
+export const orderIdSchema = z.string().regex(/^ord_[1-9]\d{0,15}$/, 'must be the id of an order, such as ord_12')
+export const redemptionIdSchema = z.string().regex(/^red_[1-9]\d{0,15}$/, 'must be the id of a redemption, such as red_12')
+export const revisionIdSchema = z.string().regex(/^rev_[1-9]\d{0,15}$/, 'must be the id of a revision, such as rev_12')
+export const leaseIdSchema = z.string().regex(/^lea_[1-9]\d{0,15}$/, 'must be the id of a lease, such as lea_12')
 
 /** A raw Ed25519 public key, 32 bytes, base64url without padding. */
 export const publicKeySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be a public key: 43 letters, digits, - and _')
 /** A raw Ed25519 signature, 64 bytes, base64url without padding. */
-export const signatureSchema = z.string().regex(/^[A-Za-z0-9_-]{86}$/)
+export const signatureSchema = z.string().regex(/^[A-Za-z0-9_-]{86}$/, 'must be a signature: 86 letters, digits, - and _')
 /** 32 bytes, base64url without padding, of which there is one spelling. */
-export const sha256Base64urlSchema = z.string().regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/)
-export const sha256HexSchema = z.string().regex(/^[0-9a-f]{64}$/)
+export const sha256Base64urlSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/, 'must be 32 bytes in base64url: 43 letters, digits, - and _')
+export const sha256HexSchema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256: 64 digits from 0 to f')
 /** What a machine's processor is called in OCI. */
-export const architectureSchema = z.enum(['amd64', 'arm64'], 'must be amd64 or arm64')
+export const architectureSchema = z.enum(['amd64', 'arm64'])
 export type Architecture = z.output<typeof architectureSchema>
 /** Path of a request, with its query if it has one. */
 export const httpPathSchema = z
@@ -48,7 +54,7 @@ export const variableNameSchema = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be the name of a variable: up to 64 letters, digits and _')
 /** An OCI digest. */
-export const imageDigestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+export const imageDigestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'must be a digest: sha256: and 64 digits from 0 to f')
 
 const safeInteger = (text: string): boolean => Number.isSafeInteger(Number(text))
 

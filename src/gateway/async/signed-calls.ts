@@ -1,5 +1,6 @@
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
+import {parsedOr} from '../../core/issue-words.ts'
 import {CALLS_LISTED_MAX, callStateSchema, type ScheduledCall, scheduledCallSchema} from '../../core/protocol/async.ts'
 import {nameSchema} from '../../core/protocol/scalars.ts'
 import {verifyRequest} from '../../identity/http-signatures.ts'
@@ -96,10 +97,8 @@ export class SignedCalls {
 }
 
 function parsed<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const {success, data, error} = schema.safeParse(value)
-  if (success) return data
-  const [issue] = error.issues
-  throw new CreoError('invalid_input', `${issue?.path.join('.')}: ${issue?.message}`, {hint: 'src/core/protocol/async.ts has the form.'})
+  const hint = 'src/core/protocol/async.ts has the form.'
+  return parsedOr(schema, value, (wrong, cause) => new CreoError('invalid_input', `${wrong}.`, {hint, cause}))
 }
 
 function jsonOf(body: Buffer): unknown {
