@@ -69,6 +69,7 @@ export async function nodeBase(options: {readonly cacheDirectory: string; readon
   return {...made, architecture, version}
 }
 
+/** The packaged program has no Node but the one that it has unpacked of itself and runs on. */
 function locateNode(): {executable: string; version: string} {
   const name = `node-linux-${process.arch}`
   const require = createRequire(import.meta.url)
@@ -77,6 +78,7 @@ function locateNode(): {executable: string; version: string} {
     const {version} = require(packagePath) as {version: string}
     return {executable: join(dirname(packagePath), 'bin', 'node'), version}
   } catch (cause) {
+    if (process.env.CREO_PACKAGED !== undefined) return {executable: process.execPath, version: process.versions.node}
     throw new CreoError('build_failed', `The package ${name}, which the base image is made of, is not installed.`, {
       hint: 'Install creo with its optional dependencies: npm install --include=optional',
       cause

@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto'
 import {once} from 'node:events'
-import {copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync} from 'node:fs'
+import {copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
@@ -89,6 +89,19 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
       served.kill('SIGTERM')
       expect((await served).exitCode).toBe(0)
       expect(JSON.parse((await run(home, 'ledger', 'verify', '--data', data, '--json')).stdout)).toMatchObject({holds: true})
+    })
+
+    test('builds what creo init wrote upon a base of its own Node, with nothing of the machine but the libraries that its linker names', async () => {
+      const home = newHome()
+      const tools = join(home, 'tools')
+      mkdirSync(tools)
+      for (const name of ['ldd', 'bash']) symlinkSync(`/usr/bin/${name}`, join(tools, name))
+      const inTools = {env: {...environment(home), PATH: tools}, extendEnv: false, cwd: home}
+      await execa(creo, ['init', 'shop', '--org', 'colibris'], inTools)
+      const {stdout} = await execa(creo, ['build', 'shop', '--json'], inTools)
+      const [built] = (JSON.parse(stdout) as {images: object[]}).images
+      expect(built).toMatchObject({architectures: ['amd64'], imageDigest: expect.stringMatching(/^sha256:/)})
+      expect(readdirSync(join(home, '.local/share/creo/bases')).filter((name) => name.startsWith('node-amd64-'))).toHaveLength(1)
     })
 
     test('installs a plugin from a folder and from an archive, links and removes it', async () => {
