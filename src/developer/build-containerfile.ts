@@ -43,7 +43,9 @@ export async function buildContainerfile(build: ContainerfileBuild): Promise<Imp
   for (const base of bases) await offerBase(tool, base, build)
   return inScratch(build.dataDirectory, async (scratch) => {
     const idFile = join(scratch, 'id')
-    const args = ['build', '--format', 'oci', '--timestamp', '0', '--iidfile', idFile, '--file', build.containerfile, build.source]
+    // With layers of its own podman wants a history of each of the base's, which those of creo don't tell.
+    const reproducibly = ['--format', 'oci', '--timestamp', '0', '--layers=false']
+    const args = ['build', ...reproducibly, '--iidfile', idFile, '--file', build.containerfile, build.source]
     await runTool(tool, args, {what: 'build the image', timeoutMs: BUILD_TIMEOUT_MS, signal: build.signal})
     const id = (await readFile(idFile, 'utf8')).trim()
     const from = join(scratch, 'layout')

@@ -1,21 +1,27 @@
-import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
+import {randomUUID} from 'node:crypto'
+import {mkdir, readFile, rm, symlink, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {execa} from 'execa'
 import {afterEach, beforeEach, expect, test} from 'vitest'
 import {buildContainerfile} from '../../src/developer/build-containerfile.ts'
 import {hostArchitecture} from '../../src/images/base-node.ts'
+import {layerDescriptor, writeImage} from '../../src/images/build-image.ts'
+import {packLayer} from '../../src/images/layer.ts'
+import {textEntry} from '../../src/images/layer-entries.ts'
 import {layoutBlobPath} from '../../src/images/layout.ts'
 
 const {signal} = new AbortController()
 /** Where `CI` is set, a tool that is missing fails its test. */
 const lacksBuildah = (await execa('buildah', ['--version'], {reject: false})).failed && process.env.CI === undefined
+const podman = (await execa('sh', ['-c', 'command -v podman'], {reject: false})).stdout
 const before = {PATH: process.env.PATH, CONTAINERS_STORAGE_CONF: process.env.CONTAINERS_STORAGE_CONF}
 let folder: string
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'creo-containerfile-'))
-  await mkdir(join(folder, 'web'))
+  // The tool makes a name of a base's path, and names are in lower case.
+  folder = join(tmpdir(), `creo-containerfile-${randomUUID()}`)
+  await mkdir(join(folder, 'web'), {recursive: true})
   await writeFile(join(folder, 'web/server'), 'x', {mode: 0o755})
   // A storage of this test alone.
   const storage = ['[storage]', 'driver = "vfs"', `graphroot = "${folder}/graph"`, `runroot = "${folder}/run"`]
@@ -40,6 +46,22 @@ test.skipIf(lacksBuildah)('a Containerfile becomes an image for this machine, th
   expect(config.config.Entrypoint).toEqual(['/app/server'])
   expect(await build('two')).toMatchObject({digest: image.digest})
 })
+
+test.skipIf(podman === '' && process.env.CI === undefined)(
+  'podman alone builds upon a base that tells no history of its layers, as those of creo do not',
+  async () => {
+    const base = join(folder, 'base')
+    await mkdir(base)
+    const layer = await packLayer({entries: [textEntry('base', 'x')], compression: 'zstd', layoutDirectory: base, signal})
+    const rootfs = {type: 'layers' as const, diff_ids: [layer.diffId]}
+    const config = {architecture: hostArchitecture(), os: 'linux', rootfs, config: {}}
+    await writeImage({layoutDirectory: base, images: [{config, layers: [layerDescriptor(layer)]}]})
+    await writeFile(join(folder, 'web/Containerfile'), `FROM oci:${base}\nCOPY server /app/server\nCMD ["/app/server"]\n`)
+    await symlink(podman, join(folder, 'podman'))
+    process.env.PATH = folder
+    expect((await build('one')).platforms).toMatchObject([{architecture: hostArchitecture()}])
+  }
+)
 
 test.skipIf(lacksBuildah)('what the tool says of a step that fails is passed on', async () => {
   await writeFile(join(folder, 'web/Containerfile'), 'FROM scratch\nCOPY nothing /app/server\n')
