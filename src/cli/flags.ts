@@ -42,7 +42,10 @@ export const blockFlags = {
 
 /** For commands that make revisions: how long their first answers are waited for. */
 export const waitFlags = {
-  wait: Flags.string({default: '60s', helpValue: 'DURATION', description: 'How long to wait for the first answers; 0s does not wait.'})
+  wait: Flags.string({
+    helpValue: 'DURATION',
+    description: 'How long to wait for the first answers; 0s does not wait. Left out: 60s, and less where nothing can come.'
+  })
 }
 
 /** For changes of an app's environment. */

@@ -25,6 +25,13 @@ export function parseDurationMs(text: string): number {
   return Number(match[1]) * unit
 }
 
+const WAIT_DEFAULT_MS = 60_000
+
+/** How long first answers are waited for: who says how long waits that long, also where nothing can come. @throws {CreoError} `invalid_input` */
+export function waitOf(flag: string | undefined): {readonly waitMs: number; readonly givesUp: boolean} {
+  return {waitMs: flag === undefined ? WAIT_DEFAULT_MS : parseDurationMs(flag), givesUp: flag === undefined}
+}
+
 /** "10m" before now, or a time such as 2026-11-22T18:00:00Z → ms. @throws {CreoError} `invalid_input` */
 export function parseSinceMs(text: string, nowMs: number): number {
   if (/^\d+(ms|s|m|h|d)$/.test(text)) return Math.max(0, nowMs - parseDurationMs(text))

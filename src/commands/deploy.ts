@@ -3,7 +3,7 @@ import {CreoCommand} from '../cli/base-command.ts'
 import {deployedText, tellingTrouble} from '../cli/deploy-text.ts'
 import type {FirstDeployOptions, firstDeploy} from '../cli/first-deploy.ts'
 import {accountFlags, networkFlags, waitFlags} from '../cli/flags.ts'
-import {parseDurationMs} from '../cli/format.ts'
+import {waitOf} from '../cli/format.ts'
 import type {AccountContext} from '../developer/context.ts'
 import type {Deployed} from '../developer/deploy.ts'
 import type {FirstDone} from '../developer/first-deploy.ts'
@@ -55,14 +55,14 @@ A first deploy that pays nobody, or in an incentive that is not issued yet, asks
       import('../developer/assemble-bases.ts'),
       import('../config/paths.ts')
     ])
-    const waitMs = parseDurationMs(flags.wait)
+    const wait = waitOf(flags.wait)
     const read = await readManifest(args.folder)
     const context = await openOrg(flags, read.manifest.org, this.abort)
     const {found: paying, done: first} = await this.#firstDeploy(context, read, flags)
     const found = withGivenImages(paying, flags.image ?? [])
     const data = dataDirectory(process.env)
     const options = {assemble: assembleBases, tag: flags.tag, noTraffic: flags['no-traffic']}
-    const work = deploy({context, found, dataDirectory: data, waitMs, ...options, steps: this.progress, signal: this.abort})
+    const work = deploy({context, found, dataDirectory: data, ...wait, ...options, steps: this.progress, signal: this.abort})
     const deployed = await tellingTrouble(work, this.progress)
     this.log(deployedText(deployed, {hasTraffic: !flags['no-traffic']}))
     return {...deployed, ...(first !== undefined && {first})}

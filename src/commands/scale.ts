@@ -2,7 +2,7 @@ import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
 import {tellingTrouble} from '../cli/deploy-text.ts'
 import {accountFlags, networkFlags, waitFlags} from '../cli/flags.ts'
-import {parseDurationMs} from '../cli/format.ts'
+import {waitOf} from '../cli/format.ts'
 import {changedText} from '../cli/settings-text.ts'
 import type {ChangedFunction} from '../developer/app-settings.ts'
 
@@ -33,14 +33,14 @@ export default class Scale extends CreoCommand {
       import('../developer/app-name.ts'),
       import('../core/errors.ts')
     ])
-    const waitMs = parseDurationMs(flags.wait)
+    const wait = waitOf(flags.wait)
     if (flags.min === undefined && flags.max === undefined)
       throw new CreoError('usage', 'Nothing is to be changed.', {hint: 'Give --min, --max, or both.'})
     const name = await appNameOf(args.app, '.')
     const context = await openOrg(flags, name.org, this.abort)
     let [min, max] = [flags.min ?? 0, flags.max ?? 0]
     const work = changeSettings({
-      ...{context, name, only: args.function, waitMs, steps: this.progress, signal: this.abort},
+      ...{context, name, only: args.function, ...wait, steps: this.progress, signal: this.abort},
       change: (spec) => {
         min = flags.min ?? spec.scaleMin
         max = flags.max ?? spec.scaleMax

@@ -2,9 +2,10 @@ import {setImmediate as nextTurn} from 'node:timers/promises'
 import {isCreoError} from '../core/errors.ts'
 import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import type {LeaseEnding, LeaseGrant, LeasePlan, ShortOfPay} from '../core/lease-plan.ts'
+import type {RevisionReadiness} from '../core/protocol/app-reports.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
 import type {SchedulingNode, SchedulingSettings, SchedulingWorld} from '../core/scheduling.ts'
-import {isOfOtherArchitecture, noWorkReason} from '../core/wanted-work.ts'
+import {fits, isOfOtherArchitecture, mayWant, noWorkReason} from '../core/wanted-work.ts'
 import type {Ledger, RevisionView} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {AwakeSince} from './awake-since.ts'
@@ -61,6 +62,9 @@ export interface SchedulerTools {
   readonly monotonicMs?: () => number
   readonly log: Log
 }
+
+/** Why no node runs a revision. */
+type Refusals = Pick<RevisionReadiness, 'refusals' | 'otherArchitecture' | 'tooSmall' | 'candidates'>
 
 /**
  * Turns what is known into leases: plans after every event that matters (gathered for a moment) and every few seconds, one plan at a time, and
@@ -129,14 +133,11 @@ export class Scheduler {
   }
 
   /** What nodes that are there would be told if this revision were all there is to run, with how many of them, most first. */
-  refusalsFor(revision: RevisionView): {
-    readonly refusals: {readonly reason: string; readonly nodes: number}[]
-    readonly otherArchitecture: number
-  } {
+  refusalsFor(revision: RevisionView): Refusals {
     const {presence, settings, exchangeOrg, nowMs} = this.#tools
     const heardAfterMs = nowMs() - settings.lostAfterMs
     const counts = new Map<string, number>()
-    let [looked, otherArchitecture] = [0, 0]
+    let [looked, otherArchitecture, tooSmall, candidates] = [0, 0, 0, 0]
     for (const one of presence.all()) {
       if (one.seenAtMs <= heardAfterMs) continue
       if (++looked > REFUSING_NODES_MAX) break
@@ -144,9 +145,13 @@ export class Scheduler {
       const reason = node && noWorkReason(node, {revisions: [revision], leases: [], exchangeOrg}, this.#lastPlan)
       if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
       if (node && isOfOtherArchitecture(node, revision, exchangeOrg)) otherArchitecture += 1
+      if (!node || !mayWant(node, revision, exchangeOrg)) continue
+      if (fits(node, revision)) candidates += 1
+      else tooSmall += 1
     }
+    const isKnown = looked <= REFUSING_NODES_MAX && this.#awake.look() <= heardAfterMs
     const most = [...counts].map(([reason, nodes]) => ({reason, nodes})).sort((a, b) => b.nodes - a.nodes)
-    return {refusals: most.slice(0, REFUSALS_MAX), otherArchitecture}
+    return {refusals: most.slice(0, REFUSALS_MAX), otherArchitecture, tooSmall, ...(isKnown && {candidates})}
   }
 
   /** Plans once and resolves when everything planned is committed or refused. */

@@ -36,6 +36,11 @@ export function isOfOtherArchitecture(node: SchedulingNode, revision: RevisionVi
   return !isBuiltForIt && selectionRank(node.earn, revision, exchangeOrg) !== undefined
 }
 
+/** Whether the node wants to run a function that it may run, which is a question of its selection and its machine and not of the moment. */
+export function mayWant(node: SchedulingNode, revision: RevisionView, exchangeOrg: string): boolean {
+  return node.enforcesLimits && selectionRank(node.earn, revision, exchangeOrg) !== undefined && isAdmitted(node, revision)
+}
+
 /** One instance must fit; how many run is decided by demand, and by the miner's own caps. */
 export function fits(node: SchedulingNode, revision: RevisionView): boolean {
   return revision.spec.memoryBytes <= node.memoryBytes && revision.spec.cpuMillis <= node.cpuMillis

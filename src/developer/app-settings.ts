@@ -19,7 +19,7 @@ export interface ChangedFunction {
   readonly undo: string | null
 }
 
-export interface SettingsChange extends Pick<ReleaseOptions, 'waitMs' | 'steps' | 'signal'> {
+export interface SettingsChange extends Pick<ReleaseOptions, 'waitMs' | 'givesUp' | 'steps' | 'signal'> {
   readonly context: AccountContext
   readonly name: AppName
   /** Of this function alone. */

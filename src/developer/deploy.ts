@@ -31,6 +31,8 @@ export interface DeployOptions {
   readonly assemble?: ((options: AssembleOptions) => Promise<void>) | undefined
   /** How long to wait for each function's first answer; 0 does not wait. */
   readonly waitMs: number
+  /** Ends the wait when nothing can come. */
+  readonly givesUp?: boolean
   /** Gives each new revision an address of its own. */
   readonly tag: string | undefined
   /** Leaves the traffic where it is. */

@@ -3,12 +3,14 @@ import {CreoError, isCreoError} from '../core/errors.ts'
 import type {AppView} from '../core/protocol/api.ts'
 import type {Readiness} from '../core/protocol/app-reports.ts'
 import {askApp} from './addresses.ts'
-import {type Asked, finalTrouble, lastTrouble, type Trouble} from './start-trouble.ts'
+import {type Asked, finalTrouble, hopelessTrouble, lastTrouble, type Trouble} from './start-trouble.ts'
 
 const ASK_EVERY_MS = 200
 /** How often nodes' failures are looked for meanwhile: by itself where events tell when, and where they don't. */
 const LOOK_EVERY_MS = 5000
 const LOOK_UNTOLD_EVERY_MS = 500
+/** What no node can run now is given up when it has been so for so long: a node may be about to come, or the scheduler to plan. */
+const HOPELESS_MS = 4500
 /** What happens at once is looked at once. */
 const GATHER_MS = 50
 /** A gateway names in it the revision that answered. */
@@ -33,6 +35,10 @@ export interface FirstAnswersOptions {
   /** Where a function is asked, without a slash at the end. */
   readonly addressOf: (name: string) => string
   readonly waitMs: number
+  /** Ends before that when nothing can come, as far as the coordinator knows. */
+  readonly givesUp?: boolean
+  /** Hears what keeps a function meanwhile; '' when nothing does any more. */
+  readonly note?: (text: string) => void
   /** What nodes say of the revisions; rejects when nobody can be asked now. */
   readonly look: (signal: AbortSignal) => Promise<Readiness>
   /** Something for each time that a look may show more. It may end, or fail, at any time. */
@@ -95,17 +101,35 @@ async function firstAnswer(
   }
 }
 
-/** Ends only with a trouble that is final, or with the signal. */
-async function watchNodes({deployed, look, happens, signal}: FirstAnswersOptions): Promise<FirstAnswers> {
+/** Ends only with a trouble that is final, or where nothing can come, or with the signal. */
+async function watchNodes({deployed, routes, look, happens, givesUp, note, signal}: FirstAnswersOptions): Promise<FirstAnswers> {
+  const routed = new Set(routes.map((route) => route.function))
+  let hopelessSinceMs: number | undefined
   for await (const _ of occasions(happens(signal), signal)) {
     const seen = await look(signal).catch(() => undefined)
-    for (const asked of deployed.values()) {
+    const looked = [...deployed.values()].flatMap((asked) => {
       const own = of(seen, asked)
-      const trouble = own && finalTrouble(asked, own)
+      return own === undefined ? [] : [{asked, own}]
+    })
+    for (const {asked, own} of looked) {
+      const trouble = finalTrouble(asked, own)
       if (trouble !== undefined) return {trouble}
     }
+    const [hopeless] = looked.flatMap(({asked, own}) => (routed.has(asked.function) ? (hopelessTrouble(asked, own) ?? []) : []))
+    note?.(hopeless === undefined ? '' : `${hopeless.function}: ${KEPT_BY[hopeless.reason] ?? hopeless.reason}`)
+    hopelessSinceMs = hopeless && (hopelessSinceMs ?? performance.now())
+    if (hopeless && givesUp && performance.now() - (hopelessSinceMs ?? 0) >= HOPELESS_MS) return {trouble: hopeless}
   }
   throw signal.reason
+}
+
+/** What is said of it while it is waited for. */
+const KEPT_BY: Readonly<Record<string, string>> = {
+  pool_empty: 'the reward pool is empty',
+  day_spent: "today's budget is spent",
+  wrong_architecture: 'no node of its architecture',
+  too_large: 'no node is large enough',
+  no_node: 'no node takes it'
 }
 
 /** When something has happened, and every so often in any case: more often once nothing tells any more. */

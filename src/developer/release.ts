@@ -22,6 +22,8 @@ export interface ReleaseOptions {
   readonly revisions: readonly NewRevision[]
   /** How long to wait for each function's first answer; 0 does not wait. */
   readonly waitMs: number
+  /** Ends the wait when nothing can come. */
+  readonly givesUp?: boolean
   readonly steps: StepPort
   readonly signal: AbortSignal
 }
@@ -68,7 +70,7 @@ export async function release(options: ReleaseOptions): Promise<Released> {
   const made = {seq, ids, addresses, tagAddresses}
   const isAsked = waitMs > 0 && revisions.some(({noTraffic, tag}) => noTraffic !== true || tag !== undefined)
   if (!isAsked) return {...made, firstAnswers: []}
-  return {...made, firstAnswers: await steps.step('First answers', () => firstAnswers(options, {...made, publicUrl, place}))}
+  return {...made, firstAnswers: await steps.step('First answers', (note) => firstAnswers(options, {...made, publicUrl, place, note}))}
 }
 
 /** What nodes have said until now is not about the new revisions. An app that is deployed for the first time has no logs yet. */
@@ -108,10 +110,14 @@ function tagAddressesOf({name, revisions}: ReleaseOptions, publicUrl: string): R
 
 async function firstAnswers(
   options: ReleaseOptions,
-  made: Omit<Released, 'firstAnswers'> & {readonly publicUrl: string | undefined; readonly place: number}
+  made: Omit<Released, 'firstAnswers'> & {
+    readonly publicUrl: string | undefined
+    readonly place: number
+    readonly note: (text: string) => void
+  }
 ): Promise<readonly FirstAnswer[]> {
-  const {context, name, routes, revisions, waitMs, signal} = options
-  const {publicUrl, ids, place} = made
+  const {context, name, routes, revisions, waitMs, givesUp = false, signal} = options
+  const {publicUrl, ids, place, note} = made
   const deployed = new Map(
     revisions.map((one) => [one.function, {function: one.function, revision: ids.get(one.function) ?? '', port: one.spec.port}])
   )
@@ -126,7 +132,7 @@ async function firstAnswers(
   const look = (until: AbortSignal) => context.client.readiness(name, {after: place}, until)
   const watched = {topics: ['instances', 'leases'] as const, app: `${name.org}/${name.app}`, after: made.seq}
   const happens = (until: AbortSignal) => context.client.watch(watched, until)
-  const {answers, trouble} = await awaitFirstAnswers({routes, deployed, addressOf, waitMs, look, happens, signal})
+  const {answers, trouble} = await awaitFirstAnswers({routes, deployed, addressOf, waitMs, givesUp, note, look, happens, signal})
   if (trouble !== undefined) throw await troubleError(options, made, trouble)
   return answers
 }

@@ -14,7 +14,7 @@ export interface Trouble {
   readonly function: string
   readonly revision: string
   /**
-   * `crash`, `out_of_memory`, `port_not_opened`, `unhealthy`, `wrong_architecture`, `image` (it could not be had), `node` (the node's own fault), `timeout`, `pool_empty`,
+   * `crash`, `out_of_memory`, `port_not_opened`, `unhealthy`, `wrong_architecture`, `too_large` (for every node), `image` (it could not be had), `node` (the node's own fault), `timeout`, `pool_empty`,
    * `day_spent`, `no_node`, `no_gateway`.
    */
   readonly reason: string
@@ -52,12 +52,24 @@ export function lastTrouble(asked: Asked, seen: RevisionReadiness | undefined, l
   if (failed !== undefined) return failedInstance(asked, failed)
   if (last.code === 'reward_pool_empty') return withoutInstance(asked, 'pool_empty', last.message)
   if (seen === undefined || seen.nodes.length > 0) return withoutInstance(asked, 'timeout', `${last.message} (${last.code})`)
+  return unhosted(asked, seen)
+}
+
+/** What keeps every node that is there from a revision, as the coordinator knows: until somebody does something, nothing comes. */
+export function hopelessTrouble(asked: Asked, seen: RevisionReadiness): Trouble | undefined {
+  if (seen.nodes.length > 0 || seen.failures.length > 0) return undefined
+  return seen.candidates === 0 || seen.shortOfPay !== null ? unhosted(asked, seen) : undefined
+}
+
+function unhosted(asked: Asked, seen: RevisionReadiness): Trouble {
   if (seen.shortOfPay === 'pool_empty')
     return withoutInstance(asked, 'pool_empty', 'The reward pool that should pay it is empty, so no node was asked.')
   if (seen.shortOfPay !== null)
     return withoutInstance(asked, 'day_spent', 'Its function has spent its budget for today, so no node was asked.')
   if (seen.otherArchitecture > 0)
     return withoutInstance(asked, 'wrong_architecture', `No node is of an architecture that it is built for. ${refusalWords(seen)}`)
+  if (seen.tooSmall > 0 && !seen.candidates)
+    return withoutInstance(asked, 'too_large', `No node is large enough for it. ${refusalWords(seen)}`)
   return withoutInstance(asked, 'no_node', `No node runs it. ${refusalWords(seen)}`)
 }
 

@@ -48,6 +48,7 @@ async function hintOf(options: ReleaseOptions, trouble: Pick<Trouble, 'function'
 function hintFor({name: {org, app}, revisions}: ReleaseOptions, {function: fn, reason}: Pick<Trouble, 'function' | 'reason'>): string {
   const spec = revisions.find((one) => one.function === fn)?.spec
   const incentive = spec?.rewards[0]?.incentive
+  const wanted = incentive ?? `org:${org}`
   switch (reason) {
     case 'crash':
       return `Mend ${fn} and deploy again; creo logs ${org}/${app} shows more of what it printed.`
@@ -59,12 +60,14 @@ function hintFor({name: {org, app}, revisions}: ReleaseOptions, {function: fn, r
       return `Answer GET ${spec?.health} with 2xx once ${fn} can serve, or take health: out of creo.yaml.`
     case 'wrong_architecture':
       return `Build ${fn} for the architecture of the nodes and deploy again.`
+    case 'too_large':
+      return `Lower functions.${fn}.memory or cpu in creo.yaml and deploy again.`
     case 'pool_empty':
       return incentive === undefined ? 'creo incentive fund' : `creo incentive fund ${incentive} AMOUNT`
     case 'day_spent':
       return `Raise dailyBudget of functions.${fn}.rewards in creo.yaml, or wait until tomorrow.`
     case 'no_node':
-      return `creo mine start --earn ${incentive ?? `org:${org}`}`
+      return `creo mine start --earn ${wanted}; on a node that runs already: creo mine set --earn ${wanted}`
     case 'no_gateway':
       return NO_GATEWAY_HINT
     default:

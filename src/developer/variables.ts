@@ -4,7 +4,7 @@ import {appNameOf} from './app-name.ts'
 import {type ChangedFunction, changeSettings, type SettingsChange} from './app-settings.ts'
 import {type ContextFlags, openOrg} from './context.ts'
 
-export interface VariablesChange extends Pick<SettingsChange, 'waitMs' | 'steps' | 'signal'> {
+export interface VariablesChange extends Pick<SettingsChange, 'waitMs' | 'givesUp' | 'steps' | 'signal'> {
   /** `org/app`, as typed. */
   readonly app: string
   readonly flags: ContextFlags & {readonly function?: string | undefined}

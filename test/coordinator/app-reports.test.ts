@@ -38,7 +38,8 @@ it('says why no node runs an app, by what its nodes are told', async () => {
       refusals: [
         {nodes: 2, reason: 'No deployed function pays what you selected (gutta).'},
         {nodes: 1, reason: expect.stringContaining('more memory')}
-      ]
+      ],
+      tooSmall: 1
     }
   ])
 })

@@ -6,7 +6,7 @@ import type {LogLine} from '../../src/core/protocol/api.ts'
 import type {Readiness, RevisionReadiness} from '../../src/core/protocol/app-reports.ts'
 import {appAddress, askApp} from '../../src/developer/addresses.ts'
 import {awaitFirstAnswers, type FirstAnswersOptions} from '../../src/developer/first-answers.ts'
-import type {Asked} from '../../src/developer/start-trouble.ts'
+import {type Asked, hopelessTrouble} from '../../src/developer/start-trouble.ts'
 
 const signal = new AbortController().signal
 let server: Server | undefined
@@ -44,7 +44,17 @@ function seen(changes: Partial<RevisionReadiness> = {}): Readiness {
   return {
     next: 9,
     revisions: [
-      {revision: 'rev_64', function: 'site', nodes: [], shortOfPay: null, refusals: [], otherArchitecture: 0, failures: [], ...changes}
+      {
+        revision: 'rev_64',
+        function: 'site',
+        nodes: [],
+        shortOfPay: null,
+        refusals: [],
+        otherArchitecture: 0,
+        tooSmall: 0,
+        failures: [],
+        ...changes
+      }
     ]
   }
 }
@@ -216,6 +226,56 @@ describe('first answers', () => {
       look: async () => seen(changes)
     })
     expect(said.trouble).toMatchObject({reason, message: expect.stringMatching(message)})
+  })
+
+  it.each<[string, Partial<RevisionReadiness>, string | undefined]>([
+    ['no node that is there takes it', {candidates: 0, refusals: [{reason: 'No.', nodes: 1}]}, 'no_node'],
+    ['no node is there', {candidates: 0}, 'no_node'],
+    ['every node that would take it is too small', {candidates: 0, tooSmall: 1, refusals: [{reason: 'No.', nodes: 1}]}, 'too_large'],
+    ['no node has its architecture', {candidates: 0, otherArchitecture: 1, refusals: [{reason: 'No.', nodes: 1}]}, 'wrong_architecture'],
+    ['the pool is empty', {shortOfPay: 'pool_empty', candidates: 1}, 'pool_empty'],
+    ['a node could take it', {candidates: 1}, undefined],
+    ['the coordinator does not know yet who is there', {}, undefined],
+    ['a node has it', {candidates: 0, nodes: ['node_a']}, undefined]
+  ])('cannot come, or can, as the coordinator knows it: %s', (_, changes, reason) => {
+    const [own] = seen(changes).revisions
+    expect(own && hopelessTrouble({function: 'site', revision: 'rev_64', port: 8080}, own)?.reason).toBe(reason)
+  })
+
+  it('are not waited for to the end where none can come, which is said meanwhile, unless somebody said how long', async () => {
+    const address = await gateway((_count, response) => refuse(response, 'no_instance', 503))
+    const notes: string[] = []
+    const ended: string[] = []
+    const looksOn = Promise.withResolvers<void>()
+    const waiting = {
+      ...patient,
+      waitMs: 600_000,
+      deployed: both('rev_64'),
+      addressOf: () => address,
+      note: (text: string) => notes.push(text)
+    }
+    const stop = new AbortController()
+    const begin = (name: string, options: Partial<FirstAnswersOptions>) =>
+      awaitFirstAnswers({...waiting, signal: stop.signal, ...options}).then((answers) => {
+        ended.push(name)
+        return answers
+      })
+    const others = [
+      begin('who said how long', {look: async () => seen({candidates: 0})}),
+      begin('what can come', {
+        givesUp: true,
+        look: async () => {
+          if (ended.length > 0) looksOn.resolve()
+          return seen({candidates: 1})
+        }
+      })
+    ]
+    const {trouble} = await begin('what cannot come', {givesUp: true, look: async () => seen({candidates: 0})})
+    await looksOn.promise
+    expect([trouble?.reason, ended]).toEqual(['no_node', ['what cannot come']])
+    expect(notes).toContain('site: no node takes it')
+    stop.abort()
+    await Promise.allSettled(others)
   })
 
   it('are given up at the end of the time, also when a gateway holds the request for longer', async () => {

@@ -2,7 +2,7 @@ import {Args} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {tellingTrouble} from '../../cli/deploy-text.ts'
 import {variablesFlags} from '../../cli/flags.ts'
-import {parseDurationMs} from '../../cli/format.ts'
+import {waitOf} from '../../cli/format.ts'
 import {changedText} from '../../cli/settings-text.ts'
 import type {ChangedFunction} from '../../developer/app-settings.ts'
 
@@ -27,7 +27,7 @@ ledger, now and later: what nobody may read is a secret, see creo secrets set.`
     const {args, flags, argv} = await this.parse(EnvSet)
     const {changeVariables, readVariables} = await import('../../developer/variables.ts')
     const given = readVariables(argv.slice(1).map(String))
-    const wanted = {app: args.app, flags, waitMs: parseDurationMs(flags.wait), steps: this.progress, signal: this.abort}
+    const wanted = {app: args.app, flags, ...waitOf(flags.wait), steps: this.progress, signal: this.abort}
     const work = changeVariables({...wanted, change: (env) => ({...env, ...given})})
     const {app, functions} = await tellingTrouble(work, this.progress)
     this.log(changedText(functions, `${Object.keys(given).join(', ')} set`))

@@ -2,7 +2,7 @@ import {Args} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {tellingTrouble} from '../../cli/deploy-text.ts'
 import {variablesFlags} from '../../cli/flags.ts'
-import {parseDurationMs} from '../../cli/format.ts'
+import {waitOf} from '../../cli/format.ts'
 import {changedText} from '../../cli/settings-text.ts'
 import type {ChangedFunction} from '../../developer/app-settings.ts'
 
@@ -22,7 +22,7 @@ export default class EnvUnset extends CreoCommand {
     const {args, flags, argv} = await this.parse(EnvUnset)
     const {changeVariables} = await import('../../developer/variables.ts')
     const names = new Set(argv.slice(1).map(String))
-    const wanted = {app: args.app, flags, waitMs: parseDurationMs(flags.wait), steps: this.progress, signal: this.abort}
+    const wanted = {app: args.app, flags, ...waitOf(flags.wait), steps: this.progress, signal: this.abort}
     const change = (env: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)))
     const {app, functions} = await tellingTrouble(changeVariables({...wanted, change}), this.progress)
     this.log(changedText(functions, `without ${[...names].join(', ')}`))

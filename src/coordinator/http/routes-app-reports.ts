@@ -57,7 +57,7 @@ function readinessOf({ledger, logs, scheduler}: AppReportTools, revision: Revisi
     function: revision.function,
     nodes,
     shortOfPay: scheduler.shortOfPay(revision.id) ?? null,
-    ...(nodes.length > 0 ? {refusals: [], otherArchitecture: 0} : scheduler.refusalsFor(revision)),
+    ...(nodes.length > 0 ? {refusals: [], otherArchitecture: 0, tooSmall: 0} : scheduler.refusalsFor(revision)),
     failures: [...logs.failures(revision.id, after)]
   }
 }

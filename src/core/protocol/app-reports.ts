@@ -16,6 +16,10 @@ export const revisionReadinessSchema = z.object({
   refusals: z.array(z.object({reason: z.string(), nodes: z.int()})),
   /** Of these nodes, how many selected what it pays and are of an architecture that it is not built for. */
   otherArchitecture: z.int().default(0),
+  /** Of these nodes, how many selected what it pays, may run it, and are too small for it. */
+  tooSmall: z.int().default(0),
+  /** Of these nodes, how many could run it at some time. Left out while the coordinator has not heard long enough who is there. */
+  candidates: z.int().optional(),
   /** What nodes said of its instances, oldest first; each has a `failure`. */
   failures: z.array(logLineSchema)
 })
