@@ -34,6 +34,8 @@ export async function makeExecutable(options: {
   readonly root: string
   readonly output: string
   readonly architecture: Architecture
+  /** What the program knows of its publisher: the key that signs releases, in the form of minisign, and where they lie. */
+  readonly published?: {readonly publicKey?: string; readonly url?: string}
   readonly signal: AbortSignal
 }): Promise<string> {
   const {root, architecture, signal} = options
@@ -48,7 +50,9 @@ export async function makeExecutable(options: {
       await Promise.all(wanted.map(async (name) => [name, await nodeExecutable(root, cache, name, signal)] as const))
     )
     seedPkgCache(scratch, version, executables)
-    const {index, content} = packApp(appFiles(root, architecture))
+    const published = join(scratch, 'release.json')
+    writeFileSync(published, JSON.stringify(options.published ?? {}))
+    const {index, content} = packApp([...appFiles(root, architecture), {from: published, path: 'release.json'}])
     writeFileSync(join(scratch, 'index'), JSON.stringify(index))
     writeFileSync(join(scratch, 'content'), content)
     mkdirSync(options.output, {recursive: true})

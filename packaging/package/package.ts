@@ -7,7 +7,7 @@ import {parseArgs, promisify} from 'node:util'
 import type {Architecture} from './app-files.ts'
 import {makeExecutable} from './executable.ts'
 import {sbom} from './sbom.ts'
-import {publicKeyFile, signFile} from './signature.ts'
+import {publicKeyFile, publicKeyLine, signFile} from './signature.ts'
 
 /** One architecture, on a slow machine. */
 const PACKAGE_TIMEOUT_MS = 1_800_000
@@ -15,20 +15,21 @@ const PACKAGE_TIMEOUT_MS = 1_800_000
 const XZ_LEVEL = '-6'
 const MIB = 1024 * 1024
 const ARCHITECTURES: readonly Architecture[] = ['x64', 'arm64']
-const USAGE = 'npm run package -- [--output FOLDER] [--arch x64|arm64] [--key FILE]'
+const USAGE = 'npm run package -- [--output FOLDER] [--arch x64|arm64] [--key FILE] [--url URL]'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const run = promisify(execFile)
 
 /** Makes all that is published of a version in one folder. */
 async function main(): Promise<void> {
-  const {output, architectures, keyFile} = settings()
+  const {output, architectures, keyFile, url} = settings()
   const key = keyFile === undefined ? undefined : readFileSync(keyFile, 'utf8')
+  const published = {...(key === undefined ? {} : {publicKey: publicKeyLine(key)}), ...(url === undefined ? {} : {url})}
   const signal = AbortSignal.timeout(PACKAGE_TIMEOUT_MS * architectures.length)
   mkdirSync(output, {recursive: true})
   const files: string[] = []
   for (const architecture of architectures) {
-    const executable = await makeExecutable({root, output, architecture, signal})
+    const executable = await makeExecutable({root, output, architecture, published, signal})
     await run('xz', [XZ_LEVEL, '--threads=1', '--keep', '--force', executable], {signal})
     files.push(executable, `${executable}.xz`)
   }
@@ -45,11 +46,21 @@ async function main(): Promise<void> {
   if (key === undefined) console.log('Not signed: name an Ed25519 key in PEM by --key or CREO_SIGNING_KEY_FILE.')
 }
 
-function settings(): {readonly output: string; readonly architectures: readonly Architecture[]; readonly keyFile: string | undefined} {
-  const {values} = parseArgs({options: {output: {type: 'string'}, arch: {type: 'string'}, key: {type: 'string'}}})
+function settings(): {
+  readonly output: string
+  readonly architectures: readonly Architecture[]
+  readonly keyFile: string | undefined
+  readonly url: string | undefined
+} {
+  const {values} = parseArgs({options: {output: {type: 'string'}, arch: {type: 'string'}, key: {type: 'string'}, url: {type: 'string'}}})
   const architectures = ARCHITECTURES.filter((name) => values.arch === undefined || values.arch === name)
   if (architectures.length === 0) throw new Error(`creo is not packaged for "${values.arch}". ${USAGE}`)
-  return {output: values.output ?? join(root, 'dist-package'), architectures, keyFile: values.key ?? process.env.CREO_SIGNING_KEY_FILE}
+  return {
+    output: values.output ?? join(root, 'dist-package'),
+    architectures,
+    keyFile: values.key ?? process.env.CREO_SIGNING_KEY_FILE,
+    url: values.url
+  }
 }
 
 function version(): string {

@@ -26,8 +26,13 @@ export function signFile(content: Uint8Array, comment: string, privateKey: strin
 
 /** The public key in the form of minisign, which `minisign -V -p` takes. */
 export function publicKeyFile(privateKey: string): string {
+  return `untrusted comment: public key of creo\n${publicKeyLine(privateKey)}\n`
+}
+
+/** The same as one word, which `minisign -V -P` takes. */
+export function publicKeyLine(privateKey: string): string {
   const key = readPrivateKey(privateKey)
-  return `untrusted comment: public key of creo\n${Buffer.concat([KEY_ALGORITHM, keyId(key), rawPublicKey(key)]).toString('base64')}\n`
+  return Buffer.concat([KEY_ALGORITHM, keyId(key), rawPublicKey(key)]).toString('base64')
 }
 
 function readPrivateKey(pem: string): KeyObject {

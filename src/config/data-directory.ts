@@ -1,7 +1,7 @@
 import {access, constants} from 'node:fs/promises'
 import {join, resolve, sep} from 'node:path'
 import {lockDirectory} from './directory-lock.ts'
-import {makeFolders, unwritable} from './make-folder.ts'
+import {type FolderVariable, makeFolders, unwritable} from './make-folder.ts'
 
 /** A directory that this process alone uses until `close`. */
 export interface DataDirectory {
@@ -28,12 +28,12 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
 }
 
 /** @throws {CreoError} `data_dir_unwritable` with what the system said. */
-export async function makePrivateFolder(path: string): Promise<void> {
+export async function makePrivateFolder(path: string, variable: FolderVariable = 'CREO_DATA_DIR'): Promise<void> {
   const absolute = resolve(path)
-  makeFolders(absolute, 'CREO_DATA_DIR')
+  makeFolders(absolute, variable)
   try {
     await access(join(absolute, sep), constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
-    throw unwritable(absolute, 'CREO_DATA_DIR', error)
+    throw unwritable(absolute, variable, error)
   }
 }

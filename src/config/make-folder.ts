@@ -4,13 +4,16 @@ import {CreoError} from '../core/errors.ts'
 
 const PRIVATE_MODE = 0o700
 
+/** By which a user says that a folder lies elsewhere. */
+export type FolderVariable = 'CREO_CONFIG_DIR' | 'CREO_DATA_DIR' | 'XDG_CACHE_HOME'
+
 /**
  * Makes a folder and those above it, level by level, for its owner alone. Node's recursive `mkdir` never returns where the parent is
  * there and the system says ENOENT all the same, as it does under /proc.
  * @param path absolute. What is there already stays as it is.
  * @throws {CreoError} `data_dir_unwritable` with what the system said.
  */
-export function makeFolders(path: string, variable: 'CREO_CONFIG_DIR' | 'CREO_DATA_DIR'): void {
+export function makeFolders(path: string, variable: FolderVariable): void {
   try {
     for (const level of levelsOf(path)) makeLevel(level)
   } catch (error) {
@@ -18,7 +21,7 @@ export function makeFolders(path: string, variable: 'CREO_CONFIG_DIR' | 'CREO_DA
   }
 }
 
-export function unwritable(path: string, variable: 'CREO_CONFIG_DIR' | 'CREO_DATA_DIR', cause: unknown): CreoError {
+export function unwritable(path: string, variable: FolderVariable, cause: unknown): CreoError {
   const why = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : ''
   return new CreoError('data_dir_unwritable', `The folder ${path} can't be made or written${why}.`, {
     hint: `Give this user the right to write there, or choose another folder with ${variable}.`,

@@ -21,6 +21,11 @@ export function dataDirectory(env: Environment): string {
   return folder(env, 'CREO_DATA_DIR', env.XDG_DATA_HOME, join('.local', 'share'))
 }
 
+/** What can be made again at any time: `$XDG_CACHE_HOME/creo`, else `~/.cache/creo`. bin/run.js and the packaged program's entry know it too. */
+export function cacheDirectory(env: Environment): string {
+  return join(env.XDG_CACHE_HOME ? resolve(env.XDG_CACHE_HOME) : join(env.HOME ?? homedir(), '.cache'), 'creo')
+}
+
 function folder(env: Environment, name: string, xdg: string | undefined, underHome: string): string {
   const own = env[name]
   if (own !== undefined && own !== '') return resolve(own)

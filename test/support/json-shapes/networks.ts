@@ -20,6 +20,7 @@ import type Use from '../../../src/commands/network/use.ts'
 import type Block from '../../../src/commands/operator/block.ts'
 import type Blocks from '../../../src/commands/operator/blocks.ts'
 import type Unblock from '../../../src/commands/operator/unblock.ts'
+import type Update from '../../../src/commands/update.ts'
 import {blockEventSchema} from '../../../src/core/protocol/blocks.ts'
 import {gatewayIdSchema, networkIdSchema} from '../../../src/core/protocol/scalars.ts'
 import {amount, answerOf, count, seq, time} from './form.ts'
@@ -117,6 +118,17 @@ export const networkShapes = {
   'operator block': answerOf<Block>()(changedBlock(['blocked', 'already_blocked'])),
   'operator blocks': answerOf<Blocks>()(z.strictObject({blocks: z.array(blockEventSchema.omit({atMs: true}).extend({at: time}).strict())})),
   'operator unblock': answerOf<Unblock>()(changedBlock(['unblocked', 'already_unblocked'])),
+  update: answerOf<Update>()(
+    z.strictObject({
+      status: z.enum(['updated', 'rolled_back', 'available', 'already_current', 'older']),
+      from: name,
+      to: name,
+      path: name,
+      previousPath: name.nullable(),
+      restarted: z.array(z.enum(['system', 'user'])),
+      drained: z.boolean()
+    })
+  ),
   up: z.strictObject({
     holds: z.literal(true),
     networkId,

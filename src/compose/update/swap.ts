@@ -1,0 +1,65 @@
+import {access, constants, copyFile, link, open, rename, rm, stat} from 'node:fs/promises'
+import {dirname} from 'node:path'
+import {CreoError} from '../../core/errors.ts'
+import {placesOf} from './installation.ts'
+
+/** File systems without hard links say one of these. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS'])
+
+/** @throws {CreoError} `forbidden` when the folder of the executable can't be written by this user. */
+export async function assertReplaceable(executable: string): Promise<void> {
+  try {
+    await access(dirname(executable), constants.W_OK)
+  } catch (cause) {
+    throw new CreoError('forbidden', `${dirname(executable)} can't be written by this user.`, {
+      hint: 'Run it as whoever installed creo, such as: sudo creo update',
+      cause
+    })
+  }
+}
+
+/**
+ * Puts the candidate in the executable's place, and keeps the one before. At every instant the executable is one of the two, whole: a process that is
+ * killed in between leaves files beside it that the next swap replaces.
+ */
+export async function swapIn(executable: string): Promise<void> {
+  const {candidate, previous, link: linked} = placesOf(executable)
+  await twin(executable, linked)
+  await rename(linked, previous)
+  // Where both were the same file already, renaming does nothing.
+  await rm(linked, {force: true})
+  await rename(candidate, executable)
+  await syncFolder(dirname(executable))
+}
+
+/** Makes the executable that was kept the candidate. @throws {CreoError} `not_found` when there is none. */
+export async function takePrevious(executable: string): Promise<void> {
+  const {candidate, previous} = placesOf(executable)
+  const [kept, current] = [await stat(previous).catch(() => undefined), await stat(executable)]
+  if (kept === undefined || kept.ino === current.ino) {
+    throw new CreoError('not_found', `There is no earlier creo beside ${executable}.`, {
+      hint: 'creo update FILE --to VERSION takes an older release.'
+    })
+  }
+  await twin(previous, candidate)
+}
+
+/** The same file under another name; a copy where the file system knows no such thing. */
+async function twin(path: string, other: string): Promise<void> {
+  await rm(other, {force: true})
+  try {
+    await link(path, other)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && NO_LINKS.has(String(error.code)))) throw error
+    await copyFile(path, other)
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
