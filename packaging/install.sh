@@ -2,22 +2,34 @@
 # Installs creo, upgrades it in place, or removes it: one file in one folder. See --help.
 set -eu
 
+# Of the publisher: npm run package writes them into the script that is published beside the program.
+PUBLIC_KEY=''
+RELEASE_URL=''
+
 PROGRAM=creo
 # Of one step of a download; a cut one is taken up where it ended.
 ATTEMPTS_MAX=5
 CONNECT_TIMEOUT_S=20
 GLIBC_MINOR_MIN=28
+# Packed, beside what may lie there of another; and unpacked.
+DOWNLOAD_KIB=40960
+INSTALLED_KIB=143360
 
 usage() {
   cat <<'TEXT'
-Usage: install.sh --from URL|FOLDER [--to FOLDER] [--public-key FILE|KEY]
+Usage: install.sh [--from URL|FOLDER] [--to FOLDER] [--public-key FILE|KEY]
        install.sh --uninstall [--to FOLDER]
 
-  --from        where SHA256SUMS and creo-linux-*.xz lie: an address or a folder
+  --from        where SHA256SUMS and creo-linux-*.xz lie: an address or a folder;
+                what was published says its own
   --to          where creo is put: /usr/local/bin for root, else ~/.local/bin
-  --public-key  the publisher's key, from somewhere else than the download: the
-                signature is then checked, which needs minisign
+  --public-key  the publisher's key, from somewhere else than the download; what
+                was published has it built in
+  --insecure-no-signature
+                install what nobody signed, or what you signed with a lost key
   --uninstall   removes creo and what it unpacked; accounts, settings and data stay
+
+The signature is checked by minisign, or by openssl 3 where there is none.
 TEXT
 }
 
@@ -27,7 +39,7 @@ fail() {
 }
 
 main() {
-  from='' to='' key='' uninstall=no
+  from=$RELEASE_URL to='' key=$PUBLIC_KEY signed=yes uninstall=no
   while [ $# -gt 0 ]; do
     case $1 in
       --from | --to | --public-key)
@@ -35,6 +47,7 @@ main() {
         case $1 in --from) from=$2 ;; --to) to=$2 ;; *) key=$2 ;; esac
         shift 2
         ;;
+      --insecure-no-signature) signed=no && shift ;;
       --uninstall) uninstall=yes && shift ;;
       --help) usage && exit 0 ;;
       *) fail "There is no option $1." 'install.sh --help' ;;
@@ -53,7 +66,9 @@ install() {
   mkdir -p "$to" 2>/dev/null && [ -w "$to" ] || fail "$to can't be written." 'Run this as root, or name another folder: --to FOLDER'
   # Kept when a download is cut, so that the next run goes on with it.
   downloads=${XDG_CACHE_HOME:-$HOME/.cache}/creo/download
-  mkdir -p "$downloads" 2>/dev/null || fail "$downloads can't be made." 'Name a folder that can: XDG_CACHE_HOME=/path'
+  mkdir -p "$downloads" 2>/dev/null && [ -w "$downloads" ] || fail "$downloads can't be written." 'Name a folder that can: XDG_CACHE_HOME=/path'
+  check_space "$downloads" "$DOWNLOAD_KIB" 'or name a folder elsewhere: XDG_CACHE_HOME=/path'
+  check_space "$to" "$INSTALLED_KIB" 'or name another folder: --to FOLDER'
   rm -f "$downloads/SHA256SUMS" "$downloads/SHA256SUMS.minisig"
   get SHA256SUMS
   check_signature
@@ -103,16 +118,56 @@ check_system() {
   esac
 }
 
+# Some systems have no df, or one that says nothing of this folder.
+check_space() {
+  free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 {print $4}')
+  case $free in
+    '' | *[!0-9]*) ;;
+    *) [ "$free" -ge "$2" ] || fail "There is no space in $1: $((free / 1024)) MiB are free, $(($2 / 1024)) are wanted." "Free some, $3" ;;
+  esac
+}
+
 check_signature() {
-  if [ -z "$key" ]; then
-    echo 'The signature is not checked: no --public-key was given. What is installed is what SHA256SUMS at that place says.' >&2
+  if [ "$signed" = no ]; then
+    echo 'The signature is not checked. What is installed is what SHA256SUMS at that place says.' >&2
     return
   fi
-  command -v minisign >/dev/null || fail 'minisign is missing, which checks the signature.' 'apt install minisign'
+  [ -n "$key" ] || fail "The publisher's key is not known, and nothing unsigned is installed." 'Give it, from somewhere else than the download: --public-key RW…'
+  if [ -f "$key" ]; then key=$(tail -n 1 "$key"); fi
   get SHA256SUMS.minisig
-  if [ -f "$key" ]; then set -- -p "$key"; else set -- -P "$key"; fi
-  minisign -V -q "$@" -m "$downloads/SHA256SUMS" -x "$downloads/SHA256SUMS.minisig" ||
-    fail 'SHA256SUMS is not signed by that key: nothing was installed.' 'Compare the key with its publisher, and ask where you got the address.'
+  if command -v minisign >/dev/null; then
+    minisign -V -q -P "$key" -m "$downloads/SHA256SUMS" -x "$downloads/SHA256SUMS.minisig" && return
+  else
+    case $(openssl version 2>/dev/null) in
+      'OpenSSL '[3-9]*) ;;
+      *) fail 'Neither minisign nor openssl 3 is here to check the signature with.' 'apt install minisign' ;;
+    esac
+    verify_by_openssl && return
+  fi
+  fail 'SHA256SUMS is not signed by that key: nothing was installed.' 'Compare the key with its publisher, and ask where you got the address.'
+}
+
+# What minisign does: Ed25519 over the BLAKE2b of the file, and over that signature with its comment.
+verify_by_openssl() {
+  parts=$downloads/signature
+  rm -rf "$parts" && mkdir "$parts" || return 1
+  printf %s "$key" | base64 -d >"$parts/key" 2>/dev/null || return 1
+  sed -n 2p "$downloads/SHA256SUMS.minisig" | base64 -d >"$parts/line" 2>/dev/null || return 1
+  sed -n 4p "$downloads/SHA256SUMS.minisig" | base64 -d >"$parts/whole" 2>/dev/null || return 1
+  [ "$(head -c 2 "$parts/key")$(head -c 2 "$parts/line")" = EdED ] || return 1
+  head -c 10 "$parts/key" | tail -c 8 >"$parts/name"
+  head -c 10 "$parts/line" | tail -c 8 | cmp -s - "$parts/name" || return 1
+  # What stands in front of a raw key in DER.
+  { printf '\060\052\060\005\006\003\053\145\160\003\041\000' && tail -c 32 "$parts/key"; } >"$parts/key.der"
+  tail -c 64 "$parts/line" >"$parts/raw"
+  openssl dgst -blake2b512 -binary "$downloads/SHA256SUMS" >"$parts/digest" || return 1
+  comment=$(sed -n '3s/^trusted comment: //p' "$downloads/SHA256SUMS.minisig")
+  { cat "$parts/raw" && printf %s "$comment"; } >"$parts/commented"
+  holds "$parts/digest" "$parts/raw" && holds "$parts/commented" "$parts/whole"
+}
+
+holds() {
+  openssl pkeyutl -verify -pubin -keyform DER -inkey "$parts/key.der" -rawin -in "$1" -sigfile "$2" >/dev/null 2>&1
 }
 
 # Brings a file of the release into $downloads, or the rest of it.
@@ -160,7 +215,7 @@ matches() {
 remove() {
   [ -e "$to/$PROGRAM" ] || { echo "creo is not in $to." && return; }
   [ -w "$to" ] || fail "$to can't be written." "Run this as whoever installed it, or name another folder: --to FOLDER"
-  rm -f "$to/$PROGRAM"
+  rm -f "$to/$PROGRAM" "$to/.$PROGRAM-previous" "$to/.$PROGRAM-new" "$to/.$PROGRAM-link"
   rm -rf "${XDG_CACHE_HOME:-$HOME/.cache}/creo"
   echo "creo is removed from $to. Accounts, settings and data are where they were; a service of a node is removed by creo mine uninstall, before."
 }

@@ -6,6 +6,7 @@ import {fileURLToPath} from 'node:url'
 import {parseArgs, promisify} from 'node:util'
 import type {Architecture} from './app-files.ts'
 import {makeExecutable} from './executable.ts'
+import {installScript} from './install-script.ts'
 import {sbom} from './sbom.ts'
 import {publicKeyFile, publicKeyLine, signFile} from './signature.ts'
 
@@ -35,7 +36,9 @@ async function main(): Promise<void> {
   }
   const sbomFile = join(output, 'creo.cdx.json')
   writeFileSync(sbomFile, sbom(root))
-  files.push(sbomFile)
+  const script = join(output, 'install.sh')
+  writeFileSync(script, installScript(readFileSync(join(root, 'packaging', 'install.sh'), 'utf8'), published), {mode: 0o755})
+  files.push(sbomFile, script)
   const sums = files.map((file) => `${sha256(file)}  ${basename(file)}\n`).join('')
   writeFileSync(join(output, 'SHA256SUMS'), sums)
   if (key !== undefined) {

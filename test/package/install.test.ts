@@ -1,5 +1,5 @@
-import {createHash} from 'node:crypto'
-import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {createHash, generateKeyPairSync} from 'node:crypto'
+import {chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {createServer, type Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
@@ -7,10 +7,13 @@ import {basename, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {afterEach, beforeEach, expect, test} from 'vitest'
+import {installScript} from '../../packaging/package/install-script.ts'
+import {publicKeyFile, publicKeyLine, signFile} from '../../packaging/package/signature.ts'
 
 const INSTALL = fileURLToPath(new URL('../../packaging/install.sh', import.meta.url))
 const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'x64'
 const PACKED = `creo-linux-${ARCHITECTURE}.xz`
+const KEY = newKey()
 let folder: string
 let release: string
 let bin: string
@@ -71,16 +74,82 @@ test('a version that does not run here does not replace the one that does', asyn
   expect(readdirSync(bin)).toEqual(['creo'])
 })
 
-test('a signature that does not hold stops before anything is fetched, one that holds goes on', async () => {
+test.each<[string, () => void]>([
+  ['by another key', () => sign(newKey())],
+  ['over other sums', () => rewrite('SHA256SUMS', '\n', '\n\n')],
+  ['with a comment that was changed', () => rewrite('SHA256SUMS.minisig', 'creo 1', 'creo 2')],
+  ['with half of it', () => rewrite('SHA256SUMS.minisig', '\ntrusted comment: ', '\n')]
+])('a signature %s stops it before anything is fetched', async (_, spoil) => {
+  spoil()
+  rmSync(join(release, PACKED))
+  const {exitCode, stderr} = await install('--from', release)
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('is not signed by that key: nothing was installed')])
+  expect(readdirSync(bin)).toEqual([])
+})
+
+test('minisign checks the signature where it is there', async () => {
   const minisign = (exit: number): void => program('minisign', `echo "$@" >>"${folder}/asked"; exit ${exit}`)
-  writeFileSync(join(release, 'SHA256SUMS.minisig'), 'signature')
   minisign(1)
-  const refused = await install('--from', release, '--public-key', 'RWQkey')
-  expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('is not signed by that key: nothing was installed')])
-  expect(existsSync(bin) ? readdirSync(bin) : []).toEqual([])
+  expect((await install('--from', release)).stderr).toContain('is not signed by that key: nothing was installed')
   minisign(0)
-  expect((await install('--from', release, '--public-key', 'RWQkey')).exitCode).toBe(0)
-  expect(readFileSync(join(folder, 'asked'), 'utf8')).toContain('-P RWQkey')
+  writeFileSync(join(folder, 'creo.pub'), publicKeyFile(KEY))
+  expect((await install('--from', release, '--public-key', join(folder, 'creo.pub'))).exitCode).toBe(0)
+  expect(readFileSync(join(folder, 'asked'), 'utf8')).toContain(`-P ${publicKeyLine(KEY)}`)
+})
+
+test('without a key nothing is installed, unless it is said so that nobody can mean it by mistake', async () => {
+  const bare = async (...args: readonly string[]): Promise<Ran> => await runScript(INSTALL, '--from', release, ...args)
+  const refused = await bare()
+  expect([refused.exitCode, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining("The publisher's key is not known, and nothing unsigned is installed.")
+  ])
+  rmSync(join(release, 'SHA256SUMS.minisig'))
+  expect((await install('--from', release)).stderr).toContain('has no SHA256SUMS.minisig')
+  const forced = await bare('--insecure-no-signature')
+  expect([forced.exitCode, forced.stderr]).toEqual([0, expect.stringContaining('The signature is not checked.')])
+})
+
+test('the script that is published knows the key and the address', async () => {
+  const server = await serve(release, {cutAfter: Number.POSITIVE_INFINITY, onRange: () => undefined})
+  const script = join(folder, 'install.sh')
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    writeFileSync(script, installScript(readFileSync(INSTALL, 'utf8'), {publicKey: publicKeyLine(KEY), url}))
+    expect((await runScript(script)).stdout).toContain('creo/1.0.0 is installed')
+  } finally {
+    server.close()
+  }
+  expect(() => installScript(readFileSync(INSTALL, 'utf8'), {url: "http://x/';id;'"})).toThrow(/is no address/)
+})
+
+test('neither of what checks a signature is there', async () => {
+  program('openssl', 'echo LibreSSL 3.3.6')
+  expect((await install('--from', release)).stderr).toMatch(/Neither minisign nor openssl 3 is here .*\nTry this: apt install minisign/)
+})
+
+test.each<[string, () => void, RegExp]>([
+  [
+    'no space for the download',
+    () => program('df', 'echo Filesystem; echo x 1 1 20480 1% /'),
+    /no space in \S+download: 20 MiB are free, 40 are wanted\.\nTry this: Free some, or name a folder/
+  ],
+  [
+    'no space for the program',
+    () => program('df', `case $2 in *bin) free=20480;; *) free=999999;; esac; echo x; echo x 1 1 $free 1% /`),
+    /no space in \S+bin: 20 MiB are free, 140/
+  ],
+  [
+    'a cache that is no folder',
+    () => writeFileSync(join(folder, 'home', '.cache'), ''),
+    /\.cache\/creo\/download can't be written\.\nTry this: Name a folder that can/
+  ],
+  ['a place that is no folder', () => writeFileSync(bin, ''), /bin can't be written\.\nTry this: Run this as root, or name another folder/]
+])('says so of %s', async (_, spoil, words) => {
+  mkdirSync(join(folder, 'home'), {recursive: true})
+  spoil()
+  const {exitCode, stderr} = await install('--from', release)
+  expect([exitCode, stderr]).toEqual([1, expect.stringMatching(words)])
 })
 
 test.each([
@@ -114,6 +183,20 @@ async function publish(version: string, script = `echo creo/${version}`): Promis
   await execa('xz', ['--keep', file])
   const sums = [file, `${file}.xz`].map((path) => `${createHash('sha256').update(readFileSync(path)).digest('hex')}  ${basename(path)}\n`)
   writeFileSync(join(release, 'SHA256SUMS'), sums.join(''))
+  sign(KEY)
+}
+
+function sign(key: string): void {
+  writeFileSync(join(release, 'SHA256SUMS.minisig'), signFile(readFileSync(join(release, 'SHA256SUMS')), 'creo 1', key))
+}
+
+function newKey(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({type: 'pkcs8', format: 'pem'}).toString()
+}
+
+function rewrite(name: string, from: string, to: string): void {
+  const path = join(release, name)
+  writeFileSync(path, readFileSync(path, 'utf8').replace(from, to))
 }
 
 /** A program that is found before the system's. */
@@ -124,13 +207,21 @@ function program(name: string, script: string): void {
   chmodSync(join(tools, name), 0o755)
 }
 
-async function install(
-  ...args: readonly string[]
-): Promise<{readonly stdout: string; readonly stderr: string; readonly exitCode?: number | undefined}> {
+interface Ran {
+  readonly stdout: string
+  readonly stderr: string
+  readonly exitCode?: number | undefined
+}
+
+async function install(...args: readonly string[]): Promise<Ran> {
+  return await runScript(INSTALL, '--public-key', publicKeyLine(KEY), ...args)
+}
+
+async function runScript(script: string, ...args: readonly string[]): Promise<Ran> {
   const home = join(folder, 'home')
   mkdirSync(home, {recursive: true})
   const env = {HOME: home, PATH: `${join(folder, 'tools')}:${process.env.PATH}`}
-  return await execa('sh', [INSTALL, '--to', bin, ...args], {env, extendEnv: false, reject: false})
+  return await execa('sh', [script, '--to', bin, ...args], {env, extendEnv: false, reject: false})
 }
 
 /** Serves a folder with ranges; the program's first answer ends after `cutAfter` bytes. */
