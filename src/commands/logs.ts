@@ -30,7 +30,7 @@ goes on from there with --after.`
 
   async run(): Promise<{readonly app: string; readonly lines: readonly ShownLine[]}> {
     const {args, flags} = await this.parse(Logs)
-    const [{openAccount}, {readLogs}, {appNameOf}, {assertNotDestroyed}] = await Promise.all([
+    const [{openAccount}, {readLogs}, {appNameOf}, {assertFunction, assertNotDestroyed}] = await Promise.all([
       import('../developer/context.ts'),
       import('../developer/logs.ts'),
       import('../developer/app-name.ts'),
@@ -40,6 +40,7 @@ goes on from there with --after.`
     const name = await appNameOf(args.app, '.')
     const context = await openAccount({...flags, as: flags.as ?? name.org}, this.abort)
     const {function: only, revision, after, follow, wide} = flags
+    if (only !== undefined) await assertFunction(context, name, only, this.abort)
     const onAway = (error: Error): void => this.progress.say(`${error.message} Waiting until it does.`)
     const lines: ShownLine[] = []
     for await (const line of readLogs(context, name, {function: only, revision, sinceMs, after, follow, onAway, signal: this.abort})) {

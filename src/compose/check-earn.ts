@@ -1,7 +1,7 @@
 import {createClient} from '../client/client.ts'
 import {joinNetwork} from '../client/join.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
-import {nearestOf} from '../core/nearest.ts'
+import {meantOr} from '../core/nearest.ts'
 import {GUTTA} from '../core/protocol/api.ts'
 import {loadSettings} from '../miner/settings.ts'
 
@@ -23,9 +23,8 @@ export async function checkEarn(directory: string, earn: readonly string[], sign
   if (known instanceof Error) return known
   const unknown = earn.find((name) => !known.has(name))
   if (unknown === undefined) return undefined
-  const nearest = nearestOf(unknown, [...known])
   throw new CreoError('not_found', `The network has nothing called ${unknown} to earn.`, {
-    hint: nearest === undefined ? 'See what there is: creo mine offers' : `Did you mean ${nearest}?`
+    hint: meantOr(unknown, [...known], 'See what there is: creo mine offers')
   })
 }
 

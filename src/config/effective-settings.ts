@@ -1,5 +1,5 @@
 import {CreoError} from '../core/errors.ts'
-import {nearestOf} from '../core/nearest.ts'
+import {meantOr} from '../core/nearest.ts'
 import {configDirectory, dataDirectory} from './paths.ts'
 import type {UserSettings} from './user-settings.ts'
 
@@ -71,9 +71,8 @@ type Candidate = {readonly value: string | undefined} & Pick<EffectiveSetting, '
 /** @throws {CreoError} `not_found` with the one that was probably meant. */
 export function settingName(typed: string): string {
   if (SETTINGS.includes(typed)) return typed
-  const nearest = nearestOf(typed, SETTINGS)
   throw new CreoError('not_found', `There is no setting "${typed}".`, {
-    hint: nearest === undefined ? `The settings are ${SETTINGS.join(', ')}.` : `Did you mean ${nearest}?`
+    hint: meantOr(typed, SETTINGS, `The settings are ${SETTINGS.join(', ')}.`)
   })
 }
 

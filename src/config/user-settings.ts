@@ -2,6 +2,7 @@ import {join} from 'node:path'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {parsedOr} from '../core/issue-words.ts'
+import {meantOr} from '../core/nearest.ts'
 import {networkIdSchema, publicKeySchema} from '../core/protocol/scalars.ts'
 import {readFileIfThere} from './durable-file.ts'
 import {configDirectory} from './paths.ts'
@@ -68,8 +69,8 @@ export function pickContext(settings: UserSettings, wanted: string | undefined):
   }
   const context = settings.contexts[name]
   if (context !== undefined) return {name, ...context}
-  const known = Object.keys(settings.contexts).join(', ')
+  const known = Object.keys(settings.contexts)
   throw new CreoError('not_found', `No network is stored as "${name}".`, {
-    hint: known === '' ? 'creo network join URL --id HASH' : `Use one of: ${known}.`
+    hint: meantOr(name, known, known.length === 0 ? 'creo network join URL --id HASH' : `Use one of: ${known.join(', ')}.`)
   })
 }

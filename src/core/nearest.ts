@@ -14,6 +14,12 @@ export function nearestOf(word: string, candidates: readonly string[]): string |
   return best?.candidate
 }
 
+/** As the hint of an error: what was probably meant, or what to do otherwise. */
+export function meantOr(word: string, candidates: readonly string[], otherwise: string): string {
+  const nearest = nearestOf(word, candidates)
+  return nearest === undefined ? otherwise : `Did you mean ${nearest}?`
+}
+
 /** Levenshtein's distance, one row at a time. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({length: b.length + 1}, (_, column) => column)

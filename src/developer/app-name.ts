@@ -1,10 +1,16 @@
 import {CreoError} from '../core/errors.ts'
+import {meantOr} from '../core/nearest.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {readManifest} from './read-manifest.ts'
 
 export interface AppName {
   readonly org: string
   readonly app: string
+}
+
+/** @param known the functions that the app has. */
+export function noFunction({org, app}: AppName, typed: string, known: readonly string[]): CreoError {
+  return new CreoError('not_found', `${app} has no function "${typed}".`, {hint: meantOr(typed, known, `creo releases ${org}/${app}`)})
 }
 
 /**

@@ -1,8 +1,7 @@
 import {CreoError} from '../core/errors.ts'
-import {nearestOf} from '../core/nearest.ts'
 import type {AppView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
-import type {AppName} from './app-name.ts'
+import {type AppName, noFunction} from './app-name.ts'
 import {refuseDestroyed} from './apps.ts'
 import type {AccountContext, Context} from './context.ts'
 import {type Released, type ReleaseOptions, release, untilUnchanged} from './release.ts'
@@ -91,7 +90,5 @@ function servingOf(name: AppName, revisions: AppView['revisions'], only: string 
 function nothingServes({org, app}: AppName, revisions: AppView['revisions'], only: string | undefined): CreoError {
   if (only === undefined) return new CreoError('not_found', `${app} has no function.`, {hint: 'creo deploy'})
   const known = [...new Set(revisions.map((revision) => revision.function))]
-  const nearest = nearestOf(only, known)
-  const hint = nearest === undefined ? `creo releases ${org}/${app}` : `Did you mean ${nearest}?`
-  return new CreoError('not_found', `${app} has no function "${only}".`, {hint})
+  return noFunction({org, app}, only, known)
 }

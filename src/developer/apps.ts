@@ -4,7 +4,7 @@ import {CreoError} from '../core/errors.ts'
 import type {AppView, LeaseView} from '../core/protocol/api.ts'
 import {formatDecimal} from '../core/units.ts'
 import {NO_GATEWAY_HINT} from './addresses.ts'
-import type {AppName} from './app-name.ts'
+import {type AppName, noFunction} from './app-name.ts'
 import type {AccountContext, Context} from './context.ts'
 
 export interface ListedApp {
@@ -49,6 +49,13 @@ export function refuseDestroyed({org, app}: AppName, {routes}: Pick<AppView, 'ro
 /** The same for whoever found nothing of an app and has to say why. */
 export async function assertNotDestroyed(client: Pick<Client, 'app'>, name: AppName, signal: AbortSignal): Promise<void> {
   refuseDestroyed(name, await client.app(name.org, name.app, signal))
+}
+
+/** @throws {CreoError} `not_found` for a function that the app has not, with the one that was probably meant. */
+export async function assertFunction({client}: Pick<Context, 'client'>, name: AppName, only: string, signal: AbortSignal): Promise<void> {
+  const {revisions} = await client.app(name.org, name.app, signal)
+  const known = [...new Set(revisions.map((revision) => revision.function))]
+  if (!known.includes(only)) throw noFunction(name, only, known)
 }
 
 /** Where an app answers. @throws {CreoError} `not_found` when it was destroyed; `unavailable` without a gateway. */

@@ -1,6 +1,6 @@
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {positiveAmount} from '../core/market-units.ts'
-import {nearestOf} from '../core/nearest.ts'
+import {meantOr} from '../core/nearest.ts'
 import type {IncentiveView, OfferView} from '../core/protocol/api.ts'
 import type {OfferSpec} from '../core/protocol/commands.ts'
 import {incentiveCodeSchema, incentiveIdSchema, nameSchema} from '../core/protocol/scalars.ts'
@@ -80,11 +80,8 @@ export async function findIncentive({client}: Context, id: string, signal: Abort
   } catch (cause) {
     if (!isCreoError(cause) || cause.code !== 'not_found') throw cause
     const {incentives} = await client.incentives(signal)
-    const nearest = nearestOf(
-      id,
-      incentives.map((incentive) => incentive.id)
-    )
-    const hint = nearest === undefined ? 'creo incentive list' : `Did you mean ${nearest}?`
+    const known = incentives.map((incentive) => incentive.id)
+    const hint = meantOr(id, known, 'creo incentive list')
     throw new CreoError('not_found', `There is no incentive ${id}.`, {hint, cause})
   }
 }

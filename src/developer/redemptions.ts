@@ -1,4 +1,5 @@
-import {CreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
+import {nearestOf} from '../core/nearest.ts'
 import type {IncentiveView, RedemptionView} from '../core/protocol/api.ts'
 import {offerIdSchema, redemptionIdSchema} from '../core/protocol/scalars.ts'
 import {formatDecimal} from '../core/units.ts'
@@ -19,8 +20,11 @@ export interface ShownRedemption {
 /** Gives value back to the issuer for an offer; it is held until the issuer captures or releases it. */
 export async function redeem(context: AccountContext, offer: string, quantity: number, signal: AbortSignal): Promise<ShownRedemption> {
   if (!offerIdSchema.safeParse(offer).success)
-    throw new CreoError('invalid_input', `"${offer}" is not an offer.`, {hint: 'creo offer list'})
-  const {seq} = await context.client.submit({type: 'redemption.request', offer, quantity})
+    throw new CreoError('invalid_input', `"${offer}" is not an offer.`, {hint: await offerMeant(context, offer, signal)})
+  const {seq} = await context.client.submit({type: 'redemption.request', offer, quantity}).catch((cause: unknown) => {
+    if (!isCreoError(cause) || cause.code !== 'not_found') throw cause
+    throw new CreoError('not_found', cause.message, {hint: 'creo offer list', cause})
+  })
   const [{redemptions}, {incentives}] = await Promise.all([
     context.client.redemptionsOf(context.account.id, {}, signal),
     context.client.incentives(signal)
@@ -28,6 +32,15 @@ export async function redeem(context: AccountContext, offer: string, quantity: n
   const made = redemptions.find(({id}) => id === `red_${seq}`)
   if (made === undefined) throw new CreoError('failed', `red_${seq} was requested, but is not shown yet.`, {hint: 'creo redemption list'})
   return shownRedemption(made, incentives)
+}
+
+/** The offer whose item or incentive is the nearest to what was typed. */
+async function offerMeant({client}: AccountContext, typed: string, signal: AbortSignal): Promise<string> {
+  const {offers} = await client.offers({}, signal)
+  const said = new Map(offers.flatMap(({id, item, incentive}) => [[incentive, id] as const, [item, id] as const]))
+  const nearest = nearestOf(typed, [...said.keys()])
+  const meant = offers.find(({id}) => nearest !== undefined && id === said.get(nearest))
+  return meant === undefined ? 'creo offer list' : `Did you mean ${meant.id}, ${meant.item}?`
 }
 
 /** Ends a redemption as the issuer: `capture` when the item was handed over, `release` to give the value back. */

@@ -1,12 +1,12 @@
 import {CreoError} from '../core/errors.ts'
-import {nearestOf} from '../core/nearest.ts'
+import {meantOr} from '../core/nearest.ts'
 import type {ReleaseView} from '../core/protocol/api.ts'
 import type {CommandOf} from '../core/protocol/commands.ts'
 import type {Tag, TrafficShare} from '../core/protocol/revisions.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {revisionBefore} from '../core/traffic.ts'
 import {appAddress} from './addresses.ts'
-import type {AppName} from './app-name.ts'
+import {type AppName, noFunction} from './app-name.ts'
 import {assertNotDestroyed, refuseDestroyed} from './apps.ts'
 import type {AccountContext, Context} from './context.ts'
 
@@ -114,12 +114,6 @@ export async function rollBack(
   return {functions, seq}
 }
 
-function noFunction({org, app}: AppName, typed: string, known: readonly string[]): CreoError {
-  const nearest = nearestOf(typed, known)
-  const hint = nearest === undefined ? `creo releases ${org}/${app}` : `Did you mean ${nearest}?`
-  return new CreoError('not_found', `${app} has no function "${typed}".`, {hint})
-}
-
 /** `rev_448=20`, or a tag in the revision's place; without a number all of it. */
 function shareOf(text: string, revisions: readonly ReleaseView[], name: AppName): TrafficShare {
   const [who = '', percent = String(WHOLE_PERCENT), ...rest] = text.split('=')
@@ -144,7 +138,10 @@ function tagOf(text: string, revisions: readonly ReleaseView[], name: AppName): 
 function revisionOf(typed: string, revisions: readonly ReleaseView[], {org, app}: AppName): string {
   const found = revisions.find(({id, tags}) => id === typed || tags.includes(typed))
   if (found !== undefined) return found.id
-  throw new CreoError('not_found', `There is no revision or tag "${typed}" of this function.`, {hint: `creo releases ${org}/${app}`})
+  const known = revisions.flatMap(({id, tags}) => [...tags, id])
+  throw new CreoError('not_found', `There is no revision or tag "${typed}" of this function.`, {
+    hint: meantOr(typed, known, `creo releases ${org}/${app}`)
+  })
 }
 
 function checkSum(traffic: readonly TrafficShare[]): void {

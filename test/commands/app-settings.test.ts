@@ -11,7 +11,7 @@ let first: string
 beforeAll(async () => {
   world = await CliWorld.make()
   await world.startCoordinator()
-  await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId)
+  await world.must('network', 'join', world.coordinatorUrl, '--id', world.networkId, '--name', 'home')
   await world.must('account', 'create', 'colibris')
   first = await deploy()
 })
@@ -76,11 +76,20 @@ it.each([
   })
 })
 
+it.each([
+  ['a function whose logs are asked for', ['logs', SHOP, '--function', 'wep'], 4, 'Did you mean web?'],
+  ['a function that is scaled', ['scale', SHOP, 'wbe', '--max', '2'], 4, 'Did you mean web?'],
+  ['a network', ['apps', '-n', 'hom'], 4, 'Did you mean home?']
+])('proposes what was meant by the name of %s', async (_, args, code, hint) => {
+  expect(await world.json(...args)).toMatchObject({code, json: {error: {hint}}})
+})
+
 it('sets variables, lists and unsets them', async () => {
   expect(await world.must('env', 'list', SHOP)).toEqual({app: SHOP, variables: [{function: 'web', name: 'GREETING', value: 'hello'}]})
   await world.must('env', 'set', SHOP, 'LANG=fr', 'GREETING=a=b', ...WAIT)
   const {variables} = (await world.must('env', 'list', SHOP)) as {variables: {name: string; value: string}[]}
   expect(Object.fromEntries(variables.map(({name, value}) => [name, value]))).toEqual({GREETING: 'a=b', LANG: 'fr'})
+  expect((await world.run('env', 'unset', SHOP, 'LAN', ...WAIT)).stderr).toContain('No function has LAN. Did you mean LANG?')
   await world.must('env', 'unset', SHOP, 'LANG', 'GREETING', ...WAIT)
   expect(await world.must('env', 'list', SHOP)).toMatchObject({variables: []})
   const said = await world.run('env', 'set', SHOP, 'LANG=fr', ...WAIT)

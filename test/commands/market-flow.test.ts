@@ -121,7 +121,14 @@ it.each([
   ['an order without a price', ['trade', 'buy', LEAF, '1', '--as', 'ana'], 'usage', 2, 'Give --price, or --market to take what there is.'],
   ['funding what is not theirs', ['incentive', 'fund', LEAF, '1', '--as', 'ana'], 'forbidden', 3, expect.anything()],
   ['an account whose key is elsewhere', ['trade', 'orders', '--as', 'anna'], 'not_found', 4, 'Did you mean --as ana?'],
-  ['an unknown offer', ['redeem', 'off_999', '--as', 'ana'], 'not_found', 4, expect.anything()],
+  ['an unknown offer', ['redeem', 'off_999', '--as', 'ana'], 'not_found', 4, 'creo offer list'],
+  [
+    'an offer that is named by its incentive',
+    ['redeem', LEAF, '--as', 'ana'],
+    'invalid_input',
+    2,
+    expect.stringMatching(/^Did you mean off_\d+, /)
+  ],
   ['both an order and all of them', ['trade', 'cancel', 'ord_1', '--all', '--as', 'ana'], 'usage', 2, 'creo trade orders'],
   ['a replacement that changes nothing', ['trade', 'replace', 'ord_1', '--as', 'ana'], 'usage', 2, 'Give --price, --amount, or both.'],
   ['what is no order', ['trade', 'replace', 'LEAF', '--price', '1', '--as', 'ana'], 'invalid_input', 2, 'creo trade orders'],

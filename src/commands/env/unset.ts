@@ -20,12 +20,17 @@ export default class EnvUnset extends CreoCommand {
 
   async run(): Promise<{readonly app: string; readonly functions: readonly ChangedFunction[]}> {
     const {args, flags, argv} = await this.parse(EnvUnset)
-    const {changeVariables} = await import('../../developer/variables.ts')
+    const [{changeVariables}, {meantOr}] = await Promise.all([import('../../developer/variables.ts'), import('../../core/nearest.ts')])
     const names = new Set(argv.slice(1).map(String))
     const wanted = {app: args.app, flags, ...waitOf(flags.wait), steps: this.progress, signal: this.abort}
-    const change = (env: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)))
+    const known = new Set<string>()
+    const change = (env: Readonly<Record<string, string>>) => {
+      for (const name of Object.keys(env)) known.add(name)
+      return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)))
+    }
     const {app, functions} = await tellingTrouble(changeVariables({...wanted, change}), this.progress)
     this.log(changedText(functions, `without ${[...names].join(', ')}`))
+    for (const name of names) if (!known.has(name)) this.logToStderr(`No function has ${name}. ${meantOr(name, [...known], '')}`.trimEnd())
     return {app, functions}
   }
 }

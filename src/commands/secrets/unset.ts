@@ -23,6 +23,12 @@ export default class SecretsUnset extends CreoCommand {
     const {client} = await openOrg(flags, place.org, this.abort)
     const {status} = await client.unsetSecret(place, name, this.abort)
     this.log(status === 'unset' ? `${name} of ${app} is unset.` : `${name} of ${app} was not set.`)
+    if (status === 'already_unset') {
+      const [{secrets}, {nearestOf}] = await Promise.all([client.secrets(place, this.abort), import('../../core/nearest.ts')])
+      const known = secrets.map((secret) => secret.name)
+      const nearest = nearestOf(name, known)
+      if (nearest !== undefined) this.logToStderr(`Did you mean ${nearest}?`)
+    }
     return {app, name, status}
   }
 }
