@@ -12,7 +12,7 @@ import {readinessSchema, spendingSchema} from '../core/protocol/app-reports.ts'
 import {type CallState, callsOfAppSchema} from '../core/protocol/async.ts'
 import {schedulesSchema} from '../core/protocol/cron.ts'
 import type {NetworkEvent} from '../core/protocol/events.ts'
-import {type CandleSpan, redemptionRecordSchema, tickerSchema} from '../core/protocol/market-data.ts'
+import {type CandleSpan, redemptionRecordSchema, swapQuoteSchema, tickerSchema} from '../core/protocol/market-data.ts'
 import {type Sealed, sealingKeySchema, secretsViewSchema, secretUnsetViewSchema, secretViewSchema} from '../core/protocol/secrets.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import * as answers from './answers.ts'
@@ -142,6 +142,21 @@ export class Reads {
 
   ticker(incentive: string, signal?: AbortSignal): Read<typeof tickerSchema> {
     return this.#get(tickerSchema, `/v1/markets/${path(incentive)}/ticker`, {}, signal)
+  }
+
+  /** @throws {CreoError} `rejected`, `volume_limit` or `would_self_trade` where there would be none. */
+  swapQuote(
+    query: {
+      readonly from: string
+      readonly to: string
+      readonly exact: 'send' | 'receive'
+      readonly lots: number
+      readonly account: string
+      readonly selfTrade?: 'cancel-oldest'
+    },
+    signal?: AbortSignal
+  ): Read<typeof swapQuoteSchema> {
+    return this.#get(swapQuoteSchema, '/v1/swaps/quote', query, signal)
   }
 
   redemptionRecord(incentive: string, signal?: AbortSignal): Read<typeof redemptionRecordSchema> {

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3'
+import {CROSSINGS_MAX} from '../core/exchange/limits.ts'
 import type {BookView, IncentiveView, OfferView, OrderView, RedemptionView, TradeView} from '../core/protocol/api.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import type {LedgerReads} from './port.ts'
@@ -14,6 +15,10 @@ const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, pl
 const LEVELS = `
 SELECT price AS priceMicroGutta, sum(remaining) AS lots FROM orders
 WHERE status = 'open' AND incentive = @incentive AND side = @side GROUP BY price ORDER BY price * @sign LIMIT ${BOOK_LEVELS_MAX}`
+/** By the index of open orders, from its end for bids. */
+const resting = (direction: 'ASC' | 'DESC'): string => `
+SELECT account, price AS priceMicroGutta, remaining AS lots FROM orders
+WHERE status = 'open' AND incentive = ? AND side = ? ORDER BY price ${direction}, seq LIMIT ${CROSSINGS_MAX + 1}`
 const TRADES = `
 SELECT seq, position AS "index", incentive, price AS priceMicroGutta, lots, taker_side AS takerSide, at_ms AS atMs FROM trades`
 const ORDERS = `
@@ -24,6 +29,7 @@ SELECT id, offer, incentive, holder, quantity, amount_minor AS amountMinor, stat
 FROM redemptions`
 
 type IncentiveRow = Omit<IncentiveView, 'scope' | 'transferable'> & {readonly scope: string | null; readonly transferable: number}
+type Resting = ReturnType<LedgerReads['restingOrders']>[number]
 type Named<T> = Database.Statement<[Record<string, unknown>], T>
 
 /** Incentives, offers, books, orders, trades and redemptions. */
@@ -34,6 +40,7 @@ export class MarketReads {
   readonly #incentivesAfter: Named<IncentiveRow>
   readonly #offers: FilteredRows<OfferView, 'id' | 'incentive'>
   readonly #levels: Named<BookView['bids'][number]>
+  readonly #resting: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], Resting>>>
   readonly #sequence: Database.Statement<[], {seq: number}>
   readonly #trades: FilteredRows<TradeView, 'incentive'>
   readonly #orders: FilteredRows<OrderView, 'id' | 'account' | 'incentive' | 'status'>
@@ -49,6 +56,7 @@ export class MarketReads {
     this.#incentivesAfter = database.prepare(`${INCENTIVES} WHERE id > @after ORDER BY id LIMIT @limit`)
     this.#offers = new FilteredRows(database, OFFERS, 'ORDER BY seq', {seq: 'number'})
     this.#levels = database.prepare(LEVELS)
+    this.#resting = {buy: database.prepare(resting('DESC')), sell: database.prepare(resting('ASC'))}
     this.#sequence = database.prepare('SELECT seq FROM watermark')
     this.#trades = new FilteredRows(database, TRADES, 'ORDER BY seq DESC, position DESC', {seq: 'number', position: 'number'})
     this.#orders = new FilteredRows(database, ORDERS, 'ORDER BY seq DESC', {seq: 'number'})
@@ -81,6 +89,10 @@ export class MarketReads {
       bids: this.#levels.all({incentive, side: 'buy', sign: -1}),
       asks: this.#levels.all({incentive, side: 'sell', sign: 1})
     }
+  }
+
+  restingOrders(incentive: string, side: 'buy' | 'sell'): Resting[] {
+    return this.#resting[side].all(incentive, side)
   }
 
   trades(incentive: string, page: Parameters<LedgerReads['trades']>[1]): TradeView[] {

@@ -116,6 +116,11 @@ export interface LedgerReads {
   offers(filter: {readonly incentive?: string; readonly limit?: number; readonly after?: PageKey}): OfferView[]
   offer(id: string): OfferView | undefined
   book(incentive: string): BookView
+  /** Open orders of one side, best first, then oldest first: one more than a command meets. */
+  restingOrders(
+    incentive: string,
+    side: 'buy' | 'sell'
+  ): {readonly account: string; readonly priceMicroGutta: number; readonly lots: number}[]
   trades(incentive: string, page: {readonly limit: number; readonly after?: PageKey}): TradeView[]
   /** Newest first. */
   candles(query: {

@@ -150,6 +150,7 @@ export class SqliteReads implements LedgerReads {
   offers: LedgerReads['offers'] = (filter) => this.#market.offers(filter)
   offer: LedgerReads['offer'] = (id) => this.#market.offer(id)
   book: LedgerReads['book'] = (incentive) => this.#market.book(incentive)
+  restingOrders: LedgerReads['restingOrders'] = (incentive, side) => this.#market.restingOrders(incentive, side)
   trades: LedgerReads['trades'] = (incentive, page) => this.#market.trades(incentive, page)
   candles: LedgerReads['candles'] = (query) => this.#marketData.candles(query)
   ticker: LedgerReads['ticker'] = (incentive) => this.#marketData.ticker(incentive)

@@ -93,6 +93,22 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   expect(await world.must('ledger', 'verify', '--data', join(world.folder, 'coordinator'))).toMatchObject({holds: true})
 })
 
+it('swaps one incentive for another through Gutta, after a look at what it would come to', async () => {
+  const issued = ['--supply', '100', '--limit', '100', ...OFFER, '--as', 'ana']
+  await world.must('incentive', 'issue', 'NUT', ...issued)
+  await world.must('trade', 'sell', 'ana/NUT', '10', '--price', '0.25', '--as', 'ana')
+  await allot('ana', 10_000_000)
+  await world.must('trade', 'buy', LEAF, '10', '--price', '0.6', '--as', 'ana')
+  const swap = ['trade', 'swap', LEAF, 'ana/NUT', '--as', 'colibris']
+  const seen = {sent: '2', delivered: '4', worst: '3', soldFor: '1.2', boughtFor: '1', fee: '0.0044', left: '0.1956'}
+  expect(await world.must(...swap, '--send', '2', '--dry-run')).toMatchObject({swap: null, ...seen})
+  expect(await world.must(...swap, '--send', '2')).toMatchObject({swap: expect.stringMatching(/^swap_\d+$/), ...seen})
+  expect(await world.must(...swap, '--receive', '2', '--worst', '1')).toMatchObject({sent: '1', delivered: '2'})
+  const refused = await world.run(...swap, '--receive', '4', '--worst', '1', '--json')
+  expect(refused.code).toBe(3)
+  expect(JSON.parse(refused.stdout).error).toMatchObject({code: 'rejected', hint: expect.stringContaining('--worst')})
+})
+
 it('tells trades as they come, and ends after as many as were asked for', async () => {
   await world.must('trade', 'sell', LEAF, '100', '--price', '0.01', '--as', 'colibris')
   let hasEnded = false
@@ -134,6 +150,15 @@ it.each([
   ['what is no order', ['trade', 'replace', 'LEAF', '--price', '1', '--as', 'ana'], 'invalid_input', 2, 'creo trade orders'],
   ['an order that there is not', ['trade', 'replace', 'ord_99999', '--price', '1', '--as', 'ana'], 'not_found', 4, 'creo trade orders'],
   ['a time that never comes', ['trade', 'buy', LEAF, '1', '--price', '1', '--tif', 'GTT', '--as', 'ana'], 'usage', 2, expect.any(String)],
+  [
+    'a swap of Gutta',
+    ['trade', 'swap', LEAF, 'gutta', '--send', '1', '--as', 'ana'],
+    'invalid_input',
+    2,
+    expect.stringContaining('trade sell')
+  ],
+  ['a swap with itself', ['trade', 'swap', LEAF, LEAF, '--send', '1', '--as', 'ana'], 'invalid_input', 2, expect.anything()],
+  ['a swap of no size', ['trade', 'swap', LEAF, LEAF, '--as', 'ana'], 'usage', 2, 'Give --send AMOUNT or --receive AMOUNT.'],
   ['a wrong flag', ['trade', 'buy', LEAF, '1', '--prize', '1'], 'usage', 2, expect.any(String)],
   ['a network of another id', ['network', 'join', 'SELF', '--id', 'ab'.repeat(32)], 'verification_failed', 1, expect.any(String)]
 ])('refuses %s', async (_, args, code, exit, hint) => {

@@ -24,7 +24,7 @@ const LINES = ASSETS.slice(0, 2).map((incentive) => ({
 
 /** Numbers that one random command is made of. */
 const numbers = fc.record({
-  kind: fc.nat(16),
+  kind: fc.nat(17),
   who: fc.nat(4),
   asset: fc.nat(2),
   amount: fc.integer({min: 1, max: 3000}),
@@ -116,8 +116,24 @@ class Everything {
         return {who: own, body: this.#deploying(n)}
       case 15:
         return {who: own, body: this.#directing(n, own)}
+      case 16:
+        return {who, body: this.#swapping(n)}
       default:
         return {who: network, body: {type: 'time.advance'}}
+    }
+  }
+
+  /** Of a few lots, since most books are thin. */
+  #swapping(n: Numbers): CommandBody {
+    const [from, to] = n.flag ? [ASSETS[0], ASSETS[1]] : [ASSETS[1], ASSETS[0]]
+    const sizes = {sendLots: 1 + (n.amount % 40), receiveLots: 1 + (n.pick % 4)}
+    return {
+      type: 'swap',
+      from,
+      to,
+      exact: n.pick % 3 === 0 ? 'receive' : 'send',
+      ...sizes,
+      ...(n.pick % 2 === 0 && {selfTrade: 'cancel-oldest'})
     }
   }
 

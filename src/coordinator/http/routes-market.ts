@@ -1,6 +1,7 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
+import {costOf, type MetOrder, planSwap, proceedsOf, swapRefusal} from '../../core/exchange/swap-plan.ts'
 import type {IncentiveView} from '../../core/protocol/api.ts'
 import {
   bookViewSchema,
@@ -10,14 +11,18 @@ import {
   redemptionViewSchema,
   tradeViewSchema
 } from '../../core/protocol/api.ts'
-import {candleSchema, candleSpans, redemptionRecordSchema, tickerSchema} from '../../core/protocol/market-data.ts'
-import {incentiveIdSchema, orderIdSchema} from '../../core/protocol/scalars.ts'
+import {candleSchema, candleSpans, redemptionRecordSchema, swapQuoteSchema, tickerSchema} from '../../core/protocol/market-data.ts'
+import {accountIdSchema, incentiveIdSchema, orderIdSchema, positiveAmountSchema} from '../../core/protocol/scalars.ts'
+import {AMOUNT_MAX} from '../../core/units.ts'
 import {cursorSchema, incentiveParamsSchema, limitSchema, longLimitSchema, nextOf, nextSchema, pageOf, placeInName} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 import {redemptionStatusSchema} from './routes-accounts.ts'
+import type {NetworkTools} from './routes-network.ts'
+
+type MarketTools = RouteTools & Pick<NetworkTools, 'genesis'>
 
 /** Incentives, what they buy, and what they trade for. */
-export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
+export function marketRoutes(app: FastifyInstance, tools: MarketTools): void {
   const {reads} = tools.ledger
   const params = incentiveParamsSchema
   const known = knownIncentive(tools)
@@ -68,6 +73,7 @@ export function marketRoutes(app: FastifyInstance, tools: RouteTools): void {
   )
   orderRoute(app, tools)
   marketDataRoutes(app, tools)
+  swapRoute(app, tools)
   spendingRoutes(app, tools)
 }
 
@@ -84,11 +90,12 @@ function orderRoute(app: FastifyInstance, tools: RouteTools): void {
   )
 }
 
-function knownIncentive({ledger}: RouteTools): (params: z.output<typeof incentiveParamsSchema>) => IncentiveView {
-  return ({org, code}) => {
-    const incentive = ledger.reads.incentive(`${org}/${code}`)
+function knownIncentive({ledger}: RouteTools): (of: z.output<typeof incentiveParamsSchema> | string) => IncentiveView {
+  return (of) => {
+    const id = typeof of === 'string' ? of : `${of.org}/${of.code}`
+    const incentive = ledger.reads.incentive(id)
     if (incentive) return incentive
-    throw new CreoError('not_found', `There is no incentive ${org}/${code}.`, {hint: 'creo incentive list'})
+    throw new CreoError('not_found', `There is no incentive ${id}.`, {hint: 'creo incentive list'})
   }
 }
 
@@ -134,6 +141,59 @@ function marketDataRoutes(app: FastifyInstance, tools: RouteTools): void {
     },
     (request) => reads.redemptionRecord(known(request.params).id)
   )
+}
+
+/** What a swap would come to now. */
+function swapRoute(app: FastifyInstance, tools: MarketTools): void {
+  const {reads} = tools.ledger
+  const {takerPpm} = tools.genesis.fees
+  const known = knownIncentive(tools)
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/swaps/quote',
+      about: 'What sending or receiving exactly so many lots by a swap would come to now; with an account, past its own orders or not.',
+      query: z.object({
+        from: incentiveIdSchema,
+        to: incentiveIdSchema,
+        exact: z.enum(['send', 'receive']),
+        lots: positiveAmountSchema,
+        account: accountIdSchema.optional(),
+        selfTrade: z.literal('cancel-oldest').optional()
+      }),
+      answer: swapQuoteSchema
+    },
+    ({query: {exact, lots, account, selfTrade, ...between}}) => {
+      const [from, to] = [known(between.from), known(between.to)]
+      if (from.id === to.id)
+        throw new CreoError('invalid_input', 'A swap is between two incentives.', {hint: 'Name another one to receive.'})
+      const sizes = exact === 'send' ? {sendLots: lots, receiveLots: 1} : {sendLots: AMOUNT_MAX, receiveLots: lots}
+      const met = (id: string, side: 'buy' | 'sell'): MetOrder[] =>
+        reads.restingOrders(id, side).map((order) => ({...order, isOwn: order.account === account, isExpired: false}))
+      const terms = {exact, ...sizes, takerPpm, goesPastOwn: selfTrade !== undefined, volumeLeft: {from: leftOf(from), to: leftOf(to)}}
+      const plan = planSwap({bids: met(from.id, 'buy'), asks: met(to.id, 'sell')}, terms)
+      if ('trouble' in plan) {
+        const {code, message} = swapRefusal(plan, {...sizes, ...between})
+        throw new CreoError(code, message, {hint: 'Look at both books (creo trade book), swap less, or wait.'})
+      }
+      const {selling, buying} = plan
+      return {
+        ...between,
+        sentLots: selling.lots,
+        deliveredLots: buying.lots,
+        soldForMicroGutta: selling.notionalMicroGutta,
+        boughtForMicroGutta: buying.notionalMicroGutta,
+        feeMicroGutta: selling.feeMicroGutta + buying.feeMicroGutta,
+        leftMicroGutta: proceedsOf(selling) - costOf(buying)
+      }
+    }
+  )
+}
+
+function leftOf({tradeVolumeLimitMicroGutta, tradeVolumeUsedMicroGutta}: IncentiveView): number {
+  return Math.max(0, tradeVolumeLimitMicroGutta - tradeVolumeUsedMicroGutta)
 }
 
 /** What incentives buy, and what was bought. */

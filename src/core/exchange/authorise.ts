@@ -31,6 +31,7 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'order.cancel': ['treasurer'],
   'orders.cancel': ['treasurer'],
   'order.replace': ['treasurer'],
+  swap: ['treasurer'],
   'redemption.request': ['treasurer'],
   'redemption.capture': ['treasurer'],
   'redemption.release': ['treasurer'],

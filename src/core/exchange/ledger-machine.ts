@@ -19,6 +19,7 @@ import {replaceOrder} from './replace-order.ts'
 import {deployRevisions} from './revision-commands.ts'
 import {type AccountState, type CommandContext, LedgerState, type Result} from './state.ts'
 import {stateLines, takeStateLine} from './state-form.ts'
+import {swap} from './swap-command.ts'
 import {advanceTime, clearEnded} from './time-commands.ts'
 import {setTraffic} from './traffic-commands.ts'
 
@@ -145,6 +146,8 @@ function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
       return replaceOrder(context, signerOf(context), body)
     case 'orders.cancel':
       return cancelOrders(context, signerOf(context), body)
+    case 'swap':
+      return swap(context, signerOf(context), body)
     case 'redemption.request':
       return requestRedemption(context, signerOf(context), body)
     case 'redemption.capture':

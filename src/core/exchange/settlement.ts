@@ -11,6 +11,8 @@ export interface TakingOrder {
   readonly owner: number
   readonly side: 'buy' | 'sell'
   readonly priceMicroGutta: number
+  /** It buys and holds what its fills will cost, and not what they could cost at its price. */
+  readonly holdsExactly?: true
   remaining: number
 }
 
@@ -63,9 +65,11 @@ export class Settlement implements MatchListener {
     const making: Party = {owner: pool.owner[maker] ?? 0, feeMicroGutta: feeOf(notional, fees.makerPpm)}
     const taking: Party = {owner: taker.owner, feeMicroGutta: feeOf(notional, fees.takerPpm)}
     if (taker.side === 'buy') {
-      this.#settle({buyer: taking, seller: making, limit: taker.priceMicroGutta, before: taker.remaining, lots, notional})
+      const freed =
+        taker.holdsExactly === true ? notional + taking.feeMicroGutta : this.#freed(taker.priceMicroGutta, taker.remaining, lots)
+      this.#settle({buyer: taking, seller: making, freed, lots, notional})
     } else {
-      this.#settle({buyer: making, seller: taking, limit: priceMicroGutta, before: makerRemaining, lots, notional})
+      this.#settle({buyer: making, seller: taking, freed: this.#freed(priceMicroGutta, makerRemaining, lots), lots, notional})
     }
     taker.remaining -= lots
     this.#incentive.volume.add(atMs, notional)
@@ -105,14 +109,20 @@ export class Settlement implements MatchListener {
     forgetOrder(state, maker)
   }
 
-  #settle(trade: {buyer: Party; seller: Party; limit: number; before: number; lots: number; notional: number}): void {
+  /** What a bid holds less by these lots. */
+  #freed(limit: number, before: number, lots: number): number {
+    const {market} = this.#context.state
+    const {lotMinor} = this.#incentive
+    return market.holdOf(BUY, limit, before, lotMinor) - market.holdOf(BUY, limit, before - lots, lotMinor)
+  }
+
+  #settle(trade: {buyer: Party; seller: Party; freed: number; lots: number; notional: number}): void {
     const {state} = this.#context
-    const {balances, market} = state
+    const {balances} = state
     const {asset, lotMinor} = this.#incentive
-    const {buyer, seller, notional, lots} = trade
+    const {buyer, seller, notional, lots, freed} = trade
     const buyerHeld = state.slot(buyer.owner, GUTTA_ASSET, HELD)
     const fees = buyer.feeMicroGutta + seller.feeMicroGutta
-    const freed = market.holdOf(BUY, trade.limit, trade.before, lotMinor) - market.holdOf(BUY, trade.limit, trade.before - lots, lotMinor)
     balances.move(buyerHeld, state.slot(seller.owner, GUTTA_ASSET, AVAILABLE), notional - seller.feeMicroGutta)
     balances.move(buyerHeld, state.slot(state.exchangeOrg().index, GUTTA_ASSET, FEE), fees)
     balances.move(buyerHeld, state.slot(buyer.owner, GUTTA_ASSET, AVAILABLE), freed - notional - buyer.feeMicroGutta)

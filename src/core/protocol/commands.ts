@@ -146,6 +146,20 @@ const ordersCancel = z.strictObject({
   incentive: incentiveIdSchema.optional(),
   side: z.enum(['buy', 'sell']).optional()
 })
+/**
+ * Sells `from` for Gutta and buys `to` with it, whole or not at all. One size is exact, the other the worst one accepted: `send` delivers `receiveLots` or more,
+ * `receive` sends `sendLots` or fewer.
+ */
+const swapBody = z.strictObject({
+  type: z.literal('swap'),
+  from: incentiveIdSchema,
+  to: incentiveIdSchema,
+  exact: z.enum(['send', 'receive']),
+  sendLots: positiveAmountSchema,
+  receiveLots: positiveAmountSchema,
+  /** Own orders on the way are cancelled. Absent: one of them refuses the swap. */
+  selfTrade: z.literal('cancel-oldest').optional()
+})
 
 /** available → held until captured, released or timed out. */
 const redemptionRequest = z.strictObject({type: z.literal('redemption.request'), offer: offerIdSchema, quantity: z.int().min(1).max(1e6)})
@@ -251,6 +265,7 @@ export const commandBodySchema = z.discriminatedUnion('type', [
   orderCancel,
   orderReplace,
   ordersCancel,
+  swapBody,
   redemptionRequest,
   redemptionCapture,
   redemptionRelease,

@@ -54,6 +54,21 @@ export const tickerSchema = z.object({
 })
 export type Ticker = z.output<typeof tickerSchema>
 
+/** What a swap would come to if nothing else happened before it. It binds nobody. */
+export const swapQuoteSchema = z.object({
+  from: incentiveIdSchema,
+  to: incentiveIdSchema,
+  sentLots: amountSchema,
+  deliveredLots: amountSchema,
+  soldForMicroGutta: amountSchema,
+  boughtForMicroGutta: amountSchema,
+  /** Of both trades together. */
+  feeMicroGutta: amountSchema,
+  /** Of the proceeds, after what was bought and the fees: it would be the account's. */
+  leftMicroGutta: amountSchema
+})
+export type SwapQuote = z.output<typeof swapQuoteSchema>
+
 /** Whether an incentive's promise is kept: what became of all its redemptions. */
 export const redemptionRecordSchema = z.object({
   incentive: incentiveIdSchema,

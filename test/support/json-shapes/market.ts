@@ -17,6 +17,7 @@ import type History from '../../../src/commands/trade/history.ts'
 import type Orders from '../../../src/commands/trade/orders.ts'
 import type Replace from '../../../src/commands/trade/replace.ts'
 import type Sell from '../../../src/commands/trade/sell.ts'
+import type Swap from '../../../src/commands/trade/swap.ts'
 import type Watch from '../../../src/commands/trade/watch.ts'
 import {incentiveIdSchema, offerIdSchema, orderIdSchema, redemptionIdSchema} from '../../../src/core/protocol/scalars.ts'
 import {amount, answerOf, count, seq, time} from './form.ts'
@@ -103,5 +104,22 @@ export const marketShapes = {
   'trade orders': answerOf<Orders>()(z.strictObject({orders: z.array(order)})),
   'trade replace': answerOf<Replace>()(order.extend({keptPriority: z.boolean()})),
   'trade sell': answerOf<Sell>()(order),
+  'trade swap': answerOf<Swap>()(
+    z.strictObject({
+      swap: z
+        .string()
+        .regex(/^swap_\d+$/)
+        .nullable(),
+      from: incentive,
+      to: incentive,
+      sent: amount,
+      delivered: amount,
+      worst: amount,
+      soldFor: amount,
+      boughtFor: amount,
+      fee: amount,
+      left: amount
+    })
+  ),
   'trade watch': answerOf<Watch>()(z.strictObject({incentive, trades: count}))
 }
