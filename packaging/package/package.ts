@@ -7,6 +7,7 @@ import {parseArgs, promisify} from 'node:util'
 import type {Architecture} from './app-files.ts'
 import {makeExecutable} from './executable.ts'
 import {installScript} from './install-script.ts'
+import {makeNpmPackage} from './npm-package.ts'
 import {sbom} from './sbom.ts'
 import {publicKeyFile, publicKeyLine, signFile} from './signature.ts'
 
@@ -38,7 +39,7 @@ async function main(): Promise<void> {
   writeFileSync(sbomFile, sbom(root))
   const script = join(output, 'install.sh')
   writeFileSync(script, installScript(readFileSync(join(root, 'packaging', 'install.sh'), 'utf8'), published), {mode: 0o755})
-  files.push(sbomFile, script)
+  files.push(sbomFile, script, await makeNpmPackage(root, output, signal))
   const sums = files.map((file) => `${sha256(file)}  ${basename(file)}\n`).join('')
   writeFileSync(join(output, 'SHA256SUMS'), sums)
   if (key !== undefined) {
