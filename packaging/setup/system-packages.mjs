@@ -5,7 +5,7 @@ import {say, step} from './say.mjs'
 const APT_TIMEOUT_MS = 10 * 60_000
 const APT_LOCK_WAIT_S = 120
 
-const CONTAINER_PACKAGES = ['podman', 'runc', 'crun', 'netavark', 'aardvark-dns', 'uidmap', 'nftables']
+const CONTAINER_PACKAGES = ['podman', 'runc', 'crun', 'netavark', 'aardvark-dns', 'uidmap', 'mount', 'nftables']
 /** A second runtime that the suite of all runtimes is run against; creo itself does without. */
 const CONTAINERD_PACKAGES = ['containerd', 'runc']
 /** Compilers with which a test rebuilds the static init for both architectures and compares it with the committed one. */

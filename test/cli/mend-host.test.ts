@@ -64,7 +64,7 @@ describe('on a copy of a machine', () => {
     await put('sys/fs/cgroup/cgroup.controllers', 'cpuset cpu io pids\n')
     await put('run/systemd/system/x', '')
     await put('run/user/1000/bus', '')
-    for (const program of ['podman', 'crun', 'newuidmap']) await put(`usr/bin/${program}`, '')
+    for (const program of ['podman', 'crun', 'newuidmap', 'mount']) await put(`usr/bin/${program}`, '')
     await put('boot/firmware/cmdline.txt', PI_LINE)
     await put('etc/subuid', 'ann:100000:65536\n')
   })

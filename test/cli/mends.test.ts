@@ -8,7 +8,7 @@ const GOOD: HostFacts = {
   user: VOLUNTEER,
   runsSystemd: true,
   packageManager: 'apt-get',
-  programs: {podman: true, ociRuntime: true, newuidmap: true},
+  programs: {podman: true, ociRuntime: true, newuidmap: true, mount: true},
   userBus: 'there',
   cgroupVersion: 2,
   memoryController: true,
@@ -34,32 +34,32 @@ describe('what is mended', () => {
     ['a machine that has all', {}, []],
     [
       'no podman, for a user',
-      {programs: {podman: false, ociRuntime: false, newuidmap: false}},
-      ['packages: apt-get install -y --no-install-recommends podman crun uidmap']
+      {programs: {podman: false, ociRuntime: false, newuidmap: false, mount: false}},
+      ['packages: apt-get install -y --no-install-recommends podman crun mount uidmap']
     ],
     [
       'no podman, for root',
-      {user: ROOT, programs: {podman: false, ociRuntime: true, newuidmap: false}},
+      {user: ROOT, programs: {podman: false, ociRuntime: true, newuidmap: false, mount: true}},
       ['packages: apt-get install -y --no-install-recommends podman']
     ],
     [
-      'no crun on Fedora',
-      {packageManager: 'dnf', programs: {podman: true, ociRuntime: false, newuidmap: true}},
-      ['packages: dnf install -y crun']
+      'no crun and no mount on Fedora',
+      {packageManager: 'dnf', programs: {podman: true, ociRuntime: false, newuidmap: true, mount: false}},
+      ['packages: dnf install -y crun util-linux']
     ],
     [
       'no id tool on Alpine',
-      {packageManager: 'apk', programs: {podman: true, ociRuntime: true, newuidmap: false}},
+      {packageManager: 'apk', programs: {podman: true, ociRuntime: true, newuidmap: false, mount: true}},
       ['packages: apk add shadow-uidmap']
     ],
     [
       'no podman on Arch',
-      {packageManager: 'pacman', programs: {podman: false, ociRuntime: true, newuidmap: true}},
+      {packageManager: 'pacman', programs: {podman: false, ociRuntime: true, newuidmap: true, mount: true}},
       ['packages: pacman -S --needed --noconfirm podman']
     ],
     [
       'no podman on who knows what',
-      {packageManager: undefined, programs: {podman: false, ociRuntime: true, newuidmap: true}},
+      {packageManager: undefined, programs: {podman: false, ociRuntime: true, newuidmap: true, mount: true}},
       ['packages: by hand']
     ],
     ['no bus of the user', {userBus: 'missing'}, ['packages: apt-get install -y --no-install-recommends dbus-user-session']],

@@ -97,7 +97,7 @@ export async function rootImage(): Promise<RootImage> {
 }
 
 /** This machine's own sources of Debian, as apt knows them. */
-async function debianSources(): Promise<string> {
+export async function debianSources(): Promise<string> {
   const format = ['--format', 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)']
   const {stdout} = await execa('apt-get', ['indextargets', ...format, 'Created-By: Packages', 'Origin: Debian'])
   if (stdout === '') throw new Error('apt knows no Debian here: run apt-get update, on Debian.')

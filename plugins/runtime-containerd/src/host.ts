@@ -15,7 +15,7 @@ export interface Host {
 }
 
 const OVERLAYFS_MAGIC = 0x794c7630
-const PROGRAMS = ['containerd', 'ctr', 'runc', 'containerd-shim-runc-v2']
+const PROGRAMS = ['containerd', 'ctr', 'runc', 'containerd-shim-runc-v2', 'mount']
 
 /**
  * Looks at the machine once.
@@ -24,10 +24,10 @@ const PROGRAMS = ['containerd', 'ctr', 'runc', 'containerd-shim-runc-v2']
 export async function detectHost(tools: RuntimeTools): Promise<Host> {
   const paths = await Promise.all(PROGRAMS.map((name) => tools.sandbox.findProgram(name, tools.env.PATH)))
   const [containerdPath, ctrPath, runcPath, shimPath] = paths
-  if (!containerdPath || !ctrPath || !runcPath || !shimPath) {
+  if (!containerdPath || !ctrPath || !runcPath || !shimPath || paths.includes(undefined)) {
     const absent = PROGRAMS.filter((_name, index) => paths[index] === undefined)
     throw new tools.CreoError('runtime_missing', `containerd needs ${absent.join(', ')}, which this machine has not.`, {
-      hint: 'apt-get install --no-install-recommends containerd runc'
+      hint: 'apt-get install --no-install-recommends containerd runc mount'
     })
   }
   if (process.getuid?.() !== 0) {

@@ -29,12 +29,14 @@ const OVERLAYFS_MAGIC = 0x794c7630
 
 /**
  * Looks at the machine once.
- * @throws {CreoError} `runtime_missing` when there is no podman or no OCI runtime that works with this kernel's cgroups.
+ * @throws {CreoError} `runtime_missing` when there is no podman, no mount or no OCI runtime that works with this kernel's cgroups.
  */
 export async function detectHost(tools: RuntimeTools): Promise<Host> {
   const rootful = process.getuid?.() === 0
   const podmanPath = tools.env.CREO_PODMAN ?? (await tools.sandbox.findProgram('podman', tools.env.PATH))
   if (!podmanPath) throw missing(tools, 'podman is not installed.')
+  if (!(await tools.sandbox.findProgram('mount', tools.env.PATH)))
+    throw missing(tools, 'mount is not installed, which gives containers their way in.')
   const cgroupManager = await pickCgroupManager(rootful, tools.env)
   const controlGroups = await tools.sandbox.inspectControlGroups({rootful, manager: cgroupManager})
   const ociRuntime = await pickOciRuntime(controlGroups, tools)
@@ -92,7 +94,7 @@ async function pickCommandsOciRuntime(ociRuntime: string, tools: RuntimeTools): 
 
 function missing(tools: RuntimeTools, message: string): Error {
   return new tools.CreoError('runtime_missing', message, {
-    hint: 'apt-get install --no-install-recommends podman crun runc conmon uidmap'
+    hint: 'apt-get install --no-install-recommends podman crun runc conmon uidmap mount'
   })
 }
 

@@ -29,7 +29,7 @@ export interface HostFacts {
   readonly user: {readonly name: string; readonly uid: number}
   readonly runsSystemd: boolean
   readonly packageManager: PackageManager | undefined
-  readonly programs: {readonly podman: boolean; readonly ociRuntime: boolean; readonly newuidmap: boolean}
+  readonly programs: {readonly podman: boolean; readonly ociRuntime: boolean; readonly newuidmap: boolean; readonly mount: boolean}
   /** The user's own message bus, by which systemd is asked for control groups. */
   readonly userBus: 'there' | 'startable' | 'missing'
   readonly cgroupVersion: 1 | 2
@@ -84,7 +84,8 @@ export async function readHostFacts(root: string, user: HostFacts['user']): Prom
     programs: {
       podman: await program('podman'),
       ociRuntime: (await program('crun')) || (await program('runc')),
-      newuidmap: await program('newuidmap')
+      newuidmap: await program('newuidmap'),
+      mount: await program('mount')
     },
     userBus: (await there(`run/user/${user.uid}/bus`))
       ? 'there'

@@ -41,11 +41,11 @@ const INSTALL: Readonly<Record<PackageManager, readonly string[]>> = {
   pacman: ['pacman', '-S', '--needed', '--noconfirm']
 }
 /** Which package brings what, where it is not called the same. */
-const PACKAGES: Readonly<Record<PackageManager, {readonly newuidmap: string; readonly bus: string | undefined}>> = {
-  'apt-get': {newuidmap: 'uidmap', bus: 'dbus-user-session'},
-  dnf: {newuidmap: 'shadow-utils', bus: undefined},
-  apk: {newuidmap: 'shadow-uidmap', bus: undefined},
-  pacman: {newuidmap: 'shadow', bus: undefined}
+const PACKAGES: Readonly<Record<PackageManager, {readonly newuidmap: string; readonly mount: string; readonly bus: string | undefined}>> = {
+  'apt-get': {newuidmap: 'uidmap', mount: 'mount', bus: 'dbus-user-session'},
+  dnf: {newuidmap: 'shadow-utils', mount: 'util-linux', bus: undefined},
+  apk: {newuidmap: 'shadow-uidmap', mount: 'mount', bus: undefined},
+  pacman: {newuidmap: 'shadow', mount: 'util-linux', bus: undefined}
 }
 
 /** What is wrong with this machine for containers of that user, and what mends it; in the order in which it must be done. */
@@ -68,6 +68,7 @@ function packages({packageManager, programs, userBus, runsSystemd}: HostFacts, r
   const names = (manager: PackageManager) => [
     ...(programs.podman ? [] : ['podman']),
     ...(programs.ociRuntime ? [] : ['crun']),
+    ...(programs.mount ? [] : [PACKAGES[manager].mount]),
     ...(needsIdTool ? [PACKAGES[manager].newuidmap] : []),
     ...(needsBus ? [PACKAGES[manager].bus ?? []].flat() : [])
   ]
