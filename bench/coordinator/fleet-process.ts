@@ -12,8 +12,6 @@ import type {FleetAsked, FleetSetup, FromFleet} from './fleet-messages.ts'
 
 /** Nodes begin one after the other, so many a second: a network does not come up at once. */
 const STARTS_PER_SECOND = 400
-/** A production network asks for one every quarter of an hour, a development network as often as this. */
-const EVERY_MS = 15_000
 const MEMORY_BYTES = 4 * 2 ** 30
 const CPU_MILLIS = 4000
 
@@ -26,6 +24,9 @@ const stopping = new AbortController()
 const log = pino({level: 'silent'})
 const totals = {leases: 0, heartbeats: 0, tables: 0, failures: 0}
 const heldOfApp = new Map<string, number>()
+/** How often nodes are heard when nothing is new; undefined: as often as the coordinator asks for. */
+let everyMs: number | undefined
+const nodes: {readonly heartbeats: Heartbeats; follow(): void}[] = []
 
 /** What a node may run, as the newest table says; kept in memory, and of it what is counted. */
 class Book {
@@ -108,7 +109,8 @@ async function startNode({key: pkcs8, earn}: FleetSetup['nodes'][number]): Promi
     client: {
       heartbeat: async (...said) => {
         totals.heartbeats += 1
-        return {...(await client.heartbeat(...said)), everyMs: EVERY_MS}
+        const answer = await client.heartbeat(...said)
+        return {...answer, everyMs: everyMs ?? answer.everyMs}
       }
     },
     describe: () => ({node, earn: [...earn], architecture: 'amd64', runtime: 'podman', ...offer}),
@@ -123,8 +125,27 @@ async function startNode({key: pkcs8, earn}: FleetSetup['nodes'][number]): Promi
   if (!(await heartbeats.beat(signal))) totals.failures += 1
   void heartbeats.run(signal)
   const first = Promise.withResolvers<void>()
-  void followTable({client, book, heartbeats, random: Math.random, log, onNewer: () => first.resolve()}, signal)
+  let following = new AbortController()
+  const follow = (): void => {
+    following.abort()
+    following = new AbortController()
+    const until = AbortSignal.any([signal, following.signal])
+    void followTable({client, book, heartbeats, random: Math.random, log, onNewer: () => first.resolve()}, until)
+  }
+  follow()
+  nodes.push({heartbeats, follow})
   await first.promise
+}
+
+/** One after the other, as they began: their waits for a table were made for another pace. */
+async function pace(ms: number): Promise<void> {
+  everyMs = ms
+  for (const {heartbeats, follow} of nodes) {
+    heartbeats.everyMs = ms
+    follow()
+    await delay(1000 / STARTS_PER_SECOND)
+  }
+  say({type: 'paced'})
 }
 
 function say(message: FromFleet): void {
@@ -132,7 +153,8 @@ function say(message: FromFleet): void {
 }
 
 process.on('message', (asked: FleetAsked) => {
-  if (asked.type === 'totals') say({type: 'totals', ...totals})
+  if (asked.type === 'pace') void pace(asked.everyMs)
+  else if (asked.type === 'totals') say({type: 'totals', ...totals})
   else if (asked.type === 'stop') {
     stopping.abort()
     process.disconnect()

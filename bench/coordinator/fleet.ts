@@ -16,6 +16,8 @@ export interface Fleet {
   there(signal: AbortSignal): Promise<number>
   /** Resolves once all nodes hold so many leases of an app, with the time of it by the machine's clock. */
   held(app: string, leases: number, signal: AbortSignal): Promise<number>
+  /** Resolves once every node keeps this pace. */
+  pace(everyMs: number, signal: AbortSignal): Promise<void>
   totals(signal: AbortSignal): Promise<Extract<FromFleet, {type: 'totals'}>>
   stop(): Promise<void>
 }
@@ -54,6 +56,11 @@ export async function startFleet(options: NetworkAtScale & {readonly coordinator
       const told = heard('held', signal, app)
       ask({type: 'await', app, leases})
       return (await told).atMs
+    },
+    pace: async (everyMs, signal) => {
+      const told = heard('paced', signal)
+      ask({type: 'pace', everyMs})
+      await told
     },
     totals: async (signal) => {
       const told = heard('totals', signal)

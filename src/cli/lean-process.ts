@@ -6,7 +6,7 @@
 const V8_SETTINGS = {
   'mine start': ['--max-semi-space-size=2', '--heap-growing-percent=20'],
   'gateway serve': ['--max-semi-space-size=4', '--heap-growing-percent=20'],
-  'coordinator serve': ['--max-semi-space-size=8', '--heap-growing-percent=20']
+  'coordinator serve': ['--max-semi-space-size=16', '--heap-growing-percent=20']
 } as const
 /** By its command. */
 export type LeanRole = keyof typeof V8_SETTINGS

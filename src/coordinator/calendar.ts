@@ -9,7 +9,7 @@ const ADVANCES_PER_TICK_MAX = 100
 
 export interface CalendarTools {
   readonly ledger: Ledger
-  readonly commands: OwnCommands
+  readonly commands: Pick<OwnCommands, 'submit'>
   readonly genesis: Genesis
   readonly log: Log
 }

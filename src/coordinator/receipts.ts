@@ -18,7 +18,7 @@ export interface ReceiptAnswer {
 const TEMPORARY: ReadonlySet<string> = new Set(['overloaded', 'rate_limited', 'unavailable', 'timeout', 'interrupted', 'internal'])
 
 export interface ReceiptTools {
-  readonly commands: OwnCommands
+  readonly commands: Pick<OwnCommands, 'submit'>
   readonly limits: Pick<ClientLimits, 'takeReceipt'>
   readonly ledger: {readonly reads: Pick<LedgerReads, 'receipt' | 'lease'>; nowMs(): number}
   /** How long after its end a lease's receipts are still paid. */

@@ -3,7 +3,7 @@ import {isCreoError} from '../core/errors.ts'
 import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
 import type {LeaseEnding, LeaseGrant, LeasePlan, ShortOfPay} from '../core/lease-plan.ts'
 import type {RevisionReadiness} from '../core/protocol/app-reports.ts'
-import type {CommandType} from '../core/protocol/commands.ts'
+import type {CommandAnswer, CommandType} from '../core/protocol/commands.ts'
 import type {SchedulingNode, SchedulingSettings, SchedulingWorld} from '../core/scheduling.ts'
 import {fits, isOfOtherArchitecture, mayWant, noWorkReason} from '../core/wanted-work.ts'
 import type {Ledger, RevisionView} from '../ledger/port.ts'
@@ -13,7 +13,7 @@ import {planWithoutBlocked} from './blocked-leases.ts'
 import type {KnownLeases} from './known-leases.ts'
 import {KnownRevisions} from './known-revisions.ts'
 import type {LastingReads} from './lasting-reads.ts'
-import type {OwnCommands} from './own-commands.ts'
+import type {OwnCommand, OwnCommands} from './own-commands.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
 import type {BlockedImages} from './registry/blocked-images.ts'
 import type {ReputationBoard} from './reputation-board.ts'
@@ -165,16 +165,7 @@ export class Scheduler {
     if (plan.isCut) this.#again = true
     const grants = plan.grants.filter((grant) => this.#mayTry(`g:${grant.cause}`))
     const endings = plan.endings.filter((ending) => this.#mayTry(`e:${ending.lease}`))
-    const changes = [...grants.map((grant) => () => this.#grant(grant)), ...endings.map((ending) => () => this.#end(ending))]
-    const underWay: Promise<void>[] = []
-    for (const [index, change] of changes.entries()) {
-      if (index % CHANGES_AT_ONCE === CHANGES_AT_ONCE - 1) await nextTurn()
-      const submitted = change()
-      // Its refusal is told below, when all are under way.
-      submitted.catch(() => undefined)
-      underWay.push(submitted)
-    }
-    await Promise.all(underWay)
+    await this.#carryOut([...grants.map(grantChange), ...endings.map(endingChange)])
     return plan
   }
 
@@ -212,30 +203,52 @@ export class Scheduler {
     this.#schedule(this.#again ? this.#soonMs : this.#tools.planEveryMs)
   }
 
-  #grant({node, revision, endsAtMs, budgets, cause}: LeaseGrant): Promise<void> {
-    return this.#submit({type: 'lease.grant', node, revision, endsAtMs, budgets: [...budgets]}, `g:${cause}`, {node, revision})
+  async #carryOut(changes: readonly Change[]): Promise<void> {
+    const {ledger, log} = this.#tools
+    const underWay: Promise<number>[] = []
+    for (let at = 0; at < changes.length; at += CHANGES_AT_ONCE) {
+      if (at > 0) await nextTurn()
+      underWay.push(...this.#submit(changes.slice(at, at + CHANGES_AT_ONCE)))
+    }
+    const sequences = await Promise.all(underWay)
+    const seq = Math.max(0, ...sequences)
+    if (seq === 0) return
+    await ledger.projected(seq, this.#signal)
+    log.info(
+      {changed: sequences.filter((one) => one > 0).length, refused: sequences.filter((one) => one === 0).length, seq},
+      'leases changed'
+    )
   }
 
-  #end({lease, reason}: LeaseEnding): Promise<void> {
-    return this.#submit({type: 'lease.end', lease}, `e:${lease}`, {lease, reason})
+  /** Each resolves to its ledger sequence, or to 0 when it was refused. */
+  #submit(changes: readonly Change[]): Promise<number>[] {
+    const answers = this.#tools.commands.submitTogether(
+      changes.map(({body, cause}) => ({body, cause: `${cause}:${this.#refused.get(cause)?.attempts ?? 0}`})),
+      this.#signal
+    )
+    return answers.map((answer, at) => {
+      const noted = this.#note(changes[at] as Change, answer)
+      // Its failure is told when all are under way.
+      noted.catch(() => undefined)
+      return noted
+    })
   }
 
   /** A refused command is tried again later under the next attempt's name: the first one's answer stands for a while. */
-  async #submit(body: Parameters<OwnCommands['submit']>[0], cause: string, facts: Readonly<Record<string, string>>): Promise<void> {
-    const {commands, ledger, log} = this.#tools
-    const attempts = this.#refused.get(cause)?.attempts ?? 0
-    const answer = await commands.submit(body, `${cause}:${attempts}`, this.#signal).catch((error: unknown) => {
+  async #note({body, cause, facts}: Change, answered: Promise<CommandAnswer>): Promise<number> {
+    const {log} = this.#tools
+    const answer = await answered.catch((error: unknown) => {
       if (isCreoError(error) && error.code === 'idempotency_conflict') return error
       throw error
     })
     if (answer instanceof Error || answer.status === 'rejected') {
-      this.#rememberRefused(cause, attempts + 1)
+      this.#rememberRefused(cause, (this.#refused.get(cause)?.attempts ?? 0) + 1)
       log.warn({...facts, command: body.type, code: answer.code}, answer.message)
-      return
+      return 0
     }
     this.#refused.delete(cause)
-    await ledger.projected(answer.seq, this.#signal)
-    log.info({...facts, command: body.type, seq: answer.seq}, 'lease changed')
+    log.debug({...facts, command: body.type, seq: answer.seq}, 'lease changed')
+    return answer.seq
   }
 
   #mayTry(cause: string): boolean {
@@ -286,4 +299,17 @@ export class Scheduler {
     }
     return pools
   }
+}
+
+/** A command that a plan asks for, and what the log says of it. */
+interface Change extends OwnCommand {
+  readonly facts: Readonly<Record<string, string>>
+}
+
+function grantChange({node, revision, endsAtMs, budgets, cause}: LeaseGrant): Change {
+  return {body: {type: 'lease.grant', node, revision, endsAtMs, budgets: [...budgets]}, cause: `g:${cause}`, facts: {node, revision}}
+}
+
+function endingChange({lease, reason}: LeaseEnding): Change {
+  return {body: {type: 'lease.end', lease}, cause: `e:${lease}`, facts: {lease, reason}}
 }

@@ -14,7 +14,7 @@ import {fits, isAdmitted, partOfRevision, SelectionRanks} from './wanted-work.ts
  */
 
 /** What one plan grants; the next one goes on. */
-export const GRANTS_PER_PLAN_MAX = 3000
+export const GRANTS_PER_PLAN_MAX = 10_000
 /** Nodes that came back after others had taken their place are kept beyond the wanted number, up to this many per cent of it. */
 const SPARE_NODES_PERCENT = 50
 

@@ -251,7 +251,9 @@ it('grants what a plan may and says that there is more to do', () => {
   const nodes = Array.from({length: 1000}, (_none, at) => node(`n${at}`))
   const {spec} = revision(0, {}, null)
   const earn = ['gutta']
-  const revisions = [1, 2, 3, 4].map((id) => revision(id, {org: 'creometry', function: `f${id}`, spec: {...spec, scaleMax: 1000}}, null))
+  const revisions = Array.from({length: 11}, (_none, at) => at + 1).map((id) =>
+    revision(id, {org: 'creometry', function: `f${id}`, spec: {...spec, scaleMax: 1000}}, null)
+  )
   const everybody = nodes.map((one) => ({...one, earn}))
   const {grants, isCut} = planLeases(world({nodes: everybody, revisions}))
   expect([grants.length, isCut]).toEqual([GRANTS_PER_PLAN_MAX, true])
