@@ -22,9 +22,19 @@ export const registryTokenFlags = {
   repository: Flags.string({helpValue: 'NAME', description: 'It is good for this repository alone; NAME/* for all below NAME.'})
 }
 
-/** For secrets: of which app. */
-export const secretsAppFlag = {
-  app: Flags.string({helpValue: 'ORG/APP', description: 'Its app; the one of creo.yaml in this folder when left out.'})
+/** For commands about an app: which. */
+export const appArg = {
+  app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})
+}
+
+/** How secrets named their app before it stood first. */
+export const hiddenAppFlag = {
+  app: Flags.string({
+    hidden: true,
+    helpValue: 'ORG/APP',
+    description: 'Its app, as it was named before.',
+    deprecated: {message: 'The app is written first now, as in creo env set.'}
+  })
 }
 
 /** What the operator of a network blocks. The kinds are those of core/protocol/blocks.ts, which a command does not load for its help. */

@@ -1,6 +1,7 @@
 import {Args, Flags} from '@oclif/core'
+import {splitApp} from '../cli/app-args.ts'
 import {CreoCommand} from '../cli/base-command.ts'
-import {networkFlags} from '../cli/flags.ts'
+import {appArg, networkFlags} from '../cli/flags.ts'
 import {CreoError} from '../core/errors.ts'
 
 interface Answer {
@@ -24,8 +25,8 @@ export default class Invoke extends CreoCommand {
     `<%= config.bin %> <%= command.id %> colibris/shop /api/echo --data '{"a":1}' --header 'content-type: application/json'`
   ]
   static override args = {
-    app: Args.string({required: true, description: 'ORG/APP.'}),
-    path: Args.string({default: '/', description: 'Path and query.'})
+    ...appArg,
+    path: Args.string({description: 'Path and query; / when left out.'})
   }
   static override flags = {
     ...networkFlags,
@@ -43,7 +44,10 @@ export default class Invoke extends CreoCommand {
 
   async run(): Promise<Answer> {
     const {args, flags} = await this.parse(Invoke)
-    if (!args.path.startsWith('/')) throw new CreoError('invalid_input', `"${args.path}" is not a path.`, {hint: 'Start it with a slash.'})
+    const {app, rest} = splitApp([args.app, args.path], 1)
+    const [path = '/'] = rest
+    if (!path.startsWith('/'))
+      throw new CreoError('invalid_input', `"${path}" is not a path.`, {hint: 'Start it with a slash; the app is ORG/APP.'})
     const [{openContext}, {invoke, headersFrom}, {appNameOf}] = await Promise.all([
       import('../developer/context.ts'),
       import('../developer/invoke.ts'),
@@ -51,9 +55,9 @@ export default class Invoke extends CreoCommand {
     ])
     if (flags.async && (flags.method ?? 'POST').toUpperCase() !== 'POST')
       throw new CreoError('usage', 'Only a POST can be answered later.', {hint: 'Leave out --method or --async.'})
-    const name = await appNameOf(args.app, '.')
+    const name = await appNameOf(app, '.')
     const asked = {
-      path: flags.async ? `/async${args.path}` : args.path,
+      path: flags.async ? `/async${path}` : path,
       method: (flags.method ?? (flags.data === undefined && !flags.async ? 'GET' : 'POST')).toUpperCase(),
       headers: headersFrom(flags.header ?? []),
       body: flags.data

@@ -1,6 +1,6 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
-import {accountFlags, networkFlags} from '../cli/flags.ts'
+import {accountFlags, appArg, networkFlags} from '../cli/flags.ts'
 import {parseSinceMs} from '../cli/format.ts'
 import {logText, type ShownLine} from '../cli/log-text.ts'
 
@@ -16,7 +16,7 @@ goes on from there with --after.`
     '<%= config.bin %> <%= command.id %> colibris/shop --wide',
     '<%= config.bin %> <%= command.id %> colibris/shop --revision rev_512 --json'
   ]
-  static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
+  static override args = appArg
   static override flags = {
     ...networkFlags,
     ...accountFlags,

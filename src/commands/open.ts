@@ -1,6 +1,6 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
-import {networkFlags} from '../cli/flags.ts'
+import {appArg, networkFlags} from '../cli/flags.ts'
 import {openInBrowser} from '../cli/open-in-browser.ts'
 
 export default class Open extends CreoCommand {
@@ -10,7 +10,7 @@ export default class Open extends CreoCommand {
     '<%= config.bin %> <%= command.id %> colibris/shop',
     '<%= config.bin %> <%= command.id %> colibris/shop --no-browser'
   ]
-  static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
+  static override args = appArg
   static override flags = {
     ...networkFlags,
     browser: Flags.boolean({default: true, allowNo: true, description: 'Open the browser.'})

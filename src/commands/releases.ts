@@ -1,6 +1,6 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
-import {networkFlags} from '../cli/flags.ts'
+import {appArg, networkFlags} from '../cli/flags.ts'
 import {renderTable} from '../cli/table.ts'
 
 const RELEASES_SHOWN_MAX = 1000
@@ -23,7 +23,7 @@ export default class Releases extends CreoCommand {
     '<%= config.bin %> <%= command.id %> colibris/shop',
     '<%= config.bin %> <%= command.id %> colibris/shop --limit 5'
   ]
-  static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
+  static override args = appArg
   static override flags = {
     ...networkFlags,
     limit: Flags.integer({helpValue: 'N', default: 50, min: 1, max: RELEASES_SHOWN_MAX, description: 'The newest so many.'})

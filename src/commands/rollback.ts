@@ -1,6 +1,7 @@
 import {Args} from '@oclif/core'
+import {splitApp} from '../cli/app-args.ts'
 import {CreoCommand} from '../cli/base-command.ts'
-import {accountFlags, networkFlags} from '../cli/flags.ts'
+import {accountFlags, appArg, networkFlags} from '../cli/flags.ts'
 import type {Rollback} from '../developer/traffic.ts'
 
 export default class RollbackCommand extends CreoCommand {
@@ -10,7 +11,7 @@ export default class RollbackCommand extends CreoCommand {
 built or pushed, and routes and tags stay.`
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop', '<%= config.bin %> <%= command.id %> colibris/shop web']
   static override args = {
-    app: Args.string({required: true, description: 'ORG/APP.'}),
+    ...appArg,
     function: Args.string({description: 'This function alone.'})
   }
   static override flags = {...networkFlags, ...accountFlags}
@@ -22,13 +23,15 @@ built or pushed, and routes and tags stay.`
       import('../developer/traffic.ts'),
       import('../developer/app-name.ts')
     ])
-    const name = await appNameOf(args.app, '.')
+    const {app, rest} = splitApp([args.app, args.function], 1)
+    const [only] = rest
+    const name = await appNameOf(app, '.')
     const context = await openOrg(flags, name.org, this.abort)
-    const {functions, seq} = await rollBack(context, name, args.function, this.abort)
+    const {functions, seq} = await rollBack(context, name, only, this.abort)
     for (const {function: fn, from, to} of functions) {
       const before = from.map(({revision, percent}) => (percent === 100 ? revision : `${revision}=${percent}`))
       this.log(`${fn}  all requests go to ${to} again, not to ${before.join(' and ')}.`)
-      this.log(`Undo it: creo traffic ${args.app} ${fn} ${before.map((one) => `--to ${one}`).join(' ')}`)
+      this.log(`Undo it: creo traffic ${name.org}/${name.app} ${fn} ${before.map((one) => `--to ${one}`).join(' ')}`)
     }
     return {app: `${name.org}/${name.app}`, functions, seq}
   }

@@ -1,7 +1,8 @@
 import {Args, Flags} from '@oclif/core'
+import {neededWord, splitApp} from '../cli/app-args.ts'
 import {CreoCommand} from '../cli/base-command.ts'
 import {tellingTrouble} from '../cli/deploy-text.ts'
-import {accountFlags, networkFlags, waitFlags} from '../cli/flags.ts'
+import {accountFlags, appArg, networkFlags, waitFlags} from '../cli/flags.ts'
 import {waitOf} from '../cli/format.ts'
 import {changedText} from '../cli/settings-text.ts'
 import type {ChangedFunction} from '../developer/app-settings.ts'
@@ -13,9 +14,10 @@ export default class Scale extends CreoCommand {
     '<%= config.bin %> <%= command.id %> colibris/shop web --min 1 --max 10',
     '<%= config.bin %> <%= command.id %> colibris/shop web --min 0'
   ]
+  static override usage = '<%= command.id %> [APP] FUNCTION [--min N] [--max N] [--wait DURATION] [-n CONTEXT] [--as ACCOUNT] [--json]'
   static override args = {
-    app: Args.string({required: true, description: 'ORG/APP.'}),
-    function: Args.string({required: true, description: 'Name of the function.'})
+    ...appArg,
+    function: Args.string({description: 'Name of the function.'})
   }
   static override flags = {
     ...networkFlags,
@@ -36,11 +38,13 @@ export default class Scale extends CreoCommand {
     const wait = waitOf(flags.wait)
     if (flags.min === undefined && flags.max === undefined)
       throw new CreoError('usage', 'Nothing is to be changed.', {hint: 'Give --min, --max, or both.'})
-    const name = await appNameOf(args.app, '.')
+    const {app, rest} = splitApp([args.app, args.function], 1)
+    const only = neededWord(rest[0], 'FUNCTION', 'scale')
+    const name = await appNameOf(app, '.')
     const context = await openOrg(flags, name.org, this.abort)
     let [min, max] = [flags.min ?? 0, flags.max ?? 0]
     const work = changeSettings({
-      ...{context, name, only: args.function, ...wait, steps: this.progress, signal: this.abort},
+      ...{context, name, only, ...wait, steps: this.progress, signal: this.abort},
       change: (spec) => {
         min = flags.min ?? spec.scaleMin
         max = flags.max ?? spec.scaleMax

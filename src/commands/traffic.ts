@@ -1,6 +1,7 @@
 import {Args, Flags} from '@oclif/core'
+import {splitApp} from '../cli/app-args.ts'
 import {CreoCommand} from '../cli/base-command.ts'
-import {accountFlags, networkFlags} from '../cli/flags.ts'
+import {accountFlags, appArg, networkFlags} from '../cli/flags.ts'
 import {renderTable} from '../cli/table.ts'
 import type {FunctionTraffic} from '../developer/traffic.ts'
 
@@ -23,7 +24,7 @@ in a change: requests under way end where they are, and a revision that is not w
     '<%= config.bin %> <%= command.id %> colibris/shop web --tag next=rev_512'
   ]
   static override args = {
-    app: Args.string({required: true, description: 'ORG/APP.'}),
+    ...appArg,
     function: Args.string({description: 'One function; needed for a change when the app has several.'})
   }
   static override flags = {
@@ -46,12 +47,14 @@ in a change: requests under way end where they are, and a revision that is not w
       import('../developer/traffic.ts'),
       import('../developer/app-name.ts')
     ])
-    const name = await appNameOf(args.app, '.')
+    const {app, rest} = splitApp([args.app, args.function], 1)
+    const [only] = rest
+    const name = await appNameOf(app, '.')
     const {to = [], tag = [], untag = []} = flags
     const isChange = to.length + tag.length + untag.length > 0
     const context = isChange ? await openOrg(flags, name.org, this.abort) : undefined
-    const seq = context === undefined ? null : await changeTraffic(context, name, {function: args.function, to, tag, untag}, this.abort)
-    const functions = await readTraffic(context ?? (await openContext(flags, this.abort)), name, args.function, this.abort)
+    const seq = context === undefined ? null : await changeTraffic(context, name, {function: only, to, tag, untag}, this.abort)
+    const functions = await readTraffic(context ?? (await openContext(flags, this.abort)), name, only, this.abort)
     this.log(
       renderTable(
         functions.flatMap((one) => [

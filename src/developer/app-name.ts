@@ -1,4 +1,4 @@
-import {CreoError} from '../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import {meantOr} from '../core/nearest.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {readManifest} from './read-manifest.ts'
@@ -19,7 +19,13 @@ export function noFunction({org, app}: AppName, typed: string, known: readonly s
  */
 export async function appNameOf(typed: string | undefined, folder: string): Promise<AppName> {
   if (typed === undefined) {
-    const {manifest} = await readManifest(folder)
+    const {manifest} = await readManifest(folder).catch((cause: unknown) => {
+      if (!isCreoError(cause) || cause.code !== 'not_found') throw cause
+      throw new CreoError('not_found', 'No app is named, and there is no creo.yaml here.', {
+        hint: 'Name it as ORG/APP, or go to its folder.',
+        cause
+      })
+    })
     return {org: manifest.org, app: manifest.app}
   }
   const [org = '', app = '', ...rest] = typed.split('/')

@@ -98,7 +98,7 @@ export async function withSecrets(
     const index = secrets.findIndex((secret) => !set.has(secret))
     const missing = secrets[index]
     if (missing === undefined) continue
-    const hint = `creo secrets set ${missing} --app ${org}/${app}`
+    const hint = `creo secrets set ${org}/${app} ${missing}`
     throw problem(['functions', name, 'secrets', index], 'not_found', `The secret ${missing} of ${org}/${app} is not set.`, hint)
   }
   return new Map([...specs].map(([name, spec]) => [name, withSecretVersions(spec, known)]))

@@ -5,8 +5,8 @@ import {type ChangedFunction, changeSettings, type SettingsChange} from './app-s
 import {type ContextFlags, openOrg} from './context.ts'
 
 export interface VariablesChange extends Pick<SettingsChange, 'waitMs' | 'givesUp' | 'steps' | 'signal'> {
-  /** `org/app`, as typed. */
-  readonly app: string
+  /** `org/app`, as typed; the app of creo.yaml in this folder when left out. */
+  readonly app: string | undefined
   readonly flags: ContextFlags & {readonly function?: string | undefined}
   readonly change: (env: RevisionSpec['env']) => RevisionSpec['env']
 }

@@ -97,7 +97,7 @@ export class SecretBook {
       'not_found',
       `${revision.function} needs ${missing.join(', ')}, which is not set in ${revision.org}/${revision.app}.`,
       {
-        hint: `creo secrets set ${missing[0]} --app ${revision.org}/${revision.app}`
+        hint: `creo secrets set ${revision.org}/${revision.app} ${missing[0]}`
       }
     )
   }

@@ -1,6 +1,7 @@
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterAll, beforeAll, expect, it} from 'vitest'
+import {creo} from '../support/processes.ts'
 import {CliWorld} from './cli-world.ts'
 
 const SHOP = 'colibris/shop'
@@ -76,6 +77,25 @@ it.each([
   })
 })
 
+it("takes the app of the folder where none is named, the word with a slash where one is, and a secret's app by --app as it was", async () => {
+  const inFolder = async (...args: string[]) =>
+    JSON.parse((await creo([...args, '--json'], {env: world.env, cwd: join(world.folder, 'shop')})).stdout)
+  expect(await inFolder('scale', 'web', '--max', '4', ...WAIT)).toMatchObject({app: SHOP, max: 4})
+  expect(await inFolder('traffic', 'web')).toMatchObject({app: SHOP, functions: [{function: 'web'}]})
+  expect(await inFolder('traffic', SHOP, 'web')).toMatchObject({app: SHOP, functions: [{function: 'web'}]})
+  expect(await inFolder('secrets', 'unset', 'KEY')).toMatchObject({app: SHOP, name: 'KEY'})
+  expect(await world.must('secrets', 'unset', SHOP, 'KEY')).toMatchObject({app: SHOP, name: 'KEY'})
+  expect(await world.must('secrets', 'unset', 'KEY', '--app', SHOP)).toMatchObject({app: SHOP, name: 'KEY'})
+})
+
+it.each([
+  ['a secret without a name', ['secrets', 'set', SHOP], 'usage', 'creo secrets set --help'],
+  ['an app without its org', ['scale', 'shop', 'web', '--max', '2'], 'invalid_input', 'Write ORG/APP, for example colibris/shop.'],
+  ['no app outside of a folder with one', ['traffic'], 'not_found', 'Name it as ORG/APP, or go to its folder.']
+])('refuses %s', async (_, args, code, hint) => {
+  expect(await world.json(...args)).toMatchObject({json: {error: {code, hint}}})
+})
+
 it.each([
   ['a function whose logs are asked for', ['logs', SHOP, '--function', 'wep'], 4, 'Did you mean web?'],
   ['a function that is scaled', ['scale', SHOP, 'wbe', '--max', '2'], 4, 'Did you mean web?'],
@@ -113,7 +133,7 @@ it('changes nothing of an app in the name of another org that has one of the sam
     ['env', 'unset', SHOP, 'LANG'],
     ['traffic', SHOP, '--to', first],
     ['rollback', SHOP],
-    ['secrets', 'unset', 'API_KEY', '--app', SHOP],
+    ['secrets', 'unset', SHOP, 'API_KEY'],
     ['deploy', join(world.folder, 'shop')]
   ])
     expect(await world.json(...args, '--as', 'prod')).toMatchObject({code: 2, json: {error: {code: 'usage', hint}}})

@@ -81,7 +81,7 @@ async function opened(given: NodeSecrets, node: Node, key: SealingKey): Promise<
 it('refuses a deploy that names a secret which is not set, and says how to set it', async () => {
   expect(await deploy(['API_KEY'])).toMatchObject({
     status: 'error',
-    error: {code: 'not_found', hint: 'creo secrets set API_KEY --app colibris/garden'}
+    error: {code: 'not_found', hint: 'creo secrets set colibris/garden API_KEY'}
   })
 })
 
@@ -147,7 +147,7 @@ it('refuses to unset what a function that serves names; afterwards nothing of th
   expect((await actors.signed('GET', PATH, org.key)).json).toMatchObject({secrets: [{name: 'ONCE'}]})
   expect(await goBack()).toMatchObject({
     status: 'error',
-    error: {code: 'not_found', hint: 'creo secrets set API_KEY --app colibris/garden'}
+    error: {code: 'not_found', hint: 'creo secrets set colibris/garden API_KEY'}
   })
   expect((await set('API_KEY', VALUE)).json).toMatchObject({version: 4})
   expect(await goBack()).toMatchObject({status: 'applied'})

@@ -40,7 +40,7 @@ const setSchema = z.object({
 async function set(value: string): Promise<z.output<typeof setSchema>> {
   const file = join(world.folder, 'value.txt')
   await writeFile(file, `${value}\n`)
-  const answer = await world.creo(['secrets', 'set', 'API_KEY', '--app', APP, '--from-file', file], setSchema)
+  const answer = await world.creo(['secrets', 'set', APP, 'API_KEY', '--from-file', file], setSchema)
   await writeFile(file, '')
   return answer
 }
@@ -91,7 +91,7 @@ async function processesThatShow(): Promise<string[]> {
 test('a secret reaches a real container, a newer one takes over, and neither is found anywhere else', {timeout: 120_000}, async () => {
   await expect(world.creo(['deploy', join(world.folder, 'vault'), '--as', ORGS.shop], z.unknown())).rejects.toMatchObject({
     code: 'not_found',
-    hint: `creo secrets set API_KEY --app ${APP}`
+    hint: `creo secrets set ${APP} API_KEY`
   })
   expect(await set(VALUES[0])).toEqual({version: 1, readers: [], rolled: []})
   await world.creo(['deploy', join(world.folder, 'vault'), '--as', ORGS.shop], z.unknown())
@@ -99,7 +99,7 @@ test('a secret reaches a real container, a newer one takes over, and neither is 
   const {version, readers, rolled} = await set(VALUES[1])
   expect([version, readers.reduce((sum, {nodes}) => sum + nodes, 0) > 0, rolled.map((one) => one.function)]).toEqual([2, true, ['safe']])
   await says(VALUES[1])
-  await expect(world.creo(['secrets', 'unset', 'API_KEY', '--app', APP], z.unknown())).rejects.toMatchObject({code: 'conflict'})
+  await expect(world.creo(['secrets', 'unset', APP, 'API_KEY'], z.unknown())).rejects.toMatchObject({code: 'conflict'})
   expect(await leaks(world.folder)).toEqual([])
   expect(await leaks('/run')).toEqual([])
   expect(await processesThatShow()).toEqual([])

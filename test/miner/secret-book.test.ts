@@ -195,7 +195,7 @@ test('a start fails by what is not set, with the command that sets it; a secret 
   giver.change = 2
   book.noticed(2)
   await expect.poll(async () => await readFile(join(directory, 'secrets', 'rev_7.json'), 'utf8')).not.toContain('API_KEY')
-  await expect(book.ready(REVISION)).rejects.toMatchObject({code: 'not_found', hint: 'creo secrets set API_KEY --app colibris/shop'})
+  await expect(book.ready(REVISION)).rejects.toMatchObject({code: 'not_found', hint: 'creo secrets set colibris/shop API_KEY'})
 })
 
 test('a revision without secrets asks for nothing and makes no key', async () => {

@@ -1,7 +1,7 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {type ListedCall, shownCall} from '../../cli/call-text.ts'
-import {accountFlags, networkFlags} from '../../cli/flags.ts'
+import {accountFlags, appArg, networkFlags} from '../../cli/flags.ts'
 import {renderTable} from '../../cli/table.ts'
 
 const STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const
@@ -21,7 +21,7 @@ export default class AsyncList extends CreoCommand {
     '<%= config.bin %> <%= command.id %> colibris/shop',
     '<%= config.bin %> <%= command.id %> colibris/shop --state failed'
   ]
-  static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
+  static override args = appArg
   static override flags = {
     ...networkFlags,
     ...accountFlags,

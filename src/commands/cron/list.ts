@@ -1,6 +1,5 @@
-import {Args} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
-import {accountFlags, networkFlags} from '../../cli/flags.ts'
+import {accountFlags, appArg, networkFlags} from '../../cli/flags.ts'
 import {renderTable} from '../../cli/table.ts'
 
 interface ShownSchedule {
@@ -24,7 +23,7 @@ export default class CronList extends CreoCommand {
   static override summary = "List an app's schedules: when each comes due next, and what came of the last time."
   static override description = 'What is fired is a call that is answered later: creo async show says all of it.'
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop']
-  static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
+  static override args = appArg
   static override flags = {...networkFlags, ...accountFlags}
 
   async run(): Promise<{readonly app: string; readonly schedules: readonly ShownSchedule[]}> {

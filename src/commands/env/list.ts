@@ -1,6 +1,6 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
-import {networkFlags} from '../../cli/flags.ts'
+import {appArg, networkFlags} from '../../cli/flags.ts'
 import {renderTable} from '../../cli/table.ts'
 
 interface Variable {
@@ -13,7 +13,7 @@ export default class EnvList extends CreoCommand {
   static override summary = "List the variables of an app's environment."
   static override description = 'As what serves now has them. Everybody can read them; secrets are not among them, see creo secrets list.'
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop']
-  static override args = {app: Args.string({description: 'ORG/APP; the app of creo.yaml in this folder when left out.'})}
+  static override args = appArg
   static override flags = {...networkFlags, function: Flags.string({helpValue: 'NAME', description: 'Of this function alone.'})}
 
   async run(): Promise<{readonly app: string; readonly variables: readonly Variable[]}> {

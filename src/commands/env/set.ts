@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
+import {neededWord, splitApp} from '../../cli/app-args.ts'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {tellingTrouble} from '../../cli/deploy-text.ts'
-import {variablesFlags} from '../../cli/flags.ts'
+import {appArg, variablesFlags} from '../../cli/flags.ts'
 import {waitOf} from '../../cli/format.ts'
 import {changedText} from '../../cli/settings-text.ts'
 import type {ChangedFunction} from '../../developer/app-settings.ts'
@@ -16,18 +17,20 @@ ledger, now and later: what nobody may read is a secret, see creo secrets set.`
     '<%= config.bin %> <%= command.id %> colibris/shop GREETING=hello LANG=fr --function web'
   ]
   static override strict = false
-  static override usage = '<%= command.id %> APP NAME=VALUE... [--function NAME] [--wait DURATION] [-n CONTEXT] [--as ACCOUNT] [--json]'
+  static override usage = '<%= command.id %> [APP] NAME=VALUE... [--function NAME] [--wait DURATION] [-n CONTEXT] [--as ACCOUNT] [--json]'
   static override args = {
-    app: Args.string({required: true, description: 'ORG/APP.'}),
-    variable: Args.string({required: true, description: 'NAME=VALUE, as many as you like.'})
+    ...appArg,
+    variable: Args.string({description: 'NAME=VALUE, as many as you like.'})
   }
   static override flags = variablesFlags
 
   async run(): Promise<{readonly app: string; readonly functions: readonly ChangedFunction[]}> {
-    const {args, flags, argv} = await this.parse(EnvSet)
+    const {flags, argv} = await this.parse(EnvSet)
     const {changeVariables, readVariables} = await import('../../developer/variables.ts')
-    const given = readVariables(argv.slice(1).map(String))
-    const wanted = {app: args.app, flags, ...waitOf(flags.wait), steps: this.progress, signal: this.abort}
+    const {app: named, rest} = splitApp(argv.map(String))
+    neededWord(rest[0], 'NAME=VALUE', 'env set')
+    const given = readVariables(rest)
+    const wanted = {app: named, flags, ...waitOf(flags.wait), steps: this.progress, signal: this.abort}
     const work = changeVariables({...wanted, change: (env) => ({...env, ...given})})
     const {app, functions} = await tellingTrouble(work, this.progress)
     this.log(changedText(functions, `${Object.keys(given).join(', ')} set`))

@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
+import {neededWord, splitApp} from '../../cli/app-args.ts'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {tellingTrouble} from '../../cli/deploy-text.ts'
-import {variablesFlags} from '../../cli/flags.ts'
+import {appArg, variablesFlags} from '../../cli/flags.ts'
 import {waitOf} from '../../cli/format.ts'
 import {changedText} from '../../cli/settings-text.ts'
 import type {ChangedFunction} from '../../developer/app-settings.ts'
@@ -11,18 +12,20 @@ export default class EnvUnset extends CreoCommand {
   static override description = 'Makes a new revision of each function that has them. What they were stays readable in the ledger.'
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop GREETING']
   static override strict = false
-  static override usage = '<%= command.id %> APP NAME... [--function NAME] [--wait DURATION] [-n CONTEXT] [--as ACCOUNT] [--json]'
+  static override usage = '<%= command.id %> [APP] NAME... [--function NAME] [--wait DURATION] [-n CONTEXT] [--as ACCOUNT] [--json]'
   static override args = {
-    app: Args.string({required: true, description: 'ORG/APP.'}),
-    variable: Args.string({required: true, description: 'NAME, as many as you like.'})
+    ...appArg,
+    variable: Args.string({description: 'NAME, as many as you like.'})
   }
   static override flags = variablesFlags
 
   async run(): Promise<{readonly app: string; readonly functions: readonly ChangedFunction[]}> {
-    const {args, flags, argv} = await this.parse(EnvUnset)
+    const {flags, argv} = await this.parse(EnvUnset)
     const [{changeVariables}, {meantOr}] = await Promise.all([import('../../developer/variables.ts'), import('../../core/nearest.ts')])
-    const names = new Set(argv.slice(1).map(String))
-    const wanted = {app: args.app, flags, ...waitOf(flags.wait), steps: this.progress, signal: this.abort}
+    const {app: named, rest} = splitApp(argv.map(String))
+    neededWord(rest[0], 'NAME', 'env unset')
+    const names = new Set(rest)
+    const wanted = {app: named, flags, ...waitOf(flags.wait), steps: this.progress, signal: this.abort}
     const known = new Set<string>()
     const change = (env: Readonly<Record<string, string>>) => {
       for (const name of Object.keys(env)) known.add(name)

@@ -1,6 +1,7 @@
 import {Args, Flags} from '@oclif/core'
+import {neededWord, splitApp} from '../../cli/app-args.ts'
 import {CreoCommand} from '../../cli/base-command.ts'
-import {accountFlags, networkFlags, secretsAppFlag} from '../../cli/flags.ts'
+import {accountFlags, appArg, hiddenAppFlag, networkFlags} from '../../cli/flags.ts'
 import type {SecretReader} from '../../developer/secrets.ts'
 
 interface SetSecret {
@@ -23,14 +24,15 @@ creo.yaml; such a function finds it in its environment. A newer value makes a ne
 over without a gap. One line end at the end of the value is left out.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> API_KEY',
-    '<%= config.bin %> <%= command.id %> API_KEY --app colibris/shop < key.txt',
+    '<%= config.bin %> <%= command.id %> colibris/shop API_KEY < key.txt',
     '<%= config.bin %> <%= command.id %> TLS_KEY --from-file key.pem'
   ]
-  static override args = {name: Args.string({required: true, description: 'The environment variable, for example API_KEY.'})}
+  static override usage = '<%= command.id %> [APP] NAME [--from-file FILE] [-n CONTEXT] [--as ACCOUNT] [--json]'
+  static override args = {...appArg, name: Args.string({description: 'The environment variable, for example API_KEY.'})}
   static override flags = {
     ...networkFlags,
     ...accountFlags,
-    ...secretsAppFlag,
+    ...hiddenAppFlag,
     'from-file': Flags.file({exists: true, helpValue: 'FILE', description: 'Take the value from this file.'})
   }
 
@@ -42,8 +44,9 @@ over without a gap. One line end at the end of the value is left out.`
       import('../../developer/app-name.ts'),
       import('../../cli/read-secret.ts')
     ])
-    const name = secretName(args.name)
-    const place = await appNameOf(flags.app, '.')
+    const {app: typed, rest} = splitApp([args.app, args.name], 1)
+    const name = secretName(neededWord(rest[0], 'NAME', 'secrets set'))
+    const place = await appNameOf(typed ?? flags.app, '.')
     const app = `${place.org}/${place.app}`
     const context = await openOrg(flags, place.org, this.abort)
     const value = secretValue(await readSecret({file: flags['from-file'], question: `Value of ${name}:`, signal: this.abort}))

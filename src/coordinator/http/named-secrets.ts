@@ -37,7 +37,7 @@ export function refuseUnsetSecrets({ledger: {reads}, secrets}: RouteTools & Pick
     const [missing] = secrets.missing(place, names)
     if (missing === undefined) continue
     throw new CreoError('not_found', `${name} names ${missing} among its secrets, which is not set in ${place.org}/${place.app}.`, {
-      hint: `creo secrets set ${missing} --app ${place.org}/${place.app}`
+      hint: `creo secrets set ${place.org}/${place.app} ${missing}`
     })
   }
 }
