@@ -1,14 +1,15 @@
-import {createHash} from 'node:crypto'
+import {createHash, generateKeyPairSync} from 'node:crypto'
 import {once} from 'node:events'
 import {copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {makeExecutable} from '../../packaging/package/executable.ts'
 import {sbom} from '../../packaging/package/sbom.ts'
+import {publicKeyLine, signFile} from '../../packaging/package/signature.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const DOWNLOAD_BYTES_MAX = 40 * 1024 * 1024
@@ -140,6 +141,28 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
       expect([first.exitCode, second.exitCode, second.stderr]).toEqual([0, 0, ''])
     })
 
+    test('is replaced by another that its publisher signed, and goes back to itself', async () => {
+      const home = newHome()
+      const key = generateKeyPairSync('ed25519').privateKey.export({type: 'pkcs8', format: 'pem'}).toString()
+      const other = await make('other', {publicKey: publicKeyLine(key)})
+      await execa('xz', ['-1', '--keep', '--threads=2', other])
+      const sums = [other, `${other}.xz`].map((file) => `${digest(file)}  ${basename(file)}\n`).join('')
+      writeFileSync(join(other, '..', 'SHA256SUMS'), sums)
+      const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string}
+      writeFileSync(join(other, '..', 'SHA256SUMS.minisig'), signFile(Buffer.from(sums), `creo ${version}`, key))
+      mkdirSync(join(home, 'bin'))
+      const installed = join(home, 'bin', 'creo')
+      copyFileSync(creo, installed)
+      const env = {...environment(home), PATH: '/usr/bin:/bin'}
+      const update = async (...args: readonly string[]): Promise<unknown> =>
+        JSON.parse((await execa(installed, ['update', ...args, '--json'], {env, extendEnv: false})).stdout)
+      expect(await update(other, '--public-key', publicKeyLine(key))).toMatchObject({status: 'updated', path: installed})
+      expect(digest(installed)).toBe(digest(other))
+      expect(await update(other)).toMatchObject({status: 'already_current'})
+      expect(await update('--rollback')).toMatchObject({status: 'rolled_back'})
+      expect(digest(installed)).toBe(digest(creo))
+    })
+
     test('fits a download of 40 MiB', async () => {
       await execa('xz', ['-6', '--keep', '--threads=2', creo])
       expect(readFileSync(`${creo}.xz`).length).toBeLessThan(DOWNLOAD_BYTES_MAX)
@@ -147,8 +170,8 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
   }
 )
 
-async function make(name: string): Promise<string> {
-  return await makeExecutable({root, output: join(folder, name), architecture: 'x64', signal: AbortSignal.timeout(600_000)})
+async function make(name: string, published: {readonly publicKey?: string} = {}): Promise<string> {
+  return await makeExecutable({root, output: join(folder, name), architecture: 'x64', published, signal: AbortSignal.timeout(600_000)})
 }
 
 function newHome(): string {

@@ -43,7 +43,8 @@ export async function bringCandidate(
   try {
     const file = await bringFile(wanted, options)
     if (xz === undefined) await copyFile(file, candidate)
-    else await execa(xz, ['-dc', file], {stdout: {file: candidate}, cancelSignal: signal})
+    // Not kept besides: it is larger than what may be.
+    else await execa(xz, ['-dc', file], {stdout: {file: candidate}, buffer: {stdout: false}, cancelSignal: signal})
     await expectDigest(candidate, release.sha256, release.program)
     await makeRunnable(candidate)
     if (isAddress(wanted.from)) await rm(file, {force: true})
