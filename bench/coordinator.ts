@@ -6,8 +6,9 @@ import {fileURLToPath} from 'node:url'
 import {createClient} from '../src/client/client.ts'
 import {startRole} from '../src/compose/role-process.ts'
 import {type Fleet, startFleet} from './coordinator/fleet.ts'
-import {deployBody, makeNetworkAtScale, NODES_PER_FUNCTION} from './coordinator/network-at-scale.ts'
+import {BENCH_ORG, deployBody, makeNetworkAtScale, type NetworkAtScale, NODES_PER_FUNCTION} from './coordinator/network-at-scale.ts'
 import {cpuSeconds, rssMib} from './coordinator/process-cost.ts'
+import {watcherFigures} from './coordinator/watchers.ts'
 import {type Figure, figure} from './form.ts'
 import type {Bench} from './run.ts'
 
@@ -20,6 +21,7 @@ const MANY_FUNCTIONS_ROUNDS = 3
 const MANY_FUNCTIONS = Math.round((NODES * 2) / NODES_PER_FUNCTION / MANY_FUNCTIONS_ROUNDS)
 /** One command holds so many. */
 const FUNCTIONS_PER_DEPLOY = 60
+const WATCHED_NODES = 10
 const REST_ROUNDS = 5
 const REST_ROUND_MS = 12_000
 /** All nodes come from one address here. */
@@ -36,30 +38,21 @@ const SETTLE_MS = 20_000
  */
 export const measure: Bench['measure'] = async ({signal, say}) => {
   const directory = await mkdtemp(join(tmpdir(), 'creo-scale-'))
-  const stops: (() => Promise<unknown>)[] = []
+  const stops: Stops = []
   try {
+    const watched = await watchersAlone(directory, {signal, say})
     const data = join(directory, 'coordinator')
     const network = await makeNetworkAtScale(data, NODES, signal)
     say(`A ledger of ${NODES} nodes is made; starting the coordinator.`)
-    const argv = [...CREO, 'coordinator', 'serve', '--data', data, '--listen', '127.0.0.1:0']
-    const flags = ['--requests-per-second', String(REQUESTS_PER_SECOND), '--json']
-    const role = await startRole({name: 'coordinator', argv: [...argv, ...flags], env: {}, logPath: join(directory, 'log')}, signal)
-    stops.push(() => role.stop())
-    const coordinatorUrl = (role.ready.urls as {readonly api: string}).api
-    const {networkId, coordinatorKey, org} = network
-    const client = createClient({coordinatorUrl, networkId, coordinatorKey, now: Date.now, key: org.key, account: org.id, signal})
-    stops.push(() => client.close())
+    const {coordinatorUrl, pid, deploy} = await startCoordinator({data, network, stops}, signal)
     const fleet = await startFleet({...network, coordinatorUrl, directory})
     stops.push(() => fleet.stop())
     say(`${NODES} nodes are there and hold ${await fleet.there(signal)} leases.`)
-    const deploy = async (app: string, count: number): Promise<void> => {
-      await client.submit(deployBody('bench', app, count), {signal})
-    }
-    const leased = await leaseFigures({deploy, fleet, coordinator: role.pid}, signal)
+    const leased = await leaseFigures({deploy, fleet, coordinator: pid}, signal)
     say('All leases are held; at rest from here on.')
     await fleet.pace(REST_EVERY_MS, signal)
     await delay(SETTLE_MS, undefined, {signal})
-    return [...(await restFigures({coordinator: role.pid, fleet}, {signal, say})), ...leased]
+    return [...(await restFigures({coordinator: pid, fleet}, {signal, say})), ...leased, ...watched]
   } finally {
     for (const stop of stops.reverse()) await stop()
     await rm(directory, {recursive: true, force: true})
@@ -67,6 +60,44 @@ export const measure: Bench['measure'] = async ({signal, say}) => {
 }
 
 type Deploy = (app: string, count: number) => Promise<void>
+/** What was started is ended in the opposite order. */
+type Stops = (() => Promise<unknown>)[]
+
+/** The coordinator of a network as a process of its own, and how the bench's org deploys there. */
+async function startCoordinator(
+  {data, network, stops}: {readonly data: string; readonly network: NetworkAtScale; readonly stops: Stops},
+  signal: AbortSignal
+): Promise<{readonly coordinatorUrl: string; readonly pid: number; readonly deploy: Deploy}> {
+  const argv = [...CREO, 'coordinator', 'serve', '--data', data, '--listen', '127.0.0.1:0']
+  const flags = ['--requests-per-second', String(REQUESTS_PER_SECOND), '--json']
+  const role = await startRole({name: 'coordinator', argv: [...argv, ...flags], env: {}, logPath: `${data}.log`}, signal)
+  stops.push(() => role.stop())
+  const coordinatorUrl = (role.ready.urls as {readonly api: string}).api
+  const {networkId, coordinatorKey, org} = network
+  const client = createClient({coordinatorUrl, networkId, coordinatorKey, now: Date.now, key: org.key, account: org.id, signal})
+  stops.push(() => client.close())
+  const deploy: Deploy = async (app, count) => {
+    await client.submit(deployBody(BENCH_ORG, app, count), {signal})
+  }
+  return {coordinatorUrl, pid: role.pid, deploy}
+}
+
+/** Watchers of a small network, whose nodes are away: what they cost would not be seen beside thousands. */
+async function watchersAlone(
+  directory: string,
+  {signal, say}: {readonly signal: AbortSignal; say(text: string): void}
+): Promise<readonly Figure[]> {
+  const stops: Stops = []
+  try {
+    const data = join(directory, 'watched')
+    const network = await makeNetworkAtScale(data, WATCHED_NODES, signal)
+    const {coordinatorUrl, pid, deploy} = await startCoordinator({data, network, stops}, signal)
+    say('Watchers come to a small network.')
+    return await watcherFigures({coordinatorUrl, pid, happen: () => deploy('told', 1)}, signal)
+  } finally {
+    for (const stop of stops.reverse()) await stop()
+  }
+}
 
 /** From the moment that a deploy is signed until nodes hold its leases: of one function, and of as many as give each node two more. */
 async function leaseFigures(
