@@ -96,8 +96,12 @@ function costText({
   return `A thousand calls of ${name} cost ${perThousandCalls} ${code}: ${forRequests} for requests, ${forTime} for ${time}`
 }
 
+/** What lasts longer than that is not said to the day. */
+const DAYS_TOLD_MAX = 3650
+
 function runwayText({incentive, pool, reserved, paidLastDay, days}: NonNullable<Deployed['pools']>[number]): string {
   const left = `${incentive}: ${pool} in the pool and ${reserved} reserved`
   if (days === null) return `${left}; no traffic yet`
+  if (days > DAYS_TOLD_MAX) return `${left} last more than ten years at the last day's ${paidLastDay}`
   return `${left} last ${days} ${days === 1 ? 'day' : 'days'} at the last day's ${paidLastDay}`
 }

@@ -12,6 +12,7 @@ import {
   planFirst
 } from '../developer/first-deploy.ts'
 import type {FoundManifest} from '../developer/read-manifest.ts'
+import {formatSpanMs} from './format.ts'
 
 export interface FirstDeployOptions {
   readonly context: AccountContext
@@ -135,12 +136,12 @@ function planText({need, perMonth, issue, fund, rewards}: FirstPlan): string {
   return [...lines.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`), 'Next:', ...steps].join('\n')
 }
 
-function issueLines(code: string, perMonth: number, {buys, terms}: NonNullable<FirstPlan['issue']>): [string, string][] {
+function issueLines(code: string, perMonth: number, {buys, terms, volumeWindowMs}: NonNullable<FirstPlan['issue']>): [string, string][] {
   return [
     [`1 ${code} buys`, buys],
     ['Supply', `${terms.supply} ${code}, for ever: ten years of ${perMonth} a month`],
     ['Traded', `in lots of ${terms.lot}, at prices in steps of ${terms.tickGutta} Gutta`],
-    ['', `for at most ${terms.limitGutta} Gutta in 24 hours`]
+    ['', `for at most ${terms.limitGutta} Gutta in ${formatSpanMs(volumeWindowMs)}`]
   ]
 }
 

@@ -111,12 +111,11 @@ async function stayUp(network: DevNetwork, options: BringUpOptions): Promise<voi
   options.progress.say('')
   options.progress.say(`Commands for this network: export CREO_CONFIG_DIR=${network.configDirectory}`)
   options.progress.say('Ctrl-C stops everything.')
-  const startedAtMs = performance.now()
   while (!options.signal.aborted) {
     const glance = await glanceAt(network, options.signal).catch((error: unknown) =>
       error instanceof Error ? error : new Error(String(error))
     )
-    if (!options.signal.aborted) options.draw?.(glance, {upMs: performance.now() - startedAtMs, gone: network.gone()})
+    if (!options.signal.aborted) options.draw?.(glance, {upMs: network.upMs(), gone: network.gone()})
     await pause(REDRAW_MS, options.signal)
   }
 }

@@ -50,6 +50,8 @@ export class DevNetwork {
   #networkId = ''
   #coordinatorUrl = ''
   #gateway: {readonly publicUrl: string; readonly tunnelUrl: string} | undefined
+  /** By `performance.now()`, when its gateway first was. */
+  #readyAtMs: number | undefined
 
   constructor(options: DevNetworkOptions, signal: AbortSignal) {
     this.#options = options
@@ -137,7 +139,13 @@ export class DevNetwork {
     ])
     const {urls} = urlsSchema.parse(role.ready)
     this.#gateway = {publicUrl: urls.public ?? '', tunnelUrl: urls.tunnel ?? ''}
+    this.#readyAtMs ??= performance.now()
     return role
+  }
+
+  /** For how long it has served: since its gateway first did. */
+  upMs(): number {
+    return this.#readyAtMs === undefined ? 0 : performance.now() - this.#readyAtMs
   }
 
   async startMiner(miner: MinerOptions): Promise<RoleProcess> {

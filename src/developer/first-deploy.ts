@@ -11,6 +11,7 @@ import {incentiveCodeSchema, labelSchema} from '../core/protocol/scalars.ts'
 import {formatDecimal, parseDecimal} from '../core/units.ts'
 import type {AccountContext} from './context.ts'
 import {issueIncentive} from './incentives.ts'
+import {readVolumeWindowMs} from './network-terms.ts'
 import {type FoundManifest, readManifest} from './read-manifest.ts'
 
 /** Entries of an incentive that are looked through for one of its pool; who has more has paid somebody. */
@@ -48,7 +49,7 @@ export interface FirstPlan {
   readonly need: FirstNeed
   readonly perMonth: number
   /** Only of an incentive that is to be issued. */
-  readonly issue: {readonly buys: string; readonly terms: FirstTerms} | undefined
+  readonly issue: {readonly buys: string; readonly terms: FirstTerms; readonly volumeWindowMs: number} | undefined
   /** What goes into the pool, beside what it holds. */
   readonly fund: string
   /** By function: what is written into the manifest. */
@@ -159,7 +160,8 @@ export async function planFirst(
     const item = labelSchema.safeParse(buys)
     if (!item.success)
       throw new CreoError('invalid_input', 'What one buys must be one line of plain text.', {hint: 'For example: A delivery in town'})
-    return {need, perMonth, issue: {buys: item.data, terms}, fund: terms.firstMonth, rewards}
+    const volumeWindowMs = await readVolumeWindowMs({client}, signal)
+    return {need, perMonth, issue: {buys: item.data, terms, volumeWindowMs}, fund: terms.firstMonth, rewards}
   }
   const {balances} = await client.balances(account.id, signal)
   const pool = balances.find(({asset, kind}) => asset === incentive && kind === 'pool')?.amountMinor ?? 0

@@ -1,4 +1,5 @@
 import {joinNetwork} from '../client/join.ts'
+import {genesisSchema} from '../core/protocol/genesis.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
 import type {Context} from './context.ts'
 
@@ -22,6 +23,12 @@ export interface NetworkTerms {
     readonly halvingEpochs: number
     readonly totalGutta: string
   }
+}
+
+/** How long a trade counts against its incentive's trade volume limit. */
+export async function readVolumeWindowMs({client}: Pick<Context, 'client'>, signal: AbortSignal): Promise<number> {
+  const {volumeBucketMs, volumeBuckets} = genesisSchema.parse(JSON.parse((await client.network(signal)).genesis))
+  return volumeBucketMs * volumeBuckets
 }
 
 /** Read from the genesis, whose hash is the network's id. @throws {CreoError} `verification_failed` when the coordinator shows another one. */

@@ -159,7 +159,7 @@ Next:
       `  1 HONEY buys  A jar of honey
   Supply        3600 HONEY, for ever: ten years of 30 a month
   Traded        in lots of 0.01, at prices in steps of 0.0001 Gutta
-                for at most 3 Gutta in 24 hours
+                for at most 3 Gutta in 24 minutes
   Reward pool   30 HONEY, for the first month
 Next:
   issue colibris/HONEY

@@ -27,7 +27,9 @@ owner keys, unless one of them says no: creo account recovery cancel. The code i
     const code = String(await readSecret({file: undefined, question: 'Recovery code:', signal: this.abort})).trim()
     const {dueAtMs, ...started} = await startRecovery(flags, {name: args.name, code}, this.abort)
     const dueAt = new Date(dueAtMs).toISOString()
-    this.log(`From ${dueAt} on, this machine's key is the owner of ${started.name}, unless an owner says no before.`)
+    this.log(
+      `From ${dueAt.slice(0, 19).replace('T', ' ')} UTC on, this machine's key is the owner of ${started.name}, unless an owner says no before.`
+    )
     this.log(`It is ${started.keyPath}. Then make a new code with: creo account recovery renew --as ${started.name}`)
     if (started.movedTo !== undefined) this.log(`The key that was in its place is not used: it is now ${started.movedTo}.`)
     return {...started, dueAt}
