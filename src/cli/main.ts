@@ -25,7 +25,8 @@ export async function runCli(root: URL, given: readonly string[]): Promise<never
   let exitCode: number
   try {
     const canAsk = process.stdin.isTTY && !wantsJson(args)
-    await run([...args], canAsk ? fileURLToPath(root) : await withoutQuestions(root))
+    const program = canAsk ? {root: fileURLToPath(root)} : await withoutQuestions(root)
+    await run([...args], saysRuntimes(args) ? await (await import('./runtime-names.ts')).withRuntimeNames(program) : program)
     exitCode = Number(process.exitCode ?? 0)
   } catch (error) {
     exitCode = sayError(isCommandNotFound(error) ? await commandNotFound(root, args) : error, args)
@@ -41,6 +42,12 @@ function withListedSettings(args: readonly string[]): readonly string[] {
   return isList ? [topic, 'list', ...flags] : args
 }
 
+/** The help of `mine start`, and what completions are made of. */
+function saysRuntimes(args: readonly string[]): boolean {
+  const words = args.filter((arg) => !arg.startsWith('-')).join(' ')
+  return args[0]?.startsWith('autocomplete') === true || words === 'help mine start' || (words === 'mine start' && args.includes('--help'))
+}
+
 function sayError(error: unknown, args: readonly string[]): number {
   if (error instanceof Errors.ExitError) return error.oclif.exit ?? 0
   const creoError = toCreoError(error, {commandLine: 'creo', interrupted: false})
@@ -53,7 +60,7 @@ function sayError(error: unknown, args: readonly string[]): number {
 }
 
 /** The same program where nobody can answer: without the plugin that asks, and warns besides the error. */
-async function withoutQuestions(root: URL): Promise<Interfaces.LoadOptions> {
+async function withoutQuestions(root: URL): Promise<Interfaces.Options> {
   const pjson = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as Interfaces.PJSON
   const plugins = pjson.oclif.plugins?.filter((name) => name !== NOT_FOUND_PLUGIN) ?? []
   return {root: fileURLToPath(root), pjson: {...pjson, oclif: {...pjson.oclif, plugins}}}

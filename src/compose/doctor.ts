@@ -5,9 +5,10 @@ import {makePrivateFolder} from '../config/data-directory.ts'
 import {configDirectory, dataDirectory} from '../config/paths.ts'
 import {isCreoError} from '../core/errors.ts'
 import {formatBytes} from '../core/units.ts'
+import {findRuntimes} from '../runtime/find-runtimes.ts'
 import {checkCoordinator} from './doctor-coordinator.ts'
 import {type Finding, failure} from './finding.ts'
-import {createRuntime, findRuntimes, runtimeTools} from './runtimes.ts'
+import {createRuntime, runtimeTools} from './runtimes.ts'
 
 export interface DoctorOptions {
   readonly config: Pick<Interfaces.Config, 'runHook'>

@@ -14,9 +14,10 @@ import {createMiner} from '../miner/miner.ts'
 import type {Miner} from '../miner/miner-options.ts'
 import {type GivenSettings, loadSettings, type MinerSettings, mergeSettings, saveSettings, termsOf} from '../miner/settings.ts'
 import type {MinerStatus} from '../miner/status-file.ts'
+import {findRuntimes} from '../runtime/find-runtimes.ts'
 import type {ContainerRuntime, RuntimeProbe} from '../runtime/port.ts'
 import type {Log} from '../telemetry/log.ts'
-import {createRuntime, findRuntimes, runtimeTools} from './runtimes.ts'
+import {createRuntime, runtimeTools} from './runtimes.ts'
 
 export interface MinerRoleOptions {
   readonly directory: string
