@@ -14,6 +14,7 @@ import {SignaturePool} from '../identity/signature-pool.ts'
 import {openLedger} from '../ledger/open-ledger.ts'
 import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
+import {clearUnfinishedRestores} from './backup/restore-backup.ts'
 import {Calendar} from './calendar.ts'
 import {openCron} from './cron/open-cron.ts'
 import {
@@ -90,6 +91,7 @@ export async function startCoordinator(options: CoordinatorOptions, signal: Abor
     const {genesisText, genesis} = await readGenesis(options.directory)
     const data = await openDataDirectory(options.directory)
     cleanups.push(() => data.close())
+    await clearUnfinishedRestores(data.path)
     const key = await coordinatorKey(data, genesis)
     const ledger = await openLedger({directory: data.path, genesisText, now: options.nowMs, signal, log: options.log})
     cleanups.push(() => ledger.close())

@@ -8,7 +8,7 @@ import {JournalThread} from './journal-thread.ts'
 import type {Ledger} from './port.ts'
 import {PROJECTIONS_FILE} from './projection-schema.ts'
 import {SqliteReads} from './reads.ts'
-import {BadGroup, machineOf, refusalOf, replayGroup} from './replay.ts'
+import {BadGroup, machineOf, RESTORE_HINT, refusalOf, replayGroup} from './replay.ts'
 import {findSnapshot, restoreSnapshot, SNAPSHOT_FILE} from './snapshot.ts'
 import {type DigestPace, SnapshotWriter} from './snapshot-writer.ts'
 import {SqliteLedger} from './sqlite-ledger.ts'
@@ -109,7 +109,7 @@ async function startOf(
   let fault = found?.fault
   if (found?.header !== undefined) {
     const machine = machineOf(genesisText)
-    fault = await restoreSnapshot(machine, snapshotPath, signal)
+    fault = await restoreSnapshot(machine, snapshotPath, found.header, signal)
     if (fault === undefined) return {machine, head: found.header}
   }
   if (fault !== undefined) log?.warn({snapshot: snapshotPath, fault}, 'the snapshot can not be used: the whole journal is replayed')
@@ -118,7 +118,7 @@ async function startOf(
 
 function damaged(cause: unknown): CreoError {
   return new CreoError('verification_failed', `The journal can't be read: ${cause instanceof Error ? cause.message : String(cause)}.`, {
-    hint: 'Restore journal.sqlite from a backup.',
+    hint: RESTORE_HINT,
     cause
   })
 }

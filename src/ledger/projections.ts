@@ -5,7 +5,7 @@ import {faultInChain, type JournalGroup} from './group.ts'
 import type {JournalReader} from './journal.ts'
 import {createProjectionTables, PROJECTION_VERSION} from './projection-schema.ts'
 import {Projector} from './projector.ts'
-import {BadGroup, refusalOf} from './replay.ts'
+import {BadGroup, RESTORE_HINT, refusalOf} from './replay.ts'
 
 /** How far into the journal the projections are. */
 export interface Watermark {
@@ -39,7 +39,7 @@ export class Projections {
     if (known?.hash !== from.hash) {
       database.close()
       throw new CreoError('verification_failed', `The journal has lost group ${from.number}, which the projections know.`, {
-        hint: 'Restore journal.sqlite from a backup; never serve from this one.'
+        hint: `Never serve from this one. ${RESTORE_HINT}`
       })
     }
     let before: {readonly number: number; readonly hash: string} = from

@@ -61,27 +61,39 @@ export async function findSnapshot(path: string, journal: JournalReader, signal:
   }
 }
 
-/** Brings a new machine to the state of a snapshot that was found good. Says why it could not; the machine is of no use then. */
-export async function restoreSnapshot(machine: LedgerMachine, path: string, signal: AbortSignal): Promise<string | undefined> {
+/**
+ * Brings a new machine to the state of a snapshot that was found good. What it takes is what it hashes: a file that became another one since is not used.
+ * Says why it could not; the machine is of no use then.
+ */
+export async function restoreSnapshot(
+  machine: LedgerMachine,
+  path: string,
+  {sha256}: SnapshotHeader,
+  signal: AbortSignal
+): Promise<string | undefined> {
   try {
-    await takeLines(machine, path, signal)
-    return undefined
+    const taken = await takeLines(machine, path, signal)
+    return taken === sha256 ? undefined : 'it was changed while it was read'
   } catch (error) {
     if (signal.aborted) throw interrupted(signal)
     return `its lines can't be taken back (${String(error)})`
   }
 }
 
-async function takeLines(machine: LedgerMachine, path: string, signal: AbortSignal): Promise<void> {
+/** Answers with the digest of what it took. */
+async function takeLines(machine: LedgerMachine, path: string, signal: AbortSignal): Promise<string> {
+  const digest = createHash('sha256')
   const decoder = new TextDecoder('utf-8', {fatal: true})
   let rest = ''
   for await (const chunk of linesOf(path, signal)) {
+    digest.update(chunk)
     const lines = (rest + decoder.decode(chunk, {stream: true})).split('\n')
     rest = lines.pop() ?? ''
     if (rest.length > LINE_CHARS_MAX) throw new Error('a line is too long')
     for (const line of lines) machine.takeLine(line)
   }
   if (rest !== '') throw new Error('the last line is cut off')
+  return digest.digest('hex')
 }
 
 async function readStart(file: FileHandle): Promise<string> {

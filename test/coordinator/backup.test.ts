@@ -1,10 +1,11 @@
+import {spawnSync} from 'node:child_process'
 import {copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import Database from 'better-sqlite3'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {makeBackup} from '../../src/coordinator/backup/make-backup.ts'
-import {restoreBackup} from '../../src/coordinator/backup/restore-backup.ts'
+import {clearUnfinishedRestores, restoreBackup} from '../../src/coordinator/backup/restore-backup.ts'
 import {saveKeyFile} from '../../src/identity/keys.ts'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
 import {LedgerWorld} from '../ledger/ledger-world.ts'
@@ -129,6 +130,24 @@ describe('a restore', () => {
     for (const name of ['text', 'other']) await expect(restore(name, 'of-none')).rejects.toMatchObject({code: 'invalid_input'})
     await expect(restore('good', 'of-stopped', AbortSignal.abort())).rejects.toMatchObject({code: 'interrupted'})
     for (const name of ['of-missing', 'of-none', 'of-stopped']) expect(existsSync(join(folder, name))).toBe(false)
+  })
+
+  it('clears what a killed one left beside its place, as a start of the coordinator does, and leaves what another still works on', async () => {
+    await backup('cleared')
+    const ended = spawnSync(process.execPath, ['-e', '']).pid
+    const left = join(folder, `of-cleared.${ended}.new`)
+    const others = [
+      join(folder, `of-cleared.${process.ppid}.new`),
+      join(folder, `of-cleared-too.${ended}.new`),
+      join(folder, 'of-cleared.x.new')
+    ]
+    for (const path of [left, ...others]) mkdirSync(path)
+    await restore('cleared', 'of-cleared')
+    expect([left, ...others].map((path) => existsSync(path))).toEqual([false, true, true, true])
+    mkdirSync(left)
+    await clearUnfinishedRestores(join(folder, 'of-cleared'))
+    expect([left, ...others].map((path) => existsSync(path))).toEqual([false, true, true, true])
+    for (const path of others) rmSync(path, {recursive: true})
   })
 
   it('of a backup that says less than it has, names a file outside, or was changed anywhere, makes nothing or the same', async () => {

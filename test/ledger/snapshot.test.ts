@@ -8,7 +8,7 @@ import {JournalReader} from '../../src/ledger/journal.ts'
 import {type OpenLedgerOptions, openLedger} from '../../src/ledger/open-ledger.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
 import {machineOf} from '../../src/ledger/replay.ts'
-import {HEADER_BYTES, SNAPSHOT_FILE} from '../../src/ledger/snapshot.ts'
+import {findSnapshot, HEADER_BYTES, restoreSnapshot, SNAPSHOT_FILE, type SnapshotHeader} from '../../src/ledger/snapshot.ts'
 import {SnapshotWriter} from '../../src/ledger/snapshot-writer.ts'
 import {verifyLedger} from '../../src/ledger/verify.ts'
 import {LedgerWorld} from './ledger-world.ts'
@@ -104,6 +104,21 @@ const flipped = (bytes: Buffer, at: number, bit: number): Buffer => {
 }
 
 describe('a snapshot', () => {
+  it('is not used when it became another one after it was looked at', async () => {
+    await reopen()
+    const copy = await copyOf()
+    const path = join(copy, SNAPSHOT_FILE)
+    const journal = new JournalReader(join(copy, 'journal.sqlite'), world.network)
+    const found = await findSnapshot(path, journal, world.signal)
+    journal.close()
+    const restored = () => restoreSnapshot(machineOf(world.genesisText), path, found?.header as SnapshotHeader, world.signal)
+    expect(await restored()).toBeUndefined()
+    const text = readFileSync(path, 'latin1')
+    const at = text.lastIndexOf('1')
+    writeFileSync(path, `${text.slice(0, at)}2${text.slice(at + 1)}`, 'latin1')
+    expect(await restored()).toMatch(/was changed|can't be taken back/)
+  })
+
   it('is what a start goes on from: fewer groups than between two of them are replayed, and every digest made after it holds', async () => {
     for (let round = 0; round < 2; round += 1) {
       await reopen()

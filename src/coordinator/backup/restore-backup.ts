@@ -1,5 +1,5 @@
 import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises'
-import {dirname, join, resolve} from 'node:path'
+import {basename, dirname, join, resolve} from 'node:path'
 import Database from 'better-sqlite3'
 import {CreoError} from '../../core/errors.ts'
 import {sha256Hex} from '../../identity/keys.ts'
@@ -41,7 +41,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
   const beside = `${directory}.${process.pid}.new`
   const backup = new BackupReader(options.file)
   try {
-    await rm(beside, {recursive: true, force: true})
+    await clearUnfinishedRestores(directory)
     await mkdir(beside, {recursive: true, mode: 0o700})
     await writeFiles(backup, beside, options)
     await writeJournal(backup, beside, options)
@@ -57,6 +57,28 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
   } finally {
     backup.close()
     await rm(beside, {recursive: true, force: true})
+  }
+}
+
+/** What a restore to this folder left beside it when it was killed goes away; that of a process which may still work on it stays. */
+export async function clearUnfinishedRestores(directory: string): Promise<void> {
+  const place = resolve(directory)
+  const names = await readdir(dirname(place)).catch(() => [])
+  for (const name of names) {
+    const pid = name.startsWith(`${basename(place)}.`) ? UNFINISHED.exec(name.slice(basename(place).length))?.[1] : undefined
+    if (pid === undefined || (Number(pid) !== process.pid && mayRun(Number(pid)))) continue
+    await rm(join(dirname(place), name), {recursive: true, force: true})
+  }
+}
+
+const UNFINISHED = /^\.(\d{1,10})\.new$/
+
+function mayRun(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
   }
 }
 
