@@ -189,7 +189,8 @@ describe('instances', () => {
     const scale = {...SCALE_SETTINGS, stableWindowMs: 100, panicWindowMs: 50, zeroGraceMs: 50}
     world = await openGatewayWorld({scale, tickMs: 20})
     const miner = await world.addMiner({serve: hello})
-    const {headers} = await world.ask('/')
+    const {status, headers} = await world.ask('/')
+    expect(status).toBe(200)
     const stopped = expect.objectContaining({type: 'stop', instance: headers['x-instance'], rest: true})
     await expect.poll(() => miner.messages).toContainEqual(stopped)
     world.table.revisions[1] = {...world.table.revisions[1]!, spec: {...world.table.revisions[1]!.spec, scaleMin: 1}}
