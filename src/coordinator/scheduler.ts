@@ -1,7 +1,7 @@
 import {setImmediate as nextTurn} from 'node:timers/promises'
 import {isCreoError} from '../core/errors.ts'
 import {LEASES_PER_NODE_DEFAULT} from '../core/lease-count.ts'
-import type {LeaseEnding, LeaseGrant, LeasePlan, ShortOfPay} from '../core/lease-plan.ts'
+import type {LeasePlan, ShortOfPay} from '../core/lease-plan.ts'
 import type {RevisionReadiness} from '../core/protocol/app-reports.ts'
 import type {CommandAnswer, CommandType} from '../core/protocol/commands.ts'
 import type {SchedulingNode, SchedulingSettings, SchedulingWorld} from '../core/scheduling.ts'
@@ -13,14 +13,13 @@ import {planWithoutBlocked} from './blocked-leases.ts'
 import type {KnownLeases} from './known-leases.ts'
 import {KnownRevisions} from './known-revisions.ts'
 import type {LastingReads} from './lasting-reads.ts'
-import type {OwnCommand, OwnCommands} from './own-commands.ts'
+import type {OwnCommands} from './own-commands.ts'
+import {type Change, endingChange, grantChange} from './planned-changes.ts'
 import type {NodePresence, PresenceBoard} from './presence.ts'
+import {RefusedCauses} from './refused-causes.ts'
 import type {BlockedImages} from './registry/blocked-images.ts'
 import type {ReputationBoard} from './reputation-board.ts'
 
-/** Causes whose command was refused are left alone for this long, and at most this many are remembered. */
-const REFUSED_PAUSE_MS = 5000
-const REFUSED_MAX = 10_000
 /** So many changes are signed and applied between two looks at what else came. */
 const CHANGES_AT_ONCE = 50
 /** After a plan comes this many times the processor time that it took before another is made: planning leaves the thread to requests. */
@@ -75,7 +74,7 @@ export class Scheduler {
   readonly #awake: AwakeSince
   readonly #signal: AbortSignal
   readonly #unsubscribe: () => void
-  readonly #refused = new Map<string, {readonly untilMs: number; readonly attempts: number}>()
+  readonly #refused: RefusedCauses
   readonly #revisions: KnownRevisions
   readonly #lasting: LastingReads
   #lastPlan: Pick<LeasePlan, 'shortOfPay' | 'ownersAtShare' | 'resting'> = {
@@ -93,6 +92,7 @@ export class Scheduler {
   constructor(tools: SchedulerTools, signal: AbortSignal) {
     this.#tools = tools
     this.#signal = signal
+    this.#refused = new RefusedCauses(tools.nowMs)
     this.#awake = new AwakeSince(tools.nowMs, tools.monotonicMs ?? tools.nowMs)
     this.#lasting = tools.lasting
     this.#revisions = new KnownRevisions(tools)
@@ -163,8 +163,8 @@ export class Scheduler {
     this.#notBeforeMs = performance.now() + Math.min(PAUSE_MAX_MS, (PAUSE_PER_PLAN * (user + system)) / US_PER_MS)
     this.#lastPlan = plan
     if (plan.isCut) this.#again = true
-    const grants = plan.grants.filter((grant) => this.#mayTry(`g:${grant.cause}`))
-    const endings = plan.endings.filter((ending) => this.#mayTry(`e:${ending.lease}`))
+    const grants = plan.grants.filter((grant) => this.#refused.mayTry(`g:${grant.cause}`))
+    const endings = plan.endings.filter((ending) => this.#refused.mayTry(`e:${ending.lease}`))
     await this.#carryOut([...grants.map(grantChange), ...endings.map(endingChange)])
     return plan
   }
@@ -223,7 +223,7 @@ export class Scheduler {
   /** Each resolves to its ledger sequence, or to 0 when it was refused. */
   #submit(changes: readonly Change[]): Promise<number>[] {
     const answers = this.#tools.commands.submitTogether(
-      changes.map(({body, cause}) => ({body, cause: `${cause}:${this.#refused.get(cause)?.attempts ?? 0}`})),
+      changes.map(({body, cause}) => ({body, cause: `${cause}:${this.#refused.attempts(cause)}`})),
       this.#signal
     )
     return answers.map((answer, at) => {
@@ -242,24 +242,13 @@ export class Scheduler {
       throw error
     })
     if (answer instanceof Error || answer.status === 'rejected') {
-      this.#rememberRefused(cause, (this.#refused.get(cause)?.attempts ?? 0) + 1)
+      this.#refused.remember(cause)
       log.warn({...facts, command: body.type, code: answer.code}, answer.message)
       return 0
     }
-    this.#refused.delete(cause)
+    this.#refused.forget(cause)
     log.debug({...facts, command: body.type, seq: answer.seq}, 'lease changed')
     return answer.seq
-  }
-
-  #mayTry(cause: string): boolean {
-    const refused = this.#refused.get(cause)
-    return refused === undefined || this.#tools.nowMs() >= refused.untilMs
-  }
-
-  #rememberRefused(cause: string, attempts: number): void {
-    const oldest = this.#refused.size >= REFUSED_MAX ? this.#refused.keys().next().value : undefined
-    if (oldest !== undefined) this.#refused.delete(oldest)
-    this.#refused.set(cause, {attempts, untilMs: this.#tools.nowMs() + REFUSED_PAUSE_MS})
   }
 
   #world(): SchedulingWorld {
@@ -299,17 +288,4 @@ export class Scheduler {
     }
     return pools
   }
-}
-
-/** A command that a plan asks for, and what the log says of it. */
-interface Change extends OwnCommand {
-  readonly facts: Readonly<Record<string, string>>
-}
-
-function grantChange({node, revision, endsAtMs, budgets, cause}: LeaseGrant): Change {
-  return {body: {type: 'lease.grant', node, revision, endsAtMs, budgets: [...budgets]}, cause: `g:${cause}`, facts: {node, revision}}
-}
-
-function endingChange({lease, reason}: LeaseEnding): Change {
-  return {body: {type: 'lease.end', lease}, cause: `e:${lease}`, facts: {lease, reason}}
 }
