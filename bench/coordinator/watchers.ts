@@ -125,7 +125,7 @@ class Watchers {
         else if (name === 'app') this.#heard()
       }
     }
-    read().catch(open.reject)
+    read().then(() => open.reject(new Error(`the stream of watcher ${index} ended`)), open.reject)
     // Closed by who watches, at the end.
     request.on('error', () => undefined)
     await open.promise
