@@ -5,6 +5,7 @@ import {basename, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {parseArgs, promisify} from 'node:util'
 import type {Architecture} from './app-files.ts'
+import {makeDebianPackage} from './debian-package.ts'
 import {makeExecutable} from './executable.ts'
 import {installScript} from './install-script.ts'
 import {makeNpmPackage} from './npm-package.ts'
@@ -32,8 +33,11 @@ async function main(): Promise<void> {
   const files: string[] = []
   for (const architecture of architectures) {
     const executable = await makeExecutable({root, output, architecture, published, signal})
-    await run('xz', [XZ_LEVEL, '--threads=1', '--keep', '--force', executable], {signal})
-    files.push(executable, `${executable}.xz`)
+    const [debianPackage] = await Promise.all([
+      makeDebianPackage({root, output, architecture, executable, signal}),
+      run('xz', [XZ_LEVEL, '--threads=1', '--keep', '--force', executable], {signal})
+    ])
+    files.push(executable, `${executable}.xz`, debianPackage)
   }
   const sbomFile = join(output, 'creo.cdx.json')
   writeFileSync(sbomFile, sbom(root))

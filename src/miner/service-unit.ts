@@ -31,6 +31,12 @@ const HARDENING: Readonly<Record<ServiceScope, readonly string[]>> = {
   user: []
 }
 
+/** The machine's manager gives no home: there the packaged program, and what Node compiled, would be written anew at each start. */
+const CACHE: Readonly<Record<ServiceScope, readonly string[]>> = {
+  system: ['CacheDirectory=creo-miner', 'CacheDirectoryMode=0700', 'Environment=XDG_CACHE_HOME=%C/creo-miner'],
+  user: []
+}
+
 /** What ProtectHome covers. */
 const HOMES = /^\/(home|root|run\/user)\//
 /** What PrivateTmp covers. */
@@ -62,7 +68,7 @@ IOSchedulingClass=idle
 OOMScoreAdjust=500
 LimitNOFILE=65536
 UMask=0077
-${[...HARDENING[scope], ...hidden(scope, command)].map((line) => `${line}\n`).join('')}
+${[...CACHE[scope], ...HARDENING[scope], ...hidden(scope, command)].map((line) => `${line}\n`).join('')}
 [Install]
 WantedBy=${scope === 'system' ? 'multi-user.target' : 'default.target'}
 `

@@ -20,6 +20,8 @@ test('the unit starts the node with what it remembers, drains it before it is ki
     'ProtectHome=read-only',
     'ProtectKernelModules=yes',
     'LockPersonality=yes',
+    'CacheDirectory=creo-miner',
+    'Environment=XDG_CACHE_HOME=%C/creo-miner',
     'Delegate=yes',
     'WantedBy=multi-user.target'
   ]) {

@@ -1,13 +1,14 @@
-import {copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdtempSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {makeDebianPackage} from '../../packaging/package/debian-package.ts'
 import {makeExecutable} from '../../packaging/package/executable.ts'
 import {debianSources} from '../soak/root-image.ts'
 
-const PACKAGES = ['podman', 'runc', 'crun', 'netavark', 'uidmap', 'mount']
+const PACKAGES = ['podman', 'runc', 'crun', 'netavark', 'uidmap', 'mount', 'passwd', 'libstdc++6']
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 /** Debian's packages over a slow line, and one architecture of the program. */
 const MAKE_TIMEOUT_MS = 900_000
@@ -51,9 +52,26 @@ describe.runIf(isLong && missing.length === 0)(
       const options = ['--quiet', '--mode=root', '--format=directory', '--variant=apt', `--include=${PACKAGES.join(',')}`]
       await execa('mmdebstrap', [...options, ...keyring, '', root, list], {cancelSignal: signal, stdin: 'ignore'})
       const checkout = fileURLToPath(new URL('../../', import.meta.url))
-      copyFileSync(await makeExecutable({root: checkout, output: folder, architecture: 'x64', signal}), join(root, 'usr/bin/creo'))
+      const making = {root: checkout, output: folder, architecture: 'x64', signal} as const
+      renameSync(await makeDebianPackage({...making, executable: await makeExecutable(making)}), join(root, 'creo.deb'))
     }, MAKE_TIMEOUT_MS)
     afterAll(() => rmSync(folder, {recursive: true, force: true}))
+
+    test(
+      'installs the Debian package, with a user for who serves a network',
+      async () => {
+        expect(await inRoot('dpkg', '--install', '/creo.deb')).toMatchObject({exitCode: 0})
+        for (const [path, owner] of [
+          ['/usr/bin/creo', 'root 755'],
+          ['/var/lib/creo', 'root 755'],
+          ['/var/lib/creo/coordinator', 'creo 700'],
+          ['/var/lib/creo/miner', 'root 700']
+        ] as const) {
+          expect(await inRoot('stat', '--format', '%U %a', path)).toMatchObject({stdout: owner})
+        }
+      },
+      LOOP_TIMEOUT_MS
+    )
 
     test(
       'runs the whole loop by the one file, with podman and without a network',
@@ -67,7 +85,32 @@ describe.runIf(isLong && missing.length === 0)(
       LOOP_TIMEOUT_MS
     )
 
-    async function inRoot(...command: readonly string[]): Promise<{readonly stdout: string; readonly stderr: string}> {
+    test(
+      'keeps ledgers and nodes when the package is purged, and nothing else of it',
+      async () => {
+        const kept = join(root, 'var/lib/creo/coordinator/journal.sqlite')
+        writeFileSync(kept, '')
+        expect(await inRoot('dpkg', '--remove', 'creo')).toMatchObject({exitCode: 0})
+        expect(existsSync(join(root, 'etc/default/creo-gateway'))).toBe(true)
+        const purged = await inRoot('dpkg', '--purge', 'creo')
+        expect(purged).toMatchObject({exitCode: 0, stdout: expect.stringContaining('are left in /var/lib/creo')})
+        expect([kept, join(root, 'usr/bin/creo'), join(root, 'etc/default/creo-gateway')].map((path) => existsSync(path))).toEqual([
+          true,
+          false,
+          false
+        ])
+        rmSync(kept)
+        expect(await inRoot('dpkg', '--install', '/creo.deb')).toMatchObject({exitCode: 0})
+        expect(await inRoot('dpkg', '--purge', 'creo')).toMatchObject({exitCode: 0})
+        expect(existsSync(join(root, 'var/lib/creo'))).toBe(false)
+        expect((await inRoot('getent', 'passwd', 'creo')).exitCode).not.toBe(0)
+      },
+      LOOP_TIMEOUT_MS
+    )
+
+    type Ran = {readonly stdout: string; readonly stderr: string; readonly exitCode?: number | undefined}
+
+    async function inRoot(...command: readonly string[]): Promise<Ran> {
       const spaces = ['--mount', '--pid', '--net', '--fork', '--kill-child']
       const options = {reject: false, stdin: 'ignore', timeout: LOOP_TIMEOUT_MS} as const
       return await execa('unshare', [...spaces, 'sh', '-c', ENTER, 'sh', root, ...command], options)
