@@ -1,13 +1,15 @@
 import {setImmediate as nextTurn, setTimeout as sleep} from 'node:timers/promises'
 import type {Agent, Dispatcher} from 'undici'
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
+import {isLoopback} from '../core/loopback.ts'
 import {apiErrorSchema, COORDINATOR_KEEP_ALIVE_MS} from '../core/protocol/api.ts'
 import {AgentOnly, requestBy} from './undici-parts.ts'
 
 const CONNECTIONS_MAX = 16
 /** Only to who names a tag. */
 export const NOT_MODIFIED = 304
-const CONNECT_TIMEOUT_MS = 10_000
+/** Time for three packets that open a connection, when two are lost. Who does not answer them at all is not asked again at once. */
+const CONNECT_TIMEOUT_MS = 5000
 const ANSWER_TIMEOUT_MS = 20_000
 /** A table of the largest network that the protocol allows, in its envelope. */
 const ANSWER_BYTES_MAX = 80 * 2 ** 20
@@ -63,11 +65,17 @@ export async function ask(pool: Dispatcher, asked: HttpRequest): Promise<HttpAns
         continue
       }
       attemptsLeft -= 1
-      if (attemptsLeft <= 0 || !isPassing(error)) throw error
+      if (attemptsLeft <= 0 || !isPassing(error) || isOutOfReach(error)) throw error
       await pause(pauseMs * (0.5 + Math.random() / 2), asked.signal)
       pauseMs = Math.min(RETRY_MAX_MS, 2 * pauseMs)
     }
   }
+}
+
+/** Nothing at all came back, not even a refusal: so it would be once more. */
+function isOutOfReach(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause instanceof Error && 'code' in cause && cause.code === 'UND_ERR_CONNECT_TIMEOUT'
 }
 
 /** Ends early, and without a word, when the signal fires: the next attempt says why. */
@@ -171,11 +179,14 @@ function refuseInterrupted(signal: AbortSignal): void {
 }
 
 function networkError(url: string, timedOut: boolean, cause: unknown): CreoError {
-  const {origin} = new URL(url)
+  const {origin, hostname} = new URL(url)
   if (timedOut) {
     return new CreoError('timeout', `The coordinator at ${origin} took too long to answer.`, {hint: 'Run the same command again.', cause})
   }
-  return new CreoError('unavailable', `No coordinator answers at ${origin}.`, {hint: 'creo coordinator serve', cause})
+  return new CreoError('unavailable', `No coordinator answers at ${origin}.`, {
+    hint: isLoopback(hostname) ? 'creo coordinator serve' : 'Look whether this machine reaches it: creo doctor',
+    cause
+  })
 }
 
 function serverError(url: string, {status, body}: HttpAnswer): CreoError {

@@ -1,5 +1,7 @@
+import {Agent, errors} from 'undici'
 import {afterEach, describe, expect, it} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
+import {ask} from '../../src/client/http.ts'
 import {joinNetwork} from '../../src/client/join.ts'
 import {CreoError} from '../../src/core/errors.ts'
 import {joinToken} from '../../src/core/join-token.ts'
@@ -169,6 +171,25 @@ describe('what goes wrong', () => {
       message: `No coordinator answers at ${coordinatorUrl}.`,
       hint: 'creo coordinator serve'
     })
+  })
+
+  it('does not ask again at once where not even a connection came about, and says where to look', async () => {
+    let connections = 0
+    const pool = new Agent({
+      connect: (_options, callback) => {
+        connections += 1
+        setImmediate(() => callback(new errors.ConnectTimeoutError('no packet came back'), null))
+      }
+    })
+    const url = 'http://192.0.2.1:7700/v1/network'
+    const {signal} = new AbortController()
+    await expect(ask(pool, {method: 'GET', url, headers: () => ({}), idempotent: true, signal})).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'No coordinator answers at http://192.0.2.1:7700.',
+      hint: 'Look whether this machine reaches it: creo doctor'
+    })
+    expect(connections).toBe(1)
+    await pool.close()
   })
 
   it('repeats what was overloaded and passes on what was refused, with its hint', async () => {
