@@ -10,7 +10,7 @@ import {genesisSchema} from '../core/protocol/genesis.ts'
 import {incentiveCodeSchema, labelSchema} from '../core/protocol/scalars.ts'
 import {formatDecimal, parseDecimal} from '../core/units.ts'
 import type {AccountContext} from './context.ts'
-import {issueIncentive} from './incentives.ts'
+import {issueIncentive, OWNER_SHARE_PERCENT} from './incentives.ts'
 import {readVolumeWindowMs} from './network-terms.ts'
 import {type FoundManifest, readManifest} from './read-manifest.ts'
 
@@ -197,6 +197,7 @@ export async function carryOutFirst(
       supply,
       lot,
       limit,
+      ownerSharePercent: OWNER_SHARE_PERCENT,
       scope: undefined,
       captured: 'burn',
       transferable: false,

@@ -2,10 +2,14 @@ import {CreoError, isCreoError} from '../core/errors.ts'
 import {positiveAmount} from '../core/market-units.ts'
 import {meantOr} from '../core/nearest.ts'
 import type {IncentiveView, OfferView} from '../core/protocol/api.ts'
-import type {OfferSpec} from '../core/protocol/commands.ts'
+import {type OfferSpec, OWNER_SHARE_ALL} from '../core/protocol/commands.ts'
 import {incentiveCodeSchema, incentiveIdSchema, nameSchema} from '../core/protocol/scalars.ts'
-import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
+import {formatDecimal, GUTTA_DECIMALS, mulDivFloor} from '../core/units.ts'
 import type {AccountContext, Context} from './context.ts'
+
+/** Of an incentive's trade volume limit one account may take so much, unless its issuer says otherwise. */
+export const OWNER_SHARE_PERCENT = 25
+export const PERMILLE_PER_PERCENT = 10
 
 export interface OfferInput {
   readonly item: string
@@ -22,6 +26,8 @@ export interface IssueInput {
   readonly supply: string
   readonly lot: string
   readonly limit: string
+  /** Of the limit, what one account may take. */
+  readonly ownerSharePercent: number
   /** `app/function`, or undefined for all functions of the org. */
   readonly scope: string | undefined
   readonly captured: 'burn' | 'return'
@@ -47,6 +53,7 @@ export async function issueIncentive(context: AccountContext, input: IssueInput)
     lotMinor: positiveAmount(input.lot, decimals, 'lot'),
     supplyMinor: positiveAmount(input.supply, decimals, 'supply'),
     tradeVolumeLimitMicroGutta: positiveAmount(input.limit, GUTTA_DECIMALS, 'trade volume limit'),
+    ...(input.ownerSharePercent < 100 && {ownerSharePermille: input.ownerSharePercent * PERMILLE_PER_PERCENT}),
     captured: input.captured,
     transferable: input.transferable,
     firstOffer: offerFrom(input.offer, decimals)
@@ -54,12 +61,45 @@ export async function issueIncentive(context: AccountContext, input: IssueInput)
   return {incentive: `${context.account.name}/${input.code}`, offer: `off_${seq}`, seq}
 }
 
-/** What is wrong with a limit for which not even one lot of what is on sale could be bought; null if nothing is. */
-export async function limitWarning({client}: Context, id: string, limitMicroGutta: number, signal: AbortSignal): Promise<string | null> {
+export interface LimitedVolume {
+  readonly incentive: string
+  readonly limitGutta: string
+  /** Of the limit, what one account may take. */
+  readonly ownerSharePercent: number
+  readonly seq: number
+  /** Why nobody could buy anything under it; null where somebody could. */
+  readonly warning: string | null
+}
+
+/** Sets the trade volume limit, in Gutta, and an account's share of it, which stays when left out. */
+export async function limitTradeVolume(
+  context: AccountContext,
+  input: {readonly incentive: string; readonly limit: string; readonly ownerSharePercent: number | undefined},
+  signal: AbortSignal
+): Promise<LimitedVolume> {
+  const tradeVolumeLimitMicroGutta = positiveAmount(input.limit, GUTTA_DECIMALS, 'trade volume limit')
+  const {id, ownerSharePermille} = await findIncentive(context, input.incentive, signal)
+  const share = input.ownerSharePercent === undefined ? {} : {ownerSharePermille: input.ownerSharePercent * PERMILLE_PER_PERCENT}
+  const {seq} = await context.client.submit({type: 'incentive.limit', incentive: id, tradeVolumeLimitMicroGutta, ...share})
+  const sharePermille = share.ownerSharePermille ?? ownerSharePermille ?? OWNER_SHARE_ALL
+  const warning = await limitWarning(context, {id, limitMicroGutta: tradeVolumeLimitMicroGutta, sharePermille}, signal)
+  return {incentive: id, limitGutta: input.limit, ownerSharePercent: sharePermille / PERMILLE_PER_PERCENT, seq, warning}
+}
+
+/**
+ * What is wrong with a limit for which nobody could buy even one lot of what is on sale, of the whole or of the share that one account may take; null if nothing is.
+ */
+async function limitWarning(
+  {client}: Context,
+  {id, limitMicroGutta, sharePermille}: {readonly id: string; readonly limitMicroGutta: number; readonly sharePermille: number},
+  signal: AbortSignal
+): Promise<string | null> {
   const [best] = (await client.book(id, signal)).asks
-  if (best === undefined || best.priceMicroGutta <= limitMicroGutta) return null
+  const mostMicroGutta = mulDivFloor(limitMicroGutta, sharePermille, OWNER_SHARE_ALL).quotient
+  if (best === undefined || best.priceMicroGutta <= mostMicroGutta) return null
   const lot = formatDecimal(best.priceMicroGutta, GUTTA_DECIMALS)
-  return `One lot at the best price on sale costs ${lot} Gutta, more than the limit: nobody can buy it.`
+  const what = best.priceMicroGutta > limitMicroGutta ? 'the limit' : "one account's share of the limit"
+  return `One lot at the best price on sale costs ${lot} Gutta, more than ${what}: nobody can buy it.`
 }
 
 /** True when something of the account's own that serves pays its hosts in it. */
@@ -113,6 +153,8 @@ export interface ShownIncentive {
   readonly lot: string
   readonly limitGutta: string
   readonly usedGutta: string
+  /** Of the limit, what one account may take. */
+  readonly ownerSharePercent: number
 }
 
 export function shownIncentive(view: IncentiveView): ShownIncentive {
@@ -123,7 +165,8 @@ export function shownIncentive(view: IncentiveView): ShownIncentive {
     supply: formatDecimal(view.supplyMinor, view.decimals),
     lot: formatDecimal(view.lotMinor, view.decimals),
     limitGutta: formatDecimal(view.tradeVolumeLimitMicroGutta, GUTTA_DECIMALS),
-    usedGutta: formatDecimal(view.tradeVolumeUsedMicroGutta, GUTTA_DECIMALS)
+    usedGutta: formatDecimal(view.tradeVolumeUsedMicroGutta, GUTTA_DECIMALS),
+    ownerSharePercent: (view.ownerSharePermille ?? OWNER_SHARE_ALL) / PERMILLE_PER_PERCENT
   }
 }
 

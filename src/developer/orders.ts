@@ -2,10 +2,11 @@ import {z} from 'zod'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {amountOfLots, lotsFrom, priceFrom, priceText} from '../core/market-units.ts'
 import type {IncentiveView, OrderView} from '../core/protocol/api.ts'
+import {OWNER_SHARE_ALL} from '../core/protocol/commands.ts'
 import {orderIdSchema} from '../core/protocol/scalars.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
 import type {AccountContext} from './context.ts'
-import {findIncentive} from './incentives.ts'
+import {findIncentive, PERMILLE_PER_PERCENT} from './incentives.ts'
 
 /** A market order without a price of its own may pay this much more, or get this much less, than the best price now. */
 const PROTECTION_PERCENT = 10
@@ -102,9 +103,16 @@ function withoutExchange(cause: CreoError): CreoError {
   return new CreoError('not_found', cause.message, {hint, cause})
 }
 
-function beyondVolumeLimit(cause: CreoError, {tradeVolumeLimitMicroGutta, tradeVolumeUsedMicroGutta}: IncentiveView): CreoError {
+function beyondVolumeLimit(
+  cause: CreoError,
+  {tradeVolumeLimitMicroGutta, tradeVolumeUsedMicroGutta, ownerSharePermille}: IncentiveView
+): CreoError {
+  const share =
+    ownerSharePermille === undefined || ownerSharePermille === OWNER_SHARE_ALL
+      ? ''
+      : `, of which one account takes ${ownerSharePermille / PERMILLE_PER_PERCENT} % at most`
   const left = formatDecimal(Math.max(0, tradeVolumeLimitMicroGutta - tradeVolumeUsedMicroGutta), GUTTA_DECIMALS)
-  const hint = `${left} of ${formatDecimal(tradeVolumeLimitMicroGutta, GUTTA_DECIMALS)} Gutta are left of the limit; order less, or wait until earlier trades count no more.`
+  const hint = `${left} of ${formatDecimal(tradeVolumeLimitMicroGutta, GUTTA_DECIMALS)} Gutta are left of the limit${share}; order less, or wait until earlier trades count no more.`
   return new CreoError('volume_limit', cause.message, {hint, cause})
 }
 

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3'
 import {CROSSINGS_MAX} from '../core/exchange/limits.ts'
 import type {BookView, IncentiveView, OfferView, OrderView, RedemptionView, TradeView} from '../core/protocol/api.ts'
+import {OWNER_SHARE_ALL} from '../core/protocol/commands.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import type {LedgerReads} from './port.ts'
 
@@ -9,7 +10,7 @@ const BOOK_LEVELS_MAX = 100
 const INCENTIVES = `
 SELECT id, org, name, scope, decimals, lot_minor AS lotMinor, supply_minor AS supplyMinor, trade_volume_limit AS tradeVolumeLimitMicroGutta,
   (SELECT coalesce(sum(notional), 0) FROM volume_buckets WHERE incentive = id AND bucket > @bucket) AS tradeVolumeUsedMicroGutta,
-  captured, transferable, issued_at_ms AS issuedAtMs
+  coalesce(owner_share, ${OWNER_SHARE_ALL}) AS ownerSharePermille, captured, transferable, issued_at_ms AS issuedAtMs
 FROM incentives`
 const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, place AS "where" FROM offers'
 const LEVELS = `

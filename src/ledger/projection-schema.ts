@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 11
+export const PROJECTION_VERSION = 12
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
@@ -38,7 +38,8 @@ CREATE TABLE block_events (
 CREATE TABLE blocks (kind TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE incentives (
   id TEXT PRIMARY KEY, org TEXT NOT NULL, name TEXT NOT NULL, scope TEXT, decimals INTEGER NOT NULL, lot_minor INTEGER NOT NULL,
-  supply_minor INTEGER NOT NULL, trade_volume_limit INTEGER NOT NULL, captured TEXT NOT NULL, transferable INTEGER NOT NULL, issued_at_ms INTEGER NOT NULL
+  supply_minor INTEGER NOT NULL, trade_volume_limit INTEGER NOT NULL, captured TEXT NOT NULL, transferable INTEGER NOT NULL, issued_at_ms INTEGER NOT NULL,
+  owner_share INTEGER
 ) STRICT;
 CREATE TABLE volume_buckets (
   incentive TEXT NOT NULL, bucket INTEGER NOT NULL, notional INTEGER NOT NULL, PRIMARY KEY (incentive, bucket)

@@ -112,8 +112,8 @@ function accountWrites(database: Database.Database): Pick<Writes, 'account' | 'a
 type MarketEffects = 'incentive' | 'incentive.limit' | 'offer' | 'offer.stock' | 'redemption' | 'redemption.ended'
 
 function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> {
-  const incentive = database.prepare('INSERT INTO incentives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-  const limit = database.prepare('UPDATE incentives SET trade_volume_limit = ? WHERE id = ?')
+  const incentive = database.prepare('INSERT INTO incentives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const limit = database.prepare('UPDATE incentives SET trade_volume_limit = ?, owner_share = coalesce(?, owner_share) WHERE id = ?')
   const offer = database.prepare('INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, ?)')
   const stock = database.prepare('UPDATE offers SET stock = ? WHERE id = ?')
   const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL)")
@@ -124,9 +124,19 @@ function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> 
     incentive: (effect, {atMs}) => {
       const scope = effect.scope === null ? null : JSON.stringify(effect.scope)
       const terms = [effect.decimals, effect.lotMinor, effect.supplyMinor, effect.tradeVolumeLimitMicroGutta]
-      incentive.run(effect.id, effect.org, effect.name, scope, ...terms, effect.captured, effect.transferable ? 1 : 0, atMs)
+      incentive.run(
+        effect.id,
+        effect.org,
+        effect.name,
+        scope,
+        ...terms,
+        effect.captured,
+        effect.transferable ? 1 : 0,
+        atMs,
+        effect.ownerSharePermille ?? null
+      )
     },
-    'incentive.limit': (effect) => limit.run(effect.tradeVolumeLimitMicroGutta, effect.id),
+    'incentive.limit': (effect) => limit.run(effect.tradeVolumeLimitMicroGutta, effect.ownerSharePermille ?? null, effect.id),
     offer: (effect, {seq}) => offer.run(effect.id, effect.incentive, effect.item, effect.priceMinor, effect.stock, effect.where, seq),
     'offer.stock': (effect) => stock.run(effect.stock, effect.id),
     redemption: (effect, {seq, atMs}) => {

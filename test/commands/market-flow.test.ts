@@ -36,7 +36,20 @@ const OFFER = ['--offer', 'Delivery', '--offer-price', '2', '--offer-stock', '5'
 
 it('goes from an account to an issued, traded and redeemed incentive, and the ledger holds', async () => {
   expect(await world.must('account', 'create', 'ana')).toMatchObject({name: 'ana', status: 'already_exists'})
-  const issued = await world.must('incentive', 'issue', 'LEAF', '--supply', '1000', '--limit', '100', ...OFFER, '--as', 'colibris')
+  const issued = await world.must(
+    'incentive',
+    'issue',
+    'LEAF',
+    '--supply',
+    '1000',
+    '--limit',
+    '100',
+    '--owner-share',
+    '100',
+    ...OFFER,
+    '--as',
+    'colibris'
+  )
   expect(issued).toMatchObject({incentive: LEAF, offer: expect.stringMatching(/^off_\d+$/)})
   await world.must('incentive', 'fund', LEAF, '200.5', '--as', 'colibris')
   expect((await world.must('incentive', 'list')).incentives).toMatchObject([{incentive: LEAF, supply: '1000', lot: '1', limitGutta: '100'}])
@@ -50,7 +63,9 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   const limit = (gutta: string) => world.must('incentive', 'limit', LEAF, gutta, '--as', 'colibris')
   expect(await limit('0.499999')).toMatchObject({warning: expect.stringContaining('costs 0.5 Gutta')})
   expect(await limit('0.5')).toMatchObject({warning: null})
-  expect(await limit('100')).toMatchObject({limitGutta: '100', warning: null})
+  const shared = await world.must('incentive', 'limit', LEAF, '1', '--owner-share', '25', '--as', 'colibris')
+  expect(shared).toMatchObject({ownerSharePercent: 25, warning: expect.stringContaining('share')})
+  expect(await limit('100')).toMatchObject({limitGutta: '100', ownerSharePercent: 25, warning: null})
   expect(await world.must('trade', 'buy', LEAF, '4', '--market', '--as', 'ana')).toMatchObject({status: 'filled', filled: '4'})
   expect(await world.must('trade', 'book', LEAF)).toMatchObject({last: '0.5', day: {amount: '4', gutta: '2', trades: 1, changePercent: 0}})
   expect((await world.must('trade', 'history', LEAF)).trades).toMatchObject([{price: '0.5', amount: '4', side: 'buy'}])

@@ -64,7 +64,14 @@ const step = fc.oneof(
     arbitrary: fc.record({do: fc.constant('cancel all' as const), owner, side: fc.constantFrom(undefined, 'buy' as const, 'sell' as const)})
   },
   {weight: 1, arbitrary: fc.record({do: fc.constant('wait' as const), ms: fc.integer({min: 1, max: 3 * HOUR_MS}), advance: fc.boolean()})},
-  {weight: 1, arbitrary: fc.record({do: fc.constant('limit' as const), limit: fc.integer({min: 1, max: 400_000})})}
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('limit' as const),
+      limit: fc.integer({min: 1, max: 400_000}),
+      share: fc.constantFrom(undefined, undefined, 1000, 250, 333, 1)
+    })
+  }
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
@@ -92,8 +99,9 @@ class Pair {
       world.must('coordinator', {type: 'time.advance'})
       naive.advance(world.nowMs)
     } else if (next.do === 'limit') {
-      world.must('acme', {type: 'incentive.limit', incentive: 'acme/LEAF', tradeVolumeLimitMicroGutta: next.limit})
-      naive.limit = next.limit
+      const share = next.share === undefined ? {} : {ownerSharePermille: next.share}
+      world.must('acme', {type: 'incentive.limit', incentive: 'acme/LEAF', tradeVolumeLimitMicroGutta: next.limit, ...share})
+      naive.setLimit(next.limit, next.share)
     } else if (next.do === 'cancel') {
       const order = this.#placed[next.pick % this.#placed.length] ?? ''
       expect(sayOf(world, next.owner, {type: 'order.cancel', order}).at(-1)?.split(' ')[0]).toBe(

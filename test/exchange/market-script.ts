@@ -8,7 +8,7 @@ const CANCEL_ALL = /^cancel all( (?<side>buy|sell)s)? by (?<who>\w+)$/
 const REPLACE =
   /^replace (?<label>\w+) by (?<who>\w+)( (?<lots>\d+))?( @ (?<price>\d+))?(?<post> post-only)?( own (?<own>cancel-oldest|cancel-both))?$/
 const AFTER = /^after (?<seconds>\d+)s$/
-const LIMIT = /^limit (?<limit>\d+)$/
+const LIMIT = /^limit (?<limit>\d+)( share (?<share>\d+))?$/
 
 /** A world with org `acme` whose incentive `acme/LEAF` trades in lots of 10, and traders with plenty of both. */
 export function marketWorld(...options: ConstructorParameters<typeof World>): World {
@@ -32,7 +32,7 @@ function give(world: World, name: string, lots: number): void {
 
 /**
  * Runs a market written as lines: `s1 sell 5 @ 100 by ann`, with ` market`, ` post-only`, ` IOC`, ` FOK`, ` until 60s`; ` own cancel-oldest`; `cancel s1 by ann`, `cancel all by ann`,
- * `cancel all buys by ann`; `replace s1 by ann 3 @ 101`; `after 60s`; `limit 500`. Answers what happened, one line each: `b1 buys 5 of s1 @ 100`, `b1 open 2`, `s1 expired 3: time`, `b1 rejected: CODE`.
+ * `cancel all buys by ann`; `replace s1 by ann 3 @ 101`; `after 60s`; `limit 500`, `limit 500 share 250`. Answers what happened, one line each: `b1 buys 5 of s1 @ 100`, `b1 open 2`, `s1 expired 3: time`, `b1 rejected: CODE`.
  */
 export function run(script: readonly string[], world: World = marketWorld()): string[] {
   const labels = new Map<string, string>()
@@ -74,9 +74,10 @@ function bodyOf(
     const order = [...labels].find(([, label]) => label === replace.label)?.[0] ?? 'ord_0'
     return {label: `replace ${replace.label}`, who: replace.who ?? '', body: {type: 'order.replace', order, ...replacing(replace)}}
   }
-  const limit = LIMIT.exec(text)?.groups?.limit
+  const limit = LIMIT.exec(text)?.groups
   if (limit !== undefined) {
-    return {label: 'limit', who: 'acme', body: {type: 'incentive.limit', incentive: 'acme/LEAF', tradeVolumeLimitMicroGutta: Number(limit)}}
+    const terms = {tradeVolumeLimitMicroGutta: Number(limit.limit), ...(limit.share && {ownerSharePermille: Number(limit.share)})}
+    return {label: 'limit', who: 'acme', body: {type: 'incentive.limit', incentive: 'acme/LEAF', ...terms}}
   }
   if (!AFTER.test(text)) throw new Error(`Not a line of a market script: ${text}`)
   return undefined

@@ -216,6 +216,32 @@ describe('the order book', () => {
 })
 
 describe('the trade volume limit', () => {
+  it('is taken by one owner up to a share of it, while others go on, and who waits is not counted', () => {
+    const script = [
+      'limit 1000 share 250',
+      's1 sell 20 @ 100 by ann',
+      'b1 buy 3 @ 100 by bob',
+      'b2 buy 1 @ 100 by bob',
+      'b3 buy 2 @ 100 by cyd FOK'
+    ]
+    expect(run(script)).toEqual([
+      's1 open 20',
+      'b1 buys 2 of s1 @ 100',
+      's1 open 18',
+      'b1 expired 1: volume_limit',
+      'b2 expired 1: volume_limit',
+      'b3 buys 2 of s1 @ 100',
+      's1 open 16',
+      'b3 filled 0'
+    ])
+    const world = marketWorld()
+    expect(
+      run([...script, 'after 90000s', 'b4 buy 1 @ 100 by bob', 'limit 1000 share 100', 'b5 buy 1 @ 100 by bob'], world).slice(8)
+    ).toEqual(['b4 buys 1 of s1 @ 100', 's1 open 15', 'b4 filled 0', 'b5 expired 1: volume_limit'])
+    expect(world.machine.state.incentive('acme/LEAF').takers.entries()).toHaveLength(1)
+    expect(run(['limit 1000 share 1000', 'b6 buy 5 @ 100 by bob'], world)).toContain('b6 filled 0')
+  })
+
   it('fills what it leaves and lets the crossing rest expire, while passive orders go on', () => {
     expect(run(['limit 550', 's1 sell 10 @ 100 by ann', 'b1 buy 8 @ 100 by bob', 'b2 buy 1 @ 99 by bob', 'b3 buy 1 @ 100 by cyd'])).toEqual(
       ['s1 open 10', 'b1 buys 5 of s1 @ 100', 's1 open 5', 'b1 expired 3: volume_limit', 'b2 open 1', 'b3 expired 1: volume_limit']

@@ -47,8 +47,10 @@ export class NaiveMarket {
   /** Everything an owner has, held or not: `owner asset`. */
   readonly totals = new Map<string, number>()
   limit = Number.MAX_SAFE_INTEGER
+  /** Per mille of the limit that one owner may take; undefined: all of it. */
+  share: number | undefined
   readonly #rules: NaiveRules
-  #traded: {bucket: number; notional: number}[] = []
+  #traded: {bucket: number; notional: number; taker: string | undefined}[] = []
 
   constructor(rules: NaiveRules) {
     this.#rules = rules
@@ -130,7 +132,7 @@ export class NaiveMarket {
     const fills: Fill[] = []
     const gone: NaiveOrder[] = []
     let left = order.lots
-    let volume = Math.max(0, this.limit - this.#used(atMs))
+    let volume = this.#volumeLeft(order.owner, atMs)
     for (const maker of against) {
       if (left === 0) break
       if (this.#isOver(maker, atMs)) {
@@ -163,7 +165,7 @@ export class NaiveMarket {
     this.add(maker.owner, 'leaf', -sign * lots * lotMinor)
     this.add('fees', 'gutta', fees.maker + fees.taker)
     maker.remaining -= lots
-    this.#traded.push({bucket: Math.floor(atMs / bucketMs), notional})
+    this.#traded.push({bucket: Math.floor(atMs / bucketMs), notional, taker: this.share === undefined ? undefined : order.owner})
   }
 
   #end(order: NaivePlacing, left: number, stop: string): string {
@@ -185,10 +187,22 @@ export class NaiveMarket {
     return side === 'buy' ? price * lots + Math.floor((price * lots * Math.max(makerPpm, takerPpm)) / 1e6) : lots * lotMinor
   }
 
-  #used(atMs: number): number {
+  /** Without a share nobody is counted, and who was is forgotten. */
+  setLimit(limit: number, share: number | undefined): void {
+    this.limit = limit
+    if (share === undefined) return
+    this.share = share === 1000 ? undefined : share
+    if (this.share === undefined) this.#traded = this.#traded.map((trade) => ({...trade, taker: undefined}))
+  }
+
+  #volumeLeft(owner: string, atMs: number): number {
     const oldest = Math.floor(atMs / this.#rules.bucketMs) - this.#rules.fullBuckets
     this.#traded = this.#traded.filter((trade) => trade.bucket >= oldest)
-    return this.#traded.reduce((sum, trade) => sum + trade.notional, 0)
+    const sum = (trades: readonly {notional: number}[]): number => trades.reduce((all, {notional}) => all + notional, 0)
+    const left = Math.max(0, this.limit - sum(this.#traded))
+    if (this.share === undefined) return left
+    const own = sum(this.#traded.filter(({taker}) => taker === owner))
+    return Math.min(left, Math.max(0, Math.floor((this.limit * this.share) / 1000) - own))
   }
 
   add(owner: string, asset: 'gutta' | 'leaf', amount: number): void {

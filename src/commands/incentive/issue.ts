@@ -18,6 +18,12 @@ the Gutta for which it may be traded in 24 hours; you can change it later.`
     decimals: Flags.integer({helpValue: 'N', default: 2, min: 0, max: 6, description: 'Digits behind the point.'}),
     lot: Flags.string({default: '1', helpValue: 'AMOUNT', description: 'The step in which it is traded.'}),
     limit: Flags.string({required: true, helpValue: 'GUTTA', description: 'Trade volume limit of 24 hours.'}),
+    'owner-share': Flags.integer({
+      helpValue: 'PERCENT',
+      min: 1,
+      max: 100,
+      description: 'Of that limit, what one account may take; 25 when left out. You can change it later.'
+    }),
     scope: Flags.string({helpValue: 'APP/FUNCTION', description: 'The one function it may pay for; all of your functions when left out.'}),
     captured: Flags.option({
       options: ['burn', 'return'] as const,
@@ -37,13 +43,20 @@ the Gutta for which it may be traded in 24 hours; you can change it later.`
 
   async run(): Promise<{readonly incentive: string; readonly offer: string; readonly seq: number}> {
     const {args, flags} = await this.parse(IncentiveIssue)
-    const [{openAccount}, {issueIncentive}] = await Promise.all([
+    const [{openAccount}, {issueIncentive, OWNER_SHARE_PERCENT}] = await Promise.all([
       import('../../developer/context.ts'),
       import('../../developer/incentives.ts')
     ])
     const context = await openAccount(flags, this.abort)
     const offer = {item: flags.offer, price: flags['offer-price'], stock: flags['offer-stock'], where: flags['offer-where']}
-    const issued = await issueIncentive(context, {...flags, scope: flags.scope, code: args.code, name: flags.name ?? args.code, offer})
+    const issued = await issueIncentive(context, {
+      ...flags,
+      ownerSharePercent: flags['owner-share'] ?? OWNER_SHARE_PERCENT,
+      scope: flags.scope,
+      code: args.code,
+      name: flags.name ?? args.code,
+      offer
+    })
     this.log(`Issued ${flags.supply} ${issued.incentive}; ${flags['offer-price']} of it buy: ${flags.offer} (${issued.offer}).`)
     this.log(`Next, so that miners can earn it: creo incentive fund ${issued.incentive} AMOUNT`)
     return issued

@@ -69,7 +69,20 @@ export const networkSteps: readonly TourStep[] = [
     title: 'colibris issues LEAF, says what it buys, and funds its reward pool',
     run: async (world) => {
       const offer = ['--offer', 'Delivery in town', '--offer-price', '2', '--offer-stock', '500']
-      const supply = ['--name', 'Leaf', '--supply', '100000', '--decimals', '2', '--lot', '1', '--limit', String(LEAF_LIMIT_GUTTA)]
+      const supply = [
+        '--name',
+        'Leaf',
+        '--supply',
+        '100000',
+        '--decimals',
+        '2',
+        '--lot',
+        '1',
+        '--limit',
+        String(LEAF_LIMIT_GUTTA),
+        '--owner-share',
+        '100'
+      ]
       await world.creo(['incentive', 'issue', 'LEAF', ...supply, ...offer, '--as', ORGS.shop], z.looseObject({incentive: z.literal(LEAF)}))
       await world.creo(['incentive', 'fund', LEAF, LEAF_POOL, '--as', ORGS.shop], z.looseObject({}))
       const leaf = await world.read(`/v1/incentives/${LEAF}`, incentiveViewSchema)

@@ -1,9 +1,10 @@
-import type {CommandOf, OfferSpec} from '../protocol/commands.ts'
+import {type CommandOf, type OfferSpec, OWNER_SHARE_ALL} from '../protocol/commands.ts'
 import {AMOUNT_MAX} from '../units.ts'
 import {AVAILABLE, ISSUED, POOL} from './balances.ts'
 import {INCENTIVES_MAX, INCENTIVES_PER_ORG_MAX} from './limits.ts'
 import {type Effect, refuse} from './outcome.ts'
 import {type AccountState, type CommandContext, GUTTA_ASSET, type IncentiveState, type Result} from './state.ts'
+import {TakerVolumes} from './taker-volumes.ts'
 import {VolumeWindow} from './volume-window.ts'
 
 /** The whole supply: issued → available of the org. */
@@ -25,8 +26,10 @@ export function issueIncentive(context: CommandContext, org: AccountState, body:
     captured: body.captured,
     volume: new VolumeWindow({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets}),
     tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta,
+    takers: new TakerVolumes({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets}),
     openOrders: 0
   }
+  setOwnerShare(incentive, body.ownerSharePermille)
   state.incentives.push(incentive)
   org.incentives += 1
   state.incentivesById.set(id, incentive)
@@ -38,9 +41,22 @@ export function issueIncentive(context: CommandContext, org: AccountState, body:
 
 export function limitTradeVolume(context: CommandContext, org: AccountState, body: CommandOf<'incentive.limit'>): Result {
   const incentive = ownIncentive(context, org, body.incentive)
-  incentive.tradeVolumeLimitMicroGutta = body.tradeVolumeLimitMicroGutta
-  context.effects.push({type: 'incentive.limit', id: incentive.id, tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta})
-  return {incentive: incentive.id, tradeVolumeLimitMicroGutta: String(body.tradeVolumeLimitMicroGutta)}
+  const {tradeVolumeLimitMicroGutta, ownerSharePermille} = body
+  incentive.tradeVolumeLimitMicroGutta = tradeVolumeLimitMicroGutta
+  if (ownerSharePermille !== undefined) setOwnerShare(incentive, ownerSharePermille)
+  const share = ownerSharePermille === undefined ? {} : {ownerSharePermille}
+  context.effects.push({type: 'incentive.limit', id: incentive.id, tradeVolumeLimitMicroGutta, ...share})
+  return {incentive: incentive.id, tradeVolumeLimitMicroGutta: String(tradeVolumeLimitMicroGutta), ...share}
+}
+
+/** All of the limit is no share: then nothing is counted by owner, and a share that is set later begins from nothing. */
+function setOwnerShare(incentive: IncentiveState, permille: number | undefined): void {
+  if (permille !== undefined && permille < OWNER_SHARE_ALL) {
+    incentive.ownerSharePermille = permille
+    return
+  }
+  delete incentive.ownerSharePermille
+  incentive.takers.clear()
 }
 
 export function fundPool(context: CommandContext, org: AccountState, body: CommandOf<'pool.fund'>): Result {
@@ -105,6 +121,7 @@ function issuedEffect(org: AccountState, incentive: IncentiveState, body: Comman
     supplyMinor: body.supplyMinor,
     tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta,
     captured: body.captured,
-    transferable: body.transferable
+    transferable: body.transferable,
+    ...(incentive.ownerSharePermille !== undefined && {ownerSharePermille: incentive.ownerSharePermille})
   }
 }

@@ -5,7 +5,7 @@ import type {LedgerMachine} from './ledger-machine.ts'
 import type {OrderBook} from './order-book.ts'
 import {BUY, SELL, type Side} from './order-pool.ts'
 import {holdOf} from './settlement.ts'
-import type {LedgerState} from './state.ts'
+import type {IncentiveState, LedgerState} from './state.ts'
 
 /**
  * What must hold between any two commands. Walks the whole state: for tests after each command, in production every so many groups.
@@ -20,6 +20,7 @@ export function assertInvariants({state}: LedgerMachine): void {
     assert.equal(openOrders, resting, `open orders of ${id}`)
     orders += resting
   }
+  for (const incentive of state.incentivesById.values()) assertTakers(incentive)
   assert.equal(orders, state.market.pool.count, 'orders in books and in the pool')
   for (const {index, id, openOrders} of state.accounts) {
     const own = [...state.market.ordersOf(index)]
@@ -38,6 +39,17 @@ export function assertInvariants({state}: LedgerMachine): void {
     assert(standbyMs <= Math.max(0, endsAtMs - startsAtMs), `${id} was stood by for longer than it lasted`)
   }
   assert(state.mintedMicroGutta <= state.genesis.emission.totalMicroGutta, 'more minted than the emission allows')
+}
+
+/** All owners together took no more in a bucket than was traded in it. */
+function assertTakers({id, takers, volume}: IncentiveState): void {
+  const taken = new Map<number, number>()
+  for (const {bucket, notionalMicroGutta} of takers.entries().flatMap(([, buckets]) => buckets)) {
+    assert(notionalMicroGutta > 0, `an empty bucket of ${id}`)
+    taken.set(bucket, (taken.get(bucket) ?? 0) + notionalMicroGutta)
+  }
+  for (const {bucket, notionalMicroGutta} of volume.buckets())
+    assert((taken.get(bucket) ?? 0) <= notionalMicroGutta, `more taken than traded of ${id}`)
 }
 
 /** Each account has an owner key, and what leads to accounts by keys is what they say of themselves. */

@@ -1,5 +1,5 @@
-import type {CommandOf} from '../protocol/commands.ts'
-import {AMOUNT_MAX} from '../units.ts'
+import {type CommandOf, OWNER_SHARE_ALL} from '../protocol/commands.ts'
+import {AMOUNT_MAX, mulDivFloor} from '../units.ts'
 import {AVAILABLE, HELD} from './balances.ts'
 import {OPEN_ORDERS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_INCENTIVE_MAX, ORDER_LIFETIME_MAX_MS} from './limits.ts'
 import type {Stop} from './order-book.ts'
@@ -19,7 +19,7 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   checkSize(context, incentive, body)
   const side = body.side === 'buy' ? BUY : SELL
   const book = state.market.book(incentive.asset)
-  const left = volumeLeft(incentive, atMs)
+  const left = volumeLeft(incentive, owner.index, atMs)
   const taker = {owner: owner.index, side, priceMicroGutta: body.priceMicroGutta, lots: body.lots, selfTrade: body.selfTrade} as const
   if (body.kind === 'post-only' && book.wouldTrade(side, body.priceMicroGutta, atMs))
     refuse('rejected', 'A post-only order at this price would trade at once.')
@@ -95,9 +95,13 @@ function mayRest({timeInForce}: Placing): boolean {
   return timeInForce === 'GTC' || timeInForce === 'GTT'
 }
 
-/** What may still be traded of it under its trade volume limit. */
-export function volumeLeft(incentive: IncentiveState, atMs: number): number {
-  return Math.max(0, incentive.tradeVolumeLimitMicroGutta - incentive.volume.used(atMs))
+/** What this owner may still take of it under its trade volume limit, and under an owner's share of that. */
+export function volumeLeft(incentive: IncentiveState, owner: number, atMs: number): number {
+  const {tradeVolumeLimitMicroGutta: limit, ownerSharePermille, volume, takers} = incentive
+  const left = Math.max(0, limit - volume.used(atMs))
+  if (ownerSharePermille === undefined) return left
+  const share = mulDivFloor(limit, ownerSharePermille, OWNER_SHARE_ALL).quotient
+  return Math.min(left, Math.max(0, share - takers.used(owner, atMs)))
 }
 
 export function checkSize(context: CommandContext, incentive: IncentiveState, body: Pick<Placing, 'lots' | 'priceMicroGutta'>): void {
@@ -115,7 +119,7 @@ function fullness(state: LedgerState, owner: AccountState, incentive: IncentiveS
 }
 
 function refuseUnlessFilled(stop: Stop): void {
-  if (stop === 'volume_limit') refuse('volume_limit', 'The trade volume limit leaves too little for the whole order.')
+  if (stop === 'volume_limit') refuse('volume_limit', 'The trade volume limit, or your share of it, leaves too little for the whole order.')
   if (stop === 'would_self_trade') refuse('would_self_trade', 'One of the orders on the other side is your own.')
   if (stop !== 'filled') refuse('rejected', 'The book can not fill the whole order at this price.')
 }

@@ -159,8 +159,16 @@ export type Effect =
       readonly tradeVolumeLimitMicroGutta: number
       readonly captured: 'burn' | 'return'
       readonly transferable: boolean
+      /** Absent: one owner may take all of the limit. */
+      readonly ownerSharePermille?: number
     }
-  | {readonly type: 'incentive.limit'; readonly id: string; readonly tradeVolumeLimitMicroGutta: number}
+  | {
+      readonly type: 'incentive.limit'
+      readonly id: string
+      readonly tradeVolumeLimitMicroGutta: number
+      /** Absent: it stays. */
+      readonly ownerSharePermille?: number
+    }
   | {
       readonly type: 'offer'
       readonly id: string

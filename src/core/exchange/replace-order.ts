@@ -69,7 +69,7 @@ function meet(
   settlement: Settlement
 ): {readonly stop: Stop} {
   const taker = {owner, side, priceMicroGutta, lots, selfTrade}
-  const met = state.market.book(incentive.asset).match(taker, volumeLeft(incentive, atMs), atMs, settlement)
+  const met = state.market.book(incentive.asset).match(taker, volumeLeft(incentive, owner, atMs), atMs, settlement)
   if (met.stop === 'would_self_trade' && settlement.isUntouched) refuse('would_self_trade', 'The best order on the other side is your own.')
   return met
 }

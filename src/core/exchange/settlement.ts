@@ -73,6 +73,7 @@ export class Settlement implements MatchListener {
     }
     taker.remaining -= lots
     this.#incentive.volume.add(atMs, notional)
+    if (this.#incentive.ownerSharePermille !== undefined) this.#incentive.takers.add(taker.owner, atMs, notional)
     const makerId = orderId(pool.seq[maker] ?? 0)
     effects.push({
       type: 'trade',

@@ -16,6 +16,7 @@ import type {
   RedemptionState,
   RevisionState
 } from './state.ts'
+import {TakerVolumes} from './taker-volumes.ts'
 import {type VolumeBucket, VolumeWindow} from './volume-window.ts'
 
 /**
@@ -82,8 +83,9 @@ const SECTIONS: Readonly<Record<Remembered, Section>> = {
     lines: (state) => each(state.gateways.values(), (gateway) => [plain(gateway)]),
     take: (state, gateway) => state.gateways.set(gateway.id, gateway)
   }),
-  incentives: section<[Omit<IncentiveState, 'volume'>, VolumeBucket[]]>({
-    lines: (state) => each(state.incentivesById.values(), ({volume, ...terms}) => [plain(terms), volume.buckets()]),
+  incentives: section<[Omit<IncentiveState, 'volume' | 'takers'>, VolumeBucket[], ...TakerParts]>({
+    lines: (state) =>
+      each(state.incentivesById.values(), ({volume, takers, ...terms}) => [plain(terms), volume.buckets(), ...takerParts(takers)]),
     take: takeIncentive
   }),
   offers: section<[Omit<OfferState, 'incentive'>, string]>({
@@ -192,11 +194,26 @@ function takeAccount(state: LedgerState, account: AccountState): void {
   if (account.recovery !== undefined) state.recoveringKeys.set(account.recovery.keyId, account.index)
 }
 
-function takeIncentive(state: LedgerState, terms: Omit<IncentiveState, 'volume'>, buckets: VolumeBucket[]): void {
+/** Absent where nobody is counted. */
+type TakerParts = [] | [[number, VolumeBucket[]][]]
+
+function takerParts(takers: TakerVolumes): TakerParts {
+  const entries = takers.entries()
+  return entries.length === 0 ? [] : [entries]
+}
+
+function takeIncentive(
+  state: LedgerState,
+  terms: Omit<IncentiveState, 'volume' | 'takers'>,
+  buckets: VolumeBucket[],
+  ...[counted = []]: TakerParts
+): void {
   const {volumeBucketMs, volumeBuckets} = state.genesis
   const volume = new VolumeWindow({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets})
   for (const {bucket, notionalMicroGutta} of buckets) volume.add(bucket * volumeBucketMs, notionalMicroGutta)
-  const incentive = {...terms, volume}
+  const takers = new TakerVolumes({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets})
+  takers.restore(counted)
+  const incentive = {...terms, volume, takers}
   state.incentives[incentive.asset] = incentive
   state.incentivesById.set(incentive.id, incentive)
 }

@@ -8,6 +8,7 @@ import {ExpiryQueue} from './expiry-queue.ts'
 import {Market} from './market.ts'
 import {type Effect, type EntryEffect, refuse} from './outcome.ts'
 import type {PaidWindows} from './paid-windows.ts'
+import type {TakerVolumes} from './taker-volumes.ts'
 import type {VolumeWindow} from './volume-window.ts'
 
 /** Number of the native currency among the assets. */
@@ -77,6 +78,9 @@ export interface IncentiveState {
   readonly captured: 'burn' | 'return'
   readonly volume: VolumeWindow
   tradeVolumeLimitMicroGutta: number
+  /** Of that limit, what one owner may take; absent: all of it, and nobody counts who took. */
+  ownerSharePermille?: number
+  readonly takers: TakerVolumes
   openOrders: number
 }
 

@@ -24,7 +24,7 @@ export function swap(context: CommandContext, owner: AccountState, body: Swappin
   state.exchangeOrg()
   if (from === to) refuse('invalid_input', 'A swap is between two incentives.')
   const {exact, sendLots, receiveLots, selfTrade} = body
-  const volume = {from: volumeLeft(from, atMs), to: volumeLeft(to, atMs)}
+  const volume = {from: volumeLeft(from, owner.index, atMs), to: volumeLeft(to, owner.index, atMs)}
   const books = {bids: metOrders(context, owner, from, BUY), asks: metOrders(context, owner, to, SELL)}
   const terms = {exact, sendLots, receiveLots, takerPpm: state.genesis.fees.takerPpm, goesPastOwn: selfTrade !== undefined}
   const plan = planSwap(books, {...terms, volumeLeft: volume})
@@ -80,7 +80,7 @@ function take(context: CommandContext, owner: AccountState, incentive: Incentive
   const order: TakingOrder = {id: swapId(seq), owner: owner.index, side, priceMicroGutta, remaining: leg.lots, holdsExactly: true}
   const settlement = new Settlement(context, incentive, order)
   const taker: Taker = {owner: owner.index, side: side === 'buy' ? BUY : SELL, priceMicroGutta, lots: leg.lots, selfTrade}
-  state.market.book(incentive.asset).match(taker, volumeLeft(incentive, atMs), atMs, settlement)
+  state.market.book(incentive.asset).match(taker, volumeLeft(incentive, owner.index, atMs), atMs, settlement)
   const {notionalMicroGutta, feeMicroGutta} = settlement
   assert.deepEqual(
     [order.remaining, notionalMicroGutta, feeMicroGutta],

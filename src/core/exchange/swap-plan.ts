@@ -86,7 +86,7 @@ export function swapRefusal(
 ): {readonly code: 'rejected' | 'volume_limit' | 'would_self_trade'; readonly message: string} {
   const incentive = terms[market]
   if (trouble === 'volume_limit')
-    return {code: trouble, message: `The trade volume limit of ${incentive} leaves too little for the whole swap.`}
+    return {code: trouble, message: `The trade volume limit of ${incentive}, or your share of it, leaves too little for the whole swap.`}
   if (trouble === 'would_self_trade') return {code: trouble, message: `One of the orders for ${incentive} is your own.`}
   if (trouble === 'crossing_limit') return {code: 'rejected', message: 'The swap would meet more orders than one command may.'}
   if (trouble === 'uncrossed') return {code: 'rejected', message: `The book of ${incentive} has too little for the whole swap.`}

@@ -93,6 +93,8 @@ export const incentiveViewSchema = z.object({
   tradeVolumeLimitMicroGutta: amountSchema,
   /** Executed notional in the current window. */
   tradeVolumeUsedMicroGutta: amountSchema,
+  /** Of the limit, what one owner may take; absent: all of it. */
+  ownerSharePermille: z.int().min(1).max(1000).optional(),
   captured: z.enum(['burn', 'return']),
   transferable: z.boolean(),
   issuedAtMs: timeMsSchema

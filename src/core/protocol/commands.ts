@@ -83,6 +83,11 @@ const offerSpec = z.strictObject({
   where: z.enum(['in-app', 'in-store'])
 })
 
+/** Per mille: one owner may take all of a trade volume limit, as where no share is named at issue. */
+export const OWNER_SHARE_ALL = 1000
+/** Of the trade volume limit, what one owner may take. */
+const ownerShareSchema = z.int().min(1).max(OWNER_SHARE_ALL).optional()
+
 const incentiveIssue = z.strictObject({
   type: z.literal('incentive.issue'),
   code: incentiveCodeSchema,
@@ -96,6 +101,8 @@ const incentiveIssue = z.strictObject({
   supplyMinor: positiveAmountSchema,
   /** Micro-gutta of executed notional per rolling window; any amount above zero. */
   tradeVolumeLimitMicroGutta: positiveAmountSchema,
+  /** Absent: all of it. */
+  ownerSharePermille: ownerShareSchema,
   /** What becomes of captured redemptions. */
   captured: z.enum(['burn', 'return']),
   transferable: z.boolean(),
@@ -105,7 +112,9 @@ const incentiveIssue = z.strictObject({
 const incentiveLimit = z.strictObject({
   type: z.literal('incentive.limit'),
   incentive: incentiveIdSchema,
-  tradeVolumeLimitMicroGutta: positiveAmountSchema
+  tradeVolumeLimitMicroGutta: positiveAmountSchema,
+  /** Absent: it stays. */
+  ownerSharePermille: ownerShareSchema
 })
 
 /** available → pool of the issuer. */

@@ -23,6 +23,7 @@ import {incentiveIdSchema, offerIdSchema, orderIdSchema, redemptionIdSchema} fro
 import {amount, answerOf, count, seq, time} from './form.ts'
 
 const incentive = incentiveIdSchema
+const percent = z.number().min(0).max(100)
 const side = z.enum(['buy', 'sell'])
 const where = z.string().regex(/^in-(app|store)$/)
 
@@ -59,11 +60,22 @@ const redemption = z.strictObject({
 export const marketShapes = {
   'incentive fund': answerOf<Fund>()(z.strictObject({incentive, amount, seq})),
   'incentive issue': answerOf<Issue>()(z.strictObject({incentive, offer: offerIdSchema, seq})),
-  'incentive limit': answerOf<Limit>()(z.strictObject({incentive, limitGutta: amount, seq, warning: z.string().nullable()})),
+  'incentive limit': answerOf<Limit>()(
+    z.strictObject({incentive, limitGutta: amount, ownerSharePercent: percent, seq, warning: z.string().nullable()})
+  ),
   'incentive list': answerOf<Incentives>()(
     z.strictObject({
       incentives: z.array(
-        z.strictObject({incentive, name: z.string(), scope: z.string(), supply: amount, lot: amount, limitGutta: amount, usedGutta: amount})
+        z.strictObject({
+          incentive,
+          name: z.string(),
+          scope: z.string(),
+          supply: amount,
+          lot: amount,
+          limitGutta: amount,
+          usedGutta: amount,
+          ownerSharePercent: percent
+        })
       )
     })
   ),
