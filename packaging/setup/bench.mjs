@@ -5,6 +5,7 @@ import {setUp} from './set-up.mjs'
 
 /** What each bench runs besides creo. */
 const PROGRAMS = {
+  cli: ['xz'],
   coldstart: ['podman', 'runc', 'musl-gcc'],
   gateway: ['wrk', 'nginx', 'musl-gcc'],
   loop: ['podman'],
