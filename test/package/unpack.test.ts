@@ -130,6 +130,19 @@ test('an old version is removed unless a process still has it open', async () =>
   expect(readdirSync(programs())).toEqual([index.id])
 })
 
+test('two versions side by side each have files of their own, and neither start changes what the other runs from', () => {
+  const versions = ['one', 'two'].map((text) => packApp(writeSources({'a.js': text})))
+  const start = ({index, content}: (typeof versions)[number]): string => {
+    const {app, unpacked} = unpack(programs(), {index, content: () => content, executable: executable()})
+    // As the entry does it; this very process has the other open.
+    if (unpacked) collect(programs(), index.id)
+    return readFileSync(join(app, 'a.js'), 'utf8')
+  }
+  const starts = [0, 1, 0, 1].map((version) => start(versions[version]!))
+  expect(starts).toEqual(['one', 'two', 'one', 'two'])
+  expect(readdirSync(programs()).sort()).toEqual(versions.map(({index}) => index.id).sort())
+})
+
 test('what a process that was killed left half written is removed, and what one is writing is not', () => {
   const {index} = packed()
   unpack(programs(), packed())
