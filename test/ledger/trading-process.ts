@@ -1,12 +1,13 @@
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import type {CommandBody} from '../../src/core/protocol/commands.ts'
 import {signCommand} from '../../src/identity/commands.ts'
 import {loadKeyFile, sha256Hex} from '../../src/identity/keys.ts'
 import {openLedger} from '../../src/ledger/open-ledger.ts'
-import {orderOf} from './orders.ts'
+import {NUT, orderOf} from './orders.ts'
 
 /**
- * A process of its own that trades with itself until it is killed or its ledger fails: `node trading-process.ts DIRECTORY ROUND NOW_MS ANN BOB`.
+ * A process of its own that trades with itself in two markets, by every command that there is for it, until it is killed or its ledger fails: `node trading-process.ts DIRECTORY ROUND NOW_MS ANN BOB`.
  * Writes one line for each answer, after it was given: {"command", "answer"}. After a failure {"failed": codes of three more submits}.
  */
 const [directory = '', round = '', nowMs = '', ...accounts] = process.argv.slice(2)
@@ -25,15 +26,33 @@ const ledger = await openLedger({
 let isRunning = true
 let next = 0
 
+/** The last order that each of the two has placed. */
+const lastOrders = ['ord_1', 'ord_1']
+
+/** Each buys what the other sells: LEAF in one direction and NUT in the other, so that both can swap. */
+function bodyOf(number: number): CommandBody {
+  const isAnn = number % 2 === 0
+  const order = orderOf(isAnn ? 'buy' : 'sell', 1 + (number % 3), 100 + (number % 5))
+  const turn = Math.floor(number / 2) % 16
+  const [from, to] = isAnn ? [NUT, order.incentive] : [order.incentive, NUT]
+  if (turn % 4 === 1) return {...order, incentive: NUT, side: isAnn ? 'sell' : 'buy'}
+  if (turn % 4 === 2)
+    return {type: 'swap', from, to, exact: turn < 8 ? 'send' : 'receive', sendLots: 2, receiveLots: 1, selfTrade: 'cancel-oldest'}
+  if (turn === 7 || turn === 11) return {type: 'order.replace', order: lastOrders[number % 2] ?? '', lots: 4, selfTrade: 'cancel-oldest'}
+  if (turn === 15) return {type: 'orders.cancel', incentive: order.incentive}
+  return order
+}
+
 async function trade(): Promise<void> {
   next += 1
   const number = next
   const [account, key] = [accounts[number % 2] ?? '', keys[number % 2]]
   if (key === undefined) return
-  const body = orderOf(number % 2 === 0 ? 'buy' : 'sell', 1 + (number % 3), 100 + (number % 5))
+  const body = bodyOf(number)
   const idempotencyKey = `r${round}-${number}`
   const command = signCommand({network: sha256Hex(genesisText), account, key, idempotencyKey, notAfterMs: Number(nowMs) + 60_000, body})
   const answer = await ledger.submit(command, signal)
+  if (body.type === 'order.place' && answer.status === 'applied') lastOrders[number % 2] = `ord_${answer.seq}`
   process.stdout.write(`${JSON.stringify({command, answer})}\n`)
 }
 

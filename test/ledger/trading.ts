@@ -8,7 +8,7 @@ import type {CommandAnswer, SignedCommand} from '../../src/core/protocol/command
 import {saveKeyFile} from '../../src/identity/keys.ts'
 import {type Verification, verifyLedger} from '../../src/ledger/verify.ts'
 import {LedgerWorld} from './ledger-world.ts'
-import {orderOf} from './orders.ts'
+import {NUT, orderOf} from './orders.ts'
 
 const PROCESS = fileURLToPath(new URL('./trading-process.ts', import.meta.url))
 
@@ -24,6 +24,17 @@ export async function tradingWorld(): Promise<LedgerWorld> {
   await world.must('acme', orderOf('sell', 20_000, 10))
   await world.must('ann', orderOf('buy', 10_000, 10))
   await world.must('bob', orderOf('buy', 10_000, 10))
+  const firstOffer = {item: 'a nut', priceMinor: 1, stock: 5, where: 'in-app'} as const
+  const terms = {name: 'Nut', decimals: 0, lotMinor: 1, supplyMinor: 100_000, captured: 'burn', transferable: false, firstOffer} as const
+  await world.must('acme', {
+    type: 'incentive.issue',
+    code: 'NUT',
+    ...terms,
+    tradeVolumeLimitMicroGutta: 1_000_000_000,
+    ownerSharePermille: 900
+  })
+  await world.must('acme', {...orderOf('sell', 20_000, 10), incentive: NUT})
+  for (const name of ['ann', 'bob']) await world.must(name, {...orderOf('buy', 10_000, 10), incentive: NUT})
   for (const name of ['ann', 'bob']) await saveKeyFile(join(world.directory, `${name}.key`), world.key(name))
   await world.close()
   return world
