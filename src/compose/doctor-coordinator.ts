@@ -1,4 +1,4 @@
-import {CLOCK_SKEW_MAX_MS, networkViewSchema} from '../core/protocol/api.ts'
+import {CLOCK_SKEW_MAX_MS, networkViewSchema, SEEN_HEADER} from '../core/protocol/api.ts'
 import {type Finding, failure} from './finding.ts'
 
 const ANSWER_TIMEOUT_MS = 5000
@@ -51,7 +51,8 @@ async function askCoordinator(
     ]
   }
   const text = await readBounded(answer.body)
-  return [identityFinding(context, {statusCode: answer.statusCode, text}), clockFinding(answer.headers.date, nowMs)]
+  const seen = seenFinding(answer.headers[SEEN_HEADER])
+  return [identityFinding(context, {statusCode: answer.statusCode, text}), clockFinding(answer.headers.date, nowMs), ...seen]
 }
 
 async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
@@ -91,6 +92,19 @@ function clockFinding(date: string | string[] | undefined, nowMs: number): Findi
   const message = `This clock and the coordinator's are ${Math.round(skewMs / 1000)} s apart.`
   if (skewMs <= CLOCK_SKEW_MAX_MS) return {check: 'clock', verdict: 'ok', message}
   return {check: 'clock', verdict: 'warn', message, hint: 'Set this clock, for example with timedatectl set-ntp true.'}
+}
+
+/** Nothing where the coordinator does not say. */
+function seenFinding(header: string | string[] | undefined): readonly Finding[] {
+  const [, address, proxy] = /^([0-9a-f:.]{2,45}); proxy=(none|trusted|untrusted)$/i.exec(String(header)) ?? []
+  if (address === undefined) return []
+  const check = 'address'
+  if (proxy === 'untrusted') {
+    const message = `Requests reach the coordinator through a proxy that it does not trust: all who come by it count as one client, ${address}.`
+    return [{check, verdict: 'warn', message, hint: `Its operator: creo coordinator serve --trusted-proxies ${address}`}]
+  }
+  const how = proxy === 'trusted' ? 'through a proxy that it trusts' : 'without a proxy'
+  return [{check, verdict: 'ok', message: `The coordinator sees this machine as ${address}, ${how}.`}]
 }
 
 function parseJson(text: string): unknown {

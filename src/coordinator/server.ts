@@ -202,6 +202,7 @@ function openSigning(
   return {
     limits,
     addressOf,
+    seenOf: ({raw}: FastifyRequest) => addresses.seen(raw),
     signatures,
     signer: new RequestSigner({ledger, lasting, nowMs: () => ledger.nowMs(), limits, signatures, nonces})
   }

@@ -49,9 +49,10 @@ const provider = (name: string, probe: Partial<RuntimeProbe> = {}) => ({
 })
 const config = (answers: Readonly<Record<string, unknown>>) => plugins(answers) as unknown as Parameters<typeof findRuntimes>[0]
 
-async function serve(view: object, date?: string): Promise<string> {
+async function serve(view: object, date?: string, headers: Readonly<Record<string, string>> = {}): Promise<string> {
   const server = createServer((_request, response) => {
     if (date !== undefined) response.setHeader('date', date)
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     response.end(JSON.stringify(view))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -132,6 +133,16 @@ test('a clock that is an hour off is a warning', async () => {
   const coordinatorUrl = await serve(NETWORK, new Date(Date.now() - 3_600_000).toUTCString())
   openUserConfig(env).saveContext('dev', {coordinatorUrl, networkId: NETWORK.id, coordinatorKey: NETWORK.coordinatorKey})
   expect((await findingsFor({})).clock).toMatchObject({verdict: 'warn'})
+})
+
+test.each([
+  ['none', 'ok', /as 203\.0\.113\.5, without a proxy/],
+  ['trusted', 'ok', /as 203\.0\.113\.5, through a proxy that it trusts/],
+  ['untrusted', 'warn', /does not trust: all who come by it count as one client, 203\.0\.113\.5/]
+])('says how the coordinator sees this machine where the proxy is %s', async (proxy, verdict, message) => {
+  const coordinatorUrl = await serve(NETWORK, undefined, {'creo-seen': `203.0.113.5; proxy=${proxy}`})
+  openUserConfig(env).saveContext('dev', {coordinatorUrl, networkId: NETWORK.id, coordinatorKey: NETWORK.coordinatorKey})
+  expect((await findingsFor({})).address).toMatchObject({verdict, message: expect.stringMatching(message)})
 })
 
 test('a coordinator that is down fails with how to start it', async () => {

@@ -78,6 +78,20 @@ describe('a coordinator that trusts a proxy', () => {
   const many = (localAddress: string, headersOf: (index: number) => Record<string, string>) =>
     Promise.all(Array.from({length: 100}, (_, index) => ask(localAddress, headersOf(index))))
 
+  it.each<[string, string, Record<string, string>, string]>([
+    ['without a proxy', '127.0.0.3', {}, '127.0.0.3; proxy=none'],
+    ['through one that it trusts', '127.0.0.2', {'x-forwarded-for': '198.51.100.9'}, '198.51.100.9; proxy=trusted'],
+    ['through another one', '127.0.0.4', {'x-forwarded-for': '198.51.100.9'}, '127.0.0.4; proxy=untrusted']
+  ])('tells a client that asks %s how it sees it', async (_, localAddress, headers, seen) => {
+    const answered = await new Promise<unknown>((resolve, reject) => {
+      const asked = request(new URL('/v1/network', world.actors.url), {localAddress, headers, agent: false}, (answer) => {
+        answer.resume().on('end', () => resolve(answer.headers['creo-seen']))
+      })
+      asked.on('error', reject).end()
+    })
+    expect(answered).toBe(seen)
+  })
+
   it('limits each of its clients, and none for what another does', async () => {
     const flood = await many('127.0.0.2', () => ({'x-forwarded-for': '198.51.100.1'}))
     expect(flood).toContain(429)

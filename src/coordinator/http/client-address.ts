@@ -46,6 +46,14 @@ export class ClientAddresses {
     return this.of({peer: socket.remoteAddress, forwardedFor: joined(headers['x-forwarded-for']), forwarded: joined(headers.forwarded)})
   }
 
+  /** What a client is told of how it is seen. */
+  seen(request: IncomingMessage): {readonly address: string; readonly proxy: 'none' | 'trusted' | 'untrusted'} {
+    const {headers, socket} = request
+    const isForwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined
+    const proxy = !isForwarded ? 'none' : this.#isTrusted(socket.remoteAddress ?? '') ? 'trusted' : 'untrusted'
+    return {address: this.ofRequest(request) ?? '', proxy}
+  }
+
   /** The client's address; a trusted proxy's own where it does not say, or says it in two ways, for whom it asks. */
   of({peer, forwardedFor, forwarded}: Sender): string | undefined {
     if (peer === undefined || !this.#isTrusted(peer)) return peer

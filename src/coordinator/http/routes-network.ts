@@ -1,6 +1,6 @@
-import type {FastifyInstance} from 'fastify'
+import type {FastifyInstance, FastifyRequest} from 'fastify'
 import {z} from 'zod'
-import {epochViewSchema, networkViewSchema, signedTimeSchema} from '../../core/protocol/api.ts'
+import {epochViewSchema, networkViewSchema, SEEN_HEADER, signedTimeSchema} from '../../core/protocol/api.ts'
 import {blockEventSchema} from '../../core/protocol/blocks.ts'
 import type {Genesis} from '../../core/protocol/genesis.ts'
 import {gatewayIdSchema, publicKeySchema} from '../../core/protocol/scalars.ts'
@@ -10,6 +10,7 @@ import type {JournalGroupView} from '../../ledger/port.ts'
 import {cursorSchema, limitSchema, nextOf, nextSchema, pageOf} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
+const NETWORK_PATH = '/v1/network'
 const JOURNAL_GROUPS_MAX = 100
 const JOURNAL_ANSWER_BYTES_MAX = 16 * 2 ** 20
 
@@ -19,6 +20,8 @@ export interface NetworkTools extends RouteTools {
   readonly key: KeyPair
   readonly version: string
   readonly nowMs: () => number
+  /** How a client is seen: `ClientAddresses.seen`. */
+  readonly seenOf: (request: FastifyRequest) => {readonly address: string; readonly proxy: string}
 }
 
 const gatewayViewSchema = z.object({
@@ -42,10 +45,15 @@ const journalGroupSchema = z.object({
 /** What the network is, and its public record. */
 export function networkRoutes(app: FastifyInstance, tools: NetworkTools): void {
   const {ledger, genesis} = tools
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.url !== NETWORK_PATH) return
+    const {address, proxy} = tools.seenOf(request)
+    reply.header(SEEN_HEADER, `${address}; proxy=${proxy}`)
+  })
   route(
     app,
     tools,
-    {method: 'GET', path: '/v1/network', about: 'What the network is: genesis, keys, last sequence.', answer: networkViewSchema},
+    {method: 'GET', path: NETWORK_PATH, about: 'What the network is: genesis, keys, last sequence.', answer: networkViewSchema},
     () => ({
       id: ledger.networkId,
       name: genesis.name,
