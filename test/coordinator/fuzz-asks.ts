@@ -47,6 +47,7 @@ export class Asks {
     const keys = [...this.#spareKeys, gateway].flatMap(({keyId, publicKey}) => [keyId, publicKey])
     const things = [
       'colibris/LEAF',
+      'colibris/TREE',
       'LEAF',
       'TREE',
       'org:colibris',

@@ -48,10 +48,25 @@ export async function fuzzedNetwork({actors, operator}: World): Promise<FuzzedNe
   if (node === undefined) throw new Error('no node')
   await actors.heartbeat(node)
   const {lease} = await actors.leased(node)
+  await makeMarkets(actors, {operator, org, ann})
   const document = (await actors.ask('GET', '/v1/openapi.json')).json as unknown as {paths: Record<string, Record<string, Operation>>}
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     METHODS.flatMap((method) => (methods[method] ? [{...methods[method], path, method: method.toUpperCase()}] : []))
   )
   const {publicKey} = sealingKeySchema.parse((await actors.ask('GET', '/v1/sealing-key')).json)
   return {actors, operator, people: [org, ann, bob], nodes, gateway, lease, sealingKey: publicKey, operations}
+}
+
+/** Two incentives with orders on both sides, so that swaps find what they look for. */
+async function makeMarkets(actors: World['actors'], {operator, org, ann}: {operator: KeyPair; org: Person; ann: Person}): Promise<void> {
+  const firstOffer = {item: 'A tree', priceMinor: 1, stock: 10, where: 'in-app'} as const
+  const terms = {name: 'Tree', decimals: 0, lotMinor: 1, supplyMinor: 1000, captured: 'burn', transferable: false, firstOffer} as const
+  const limits = {tradeVolumeLimitMicroGutta: 1_000_000_000, ownerSharePermille: 500}
+  await actors.apply(org.id, org.key, {type: 'incentive.issue', code: 'TREE', ...terms, ...limits})
+  await actors.apply('operator', operator, {type: 'allot', account: ann.id, amountMicroGutta: 1_000_000_000})
+  for (const incentive of ['colibris/LEAF', 'colibris/TREE']) {
+    const order = {type: 'order.place', incentive, lots: 100, kind: 'limit', timeInForce: 'GTC'} as const
+    await actors.apply(org.id, org.key, {...order, side: 'sell', priceMicroGutta: 20})
+    await actors.apply(ann.id, ann.key, {...order, side: 'buy', priceMicroGutta: 10})
+  }
 }

@@ -30,7 +30,10 @@ the Gutta for which it may be traded in 24 hours; you can change it later.`
       default: 'burn' as const,
       description: 'What becomes of what is redeemed.'
     })(),
-    transferable: Flags.boolean({default: false, description: 'Let anybody give it to anybody.'}),
+    transferable: Flags.boolean({
+      default: false,
+      description: 'Say for ever that it may be given from account to account. Nothing does that yet.'
+    }),
     offer: Flags.string({required: true, helpValue: 'ITEM', description: 'What it buys first.'}),
     'offer-price': Flags.string({required: true, helpValue: 'AMOUNT', description: 'What one item costs.'}),
     'offer-stock': Flags.integer({helpValue: 'N', required: true, min: 0, max: 1e9, description: 'How many items there are.'}),
