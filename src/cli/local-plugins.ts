@@ -13,6 +13,15 @@ export function withLocalPlugins(args: readonly string[], directory: string): re
   return [topic, command, ...rest.map((arg) => (isLocal(arg) ? `file:${resolve(directory, arg)}` : arg))]
 }
 
+/**
+ * What npm needs to install a folder with what it depends on: it would only link it otherwise, as `creo plugins link` does. Nothing for other command lines; what the user
+ * has set stays.
+ */
+export function localPluginSettings(args: readonly string[]): Readonly<Record<string, string>> {
+  const [topic, , ...rest] = args
+  return topic === 'plugins' && rest.some((arg) => arg.startsWith('file:')) ? {npm_config_install_links: 'true'} : {}
+}
+
 function isLocal(arg: string): boolean {
   return /^(\.{1,2}$|\.{0,2}\/)/.test(arg) || (ARCHIVE.test(arg) && !/^[a-z+]+:/.test(arg) && !arg.startsWith('-'))
 }

@@ -4,7 +4,7 @@ import {Config, Errors, type Interfaces, run, settings} from '@oclif/core'
 import {CreoError} from '../core/errors.ts'
 import {nearestOf} from '../core/nearest.ts'
 import {errorBlock, errorJson, exitCodeOf, toCreoError} from './error-words.ts'
-import {withLocalPlugins} from './local-plugins.ts'
+import {localPluginSettings, withLocalPlugins} from './local-plugins.ts'
 import {plainJson} from './plain-line.ts'
 
 /** Asks on a terminal whether the nearest command was meant. */
@@ -22,6 +22,7 @@ const COMMAND_WORDS_MAX = 3
 export async function runCli(root: URL, given: readonly string[]): Promise<never> {
   settings.enableAutoTranspile = false
   const args = withLocalPlugins(withListedSettings(given), process.cwd())
+  Object.assign(process.env, {...localPluginSettings(args), ...process.env})
   let exitCode: number
   try {
     const canAsk = process.stdin.isTTY && !wantsJson(args)

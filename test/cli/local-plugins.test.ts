@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest'
-import {withLocalPlugins} from '../../src/cli/local-plugins.ts'
+import {localPluginSettings, withLocalPlugins} from '../../src/cli/local-plugins.ts'
 
 test.each([
   ['./plugin', 'file:/srv/plugin'],
@@ -18,4 +18,11 @@ test.each([
 test('other commands keep their folders as they are', () => {
   for (const args of [['deploy', './app'], ['plugins', 'link', './plugin'], ['plugins'], []])
     expect(withLocalPlugins(args, '/srv')).toEqual(args)
+})
+
+test('a folder is installed with what it depends on, not only linked', () => {
+  const args = withLocalPlugins(['plugins', 'install', './plugin'], '/srv')
+  expect(localPluginSettings(args)).toEqual({npm_config_install_links: 'true'})
+  for (const other of [['plugins', 'install', 'creo-plugin'], ['plugins', 'link', './plugin'], ['deploy', 'file:/srv'], []])
+    expect(localPluginSettings(other)).toEqual({})
 })
