@@ -61,6 +61,21 @@ describe('a swap', () => {
     expect(world.balance('ann', 'gutta') - before).toBe(507)
   })
 
+  it('never buys past an order of which it can pay for a part alone: two fills may cost less than the one that it would be', () => {
+    const world = twoMarkets()
+    order(world, 'cyd', 'buy', LEAF, 8, 39)
+    order(world, 'bob', 'buy', LEAF, 1, 20)
+    for (const [lots, price] of [
+      [1, 20],
+      [4, 24],
+      [5, 40],
+      [1, 40]
+    ] as const)
+      order(world, 'cyd', 'sell', NUT, lots, price)
+    // It brings 332 less fees of 9 and 0. Of that, 118 go for the first five lots; five at 40 cost 206, four 164.
+    expect(world.must('ann', swapOf({sendLots: 9}))).toMatchObject({deliveredLots: '9', leftMicroGutta: '41'})
+  })
+
   it('that receives exactly sends the fewest lots whose proceeds pay', () => {
     const world = twoMarkets({fees: {makerPpm: 0, takerPpm: 0}})
     order(world, 'bob', 'buy', LEAF, 3, 1000)
@@ -161,6 +176,8 @@ function naiveSwap(bids: readonly Resting[], asks: readonly Resting[], {exact, s
       if (isStopped(ask)) return false
       if (!ask.isOwn) bought.take(ask.price, lots)
       if (exact === 'receive' && bought.lots === receiveLots) return true
+      // Another lot of the same order would be one fill with these, by whose whole notional its fee goes.
+      if (!ask.isOwn && lots < ask.lots) return true
     }
     const left = budget - bought.notional - bought.fee
     return exact === 'send' && bought.lots > 0 && bought.worst + bought.feeOf(bought.worst, 1) > left

@@ -126,7 +126,8 @@ function walk(
     taken.notionalMicroGutta += notional
     taken.feeMicroGutta += feeOf(notional, takerPpm)
     taken.worstPriceMicroGutta = order.priceMicroGutta
-    if (goal.isReached(taken)) return taken
+    // A further lot would be of this order too, in one fill with those before: its fee may be more than that of two fills.
+    if (lots < order.lots || goal.isReached(taken)) return taken
   }
   return {trouble: 'uncrossed', market}
 }
