@@ -7,8 +7,8 @@ import type {Rollback} from '../developer/traffic.ts'
 export default class RollbackCommand extends CreoCommand {
   static override summary = 'Send the traffic of an app back to the revisions that served before.'
   static override description =
-    `Of each function, to the newest revision that has served and is older than all that serve now; all functions at once. Nothing is \
-built or pushed, and routes and tags stay.`
+    `Of each function, to the newest revision that has served and is older than the newest that serves now; all functions at once. So a \
+new one that was given a share of the requests loses it to the one before. Nothing is built or pushed, and routes and tags stay.`
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop', '<%= config.bin %> <%= command.id %> colibris/shop web']
   static override args = {
     ...appArg,
@@ -30,7 +30,8 @@ built or pushed, and routes and tags stay.`
     const {functions, seq} = await rollBack(context, name, only, this.abort)
     for (const {function: fn, from, to} of functions) {
       const before = from.map(({revision, percent}) => (percent === 100 ? revision : `${revision}=${percent}`))
-      this.log(`${fn}  all requests go to ${to} again, not to ${before.join(' and ')}.`)
+      const left = from.flatMap(({revision}) => (revision === to ? [] : [revision]))
+      this.log(`${fn}  all requests go to ${to} again, not to ${left.join(' and ')}.`)
       this.log(`Undo it: creo traffic ${name.org}/${name.app} ${fn} ${before.map((one) => `--to ${one}`).join(' ')}`)
     }
     return {app: `${name.org}/${name.app}`, functions, seq}

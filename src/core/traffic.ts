@@ -34,11 +34,14 @@ function weightPercent({percent}: RevisionView): number {
   return percent > 0 ? percent : TAG_PERCENT
 }
 
-/** The revision that a function goes back to: the newest that has served, made before every one that serves now. Revisions newest first. */
+/**
+ * The revision that a function goes back to: the newest that has served, made before the newest one that serves now. Where a new one was given a share of
+ * the requests, that is the one that it takes them from. Revisions newest first.
+ */
 export function revisionBefore(revisions: readonly RevisionView[], name: string): RevisionView | undefined {
   const own = revisions.filter((revision) => revision.function === name)
-  const oldestServing = own.findLastIndex((revision) => revision.percent > 0)
-  return own.slice(oldestServing + 1).find((revision) => revision.served)
+  const newestServing = own.findIndex((revision) => revision.percent > 0)
+  return own.slice(newestServing + 1).find((revision) => revision.served)
 }
 
 export function isOneFunction(a: RevisionView, b: RevisionView): boolean {

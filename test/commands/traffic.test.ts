@@ -49,6 +49,9 @@ it('goes in steps from one revision to the next, and back', async () => {
   const split = await world.must('traffic', SHOP, 'web', '--to', 'next=20', '--to', `${one}=80`, '--tag', `stable=${one}`)
   expect(split).toMatchObject({functions: [{traffic: expect.arrayContaining([{revision: two, percent: 20}])}], seq: expect.any(Number)})
   expect(await shares()).toEqual({[one]: 80, [two]: 20})
+  const stopped = await world.run('rollback', SHOP)
+  expect(stopped.stdout).toContain(`all requests go to ${one} again, not to ${two}.`)
+  expect(await shares()).toEqual({[one]: 100, [two]: 0})
   await world.must('traffic', SHOP, '--to', two, '--untag', 'next', '--untag', 'stable')
   expect(await shares()).toEqual({[one]: 0, [two]: 100})
 
