@@ -1,5 +1,16 @@
 import {spawnSync} from 'node:child_process'
-import {copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import Database from 'better-sqlite3'
@@ -148,6 +159,33 @@ describe('a restore', () => {
     await clearUnfinishedRestores(join(folder, 'of-cleared'))
     expect([left, ...others].map((path) => existsSync(path))).toEqual([false, true, true, true])
     for (const path of others) rmSync(path, {recursive: true})
+  })
+
+  it('clears nothing that no restore made, and starts beside what may not be removed', async () => {
+    const ended = spawnSync(process.execPath, ['-e', '']).pid
+    const place = join(folder, 'beside', 'data')
+    const made = (name: string, file: string): string => {
+      mkdirSync(`${place}.${name}.new`, {recursive: true})
+      writeFileSync(join(`${place}.${name}.new`, file), '')
+      return `${place}.${name}.new`
+    }
+    const dated = made('20261122', 'genesis.json')
+    const filled = made(String(ended), 'coordinator.key')
+    await clearUnfinishedRestores(place)
+    expect([dated, filled].map((path) => existsSync(path))).toEqual([true, true])
+    rmSync(join(filled, 'coordinator.key'))
+    for (const file of ['genesis.json', 'journal.sqlite', 'journal.sqlite-journal']) made(String(ended), file)
+    // Of these one stops root, where the disk's form has it, the other everybody else.
+    spawnSync('chattr', ['+i', join(filled, 'genesis.json')])
+    chmodSync(join(folder, 'beside'), 0o500)
+    try {
+      await clearUnfinishedRestores(place)
+    } finally {
+      spawnSync('chattr', ['-i', join(filled, 'genesis.json')])
+      chmodSync(join(folder, 'beside'), 0o700)
+    }
+    await clearUnfinishedRestores(place)
+    expect(existsSync(filled)).toBe(false)
   })
 
   it('of a backup that says less than it has, names a file outside, or was changed anywhere, makes nothing or the same', async () => {

@@ -60,18 +60,32 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
   }
 }
 
-/** What a restore to this folder left beside it when it was killed goes away; that of a process which may still work on it stays. */
+/**
+ * What a restore to this folder left beside it when it was killed goes away; that of a process which may still work on it stays, and a folder of such a name
+ * that no restore made. So does what may not be removed, such as that of another user: it is in nobody's way, and must not keep a coordinator from its start.
+ */
 export async function clearUnfinishedRestores(directory: string): Promise<void> {
   const place = resolve(directory)
   const names = await readdir(dirname(place)).catch(() => [])
   for (const name of names) {
-    const pid = name.startsWith(`${basename(place)}.`) ? UNFINISHED.exec(name.slice(basename(place).length))?.[1] : undefined
-    if (pid === undefined || (Number(pid) !== process.pid && mayRun(Number(pid)))) continue
-    await rm(join(dirname(place), name), {recursive: true, force: true})
+    const pid = name.startsWith(`${basename(place)}.`) ? Number(UNFINISHED.exec(name.slice(basename(place).length))?.[1]) : Number.NaN
+    if (!(pid <= PID_MAX) || (pid !== process.pid && mayRun(pid))) continue
+    const path = join(dirname(place), name)
+    if (await isOfRestore(path)) await rm(path, {recursive: true, force: true}).catch(() => undefined)
   }
 }
 
-const UNFINISHED = /^\.(\d{1,10})\.new$/
+const UNFINISHED = /^\.([1-9]\d{0,6})\.new$/
+/** Linux numbers no process higher: what ends in a date is not of one. */
+const PID_MAX = 2 ** 22
+const RESTORED_FILES: readonly string[] = [GENESIS_FILE, SECRETS_FILE, CRON_FILE, REPUTATION_FILE]
+
+/** True for a folder that has nothing but what a restore writes, SQLite's files beside the journal among it. */
+async function isOfRestore(path: string): Promise<boolean> {
+  const entries = await readdir(path).catch(() => undefined)
+  const made = [...RESTORED_FILES, REGISTRY_FOLDER]
+  return entries?.every((entry) => made.includes(entry) || entry.startsWith(JOURNAL_FILE)) ?? false
+}
 
 function mayRun(pid: number): boolean {
   try {
@@ -93,7 +107,7 @@ async function writeFiles(backup: BackupReader, beside: string, {signal, onProgr
 
 /** Only what a backup has: never a key, nor a database that is made of the journal. */
 function isKnown({path}: BackedUpFile): boolean {
-  return [GENESIS_FILE, SECRETS_FILE, CRON_FILE, REPUTATION_FILE].includes(path) || path.startsWith(`${REGISTRY_FOLDER}/`)
+  return RESTORED_FILES.includes(path) || path.startsWith(`${REGISTRY_FOLDER}/`)
 }
 
 function unknown({path}: BackedUpFile): CreoError {
