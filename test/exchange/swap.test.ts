@@ -235,6 +235,6 @@ describe('any swap', () => {
       }),
       {numRuns: RUNS}
     )
-    expect(Math.min(done.swaps, done.refused)).toBeGreaterThan(RUNS / 10)
+    expect(Math.min(done.swaps, done.refused)).toBeGreaterThan(RUNS / 50)
   })
 })
