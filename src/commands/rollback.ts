@@ -7,8 +7,8 @@ import type {Rollback} from '../developer/traffic.ts'
 export default class RollbackCommand extends CreoCommand {
   static override summary = 'Send the traffic of an app back to the revisions that served before.'
   static override description =
-    `Of each function, to the newest revision that has served and is older than the newest that serves now; all functions at once. So a \
-new one that was given a share of the requests loses it to the one before. Nothing is built or pushed, and routes and tags stay.`
+    `Of each function, to the newest older revision that has served; all functions at once. Where several share the requests, the newest \
+loses its share, and the one before it takes them all. Nothing is built or pushed, and routes and tags stay.`
   static override examples = ['<%= config.bin %> <%= command.id %> colibris/shop', '<%= config.bin %> <%= command.id %> colibris/shop web']
   static override args = {
     ...appArg,

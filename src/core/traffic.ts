@@ -35,13 +35,14 @@ function weightPercent({percent}: RevisionView): number {
 }
 
 /**
- * The revision that a function goes back to: the newest that has served, made before the newest one that serves now. Where a new one was given a share of
- * the requests, that is the one that it takes them from. Revisions newest first.
+ * The revision that a function goes back to. Of several that serve, the second newest: the newest loses its share to it. Else the newest that has served and
+ * was made before the one that serves. Revisions newest first.
  */
 export function revisionBefore(revisions: readonly RevisionView[], name: string): RevisionView | undefined {
   const own = revisions.filter((revision) => revision.function === name)
   const newestServing = own.findIndex((revision) => revision.percent > 0)
-  return own.slice(newestServing + 1).find((revision) => revision.served)
+  const older = own.slice(newestServing + 1)
+  return older.find((revision) => revision.percent > 0) ?? older.find((revision) => revision.served)
 }
 
 export function isOneFunction(a: RevisionView, b: RevisionView): boolean {

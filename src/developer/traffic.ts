@@ -81,8 +81,8 @@ export async function changeTraffic(
 }
 
 /**
- * Sends all traffic of an app's functions, or of one, back to the revision that served before: the newest that has served and is older than
- * the newest that serves now. Functions without one are left as they are.
+ * Sends all traffic of an app's functions, or of one, back to the revision that served before: of several
+ * that serve the second newest, else the newest older one that has served. Functions without one are left as they are.
  * @throws {CreoError} `conflict` when there is nothing to go back to.
  */
 export async function rollBack(

@@ -49,9 +49,6 @@ it('goes in steps from one revision to the next, and back', async () => {
   const split = await world.must('traffic', SHOP, 'web', '--to', 'next=20', '--to', `${one}=80`, '--tag', `stable=${one}`)
   expect(split).toMatchObject({functions: [{traffic: expect.arrayContaining([{revision: two, percent: 20}])}], seq: expect.any(Number)})
   expect(await shares()).toEqual({[one]: 80, [two]: 20})
-  const stopped = await world.run('rollback', SHOP)
-  expect(stopped.stdout).toContain(`all requests go to ${one} again, not to ${two}.`)
-  expect(await shares()).toEqual({[one]: 100, [two]: 0})
   await world.must('traffic', SHOP, '--to', two, '--untag', 'next', '--untag', 'stable')
   expect(await shares()).toEqual({[one]: 0, [two]: 100})
 
@@ -61,6 +58,11 @@ it('goes in steps from one revision to the next, and back', async () => {
   expect(await world.json('rollback', SHOP)).toMatchObject({code: 3, json: {error: {code: 'conflict', hint: `creo releases ${SHOP}`}}})
   // The newest revision is what these files are: it takes the traffic, and no other is made.
   expect(await deploy('two')).toBe(two)
+
+  const three = await deploy('three', '--no-traffic')
+  await world.must('traffic', SHOP, '--to', `${three}=5`, '--to', `${one}=95`)
+  const stopped = await world.run('rollback', SHOP)
+  expect(stopped.stdout).toContain(`all requests go to ${one} again, not to ${three}.`)
 })
 
 it.each([
