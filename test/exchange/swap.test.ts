@@ -4,7 +4,7 @@ import {BUY, SELL} from '../../src/core/exchange/order-pool.ts'
 import type {CommandOf} from '../../src/core/protocol/commands.ts'
 import {HOUR_MS, World} from './world.ts'
 
-const FEES = {makerPpm: 1500, takerPpm: 310_000 / 10}
+const FEES = {makerPpm: 1500, takerPpm: 31_000}
 const PEOPLE = ['ann', 'bob', 'cyd'] as const
 const MARKETS = ['acme/LEAF', 'bolt/NUT'] as const
 const [LEAF, NUT] = MARKETS
@@ -130,10 +130,15 @@ interface Resting {
 
 /** As slow and plain as it can be said. */
 class NaiveSwap {
+  readonly ppm: number
   lots = 0
   notional = 0
   fee = 0
   worst = 0
+
+  constructor(ppm: number) {
+    this.ppm = ppm
+  }
 
   take(price: number, lots: number): void {
     this.lots += lots
@@ -143,18 +148,22 @@ class NaiveSwap {
   }
 
   feeOf(price: number, lots: number): number {
-    return Math.floor((price * lots * FEES.takerPpm) / 1e6)
+    return Math.floor((price * lots * this.ppm) / 1e6)
   }
 }
 
-function naiveSwap(bids: readonly Resting[], asks: readonly Resting[], {exact, sendLots, receiveLots}: Swap, goesPast: boolean) {
-  const [sold, bought] = [new NaiveSwap(), new NaiveSwap()]
+function naiveSwap(
+  [bids, asks]: readonly (readonly Resting[])[],
+  {exact, sendLots, receiveLots}: Swap,
+  {goesPast, ppm}: {readonly goesPast: boolean; readonly ppm: number}
+) {
+  const [sold, bought] = [new NaiveSwap(ppm), new NaiveSwap(ppm)]
   const isStopped = ({isOwn}: Resting): boolean => isOwn && !goesPast
   const trade = (): boolean => {
-    for (const bid of bids) {
+    for (const bid of bids ?? []) {
       const isEnough = (): boolean => (exact === 'send' ? sold.lots === sendLots : sold.notional - sold.fee >= bought.notional + bought.fee)
       for (let lots = 1; lots <= bid.lots; lots += 1) {
-        const next = Object.assign(new NaiveSwap(), sold)
+        const next = Object.assign(new NaiveSwap(ppm), sold)
         next.take(bid.price, lots)
         const isDone = exact === 'send' ? next.lots === sendLots : next.notional - next.fee >= bought.notional + bought.fee
         if (!isDone && lots < bid.lots) continue
@@ -168,7 +177,7 @@ function naiveSwap(bids: readonly Resting[], asks: readonly Resting[], {exact, s
   }
   const buy = (): boolean => {
     const budget = sold.notional - sold.fee
-    for (const ask of asks) {
+    for (const ask of asks ?? []) {
       let lots = ask.lots
       if (exact === 'receive') lots = Math.min(lots, receiveLots - bought.lots)
       else while (lots > 0 && bought.notional + bought.fee + ask.price * lots + bought.feeOf(ask.price, lots) > budget) lots -= 1
@@ -206,16 +215,20 @@ describe('any swap', () => {
     const sizes = {sendLots: fc.integer({min: 1, max: 40}), receiveLots: fc.integer({min: 1, max: 40})}
     const terms = fc.record({exact: fc.constantFrom('send' as const, 'receive' as const), ...sizes})
     const slack = fc.boolean()
+    const fees = fc.oneof(
+      fc.constant(FEES),
+      fc.record({makerPpm: fc.integer({min: 0, max: 500_000}), takerPpm: fc.integer({min: 0, max: 500_000})})
+    )
     fc.assert(
-      fc.property(resting, resting, terms, fc.boolean(), slack, (bids, asks, sized, goesPast, isSlack) => {
-        const [one, two] = [twoMarkets(), twoMarkets()]
+      fc.property(resting, resting, terms, fc.boolean(), slack, fees, (bids, asks, sized, goesPast, isSlack, charged) => {
+        const [one, two] = [twoMarkets({fees: charged}), twoMarkets({fees: charged})]
         for (const world of [one, two]) {
           for (const bid of bids) order(world, bid.who, 'buy', LEAF, bid.lots, bid.price)
           for (const ask of asks) order(world, ask.who, 'sell', NUT, ask.lots, ask.price)
         }
         const worst = sized.exact === 'send' ? {receiveLots: 1} : {sendLots: 1000}
         const swap = swapOf({...sized, ...(isSlack && worst), ...(goesPast && {selfTrade: 'cancel-oldest'})})
-        const naive = naiveSwap(restingOf(one, LEAF, BUY), restingOf(one, NUT, SELL), swap, goesPast)
+        const naive = naiveSwap([restingOf(one, LEAF, BUY), restingOf(one, NUT, SELL)], swap, {goesPast, ppm: charged.takerPpm})
         const answer = one.do('ann', swap)
         expect(answer.status).toBe(naive === undefined ? 'rejected' : 'applied')
         done[naive === undefined ? 'refused' : 'swaps'] += 1
