@@ -42,6 +42,8 @@ export function registryRoutes(
   app.setErrorHandler((error, request, reply) => {
     if (!isCreoError(error)) log.error({err: error, method: request.method, path: request.url}, 'the registry failed')
     onError?.(isCreoError(error) ? error.code : 'internal')
+    // What is left of the body would stand before the next request, which would wait for it until it is cut.
+    if (!request.raw.complete) reply.header('connection', 'close')
     return replyWithError(reply, error)
   })
   app.removeAllContentTypeParsers()
