@@ -117,8 +117,12 @@ class DiskBlobStore implements BlobStore {
     return this.exclusively(digest, async () => {
       if (await this.stat(digest)) return {digest, size: bytes.length}
       const upload = await this.upload({bytesMax: bytes.length})
-      await upload.append([bytes], new AbortController().signal)
-      return upload.commit(digest)
+      try {
+        await upload.append([bytes], new AbortController().signal)
+        return await upload.commit(digest)
+      } finally {
+        await upload.abort()
+      }
     })
   }
 

@@ -24,6 +24,8 @@ export class BlobUpload {
   readonly #meter: ByteMeter
   #appending = false
   #ended = false
+  /** A commit that failed has closed the file and left its bytes. */
+  #isLeft = false
 
   private constructor(id: string, options: UploadOptions, file: FileHandle, meter: ByteMeter) {
     this.id = id
@@ -94,12 +96,14 @@ export class BlobUpload {
     }
     const target = this.#options.target(digest)
     this.#ended = true
+    this.#isLeft = true
     try {
       await this.#file.sync()
       await this.#file.chmod(0o644)
       const made = await mkdir(dirname(target), {recursive: true})
       if (made !== undefined) await syncDirectory(dirname(made))
       await rename(this.#options.path, target)
+      this.#isLeft = false
       await syncDirectory(dirname(target))
     } finally {
       await this.#file.close()
@@ -114,10 +118,11 @@ export class BlobUpload {
     await this.#file.close()
   }
 
-  /** Throws the bytes away. */
+  /** Throws the bytes away, also those of a commit that failed. */
   async abort(): Promise<void> {
-    if (this.#ended) return
+    if (this.#ended && !this.#isLeft) return
     await this.suspend()
+    this.#isLeft = false
     await rm(this.#options.path, {force: true})
   }
 

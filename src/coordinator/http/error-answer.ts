@@ -38,11 +38,7 @@ export function unknownAddress(request: FastifyRequest): CreoError {
 export function asCreoError(error: unknown): CreoError {
   if (isCreoError(error)) return error
   if (error instanceof ZodError) return fromZod(error)
-  if (isOfDisk(error))
-    return new CreoError('unavailable', "The coordinator's disk takes nothing more.", {
-      hint: 'Try again later; its operator has to free some disk space.',
-      cause: error
-    })
+  if (isOfDisk(error)) return fullDisk(error)
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   if (status === 413)
     return new CreoError('payload_too_large', 'The body of the request is too large.', {hint: 'Send it in several requests.', cause: error})
@@ -66,7 +62,15 @@ export function asCreoError(error: unknown): CreoError {
   })
 }
 
-function isOfDisk(error: unknown): boolean {
+export function fullDisk(cause: unknown): CreoError {
+  return new CreoError('unavailable', "The coordinator's disk takes nothing more.", {
+    hint: 'Try again later; its operator has to free some disk space.',
+    cause
+  })
+}
+
+/** Of an error, not of its causes. */
+export function isOfDisk(error: unknown): boolean {
   return error instanceof Error && 'code' in error && DISK_CODES.test(String(error.code))
 }
 

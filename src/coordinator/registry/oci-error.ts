@@ -1,6 +1,6 @@
 import type {FastifyReply} from 'fastify'
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../../core/errors.ts'
-import {tellWhenToRetry} from '../http/error-answer.ts'
+import {fullDisk, isOfDisk, tellWhenToRetry} from '../http/error-answer.ts'
 
 /** The codes of the OCI distribution specification that this registry uses. */
 export type OciCode =
@@ -59,9 +59,14 @@ export class OciError extends CreoError {
   }
 }
 
-/** Answers in the JSON form of the specification; creo's code and hint travel in `detail`. A fault of ours is not explained to strangers. */
-export function replyWithError(reply: FastifyReply, error: unknown): FastifyReply {
-  const known = isCreoError(error) ? error : new CreoError('internal', 'The registry failed.')
+/** What is answered to an error. A full disk is told, also when the store that met it named it otherwise; a fault of ours is not explained to strangers. */
+export function asRegistryError(error: unknown): CreoError {
+  if (isOfDisk(error) || (isCreoError(error) && error.code === 'data_dir_unwritable' && isOfDisk(error.cause))) return fullDisk(error)
+  return isCreoError(error) ? error : new CreoError('internal', 'The registry failed.')
+}
+
+/** Answers in the JSON form of the specification; creo's code and hint travel in `detail`. */
+export function replyWithError(reply: FastifyReply, known: CreoError): FastifyReply {
   const code = known instanceof OciError ? known.oci : ociCodeOf(known.code)
   const status = code === 'TOOMANYREQUESTS' ? TOO_MANY_STATUS : known instanceof OciError ? known.status : ERROR_CODES[known.code].http
   const detail = {code: known.code, hint: known.hint ?? HINTS[code]}

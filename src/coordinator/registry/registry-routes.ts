@@ -1,10 +1,10 @@
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
-import {type ErrorCode, isCreoError} from '../../core/errors.ts'
+import type {ErrorCode} from '../../core/errors.ts'
 import type {RegistryAction} from '../../core/protocol/registry.ts'
 import type {Log} from '../../telemetry/log.ts'
 import {appendUpload, beginUpload, cancelUpload, completeUpload, deleteBlob, sendBlob, uploadProgress} from './blob-routes.ts'
 import {deleteManifest, putManifest, sendManifest, sendTags} from './manifest-routes.ts'
-import {OciError, replyWithError} from './oci-error.ts'
+import {asRegistryError, OciError, replyWithError} from './oci-error.ts'
 import {sendReferrers} from './referrer-routes.ts'
 import type {Registry} from './registry.ts'
 import {parseRegistryPath, type RegistryPath} from './repository-name.ts'
@@ -40,11 +40,12 @@ export function registryRoutes(
 ): void {
   app.addHook('onClose', () => registry.sessions.close())
   app.setErrorHandler((error, request, reply) => {
-    if (!isCreoError(error)) log.error({err: error, method: request.method, path: request.url}, 'the registry failed')
-    onError?.(isCreoError(error) ? error.code : 'internal')
+    const known = asRegistryError(error)
+    if (known !== error) log.error({err: error, method: request.method, path: request.url}, 'the registry failed')
+    onError?.(known.code)
     // What is left of the body would stand before the next request, which would wait for it until it is cut.
     if (!request.raw.complete) reply.header('connection', 'close')
-    return replyWithError(reply, error)
+    return replyWithError(reply, known)
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
