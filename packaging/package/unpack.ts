@@ -10,6 +10,9 @@ const FOLDER_TIME_S = 1_000_000_000
 const SCAN_BYTES = 4 * 1024 * 1024
 /** What makes Node an executable of its own; put together here, since it must stand in the executable once. */
 const FUSE = ['NODE_SEA', 'FUSE', 'fce680ab2cc467b6e072b8b5df1996b2:'].join('_')
+/** Bits of a folder's mode: who but its owner may write there. Many systems give each user a group of their own, which their folders are open to. */
+const GROUP = 0o020
+const OTHERS = 0o002
 /** Where the kernel says since which start of the machine it runs. */
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
@@ -35,6 +38,8 @@ export class DamagedError extends Error {
  */
 export function unpack(programs: string, packed: Packed): Unpacked {
   fs.mkdirSync(programs, {recursive: true, mode: 0o700})
+  // Whoever has the folder above could put another in the place of this one, also under a program that runs.
+  assertOurs(dirname(programs), OTHERS)
   assertOurs(programs)
   const folder = join(programs, packed.index.id)
   const unpacked = !fs.existsSync(folder)
@@ -44,10 +49,10 @@ export function unpack(programs: string, packed: Packed): Unpacked {
   return {app: join(folder, 'app'), node: join(folder, 'bin', 'node'), unpacked}
 }
 
-/** Others could else put their code where ours is looked for. */
-export function assertOurs(folder: string): void {
+/** Others could else put their code where ours is looked for. `writable` is who else may not write there. */
+export function assertOurs(folder: string, writable: number = GROUP | OTHERS): void {
   const {uid, mode} = fs.lstatSync(folder)
-  if (uid === process.getuid?.() && (mode & 0o22) === 0) return
+  if (uid === process.getuid?.() && (mode & writable) === 0) return
   throw Object.assign(new Error(`${folder} can be written by others`), {code: 'EACCES'})
 }
 

@@ -2,6 +2,7 @@ import {execFile, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -92,6 +93,19 @@ test('a folder that others can write is refused', () => {
   mkdirSync(programs(), {mode: 0o700})
   chmodSync(programs(), 0o777)
   expect(() => unpack(programs(), packed())).toThrow(/can be written by others/)
+})
+
+test('a folder that others can replace is refused, though it is this user’s own', () => {
+  const shared = join(folder, 'shared')
+  mkdirSync(shared)
+  chmodSync(shared, 0o775)
+  unpack(join(shared, 'program'), packed())
+  chmodSync(shared, 0o777)
+  expect(() => unpack(join(shared, 'program'), packed())).toThrow(/shared can be written by others/)
+  if (process.getuid?.() !== 0) return
+  chmodSync(shared, 0o755)
+  chownSync(shared, 65_534, 65_534)
+  expect(() => unpack(join(shared, 'program'), packed())).toThrow(/shared can be written by others/)
 })
 
 test('eight first starts at once leave one whole program and nothing half written', async () => {
