@@ -10,6 +10,10 @@ PROGRAM=creo
 # Of one step of a download; a cut one is taken up where it ended.
 ATTEMPTS_MAX=5
 CONNECT_TIMEOUT_S=20
+# Without a byte for so long, a connection counts as cut.
+SILENCE_MAX_S=60
+# Of curl: the server sends no part of a file.
+CURL_NO_RANGES=33
 GLIBC_MINOR_MIN=28
 # Packed, beside what may lie there of another; and unpacked.
 DOWNLOAD_KIB=40960
@@ -53,6 +57,7 @@ main() {
       *) fail "There is no option $1." 'install.sh --help' ;;
     esac
   done
+  [ -n "${HOME:-}" ] || fail 'HOME is not set: it is not known where your files lie.' 'HOME=/root sh install.sh, or whatever is your folder'
   if [ -z "$to" ]; then
     if [ "$(id -u)" = 0 ]; then to=/usr/local/bin; else to=$HOME/.local/bin; fi
   fi
@@ -64,6 +69,7 @@ install() {
   file=$PROGRAM-linux-$(architecture).xz
   check_system
   mkdir -p "$to" 2>/dev/null && [ -w "$to" ] || fail "$to can't be written." 'Run this as root, or name another folder: --to FOLDER'
+  [ ! -d "$to/$PROGRAM" ] || fail "$to/$PROGRAM is a folder." 'Name another folder to put creo in: --to FOLDER'
   # Kept when a download is cut, so that the next run goes on with it.
   downloads=${XDG_CACHE_HOME:-$HOME/.cache}/creo/download
   mkdir -p "$downloads" 2>/dev/null && [ -w "$downloads" ] || fail "$downloads can't be written." 'Name a folder that can: XDG_CACHE_HOME=/path'
@@ -81,6 +87,8 @@ install() {
   fi
   new=$to/.$PROGRAM-new-$$
   trap 'rm -f "$new"' EXIT
+  # Not every shell does so at its end by a signal.
+  trap 'exit 130' HUP INT TERM
   xz -dc "$downloads/$file" >"$new" || fail "$file can't be unpacked to $to, which may be full." 'Free 140 MB there, or name another folder: --to FOLDER'
   matches "$new" "${file%.xz}" || fail "What $file holds is not what SHA256SUMS says." 'Ask where you got the address.'
   chmod 755 "$new"
@@ -192,13 +200,16 @@ download() {
 
 fetch() {
   if command -v curl >/dev/null; then
+    url=$1 out=$2 ended=0
+    set -- -fsSL --connect-timeout "$CONNECT_TIMEOUT_S" --speed-limit 1 --speed-time "$SILENCE_MAX_S" -w '%{http_code}' -o "$out"
     # Without -C for what is not there yet: some servers refuse a range from 0.
-    if [ -s "$2" ]; then set -- "$1" "$2" -C -; fi
-    url=$1 out=$2
-    shift 2
-    curl -fsSL --connect-timeout "$CONNECT_TIMEOUT_S" "$@" -o "$out" "$url"
+    if [ -s "$out" ]; then set -- "$@" -C -; fi
+    status=$(curl "$@" "$url") || ended=$?
+    # What is there can't be gone on with: the server sends no parts, or has no more than that (416), as of another version.
+    if [ "$ended" = "$CURL_NO_RANGES" ] || [ "$status" = 416 ]; then rm -f "$out"; fi
+    return "$ended"
   elif command -v wget >/dev/null; then
-    wget -q -c --timeout="$CONNECT_TIMEOUT_S" --tries=1 -O "$2" "$1"
+    wget -q -c --timeout="$SILENCE_MAX_S" --connect-timeout="$CONNECT_TIMEOUT_S" --tries=1 -O "$2" "$1"
   else
     fail 'Neither curl nor wget is here to download with.' 'apt install curl'
   fi

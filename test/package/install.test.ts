@@ -13,6 +13,8 @@ import {publicKeyFile, publicKeyLine, signFile} from '../../packaging/package/si
 const INSTALL = fileURLToPath(new URL('../../packaging/install.sh', import.meta.url))
 const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'x64'
 const PACKED = `creo-linux-${ARCHITECTURE}.xz`
+/** One that would wait for ever ends. */
+const SCRIPT_TIMEOUT_MS = 120_000
 const KEY = newKey()
 let folder: string
 let release: string
@@ -41,13 +43,42 @@ test('goes on with a download where it was cut', async () => {
   const ranges: (string | undefined)[] = []
   const server = await serve(release, {cutAfter: 20, onRange: (range) => ranges.push(range)})
   try {
-    expect((await install('--from', `http://127.0.0.1:${(server.address() as AddressInfo).port}/`)).stdout).toContain(
-      'creo/1.0.0 is installed'
-    )
+    expect((await install('--from', addressOf(server))).stdout).toContain('creo/1.0.0 is installed')
   } finally {
     server.close()
   }
   expect(ranges).toEqual([undefined, 'bytes=20-'])
+})
+
+test.each([
+  ['of a server that sends no parts', 20, {ranges: false}],
+  ['as of another version that was longer', 100_000, {ranges: true}]
+])('begins anew with a part that can’t be gone on with, %s', async (_, bytes, {ranges}) => {
+  const part = join(folder, 'home/.cache/creo/download', PACKED)
+  mkdirSync(join(part, '..'), {recursive: true})
+  writeFileSync(part, Buffer.alloc(bytes))
+  const server = await serve(release, {cutAfter: Number.POSITIVE_INFINITY, onRange: () => undefined, ranges})
+  try {
+    expect((await install('--from', addressOf(server))).stdout).toContain('creo/1.0.0 is installed')
+  } finally {
+    server.close()
+  }
+})
+
+/** curl looks back over some seconds. */
+test.runIf(process.env.CREO_TEST_TIER === 'long')('takes a connection that has fallen silent for one that was cut', async () => {
+  const ranges: (string | undefined)[] = []
+  const server = await serve(release, {cutAfter: 20, onRange: (range) => ranges.push(range), isSilent: true})
+  const script = join(folder, 'install.sh')
+  writeFileSync(script, readFileSync(INSTALL, 'utf8').replace(/^SILENCE_MAX_S=\d+$/m, 'SILENCE_MAX_S=1'))
+  try {
+    const {stdout} = await runScript(script, '--public-key', publicKeyLine(KEY), '--from', addressOf(server))
+    expect(stdout).toContain('creo/1.0.0 is installed')
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+  expect(ranges.slice(0, 2)).toEqual([undefined, 'bytes=20-'])
 })
 
 test('what was changed or cut short is never installed, and what was there stays', async () => {
@@ -144,6 +175,11 @@ test.each<[string, () => void, RegExp]>([
     () => writeFileSync(join(folder, 'home', '.cache'), ''),
     /\.cache\/creo\/download can't be written\.\nTry this: Name a folder that can/
   ],
+  [
+    'a folder where the program shall be',
+    () => mkdirSync(join(bin, 'creo'), {recursive: true}),
+    /bin\/creo is a folder\.\nTry this: Name another folder/
+  ],
   ['a place that is no folder', () => writeFileSync(bin, ''), /bin can't be written\.\nTry this: Run this as root, or name another folder/]
 ])('says so of %s', async (_, spoil, words) => {
   mkdirSync(join(folder, 'home'), {recursive: true})
@@ -172,6 +208,15 @@ test.each([
 ])('%j is refused in one sentence', async (args, words) => {
   const {exitCode, stderr} = await install(...args)
   expect([exitCode, stderr]).toEqual([1, expect.stringContaining(words)])
+})
+
+test('says so without a home', async () => {
+  const {exitCode, stderr} = await execa('sh', [INSTALL, '--from', release], {
+    env: {PATH: process.env.PATH},
+    extendEnv: false,
+    reject: false
+  })
+  expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/^Error: HOME is not set.*\nTry this: HOME=/)])
 })
 
 /** A release whose program is a script that says its version. */
@@ -221,18 +266,32 @@ async function runScript(script: string, ...args: readonly string[]): Promise<Ra
   const home = join(folder, 'home')
   mkdirSync(home, {recursive: true})
   const env = {HOME: home, PATH: `${join(folder, 'tools')}:${process.env.PATH}`}
-  return await execa('sh', [script, '--to', bin, ...args], {env, extendEnv: false, reject: false})
+  return await execa('sh', [script, '--to', bin, ...args], {env, extendEnv: false, reject: false, timeout: SCRIPT_TIMEOUT_MS})
 }
 
-/** Serves a folder with ranges; the program's first answer ends after `cutAfter` bytes. */
+function addressOf(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+}
+
+/** Serves a folder, with ranges unless told otherwise; the program's first answer ends after `cutAfter` bytes, or falls silent there. */
 async function serve(
   from: string,
-  options: {readonly cutAfter: number; readonly onRange: (range: string | undefined) => void}
+  options: {
+    readonly cutAfter: number
+    readonly onRange: (range: string | undefined) => void
+    readonly ranges?: boolean
+    readonly isSilent?: boolean
+  }
 ): Promise<Server> {
   let isCut = false
   const server = createServer((request, response) => {
     const content = readFileSync(join(from, basename(request.url ?? '')))
-    const start = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+    const asked = options.ranges === false ? undefined : request.headers.range
+    const start = Number(/^bytes=(\d+)-/.exec(asked ?? '')?.[1] ?? 0)
+    if (start > content.length) {
+      response.writeHead(416, {'content-range': `bytes */${content.length}`}).end()
+      return
+    }
     const rest = content.subarray(start)
     const headers = {
       'content-length': rest.length,
@@ -245,7 +304,7 @@ async function serve(
     }
     options.onRange(request.headers.range)
     if (isCut) response.end(rest)
-    else response.write(rest.subarray(0, options.cutAfter), () => response.destroy())
+    else response.write(rest.subarray(0, options.cutAfter), () => options.isSilent !== true && response.destroy())
     isCut = true
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
