@@ -14,12 +14,12 @@ export function withLocalPlugins(args: readonly string[], directory: string): re
 }
 
 /**
- * What npm needs to install a folder with what it depends on: it would only link it otherwise, as `creo plugins link` does. Nothing for other command lines; what the user
- * has set stays.
+ * What npm needs to have a folder's copy, with what it depends on, whenever it touches what is installed: it would else put a link in its place, without
+ * that, also at an update and when another plugin comes or goes. Nothing for other command lines; what the user has set stays.
  */
 export function localPluginSettings(args: readonly string[]): Readonly<Record<string, string>> {
-  const [topic, , ...rest] = args
-  return topic === 'plugins' && rest.some((arg) => arg.startsWith('file:')) ? {npm_config_install_links: 'true'} : {}
+  const [topic = '', command] = args
+  return topic.split(':')[0] === 'plugins' && command !== 'link' ? {npm_config_install_links: 'true'} : {}
 }
 
 function isLocal(arg: string): boolean {

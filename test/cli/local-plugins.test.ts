@@ -20,9 +20,9 @@ test('other commands keep their folders as they are', () => {
     expect(withLocalPlugins(args, '/srv')).toEqual(args)
 })
 
-test('a folder is installed with what it depends on, not only linked', () => {
-  const args = withLocalPlugins(['plugins', 'install', './plugin'], '/srv')
-  expect(localPluginSettings(args)).toEqual({npm_config_install_links: 'true'})
-  for (const other of [['plugins', 'install', 'creo-plugin'], ['plugins', 'link', './plugin'], ['deploy', 'file:/srv'], []])
-    expect(localPluginSettings(other)).toEqual({})
+test('whatever touches installed plugins leaves a folder’s copy with what it depends on, and does not put a link there', () => {
+  for (const args of [['install', './plugin'], ['install', 'creo-plugin'], ['update'], ['uninstall', 'creo-plugin']])
+    expect(localPluginSettings(['plugins', ...args])).toEqual({npm_config_install_links: 'true'})
+  expect(localPluginSettings(['plugins:update'])).toEqual({npm_config_install_links: 'true'})
+  for (const other of [['plugins', 'link', './plugin'], ['deploy', 'file:/srv'], []]) expect(localPluginSettings(other)).toEqual({})
 })
