@@ -11,6 +11,8 @@ const MIB = 1024 * 1024
 /** Errors of a folder that can't be written, after which another is tried. */
 const NOT_WRITABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR'])
 
+const UNWRITABLE = 'data_dir_unwritable'
+
 const args = process.argv.slice(2)
 
 /** What the packaged program runs first: has its files in the user's cache and goes on with them, as Node or as creo. */
@@ -37,7 +39,8 @@ function isNode(): boolean {
 function runCreo({app, node}: Unpacked): void {
   const program = join(app, 'bin', 'run.js')
   process.env.CREO_PACKAGED = process.execPath
-  process.env.PATH = [dirname(node), process.env.PATH ?? ''].join(delimiter)
+  // An empty part would mean the folder that one is in.
+  process.env.PATH = [dirname(node), process.env.PATH].filter(Boolean).join(delimiter)
   process.execPath = node
   process.argv[0] = node
   process.argv[1] = program
@@ -68,22 +71,26 @@ function unpackBelow(folder: string, packed: Packed): Unpacked {
   return place
 }
 
-function wordsFor(error: unknown, {index}: Packed): readonly [string, string] {
-  if (error instanceof DamagedError) return [`This file of creo is damaged: ${error.message}.`, 'Download creo again.']
+function wordsFor(error: unknown, {index}: Packed): readonly [code: string, message: string, hint: string] {
+  if (error instanceof DamagedError) return ['digest_mismatch', `This file of creo is damaged: ${error.message}.`, 'Download creo again.']
   const {code, message} = error as NodeJS.ErrnoException
   if (code === undefined) throw error
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     const mib = Math.ceil(index.files.reduce((sum, {size}) => sum + size, 0) / MIB)
     return [
+      UNWRITABLE,
       `There is no space for creo's files in the user's cache: they take ${mib} MiB, and Node as much as this file.`,
       'Free some, or name a folder elsewhere: XDG_CACHE_HOME=/path creo'
     ]
   }
-  return [`creo's files can't be written to the user's cache: ${message}.`, 'Name a folder that can be: XDG_CACHE_HOME=/path creo']
+  return [
+    UNWRITABLE,
+    `creo's files can't be written to the user's cache: ${message}.`,
+    'Name a folder that can be: XDG_CACHE_HOME=/path creo'
+  ]
 }
 
-function refuse(message: string, hint: string): void {
-  const code = 'data_dir_unwritable'
+function refuse(code: string, message: string, hint: string): void {
   if (args.includes('--json')) console.log(JSON.stringify({error: {code, message, hint}}, null, 2))
   else console.error(` ›   Error: ${message}\n ›   Code: ${code}\n ›   Try this: ${hint}`)
   process.exitCode = 1

@@ -107,6 +107,17 @@ test.each<[string, () => void, object]>([
   expect(readdirSync(join(folder, 'bin'))).toEqual(['creo'])
 })
 
+test.each(['http://', 'https://[', 'http:// /'])('%j is no address, and is said', async (place) => {
+  await expect(update({place})).rejects.toMatchObject({code: 'invalid_input', message: `"${place}" is no address.`})
+})
+
+test('nothing is replaced in a folder that everybody can write to', async () => {
+  chmodSync(join(folder, 'bin'), 0o777)
+  for (const replace of [() => update(), () => rollBack(options())])
+    await expect(replace()).rejects.toMatchObject({code: 'forbidden', hint: expect.stringContaining('chmod o-w')})
+  expect(await versionNow()).toBe('1.0.0')
+})
+
 test('what is wrong with the machine before and after does not keep the new one out, nor does the network', async () => {
   standIn(creo, '1.0.0', {fails: 'runtime podman'})
   publishStandIn(release, KEY, '2.0.0', {fails: 'runtime podman'})

@@ -31,7 +31,7 @@ export async function updatableProgram(env: Environment, dpkgList: string = DPKG
   const listed = (await readFileIfThere(dpkgList, LIST_BYTES_MAX))?.toString('utf8').split('\n') ?? []
   if (listed.includes(executable)) {
     throw new CreoError('usage', 'This creo was installed as a package of the system, which updates it.', {
-      hint: 'sudo apt update && sudo apt install --only-upgrade creo'
+      hint: 'sudo apt install ./creo_VERSION_ARCHITECTURE.deb, of the release that you want'
     })
   }
   return executable

@@ -27,7 +27,8 @@ export interface Release {
 
 /**
  * Reads what a place offers this architecture. A place is an address or a folder with what `npm run package` writes, or the executable in it.
- * @throws {CreoError} `bad_signature` unless the checksums are signed by the key; `wrong_architecture`; `not_found`; `unavailable`.
+ * @throws {CreoError} `bad_signature` unless the checksums are signed by the key; `wrong_architecture`; `not_found`; `unavailable`;
+ * `invalid_input` for an address that is none.
  */
 export async function readRelease(
   place: string,
@@ -72,6 +73,9 @@ function signedComment(sums: string, signature: string, publicKey: string, place
 }
 
 function folderOf(place: string, architecture: string): string {
+  if (isAddress(place) && !URL.canParse(place)) {
+    throw new CreoError('invalid_input', `"${place}" is no address.`, {hint: 'One is written like https://creo.example/releases/'})
+  }
   const last = isAddress(place) ? basename(new URL(place).pathname) : basename(place)
   const [, named] = PROGRAM_FILE.exec(last) ?? []
   if (named !== undefined && named !== architecture) {

@@ -6,7 +6,13 @@ import {placesOf} from './installation.ts'
 /** File systems without hard links say one of these. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS'])
 
-/** @throws {CreoError} `forbidden` when the folder of the executable can't be written by this user. */
+/** Of a folder's mode: everybody may write there. */
+const EVERYBODY = 0o002
+
+/**
+ * @throws {CreoError} `forbidden` when the folder of the executable can't be written by this user, or by everybody: another could then put a program in the
+ * place of the one that was checked, or a link where it is written.
+ */
 export async function assertReplaceable(executable: string): Promise<void> {
   try {
     await access(dirname(executable), constants.W_OK)
@@ -16,6 +22,14 @@ export async function assertReplaceable(executable: string): Promise<void> {
       cause
     })
   }
+  if (((await stat(dirname(executable))).mode & EVERYBODY) === 0) return
+  throw new CreoError(
+    'forbidden',
+    `Everybody can write to ${dirname(executable)}, so what is checked there may be another's when it is used.`,
+    {
+      hint: `chmod o-w ${dirname(executable)}, or install creo elsewhere`
+    }
+  )
 }
 
 /**
