@@ -35,7 +35,11 @@ export function createOwnCommands({ledger, key}: {readonly ledger: Ledger; reado
       ledger.submit(signCommand({...signer(), idempotencyKey: cause, body}), signal, {provenBy, admit}),
     submitTogether: (commands, signal) => {
       const unsigned = commands.map(({body, cause}) => ({body, idempotencyKey: cause}))
-      const signed = partsOf(unsigned, SIGNED_TOGETHER_MAX).flatMap((part) => signCommands(signer(), part))
+      const signed = partsOf(unsigned, SIGNED_TOGETHER_MAX).flatMap(([first, ...others]) => {
+        if (first === undefined) return []
+        // One alone needs no place among others.
+        return others.length === 0 ? [signCommand({...signer(), ...first})] : signCommands(signer(), [first, ...others])
+      })
       return signed.map((command) => ledger.submit(command, signal, {provenBy}))
     }
   }
