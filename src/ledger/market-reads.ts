@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
 import {CROSSINGS_MAX} from '../core/exchange/limits.ts'
 import type {BookView, IncentiveView, OfferView, OrderView, RedemptionView, TradeView} from '../core/protocol/api.ts'
-import {OWNER_SHARE_ALL} from '../core/protocol/commands.ts'
+import {OWNER_SHARE_ALL} from '../core/protocol/market-commands.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import type {LedgerReads} from './port.ts'
 

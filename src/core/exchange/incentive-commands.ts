@@ -1,4 +1,5 @@
-import {type CommandOf, type OfferSpec, OWNER_SHARE_ALL} from '../protocol/commands.ts'
+import type {CommandOf} from '../protocol/commands.ts'
+import {type OfferSpec, OWNER_SHARE_ALL} from '../protocol/market-commands.ts'
 import {AMOUNT_MAX} from '../units.ts'
 import {AVAILABLE, ISSUED, POOL} from './balances.ts'
 import {INCENTIVES_MAX, INCENTIVES_PER_ORG_MAX} from './limits.ts'

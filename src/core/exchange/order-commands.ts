@@ -1,4 +1,5 @@
-import {type CommandOf, OWNER_SHARE_ALL} from '../protocol/commands.ts'
+import type {CommandOf} from '../protocol/commands.ts'
+import {OWNER_SHARE_ALL} from '../protocol/market-commands.ts'
 import {AMOUNT_MAX, mulDivFloor} from '../units.ts'
 import {AVAILABLE, HELD} from './balances.ts'
 import {OPEN_ORDERS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_INCENTIVE_MAX, ORDER_LIFETIME_MAX_MS} from './limits.ts'

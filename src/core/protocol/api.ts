@@ -26,12 +26,12 @@ import {
  * them to safe integers, `z.encode` makes the wire form.
  */
 
-/** Sent with a read: answer only once the projections have reached this sequence (read your own writes). */
 /**
  * With what `/v1/network` answers: `ADDRESS; proxy=none`, the address that the request counts to, and whether a proxy handed it on: `none` that says so, one
  * that the operator `trusted`, or one `untrusted`, whose clients all count as one.
  */
 export const SEEN_HEADER = 'creo-seen'
+/** Sent with a read: answer only once the projections have reached this sequence (read your own writes). */
 export const AFTER_SEQUENCE_HEADER = 'creo-after'
 /** Longest time a read waits for that, ms. */
 export const AFTER_SEQUENCE_WAIT_MAX_MS = 5000
