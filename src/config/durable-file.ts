@@ -59,7 +59,8 @@ async function setAttributes(file: FileHandle, {mode, uid, gid}: FileAttributes)
   if (((now.mode ^ mode) & PERMISSIONS) !== 0) await file.chmod(mode & PERMISSIONS)
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Has a rename, a new name or a removal in this folder survive a power cut. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync()

@@ -2,6 +2,7 @@ import {randomUUID} from 'node:crypto'
 import {createReadStream} from 'node:fs'
 import {type FileHandle, mkdir, open, rename, rm} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
+import {syncFolder} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
 import {ByteMeter, type Digest} from './digest.ts'
 
@@ -101,10 +102,10 @@ export class BlobUpload {
       await this.#file.sync()
       await this.#file.chmod(0o644)
       const made = await mkdir(dirname(target), {recursive: true})
-      if (made !== undefined) await syncDirectory(dirname(made))
+      if (made !== undefined) await syncFolder(dirname(made))
       await rename(this.#options.path, target)
       this.#isLeft = false
-      await syncDirectory(dirname(target))
+      await syncFolder(dirname(target))
     } finally {
       await this.#file.close()
     }
@@ -137,15 +138,5 @@ export class BlobUpload {
       await this.#file.truncate(this.offset)
       throw new CreoError('data_dir_unwritable', 'An image could not be written to disk.', {hint: 'Free some disk space.', cause})
     }
-  }
-}
-
-/** Makes a rename in this directory survive a power cut. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
   }
 }

@@ -1,5 +1,6 @@
-import {access, constants, copyFile, link, open, rename, rm, stat} from 'node:fs/promises'
+import {access, constants, copyFile, link, rename, rm, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
+import {syncFolder} from '../../config/durable-file.ts'
 import {CreoError} from '../../core/errors.ts'
 import {placesOf} from './installation.ts'
 
@@ -66,14 +67,5 @@ async function twin(path: string, other: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && NO_LINKS.has(String(error.code)))) throw error
     await copyFile(path, other)
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }

@@ -1,6 +1,7 @@
 import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import Database from 'better-sqlite3'
+import {syncFolder} from '../../config/durable-file.ts'
 import {CreoError} from '../../core/errors.ts'
 import {sha256Hex} from '../../identity/keys.ts'
 import {JOURNAL_FILE, JournalReader} from '../../ledger/journal.ts'
@@ -160,14 +161,5 @@ async function refuseUsed(directory: string): Promise<void> {
   })
   if (entries.length > 0) {
     throw new CreoError('conflict', `${directory} is not empty.`, {hint: 'Choose a folder that is not there yet: nothing is overwritten.'})
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
