@@ -39,6 +39,8 @@ export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z
   readonly signed?: boolean
   /** How long it may wait for something to change, besides the usual. */
   readonly waitMaxMs?: number
+  /** What its answers carry besides, for who asks. */
+  readonly headers?: (request: FastifyRequest) => Readonly<Record<string, string>>
 }
 
 export interface RouteRequest<P, Q, B> {
@@ -81,6 +83,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
         signal
       }
       if (spec.method === 'GET') await waitForSequence(request, tools.ledger, signal)
+      if (spec.headers) reply.headers(spec.headers(request))
       const answer = await handler(parsed)
       if (answer === undefined) return reply.code(204).send()
       const text = encoded(spec.answer, answer)

@@ -10,7 +10,6 @@ import type {JournalGroupView} from '../../ledger/port.ts'
 import {cursorSchema, limitSchema, nextOf, nextSchema, pageOf} from './query.ts'
 import {type RouteTools, route} from './route.ts'
 
-const NETWORK_PATH = '/v1/network'
 const JOURNAL_GROUPS_MAX = 100
 const JOURNAL_ANSWER_BYTES_MAX = 16 * 2 ** 20
 
@@ -45,15 +44,19 @@ const journalGroupSchema = z.object({
 /** What the network is, and its public record. */
 export function networkRoutes(app: FastifyInstance, tools: NetworkTools): void {
   const {ledger, genesis} = tools
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.url !== NETWORK_PATH) return
-    const {address, proxy} = tools.seenOf(request)
-    reply.header(SEEN_HEADER, `${address}; proxy=${proxy}`)
-  })
   route(
     app,
     tools,
-    {method: 'GET', path: NETWORK_PATH, about: 'What the network is: genesis, keys, last sequence.', answer: networkViewSchema},
+    {
+      method: 'GET',
+      path: '/v1/network',
+      about: 'What the network is: genesis, keys, last sequence.',
+      answer: networkViewSchema,
+      headers: (request) => {
+        const {address, proxy} = tools.seenOf(request)
+        return {[SEEN_HEADER]: `${address}; proxy=${proxy}`}
+      }
+    },
     () => ({
       id: ledger.networkId,
       name: genesis.name,
