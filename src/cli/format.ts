@@ -12,17 +12,18 @@ export function formatDurationMs(ms: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
 }
 
+/** Units of a length of time, the largest first, ms. */
+const SPANS = [
+  ['hour', 3_600_000],
+  ['minute', 60_000]
+] as const
+
 /** A length of time that is given, and not measured: "24 hours", "24 minutes". */
 export function formatSpanMs(ms: number): string {
   const [unit, unitMs] = SPANS.find(([, one]) => ms >= one && ms % one === 0) ?? ['second', 1000]
   const count = Math.round(ms / unitMs)
   return `${count} ${unit}${count === 1 ? '' : 's'}`
 }
-
-const SPANS = [
-  ['hour', 3_600_000],
-  ['minute', 60_000]
-] as const
 
 /**
  * "90s", "5m", "24h", "7d" or "250ms" → milliseconds.

@@ -57,7 +57,7 @@ export async function fuzzedNetwork({actors, operator}: World): Promise<FuzzedNe
   return {actors, operator, people: [org, ann, bob], nodes, gateway, lease, sealingKey: publicKey, operations}
 }
 
-/** Two incentives with orders on both sides, so that swaps find what they look for. */
+/** Two incentives with orders on both sides: what swaps look at, though none that is made up here has fitted yet. */
 async function makeMarkets(actors: World['actors'], {operator, org, ann}: {operator: KeyPair; org: Person; ann: Person}): Promise<void> {
   const firstOffer = {item: 'A tree', priceMinor: 1, stock: 10, where: 'in-app'} as const
   const terms = {name: 'Tree', decimals: 0, lotMinor: 1, supplyMinor: 1000, captured: 'burn', transferable: false, firstOffer} as const
