@@ -1,12 +1,12 @@
 import {randomUUID} from 'node:crypto'
-import {CreoError, isCreoError} from '../core/errors.ts'
+import {CreoError, errorOfWire, isCreoError} from '../core/errors.ts'
 import {ownerOfJoinToken} from '../core/join-token.ts'
 import {COMMAND_BATCH_MAX, type CommandAnswer, type CommandBody, type SignedCommand} from '../core/protocol/commands.ts'
 import {type CommandToSign, signCommand, signCommands} from '../identity/commands.ts'
 import {type KeyPair, sha256Hex} from '../identity/keys.ts'
 import {type CommandOutcome, commandAnswersSchema, enrollAnswerSchema} from './answers.ts'
 import type {Connection} from './connection.ts'
-import {errorOf, pause, RATE_LIMIT_WAIT_MAX_MS} from './http.ts'
+import {pause, RATE_LIMIT_WAIT_MAX_MS} from './http.ts'
 
 /** A command is refused this long after it was signed: long enough for every retry, short enough to be forgotten soon. */
 const COMMAND_LIFETIME_MS = 10 * 60_000
@@ -177,7 +177,7 @@ export async function enrolNode(connection: Connection, key: KeyPair, enrolment:
 
 function applied(outcome: CommandOutcome | undefined): AppliedAnswer {
   if (outcome?.status === 'applied') return outcome
-  if (outcome?.status === 'rejected') throw errorOf({...outcome, hint: REJECTION_HINTS[outcome.code]}, 'rejected')
-  if (outcome?.status === 'error') throw errorOf(outcome.error)
+  if (outcome?.status === 'rejected') throw errorOfWire({...outcome, hint: REJECTION_HINTS[outcome.code]}, 'rejected')
+  if (outcome?.status === 'error') throw errorOfWire(outcome.error)
   throw new CreoError('bad_gateway', 'The coordinator did not answer the command.')
 }

@@ -1,6 +1,6 @@
 import {setImmediate as nextTurn, setTimeout as sleep} from 'node:timers/promises'
 import type {Agent, Dispatcher} from 'undici'
-import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
+import {CreoError, type ErrorCode, errorOfWire, isCreoError} from '../core/errors.ts'
 import {isLoopback} from '../core/loopback.ts'
 import {apiErrorSchema, COORDINATOR_KEEP_ALIVE_MS} from '../core/protocol/api.ts'
 import {AgentOnly, requestBy} from './undici-parts.ts'
@@ -197,21 +197,7 @@ function serverError(url: string, {status, body}: HttpAnswer): CreoError {
       hint: 'Check the URL of the coordinator.'
     })
   }
-  return errorOf(parsed.data.error)
-}
-
-/** An error as it came over the wire. A code that this version does not know keeps its words and becomes `fallback`. */
-export function errorOf(
-  error: {readonly code: string; readonly message: string; readonly hint?: string | undefined},
-  fallback: ErrorCode = 'failed'
-): CreoError {
-  const code = isErrorCode(error.code) ? error.code : fallback
-  const message = code === error.code ? error.message : `${error.message} (${error.code})`
-  return new CreoError(code, message, error.hint === undefined ? {} : {hint: error.hint})
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, code)
+  return errorOfWire(parsed.data.error)
 }
 
 export function jsonOrUndefined(text: string): unknown {

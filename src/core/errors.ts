@@ -80,3 +80,17 @@ export class CreoError extends Error {
 export function isCreoError(error: unknown): error is CreoError {
   return error instanceof Error && error.name === 'CreoError' && 'code' in error && String(error.code) in ERROR_CODES
 }
+
+/** An error as it came over the wire. A code that this version does not know keeps its words and becomes `fallback`. */
+export function errorOfWire(
+  error: {readonly code: string; readonly message: string; readonly hint?: string | undefined},
+  fallback: ErrorCode = 'failed'
+): CreoError {
+  const code = isErrorCode(error.code) ? error.code : fallback
+  const message = code === error.code ? error.message : `${error.message} (${error.code})`
+  return new CreoError(code, message, error.hint === undefined ? {} : {hint: error.hint})
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code)
+}

@@ -1,5 +1,5 @@
 import {hash} from 'node:crypto'
-import type {BatchPlace, UnsignedCommand} from '../core/protocol/commands.ts'
+import type {BatchPlace} from '../core/protocol/commands.ts'
 
 /** What leaves and inner nodes are hashed with in front, so that none can pass for the other (RFC 9162, 2.1.1). */
 const LEAF = Buffer.of(0)
@@ -34,14 +34,6 @@ export function batchRoot(text: string, {index, size, path}: BatchPlace): string
     node = at % 2 === 0 ? parentHash(node, other) : parentHash(other, node)
   }
   return used === path.length ? node.toString('hex') : undefined
-}
-
-/** The text that is signed for a whole batch of so many. */
-export function batchSigningText(
-  {network, account, keyId}: Pick<UnsignedCommand, 'network' | 'account' | 'keyId'>,
-  {size, root}: {readonly size: number; readonly root: string}
-): string {
-  return ['creo-batch-v1', network, account, keyId, String(size), root].join('\n')
 }
 
 function pathOf(levels: readonly (readonly Buffer[])[], index: number): string[] {

@@ -2,14 +2,9 @@ import {LRUCache} from 'lru-cache'
 import {z} from 'zod'
 import {CreoError} from '../core/errors.ts'
 import {IN_WORDS, problemsText} from '../core/issue-words.ts'
-import {
-  type CommandBody,
-  commandBodySchema,
-  commandSigningText,
-  type SignedCommand,
-  type UnsignedCommand
-} from '../core/protocol/commands.ts'
-import {batchRoot, batchSigningText, batchTree} from './command-batch.ts'
+import {type CommandBody, commandBodySchema, type SignedCommand, type UnsignedCommand} from '../core/protocol/commands.ts'
+import {batchSigningText, commandSigningText} from '../core/protocol/signing-texts.ts'
+import {batchRoot, batchTree} from './command-batch.ts'
 import {type KeyPair, keyIdOf, sha256Hex, signText} from './keys.ts'
 import type {SignatureCheck} from './signature-pool.ts'
 import {canonicalBytes, SIGNATURE_BYTES, verifyBytes} from './verify-bytes.ts'

@@ -1,5 +1,5 @@
 import {createPrivateKey} from 'node:crypto'
-import {inviteProofText, keyProofText} from '../core/protocol/account-keys.ts'
+import {inviteProofText, keyProofText} from '../core/protocol/signing-texts.ts'
 import {type KeyPair, keyPairOf, signText, verifyText} from './keys.ts'
 
 /** What every Ed25519 private key in PKCS #8 begins with (RFC 8410, section 10.3); its 32 bytes follow. */

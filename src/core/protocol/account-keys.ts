@@ -38,16 +38,3 @@ const recoveryStart = z.strictObject({type: z.literal('recovery.start'), publicK
 const recoveryCancel = z.strictObject({type: z.literal('recovery.cancel')})
 
 export const keyCommandBodies = [keyAdd, keyRevoke, keyRotate, keyInvite, keyAccept, recoveryStart, recoveryCancel] as const
-
-/**
- * What a key signs to say that it wants to be one of an account's.
- * @param account the account's id; for an account that is being created, its name.
- */
-export function keyProofText({network, account, publicKey}: {network: string; account: string; publicKey: string}): string {
-  return ['creo-key-proof-v1', network, account, publicKey].join('\n')
-}
-
-/** What the key of an invitation signs for the key that accepts it. */
-export function inviteProofText({network, account, publicKey}: {network: string; account: string; publicKey: string}): string {
-  return ['creo-invite-v1', network, account, publicKey].join('\n')
-}

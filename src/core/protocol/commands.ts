@@ -217,19 +217,6 @@ export type UnsignedCommand = Omit<SignedCommand, 'signature' | 'batch'>
 
 export const COMMAND_LIFETIME_MAX_MS = 24 * 3600 * 1000
 
-/** The text that is signed: the fields in this order, one a line, the body by its SHA-256 in hex. */
-export function commandSigningText(command: UnsignedCommand, bodySha256Hex: string): string {
-  return [
-    command.v,
-    command.network,
-    command.account,
-    command.keyId,
-    command.idempotencyKey,
-    String(command.notAfterMs),
-    bodySha256Hex
-  ].join('\n')
-}
-
 /** What the ledger answers. `rejected` is an expected outcome and is journaled like an applied command. */
 export const commandAnswerSchema = z.discriminatedUnion('status', [
   z.object({status: z.literal('applied'), seq: z.int(), result: z.record(z.string(), z.unknown())}),
