@@ -21,6 +21,7 @@ const CASES: readonly (readonly [string, string, string | null])[] = [
   ['src/identity/fine.ts', "import '../core/errors.ts'", null],
   ['src/ledger/sideways.ts', "import '../runtime/port.ts'", 'lint/style/noRestrictedImports'],
   ['src/ledger/up.ts', "import '../coordinator/server.ts'", 'lint/style/noRestrictedImports'],
+  ['src/app-client/sideways.ts', "import '../identity/keys.ts'", 'lint/style/noRestrictedImports'],
   ['src/ledger/fine.ts', "import '../identity/keys.ts'\nimport '../telemetry/log.ts'", null],
   ['src/coordinator/sideways.ts', "import '../gateway/server.ts'", 'lint/style/noRestrictedImports'],
   ['src/coordinator/api/deep-sideways.ts', "import '../../miner/agent.ts'", 'lint/style/noRestrictedImports'],
