@@ -1,25 +1,34 @@
+import {stat} from 'node:fs/promises'
 import {resolve} from 'node:path'
+import {CreoError} from '../core/errors.ts'
 
 /** What npm packs a plugin into. */
 const ARCHIVE = /\.(tgz|tar\.gz)$/
 
-/**
- * `creo plugins install ./folder` and `creo plugins install plugin.tgz` mean what lies there. The framework's plugin takes every name with a slash for a
- * repository on GitHub, and a file's for that of a package.
- */
-export function withLocalPlugins(args: readonly string[], directory: string): readonly string[] {
-  const [topic, command, ...rest] = args
-  if (topic !== 'plugins' || (command !== 'install' && command !== 'add')) return args
-  return [topic, command, ...rest.map((arg) => (isLocal(arg) ? `file:${resolve(directory, arg)}` : arg))]
-}
+/** Makes an archive of a plugin's folder, and answers its path. */
+type Pack = (folder: string) => Promise<string>
 
 /**
- * What npm needs to have a folder's copy, with what it depends on, whenever it touches what is installed: it would else put a link in its place, without
- * that, also at an update and when another plugin comes or goes. Nothing for other command lines; what the user has set stays.
+ * `creo plugins install ./folder` and `creo plugins install plugin.tgz` mean what lies there. The framework's plugin takes every name with a slash for a
+ * repository on GitHub, a file's for that of a package, and of two folders the second for the first.
+ * @throws {CreoError} `not_found` for what is not there; what `pack` throws.
  */
-export function localPluginSettings(args: readonly string[]): Readonly<Record<string, string>> {
-  const [topic = '', command] = args
-  return topic.split(':')[0] === 'plugins' && command !== 'link' ? {npm_config_install_links: 'true'} : {}
+export async function withLocalPlugins(args: readonly string[], directory: string, pack: Pack): Promise<readonly string[]> {
+  const [topic, command, ...rest] = args
+  if (topic !== 'plugins' || (command !== 'install' && command !== 'add')) return args
+  const meant: string[] = []
+  for (const arg of rest) meant.push(isLocal(arg) ? `file:${await archiveOf(resolve(directory, arg), pack)}` : arg)
+  return [topic, command, ...meant]
+}
+
+async function archiveOf(path: string, pack: Pack): Promise<string> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) {
+    throw new CreoError('not_found', `${path} is not there.`, {
+      hint: "Name a plugin's folder, its .tgz, or the name of a package of npm's registry."
+    })
+  }
+  return found.isDirectory() ? await pack(path) : path
 }
 
 function isLocal(arg: string): boolean {

@@ -1,10 +1,11 @@
 import {readFile} from 'node:fs/promises'
 import {fileURLToPath} from 'node:url'
 import {Config, Errors, type Interfaces, run, settings} from '@oclif/core'
+import {dataDirectory} from '../config/paths.ts'
 import {CreoError} from '../core/errors.ts'
 import {nearestOf} from '../core/nearest.ts'
 import {errorBlock, errorJson, exitCodeOf, toCreoError} from './error-words.ts'
-import {localPluginSettings, withLocalPlugins} from './local-plugins.ts'
+import {withLocalPlugins} from './local-plugins.ts'
 import {plainJson} from './plain-line.ts'
 
 /** Asks on a terminal whether the nearest command was meant. */
@@ -21,10 +22,12 @@ const COMMAND_WORDS_MAX = 3
  */
 export async function runCli(root: URL, given: readonly string[]): Promise<never> {
   settings.enableAutoTranspile = false
-  const args = withLocalPlugins(withListedSettings(given), process.cwd())
-  Object.assign(process.env, {...localPluginSettings(args), ...process.env})
+  let args = withListedSettings(given)
   let exitCode: number
   try {
+    args = await withLocalPlugins(args, process.cwd(), async (folder) =>
+      (await import('./pack-plugin.ts')).packPlugin(folder, {dataFolder: dataDirectory(process.env)})
+    )
     const canAsk = process.stdin.isTTY && !wantsJson(args)
     const program = canAsk ? {root: fileURLToPath(root)} : await withoutQuestions(root)
     await run([...args], saysRuntimes(args) ? await (await import('./runtime-names.ts')).withRuntimeNames(program) : program)

@@ -1,0 +1,60 @@
+import {createHash} from 'node:crypto'
+import {mkdir, mkdtemp, readdir, readFile, rename, rm, stat} from 'node:fs/promises'
+import {createRequire} from 'node:module'
+import {dirname, join} from 'node:path'
+import {CreoError} from '../core/errors.ts'
+
+/** In creo's data folder, beside the package.json in which the framework keeps what is installed. */
+const FOLDER = 'plugin-archives'
+const PACK_TIMEOUT_MS = 300_000
+const DIGEST_CHARS = 12
+const WORDS_CHARS_MAX = 2000
+
+/**
+ * Packs a plugin's folder into an archive that stays for as long as the plugin is installed: the framework finds out by the archive's name which plugin it
+ * has installed, and takes one folder for another. npm runs the folder's `prepare` scripts as it does for an install.
+ * @returns the archive's path; another one for each content.
+ * @throws {CreoError} `not_found` where no package is; `failed` with npm's words.
+ */
+export async function packPlugin(plugin: string, {dataFolder}: {readonly dataFolder: string}): Promise<string> {
+  if (!(await stat(join(plugin, 'package.json')).catch(() => undefined))) {
+    throw new CreoError('not_found', `${plugin} holds no package.json: it is no plugin.`, {
+      hint: 'docs/PLUGINS.md shows one in twenty lines.'
+    })
+  }
+  const archives = join(dataFolder, FOLDER)
+  await mkdir(archives, {recursive: true, mode: 0o700})
+  const making = await mkdtemp(join(archives, '.making-'))
+  try {
+    await runPack(plugin, making)
+    const [made] = await readdir(making)
+    if (made === undefined) throw new CreoError('failed', `npm packed nothing of ${plugin}.`, {hint: 'npm pack'})
+    const digest = createHash('sha256')
+      .update(await readFile(join(making, made)))
+      .digest('hex')
+    const archive = join(archives, made.replace(/\.tgz$/, `-${digest.slice(0, DIGEST_CHARS)}.tgz`))
+    await rename(join(making, made), archive)
+    await removeUnused(dataFolder, archive)
+    return archive
+  } finally {
+    await rm(making, {recursive: true, force: true})
+  }
+}
+
+async function runPack(plugin: string, destination: string): Promise<void> {
+  const npm = join(dirname(createRequire(import.meta.url).resolve('npm/package.json')), 'bin', 'npm-cli.js')
+  const {execa} = await import('execa')
+  const args = ['pack', '--pack-destination', destination, '--loglevel=error', '--no-update-notifier']
+  const done = await execa(process.execPath, [npm, ...args], {cwd: plugin, stdin: 'ignore', reject: false, timeout: PACK_TIMEOUT_MS})
+  if (!done.failed) return
+  throw new CreoError('failed', `npm could not pack ${plugin}: ${(done.stderr || done.shortMessage || '').slice(-WORDS_CHARS_MAX)}`, {
+    hint: `Mend it until this works: cd ${plugin} && npm pack`
+  })
+}
+
+/** Archives that no installed plugin came from. */
+async function removeUnused(dataFolder: string, kept: string): Promise<void> {
+  const installed = await readFile(join(dataFolder, 'package.json'), 'utf8').catch(() => '')
+  const archives = (await readdir(join(dataFolder, FOLDER))).filter((name) => name.endsWith('.tgz') && !kept.endsWith(name))
+  for (const name of archives) if (!installed.includes(name)) await rm(join(dataFolder, FOLDER, name), {force: true})
+}
