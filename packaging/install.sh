@@ -22,6 +22,7 @@ INSTALLED_KIB=143360
 usage() {
   cat <<'TEXT'
 Usage: install.sh [--from URL|FOLDER] [--to FOLDER] [--public-key FILE|KEY]
+                  [--allow-older]
        install.sh --uninstall [--to FOLDER]
 
   --from        where SHA256SUMS and creo-linux-*.xz lie: an address or a folder;
@@ -29,6 +30,7 @@ Usage: install.sh [--from URL|FOLDER] [--to FOLDER] [--public-key FILE|KEY]
   --to          where creo is put: /usr/local/bin for root, else ~/.local/bin
   --public-key  the publisher's key, from somewhere else than the download; what
                 was published has it built in
+  --allow-older take the release also where a newer creo is installed
   --insecure-no-signature
                 install what nobody signed, or what you signed with a lost key
   --uninstall   removes creo and what it unpacked; accounts, settings and data stay
@@ -43,7 +45,7 @@ fail() {
 }
 
 main() {
-  from=$RELEASE_URL to='' key=$PUBLIC_KEY signed=yes uninstall=no
+  from=$RELEASE_URL to='' key=$PUBLIC_KEY signed=yes uninstall=no older=no
   while [ $# -gt 0 ]; do
     case $1 in
       --from | --to | --public-key)
@@ -52,6 +54,7 @@ main() {
         shift 2
         ;;
       --insecure-no-signature) signed=no && shift ;;
+      --allow-older) older=yes && shift ;;
       --uninstall) uninstall=yes && shift ;;
       --help) usage && exit 0 ;;
       *) fail "There is no option $1." 'install.sh --help' ;;
@@ -93,6 +96,7 @@ install() {
   matches "$new" "${file%.xz}" || fail "What $file holds is not what SHA256SUMS says." 'Ask where you got the address.'
   chmod 755 "$new"
   version=$("$new" --version) || fail 'What was downloaded does not run here; what was installed before is untouched.' 'Look at what it said above.'
+  check_not_older "$version"
   mv -f "$new" "$to/$PROGRAM"
   rm -rf "$downloads"
   printf '%s is installed: %s\n' "$version" "$to/$PROGRAM"
@@ -100,6 +104,22 @@ install() {
     *:"$to":*) ;;
     *) printf 'Your shell does not look there yet: export PATH="%s:$PATH"\n' "$to" ;;
   esac
+}
+
+# Who hands on an old release, signed as it was, could bring back what was mended since.
+check_not_older() {
+  [ "$older" = no ] && [ -x "$to/$PROGRAM" ] || return 0
+  # One that does not run any more is no reason to keep it.
+  installed=$("$to/$PROGRAM" --version 2>/dev/null) || return 0
+  [ "$(newer_of "${installed#creo/}" "${1#creo/}")" != first ] ||
+    fail "$1 is older than what is installed, $installed." 'Look for a newer release; to take this one all the same: --allow-older'
+}
+
+# Which of two versions is the newer one, as Semantic Versioning orders their numbers; what leads to a release is older than it.
+newer_of() {
+  printf '%s\n%s\n' "${1%% *}" "${2%% *}" | awk '
+    {split($0, part, "-"); split(part[1], number, "."); for (i = 1; i <= 3; i++) is[NR, i] = number[i] + 0; is[NR, 4] = part[2] == "" ? 1 : 0}
+    END {for (i = 1; i <= 4; i++) if (is[1, i] != is[2, i]) {print (is[1, i] > is[2, i] ? "first" : "second"); exit}}'
 }
 
 architecture() {

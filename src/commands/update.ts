@@ -42,6 +42,7 @@ A miner that a service runs is drained and started anew; when it does not stay u
 
   async run(): Promise<UpdateAnswer> {
     const {args, flags} = await this.parse(Update)
+    if (flags.rollback && args.place !== undefined) await this.#refusePlace(args.place)
     const [{lookAtRelease, rollBack, updateTo}, {updatableProgram}, {nodeFolder}, {wantedRelease}] = await Promise.all([
       import('../compose/update/update.ts'),
       import('../compose/update/installation.ts'),
@@ -76,6 +77,13 @@ A miner that a service runs is drained and started anew; when it does not stay u
       })
     }
     return this.#said({status: 'updated', ...(await updateTo(offered, options))})
+  }
+
+  async #refusePlace(place: string): Promise<never> {
+    const {CreoError} = await import('../core/errors.ts')
+    throw new CreoError('usage', '--rollback takes no place: it puts back the creo that lies beside this one.', {
+      hint: `creo update --rollback, or for a version of a place: creo update ${place} --to VERSION`
+    })
   }
 
   #said(answer: UpdateAnswer): UpdateAnswer {

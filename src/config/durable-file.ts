@@ -1,4 +1,4 @@
-import {type FileHandle, open, readFile, rename, rm, stat} from 'node:fs/promises'
+import {type FileHandle, open, rename, rm} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 
@@ -42,14 +42,33 @@ export async function writeFileDurably(
 
 /** The bytes of a file, or undefined when there is none. @throws {CreoError} `payload_too_large` above `bytesMax`. */
 export async function readFileIfThere(path: string, bytesMax: number = FILE_BYTES_MAX): Promise<Buffer | undefined> {
+  let file: FileHandle
   try {
-    const {size} = await stat(path)
-    if (size > bytesMax) throw new CreoError('payload_too_large', `${path} has ${size} bytes; the most is ${bytesMax}.`)
-    return await readFile(path)
+    file = await open(path, 'r')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   }
+  try {
+    return await readBounded(file, path, bytesMax)
+  } finally {
+    await file.close()
+  }
+}
+
+/** By what comes, not by what the file says of itself: a device says 0 and never ends. */
+async function readBounded(file: FileHandle, path: string, bytesMax: number): Promise<Buffer> {
+  const tooMuch = (bytes: string): CreoError => new CreoError('payload_too_large', `${path} has ${bytes} bytes; the most is ${bytesMax}.`)
+  const {size} = await file.stat()
+  if (size > bytesMax) throw tooMuch(String(size))
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of file.createReadStream({autoClose: false}) as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > bytesMax) throw tooMuch(`more than ${bytesMax}`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 /** Only what differs: some file systems, as those of boot loaders, have owners and modes that nobody changes. */

@@ -39,6 +39,21 @@ test('installs from a folder, upgrades in place, and is removed again', async ()
   expect((await install('--uninstall')).stdout).toContain('creo is not in')
 })
 
+test.each([
+  ['2.0.0', '1.9.9'],
+  ['1.10.0', '1.9.0'],
+  ['1.0.0', '1.0.0-rc.1']
+])('%s is not replaced by %s, unless it is said so', async (newer, older) => {
+  await publish(newer)
+  await install('--from', release)
+  await publish(older)
+  const {exitCode, stderr} = await install('--from', release)
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`creo/${older} is older than what is installed, creo/${newer}`)])
+  expect((await execa(join(bin, 'creo'))).stdout).toBe(`creo/${newer}`)
+  expect(readdirSync(bin)).toEqual(['creo'])
+  expect((await install('--from', release, '--allow-older')).stdout).toContain(`creo/${older} is installed`)
+})
+
 test('goes on with a download where it was cut', async () => {
   const ranges: (string | undefined)[] = []
   const server = await serve(release, {cutAfter: 20, onRange: (range) => ranges.push(range)})

@@ -29,6 +29,7 @@ test('nothing is taken without a key, a place, or with what is no key', async ()
   await expect(wanted()).rejects.toMatchObject({code: 'usage', hint: expect.stringContaining('creo update URL')})
   await expect(wanted(folder)).rejects.toMatchObject({code: 'usage', hint: expect.stringContaining('--public-key')})
   await expect(wanted(folder, 'RWshort')).rejects.toMatchObject({code: 'not_found', hint: 'A key begins with RW.'})
+  await expect(wanted(folder, '/dev/zero')).rejects.toMatchObject({code: 'payload_too_large'})
 })
 
 test('versions are ordered as Semantic Versioning orders them', () => {
