@@ -1,79 +1,82 @@
-/** The exchange's pages: the markets as HTML at `/` and `/market/<org>/<code>`, and as JSON at `/book/<org>/<code>`. */
-import {readFile} from 'node:fs/promises'
+/** The page's files, each from memory, as small as the browser can take it. What has a hash in its name never changes. */
+import {createHash} from 'node:crypto'
+import {existsSync, readdirSync, readFileSync, statSync} from 'node:fs'
 import {createServer} from 'node:http'
-import {createMarkets, MarketError} from './markets.mjs'
-import {renderError, renderHome, renderMarket} from './page.mjs'
+import {extname, join} from 'node:path'
 
+const ROOT = join(import.meta.dirname, 'public')
 const CLOSE_TIMEOUT_MS = 5_000
-const HOME_MARKETS_MAX = 10
-const MARKET_PATH = /^\/(book|market)\/([^/]{1,64})\/([^/]{1,64})$/
+const TYPES = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.webmanifest': 'application/manifest+json'
+}
+/** What the build wrote beside a file, smaller. */
+const PACKED = [['br', '.br']]
+const HASHED = /^assets\//
+/** Scripts, styles and data of this origin alone; nobody frames it, nothing is written into it. */
 const HEADERS = {
-  'content-security-policy': "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types creo",
   'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff'
+  'x-content-type-options': 'nosniff',
+  'cross-origin-opener-policy': 'same-origin',
+  'permissions-policy': 'camera=(), microphone=(), geolocation=(), payment=()'
 }
 
-const style = await readFile(new URL('./style.css', import.meta.url))
-const markets = createMarkets({url: process.env.COORDINATOR_URL ?? 'http://coordinator.internal', nowMs: () => performance.now()})
+/** Every file by its address, so that no request can name one that is not there. */
+const files = readFiles()
+const notBuilt = Buffer.from('The page has not been built: npm run build\n')
 
-const server = createServer(async (request, response) => {
-  const [pathname] = request.url.split('?', 1)
-  const asJson = pathname.startsWith('/book/')
-  try {
-    send(
-      request,
-      response,
-      request.method === 'GET' || request.method === 'HEAD'
-        ? await answer(pathname)
-        : refused(pathname, 405, 'Only GET and HEAD work here.')
-    )
-  } catch (error) {
-    const known = error instanceof MarketError ? error : new MarketError(502, 'unavailable', 'The markets cannot be shown just now.')
-    send(
-      request,
-      response,
-      asJson ? json(known.status, {error: {code: known.code, message: known.message}}) : refused(pathname, known.status, known.message)
-    )
-  }
+const server = createServer((request, response) => {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return response.writeHead(405, {...HEADERS, allow: 'GET, HEAD'}).end()
+  const file = files.get(pathOf(request.url))
+  if (file === undefined) return refuse(request, response)
+  const {encoding, body} = smallest(file, String(request.headers['accept-encoding'] ?? ''))
+  response.setHeaders(new Map(Object.entries({...HEADERS, etag: file.tag, 'cache-control': file.cache, vary: 'accept-encoding'})))
+  if (request.headers['if-none-match'] === file.tag) return response.writeHead(304).end()
+  if (encoding !== undefined) response.setHeader('content-encoding', encoding)
+  response.writeHead(200, {'content-type': file.type, 'content-length': body.length})
+  return response.end(request.method === 'HEAD' ? undefined : body)
 })
 
-async function answer(pathname) {
-  if (pathname === '/style.css') return {status: 200, type: 'text/css; charset=utf-8', body: style, cache: 'public, max-age=60'}
-  if (pathname === '/') {
-    const incentives = await markets.incentives()
-    const shown = incentives.slice(0, HOME_MARKETS_MAX)
-    const books = await Promise.all(shown.map((incentive) => markets.book(incentive.id)))
-    return html(200, renderHome('./', incentives, books))
-  }
-  const [, kind, org, code] = MARKET_PATH.exec(pathname) ?? []
-  if (kind === undefined) return refused(pathname, 404, 'There is no such page.')
-  const id = `${org}/${code}`
-  if (kind === 'book') {
-    const [book, trades] = await Promise.all([markets.book(id), markets.trades(id)])
-    return json(200, {...book, trades})
-  }
-  const incentive = (await markets.incentives()).find((known) => known.id === id)
-  if (!incentive) return refused(pathname, 404, 'There is no such market.')
-  const [book, trades, offers] = await Promise.all([markets.book(id), markets.trades(id), markets.offers(id)])
-  return html(200, renderMarket('../../', {incentive, book, trades, offers}))
-}
-
-function html(status, body) {
-  return {status, type: 'text/html; charset=utf-8', body: Buffer.from(body), cache: 'no-store'}
-}
-
-function json(status, body) {
-  return {status, type: 'application/json', body: Buffer.from(`${JSON.stringify(body)}\n`), cache: 'no-store'}
-}
-
-function refused(pathname, status, message) {
-  const root = '../'.repeat(Math.max(0, pathname.split('/').length - 2)) || './'
-  return html(status, renderError(root, message))
-}
-
-function send(request, response, {status, type, body, cache}) {
-  response.writeHead(status, {...HEADERS, 'content-type': type, 'content-length': body.length, 'cache-control': cache})
+function refuse(request, response) {
+  const body = files.size === 0 ? notBuilt : Buffer.from('There is no such page.\n')
+  response.writeHead(files.size === 0 ? 503 : 404, {...HEADERS, 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store'})
   response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+function smallest(file, accepted) {
+  const packed = file.packed.find(({encoding}) => accepted.includes(encoding))
+  return packed ?? {encoding: undefined, body: file.body}
+}
+
+function pathOf(target) {
+  const path = target.split(/[?#]/, 1)[0]
+  return path.endsWith('/') ? `${path}index.html` : path
+}
+
+function readFiles() {
+  if (!existsSync(ROOT)) return new Map()
+  const names = readdirSync(ROOT, {recursive: true}).filter((name) => statSync(join(ROOT, name)).isFile())
+  const served = names.filter((name) => !PACKED.some(([, ending]) => name.endsWith(ending)))
+  return new Map(served.map((name) => [`/${name}`, readOne(name)]))
+}
+
+function readOne(name) {
+  const body = readFileSync(join(ROOT, name))
+  const packed = PACKED.filter(([, ending]) => existsSync(join(ROOT, name + ending)))
+  return {
+    body,
+    tag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
+    type: TYPES[extname(name)] ?? 'application/octet-stream',
+    cache: HASHED.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    packed: packed.map(([encoding, ending]) => ({encoding, body: readFileSync(join(ROOT, name + ending))}))
+  }
 }
 
 process.once('SIGTERM', () => {

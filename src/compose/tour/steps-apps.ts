@@ -27,6 +27,11 @@ export function exchangeUrl(world: TourWorld): string {
   return appUrl(world, 'exchange', ORGS.exchange)
 }
 
+/** LEAF's order book as the exchange's page reads it. */
+export function bookUrl(world: TourWorld): string {
+  return `${exchangeUrl(world)}/quotes/v1/markets/${LEAF}/book`
+}
+
 function nodeOf(world: TourWorld, miner: string): string {
   return z.looseObject({node: z.string()}).parse(world.network.role(miner).ready).node
 }
@@ -92,13 +97,16 @@ export const appSteps: readonly TourStep[] = [
       mustHold(site.status === 200 && site.text.includes('<html'), 'the site answers a page')
       const load = await askForPrimes(shopUrl(world), {count: WARM_REQUESTS, signal: world.signal})
       mustHold(load.answered === WARM_REQUESTS, `every prime is right: ${load.failures.join('; ')}`)
-      const book = await ask(`${exchangeUrl(world)}/book/${LEAF}`, {signal: world.signal})
+      const page = await ask(`${exchangeUrl(world)}/`, {signal: world.signal})
+      mustHold(page.status === 200 && page.text.includes('<html'), 'the exchange answers its page')
+      const book = await ask(bookUrl(world), {signal: world.signal})
       mustHold(
         book.status === 200 && bookViewSchema.parse(JSON.parse(book.text)).incentive === LEAF,
         'the exchange serves the order book from the public API'
       )
       world.found(`curl ${shopUrl(world)}/api/prime?n=100`)
-      world.found(`curl ${exchangeUrl(world)}/book/${LEAF}`)
+      world.found(`curl ${bookUrl(world)}`)
+      world.found(`in a browser: ${exchangeUrl(world)}/`)
       return {site: shopUrl(world), exchange: exchangeUrl(world), primesChecked: load.answered}
     }
   },

@@ -18,7 +18,7 @@ import {balanceOf} from './balances.ts'
 import {askForPrimes} from './load.ts'
 import {eventually, mustHold} from './must-hold.ts'
 import {everythingPaid} from './receipts-paid.ts'
-import {exchangeUrl, shopUrl, WARM_REQUESTS} from './steps-apps.ts'
+import {bookUrl, shopUrl, WARM_REQUESTS} from './steps-apps.ts'
 import {LEAF, LEAF_LIMIT_GUTTA, LEAF_POOL_MINOR, ORGS, OWNERS} from './steps-network.ts'
 import type {TourStep, TourWorld} from './tour.ts'
 
@@ -56,7 +56,7 @@ export const moneySteps: readonly TourStep[] = [
     run: async (world) => {
       const before = await lastEpoch(world)
       for (let asked = 0; asked < BOOKS_ASKED; asked += 1) {
-        const {status} = await ask(`${exchangeUrl(world)}/book/${LEAF}`, {signal: world.signal})
+        const {status} = await ask(bookUrl(world), {signal: world.signal})
         mustHold(status === 200, `the exchange answers with its book, it answered ${status}`)
       }
       await everythingPaid(world, ORGS.exchange, BOOKS_ASKED)

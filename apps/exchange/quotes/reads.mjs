@@ -1,0 +1,102 @@
+/** The coordinator's public reads, each address at most once in a while however many people ask. */
+import {gzipSync} from 'node:zlib'
+
+const FRESH_MS = 1_000
+const ENTRIES_MAX = 1_000
+const ANSWER_TIMEOUT_MS = 10_000
+const ANSWER_BYTES_MAX = 2 * 2 ** 20
+/** What is kept of answers in all. */
+const KEPT_BYTES_MAX = 32 * 2 ** 20
+const PATH_LENGTH_MAX = 500
+/** Below it, packing saves nothing. */
+const PACKED_FROM_BYTES = 600
+const ORG = '[a-z][a-z0-9-]{1,19}'
+const INCENTIVE = `${ORG}/[A-Z][A-Z0-9]{1,9}`
+/** What the page reads; all of it is public. */
+const READABLE = new RegExp(
+  `^/v1/(?:network|time|incentives|offers|redemptions|nodes|leases|receipts|epochs|apps|gateways|swaps/quote|orders/ord_\\d{1,16}|nodes/node_[0-9a-f]{32}|incentives/${INCENTIVE}(?:/record)?|markets/${INCENTIVE}/(?:book|trades|candles|ticker)|accounts/[a-z0-9_-]{2,40}(?:/(?:balances|orders|redemptions|entries))?|apps/${ORG}/${ORG})$`
+)
+
+/** What a reader is told: a status, a code that programs branch on, a sentence. */
+export class ReadError extends Error {
+  constructor(status, code, message) {
+    super(message)
+    this.status = status
+    this.code = code
+  }
+}
+
+export function createReads({url, nowMs}) {
+  const entries = new Map()
+  let keptBytes = 0
+
+  /**
+   * The answer at a path with its query, as `{status, body, packed}`: at most a second old, and of the sequence `after` or later. Who asks while it is under way waits for the same.
+   */
+  function read(path, after = 0) {
+    refuseStrange(path)
+    const known = entries.get(path)
+    const isFresh = known !== undefined && (known.size === undefined || nowMs() - known.atMs < FRESH_MS)
+    if (isFresh && known.after >= after && !path.startsWith('/v1/time')) return known.answer
+    drop(path)
+    while (entries.size >= ENTRIES_MAX || keptBytes > KEPT_BYTES_MAX) drop(entries.keys().next().value)
+    const entry = {atMs: nowMs(), after, size: undefined, answer: ask(new URL(path, url), after)}
+    entries.set(path, entry)
+    const settle = (size) => {
+      entry.size = size
+      entry.atMs = nowMs()
+      if (entries.get(path) === entry) keptBytes += size
+    }
+    entry.answer.then(
+      ({body, packed}) => settle(body.length + (packed?.length ?? 0)),
+      () => {
+        settle(0)
+        if (entries.get(path) === entry) drop(path)
+      }
+    )
+    return entry.answer
+  }
+
+  function drop(path) {
+    keptBytes -= entries.get(path)?.size ?? 0
+    entries.delete(path)
+  }
+
+  return {
+    read,
+    /** What a path answers, parsed. @throws {ReadError} when it is not there */
+    readJson: async (path, after) => {
+      const {status, body} = await read(path, after)
+      if (status === 200) return JSON.parse(body)
+      throw new ReadError(status, 'unavailable', 'The coordinator did not answer as it should.')
+    }
+  }
+}
+
+function refuseStrange(path) {
+  if (path.length <= PATH_LENGTH_MAX && READABLE.test(path.split('?', 1)[0])) return
+  throw new ReadError(404, 'not_found', 'That is not read here.')
+}
+
+async function ask(url, after) {
+  const headers = after > 0 ? {'creo-after': String(after)} : {}
+  try {
+    const answer = await fetch(url, {headers, signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS), redirect: 'error'})
+    const body = await bytesOf(answer)
+    return {status: answer.status, body, packed: body.length < PACKED_FROM_BYTES ? undefined : gzipSync(body)}
+  } catch (error) {
+    if (error instanceof ReadError) throw error
+    throw new ReadError(502, 'unavailable', 'The coordinator cannot be reached; its markets go on when it is back.')
+  }
+}
+
+async function bytesOf(answer) {
+  const chunks = []
+  let bytes = 0
+  for await (const chunk of answer.body ?? []) {
+    bytes += chunk.length
+    if (bytes > ANSWER_BYTES_MAX) throw new ReadError(502, 'unavailable', 'The coordinator sent too much.')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}

@@ -1,0 +1,75 @@
+import {z} from 'zod/mini'
+import {incentiveViewSchema, offerViewSchema} from '../../../src/core/protocol/api.ts'
+import {redemptionRecordSchema, tickerSchema} from '../../../src/core/protocol/market-data.ts'
+
+/** Reads of the network, through the function `quotes` of the same origin. */
+
+const ANSWER_TIMEOUT_MS = 20_000
+
+/** Why there is no answer. `code` is one of the network's, or `offline` where nobody was reached. */
+export class ReadTrouble extends Error {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+interface Schema<T> {
+  parse(value: unknown): T
+}
+
+export const boardSchema = z.object({
+  sequence: z.int(),
+  markets: z.array(
+    z.object({
+      incentive: incentiveViewSchema,
+      ticker: tickerSchema,
+      record: redemptionRecordSchema,
+      offers: z.array(offerViewSchema),
+      offersInAll: z.int()
+    })
+  ),
+  next: z.optional(z.string())
+})
+export type Board = z.output<typeof boardSchema>
+export type BoardMarket = Board['markets'][number]
+
+const errorSchema = z.object({error: z.object({code: z.string(), message: z.string()})})
+
+/** The newest sequence that this page has caused or been told of: what is read shows at least that. */
+let seen = 0
+export function sawSequence(sequence: number): void {
+  seen = Math.max(seen, sequence)
+}
+
+/** @throws {ReadTrouble} */
+export async function readQuotes<T>(path: string, schema: Schema<T>, signal: AbortSignal): Promise<T> {
+  const value = await fetchJson(`quotes${path}`, {signal, headers: seen > 0 ? {'creo-after': String(seen)} : {}})
+  try {
+    return schema.parse(value)
+  } catch {
+    throw new ReadTrouble('bad_gateway', 'What came back could not be read.')
+  }
+}
+
+/** @throws {ReadTrouble} */
+export async function fetchJson(path: string, init: RequestInit & {readonly signal: AbortSignal}): Promise<unknown> {
+  let answer: Response
+  let value: unknown
+  try {
+    answer = await fetch(new URL(path, document.baseURI), {
+      ...init,
+      signal: AbortSignal.any([init.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
+    })
+    value = await answer.json()
+  } catch (cause) {
+    if (init.signal.aborted) throw cause
+    throw new ReadTrouble('offline', 'Nobody answered.')
+  }
+  if (answer.ok) return value
+  const told = errorSchema.safeParse(value)
+  throw told.success
+    ? new ReadTrouble(told.data.error.code, told.data.error.message)
+    : new ReadTrouble('bad_gateway', `Status ${answer.status}.`)
+}

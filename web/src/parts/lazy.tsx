@@ -1,0 +1,30 @@
+import type {ComponentType} from 'preact'
+import {useEffect, useState} from 'preact/hooks'
+import {useWords} from '../words.ts'
+
+type Page = ComponentType<{readonly rest: readonly string[]}>
+
+/** A page whose script is fetched when it is first shown. */
+export function Lazy({load, rest}: {readonly load: () => Promise<Page>; readonly rest: readonly string[]}) {
+  const {t} = useWords()
+  const [Shown, setShown] = useState<Page>()
+  const [isGone, setGone] = useState(false)
+  const [turn, setTurn] = useState(0)
+  useEffect(() => {
+    setGone(false)
+    load().then(
+      (page) => setShown(() => page),
+      () => setGone(true)
+    )
+  }, [load, turn])
+  if (Shown !== undefined) return <Shown rest={rest} />
+  if (!isGone) return <p class="loading">{t('read.loading')}</p>
+  return (
+    <section class="empty" role="alert">
+      <p>{t('trouble.offline')}</p>
+      <button type="button" onClick={() => setTurn(turn + 1)}>
+        {t('read.again')}
+      </button>
+    </section>
+  )
+}
