@@ -21,7 +21,7 @@ import {blockEventSchema} from '../core/protocol/blocks.ts'
 import {commandAnswerSchema} from '../core/protocol/commands.ts'
 import {reputationViewSchema} from '../core/protocol/conduct.ts'
 import {candleSchema} from '../core/protocol/market-data.ts'
-import {signedAmountSchema, timeMsSchema} from '../core/protocol/scalars.ts'
+import {accountIdSchema, signedAmountSchema, timeMsSchema} from '../core/protocol/scalars.ts'
 
 /** What the coordinator's routes answer around the views of core/protocol/api.ts. */
 
@@ -50,7 +50,9 @@ export const entriesSchema = z.object({
       asset: z.string(),
       kind: z.enum(balanceKinds),
       deltaMinor: signedAmountSchema,
-      balanceMinor: signedAmountSchema
+      balanceMinor: signedAmountSchema,
+      counterparty: z.object({account: accountIdSchema, name: z.string()}).optional(),
+      memo: z.string().optional()
     })
   ),
   next: nextSchema

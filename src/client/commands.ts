@@ -24,6 +24,7 @@ const REJECTION_HINTS: Readonly<Record<string, string>> = {
   volume_limit: 'creo incentive list shows the limit and what is used of it. Take less, or wait until earlier trades count no more.',
   sold_out: 'creo offer list',
   would_self_trade: 'creo trade orders, and cancel the one that stands against it; or give --self-trade cancel-oldest, which does.',
+  not_transferable: 'Sell it and let them buy it: creo trade sell. Gutta goes to anybody: creo account pay.',
   forbidden: 'Choose the account that may do this with --as.',
   unauthorized: 'Choose the account that may do this with --as.',
   not_found: 'Check the name; the list commands show what there is.',
@@ -41,6 +42,8 @@ export interface Signer {
 export interface SubmitOptions {
   /** Give the same one to repeat a command whose answer got lost. */
   readonly idempotencyKey?: string
+  /** For how long the coordinator may take it, and remembers its answer; ten minutes when left out. */
+  readonly lifetimeMs?: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -48,13 +51,17 @@ export type AppliedAnswer = Extract<CommandAnswer, {status: 'applied'}>
 
 /** One by itself, several under one signature, which costs the coordinator as much to check as one. */
 function signBodies(connection: Connection, signer: Signer, named: readonly Named[]): SignedCommand[] {
-  const terms = signingTerms(connection, signer)
   const [first] = named
+  const terms = signingTerms(connection, signer, first?.lifetimeMs)
   return named.length === 1 && first !== undefined ? [signCommand({...terms, ...first})] : signCommands(terms, named)
 }
 
-function signingTerms(connection: Connection, signer: Signer): Omit<CommandToSign, 'idempotencyKey' | 'body'> {
-  return {network: connection.options.networkId, ...signer, notAfterMs: connection.nowMs() + COMMAND_LIFETIME_MS}
+function signingTerms(
+  connection: Connection,
+  signer: Signer,
+  lifetimeMs: number = COMMAND_LIFETIME_MS
+): Omit<CommandToSign, 'idempotencyKey' | 'body'> {
+  return {network: connection.options.networkId, ...signer, notAfterMs: connection.nowMs() + lifetimeMs}
 }
 
 /**
@@ -62,13 +69,17 @@ function signingTerms(connection: Connection, signer: Signer): Omit<CommandToSig
  * @throws {CreoError} the code with which it was refused or rejected; one that this version does not know becomes `rejected`.
  */
 export async function submitOne(connection: Connection, signer: Signer, body: CommandBody, options: SubmitOptions): Promise<AppliedAnswer> {
-  const [outcome] = await submitAll(connection, signer, [{body, idempotencyKey: options.idempotencyKey ?? randomUUID()}], options.signal)
+  const {idempotencyKey = randomUUID(), lifetimeMs} = options
+  const named = {body, idempotencyKey, lifetimeMs}
+  const [outcome] = await submitAll(connection, signer, [named], options.signal)
   return applied(outcome)
 }
 
 interface Named {
   readonly body: CommandBody
   readonly idempotencyKey: string
+  /** Of one by itself. */
+  readonly lifetimeMs?: number | undefined
 }
 
 /** Signs and posts commands; those that are refused for our clock are signed anew, once, after the clock is mended. Some of many that came too often are posted again. */

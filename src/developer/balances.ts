@@ -24,6 +24,10 @@ export interface ShownEntry {
   readonly change: string
   /** After it. */
   readonly balance: string
+  /** Name of who paid it or was paid, of a payment. */
+  readonly counterparty?: string
+  /** What was said with a payment, if anything was. */
+  readonly memo?: string
 }
 
 export interface StatementQuery {
@@ -59,11 +63,12 @@ export async function* statementOf(
   let [left, cursor] = [limit, undefined as string | undefined]
   do {
     const page = await client.entries(idOrName, {asset, limit: Math.min(left, PAGE_ROWS), cursor}, signal)
-    for (const {atMs, seq, command, asset: of, kind, deltaMinor, balanceMinor} of page.entries) {
+    for (const {atMs, seq, command, asset: of, kind, deltaMinor, balanceMinor, counterparty, memo} of page.entries) {
       if (atMs < sinceMs) return
       const decimals = decimalsOf(of, incentives)
       const [change, balance] = [formatDecimal(deltaMinor, decimals), formatDecimal(balanceMinor, decimals)]
-      yield {at: new Date(atMs).toISOString(), seq, command, asset: of, kind, change, balance}
+      const payment = {...(counterparty && {counterparty: counterparty.name}), ...(memo !== undefined && {memo})}
+      yield {at: new Date(atMs).toISOString(), seq, command, asset: of, kind, change, balance, ...payment}
     }
     left -= page.entries.length
     cursor = page.next

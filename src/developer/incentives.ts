@@ -155,6 +155,8 @@ export interface ShownIncentive {
   readonly usedGutta: string
   /** Of the limit, what one account may take. */
   readonly ownerSharePercent: number
+  /** Whether holders may give it to anybody, beside the market. */
+  readonly transferable: boolean
 }
 
 export function shownIncentive(view: IncentiveView): ShownIncentive {
@@ -166,7 +168,8 @@ export function shownIncentive(view: IncentiveView): ShownIncentive {
     lot: formatDecimal(view.lotMinor, view.decimals),
     limitGutta: formatDecimal(view.tradeVolumeLimitMicroGutta, GUTTA_DECIMALS),
     usedGutta: formatDecimal(view.tradeVolumeUsedMicroGutta, GUTTA_DECIMALS),
-    ownerSharePercent: (view.ownerSharePermille ?? OWNER_SHARE_ALL) / PERMILLE_PER_PERCENT
+    ownerSharePercent: (view.ownerSharePermille ?? OWNER_SHARE_ALL) / PERMILLE_PER_PERCENT,
+    transferable: view.transferable
   }
 }
 

@@ -68,6 +68,10 @@ export interface EntryView {
   readonly kind: BalanceView['kind']
   readonly deltaMinor: number
   readonly balanceMinor: number
+  /** Of a transfer: who paid it or was paid. */
+  readonly counterparty?: {readonly account: string; readonly name: string}
+  /** Of a transfer with one. */
+  readonly memo?: string
 }
 
 /** One journaled group as it is on disk; `body` is the exact text that its hash covers. */

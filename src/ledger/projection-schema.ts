@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 12
+export const PROJECTION_VERSION = 13
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
@@ -25,6 +25,7 @@ CREATE TABLE entries (
 ) STRICT;
 CREATE INDEX entries_of_account ON entries (account, number);
 CREATE INDEX entries_of_balance ON entries (account, asset, kind, seq);
+CREATE TABLE transfers (seq INTEGER PRIMARY KEY, sender TEXT NOT NULL, recipient TEXT NOT NULL, memo TEXT) STRICT;
 CREATE TABLE nodes (
   id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, architecture TEXT NOT NULL, key_id TEXT NOT NULL UNIQUE, public_key TEXT NOT NULL,
   enrolled_at_ms INTEGER NOT NULL, seq INTEGER NOT NULL

@@ -72,16 +72,18 @@ export class Projector {
   }
 }
 
-function moneyWrites(database: Database.Database): Pick<Writes, 'entry'> {
+function moneyWrites(database: Database.Database): Pick<Writes, 'entry' | 'transfer'> {
   const entry = database.prepare(
     'INSERT INTO entries (account, asset, kind, delta_minor, balance_minor, seq, at_ms, command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
   )
   const balance = database.prepare('INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?)')
+  const transfer = database.prepare('INSERT INTO transfers VALUES (?, ?, ?, ?)')
   return {
     entry: (effect, {seq, atMs, command}) => {
       entry.run(effect.account, effect.asset, effect.kind, effect.deltaMinor, effect.balanceMinor, seq, atMs, command)
       balance.run(effect.account, effect.asset, effect.kind, effect.balanceMinor)
-    }
+    },
+    transfer: ({from, to, memo}, {seq}) => transfer.run(seq, from, to, memo ?? null)
   }
 }
 

@@ -36,7 +36,12 @@ SELECT account, asset, kind, amountMinor FROM (
 ) WHERE amountMinor <> 0 ORDER BY account, asset, kind`
 const ENTRY_AT = 'SELECT seq, at_ms AS atMs FROM entries WHERE number = ?'
 const ENTRIES = `
-SELECT number, seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor FROM entries`
+SELECT number, seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor, iif(command = 'account.transfer', (
+  SELECT json_object('account', id, 'name', name, 'memo', memo) FROM transfers
+  JOIN accounts ON id = iif(sender = entries.account, recipient, sender) WHERE transfers.seq = entries.seq
+), NULL) AS other FROM entries`
+
+type EntryRow = Omit<EntryView, 'counterparty' | 'memo'> & {readonly other: string | null}
 
 /** All reads over one read-only connection. It sees what the worker has projected, which is committed. */
 export class SqliteReads implements LedgerReads {
@@ -50,7 +55,7 @@ export class SqliteReads implements LedgerReads {
   readonly #balancesAt: Database.Statement<[{account: string; seq: number}], BalanceView>
   readonly #entryAt: Database.Statement<[number], {seq: number; atMs: number}>
   readonly #lastEntry: Database.Statement<[], number | null>
-  readonly #entries: FilteredRows<EntryView, 'account' | 'asset'>
+  readonly #entries: FilteredRows<EntryRow, 'account' | 'asset'>
   readonly #market: MarketReads
   readonly #marketData: MarketDataReads
   readonly #network: NetworkReads
@@ -115,7 +120,7 @@ export class SqliteReads implements LedgerReads {
   }
 
   entries({account, asset, ...page}: Parameters<LedgerReads['entries']>[0]): EntryView[] {
-    return this.#entries.all({account, asset}, page)
+    return this.#entries.all({account, asset}, page).map(entryView)
   }
 
   journal({from, limit}: {readonly from: number; readonly limit: number}): JournalGroupView[] {
@@ -188,6 +193,13 @@ export class SqliteReads implements LedgerReads {
     this.#database.close()
     this.#journal.close()
   }
+}
+
+/** Who was on the other side of a transfer, and what was said to it. */
+function entryView({other, ...entry}: EntryRow): EntryView {
+  if (other === null) return entry
+  const {memo, ...counterparty} = JSON.parse(other) as {account: string; name: string; memo: string | null}
+  return {...entry, counterparty, ...(memo !== null && {memo})}
 }
 
 /** A start looks only at what came after its snapshot: what lies before is checked when somebody asks for it. */

@@ -101,11 +101,46 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
     balances: [{asset: LEAF, kind: 'available', amount: '4'}, {asset: 'gutta'}]
   })
   const csv = (await world.run('account', 'history', 'ana', '--limit', '1', '--csv')).stdout.split('\n')
-  expect(csv).toEqual(['at,seq,command,asset,kind,change,balance', expect.stringMatching(/^[^,]+,\d+,redemption\.capture,/), ''])
+  expect(csv).toEqual([
+    'at,seq,command,asset,kind,change,balance,counterparty,memo',
+    expect.stringMatching(/^[^,]+,\d+,redemption\.capture,.*,,$/),
+    ''
+  ])
 
   const token = await world.must('node', 'token', '--as', 'ana')
   expect(token).toMatchObject({owner: 'ana', token: expect.stringMatching(/^acc_[0-9a-f]{32}\.[\w-]{43}$/)})
   expect(await world.must('ledger', 'verify', '--data', join(world.folder, 'coordinator'))).toMatchObject({holds: true})
+})
+
+it('pays another account once under one name, shows it on both sides, and gives on what was issued for that', async () => {
+  await world.must('incentive', 'issue', 'GIFT', '--supply', '100', '--limit', '100', '--transferable', ...OFFER, '--as', 'colibris')
+  await allot('ana', 5_000_000)
+  const pay = ['account', 'pay', 'colibris', '2.5', 'Gutta', '--as', 'ana', '--memo', '=1+1, "tea"']
+  const terms = {from: 'ana', to: 'colibris', asset: 'gutta', amount: '2.5', memo: '=1+1, "tea"'}
+  expect(await world.must(...pay, '--dry-run')).toMatchObject({status: 'dry_run', transfer: null, seq: null, ...terms})
+  const paid = await world.must(...pay, '--once', 'tea', '--yes')
+  expect(paid).toMatchObject({status: 'paid', transfer: `tra_${paid.seq}`, ...terms})
+  expect(await world.must(...pay, '--once', 'tea', '--yes')).toEqual(paid)
+  const other = await world.json('account', 'pay', 'colibris', '1', 'gutta', '--as', 'ana', '--once', 'tea', '--yes')
+  expect(other).toMatchObject({code: 3, json: {error: {code: 'idempotency_conflict', hint: expect.stringContaining('--once')}}})
+  const last = ['--asset', 'gutta', '--limit', '1']
+  const [ofPayer, ofPayee, csv, given, {incentives}] = await Promise.all([
+    world.must('account', 'history', 'ana', ...last),
+    world.must('account', 'history', 'colibris', ...last),
+    world.run('account', 'history', 'ana', ...last, '--csv'),
+    world.must('account', 'pay', 'ana', '3', 'colibris/GIFT', '--as', 'colibris', '--yes'),
+    world.must('incentive', 'list')
+  ])
+  const said = {command: 'account.transfer', seq: paid.seq, memo: terms.memo}
+  expect(ofPayer.entries).toMatchObject([{...said, change: '-2.5', counterparty: 'colibris'}])
+  expect(ofPayee.entries).toMatchObject([{...said, change: '2.5', counterparty: 'ana'}])
+  expect(csv.stdout).toContain(`,colibris,"'=1+1, ""tea"""\n`)
+  expect(given).toMatchObject({left: '97'})
+  const transferable = (incentives as {incentive: string; transferable: boolean}[]).map((row) => [row.incentive, row.transferable])
+  expect(transferable).toEqual([
+    ['colibris/GIFT', true],
+    [LEAF, false]
+  ])
 })
 
 it('swaps one incentive for another through Gutta, after a look at what it would come to', async () => {
@@ -174,6 +209,20 @@ it.each([
   ],
   ['a swap with itself', ['trade', 'swap', LEAF, LEAF, '--send', '1', '--as', 'ana'], 'invalid_input', 2, expect.anything()],
   ['a swap of no size', ['trade', 'swap', LEAF, LEAF, '--as', 'ana'], 'usage', 2, 'Give --send AMOUNT or --receive AMOUNT.'],
+  [
+    'to give on what is not for that',
+    ['account', 'pay', 'ana', '1', LEAF, '--as', 'colibris', '--yes'],
+    'not_transferable',
+    3,
+    expect.stringContaining('creo trade sell')
+  ],
+  [
+    'to pay without a yes, where nobody can be asked',
+    ['account', 'pay', 'ana', '1', 'gutta', '--as', 'colibris'],
+    'usage',
+    2,
+    'Give the answer with --yes.'
+  ],
   ['a wrong flag', ['trade', 'buy', LEAF, '1', '--prize', '1'], 'usage', 2, expect.any(String)],
   ['a network of another id', ['network', 'join', 'SELF', '--id', 'ab'.repeat(32)], 'verification_failed', 1, expect.any(String)]
 ])('refuses %s', async (_, args, code, exit, hint) => {

@@ -24,7 +24,7 @@ const LINES = ASSETS.slice(0, 2).map((incentive) => ({
 
 /** Numbers that one random command is made of. */
 const numbers = fc.record({
-  kind: fc.nat(17),
+  kind: fc.nat(18),
   who: fc.nat(4),
   asset: fc.nat(2),
   amount: fc.integer({min: 1, max: 3000}),
@@ -44,7 +44,7 @@ class Everything {
     for (const name of PEOPLE) world.account(name)
     const firstOffer = {item: 'tea', priceMinor: 25, stock: 1000, where: 'in-app'} as const
     world.issue('acme', {captured: 'burn', firstOffer})
-    world.issue('bolt', {code: 'NUT', captured: 'return', lotMinor: 1, firstOffer})
+    world.issue('bolt', {code: 'NUT', captured: 'return', transferable: true, lotMinor: 1, firstOffer})
     for (const name of PEOPLE) world.allot(name, 100_000)
     for (const [issuer, incentive] of [
       ['acme', 'acme/LEAF'],
@@ -118,6 +118,10 @@ class Everything {
         return {who: own, body: this.#directing(n, own)}
       case 16:
         return {who, body: this.#swapping(n)}
+      case 17: {
+        const asset = n.pick % 2 === 0 ? 'gutta' : incentive
+        return {who, body: {type: 'account.transfer', to: any(state.accountsById.keys()), asset, amountMinor: n.amount}}
+      }
       default:
         return {who: network, body: {type: 'time.advance'}}
     }

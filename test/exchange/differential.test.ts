@@ -67,6 +67,16 @@ const step = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
+      do: fc.constant('pay' as const),
+      owner,
+      to: fc.constantFrom(...OWNERS, 'acme' as const),
+      asset: fc.constantFrom('gutta' as const, 'leaf' as const),
+      percent: fc.integer({min: 1, max: 101})
+    })
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
       do: fc.constant('limit' as const),
       limit: fc.integer({min: 1, max: 400_000}),
       share: fc.constantFrom(undefined, undefined, 1000, 250, 333, 1)
@@ -108,6 +118,7 @@ class Pair {
         naive.cancel(order, next.owner).split(' ')[0]
       )
     } else if (next.do === 'replace') this.#replace(next)
+    else if (next.do === 'pay') this.#pay(next)
     else if (next.do === 'cancel all') {
       const side = next.side === undefined ? {} : {side: next.side}
       const {cancelled} = world.must(next.owner, {type: 'orders.cancel', incentive: 'acme/LEAF', ...side})
@@ -138,6 +149,15 @@ class Pair {
         world.nowMs
       )
     )
+  }
+
+  /** A share of what is available, so that now and then somebody has too little for an order; sometimes more than there is. */
+  #pay({owner: payer, to, asset, percent}: Extract<Step, {do: 'pay'}>): void {
+    const {world, naive} = this
+    const amountMinor = 1 + Math.floor((naive.available(payer, asset) * percent) / 100)
+    const body = {type: 'account.transfer', to: world.id(to), asset: asset === 'leaf' ? 'acme/LEAF' : 'gutta', amountMinor} as const
+    const answer = world.do(payer, body)
+    expect(answer.status === 'rejected' ? `rejected ${answer.code}` : 'paid').toBe(naive.pay(payer, to, asset, amountMinor))
   }
 
   /** Mostly an order that is open, and then mostly by who owns it. */

@@ -82,6 +82,16 @@ export class NaiveMarket {
     return [...fills.map((fill) => `${fill.lots} of ${fill.maker.id} @ ${fill.maker.price}`), this.#end(order, left, stop)]
   }
 
+  /** What may not be given on goes to its issuer alone, who is nobody here. */
+  pay(payer: string, payee: string, asset: 'gutta' | 'leaf', amount: number): string {
+    if (payer === payee) return 'rejected invalid_input'
+    if (asset === 'leaf' && payee !== 'acme') return 'rejected not_transferable'
+    if (amount > this.available(payer, asset)) return 'rejected insufficient_funds'
+    this.add(payer, asset, -amount)
+    this.add(payee, asset, amount)
+    return 'paid'
+  }
+
   cancel(id: string, owner: string): string {
     const order = this.orders.find((candidate) => candidate.id === id)
     if (order === undefined) return 'rejected not_found'

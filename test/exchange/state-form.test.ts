@@ -68,7 +68,7 @@ describe('what a machine remembers, as lines', () => {
     const digest = createHash('sha256')
     for (const line of full().world.machine.lines()) digest.update(line)
     expect({form: STATE_FORM, digest: digest.digest('hex')}).toEqual({
-      form: 1,
+      form: 2,
       digest: 'a60dcf7f5b90c6b56c14b739699f621060b95f756ea54e18c5648f48dfd573bf'
     })
   })

@@ -29,7 +29,7 @@ describe('a ledger whose process is killed', () => {
         digests = (await expectNothingLost(world, answers)).digests
       }
       expect(digests).toBeGreaterThan(0)
-      expect([...applied].sort()).toEqual(['order.place', 'order.replace', 'orders.cancel', 'swap'])
+      expect([...applied].sort()).toEqual(['account.transfer', 'order.place', 'order.replace', 'orders.cancel', 'swap'])
       expect(await verifyLedger({directory: world.directory, signatures: true, signal: world.signal})).toMatchObject({holds: true})
     }
   )

@@ -2,10 +2,11 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import type {BalanceView} from '../../src/core/protocol/api.ts'
+import type {CommandOf} from '../../src/core/protocol/commands.ts'
 import {JournalReader} from '../../src/ledger/journal.ts'
 import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
 import {LedgerWorld} from './ledger-world.ts'
-import {orderOf} from './orders.ts'
+import {NUT, orderOf} from './orders.ts'
 
 const ORDERS = 60
 const STEP_MS = 1000
@@ -17,10 +18,44 @@ beforeAll(async () => {
   for (let number = 0; number < ORDERS; number += 1) {
     world.nowMs += STEP_MS
     const [who, side] = number % 3 === 0 ? (['acme', 'sell'] as const) : (['ann', 'buy'] as const)
-    await world.must(who, orderOf(side, 1 + (number % 7), 900 + 10 * (number % 20)))
+    await world.must(who, orderOf(side, 8 + (number % 7), 900 + 10 * (number % 20)))
   }
+  await moveByOtherMeans()
 })
 afterAll(() => world.remove())
+
+/** What moves value beside orders: pay for work, redemptions, payments and a swap. */
+async function moveByOtherMeans(): Promise<void> {
+  const receiptOf = await world.serve()
+  await world.must('coordinator', {type: 'receipt.pay', receipt: receiptOf(1, 100)})
+  const [offer] = world.ledger.reads.offers({limit: 1})
+  for (const type of ['redemption.capture', 'redemption.release'] as const) {
+    const {redemption} = await world.must('ann', {type: 'redemption.request', offer: offer?.id ?? '', quantity: 1})
+    await world.must('acme', {type, redemption: String(redemption)})
+  }
+  await world.must('ann', payment('bob', 70, 'for the flyers'))
+  await world.must('bob', payment('ann', 7))
+  await world.must('acme', {
+    type: 'incentive.issue',
+    code: 'NUT',
+    name: 'Nut',
+    decimals: 0,
+    lotMinor: 1,
+    supplyMinor: 100,
+    tradeVolumeLimitMicroGutta: 1_000_000,
+    captured: 'burn',
+    transferable: true,
+    firstOffer: {item: 'a nut', priceMinor: 1, stock: 5, where: 'in-app'}
+  })
+  await world.must('acme', {...orderOf('sell', 20, 1000), incentive: NUT})
+  await world.must('bob', orderOf('buy', 5, 2000))
+  world.nowMs += STEP_MS
+  await world.must('ann', {type: 'swap', from: 'acme/LEAF', to: NUT, exact: 'send', sendLots: 2, receiveLots: 1})
+}
+
+function payment(to: string, amountMinor: number, memo?: string): CommandOf<'account.transfer'> {
+  return {type: 'account.transfer', to: world.accounts.get(to) ?? '', asset: 'gutta', amountMinor, ...(memo !== undefined && {memo})}
+}
 
 /** What everybody held after each group, by a replay of the journal alone; each command of this world is a group of its own. */
 async function balancesByReplay(): Promise<Map<number, readonly BalanceView[]>> {
@@ -62,5 +97,42 @@ describe('balances as of a past moment', () => {
     expect(reads.seqAt(world.nowMs + STEP_MS)).toBe(world.ledger.sequence)
     expect(reads.seqAt((last?.atMs ?? 0) - 1)).toBe((last?.seq ?? 0) - 1)
     expect(reads.seqAt(0)).toBe(0)
+  })
+})
+
+describe('a statement', () => {
+  it('has every change of a balance, by whatever command, with what it came to', () => {
+    const {reads} = world.ledger
+    const commands = new Set<string>()
+    for (const account of world.accounts.values()) {
+      const balances = new Map<string, number>()
+      for (const entry of reads.entries({account, limit: 1000}).toReversed()) {
+        const balance = (balances.get(`${entry.asset} ${entry.kind}`) ?? 0) + entry.deltaMinor
+        expect(entry.balanceMinor).toBe(balance)
+        balances.set(`${entry.asset} ${entry.kind}`, balance)
+        commands.add(entry.command)
+      }
+      const shown = reads.balances({account}).map(({asset, kind, amountMinor}) => [`${asset} ${kind}`, amountMinor] as const)
+      expect([...balances].filter(([, amount]) => amount !== 0).sort()).toEqual(shown.sort())
+    }
+    const moving = ['account.transfer', 'swap', 'receipt.pay', 'redemption.request', 'redemption.capture', 'redemption.release']
+    expect([...commands]).toEqual(expect.arrayContaining(moving))
+  })
+
+  it('says on both sides of a payment who was on the other one, and what was said with it', () => {
+    const {reads} = world.ledger
+    const [ann = '', bob = ''] = ['ann', 'bob'].map((name) => world.accounts.get(name))
+    const paid = (account: string) => reads.entries({account, limit: 1000}).filter(({command}) => command === 'account.transfer')
+    const [toBob, toAnn] = [{counterparty: {account: bob, name: 'bob'}}, {counterparty: {account: ann, name: 'ann'}}]
+    expect(paid(ann)).toMatchObject([
+      {...toBob, deltaMinor: 7},
+      {...toBob, deltaMinor: -70, memo: 'for the flyers'}
+    ])
+    expect(paid(bob)).toMatchObject([
+      {...toAnn, deltaMinor: -7},
+      {...toAnn, deltaMinor: 70, memo: 'for the flyers'}
+    ])
+    expect(paid(ann).map((entry) => 'memo' in entry)).toEqual([false, true])
+    expect(reads.entries({account: ann, limit: 1000}).filter((entry) => 'counterparty' in entry)).toHaveLength(2)
   })
 })

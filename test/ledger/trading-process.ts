@@ -39,6 +39,8 @@ function bodyOf(number: number): CommandBody {
   if (turn % 4 === 2)
     return {type: 'swap', from, to, exact: turn < 8 ? 'send' : 'receive', sendLots: 2, receiveLots: 1, selfTrade: 'cancel-oldest'}
   if (turn === 7 || turn === 11) return {type: 'order.replace', order: lastOrders[number % 2] ?? '', lots: 4, selfTrade: 'cancel-oldest'}
+  if (turn === 3)
+    return {type: 'account.transfer', to: accounts[isAnn ? 1 : 0] ?? '', asset: 'gutta', amountMinor: 1 + number, memo: `payment ${number}`}
   if (turn === 15) return {type: 'orders.cancel', incentive: order.incentive}
   return order
 }

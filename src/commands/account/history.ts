@@ -6,7 +6,7 @@ import {renderTable} from '../../cli/table.ts'
 import type {ShownEntry} from '../../developer/balances.ts'
 
 const ENTRIES_MAX = 1_000_000
-const CSV_FIELDS = ['at', 'seq', 'command', 'asset', 'kind', 'change', 'balance'] as const
+const CSV_FIELDS = ['at', 'seq', 'command', 'asset', 'kind', 'change', 'balance', 'counterparty', 'memo'] as const
 
 export default class AccountHistory extends CreoCommand {
   static override summary = "Show an account's statement: every change of what it holds."
@@ -40,7 +40,7 @@ creo account balance --at NUMBER shows all balances as they were after it.`
     const entries: ShownEntry[] = []
     if (flags.csv) this.log(CSV_FIELDS.join(','))
     for await (const entry of statementOf(context, {idOrName: account, asset: flags.asset, sinceMs, limit: flags.limit}, this.abort)) {
-      if (flags.csv) this.log(CSV_FIELDS.map((field) => entry[field]).join(','))
+      if (flags.csv) this.log(CSV_FIELDS.map((field) => csvCell(entry[field])).join(','))
       else entries.push(entry)
     }
     if (!flags.csv) this.#show(account, entries, flags.limit)
@@ -58,9 +58,22 @@ creo account balance --at NUMBER shows all balances as they were after it.`
           {header: 'CHANGE', value: ({change}) => (change.startsWith('-') ? change : `+${change}`), align: 'right'},
           {header: 'BALANCE', value: ({balance}) => balance, align: 'right'},
           {header: 'ASSET', value: ({asset}) => asset},
-          {header: 'KIND', value: ({kind}) => kind}
+          {header: 'KIND', value: ({kind}) => kind},
+          ...(entries.some(({counterparty}) => counterparty !== undefined) ? [{header: 'WITH', value: paidWith}] : [])
         ])
       )
     if (entries.length === limit) this.logToStderr(`The newest ${limit}; there may be more: --limit ${limit * 10}`)
   }
+}
+
+function paidWith({counterparty = '', memo}: ShownEntry): string {
+  return memo === undefined ? counterparty : `${counterparty}: ${memo}`
+}
+
+/** Quoted where it has to be. What others wrote must not be a formula of the spreadsheet that opens it: an apostrophe before it makes it text. */
+function csvCell(value: string | number = ''): string {
+  const text = String(value)
+  if (/^-?[\d.]+$/.test(text)) return text
+  const plain = /^[=+\-@]/.test(text) ? `'${text}` : text
+  return /[",'\s]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain
 }

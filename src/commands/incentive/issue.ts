@@ -32,7 +32,7 @@ the Gutta for which it may be traded in 24 hours; you can change it later.`
     })(),
     transferable: Flags.boolean({
       default: false,
-      description: 'Say for ever that it may be given from account to account. Nothing does that yet.'
+      description: 'For ever: holders may give it to anybody (creo account pay), past the market and its limit.'
     }),
     offer: Flags.string({required: true, helpValue: 'ITEM', description: 'What it buys first.'}),
     'offer-price': Flags.string({required: true, helpValue: 'AMOUNT', description: 'What one item costs.'}),

@@ -5,7 +5,8 @@ import type {ShownIncentive} from '../../developer/incentives.ts'
 
 export default class IncentiveList extends CreoCommand {
   static override summary = 'List the incentives of the network.'
-  static override description = 'Traded in 24 hours: for how much it was, and for how much it may be.'
+  static override description =
+    'Traded in 24 hours: for how much it was, and for how much it may be. Given on: whether holders may pay anybody with it (creo account pay).'
   static override examples = ['<%= config.bin %> <%= command.id %>']
   static override flags = {...networkFlags}
 
@@ -26,6 +27,7 @@ export default class IncentiveList extends CreoCommand {
           {header: 'PAYS FOR', value: (row) => row.scope},
           {header: 'SUPPLY', value: (row) => row.supply, align: 'right'},
           {header: 'LOT', value: (row) => row.lot, align: 'right'},
+          {header: 'GIVEN ON', value: (row) => (row.transferable ? 'yes' : 'no')},
           {header: 'TRADED IN 24 H', value: (row) => `${row.usedGutta} of ${row.limitGutta} Gutta`, align: 'right'}
         ])
       )

@@ -2,7 +2,7 @@ import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import {accountViewSchema, balanceKinds, balanceViewSchema, orderViewSchema, redemptionViewSchema} from '../../core/protocol/api.ts'
-import {incentiveIdSchema, signedAmountSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
+import {accountIdSchema, assetIdSchema, signedAmountSchema, timeMsSchema} from '../../core/protocol/scalars.ts'
 import type {Ledger} from '../../ledger/port.ts'
 import {knownAccount} from './not-found.ts'
 import {accountParamsSchema, cursorSchema, limitSchema, nextOf, nextSchema, pageOf, placeInName} from './query.ts'
@@ -10,7 +10,6 @@ import {type RouteTools, route} from './route.ts'
 
 export const orderStatusSchema = z.enum(['open', 'filled', 'cancelled', 'expired'])
 export const redemptionStatusSchema = z.enum(['held', 'captured', 'released'])
-const assetSchema = z.union([z.literal('gutta'), incentiveIdSchema])
 const pastSeqSchema = z.coerce.number().int().min(0)
 const entrySchema = z.object({
   number: z.int(),
@@ -20,7 +19,10 @@ const entrySchema = z.object({
   asset: z.string(),
   kind: z.enum(balanceKinds),
   deltaMinor: signedAmountSchema,
-  balanceMinor: signedAmountSchema
+  balanceMinor: signedAmountSchema,
+  /** Of a transfer: who paid it or was paid, and what was said with it. */
+  counterparty: z.object({account: accountIdSchema, name: z.string()}).optional(),
+  memo: z.string().optional()
 })
 
 /** What an account is, has, wants and did. */
@@ -103,7 +105,7 @@ function holdingRoutes(app: FastifyInstance, tools: RouteTools): void {
       path: '/v1/accounts/:account/entries',
       about: 'Its statement, newest first.',
       params,
-      query: z.object({asset: assetSchema.optional(), limit: limitSchema, cursor: cursorSchema}),
+      query: z.object({asset: assetIdSchema.optional(), limit: limitSchema, cursor: cursorSchema}),
       answer: z.object({entries: z.array(entrySchema), next: nextSchema})
     },
     ({params: {account}, query}) => {

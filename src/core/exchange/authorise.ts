@@ -32,6 +32,7 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'orders.cancel': ['treasurer'],
   'order.replace': ['treasurer'],
   swap: ['treasurer'],
+  'account.transfer': ['treasurer'],
   'redemption.request': ['treasurer'],
   'redemption.capture': ['treasurer'],
   'redemption.release': ['treasurer'],

@@ -25,6 +25,7 @@ export function issueIncentive(context: CommandContext, org: AccountState, body:
     decimals: body.decimals,
     lotMinor: body.lotMinor,
     captured: body.captured,
+    ...(body.transferable && {transferable: true}),
     volume: new VolumeWindow({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets}),
     tradeVolumeLimitMicroGutta: body.tradeVolumeLimitMicroGutta,
     takers: new TakerVolumes({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets}),

@@ -22,6 +22,7 @@ import {stateLines, takeStateLine} from './state-form.ts'
 import {swap} from './swap-command.ts'
 import {advanceTime, clearEnded} from './time-commands.ts'
 import {setTraffic} from './traffic-commands.ts'
+import {transfer} from './transfer-command.ts'
 
 /** The rules that this machine runs; each journaled group names them. */
 export const RULESET = '1'
@@ -148,6 +149,8 @@ function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
       return cancelOrders(context, signerOf(context), body)
     case 'swap':
       return swap(context, signerOf(context), body)
+    case 'account.transfer':
+      return transfer(context, signerOf(context), body)
     case 'redemption.request':
       return requestRedemption(context, signerOf(context), body)
     case 'redemption.capture':

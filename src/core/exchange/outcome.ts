@@ -178,6 +178,16 @@ export type Effect =
       readonly stock: number
       readonly where: 'in-app' | 'in-store'
     }
+  | {
+      readonly type: 'transfer'
+      readonly id: string
+      readonly from: string
+      readonly to: string
+      readonly asset: string
+      readonly amountMinor: number
+      /** Absent for none. */
+      readonly memo?: string
+    }
   | {readonly type: 'offer.stock'; readonly id: string; readonly stock: number}
   | {
       readonly type: 'redemption'

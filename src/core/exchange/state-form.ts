@@ -23,7 +23,7 @@ import {type VolumeBucket, VolumeWindow} from './volume-window.ts'
  * Number of the form that the state's text has. Whatever makes the text of an *old* journal's state another one (a field that is not absent at its
  * default, another order) raises it: digests and snapshots of another form are not compared and not used.
  */
-export const STATE_FORM = 1
+export const STATE_FORM = 2
 
 /** What follows from other fields, or from the genesis. */
 type Derived =

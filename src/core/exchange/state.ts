@@ -76,6 +76,8 @@ export interface IncentiveState {
   readonly decimals: number
   readonly lotMinor: number
   readonly captured: 'burn' | 'return'
+  /** Absent: it goes to its issuer and through the market alone. */
+  readonly transferable?: true
   readonly volume: VolumeWindow
   tradeVolumeLimitMicroGutta: number
   /** Of that limit, what one owner may take; absent: all of it, and nobody counts who took. */

@@ -1,8 +1,11 @@
 import {z} from 'zod'
 import {
+  accountIdSchema,
+  assetIdSchema,
   incentiveCodeSchema,
   incentiveIdSchema,
   labelSchema,
+  memoSchema,
   nameSchema,
   offerIdSchema,
   orderIdSchema,
@@ -43,6 +46,7 @@ const incentiveIssue = z.strictObject({
   ownerSharePermille: ownerShareSchema,
   /** What becomes of captured redemptions. */
   captured: z.enum(['burn', 'return']),
+  /** Whether holders may give it to anybody, beside the market. Fixed for ever. */
   transferable: z.boolean(),
   firstOffer: offerSpec
 })
@@ -108,6 +112,16 @@ const swapBody = z.strictObject({
   selfTrade: z.literal('cancel-oldest').optional()
 })
 
+/** available → available of another account. What may go where: `core/exchange/transfer-command.ts`. */
+const accountTransfer = z.strictObject({
+  type: z.literal('account.transfer'),
+  to: accountIdSchema,
+  asset: assetIdSchema,
+  amountMinor: positiveAmountSchema,
+  /** Public, like all of a command. */
+  memo: memoSchema.optional()
+})
+
 /** available → held until captured, released or timed out. */
 const redemptionRequest = z.strictObject({type: z.literal('redemption.request'), offer: offerIdSchema, quantity: z.int().min(1).max(1e6)})
 const redemptionCapture = z.strictObject({type: z.literal('redemption.capture'), redemption: redemptionIdSchema})
@@ -123,6 +137,7 @@ export const marketCommandBodies = [
   orderReplace,
   ordersCancel,
   swapBody,
+  accountTransfer,
   redemptionRequest,
   redemptionCapture,
   redemptionRelease

@@ -11,6 +11,9 @@ export const incentiveCodeSchema = z.string().regex(/^[A-Z][A-Z0-9]{1,9}$/, 'mus
 /** `org/CODE`. */
 export const incentiveIdSchema = z.string().regex(/^[a-z][a-z0-9-]{1,19}\/[A-Z][A-Z0-9]{1,9}$/, 'must look like org/CODE')
 
+/** Gutta, or an incentive. */
+export const assetIdSchema = z.union([z.literal('gutta'), incentiveIdSchema])
+
 /** The first 16 bytes of a SHA-256, hex. */
 const shortHash = '[0-9a-f]{32}'
 export const keyIdSchema = z.string().regex(new RegExp(`^${shortHash}$`), 'must be the id of a key: 32 digits from 0 to f')
@@ -97,3 +100,8 @@ export const labelSchema = z
   .min(1)
   .max(120)
   .regex(/^[^\p{Cc}\u202a-\u202e\u2066-\u2069]*$/u, 'must be one line of plain text')
+const MEMO_BYTES_MAX = 64
+/** What a payer says with a payment, for everybody to read. */
+export const memoSchema = labelSchema
+  .max(MEMO_BYTES_MAX)
+  .refine((text) => new TextEncoder().encode(text).length <= MEMO_BYTES_MAX, `must be at most ${MEMO_BYTES_MAX} bytes of UTF-8`)

@@ -8,6 +8,7 @@ import type KeyAdd from '../../../src/commands/account/key/add.ts'
 import type KeyList from '../../../src/commands/account/key/list.ts'
 import type KeyRevoke from '../../../src/commands/account/key/revoke.ts'
 import type KeyRotate from '../../../src/commands/account/key/rotate.ts'
+import type Pay from '../../../src/commands/account/pay.ts'
 import type Recover from '../../../src/commands/account/recover.ts'
 import type RecoveryCancel from '../../../src/commands/account/recovery/cancel.ts'
 import type RecoveryRenew from '../../../src/commands/account/recovery/renew.ts'
@@ -50,7 +51,19 @@ export const accountShapes = {
   'account history': answerOf<History>()(
     z.strictObject({
       account: text,
-      entries: z.array(z.strictObject({at: time, seq, command: text, asset, kind: z.string().pipe(kind), change: amount, balance: amount}))
+      entries: z.array(
+        z.strictObject({
+          at: time,
+          seq,
+          command: text,
+          asset,
+          kind: z.string().pipe(kind),
+          change: amount,
+          balance: amount,
+          counterparty: text.optional(),
+          memo: text.optional()
+        })
+      )
     })
   ),
   'account invite': answerOf<Invite>()(z.strictObject({account: text, token: text, keyId, roles: z.array(z.string()), expiresAt: time})),
@@ -82,6 +95,23 @@ export const accountShapes = {
     })
   ),
   'account key rotate': answerOf<KeyRotate>()(z.strictObject({account: text, keyId, replaces: keyId, keyPath: text})),
+  'account pay': answerOf<Pay>()(
+    z.strictObject({
+      status: z.enum(['paid', 'dry_run', 'declined']),
+      transfer: z
+        .string()
+        .regex(/^tra_\d+$/)
+        .nullable(),
+      from: text,
+      to: text,
+      toId: accountIdSchema,
+      asset,
+      amount,
+      memo: text.nullable(),
+      left: amount,
+      seq: seq.nullable()
+    })
+  ),
   'account recover': answerOf<Recover>()(
     z.strictObject({
       id: accountIdSchema,

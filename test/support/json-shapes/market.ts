@@ -74,7 +74,8 @@ export const marketShapes = {
           lot: amount,
           limitGutta: amount,
           usedGutta: amount,
-          ownerSharePercent: percent
+          ownerSharePercent: percent,
+          transferable: z.boolean()
         })
       )
     })
