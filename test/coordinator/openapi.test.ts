@@ -80,6 +80,8 @@ it('counts errors by their code, and groups of the ledger', async () => {
   expect(errors).toContain('creo_coordinator_errors_total{code="not_found"} 1')
   expect(errors).toContain('creo_coordinator_errors_total{code="invalid_input"} 1')
   await actors.person('ann')
-  const shown = await numbers()
-  expect(Number(shown.find((line) => line.startsWith('creo_ledger_groups_total '))?.split(' ')[1])).toBeGreaterThan(0)
+  const groups = async (): Promise<number> =>
+    Number((await numbers()).find((line) => line.startsWith('creo_ledger_groups_total '))?.split(' ')[1])
+  // A group is answered before it is counted.
+  await expect.poll(groups, {timeout: 20_000}).toBeGreaterThan(0)
 })
