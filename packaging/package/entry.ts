@@ -18,7 +18,12 @@ const args = process.argv.slice(2)
 /** What the packaged program runs first: has its files in the user's cache and goes on with them, as Node or as creo. */
 function start(): void {
   const index = JSON.parse(getAsset('index', 'utf8')) as AppIndex
-  const packed = {index, content: () => new Uint8Array(getRawAsset('content')), executable: process.execPath}
+  const packed = {
+    index,
+    content: () => new Uint8Array(getRawAsset('content')),
+    executable: process.execPath,
+    withTools: isNode() || args[0]?.startsWith('plugins') === true
+  }
   let place: Unpacked
   try {
     place = unpackSomewhere(packed)

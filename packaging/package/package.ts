@@ -1,7 +1,7 @@
 import {execFile} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
-import {basename, join} from 'node:path'
+import {basename, join, resolve} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {parseArgs, promisify} from 'node:util'
 import type {Architecture} from './app-files.ts'
@@ -64,7 +64,7 @@ function settings(): {
   const architectures = ARCHITECTURES.filter((name) => values.arch === undefined || values.arch === name)
   if (architectures.length === 0) throw new Error(`creo is not packaged for "${values.arch}". ${USAGE}`)
   return {
-    output: values.output ?? join(root, 'dist-package'),
+    output: resolve(values.output ?? join(root, 'dist-package')),
     architectures,
     keyFile: values.key ?? process.env.CREO_SIGNING_KEY_FILE,
     url: values.url

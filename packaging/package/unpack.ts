@@ -2,7 +2,7 @@ import {createHash, randomBytes} from 'node:crypto'
 import * as fs from 'node:fs'
 import {dirname, join} from 'node:path'
 import {zstdDecompressSync} from 'node:zlib'
-import type {AppFile, AppIndex} from './app-archive.ts'
+import {type AppFile, type AppIndex, foldersOf} from './app-archive.ts'
 
 /** What every folder's time is set to once all is in it. Whatever is added or deleted there changes it, which is all that a start has to look at. */
 const FOLDER_TIME_S = 1_000_000_000
@@ -22,6 +22,8 @@ export type Packed = {
   readonly content: () => Uint8Array
   /** The executable that all of this is in. */
   readonly executable: string
+  /** Whether npm and yarn may be run, so that their folders are looked at too. */
+  readonly withTools: boolean
 }
 /** `app` has the files; `node` is the same executable as Node and nothing else, for programs that a script starts. */
 export type Unpacked = {readonly app: string; readonly node: string; readonly unpacked: boolean}
@@ -33,7 +35,7 @@ export class DamagedError extends Error {
 
 /**
  * Has the program's files in `<programs>/<id>` and answers where. Any number of processes may do so at once, and any may be killed at any instant: the files
- * are written into a folder beside, which then gets its name. One that is there is looked at by its folders' times at each start and by every byte at the
+ * are written into a folder beside, which then gets its name. One that is there is looked at by its folders' times at each start (those of npm and yarn where they may run) and by every byte at the
  * first after the machine's; what is missing or differs is put back.
  */
 export function unpack(programs: string, packed: Packed): Unpacked {
@@ -44,7 +46,7 @@ export function unpack(programs: string, packed: Packed): Unpacked {
   const folder = join(programs, packed.index.id)
   const unpacked = !fs.existsSync(folder)
   if (unpacked) writeAnew(programs, folder, packed)
-  else if (!isWhole(folder, packed.index)) repair(folder, packed)
+  else if (!isWhole(folder, packed)) repair(folder, packed)
   holdOpen(folder)
   return {app: join(folder, 'app'), node: join(folder, 'bin', 'node'), unpacked}
 }
@@ -133,16 +135,17 @@ function replace(path: string, write: (beside: string) => void): void {
 /** Says in `<folder>/checked` since which start of the machine all of it is known to be whole, and sets the folders' times. */
 function seal(folder: string, index: AppIndex): void {
   replace(join(folder, 'checked'), (beside) => fs.writeFileSync(beside, bootId(), {mode: 0o600}))
-  for (const path of foldersOf(index)) fs.utimesSync(join(folder, path), FOLDER_TIME_S, FOLDER_TIME_S)
+  for (const path of allFolders(index)) fs.utimesSync(join(folder, path), FOLDER_TIME_S, FOLDER_TIME_S)
 }
 
-function isWhole(folder: string, index: AppIndex): boolean {
+function isWhole(folder: string, {index, withTools}: Packed): boolean {
   try {
     if (fs.readFileSync(join(folder, 'checked'), 'utf8') !== bootId()) return false
   } catch {
     return false
   }
-  return foldersOf(index).every((path) => fs.lstatSync(join(folder, path), {throwIfNoEntry: false})?.mtimeMs === FOLDER_TIME_S * 1000)
+  const folders = withTools ? allFolders(index) : ['bin', 'app', ...index.folders.map((path) => `app/${path}`)]
+  return folders.every((path) => fs.lstatSync(join(folder, path), {throwIfNoEntry: false})?.mtimeMs === FOLDER_TIME_S * 1000)
 }
 
 function isIntact(path: string, file: AppFile): boolean {
@@ -155,12 +158,8 @@ function isNode(path: string, executable: string): boolean {
   return fs.lstatSync(path, {throwIfNoEntry: false})?.size === fs.statSync(executable).size
 }
 
-function foldersOf({files}: AppIndex): readonly string[] {
-  const folders = new Set<string>(['bin', 'app'])
-  for (const {path} of files) {
-    for (let folder = dirname(join('app', path)); !folders.has(folder); folder = dirname(folder)) folders.add(folder)
-  }
-  return [...folders]
+function allFolders({files}: AppIndex): readonly string[] {
+  return ['bin', 'app', ...foldersOf(files).map((path) => `app/${path}`)]
 }
 
 function bootId(): string {

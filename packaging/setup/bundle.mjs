@@ -37,7 +37,7 @@ async function bundle() {
     minifySyntax: true,
     banner: {js: BANNER},
     external: EXTERNAL_PACKAGES.flatMap((name) => [name, `${name}/*`]),
-    plugins: [oneLanguage, sourcePlaces],
+    plugins: [oneLanguage, frameworkByNeed, sourcePlaces],
     logLevel: 'error',
     write: false,
     metafile: true
@@ -108,6 +108,38 @@ function entryPoints() {
 const oneLanguage = {
   name: 'one-language',
   setup: (build) => build.onLoad({filter: /\/zod\/v4\/locales\/index\.js$/}, () => ({contents: "export {default as en} from './en.js'"}))
+}
+
+/**
+ * What the framework does at each start and need not: it looks for the version of Node, which bin/run.js has done; it makes a pattern of each plugin's name, which has none;
+ * and it takes every line of its help for a template. Each text to be replaced is there, or the bundle is not made: another version of the framework has to be looked at.
+ */
+const FRAMEWORK_BY_NEED = [
+  ['index.js', '\ncheckNodeVersion();\n', '\n'],
+  [
+    'config/plugin-loader.js',
+    'const minimatch_1 = require("minimatch");',
+    'const minimatch_1 = {minimatch: (name, pattern) => /^[\\w@./-]+$/.test(pattern) ? name === pattern : require("minimatch").minimatch(name, pattern)};'
+  ],
+  ...['config/config.js', 'help/util.js'].map((file) => [
+    file,
+    'const ejs_1 = __importDefault(require("ejs"));',
+    'const ejs_1 = {default: {render: (text, ...rest) => typeof text === "string" && !text.includes("<%") ? text : require("ejs").render(text, ...rest)}};'
+  ])
+]
+
+const frameworkByNeed = {
+  name: 'framework-by-need',
+  setup: (build) =>
+    build.onLoad({filter: /\/@oclif\/core\/lib\/(index|config\/(config|plugin-loader)|help\/util)\.js$/}, ({path}) => {
+      let contents = readFileSync(path, 'utf8')
+      for (const [file, text, instead] of FRAMEWORK_BY_NEED) {
+        if (!path.endsWith(`/lib/${file}`)) continue
+        if (!contents.includes(text)) throw new Error(`${path} holds no ${text.trim()}: look at what this version of the framework does.`)
+        contents = contents.replace(text, () => instead)
+      }
+      return {contents, loader: 'js'}
+    })
 }
 
 /**

@@ -74,6 +74,17 @@ test.each([
   expect(unpack(programs(), {...packed(), content: () => expect.fail('is still not whole')}).unpacked).toBe(false)
 })
 
+test('what npm lost is put back by a start that may run it, and no other looks for it', () => {
+  const {index, content} = packApp(writeSources({'a.js': 'one', 'node_modules/npm/lib/b.js': 'two'}))
+  const start = (withTools: boolean) => unpack(programs(), {index, withTools, content: () => content, executable: executable()})
+  const lost = join(start(false).app, 'node_modules/npm/lib')
+  rmSync(lost, {recursive: true})
+  start(false)
+  expect(existsSync(lost)).toBe(false)
+  start(true)
+  expect(readFileSync(join(lost, 'b.js'), 'utf8')).toBe('two')
+})
+
 test('the first start after the machine was switched off looks at every byte', () => {
   const {app} = unpack(programs(), packed())
   truncateSync(join(app, 'a.js'), 0)
@@ -85,7 +96,9 @@ test('the first start after the machine was switched off looks at every byte', (
 test('content that is not what was packed is never put in its place', () => {
   const {index, executable} = packed()
   const other = packApp(writeSources({'a.js': 'ONE', 'lib/b.js': 'two', tool: 'run'}))
-  expect(() => unpack(programs(), {index, executable, content: () => other.content})).toThrow(/a\.js in it is not what was packed/)
+  expect(() => unpack(programs(), {index, executable, withTools: false, content: () => other.content})).toThrow(
+    /a\.js in it is not what was packed/
+  )
   expect(readdirSync(programs())).toEqual([])
 })
 
@@ -117,7 +130,7 @@ test('eight first starts at once leave one whole program and nothing half writte
     import {unpack} from ${JSON.stringify(new URL('../../packaging/package/unpack.ts', import.meta.url).href)}
     const [programs, folder, executable] = process.argv.slice(1)
     const index = JSON.parse(readFileSync(folder + '/index', 'utf8'))
-    const {app} = unpack(programs, {index, executable, content: () => readFileSync(folder + '/content')})
+    const {app} = unpack(programs, {index, executable, withTools: false, content: () => readFileSync(folder + '/content')})
     process.stdout.write(readFileSync(app + '/lib/b.js', 'utf8'))`
   const args = ['--input-type=module-typescript', '-e', script, programs(), folder, executable]
   const answers = await Promise.all(Array.from({length: PROCESSES}, async () => (await run(process.execPath, args)).stdout))
@@ -132,7 +145,7 @@ test('an old version is removed unless a process still has it open', async () =>
     writeFileSync(join(programs(), index.id, 'checked'), '')
   }
   const {index} = current!
-  unpack(programs(), {index, content: () => current!.content, executable: executable()})
+  unpack(programs(), {index, withTools: false, content: () => current!.content, executable: executable()})
   const opens = `require('fs').openSync(${JSON.stringify(join(programs(), used!.index.id, 'checked'))}); console.log('open'); setInterval(() => {}, 1e6)`
   const child = spawn(process.execPath, ['-e', opens], {stdio: ['ignore', 'pipe', 'inherit']})
   await once(child.stdout, 'data')
@@ -147,7 +160,7 @@ test('an old version is removed unless a process still has it open', async () =>
 test('two versions side by side each have files of their own, and neither start changes what the other runs from', () => {
   const versions = ['one', 'two'].map((text) => packApp(writeSources({'a.js': text})))
   const start = ({index, content}: (typeof versions)[number]): string => {
-    const {app, unpacked} = unpack(programs(), {index, content: () => content, executable: executable()})
+    const {app, unpacked} = unpack(programs(), {index, withTools: false, content: () => content, executable: executable()})
     // As the entry does it; this very process has the other open.
     if (unpacked) collect(programs(), index.id)
     return readFileSync(join(app, 'a.js'), 'utf8')
@@ -174,7 +187,7 @@ function programs(): string {
 
 function packed(): Packed {
   const {index, content} = packApp(writeSources({'a.js': 'one', 'lib/b.js': 'two', tool: 'run'}))
-  return {index, content: () => content, executable: executable()}
+  return {index, withTools: false, content: () => content, executable: executable()}
 }
 
 function executable(): string {
