@@ -1,5 +1,5 @@
 import {styleText} from 'node:util'
-import type {ShownBook, ShownTicker, ShownTrade} from '../developer/markets.ts'
+import type {ShownBest, ShownBook, ShownTicker, ShownTrade} from '../developer/markets.ts'
 
 /** Eighths of a cell, as the block elements of Unicode have them: U+2581 to U+2588. */
 const HEIGHTS = [...'▁▂▃▄▅▆▇█']
@@ -37,6 +37,15 @@ export function depthText(
     })
   })
   return [...(lines[0] ?? []).reverse(), ...(lines[1] ?? [])].join('\n')
+}
+
+/** "buy 10 at 0.49, sell 4 at 0.51": what is offered at best. */
+export function bestText({bid, ask}: ShownBest): string {
+  const sides = [
+    ['buy', bid],
+    ['sell', ask]
+  ] as const
+  return sides.map(([side, level]) => (level === null ? `nobody ${side}s` : `${side} ${level.amount} at ${level.price}`)).join(', ')
 }
 
 export function tradeText({at, price, amount, side}: ShownTrade): string {

@@ -1,6 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {EVENT_SCHEMAS, EVENTS_SILENCE_MAX_MS, type EventTopic, type NetworkEvent} from '../core/protocol/events.ts'
+import type {CandleSpan} from '../core/protocol/market-data.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import type {Connection} from './connection.ts'
 import {readEvents, type StreamedEvent} from './event-stream.ts'
@@ -12,6 +13,8 @@ const RETRY_MAX_MS = 10_000
 export interface WatchQuery {
   readonly topics: readonly EventTopic[]
   readonly incentive?: string
+  /** Of candles. */
+  readonly span?: CandleSpan
   /** Id or name. */
   readonly account?: string
   /** `org/app`. */

@@ -1,3 +1,4 @@
+import {followBook} from '../client/follow-book.ts'
 import {amountOfLots, priceText} from '../core/market-units.ts'
 import type {BookView, IncentiveView, TradeView} from '../core/protocol/api.ts'
 import type {Candle, CandleSpan, Ticker} from '../core/protocol/market-data.ts'
@@ -61,8 +62,7 @@ export interface ShownBook extends ShownTicker {
 export async function readBook(context: Context, incentive: string, signal: AbortSignal): Promise<ShownBook> {
   const units = await findIncentive(context, incentive, signal)
   const [book, ticker] = await Promise.all([context.client.book(units.id, signal), context.client.ticker(units.id, signal)])
-  const shown = (levels: BookView['bids']): readonly Level[] =>
-    levels.map((level) => ({price: priceText(level.priceMicroGutta, units), amount: amountOfLots(level.lots, units)}))
+  const shown = (levels: BookView['bids']): readonly Level[] => levels.map((level) => shownLevel(level, units))
   return {incentive: units.id, ...shownTicker(ticker, units), bids: shown(book.bids), asks: shown(book.asks)}
 }
 
@@ -88,19 +88,35 @@ export async function readCandles(
   return {incentive: units.id, candles: candles.map((candle) => shownCandle(candle, units))}
 }
 
-/** The market as it is, then each trade, until the signal; the market anew where trades were missed since they were too many or too long ago. */
-export async function* watchMarket(
-  context: Context,
-  incentive: string,
-  signal: AbortSignal
-): AsyncGenerator<{readonly ticker: ShownTicker} | {readonly trade: ShownTrade}> {
+/** What is offered at best; null for a side that is empty. */
+export interface ShownBest {
+  readonly bid: Level | null
+  readonly ask: Level | null
+}
+
+export type MarketNews = {readonly ticker: ShownTicker} | {readonly trade: ShownTrade} | {readonly best: ShownBest}
+
+/**
+ * The market as it is, then each trade and what is offered at best, until the signal; the market anew where trades were missed since they were too many or
+ * too long ago.
+ */
+export async function* watchMarket(context: Context, incentive: string, signal: AbortSignal): AsyncGenerator<MarketNews> {
   const units = await findIncentive(context, incentive, signal)
   const ticker = async (): Promise<ShownTicker> => shownTicker(await context.client.ticker(units.id, signal), units)
   yield {ticker: await ticker()}
-  for await (const event of context.client.watch({topics: ['trades'], incentive: units.id}, signal)) {
-    if (event.name === 'reset') yield {ticker: await ticker()}
-    if (event.name === 'trade') yield {trade: shownTrade(event.data, units)}
+  for await (const news of followBook(context.client, {incentive: units.id, levels: 1, topics: ['trades']}, signal)) {
+    if ('book' in news) yield {best: {bid: bestOf(news.book.bids, units), ask: bestOf(news.book.asks, units)}}
+    else if (news.event.name === 'reset') yield {ticker: await ticker()}
+    else if (news.event.name === 'trade') yield {trade: shownTrade(news.event.data, units)}
   }
+}
+
+function bestOf([best]: BookView['bids'], units: IncentiveView): Level | null {
+  return best === undefined ? null : shownLevel(best, units)
+}
+
+function shownLevel({priceMicroGutta, lots}: BookView['bids'][number], units: IncentiveView): Level {
+  return {price: priceText(priceMicroGutta, units), amount: amountOfLots(lots, units)}
 }
 
 function shownTrade({atMs, priceMicroGutta, lots, takerSide, seq}: TradeView, units: IncentiveView): ShownTrade {

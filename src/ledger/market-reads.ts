@@ -1,11 +1,17 @@
 import type Database from 'better-sqlite3'
 import {CROSSINGS_MAX} from '../core/exchange/limits.ts'
-import type {BookView, IncentiveView, OfferView, OrderView, RedemptionView, TradeView} from '../core/protocol/api.ts'
+import {
+  BOOK_LEVELS_MAX,
+  type BookView,
+  type IncentiveView,
+  type OfferView,
+  type OrderView,
+  type RedemptionView,
+  type TradeView
+} from '../core/protocol/api.ts'
 import {OWNER_SHARE_ALL} from '../core/protocol/market-commands.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import type {LedgerReads} from './port.ts'
-
-const BOOK_LEVELS_MAX = 100
 
 const INCENTIVES = `
 SELECT id, org, name, scope, decimals, lot_minor AS lotMinor, supply_minor AS supplyMinor, trade_volume_limit AS tradeVolumeLimitMicroGutta,
@@ -13,9 +19,10 @@ SELECT id, org, name, scope, decimals, lot_minor AS lotMinor, supply_minor AS su
   coalesce(owner_share, ${OWNER_SHARE_ALL}) AS ownerSharePermille, captured, transferable, issued_at_ms AS issuedAtMs
 FROM incentives`
 const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, place AS "where" FROM offers'
-const LEVELS = `
+/** By the index of open orders too: a deep book is read no further than its levels are shown. */
+const levels = (direction: 'ASC' | 'DESC'): string => `
 SELECT price AS priceMicroGutta, sum(remaining) AS lots FROM orders
-WHERE status = 'open' AND incentive = @incentive AND side = @side GROUP BY price ORDER BY price * @sign LIMIT ${BOOK_LEVELS_MAX}`
+WHERE status = 'open' AND incentive = ? AND side = ? GROUP BY price ORDER BY price ${direction} LIMIT ${BOOK_LEVELS_MAX}`
 /** By the index of open orders, from its end for bids. */
 const resting = (direction: 'ASC' | 'DESC'): string => `
 SELECT account, price AS priceMicroGutta, remaining AS lots FROM orders
@@ -40,7 +47,7 @@ export class MarketReads {
   readonly #incentives: FilteredRows<IncentiveRow, 'id'>
   readonly #incentivesAfter: Named<IncentiveRow>
   readonly #offers: FilteredRows<OfferView, 'id' | 'incentive'>
-  readonly #levels: Named<BookView['bids'][number]>
+  readonly #levels: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], BookView['bids'][number]>>>
   readonly #resting: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], Resting>>>
   readonly #sequence: Database.Statement<[], {seq: number}>
   readonly #trades: FilteredRows<TradeView, 'incentive'>
@@ -56,7 +63,7 @@ export class MarketReads {
     this.#incentives = new FilteredRows(database, INCENTIVES, 'ORDER BY id')
     this.#incentivesAfter = database.prepare(`${INCENTIVES} WHERE id > @after ORDER BY id LIMIT @limit`)
     this.#offers = new FilteredRows(database, OFFERS, 'ORDER BY seq', {seq: 'number'})
-    this.#levels = database.prepare(LEVELS)
+    this.#levels = {buy: database.prepare(levels('DESC')), sell: database.prepare(levels('ASC'))}
     this.#resting = {buy: database.prepare(resting('DESC')), sell: database.prepare(resting('ASC'))}
     this.#sequence = database.prepare('SELECT seq FROM watermark')
     this.#trades = new FilteredRows(database, TRADES, 'ORDER BY seq DESC, position DESC', {seq: 'number', position: 'number'})
@@ -87,8 +94,8 @@ export class MarketReads {
     return {
       incentive,
       sequence,
-      bids: this.#levels.all({incentive, side: 'buy', sign: -1}),
-      asks: this.#levels.all({incentive, side: 'sell', sign: 1})
+      bids: this.#levels.buy.all(incentive, 'buy'),
+      asks: this.#levels.sell.all(incentive, 'sell')
     }
   }
 

@@ -1,5 +1,5 @@
 import type {z} from 'zod'
-import type {Effect} from '../core/exchange/outcome.ts'
+import type {BookLevel, Effect} from '../core/exchange/outcome.ts'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {
   accountViewSchema,
@@ -215,6 +215,8 @@ export interface CommittedCommand {
   readonly seq: number
   readonly atMs: number
   readonly effects: readonly Effect[]
+  /** The price levels that it changed, as it left them; absent of a group that was read from the journal. */
+  readonly levels?: readonly BookLevel[]
 }
 
 /** A group that is committed and shown by the projections. */

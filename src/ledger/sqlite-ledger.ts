@@ -1,7 +1,7 @@
 import {CreoError} from '../core/errors.ts'
 import {assertInvariants} from '../core/exchange/invariants.ts'
 import {type LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
-import type {Answer, Effect, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
+import type {Answer, BookLevel, Effect, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
 import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type SignedCommand} from '../core/protocol/commands.ts'
 import {type AuthenticCommand, authenticate, knownKey} from './authenticate.ts'
 import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
@@ -27,6 +27,7 @@ interface WaitingCommand {
   readonly type: CommandType
   readonly atMs: number
   readonly effects: readonly Effect[]
+  readonly levels: readonly BookLevel[]
   readonly text: string
   readonly bytes: number
 }
@@ -77,6 +78,7 @@ export class SqliteLedger implements Ledger {
 
   constructor({machine, thread, reads, now, snapshots}: LedgerParts) {
     this.#machine = machine
+    machine.keepLevels()
     this.#thread = thread
     this.reads = reads
     this.#now = now
@@ -214,9 +216,10 @@ export class SqliteLedger implements Ledger {
   #applied(command: SignedCommand, sequenced: SequencedCommand): Outcome {
     const {seq, atMs, body} = sequenced
     const outcome = this.#machine.apply(sequenced)
+    const levels = this.#machine.takeLevels()
     const text = encodeCommand({atMs, command, outcome})
     const bytes = Buffer.byteLength(text)
-    this.#waiting.push({seq, type: body.type, atMs, effects: outcome.effects, text, bytes})
+    this.#waiting.push({seq, type: body.type, atMs, effects: outcome.effects, levels, text, bytes})
     this.#queuedBytes += bytes
     return outcome
   }
@@ -272,7 +275,7 @@ export class SqliteLedger implements Ledger {
       lastSeq,
       types: new Set(commands.map((command) => command.type)),
       leases: commands.flatMap(({effects, atMs}) => leaseEvents(effects, atMs)),
-      commands: commands.map(({seq, atMs, effects}) => ({seq, atMs, effects})),
+      commands: commands.map(({seq, atMs, effects, levels}) => ({seq, atMs, effects, levels})),
       sentAtMs: performance.now(),
       commitMs: 0
     })

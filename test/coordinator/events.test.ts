@@ -80,6 +80,23 @@ describe('a stream of events', () => {
     expect(named(all, 'group')[0]?.data).toMatchObject({firstSeq: seq - 1})
   })
 
+  it('tells a market’s book whole and then what changes of it, candles and tickers, and goes on after the last event that came', async () => {
+    const {seq} = await world.actors.apply(org.id, org.key, order('sell', 700, 3))
+    const query = 'topic=books,candles,tickers&incentive=colibris/LEAF&span=1h'
+    const watched = await opened(query, (all) => named(all, 'candle').length === 1 && named(all, 'ticker').length === 1)
+    await world.actors.apply(buyer.id, buyer.key, order('buy', 700, 2))
+    const all = await watched.all
+    const books = named(all, 'book').map(({data}) => data)
+    expect(books[0]).toMatchObject({whole: true, bids: [], asks: [{priceMicroGutta: '700', lots: '3'}]})
+    expect(books.at(-1)).toMatchObject({whole: false, bids: [], asks: [{priceMicroGutta: '700', lots: '1'}], sequence: seq + 1})
+    expect(named(all, 'candle')[0]?.data).toMatchObject({span: '1h', closeMicroGutta: '700', trades: expect.any(Number)})
+    expect(named(all, 'ticker')[0]?.data).toMatchObject({last: {priceMicroGutta: '700'}, bestAskMicroGutta: '700'})
+    const since = await told(query, (seen) => named(seen, 'book').length === 1, {headers: {'last-event-id': String(seq)}})
+    expect(named(since, 'open')[0]?.data).toEqual({sequence: seq})
+    expect(named(since, 'book')[0]?.data).toEqual(books.at(-1))
+    await world.actors.apply(org.id, org.key, {type: 'orders.cancel'})
+  })
+
   it('leaves out what its filters do not choose', async () => {
     const query = `topic=orders,apps&account=ann&app=colibris/garden`
     const watched = await opened(query, (all) => named(all, 'app').length === 1)
@@ -113,6 +130,9 @@ describe('a stream of events', () => {
       }
     }
     expect(prices(await since(first, again.url))).toEqual(['301', '302', '303'])
+    const books = 'topic=books&incentive=colibris/LEAF'
+    const anew = await told(books, (all) => all.length === 2, {headers: {'last-event-id': String(first)}, url: again.url})
+    expect(anew).toMatchObject([{name: 'reset'}, {name: 'book', data: {whole: true}}])
   })
 
   it('says that everything is to be read anew to who names a sequence that is not there', async () => {

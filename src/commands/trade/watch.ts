@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {networkFlags} from '../../cli/flags.ts'
-import {sparkline, tickerText, tradeText} from '../../cli/market-text.ts'
+import {bestText, sparkline, tickerText, tradeText} from '../../cli/market-text.ts'
 
 const TRADES_MAX = 1_000_000
 /** Prices that the line on a terminal has room for. */
@@ -12,7 +12,7 @@ const CLEAR_LINE = '\r\u001b[2K'
 export default class TradeWatch extends CreoCommand {
   static override summary = 'Watch an incentive being traded.'
   static override description =
-    `Each trade as it is committed, until Ctrl-C or --count; on a terminal with a line of the last prices below. A line to the coordinator \
+    `Each trade as it is committed, until Ctrl-C or --count; on a terminal with a line of the last prices below, and of what is offered at best. A line to the coordinator \
 that is cut is opened again and goes on after the last trade; what is too long ago by then shows in the market's line alone. Under --json one object a line.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris/LEAF',
@@ -25,6 +25,7 @@ that is cut is opened again and goes on after the last trade; what is too long a
   }
 
   #isDrawn = false
+  #best = ''
 
   async run(): Promise<{readonly incentive: string; readonly trades: number}> {
     const {args, flags} = await this.parse(TradeWatch)
@@ -34,7 +35,8 @@ that is cut is opened again and goes on after the last trade; what is too long a
     let trades = 0
     try {
       for await (const news of watchMarket(context, args.incentive, this.abort)) {
-        if ('ticker' in news) this.#print(`${args.incentive}: ${tickerText(news.ticker)}`)
+        if ('best' in news) this.#best = bestText(news.best)
+        else if ('ticker' in news) this.#print(`${args.incentive}: ${tickerText(news.ticker)}`)
         else {
           const {trade} = news
           trades += 1
@@ -58,8 +60,10 @@ that is cut is opened again and goes on after the last trade; what is too long a
 
   /** Below the last trade; the next one is written over it. */
   #draw(prices: readonly number[]): void {
-    if (!process.stdout.isTTY || this.jsonEnabled() || prices.length === 0) return
+    if (!process.stdout.isTTY || this.jsonEnabled()) return
+    const last = prices.length === 0 ? '' : `${sparkline(prices)}  ${prices.at(-1)} Gutta  `
+    const line = `${last}${this.#best}`.slice(0, process.stdout.columns - 1)
+    process.stdout.write(this.#isDrawn ? `${CLEAR_LINE}${line}` : line)
     this.#isDrawn = true
-    process.stdout.write(`${sparkline(prices)}  ${prices.at(-1)} Gutta`)
   }
 }

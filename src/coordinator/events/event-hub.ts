@@ -5,6 +5,7 @@ import type {Ledger} from '../../ledger/port.ts'
 import type {LastingReads} from '../lasting-reads.ts'
 import type {NodePresence, PresenceBoard} from '../presence.ts'
 import {EventRing} from './event-ring.ts'
+import {wholeBook} from './market-events.ts'
 import {instanceEvent, nodeEvent, type ToldEvent} from './told-events.ts'
 import {type Watch, Watcher} from './watcher.ts'
 
@@ -16,6 +17,9 @@ export const WATCHERS_PER_ADDRESS_MAX = 128
 const GATHER_MS = 20
 const PAUSE_PER_TELLING = 4
 const PAUSE_MAX_MS = 2000
+/** Who begins to watch a book gets it as it was so long ago at most, and then what came since: it is read once for all who come at a time. */
+const BOOK_KEPT_MS = 250
+const BOOKS_KEPT_MAX = 1000
 /** The last groups are kept for so long after the last watcher has gone. */
 const KEEP_UNWATCHED_MS = 60_000
 
@@ -35,6 +39,7 @@ export class EventHub {
   readonly #lasting: LastingReads
   readonly #ring: EventRing
   readonly #watchers = new Set<Watcher>()
+  readonly #books = new Map<string, ReturnType<typeof wholeBook> & {readonly readAtMs: number}>()
   readonly #unsubscribe: () => void
   readonly #beats: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
@@ -66,7 +71,9 @@ export class EventHub {
     this.refuseTooMany(watch)
     // Who went while its signature was checked has closed already, and would be counted for ever.
     if (watch.out.destroyed) return
-    const watcher = new Watcher(watch, this.#ring, performance.now())
+    const {topic, incentive} = watch.query
+    const ofBook = topic.includes('books') && incentive !== undefined ? {wholeBook: () => this.#wholeBook(incentive)} : {}
+    const watcher = new Watcher({...watch, ...ofBook}, this.#ring, performance.now())
     this.#watchers.add(watcher)
     watch.out.once('close', () => {
       this.#watchers.delete(watcher)
@@ -112,6 +119,17 @@ export class EventHub {
     clearInterval(this.#beats)
     clearTimeout(this.#timer)
     for (const watcher of this.#watchers) watcher.end()
+  }
+
+  #wholeBook(incentive: string): ReturnType<typeof wholeBook> {
+    const nowMs = performance.now()
+    const known = this.#books.get(incentive)
+    const isFresh = known !== undefined && known.readAtMs > nowMs - BOOK_KEPT_MS && this.#ring.knowsBooksAfter(known.sequence)
+    if (isFresh) return known
+    const book = wholeBook(this.#tools.ledger.reads, incentive)
+    if (this.#books.size >= BOOKS_KEPT_MAX) this.#books.clear()
+    this.#books.set(incentive, {...book, readAtMs: nowMs})
+    return book
   }
 
   #isKept(): boolean {

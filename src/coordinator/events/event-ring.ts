@@ -10,7 +10,10 @@ const RING_EFFECTS_MAX = 5000
 export class ToldGroup {
   readonly firstSeq: number
   readonly lastSeq: number
+  /** What they did, in numbers. */
   readonly effects: number
+  /** Whether it is known what they did to books: no journal says so. */
+  readonly hasLevels: boolean
   readonly #group: RecentGroup
   readonly #tools: TellingTools
   readonly #events = new Map<EventTopic, readonly ToldEvent[]>()
@@ -19,7 +22,8 @@ export class ToldGroup {
     const told = commands.map(({effects, ...rest}) => ({...rest, effects: effects.filter(isTold)}))
     this.firstSeq = firstSeq
     this.lastSeq = lastSeq
-    this.effects = told.reduce((sum, {effects}) => sum + effects.length, 0)
+    this.effects = told.reduce((sum, {effects, levels = []}) => sum + effects.length + levels.length, 0)
+    this.hasLevels = told.every(({levels}) => levels !== undefined)
     this.#group = {firstSeq, lastSeq, commands: told}
     this.#tools = tools
   }
@@ -76,6 +80,12 @@ export class EventRing {
     if (seq < this.#floor) return 'gone'
     // Watchers are at the end, mostly.
     return this.#groups[this.#groups.findLastIndex(({firstSeq}) => firstSeq <= seq + 1)] ?? 'gone'
+  }
+
+  /** Whether all that was done to books after this sequence can be told. */
+  knowsBooksAfter(seq: number): boolean {
+    const next = this.after(seq)
+    return next === 'none' || (next !== 'gone' && next.hasLevels)
   }
 
   /** At most once until nobody watches any more: a journal is not read for each who asks for what is too old. */

@@ -1,9 +1,11 @@
-import assert from 'node:assert'
-import {z} from 'zod'
+import type {z} from 'zod'
 import type {Effect} from '../../core/exchange/outcome.ts'
-import {EVENT_SCHEMAS, EVENT_TOPICS, type EventTopic} from '../../core/protocol/events.ts'
+import {type EVENT_SCHEMAS, EVENT_TOPICS, type EventTopic} from '../../core/protocol/events.ts'
+import type {CandleSpan} from '../../core/protocol/market-data.ts'
 import type {CommittedCommand, LedgerReads, RecentGroup} from '../../ledger/port.ts'
 import type {LastingReads} from '../lasting-reads.ts'
+import {eventText} from './event-text.ts'
+import {type MarketTopic, marketEvents} from './market-events.ts'
 
 /** One event as it is sent, and what watchers choose it by. */
 export interface ToldEvent {
@@ -11,6 +13,7 @@ export interface ToldEvent {
   /** Of the command that it tells of; undefined when it is in no ledger. */
   readonly seq?: number
   readonly incentive?: string
+  readonly span?: CandleSpan
   readonly account?: string
   /** `org/app`. */
   readonly app?: string
@@ -41,16 +44,10 @@ export function isTold({type}: Effect): boolean {
   return TOLD.has(type)
 }
 
-/** Lines of the stream for an event. Its own schema refuses what is not of its form: then the fault is ours. */
-export function eventText<N extends keyof typeof EVENT_SCHEMAS>(name: N, data: z.output<(typeof EVENT_SCHEMAS)[N]>): string {
-  const wire = z.safeEncode(EVENT_SCHEMAS[name] as z.ZodType, data)
-  assert(wire.success, `an event is not of its form: ${wire.error?.message}`)
-  return `event: ${name}\ndata: ${JSON.stringify(wire.data)}\n`
-}
-
 /** What a group did, as far as one topic tells of it. */
 export function eventsOf(topic: EventTopic, group: RecentGroup, tools: TellingTools): ToldEvent[] {
   if (topic === 'groups') return [groupEvent(group)]
+  if (topic === 'books' || topic === 'candles' || topic === 'tickers') return marketEvents(topic, group, tools)
   return group.commands.flatMap((command) => commandEvents(topic, command, tools))
 }
 
@@ -59,7 +56,7 @@ function groupEvent({firstSeq, lastSeq, commands}: RecentGroup): ToldEvent {
   return {topic: 'groups', seq: lastSeq, text}
 }
 
-function commandEvents(topic: Exclude<EventTopic, 'groups'>, command: CommittedCommand, tools: TellingTools): ToldEvent[] {
+function commandEvents(topic: Exclude<EventTopic, 'groups' | MarketTopic>, command: CommittedCommand, tools: TellingTools): ToldEvent[] {
   switch (topic) {
     case 'trades':
       return command.effects.flatMap((effect) => (effect.type === 'trade' ? tradeEvent(effect, command) : []))

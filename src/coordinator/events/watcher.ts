@@ -1,7 +1,8 @@
 import type {Writable} from 'node:stream'
 import type {EventsQuery, EventTopic} from '../../core/protocol/events.ts'
 import type {EventRing, ToldGroup} from './event-ring.ts'
-import {eventText, type ToldEvent} from './told-events.ts'
+import {eventText} from './event-text.ts'
+import type {ToldEvent} from './told-events.ts'
 
 /** So much is handed over at a time; what a single command did goes whole. */
 const PIECE_CHARS_MAX = 64 * 1024
@@ -24,6 +25,8 @@ export interface Watch {
   readonly address: string
   /** Whether the key that asked for what is private still may: asked each time. */
   readonly mayRead: () => boolean
+  /** Of the one market whose book is watched: all that is shown of it. Undefined for who watches none. */
+  readonly wholeBook?: (() => {readonly sequence: number; readonly text: string}) | undefined
   readonly out: Writable
 }
 
@@ -47,8 +50,9 @@ export class Watcher {
     this.#beganAtMs = nowMs
     this.#sent = watch.after ?? ring.latest
     this.#write(`retry: ${RETRY_LEAST_MS + Math.floor(Math.random() * RETRY_LEAST_MS)}\n`)
-    if (ring.after(this.#sent) === 'gone') this.#reset()
-    else this.#write(`id: ${this.#sent}\n${eventText('open', {sequence: this.#sent})}\n`)
+    const next = ring.after(this.#sent)
+    if (next === 'gone' || this.#isBlind(next)) this.#reset()
+    else this.#begin('open', watch.after === undefined)
     this.advance()
   }
 
@@ -61,7 +65,7 @@ export class Watcher {
     while (this.#stalledSinceMs === undefined) {
       const group = this.#ring.after(this.#sent)
       if (group === 'none') return
-      if (group === 'gone') {
+      if (group === 'gone' || this.#isBlind(group)) {
         this.#reset()
         continue
       }
@@ -92,7 +96,20 @@ export class Watcher {
 
   #reset(): void {
     this.#sent = this.#ring.latest
-    this.#write(`id: ${this.#sent}\n${eventText('reset', {sequence: this.#sent})}\n`)
+    this.#begin('reset', true)
+  }
+
+  /** A book that is told whole may be of a moment ago: what came since follows. */
+  #begin(name: 'open' | 'reset', isWhole: boolean): void {
+    const book = isWhole ? this.#watch.wholeBook?.() : undefined
+    if (book !== undefined) this.#sent = Math.min(this.#sent, book.sequence)
+    this.#write(`id: ${this.#sent}\n${eventText(name, {sequence: this.#sent})}\n`)
+    if (book !== undefined) this.#write(`${book.text}\n`)
+  }
+
+  /** True of a group that says nothing of books, for who watches them. */
+  #isBlind(group: ToldGroup | 'none'): boolean {
+    return group !== 'none' && !group.hasLevels && this.wants('books')
   }
 
   /** The next events of a group, with the sequence that they reach: it stands in the last one, so that what is cut before it comes again whole. */
@@ -114,11 +131,12 @@ export class Watcher {
   }
 
   #chooses(event: ToldEvent): boolean {
-    const {incentive, account, app, node} = this.#watch.query
+    const {incentive, span, account, app, node} = this.#watch.query
     const fits = (wanted: string | undefined, is: string | undefined): boolean => wanted === undefined || is === undefined || wanted === is
     return (
       this.wants(event.topic) &&
       fits(incentive, event.incentive) &&
+      fits(span, event.span) &&
       fits(account, event.account) &&
       fits(app, event.app) &&
       fits(node, event.node)

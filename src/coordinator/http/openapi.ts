@@ -11,6 +11,8 @@ export interface RouteDescription {
   readonly body?: z.ZodType
   readonly answer?: z.ZodType
   readonly answerType?: string
+  /** What it may answer, where no schema says so. */
+  readonly example?: string
   /** Optional: who signs is told more. */
   readonly signed?: boolean | 'optional'
 }
@@ -72,7 +74,7 @@ const COMPONENTS: Json = {
 }
 
 function operation(method: string, path: string, route: RouteDescription): Json {
-  const {about, body, answer, answerType = 'application/json', signed = false} = route
+  const {about, body, answer, answerType = 'application/json', example, signed = false} = route
   const id = `${method.toLowerCase()}${path.replace(/[^a-zA-Z0-9]+/g, '_').replace(/_$/, '')}`
   const parameters = [...inPath(path, route.params), ...inQuery(route.query), ...(signed && body ? [CONTENT_DIGEST] : [])]
   const tagged = method === 'GET' && !signed && answer !== undefined
@@ -83,7 +85,10 @@ function operation(method: string, path: string, route: RouteDescription): Json 
     ...(parameters.length > 0 && {parameters}),
     ...(body && {requestBody: {required: true, content: {'application/json': {schema: wireSchema(body)}}}}),
     responses: {
-      200: {description: 'Done.', content: {[answerType]: answer ? {schema: wireSchema(answer)} : {}}},
+      200: {
+        description: 'Done.',
+        content: {[answerType]: answer ? {schema: wireSchema(answer)} : {...(example !== undefined && {example})}}
+      },
       204: {description: 'Nothing newer, or nothing to say.'},
       ...(tagged && {304: {description: 'What you have by its `etag`, sent as `if-none-match`, is still so.'}}),
       default: ERROR

@@ -11,6 +11,24 @@ const LAST_EVENT_HEADER = 'last-event-id'
 const HEADERS = {'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no'}
 const sequenceSchema = z.coerce.number().int().min(0)
 
+/** Of `topic=books,trades&incentive=colibris/LEAF`: the book as it is, then a purchase of two lots out of three. */
+const EXAMPLE = `retry: 1402
+id: 40
+event: open
+data: {"sequence":40}
+
+event: book
+data: {"incentive":"colibris/LEAF","sequence":40,"bids":[],"asks":[{"priceMicroGutta":"5000","lots":"3"}],"whole":true}
+
+event: book
+data: {"incentive":"colibris/LEAF","sequence":41,"bids":[],"asks":[{"priceMicroGutta":"5000","lots":"1"}],"whole":false}
+
+id: 41
+event: trade
+data: {"seq":41,"index":0,"incentive":"colibris/LEAF","priceMicroGutta":"5000","lots":"2","takerSide":"buy","atMs":1790000000000}
+
+`
+
 export interface EventTools extends RouteTools {
   readonly events: EventHub
 }
@@ -22,7 +40,7 @@ export function eventRoutes(app: FastifyInstance, tools: EventTools): void {
     method: 'GET',
     url: '/v1/events',
     exposeHeadRoute: false,
-    config: {described: {about, query: eventsQuerySchema, answerType: 'text/event-stream', signed: 'optional'}},
+    config: {described: {about, query: eventsQuerySchema, answerType: 'text/event-stream', example: EXAMPLE, signed: 'optional'}},
     handler: async (request, reply) => {
       const query = eventsQuerySchema.parse(request.query, IN_WORDS)
       const after = placeOf(request, query)

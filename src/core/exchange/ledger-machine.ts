@@ -12,7 +12,8 @@ import {addOffer, allot, fundPool, issueIncentive, limitTradeVolume} from './inc
 import {acceptInvite, addKey, cancelRecovery, inviteKey, revokeKey, rotateKey, startRecovery} from './key-commands.ts'
 import {endLease, grantLease} from './lease-commands.ts'
 import {placeOrder} from './order-commands.ts'
-import {type Outcome, Refusal, type SequencedCommand} from './outcome.ts'
+import {BUY} from './order-pool.ts'
+import {type BookLevel, type Outcome, Refusal, type SequencedCommand} from './outcome.ts'
 import {payReceipt} from './receipt-commands.ts'
 import {captureRedemption, releaseRedemption, requestRedemption} from './redemption-commands.ts'
 import {replaceOrder} from './replace-order.ts'
@@ -53,6 +54,22 @@ export class LedgerMachine {
   /** Time of the last command applied: the next one's is not earlier. */
   get atMs(): number {
     return this.#atMs
+  }
+
+  /** From now on `takeLevels` has what each command changes. */
+  keepLevels(): void {
+    this.state.market.changed.isKept = true
+  }
+
+  /** The price levels that changed since the last call, as they are now. */
+  takeLevels(): BookLevel[] {
+    const {market} = this.state
+    return market.changed.take().map(({book, side, priceMicroGutta}) => ({
+      incentive: this.state.assetName(book),
+      side: side === BUY ? 'buy' : 'sell',
+      priceMicroGutta,
+      lots: market.book(book).side(side).lotsOf(priceMicroGutta)
+    }))
   }
 
   /** What people own and have, as text, the same for the same commands. Large: for tests. */

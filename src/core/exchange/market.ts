@@ -1,3 +1,4 @@
+import {ChangedLevels} from './changed-levels.ts'
 import {bidHold} from './escrow.ts'
 import {OrderBook, sideOf} from './order-book.ts'
 import {OrderIndex} from './order-index.ts'
@@ -24,6 +25,7 @@ export class Market {
   /** By asset number. */
   readonly books: OrderBook[] = []
   readonly feePpmMax: number
+  readonly changed = new ChangedLevels()
   readonly #slots = new OrderIndex(this.pool)
   readonly #byOwner = new OrdersByOwner(this.pool)
   #timedOrders = 0
@@ -40,7 +42,7 @@ export class Market {
   book(asset: number): OrderBook {
     const known = this.books[asset]
     if (known !== undefined) return known
-    const book = new OrderBook(this.pool)
+    const book = new OrderBook(this.pool, this.changed)
     this.books[asset] = book
     return book
   }

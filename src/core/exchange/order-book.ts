@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import type {ChangedLevels} from './changed-levels.ts'
 import {CROSSINGS_MAX} from './limits.ts'
 import {BUY, NONE, type OrderPool, SELL, type Side} from './order-pool.ts'
 import {PriceLevels} from './price-levels.ts'
@@ -35,10 +36,10 @@ export class OrderBook {
   readonly asks: PriceLevels
   readonly #pool: OrderPool
 
-  constructor(pool: OrderPool) {
+  constructor(pool: OrderPool, changed: ChangedLevels) {
     this.#pool = pool
-    this.bids = new PriceLevels(pool, BUY)
-    this.asks = new PriceLevels(pool, SELL)
+    this.bids = new PriceLevels(pool, BUY, changed)
+    this.asks = new PriceLevels(pool, SELL, changed)
   }
 
   side(side: Side): PriceLevels {

@@ -83,6 +83,14 @@ export interface Traded {
   readonly takerFeeMicroGutta: number
 }
 
+/** All that waits at one price; no lots where the last of it has gone. It follows from the effects, so no journal has it. */
+export interface BookLevel {
+  readonly incentive: string
+  readonly side: 'buy' | 'sell'
+  readonly priceMicroGutta: number
+  readonly lots: number
+}
+
 export interface RevisionDeployed {
   readonly id: string
   readonly function: string

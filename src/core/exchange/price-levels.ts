@@ -1,3 +1,4 @@
+import type {ChangedLevels} from './changed-levels.ts'
 import {grownFloats, grownInts, NONE, type OrderPool, SELL, type Side} from './order-pool.ts'
 
 const LEVELS_AT_START = 64
@@ -8,6 +9,8 @@ const LEVELS_AT_START = 64
  */
 export class PriceLevels {
   readonly #pool: OrderPool
+  readonly #side: Side
+  readonly #changed: ChangedLevels
   /** +1 for bids, −1 for asks: price × sign rises towards the best. */
   readonly #sign: number
   #keys = new Float64Array(LEVELS_AT_START)
@@ -21,8 +24,10 @@ export class PriceLevels {
   #free = NONE
   #used = 0
 
-  constructor(pool: OrderPool, side: Side) {
+  constructor(pool: OrderPool, side: Side, changed: ChangedLevels) {
     this.#pool = pool
+    this.#side = side
+    this.#changed = changed
     this.#sign = side === SELL ? -1 : 1
   }
 
@@ -37,6 +42,13 @@ export class PriceLevels {
 
   lotsAt(rank: number): number {
     return this.#lots[this.#levels[this.#count - 1 - rank] ?? 0] ?? 0
+  }
+
+  /** Of the level at this price; 0 where there is none. */
+  lotsOf(priceMicroGutta: number): number {
+    const key = priceMicroGutta * this.#sign
+    const index = this.#search(key)
+    return index < this.#count && this.#keys[index] === key ? (this.#lots[this.#levels[index] ?? 0] ?? 0) : 0
   }
 
   /** Oldest order of the n-th best level. */
@@ -57,6 +69,7 @@ export class PriceLevels {
     else pool.next[tail] = order
     this.#tail[level] = order
     this.#lots[level] = (this.#lots[level] ?? 0) + (pool.remaining[order] ?? 0)
+    if (this.#changed.isKept) this.#changed.add(pool.book[order] ?? 0, this.#side, price)
   }
 
   /** Takes filled lots off an order and its level; the order stays, even at zero. */
@@ -64,6 +77,7 @@ export class PriceLevels {
     const level = this.#pool.level[order] ?? 0
     this.#pool.remaining[order] = (this.#pool.remaining[order] ?? 0) - lots
     this.#lots[level] = (this.#lots[level] ?? 0) - lots
+    if (this.#changed.isKept) this.#changed.add(this.#pool.book[order] ?? 0, this.#side, this.#price[level] ?? 0)
   }
 
   remove(order: number): void {
@@ -76,6 +90,7 @@ export class PriceLevels {
     if (next === NONE) this.#tail[level] = previous
     else pool.previous[next] = previous
     this.#lots[level] = (this.#lots[level] ?? 0) - (pool.remaining[order] ?? 0)
+    if (this.#changed.isKept) this.#changed.add(pool.book[order] ?? 0, this.#side, this.#price[level] ?? 0)
     if (this.#head[level] === NONE) this.#dropLevel(level)
   }
 

@@ -116,12 +116,15 @@ export const offerViewSchema = z.object({
 })
 export type OfferView = z.output<typeof offerViewSchema>
 
+/** Of a side of a book that is shown whole, best price first. */
+export const BOOK_LEVELS_MAX = 100
+const levelSchema = z.object({priceMicroGutta: amountSchema, lots: amountSchema})
 export const bookViewSchema = z.object({
   incentive: incentiveIdSchema,
   sequence: z.int(),
   /** Best price first; at most 100 levels a side. Price in micro-gutta per lot. */
-  bids: z.array(z.object({priceMicroGutta: amountSchema, lots: amountSchema})),
-  asks: z.array(z.object({priceMicroGutta: amountSchema, lots: amountSchema}))
+  bids: z.array(levelSchema),
+  asks: z.array(levelSchema)
 })
 export type BookView = z.output<typeof bookViewSchema>
 

@@ -1,5 +1,6 @@
 import {z} from 'zod'
-import {instanceFailureSchema, leaseViewSchema, orderViewSchema, tradeViewSchema} from './api.ts'
+import {bookViewSchema, instanceFailureSchema, leaseViewSchema, orderViewSchema, tradeViewSchema} from './api.ts'
+import {candleSchema, candleSpans, tickerSchema} from './market-data.ts'
 import {incentiveIdSchema, nameSchema, nodeIdSchema, revisionIdSchema, timeMsSchema} from './scalars.ts'
 
 /**
@@ -17,6 +18,9 @@ export const EVENT_TOPICS = {
   groups: 'group',
   trades: 'trade',
   orders: 'order',
+  books: 'book',
+  candles: 'candle',
+  tickers: 'ticker',
   leases: 'lease',
   apps: 'app',
   nodes: 'node',
@@ -39,6 +43,15 @@ export const EVENT_SCHEMAS = {
   trade: tradeViewSchema,
   /** As it is when this is sent. */
   order: orderViewSchema,
+  /**
+   * The levels of a market that changed, as they are after the command `sequence` (no lots where one is gone); or, if it says `whole`, all that a book
+   * shows: first, after `reset`, and where more changed than is told. What is not newer than the book that one has is nothing new.
+   */
+  book: bookViewSchema.extend({whole: z.boolean()}),
+  /** As it is when this is sent: a trade was in it. */
+  candle: candleSchema.extend({incentive: incentiveIdSchema, span: z.enum(candleSpans)}),
+  /** As it is when this is sent, after its market changed. */
+  ticker: tickerSchema,
   /** As it is when this is sent. */
   lease: leaseViewSchema.omit({budgets: true}).extend({...placeSchema.shape, function: nameSchema}),
   app: placeSchema.extend({change: z.enum(['deployed', 'traffic', 'destroyed']), revisions: z.array(revisionIdSchema)}),
@@ -72,8 +85,10 @@ export const eventsQuerySchema = z.strictObject({
     context.addIssue({code: 'custom', message: `must be of ${Object.keys(EVENT_TOPICS).join(', ')}`})
     return z.NEVER
   }),
-  /** Of trades and orders. */
+  /** Of trades, orders, books, candles and tickers. */
   incentive: incentiveIdSchema.optional(),
+  /** Of candles. */
+  span: z.enum(candleSpans).optional(),
   /** Of orders: id or name. */
   account: z.string().min(2).max(40).optional(),
   /** Of leases, apps and instances. */
