@@ -109,7 +109,7 @@ async function untilTaken(
 ): Promise<CommandOutcome[]> {
   let outcomes = await post(named)
   for (let waitedMs = 0; waitedMs < RATE_LIMIT_WAIT_MAX_MS; waitedMs += RATE_LIMIT_PAUSE_MS) {
-    const limited = new Set([...outcomes.keys()].filter((at) => isRateLimited(outcomes[at])))
+    const limited = new Set([...outcomes.keys()].filter((at) => isPutOff(outcomes[at])))
     if (limited.size === 0) break
     await pause(RATE_LIMIT_PAUSE_MS, signal)
     const again = (
@@ -136,8 +136,9 @@ async function postUnlessLimited(
   }
 }
 
-function isRateLimited(outcome: CommandOutcome | undefined): boolean {
-  return outcome?.status === 'error' && outcome.error.code === 'rate_limited'
+/** Nothing was done about it for now: it came too often, or too many wait for the disk. */
+function isPutOff(outcome: CommandOutcome | undefined): boolean {
+  return outcome?.status === 'error' && (outcome.error.code === 'rate_limited' || outcome.error.code === 'overloaded')
 }
 
 function isClockRefusal(outcome: CommandOutcome | undefined): boolean {

@@ -216,11 +216,12 @@ describe('what goes wrong', () => {
     expect(hopeless.asked).toHaveLength(1)
   })
 
-  it('posts those of many commands again that came too often, and keeps what was said of the others', async () => {
+  it('posts those of many commands again that came too often or were too many, and keeps what was said of the others', async () => {
     const limited = {status: 'error', error: {code: 'rate_limited', message: 'No.'}}
+    const overloaded = {status: 'error', error: {code: 'overloaded', message: 'No.'}}
     const {coordinatorUrl, asked} = await coordinator((_, count) =>
       count === 1
-        ? {status: 200, body: {answers: [{status: 'applied', seq: 4, result: {}}, limited, limited]}}
+        ? {status: 200, body: {answers: [{status: 'applied', seq: 4, result: {}}, limited, overloaded]}}
         : {
             status: 200,
             body: {

@@ -1,6 +1,9 @@
-import {expect, it} from 'vitest'
+import {expect, it, vi} from 'vitest'
 import {COMMANDS_PER_TURN, inTurns} from '../../src/coordinator/http/routes-commands.ts'
+import {CreoError} from '../../src/core/errors.ts'
+import {COMMAND_BATCH_MAX} from '../../src/core/protocol/commands.ts'
 import {signCommands} from '../../src/identity/commands.ts'
+import {SqliteLedger} from '../../src/ledger/sqlite-ledger.ts'
 import {type Person, startWorld} from './coordinator-world.ts'
 
 it('begins the commands of a batch in their order and lets other work in between', async () => {
@@ -64,6 +67,48 @@ it('takes a batch under one signature, each command on its own: a forged one fai
     const expected = commands.map((_command, at) => (at === 7 ? 'bad_signature' : 'applied'))
     expect(answers.map(({status, error}) => error?.code ?? status)).toEqual([...expected, 'bad_signature'])
     expect(await answersTo([first, commands[7]])).toEqual([answers[0], expect.objectContaining({status: 'applied'})])
+  } finally {
+    await world.close()
+  }
+})
+
+it('says 503 and when to ask again where too many wait for the disk, and answers of a batch those that were taken', async () => {
+  const world = await startWorld()
+  const submit = vi.spyOn(SqliteLedger.prototype, 'submit')
+  try {
+    const {actors} = world
+    const org = await actors.person('colibris')
+    const commands = Array.from({length: 3}, () => actors.command(org.id, org.key, {type: 'order.cancel', order: 'ord_1'}))
+    const post = () => actors.ask('POST', '/v1/commands', {body: {commands}})
+    const full = new CreoError('overloaded', '10000 commands wait for the disk.', {hint: 'Try again in a second.'})
+    for (const _ of commands) submit.mockRejectedValueOnce(full)
+    const refused = await post()
+    expect([refused.status, refused.headers.get('retry-after'), refused.json.error]).toEqual([503, '1', JSON.parse(JSON.stringify(full))])
+    submit.mockRejectedValueOnce(full)
+    const some = await post()
+    expect(some.status).toBe(200)
+    expect(some.json.answers).toMatchObject([{status: 'error', error: {code: 'overloaded'}}, {status: 'rejected'}, {status: 'rejected'}])
+  } finally {
+    submit.mockRestore()
+    await world.close()
+  }
+})
+
+it('takes a thousand commands under one signature, and answers each', async () => {
+  const world = await startWorld()
+  try {
+    const {actors} = world
+    const org = await actors.person('colibris')
+    const terms = {network: actors.networkId, account: org.id, key: org.key, notAfterMs: Date.now() + 60_000}
+    const body = {type: 'order.cancel', order: 'ord_1'} as const
+    const batch = signCommands(
+      terms,
+      Array.from({length: COMMAND_BATCH_MAX}, (_none, at) => ({idempotencyKey: `cancel-${at}`, body}))
+    )
+    const {json} = await actors.ask('POST', '/v1/commands', {body: {commands: batch}})
+    const {answers} = json as unknown as {answers: {status: string; seq: number}[]}
+    expect(answers.map(({status, seq}) => [status, seq - (answers[0]?.seq ?? 0)])).toEqual(batch.map((_, at) => ['rejected', at]))
+    expect((await actors.ask('POST', '/v1/commands', {body: {commands: [...batch, batch[0]]}})).status).toBe(400)
   } finally {
     await world.close()
   }

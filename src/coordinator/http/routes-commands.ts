@@ -20,7 +20,6 @@ import type {ClientLimits} from './client-limits.ts'
 import {asCreoError} from './error-answer.ts'
 import {forgettingOf, refuseUnsetSecrets} from './named-secrets.ts'
 import {type Proven, type ProvingTools, provenKeys} from './proven-keys.ts'
-import {RateLimited} from './rate-limit.ts'
 import {type RouteTools, route} from './route.ts'
 import type {SecretTools} from './routes-secrets.ts'
 
@@ -54,7 +53,8 @@ export function commandRoutes(app: FastifyInstance, tools: CommandTools): void {
     {
       method: 'POST',
       path: '/v1/commands',
-      about: 'Signed commands, each answered on its own; 429 when all of them come too often.',
+      about:
+        'Signed commands, each answered on its own; 429 when all of them come too often, 503 when the disk is too slow for all of them.',
       body: z.strictObject({commands: z.array(z.unknown()).min(1).max(COMMAND_BATCH_MAX)}),
       bodyBytesMax: COMMANDS_BYTES_MAX,
       answer: z.object({answers: z.array(batchAnswerSchema)})
@@ -90,20 +90,20 @@ export async function inTurns<T, R>(values: readonly T[], answer: (value: T, ind
 }
 
 async function answerAll(tools: CommandTools, commands: readonly unknown[], caller: Caller): Promise<BatchAnswer[]> {
-  const limited: RateLimited[] = []
+  const refused: CreoError[] = []
   const proven = await provenKeys(tools, commands, caller.address)
   const answers = await inTurns(commands, (command, index) =>
-    answerOne(tools, command, {...caller, ...proven[index], onLimited: (error) => limited.push(error)})
+    answerOne(tools, command, {...caller, ...proven[index], onRefused: (error) => refused.push(error)})
   )
-  const [first] = limited
-  if (first !== undefined && limited.length === answers.length) throw first
+  const [first] = refused
+  if (first !== undefined && refused.length === answers.length) throw first
   return answers
 }
 
 async function answerOne(
   tools: CommandTools,
   value: unknown,
-  {address, signal, command: parsed, provenBy, onLimited}: Caller & Partial<Proven> & {readonly onLimited: (error: RateLimited) => void}
+  {address, signal, command: parsed, provenBy, onRefused}: Caller & Partial<Proven> & {readonly onRefused: (error: CreoError) => void}
 ): Promise<BatchAnswer> {
   try {
     const command = parsed ?? signedCommandSchema.parse(value, IN_WORDS)
@@ -124,8 +124,9 @@ async function answerOne(
     await refuseBlockedParts(tools, command)
     return await submitAndForget(tools, command, {address, signal, provenBy})
   } catch (error) {
-    if (error instanceof RateLimited) onLimited(error)
     const known = asCreoError(error)
+    // Nothing was done: all of it can be sent again later.
+    if (known.code === 'rate_limited' || known.code === 'overloaded') onRefused(known)
     if (!isCreoError(error) && known.code === 'internal') throw error
     return {status: 'error', error: known.toJSON()}
   }
