@@ -5,8 +5,8 @@ import {dirname, join} from 'node:path'
 import {promisify} from 'node:util'
 import {ownFiles, type PackageLock, WHOLE_PACKAGES} from './app-files.ts'
 
-/** What plugins are written against. */
-const TYPES = 'dist/{core,runtime}/**/*.d.ts'
+/** What plugins and apps are written against. */
+const TYPES = 'dist/{app-client,core,runtime}/**/*.d.ts'
 /** Of package.json, what only a checkout needs. */
 const CHECKOUT_ALONE = new Set([
   'private',
@@ -58,7 +58,10 @@ export function npmManifest(own: Readonly<Record<string, unknown>>, {packages}: 
   })
   return {
     ...Object.fromEntries(kept),
-    exports: {'./runtime': {types: './dist/runtime/port.d.ts'}},
+    exports: {
+      './client': {types: './dist/app-client/client.d.ts', default: './bundle/client.js'},
+      './runtime': {types: './dist/runtime/port.d.ts'}
+    },
     dependencies: Object.fromEntries(dependencies)
   }
 }

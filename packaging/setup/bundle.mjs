@@ -50,6 +50,7 @@ async function bundle() {
     const up = relative(dirname(place), '.').split(sep).join('/') || '.'
     write(join(making, place), text.replaceAll(ROOT_TOKEN, up))
   }
+  write(join(making, 'client.js'), await clientForBrowsers())
   writeManifests(making)
   if (isSame(making, BUNDLE)) {
     const now = new Date()
@@ -59,6 +60,22 @@ async function bundle() {
   }
   rmSync(BUNDLE, {recursive: true, force: true})
   renameSync(making, BUNDLE)
+}
+
+/** `creo/client` as one file that needs nothing but what every browser has; for pages without a bundler of their own, and for npm. */
+async function clientForBrowsers() {
+  const {outputFiles} = await build({
+    entryPoints: [join(DIST, 'app-client', 'client.js')],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    legalComments: 'none',
+    logLevel: 'error',
+    write: false
+  })
+  return outputFiles[0].text
 }
 
 /** In a bundle a CommonJS module that is loaded by `import()` itself has `default` alone: what our own code took from it by name would be undefined. */

@@ -26,11 +26,13 @@ test('what npm installs names no workspace and nothing of a checkout, and pins w
 describe.runIf(process.env.CREO_TEST_TIER === 'long')('the package for npm', () => {
   let folder: string
   let archive: string
+  let prefix: string
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'creo-npm-package-'))
     archive = await makeNpmPackage(root, join(folder, 'first'), AbortSignal.timeout(300_000))
-    await execa('npm', ['install', '--global', '--prefix', join(folder, 'prefix'), '--no-audit', '--no-fund', archive], {
+    prefix = join(folder, 'prefix')
+    await execa('npm', ['install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', archive], {
       env: environment()
     })
   }, 600_000)
@@ -44,10 +46,12 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long')('the package for npm', () 
   test('holds every file that its package.json points to', async () => {
     const paths: string[] = []
     await list({file: archive, onReadEntry: ({path}) => paths.push(path)})
+    const manifest = JSON.parse(readFileSync(join(prefix, 'lib/node_modules/creo/package.json'), 'utf8')) as {exports: object; bin: object}
+    const named = [manifest.exports, manifest.bin].flatMap(filesIn)
+    expect(named.length).toBeGreaterThan(3)
     expect(paths).toEqual(
       expect.arrayContaining([
-        'package/bin/run.js',
-        'package/dist/runtime/port.d.ts',
+        ...named.map((path) => path.replace(/^\.\//, 'package/')),
         'package/dist/core/errors.d.ts',
         'package/bundle/commands/update.js',
         'package/bundle/node_modules/@creometry/runtime-podman/dist/hook.js',
@@ -67,6 +71,15 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long')('the package for npm', () 
     expect((await creo('update')).stderr).toMatch(/installed by npm.*\n.*\n.*npm install -g creo@latest/)
   })
 
+  test('gives apps the client of a network, as one file without imports', async () => {
+    const client = join(prefix, 'lib/node_modules/creo/bundle/client.js')
+    expect(readFileSync(client, 'utf8')).not.toMatch(/\bimport\s*[("'{*]/)
+    const script =
+      "import {createWebKey, Network} from 'creo/client'; console.log((await createWebKey()).key.publicKey.length, typeof Network.connect)"
+    writeFileSync(join(prefix, 'lib', 'app.mjs'), script)
+    expect((await execa(process.execPath, [join(prefix, 'lib', 'app.mjs')])).stdout).toBe('43 function')
+  })
+
   test('installs a plugin from a folder', async () => {
     const plugin = join(folder, 'plugin')
     mkdirSync(join(plugin, 'commands'), {recursive: true})
@@ -79,7 +92,7 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long')('the package for npm', () 
   })
 
   async function creo(...args: readonly string[]): Promise<{readonly stdout: string; readonly stderr: string}> {
-    return await execa(join(folder, 'prefix', 'bin', 'creo'), args, {env: environment(), reject: false, cwd: folder})
+    return await execa(join(prefix, 'bin', 'creo'), args, {env: environment(), reject: false, cwd: folder})
   }
 
   function environment(): Record<string, string> {
@@ -91,6 +104,11 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long')('the package for npm', () 
     }
   }
 })
+
+/** Every path that stands in a value. */
+function filesIn(value: unknown): string[] {
+  return typeof value === 'string' ? [value] : Object.values(value as object).flatMap(filesIn)
+}
 
 function json(name: string): unknown {
   return JSON.parse(readFileSync(join(root, name), 'utf8'))
