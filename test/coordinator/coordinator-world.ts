@@ -42,6 +42,9 @@ export interface Answer {
   readonly headers: Headers
 }
 
+/** What a node itself counts of a window. */
+export const COUNTS = {mibMs: 64_000, bytesIn: 10, bytesOut: 10}
+
 export async function temporaryFolder(): Promise<{path: string; remove(): Promise<void>}> {
   const path = await mkdtemp(join(tmpdir(), 'creo-coordinator-'))
   return {path, remove: () => rm(path, {recursive: true, force: true})}
@@ -164,26 +167,24 @@ export class Actors {
   }
 
   receipt(by: ReceiptParts): Receipt {
-    const counts = {bytesIn: 10, bytesOut: 10}
-    const signed = signProposal(
-      {
-        v: 'creo-receipt-v1',
-        network: this.networkId,
-        gateway: gatewayIdOf(by.gateway.publicKey),
-        node: by.node.id,
-        revision: by.lease.revision,
-        lease: by.lease.id,
-        window: by.window,
-        windowStartMs: by.windowStartMs ?? Date.now() - 1000,
-        windowMs: 1000,
-        requests: by.requests,
-        requestsFailed: 0,
-        mibMs: 64_000,
-        ...counts
-      },
-      by.gateway
-    )
-    return attest(signed, {mibMs: 64_000, ...counts}, by.node.key)
+    return attest(signProposal(this.proposal(by), by.gateway), COUNTS, by.node.key)
+  }
+
+  proposal(by: ReceiptParts): Parameters<typeof signProposal>[0] {
+    return {
+      v: 'creo-receipt-v1',
+      network: this.networkId,
+      gateway: gatewayIdOf(by.gateway.publicKey),
+      node: by.node.id,
+      revision: by.lease.revision,
+      lease: by.lease.id,
+      window: by.window,
+      windowStartMs: by.windowStartMs ?? Date.now() - 1000,
+      windowMs: 1000,
+      requests: by.requests,
+      requestsFailed: 0,
+      ...COUNTS
+    }
   }
 
   /** An org with an incentive, a funded pool and one deployed function that pays 1 LEAF (2 decimals) for each request. */

@@ -7,7 +7,8 @@ import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {makeExecutable} from '../../packaging/package/executable.ts'
-import {verifyReceipt} from '../../src/identity/receipts.ts'
+import {saveKeyFile} from '../../src/identity/keys.ts'
+import {COUNTS, startWorld} from '../coordinator/coordinator-world.ts'
 import {debianSources} from '../soak/root-image.ts'
 import {creo} from '../support/processes.ts'
 
@@ -29,14 +30,14 @@ printf '%s' ':creo-arm64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\
 exec "$@"
 `
 
+/** Signs a receipt as gateway and as node, by what stands in a file. */
 const SIGN = `
+import {readFileSync} from 'node:fs'
 import {attest, signProposal} from '${checkout}src/identity/receipts.ts'
-import {gatewayIdOf, generateKeyPair, nodeIdOf} from '${checkout}src/identity/keys.ts'
-const [gateway, node] = [generateKeyPair(), generateKeyPair()]
-const proposal = {v: 'creo-receipt-v1', network: '0'.repeat(64), gateway: gatewayIdOf(gateway.publicKey), node: nodeIdOf(node.publicKey), revision: 'rev_1',
-  lease: 'lea_1', window: 7, windowStartMs: 1000, windowMs: 1000, requests: 3, requestsFailed: 0, mibMs: 5, bytesIn: 10, bytesOut: 20}
-const receipt = attest(signProposal(proposal, gateway), {mibMs: 5, bytesIn: 10, bytesOut: 20}, node)
-console.log(JSON.stringify({arch: process.arch, receipt, gatewayKey: gateway.publicKey, nodeKey: node.publicKey}))
+import {loadKeyFile} from '${checkout}src/identity/keys.ts'
+const {proposal, counts, gateway, node} = JSON.parse(readFileSync(process.argv[2], 'utf8'))
+const receipt = attest(signProposal(proposal, await loadKeyFile(gateway)), counts, await loadKeyFile(node))
+console.log(JSON.stringify({arch: process.arch, receipt}))
 `
 
 const isLong = process.env.CREO_TEST_TIER === 'long' && process.platform === 'linux' && process.arch === 'x64'
@@ -119,14 +120,32 @@ describe.runIf(isLong && missing.length === 0)(`on arm64${missing.length === 0 ?
   )
 
   test(
-    'a receipt that was signed there is accepted on x64',
+    'a coordinator on x64 pays for a receipt that was signed there, and for none that was changed',
     async () => {
-      const script = join(folder, 'sign.ts')
-      writeFileSync(script, SIGN)
-      const {arch, receipt, ...keys} = JSON.parse(await onArm64(script))
-      expect(arch).toBe('arm64')
-      expect(verifyReceipt(receipt, keys)).toBe(true)
-      expect(verifyReceipt({...receipt, nodeSignature: receipt.gatewaySignature}, keys)).toBe(false)
+      const world = await startWorld()
+      try {
+        const {actors} = world
+        const node = await actors.node(await actors.colibris())
+        await actors.heartbeat(node)
+        const {lease} = await actors.leased(node)
+        const gateway = await actors.gateway(world.operator)
+        const [gatewayFile, nodeFile, input, script] = ['gateway.key', 'node.key', 'receipt.json', 'sign.ts'].map((name) =>
+          join(folder, name)
+        )
+        await saveKeyFile(gatewayFile!, gateway)
+        await saveKeyFile(nodeFile!, node.key)
+        const proposal = actors.proposal({gateway, node, lease, window: 1, requests: 3})
+        writeFileSync(input!, JSON.stringify({proposal, counts: COUNTS, gateway: gatewayFile, node: nodeFile}))
+        writeFileSync(script!, SIGN)
+        const {arch, receipt} = JSON.parse(await onArm64(script!, input!))
+        expect(arch).toBe('arm64')
+        const forged = {...receipt, proposal: receipt.proposal.replace('"requests":3', '"requests":4')}
+        expect(forged).not.toEqual(receipt)
+        const {json} = await actors.ask('POST', '/v1/receipts', {body: {receipts: [forged, receipt]}})
+        expect(json).toMatchObject({answers: [{status: 'rejected'}, {status: 'paid'}]})
+      } finally {
+        await world.close()
+      }
     },
     TIMEOUT_MS
   )
