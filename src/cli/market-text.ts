@@ -39,13 +39,10 @@ export function depthText(
   return [...(lines[0] ?? []).reverse(), ...(lines[1] ?? [])].join('\n')
 }
 
-/** "buy 10 at 0.49, sell 4 at 0.51": what is offered at best. */
+/** "10 wanted at 0.49, 4 for sale at 0.51": what is offered at best. */
 export function bestText({bid, ask}: ShownBest): string {
-  const sides = [
-    ['buy', bid],
-    ['sell', ask]
-  ] as const
-  return sides.map(([side, level]) => (level === null ? `nobody ${side}s` : `${side} ${level.amount} at ${level.price}`)).join(', ')
+  const wanted = bid === null ? 'nobody buys' : `${bid.amount} wanted at ${bid.price}`
+  return `${wanted}, ${ask === null ? 'nobody sells' : `${ask.amount} for sale at ${ask.price}`}`
 }
 
 export function tradeText({at, price, amount, side}: ShownTrade): string {

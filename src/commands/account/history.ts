@@ -11,8 +11,8 @@ const CSV_FIELDS = ['at', 'seq', 'command', 'asset', 'kind', 'change', 'balance'
 export default class AccountHistory extends CreoCommand {
   static override summary = "Show an account's statement: every change of what it holds."
   static override description =
-    `Newest first. Each line is one balance that a command changed, by how much and to what; the number is the command's in the ledger, and \
-creo account balance --at NUMBER shows all balances as they were after it.`
+    `Newest first. Each line is one balance that a command changed, by how much and to what: what is available, where it names no other kind. The number is \
+the command's in the ledger, and creo account balance --at NUMBER shows all balances as they were after it.`
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> colibris --since 7d --asset colibris/LEAF',
@@ -52,22 +52,22 @@ creo account balance --at NUMBER shows all balances as they were after it.`
     else
       this.log(
         renderTable(entries, [
-          {header: 'TIME', value: ({at}) => at.slice(0, 19).replace('T', ' ')},
+          {header: 'TIME', value: ({at}) => at.slice(0, 16).replace('T', ' ')},
           {header: 'NUMBER', value: ({seq}) => String(seq), align: 'right'},
-          {header: 'COMMAND', value: ({command}) => command},
+          {header: 'WHAT', value: whatText},
           {header: 'CHANGE', value: ({change}) => (change.startsWith('-') ? change : `+${change}`), align: 'right'},
           {header: 'BALANCE', value: ({balance}) => balance, align: 'right'},
-          {header: 'ASSET', value: ({asset}) => asset},
-          {header: 'KIND', value: ({kind}) => kind},
-          ...(entries.some(({counterparty}) => counterparty !== undefined) ? [{header: 'WITH', value: paidWith}] : [])
+          {header: 'ASSET', value: ({asset, kind}) => (kind === 'available' ? asset : `${asset} ${kind}`)}
         ])
       )
     if (entries.length === limit) this.logToStderr(`The newest ${limit}; there may be more: --limit ${limit * 10}`)
   }
 }
 
-function paidWith({counterparty = '', memo}: ShownEntry): string {
-  return memo === undefined ? counterparty : `${counterparty}: ${memo}`
+/** The command, or with whom a payment was: `to ana: for the flyers`. */
+function whatText({command, change, counterparty, memo}: ShownEntry): string {
+  if (counterparty === undefined) return command
+  return `${change.startsWith('-') ? 'to' : 'from'} ${counterparty}${memo === undefined ? '' : `: ${memo}`}`
 }
 
 /** Quoted where it has to be. What others wrote must not be a formula of the spreadsheet that opens it: an apostrophe before it makes it text. */

@@ -60,7 +60,7 @@ that is cut is opened again and goes on after the last trade; what is too long a
 
   /** Below the last trade; the next one is written over it. */
   #draw(prices: readonly number[]): void {
-    if (!process.stdout.isTTY || this.jsonEnabled()) return
+    if (!process.stdout.isTTY || this.jsonEnabled() || (this.#best === '' && prices.length === 0)) return
     const last = prices.length === 0 ? '' : `${sparkline(prices)}  ${prices.at(-1)} Gutta  `
     const line = `${last}${this.#best}`.slice(0, process.stdout.columns - 1)
     process.stdout.write(this.#isDrawn ? `${CLEAR_LINE}${line}` : line)
