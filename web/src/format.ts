@@ -57,6 +57,10 @@ export function formatPermille(permille: number, language: string): string {
   return new Intl.NumberFormat(language, {style: 'percent', maximumFractionDigits: 1}).format(permille / PERMILLE)
 }
 
+export function formatTime(atMs: number, language: string): string {
+  return new Intl.DateTimeFormat(language, {dateStyle: 'short', timeStyle: 'short'}).format(atMs)
+}
+
 export function formatClock(atMs: number, language: string): string {
   return new Intl.DateTimeFormat(language, {hour: '2-digit', minute: '2-digit'}).format(atMs)
 }

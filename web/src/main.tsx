@@ -1,9 +1,11 @@
-import './without-eval.ts'
 import {render} from 'preact'
 import './style/colours.css'
 import './style/base.css'
 import './style/parts.css'
+import './style/forms.css'
 import './style/pages.css'
+import {takeUp} from './account/act.ts'
+import {session, startSession} from './account/session.ts'
 import {App} from './app.tsx'
 import {comeBack, watch} from './data/live.ts'
 import {keepOffline} from './offline.ts'
@@ -17,8 +19,13 @@ followRoute(() => {
   scrollTo(0, 0)
   document.querySelector<HTMLElement>('main')?.focus({preventScroll: true})
 })
-watch({})
-addEventListener('online', comeBack)
+startSession()
+watch({account: session.get()?.account})
+void takeUp()
+addEventListener('online', () => {
+  comeBack()
+  void takeUp()
+})
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') comeBack()
 })

@@ -35,6 +35,7 @@ const RETRY_UP_TO_MS = 30_000
 export const line = createStore<LineState>('quiet')
 /** The last sequence that was told. */
 export const pulse = createStore(0)
+const followers = new Set<(news: News) => void>()
 
 let watched: Watch = {}
 let source: EventSource | undefined
@@ -43,12 +44,18 @@ let retryMs = RETRY_FROM_MS
 let silence: ReturnType<typeof setTimeout> | undefined
 let retry: ReturnType<typeof setTimeout> | undefined
 
-/** What is watched besides all trades; another market or account is another line. */
-export function watch(wanted: Watch): void {
+/** What is watched besides all trades, in addition to what was before; another market or account is another line. */
+export function watch(change: Watch): void {
+  const wanted = {...watched, ...change}
   if (source !== undefined && wanted.incentive === watched.incentive && wanted.account === watched.account) return
   watched = wanted
   lastId = ''
   open()
+}
+
+export function onNews(told: (news: News) => void): () => void {
+  followers.add(told)
+  return () => followers.delete(told)
 }
 
 /** The last sequence, at most as often as `everyMs`: for what is read again when something happened. */
@@ -135,6 +142,7 @@ function tell(news: News): void {
     sawSequence(news.sequence)
     pulse.set(news.sequence)
   }
+  for (const told of [...followers]) told(news)
 }
 
 /** Back in sight or on a network again: no use in waiting any longer. */

@@ -1,0 +1,142 @@
+import type {Network, WebKey} from '../../../src/app-client/client.ts'
+import {watch} from '../data/live.ts'
+import {recall, remember} from '../remember.ts'
+import {createStore, useStore} from '../store.ts'
+
+/**
+ * Whose page this is: nobody's, an account's whose key is kept here under its passphrase, or one whose key is open in this tab. The open key is never
+ * stored, and is gone with the tab.
+ */
+export interface Session {
+  readonly account: string
+  readonly name: string
+  readonly key: WebKey | undefined
+}
+
+interface Kept {
+  readonly account: string
+  readonly name: string
+  /** As `sealKey` made it; parsed when it is opened. */
+  readonly sealed: unknown
+}
+
+const KEY = 'account'
+
+export const session = createStore<Session | undefined>(undefined)
+
+export function useSession(): Session | undefined {
+  return useStore(session)
+}
+
+/** Takes up the account that this browser keeps, and follows what other tabs do with it. */
+export function startSession(): void {
+  const kept = readKept()
+  if (kept !== undefined) session.set({account: kept.account, name: kept.name, key: undefined})
+  session.follow((now) => watch({account: now?.account}))
+  addEventListener('storage', (event) => {
+    if (event.key === null || event.key.endsWith(KEY)) followOtherTab()
+  })
+}
+
+function followOtherTab(): void {
+  const now = readKept()
+  if (now?.account === session.get()?.account) return
+  session.set(now === undefined ? undefined : {account: now.account, name: now.name, key: undefined})
+}
+
+function readKept(): Kept | undefined {
+  try {
+    const kept: unknown = JSON.parse(recall(KEY) ?? 'null')
+    if (typeof kept !== 'object' || kept === null) return undefined
+    const {account, name, sealed} = kept as Partial<Record<keyof Kept, unknown>>
+    return typeof account === 'string' && typeof name === 'string' ? {account, name, sealed} : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** All that keys need is fetched when somebody uses one. */
+async function keyTools() {
+  const [client, {wordsOf, secretOfWords}] = await Promise.all([import('../../../src/app-client/client.ts'), import('./recovery-words.ts')])
+  return {...client, wordsOf, secretOfWords}
+}
+
+let found: Promise<Network> | undefined
+
+/** The network behind this page: read by way of `quotes`, commanded by way of `relay`. */
+export async function network(): Promise<Network> {
+  const {Network: Networks} = await keyTools()
+  const url = new URL('quotes', document.baseURI).href
+  const relay = new URL('relay', document.baseURI).href
+  found ??= Networks.connect({url, fetch: (address, init) => fetch(init?.method === 'POST' ? relay : String(address), init)}).catch(
+    (error) => {
+      found = undefined
+      throw error
+    }
+  )
+  return found
+}
+
+/** A key that no account has yet, with the words that bring it back. */
+export async function newKey(): Promise<{readonly key: WebKey; readonly secret: Uint8Array<ArrayBuffer>; readonly words: string}> {
+  const {createWebKey, wordsOf} = await keyTools()
+  const made = await createWebKey()
+  return {...made, words: wordsOf(made.secret)}
+}
+
+/**
+ * Makes an account by this name, kept here under the passphrase. The same wish twice is one account.
+ * @throws {CreoError} `conflict` when the name is taken
+ */
+export async function createAccount(wish: {
+  readonly name: string
+  readonly passphrase: string
+  readonly key: WebKey
+  readonly secret: Uint8Array<ArrayBuffer>
+}): Promise<void> {
+  const {sealKey} = await keyTools()
+  const sealed = await sealKey(wish.secret, wish.key.publicKey, wish.passphrase)
+  const body = {type: 'account.create' as const, name: wish.name, keys: [{publicKey: wish.key.publicKey, roles: ['owner' as const]}]}
+  const {result} = await (await network()).submit({account: 'new', key: wish.key}, body, {idempotencyKey: `account:${wish.name}`})
+  keep({account: String(result.account), name: wish.name, sealed}, wish.key)
+}
+
+/**
+ * Brings an account back in this browser.
+ * @throws {CreoError} `not_found` for another name, `forbidden` when the words are of no key of it, `invalid_input` for no such words
+ */
+export async function restoreAccount(wish: {readonly name: string; readonly words: string; readonly passphrase: string}): Promise<void> {
+  const {CreoError, sealKey, webKeyOfSecret, secretOfWords} = await keyTools()
+  const secret = secretOfWords(wish.words)
+  if (secret === undefined) throw new CreoError('invalid_input', 'Those are no recovery words.')
+  const key = await webKeyOfSecret(secret)
+  const view = await (await network()).account(wish.name)
+  if (!view.keys.some(({publicKey}) => publicKey === key.publicKey))
+    throw new CreoError('forbidden', 'The words are of no key of this account.')
+  keep({account: view.id, name: view.name, sealed: await sealKey(secret, key.publicKey, wish.passphrase)}, key)
+}
+
+/** @throws {CreoError} `unauthorized` for another passphrase */
+export async function unlock(passphrase: string): Promise<{readonly words: string}> {
+  const {openKey, wordsOf} = await keyTools()
+  const kept = readKept()
+  const {key, secret} = await openKey(kept?.sealed, passphrase)
+  if (kept !== undefined) session.set({account: kept.account, name: kept.name, key})
+  return {words: wordsOf(secret)}
+}
+
+export function lock(): void {
+  const now = session.get()
+  if (now !== undefined) session.set({...now, key: undefined})
+}
+
+/** This browser forgets the account; its words bring it back. */
+export function forget(): void {
+  remember(KEY, undefined)
+  session.set(undefined)
+}
+
+function keep(kept: Kept, key: WebKey): void {
+  remember(KEY, JSON.stringify(kept))
+  session.set({account: kept.account, name: kept.name, key})
+}

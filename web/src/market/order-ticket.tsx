@@ -1,0 +1,302 @@
+import {useEffect, useState} from 'preact/hooks'
+import type {BookView, IncentiveView} from '../../../src/core/protocol/api.ts'
+import type {Genesis} from '../../../src/core/protocol/genesis.ts'
+import {GUTTA_DECIMALS} from '../../../src/core/units.ts'
+import {useSession} from '../account/session.ts'
+import {useAct} from '../account/use-act.ts'
+import {useBalances} from '../data/balances.ts'
+import {useGenesis} from '../data/genesis.ts'
+import {formatGutta, formatLots, formatMinor, priceText} from '../format.ts'
+import {Choice, Field} from '../parts/field.tsx'
+import {Opener} from '../parts/opener.tsx'
+import {OutcomeWords} from '../parts/outcome.tsx'
+import {type Speech, useWords} from '../words.ts'
+import {KINDS, type Order, previewOrder, readTicket, SELF_TRADES, type Ticket, type TicketProblem, timesOf} from './order-terms.ts'
+
+const HOUR_MS = 3_600_000
+const EMPTY: Ticket = {side: 'buy', kind: 'limit', time: 'GTC', amount: '', price: '', hours: '24', selfTrade: 'stop'}
+
+/** A ticket with every kind of order, what it would come to, and what became of it. */
+export function OrderTicket({
+  incentive,
+  book,
+  picked
+}: {
+  readonly incentive: IncentiveView
+  readonly book: BookView | undefined
+  readonly picked: number | undefined
+}) {
+  const {t, language} = useWords()
+  const [ticket, setTicket] = useState(EMPTY)
+  const [isTried, setTried] = useState(false)
+  const genesis = useGenesis()
+  const {isBusy, outcome, run, clear} = useAct()
+  const code = incentive.id.split('/')[1] ?? ''
+  useEffect(() => {
+    if (picked !== undefined) setTicket((before) => ({...before, price: typedPrice(picked, incentive, language)}))
+  }, [picked, incentive, language])
+  const order = readTicket(ticket, incentive, language)
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    setTried(true)
+    if ('problem' in order) return
+    const came = await run(bodyOf(ticket, order, incentive.id), t(`ticket.about.${ticket.side}`, {amount: ticket.amount, code}))
+    if (came?.status !== 'done') return
+    setTicket((before) => ({...before, amount: ''}))
+    setTried(false)
+  }
+  const change = (next: Ticket): void => {
+    setTicket(next)
+    clear()
+  }
+  return (
+    <section class="sheet ticket">
+      <h2>{t('ticket.title')}</h2>
+      <form onSubmit={(event) => void submit(event)} noValidate>
+        <Settings
+          incentive={incentive}
+          ticket={ticket}
+          onChange={change}
+          problem={'problem' in order ? order.problem : undefined}
+          isTried={isTried}
+        />
+        {!('problem' in order) && book !== undefined && genesis !== undefined && (
+          <Foreseen ticket={ticket} order={order} book={book} incentive={incentive} fees={genesis.fees} />
+        )}
+        <Opener>
+          <button type="submit" class={`main wide ${ticket.side}`} disabled={isBusy}>
+            {isBusy ? t('act.busy') : t(`ticket.do.${ticket.side}`, {code})}
+          </button>
+        </Opener>
+        <OutcomeWords of={outcome} done={(result) => orderWords(result, {t, language}, incentive)} />
+      </form>
+    </section>
+  )
+}
+
+interface SettingsProps {
+  readonly incentive: IncentiveView
+  readonly ticket: Ticket
+  readonly onChange: (ticket: Ticket) => void
+  readonly problem: TicketProblem | undefined
+  /** What is still empty is wrong only then. */
+  readonly isTried: boolean
+}
+
+function Settings({incentive, ticket, onChange, problem, isTried}: SettingsProps) {
+  const {t, language} = useWords()
+  const session = useSession()
+  const change = (part: Partial<Ticket>): void => onChange(fitting({...ticket, ...part}))
+  const wrong = (typed: string, ...kinds: readonly TicketProblem[]): string | undefined =>
+    problem !== undefined && kinds.includes(problem) && (isTried || typed !== '')
+      ? t(`ticket.wrong.${problem}`, {step: formatLots(1, incentive, language)})
+      : undefined
+  return (
+    <>
+      <fieldset class="segments sides">
+        <legend class="unseen">{t('book.side')}</legend>
+        {(['buy', 'sell'] as const).map((side) => (
+          <label key={side} class={side}>
+            <input type="radio" name="side" checked={ticket.side === side} onChange={() => change({side})} />
+            <span>{t(`ticket.${side}`)}</span>
+          </label>
+        ))}
+      </fieldset>
+      <Choice
+        label={t('ticket.kind')}
+        value={ticket.kind}
+        of={KINDS}
+        words={(kind) => t(`kind.${kind}`)}
+        onChange={(kind) => change({kind})}
+        hint={t(`kind.${ticket.kind}.why`)}
+      />
+      <Field
+        label={t('book.amount')}
+        unit={incentive.id.split('/')[1] ?? ''}
+        inputMode="decimal"
+        value={ticket.amount}
+        onInput={(amount) => change({amount})}
+        problem={wrong(ticket.amount, 'amount', 'lot', 'large')}
+        hint={<Available incentive={incentive} side={ticket.side} account={session?.account} />}
+      />
+      <Field
+        label={t(ticket.kind === 'market' ? 'ticket.worst' : 'ticket.price')}
+        unit={t('unit.gutta')}
+        inputMode="decimal"
+        value={ticket.price}
+        onInput={(price) => change({price})}
+        problem={wrong(ticket.price, 'price', 'step')}
+      />
+      <Times ticket={ticket} onChange={change} problem={wrong(ticket.hours, 'hours')} />
+    </>
+  )
+}
+
+/** How long it is good for, and what it does when it meets one's own. */
+function Times({
+  ticket,
+  onChange,
+  problem
+}: {
+  readonly ticket: Ticket
+  readonly onChange: (part: Partial<Ticket>) => void
+  readonly problem: string | undefined
+}) {
+  const {t} = useWords()
+  return (
+    <>
+      <Choice
+        label={t('ticket.time')}
+        value={ticket.time}
+        of={timesOf(ticket.kind)}
+        words={(time) => t(`time.${time}`)}
+        onChange={(time) => onChange({time})}
+      />
+      {ticket.time === 'GTT' && (
+        <Field
+          label={t('ticket.hours')}
+          inputMode="decimal"
+          value={ticket.hours}
+          onInput={(hours) => onChange({hours})}
+          problem={problem}
+        />
+      )}
+      <details>
+        <summary>{t('ticket.more')}</summary>
+        <Choice
+          label={t('ticket.self')}
+          value={ticket.selfTrade}
+          of={SELF_TRADES}
+          words={(one) => t(`self.${one}`)}
+          onChange={(selfTrade) => onChange({selfTrade})}
+        />
+      </details>
+    </>
+  )
+}
+
+function fitting(ticket: Ticket): Ticket {
+  const times = timesOf(ticket.kind)
+  return times.includes(ticket.time) ? ticket : {...ticket, time: times[0] ?? ticket.time}
+}
+
+/** As it would be typed: without marks between thousands. */
+function typedPrice(priceMicroGutta: number, incentive: IncentiveView, language: string): string {
+  return new Intl.NumberFormat(language, {useGrouping: false, maximumFractionDigits: GUTTA_DECIMALS}).format(
+    priceText(priceMicroGutta, incentive) as Intl.StringNumericLiteral
+  )
+}
+
+function Available({
+  incentive,
+  side,
+  account
+}: {
+  readonly incentive: IncentiveView
+  readonly side: Ticket['side']
+  readonly account: string | undefined
+}) {
+  const {t, language} = useWords()
+  const {value} = useBalances(account)
+  if (value === undefined) return null
+  const [asset, decimals, unit] =
+    side === 'buy' ? ['gutta', GUTTA_DECIMALS, t('unit.gutta')] : [incentive.id, incentive.decimals, incentive.id.split('/')[1]]
+  return <>{t('ticket.have', {amount: `${formatMinor(value.of(String(asset), 'available'), Number(decimals), language)} ${unit}`})}</>
+}
+
+function Foreseen({
+  ticket,
+  order,
+  book,
+  incentive,
+  fees
+}: {
+  readonly ticket: Ticket
+  readonly order: Order
+  readonly book: BookView
+  readonly incentive: IncentiveView
+  readonly fees: Genesis['fees']
+}) {
+  const {t, language} = useWords()
+  const seen = previewOrder(ticket, order, ticket.side === 'buy' ? book.asks : book.bids, fees)
+  const code = incentive.id.split('/')[1]
+  const gutta = (micro: number): string => `${formatGutta(micro, language)} ${t('unit.gutta')}`
+  const crosses = ticket.kind === 'post-only' && isCrossing(ticket, order, book)
+  return (
+    <dl class="foreseen">
+      <dt>{t('preview.now')}</dt>
+      <dd>
+        {formatLots(seen.filledLots, incentive, language)} {code}
+        {seen.filledLots > 0 && ` · ${gutta(seen.notionalMicroGutta)}`}
+      </dd>
+      {seen.feeMicroGutta > 0 && (
+        <>
+          <dt>{t('preview.fee')}</dt>
+          <dd>{gutta(seen.feeMicroGutta)}</dd>
+        </>
+      )}
+      {seen.restingLots > 0 && (
+        <>
+          <dt>{t('preview.waits')}</dt>
+          <dd>
+            {formatLots(seen.restingLots, incentive, language)} {code}
+          </dd>
+        </>
+      )}
+      {ticket.side === 'buy' && (
+        <>
+          <dt>{t('preview.held')}</dt>
+          <dd>{gutta(seen.heldMicroGutta)}</dd>
+        </>
+      )}
+      {crosses && <dd class="wrong">{t('preview.crosses')}</dd>}
+    </dl>
+  )
+}
+
+function isCrossing({side}: Ticket, {priceMicroGutta}: Order, {asks, bids}: BookView): boolean {
+  const [ask, bid] = [asks[0], bids[0]]
+  return side === 'buy'
+    ? ask !== undefined && ask.priceMicroGutta <= priceMicroGutta
+    : bid !== undefined && bid.priceMicroGutta >= priceMicroGutta
+}
+
+function bodyOf(ticket: Ticket, {lots, priceMicroGutta}: Order, incentive: string) {
+  return {
+    type: 'order.place' as const,
+    incentive,
+    side: ticket.side,
+    priceMicroGutta: String(priceMicroGutta),
+    lots: String(lots),
+    kind: ticket.kind,
+    timeInForce: ticket.time,
+    ...(ticket.time === 'GTT' ? {expiresAtMs: Date.now() + Math.round(Number(ticket.hours.replace(',', '.')) * HOUR_MS)} : {}),
+    ...(ticket.selfTrade === 'stop' ? {} : {selfTrade: ticket.selfTrade})
+  }
+}
+
+/** What an order has come to, from what the ledger answered. */
+function orderWords(result: Readonly<Record<string, unknown>>, {t, language}: Speech, incentive: IncentiveView): string {
+  const lots = (name: string): string => formatLots(Number(result[name]), incentive, language)
+  const values = {
+    filled: lots('filledLots'),
+    lots: lots('lots'),
+    rest: lots('remainingLots'),
+    code: incentive.id.split('/')[1] ?? '',
+    gutta: formatGutta(Number(result.notionalMicroGutta), language),
+    fee: formatGutta(Number(result.feeMicroGutta), language)
+  }
+  const {status, reason} = result
+  const done = Number(result.filledLots) > 0 ? t('done.filled', values) : ''
+  if (status === 'open') return `${done} ${t('done.waits', values)}`.trim()
+  if (status === 'filled') return done
+  return `${done} ${t('done.ended', {...values, why: reasonWords(t, String(reason))})}`.trim()
+}
+
+const REASONS = ['by_owner', 'volume_limit', 'immediate', 'time', 'would_self_trade', 'crossing_limit', 'open_orders_limit'] as const
+
+/** Why the rest of an order ended. */
+export function reasonWords(t: Speech['t'], reason: string): string {
+  const known = REASONS.find((one) => one === reason)
+  return known === undefined ? reason : t(`reason.${known}`)
+}

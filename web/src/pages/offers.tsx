@@ -1,0 +1,119 @@
+import {useState} from 'preact/hooks'
+import * as z from 'zod/mini'
+import {type IncentiveView, type OfferView, offerViewSchema} from '../../../src/core/protocol/api.ts'
+import {useSession} from '../account/session.ts'
+import {useAct} from '../account/use-act.ts'
+import {type Balances, useBalances} from '../data/balances.ts'
+import {usePulse} from '../data/live.ts'
+import {useRead} from '../data/use-read.ts'
+import {formatMinor} from '../format.ts'
+import {plainText} from '../issuer-text.ts'
+import {Issued} from '../parts/issued.tsx'
+import {Opener} from '../parts/opener.tsx'
+import {OutcomeWords} from '../parts/outcome.tsx'
+import {Read} from '../parts/read-state.tsx'
+import {marketHref} from '../route.ts'
+import {useWords} from '../words.ts'
+import {incentivesSchema} from './portfolio.tsx'
+
+const READ_EVERY_MS = 5_000
+const QUANTITY_MAX = 1_000_000
+const offersSchema = z.object({offers: z.array(offerViewSchema)})
+
+/** What incentives buy, as a shop. */
+export function Offers() {
+  const {t} = useWords()
+  const news = usePulse(READ_EVERY_MS)
+  const session = useSession()
+  const offers = useRead('/v1/offers?limit=1000', offersSchema, news)
+  const incentives = useRead('/v1/incentives?limit=1000', incentivesSchema)
+  const balances = useBalances(session?.account)
+  return (
+    <section>
+      <h1>{t('offers.title')}</h1>
+      <p class="lead">{t('offers.lead')}</p>
+      <Read of={offers}>
+        {(view) =>
+          view.offers.length === 0 ? (
+            <div class="empty">
+              <p>{t('offers.none')}</p>
+            </div>
+          ) : (
+            <ul class="shop">
+              {view.offers.map((offer) => {
+                const incentive = incentives.value?.incentives.find(({id}) => id === offer.incentive)
+                return incentive && <Offer key={offer.id} offer={offer} incentive={incentive} balances={balances.value} />
+              })}
+            </ul>
+          )
+        }
+      </Read>
+    </section>
+  )
+}
+
+function Offer({
+  offer,
+  incentive,
+  balances
+}: {
+  readonly offer: OfferView
+  readonly incentive: IncentiveView
+  readonly balances: Balances | undefined
+}) {
+  const {t, language} = useWords()
+  const [quantity, setQuantity] = useState(1)
+  const {isBusy, outcome, run} = useAct()
+  const [org, code] = offer.incentive.split('/')
+  const total = quantity * offer.priceMinor
+  const has = balances?.of(offer.incentive, 'available')
+  const isShort = has !== undefined && has < total
+  const most = Math.max(1, Math.min(QUANTITY_MAX, offer.stock))
+  const redeem = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    const came = await run({type: 'redemption.request', offer: offer.id, quantity}, t('offers.about', {item: plainText(offer.item)}))
+    if (came?.status === 'done') location.hash = `#/redemption/${String(came.applied.result.redemption)}`
+  }
+  return (
+    <li class="sheet offer">
+      <h2>
+        <Issued text={offer.item} />
+      </h2>
+      <p class="faint">
+        {org} · {t(offer.where === 'in-store' ? 'offers.inStore' : 'offers.inApp')}
+      </p>
+      <p class="sum">
+        {formatMinor(offer.priceMinor, incentive.decimals, language)} <a href={marketHref(offer.incentive)}>{code}</a>
+      </p>
+      {offer.stock === 0 ? (
+        <p class="faint">{t('offers.soldOut')}</p>
+      ) : (
+        <form onSubmit={(event) => void redeem(event)}>
+          <p class="faint small">{t('offers.left', {count: offer.stock})}</p>
+          <div class="row">
+            <label class="quantity">
+              <span>{t('offers.quantity')}</span>
+              <input
+                type="number"
+                min={1}
+                max={most}
+                step={1}
+                value={quantity}
+                onInput={(event) => setQuantity(Math.min(most, Math.max(1, Math.floor(event.currentTarget.valueAsNumber || 1))))}
+              />
+            </label>
+            <Opener>
+              <button type="submit" class="main" disabled={isBusy || isShort}>
+                {isBusy ? t('act.busy') : t('offers.redeem', {amount: formatMinor(total, incentive.decimals, language), code: code ?? ''})}
+              </button>
+            </Opener>
+          </div>
+          {isShort && (
+            <p class="faint small">{t('offers.short', {amount: formatMinor(has, incentive.decimals, language), code: code ?? ''})}</p>
+          )}
+          <OutcomeWords of={outcome} done={() => t('redemption.held')} />
+        </form>
+      )}
+    </li>
+  )
+}

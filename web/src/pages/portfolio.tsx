@@ -1,0 +1,200 @@
+import * as z from 'zod/mini'
+import {type IncentiveView, incentiveViewSchema, type OrderView, orderViewSchema} from '../../../src/core/protocol/api.ts'
+import {GUTTA_DECIMALS} from '../../../src/core/units.ts'
+import {useSession} from '../account/session.ts'
+import {useAct} from '../account/use-act.ts'
+import {type Balances, useBalances} from '../data/balances.ts'
+import {usePulse} from '../data/live.ts'
+import {type Reading, useRead} from '../data/use-read.ts'
+import {formatLots, formatMinor, formatPrice, formatTime} from '../format.ts'
+import {reasonWords} from '../market/order-ticket.tsx'
+import {OutcomeWords} from '../parts/outcome.tsx'
+import {Read} from '../parts/read-state.tsx'
+import {Redemptions} from '../parts/redemptions.tsx'
+import {marketHref} from '../route.ts'
+import {useWords} from '../words.ts'
+
+const READ_EVERY_MS = 3_000
+const ORDERS_SHOWN = 50
+const ordersSchema = z.object({orders: z.array(orderViewSchema)})
+export const incentivesSchema = z.object({incentives: z.array(incentiveViewSchema)})
+
+/** What an account has, wants and did. */
+export function Portfolio() {
+  const {t} = useWords()
+  const session = useSession()
+  const balances = useBalances(session?.account)
+  const incentives = useRead(session === undefined ? undefined : '/v1/incentives?limit=1000', incentivesSchema)
+  if (session === undefined) return <NoAccount />
+  const known = incentives.value?.incentives ?? []
+  return (
+    <section>
+      <h1>{t('nav.portfolio')}</h1>
+      <Holdings balances={balances} known={known} />
+      <Orders account={session.account} known={known} canAct={session.key !== undefined} />
+      <h2>{t('redemptions.mine')}</h2>
+      <Redemptions path={`/v1/accounts/${session.account}/redemptions?limit=20`} known={known} />
+    </section>
+  )
+}
+
+export function NoAccount() {
+  const {t} = useWords()
+  return (
+    <section class="empty">
+      <p>{t('account.lead')}</p>
+      <a class="button main" href="#/account">
+        {t('opener.none')}
+      </a>
+    </section>
+  )
+}
+
+function Holdings({balances, known}: {readonly balances: Reading<Balances>; readonly known: readonly IncentiveView[]}) {
+  const {t, language} = useWords()
+  return (
+    <Read of={balances} lines={2}>
+      {({assets, of}) =>
+        assets.filter((asset) => of(asset, 'available') + of(asset, 'held') + of(asset, 'pool') > 0).length === 0 ? (
+          <div class="empty">
+            <p>{t('holdings.none')}</p>
+          </div>
+        ) : (
+          <ul class="holdings">
+            {assets.map((asset) => {
+              const incentive = known.find(({id}) => id === asset)
+              const decimals = asset === 'gutta' ? GUTTA_DECIMALS : (incentive?.decimals ?? 0)
+              if (asset !== 'gutta' && incentive === undefined) return null
+              const [org, code] = asset.split('/')
+              const held = of(asset, 'held')
+              return (
+                <li class="sheet" key={asset}>
+                  {asset === 'gutta' ? <strong>{t('unit.gutta')}</strong> : <a href={marketHref(asset)}>{code}</a>}{' '}
+                  <span class="org">{code === undefined ? '' : org}</span>
+                  <p class="sum">{formatMinor(of(asset, 'available'), decimals, language)}</p>
+                  {held > 0 && <small>{t('holdings.held', {amount: formatMinor(held, decimals, language)})}</small>}
+                </li>
+              )
+            })}
+          </ul>
+        )
+      }
+    </Read>
+  )
+}
+
+function Orders({account, known, canAct}: {readonly account: string; readonly known: readonly IncentiveView[]; readonly canAct: boolean}) {
+  const {t} = useWords()
+  const news = usePulse(READ_EVERY_MS)
+  const open = useRead(`/v1/accounts/${account}/orders?status=open&limit=${ORDERS_SHOWN}`, ordersSchema, news)
+  const all = useRead(`/v1/accounts/${account}/orders?limit=${ORDERS_SHOWN}`, ordersSchema, news)
+  const {isBusy, outcome, run} = useAct()
+  const cancelAll = async (): Promise<void> => {
+    await run({type: 'orders.cancel'}, t('orders.about.all'))
+  }
+  return (
+    <>
+      <div class="row spread-out">
+        <h2>{t('orders.open')}</h2>
+        {canAct && (open.value?.orders.length ?? 0) > 1 && (
+          <button type="button" disabled={isBusy} onClick={() => void cancelAll()}>
+            {t('orders.cancelAll')}
+          </button>
+        )}
+      </div>
+      <OutcomeWords of={outcome} done={() => t('orders.cancelled')} />
+      <Read of={open} lines={2}>
+        {({orders}) => <OrderTable orders={orders} known={known} none={t('orders.none')} canAct={canAct} />}
+      </Read>
+      <h2>{t('orders.history')}</h2>
+      <Read of={all} lines={3}>
+        {({orders}) => (
+          <OrderTable orders={orders.filter(({status}) => status !== 'open')} known={known} none={t('orders.noHistory')} canAct={false} />
+        )}
+      </Read>
+    </>
+  )
+}
+
+function OrderTable({
+  orders,
+  known,
+  none,
+  canAct
+}: {
+  readonly orders: readonly OrderView[]
+  readonly known: readonly IncentiveView[]
+  readonly none: string
+  readonly canAct: boolean
+}) {
+  const {t} = useWords()
+  if (orders.length === 0) return <p class="faint">{none}</p>
+  return (
+    <table class="cards sheet-table">
+      <caption class="unseen">{t('orders.open')}</caption>
+      <thead>
+        <tr>
+          {(['orders.order', 'unit.each', 'book.amount', 'orders.state', 'orders.placed'] as const).map((key) => (
+            <th scope="col" key={key}>
+              {t(key)}
+            </th>
+          ))}
+          <th scope="col">
+            <span class="unseen">{t('orders.cancel')}</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {orders.map((order) => (
+          <OrderRow key={order.id} order={order} incentive={known.find(({id}) => id === order.incentive)} canAct={canAct} />
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+function OrderRow({
+  order,
+  incentive,
+  canAct
+}: {
+  readonly order: OrderView
+  readonly incentive: IncentiveView | undefined
+  readonly canAct: boolean
+}) {
+  const {t, language} = useWords()
+  const {isBusy, outcome, run} = useAct()
+  const cancel = async (): Promise<void> => {
+    await run({type: 'order.cancel', order: order.id}, t('orders.about.one', {order: order.id}))
+  }
+  if (incentive === undefined) return null
+  const filled = order.lots - order.remainingLots
+  const code = incentive.id.split('/')[1] ?? ''
+  return (
+    <tr>
+      <th scope="row">
+        <a href={marketHref(order.incentive)}>{t(`orders.${order.side}`, {code})}</a> <small>{order.id}</small>
+      </th>
+      <td class="number" data-label={t('unit.each')}>
+        {formatPrice(order.priceMicroGutta, incentive, language)}
+      </td>
+      <td class="number" data-label={t('book.amount')}>
+        {formatLots(order.lots, incentive, language)}
+      </td>
+      <td data-label={t('orders.state')}>
+        {t(`status.${order.status}`)}
+        {filled > 0 && filled < order.lots && <small>{t('orders.part', {filled: formatLots(filled, incentive, language)})}</small>}
+        {order.reason !== null && order.status !== 'filled' && <small>{reasonWords(t, order.reason)}</small>}
+        <OutcomeWords of={outcome} done={() => t('orders.cancelled')} />
+      </td>
+      <td data-label={t('orders.placed')}>{formatTime(order.placedAtMs, language)}</td>
+      <td>
+        {canAct && (
+          <button type="button" disabled={isBusy} onClick={() => void cancel()} aria-label={t('orders.cancelOne', {order: order.id})}>
+            {t('orders.cancel')}
+          </button>
+        )}
+      </td>
+    </tr>
+  )
+}

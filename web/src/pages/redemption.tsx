@@ -1,0 +1,61 @@
+import * as z from 'zod/mini'
+import {offerViewSchema, redemptionViewSchema} from '../../../src/core/protocol/api.ts'
+import {useSession} from '../account/session.ts'
+import {useGenesis} from '../data/genesis.ts'
+import {usePulse} from '../data/live.ts'
+import {useRead} from '../data/use-read.ts'
+import {formatTime} from '../format.ts'
+import {Issued} from '../parts/issued.tsx'
+import {QrCode} from '../parts/qr.tsx'
+import {Read} from '../parts/read-state.tsx'
+import {useWords} from '../words.ts'
+import {NoAccount} from './portfolio.tsx'
+
+const READ_EVERY_MS = 1_500
+const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema)})
+const offersSchema = z.object({offers: z.array(offerViewSchema)})
+
+/** One redemption, with the code that is shown at the shop. */
+export function Redemption({rest: [wanted = '']}: {readonly rest: readonly string[]}) {
+  const {t, language} = useWords()
+  const session = useSession()
+  const genesis = useGenesis()
+  const news = usePulse(READ_EVERY_MS)
+  const read = useRead(session && `/v1/accounts/${session.account}/redemptions?limit=1000`, redemptionsSchema, news)
+  const offers = useRead('/v1/offers?limit=1000', offersSchema)
+  if (session === undefined) return <NoAccount />
+  return (
+    <Read of={read}>
+      {({redemptions}) => {
+        const found = redemptions.find(({id}) => id === wanted)
+        if (found === undefined) return <p class="empty">{t('trouble.not_found')}</p>
+        const offer = offers.value?.offers.find(({id}) => id === found.offer)
+        return (
+          <section class="narrow redemption">
+            <h1>
+              {found.quantity} × {offer ? <Issued text={offer.item} /> : found.offer}
+            </h1>
+            <p role="status">
+              <span class={`badge badge-${found.status}`}>{t(`redemption.${found.status}`)}</span>{' '}
+              {t(`redemption.${found.status}.why`, {org: found.incentive.split('/')[0] ?? ''})}
+            </p>
+            {found.status === 'held' && (
+              <div class="sheet code-sheet">
+                <QrCode text={found.id} />
+                <p class="code">{found.id}</p>
+                {genesis && (
+                  <p class="faint small">
+                    {t('redemption.until', {time: formatTime(found.requestedAtMs + genesis.redemptionTimeoutMs, language)})}
+                  </p>
+                )}
+              </div>
+            )}
+            <p>
+              <a href="#/portfolio">{t('nav.portfolio')}</a>
+            </p>
+          </section>
+        )
+      }}
+    </Read>
+  )
+}
