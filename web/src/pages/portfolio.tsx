@@ -92,6 +92,9 @@ function Orders({account, known, canAct}: {readonly account: string; readonly kn
   const cancelAll = async (): Promise<void> => {
     await run({type: 'orders.cancel'}, t('orders.about.all'))
   }
+  const cancel = async (order: string): Promise<void> => {
+    await run({type: 'order.cancel', order}, t('orders.about.one', {order}))
+  }
   return (
     <>
       <div class="row spread-out">
@@ -104,13 +107,18 @@ function Orders({account, known, canAct}: {readonly account: string; readonly kn
       </div>
       <OutcomeWords of={outcome} done={() => t('orders.cancelled')} />
       <Read of={open} lines={2}>
-        {({orders}) => <OrderTable orders={orders} known={known} none={t('orders.none')} canAct={canAct} />}
+        {({orders}) => (
+          <OrderTable
+            orders={orders}
+            known={known}
+            none={t('orders.none')}
+            onCancel={canAct && !isBusy ? (order) => void cancel(order) : undefined}
+          />
+        )}
       </Read>
       <h2>{t('orders.history')}</h2>
       <Read of={all} lines={3}>
-        {({orders}) => (
-          <OrderTable orders={orders.filter(({status}) => status !== 'open')} known={known} none={t('orders.noHistory')} canAct={false} />
-        )}
+        {({orders}) => <OrderTable orders={orders.filter(({status}) => status !== 'open')} known={known} none={t('orders.noHistory')} />}
       </Read>
     </>
   )
@@ -120,12 +128,12 @@ function OrderTable({
   orders,
   known,
   none,
-  canAct
+  onCancel
 }: {
   readonly orders: readonly OrderView[]
   readonly known: readonly IncentiveView[]
   readonly none: string
-  readonly canAct: boolean
+  readonly onCancel?: ((order: string) => void) | undefined
 }) {
   const {t} = useWords()
   if (orders.length === 0) return <p class="faint">{none}</p>
@@ -146,7 +154,7 @@ function OrderTable({
       </thead>
       <tbody>
         {orders.map((order) => (
-          <OrderRow key={order.id} order={order} incentive={known.find(({id}) => id === order.incentive)} canAct={canAct} />
+          <OrderRow key={order.id} order={order} incentive={known.find(({id}) => id === order.incentive)} onCancel={onCancel} />
         ))}
       </tbody>
     </table>
@@ -156,17 +164,13 @@ function OrderTable({
 function OrderRow({
   order,
   incentive,
-  canAct
+  onCancel
 }: {
   readonly order: OrderView
   readonly incentive: IncentiveView | undefined
-  readonly canAct: boolean
+  readonly onCancel: ((order: string) => void) | undefined
 }) {
   const {t, language} = useWords()
-  const {isBusy, outcome, run} = useAct()
-  const cancel = async (): Promise<void> => {
-    await run({type: 'order.cancel', order: order.id}, t('orders.about.one', {order: order.id}))
-  }
   if (incentive === undefined) return null
   const filled = order.lots - order.remainingLots
   const code = incentive.id.split('/')[1] ?? ''
@@ -185,12 +189,11 @@ function OrderRow({
         {t(`status.${order.status}`)}
         {filled > 0 && filled < order.lots && <small>{t('orders.part', {filled: formatLots(filled, incentive, language)})}</small>}
         {order.reason !== null && order.status !== 'filled' && <small>{reasonWords(t, order.reason)}</small>}
-        <OutcomeWords of={outcome} done={() => t('orders.cancelled')} />
       </td>
       <td data-label={t('orders.placed')}>{formatTime(order.placedAtMs, language)}</td>
       <td>
-        {canAct && (
-          <button type="button" disabled={isBusy} onClick={() => void cancel()} aria-label={t('orders.cancelOne', {order: order.id})}>
+        {onCancel && (
+          <button type="button" onClick={() => onCancel(order.id)} aria-label={t('orders.cancelOne', {order: order.id})}>
             {t('orders.cancel')}
           </button>
         )}
