@@ -83,7 +83,7 @@ function repair(folder: string, packed: Packed): void {
 function writeFiles(folder: string, packed: Packed, wanted: readonly AppFile[]): void {
   const {files} = packed.index
   const bytes = files.reduce((sum, {size}) => sum + size, 0)
-  const all = zstdDecompressSync(packed.content(), {maxOutputLength: Math.max(1, bytes)})
+  const all = decompressed(packed.content(), bytes)
   if (all.length !== bytes) throw new DamagedError('what is packed in it has another length')
   const paths = new Set(wanted.map(({path}) => path))
   let offset = 0
@@ -94,6 +94,14 @@ function writeFiles(folder: string, packed: Packed, wanted: readonly AppFile[]):
     if (createHash('sha256').update(content).digest('hex') !== file.sha256)
       throw new DamagedError(`${file.path} in it is not what was packed`)
     replace(join(folder, 'app', file.path), (beside) => fs.writeFileSync(beside, content, {mode: file.executable ? 0o700 : 0o600}))
+  }
+}
+
+function decompressed(content: Uint8Array, bytes: number): Buffer {
+  try {
+    return zstdDecompressSync(content, {maxOutputLength: Math.max(1, bytes)})
+  } catch (cause) {
+    throw new DamagedError('what is packed in it can’t be unpacked', {cause})
   }
 }
 
@@ -127,9 +135,14 @@ function fuseOffset(file: number): number | undefined {
 function replace(path: string, write: (beside: string) => void): void {
   fs.mkdirSync(dirname(path), {recursive: true, mode: 0o700})
   const beside = `${path}.${process.pid}`
-  write(beside)
-  if (fs.lstatSync(path, {throwIfNoEntry: false})?.isDirectory()) fs.rmSync(path, {recursive: true, force: true})
-  fs.renameSync(beside, path)
+  try {
+    write(beside)
+    if (fs.lstatSync(path, {throwIfNoEntry: false})?.isDirectory()) fs.rmSync(path, {recursive: true, force: true})
+    fs.renameSync(beside, path)
+  } catch (error) {
+    fs.rmSync(beside, {force: true})
+    throw error
+  }
 }
 
 /** Says in `<folder>/checked` since which start of the machine all of it is known to be whole, and sets the folders' times. */

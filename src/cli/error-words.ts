@@ -1,13 +1,17 @@
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
 import {plainLine} from './plain-line.ts'
 
-/** What the operating system says, as creo's codes. Anything else that was not foreseen is `internal`. */
+const DISK_FULL = {code: 'data_dir_unwritable', hint: 'Free some disk space, then run the same command again.'} as const
+
+/** What the operating system and the database say, as creo's codes. Anything else that was not foreseen is `internal`. */
 const SYSTEM_CODES: Readonly<Record<string, {readonly code: ErrorCode; readonly hint: string}>> = {
   EADDRINUSE: {code: 'port_taken', hint: 'End what listens there, or choose another port.'},
   EACCES: {code: 'data_dir_unwritable', hint: 'Give this user the right to write there, or choose another folder with CREO_DATA_DIR.'},
   ENOTDIR: {code: 'data_dir_unwritable', hint: 'Remove the file that stands where a folder should be, or choose another folder.'},
   EROFS: {code: 'data_dir_unwritable', hint: 'Choose a writable folder with CREO_DATA_DIR.'},
-  ENOSPC: {code: 'data_dir_unwritable', hint: 'Free some disk space, then run the same command again.'},
+  ENOSPC: DISK_FULL,
+  SQLITE_FULL: DISK_FULL,
+  EDQUOT: {code: 'data_dir_unwritable', hint: 'Free some of what your quota counts, then run the same command again.'},
   ERR_MODULE_NOT_FOUND: {code: 'failed', hint: 'npm run build, or npm ci where a package is missing.'},
   ECONNREFUSED: {code: 'unavailable', hint: 'Check the address, and that the other side is running.'},
   ENOTFOUND: {code: 'unavailable', hint: 'Check the address.'},

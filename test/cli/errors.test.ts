@@ -22,6 +22,8 @@ test('on a narrow terminal the block is wrapped between words', () => {
 test.each([
   [Object.assign(new Error('listen EADDRINUSE 127.0.0.1:7700'), {code: 'EADDRINUSE'}), 'port_taken', 1],
   [Object.assign(new Error('permission denied'), {code: 'EACCES'}), 'data_dir_unwritable', 1],
+  [Object.assign(new Error('database or disk is full'), {code: 'SQLITE_FULL'}), 'data_dir_unwritable', 1],
+  [Object.assign(new Error('disk quota exceeded, write'), {code: 'EDQUOT'}), 'data_dir_unwritable', 1],
   [new Error('request failed', {cause: Object.assign(new Error('connect'), {code: 'ECONNREFUSED'})}), 'unavailable', 5],
   [new Error('Parsing --price \n\tnot a number\nSee more help with --help'), 'usage', 2],
   [new TypeError('x is not a function'), 'internal', 1],
