@@ -1,5 +1,5 @@
 import {styleText} from 'node:util'
-import type {ShownBest, ShownBook, ShownTicker, ShownTrade} from '../developer/markets.ts'
+import type {ShownBest, ShownBook, ShownPhase, ShownTicker, ShownTrade} from '../developer/markets.ts'
 
 /** Eighths of a cell, as the block elements of Unicode have them: U+2581 to U+2588. */
 const HEIGHTS = [...'▁▂▃▄▅▆▇█']
@@ -13,6 +13,13 @@ export function tickerText({last, day}: ShownTicker): string {
   const {trades, amount, gutta, low, high} = day
   const traded = `${trades} ${trades === 1 ? 'trade' : 'trades'}, ${amount} for ${gutta} Gutta, ${low === high ? `at ${low}` : `${low} to ${high}`}`
   return `${last} Gutta, ${changeText(day.changePercent)} in 24 hours: ${traded}`
+}
+
+/** "In its opening auction until 12:30:00 UTC: …"; `undefined` where orders trade as they come. */
+export function auctionText({phase, auctionEnds}: ShownPhase): string | undefined {
+  if (phase === 'continuous' || auctionEnds === null) return undefined
+  const which = phase === 'opening' ? 'In its opening auction' : 'In an auction'
+  return `${which} until ${auctionEnds.slice(0, 10)} ${auctionEnds.slice(11, 19)} UTC: orders gather, and then trade at one price.`
 }
 
 /** Asks above bids, best prices in the middle; each bar is how much one gets down to that price, as far as the width has room. */

@@ -23,6 +23,10 @@ const REJECTION_HINTS: Readonly<Record<string, string>> = {
   supply_exceeded: 'creo incentive list',
   volume_limit: 'creo incentive list shows the limit and what is used of it. Take less, or wait until earlier trades count no more.',
   sold_out: 'creo offer list',
+  in_auction:
+    'creo trade book says until when it lasts. A limit order waits in it and trades at its end: leave out --market, and --tif IOC or FOK.',
+  price_band:
+    'Nothing was done. Take no more than the book has within the band, or wait for the price with a limit order: it begins an auction.',
   would_self_trade: 'creo trade orders, and cancel the one that stands against it; or give --self-trade cancel-oldest, which does.',
   not_transferable: 'Sell it and let them buy it: creo trade sell. Gutta goes to anybody: creo account pay.',
   forbidden: 'Choose the account that may do this with --as.',

@@ -4,7 +4,7 @@ import {openDataDirectory} from '../config/data-directory.ts'
 import {readFileIfThere, writeFileDurably} from '../config/durable-file.ts'
 import {CreoError} from '../core/errors.ts'
 import {IN_WORDS, problemsText} from '../core/issue-words.ts'
-import {type Genesis, genesisSchema} from '../core/protocol/genesis.ts'
+import {type Genesis, genesisSchema, type Protection} from '../core/protocol/genesis.ts'
 import {AMOUNT_MAX, MICRO_GUTTA_PER_GUTTA} from '../core/units.ts'
 import {loadOrCreateKeyFile, sha256Hex} from '../identity/keys.ts'
 import {BASES_ORG} from '../images/bases.ts'
@@ -13,6 +13,10 @@ import {COORDINATOR_KEY_FILE, GENESIS_FILE, OPERATOR_KEY_FILE} from './data-file
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
+
+/** Why these: docs/MONEY.md, "Opening and protection". */
+const PROTECTION: Protection = {openingMs: 30 * MINUTE_MS, auctionMs: 5 * MINUTE_MS, staticPpm: 300_000, dynamicPpm: 100_000}
+const QUICK_PROTECTION: Protection = {...PROTECTION, openingMs: 10_000, auctionMs: 5000}
 
 /** What the founder of a network may choose. What is left out takes the default of its kind. */
 export interface NetworkChoices {
@@ -26,6 +30,8 @@ export interface NetworkChoices {
   readonly takerPpm?: number | undefined
   readonly redemptionTimeoutMs?: number | undefined
   readonly recoveryDelayMs?: number | undefined
+  /** Whether markets open by auctions and have price bands. */
+  readonly hasProtection?: boolean | undefined
 }
 
 export interface InitializedNetwork {
@@ -105,6 +111,7 @@ function makeGenesis(
     redemptionTimeoutMs: choices.redemptionTimeoutMs ?? (isDevelopment ? 5 * MINUTE_MS : 7 * 24 * HOUR_MS),
     receiptGraceMs: isDevelopment ? 2 * MINUTE_MS : 24 * HOUR_MS,
     recoveryDelayMs: choices.recoveryDelayMs ?? (isDevelopment ? MINUTE_MS : 72 * HOUR_MS),
+    ...((choices.hasProtection ?? !isDevelopment) && {protection: isDevelopment ? QUICK_PROTECTION : PROTECTION}),
     volumeBucketMs: isDevelopment ? MINUTE_MS : HOUR_MS,
     volumeBuckets: 24
   }

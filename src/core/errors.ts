@@ -29,6 +29,8 @@ export const ERROR_CODES = {
   supply_exceeded: {exit: 3, http: 409},
   sold_out: {exit: 3, http: 409},
   would_self_trade: {exit: 3, http: 409},
+  in_auction: {exit: 3, http: 409},
+  price_band: {exit: 3, http: 409},
   not_transferable: {exit: 3, http: 409},
   rejected: {exit: 3, http: 409},
   idempotency_conflict: {exit: 3, http: 409},

@@ -1,6 +1,6 @@
 import {followBook} from '../client/follow-book.ts'
 import {amountOfLots, priceText} from '../core/market-units.ts'
-import type {BookView, IncentiveView, TradeView} from '../core/protocol/api.ts'
+import type {AuctionView, BookView, IncentiveView, TradeView} from '../core/protocol/api.ts'
 import type {Candle, CandleSpan, Ticker} from '../core/protocol/market-data.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
 import type {Context} from './context.ts'
@@ -40,7 +40,14 @@ export interface ShownDay {
   readonly changePercent: number
 }
 
-export interface ShownTicker {
+/** How a market trades: as orders come, or in an auction in which they gather. */
+export interface ShownPhase {
+  readonly phase: 'continuous' | 'opening' | 'auction'
+  /** When the auction's orders trade; null for none. */
+  readonly auctionEnds: string | null
+}
+
+export interface ShownTicker extends ShownPhase {
   readonly last: string | null
   readonly lastAt: string | null
   /** What trading has done in 24 hours; null for nothing. */
@@ -94,19 +101,24 @@ export interface ShownBest {
   readonly ask: Level | null
 }
 
-export type MarketNews = {readonly ticker: ShownTicker} | {readonly trade: ShownTrade} | {readonly best: ShownBest}
+export type MarketNews =
+  | {readonly ticker: ShownTicker}
+  | {readonly trade: ShownTrade}
+  | {readonly best: ShownBest}
+  | {readonly phase: ShownPhase}
 
 /**
- * The market as it is, then each trade and what is offered at best, until the signal; the market anew where trades were missed since they were too many or
+ * The market as it is, then each trade, each auction and what is offered at best, until the signal; the market anew where trades were missed since they were too many or
  * too long ago.
  */
 export async function* watchMarket(context: Context, incentive: string, signal: AbortSignal): AsyncGenerator<MarketNews> {
   const units = await findIncentive(context, incentive, signal)
   const ticker = async (): Promise<ShownTicker> => shownTicker(await context.client.ticker(units.id, signal), units)
   yield {ticker: await ticker()}
-  for await (const news of followBook(context.client, {incentive: units.id, levels: 1, topics: ['trades']}, signal)) {
+  for await (const news of followBook(context.client, {incentive: units.id, levels: 1, topics: ['trades', 'phases']}, signal)) {
     if ('book' in news) yield {best: {bid: bestOf(news.book.bids, units), ask: bestOf(news.book.asks, units)}}
     else if (news.event.name === 'reset') yield {ticker: await ticker()}
+    else if (news.event.name === 'phase') yield {phase: shownPhase(news.event.data)}
     else if (news.event.name === 'trade') yield {trade: shownTrade(news.event.data, units)}
   }
 }
@@ -138,9 +150,16 @@ function shownCandle(candle: Candle, units: IncentiveView): ShownCandle {
   }
 }
 
-function shownTicker({last, day}: Ticker, units: IncentiveView): ShownTicker {
-  if (last === null) return {last: null, lastAt: null, day: null}
+function shownPhase({auction}: {readonly auction?: AuctionView | undefined}): ShownPhase {
+  if (auction === undefined) return {phase: 'continuous', auctionEnds: null}
+  return {phase: auction.kind, auctionEnds: new Date(auction.endsAtMs).toISOString()}
+}
+
+function shownTicker({last, day, ...market}: Ticker, units: IncentiveView): ShownTicker {
+  const phase = shownPhase(market)
+  if (last === null) return {...phase, last: null, lastAt: null, day: null}
   return {
+    ...phase,
     last: priceText(last.priceMicroGutta, units),
     lastAt: new Date(last.atMs).toISOString(),
     day: day && {

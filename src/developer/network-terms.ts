@@ -16,6 +16,14 @@ export interface NetworkTerms {
   /** Of the Gutta that a trade moves, in percent: from whoever waited in the book, and from whoever met them. */
   readonly makerFeePercent: string
   readonly takerFeePercent: string
+  /** How markets open, and how far a price may go in one step; null where they trade at once, at any price. */
+  readonly protection: {
+    readonly openingMs: number
+    readonly auctionMs: number
+    /** Around the last auction's price, and around the last trade's, to both sides; null for none. */
+    readonly staticPercent: string | null
+    readonly dynamicPercent: string | null
+  } | null
   readonly emission: {
     readonly epochMs: number
     readonly perEpochGutta: string
@@ -34,7 +42,8 @@ export async function readVolumeWindowMs({client}: Pick<Context, 'client'>, sign
 /** Read from the genesis, whose hash is the network's id. @throws {CreoError} `verification_failed` when the coordinator shows another one. */
 export async function readTerms({coordinatorUrl, networkId}: Context, signal: AbortSignal): Promise<NetworkTerms> {
   const {genesis} = await joinNetwork({coordinatorUrl, networkId, signal})
-  const {emission, fees} = genesis
+  const {emission, fees, protection} = genesis
+  const percent = (ppm: number | undefined): string | null => (ppm === undefined ? null : formatDecimal(ppm, PPM_PERCENT_DECIMALS))
   return {
     networkId,
     name: genesis.name,
@@ -42,6 +51,15 @@ export async function readTerms({coordinatorUrl, networkId}: Context, signal: Ab
     exchangeOrg: genesis.exchangeOrg,
     makerFeePercent: formatDecimal(fees.makerPpm, PPM_PERCENT_DECIMALS),
     takerFeePercent: formatDecimal(fees.takerPpm, PPM_PERCENT_DECIMALS),
+    protection:
+      protection === undefined
+        ? null
+        : {
+            openingMs: protection.openingMs,
+            auctionMs: protection.auctionMs,
+            staticPercent: percent(protection.staticPpm),
+            dynamicPercent: percent(protection.dynamicPpm)
+          },
     emission: {
       epochMs: emission.epochMs,
       perEpochGutta: formatDecimal(emission.perEpochMicroGutta, GUTTA_DECIMALS),

@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3'
 import {CANDLE_SPANS, type Candle, type RedemptionRecord, TICKER_MS, type Ticker} from '../core/protocol/market-data.ts'
 import {AMOUNT_MAX} from '../core/units.ts'
 import {rowsOf} from './filtered-rows.ts'
+import {type AuctionRead, auctionOf, readAuction} from './market-reads.ts'
 import type {LedgerReads} from './port.ts'
 
 const CANDLES = `
@@ -38,6 +39,7 @@ type Day = Omit<NonNullable<Ticker['day']>, 'beforeMicroGutta'>
 export class MarketDataReads {
   readonly #now: () => number
   readonly #candles: Database.Statement<[Record<string, string | number>], Candle>
+  readonly #auction: AuctionRead
   readonly #last: Database.Statement<[string], NonNullable<Ticker['last']>>
   readonly #day: Database.Statement<[Record<string, string | number>], {[K in keyof Day]: Day[K] | null}>
   readonly #earliest: Database.Statement<[Record<string, string | number>], number>
@@ -50,6 +52,7 @@ export class MarketDataReads {
   constructor(database: Database.Database, {now}: {readonly now: () => number}) {
     this.#now = now
     this.#candles = database.prepare(CANDLES)
+    this.#auction = readAuction(database)
     this.#last = database.prepare(LAST)
     this.#day = database.prepare(DAY)
     this.#earliest = database.prepare<[Record<string, string | number>], number>(EARLIEST).pluck()
@@ -74,6 +77,7 @@ export class MarketDataReads {
     const beforeMicroGutta = this.#before.get({incentive, untilMs}) ?? this.#earliest.get(at) ?? 0
     return {
       incentive,
+      ...auctionOf(this.#auction, incentive),
       last: this.#last.get(incentive) ?? null,
       bestBidMicroGutta: this.#bestBid.get(incentive) ?? null,
       bestAskMicroGutta: this.#bestAsk.get(incentive) ?? null,

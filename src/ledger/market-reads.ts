@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3'
 import {CROSSINGS_MAX} from '../core/exchange/limits.ts'
 import {
+  type AuctionView,
   BOOK_LEVELS_MAX,
   type BookView,
   type IncentiveView,
@@ -50,6 +51,7 @@ export class MarketReads {
   readonly #levels: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], BookView['bids'][number]>>>
   readonly #resting: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], Resting>>>
   readonly #sequence: Database.Statement<[], {seq: number}>
+  readonly #auction: AuctionRead
   readonly #trades: FilteredRows<TradeView, 'incentive'>
   readonly #orders: FilteredRows<OrderView, 'id' | 'account' | 'incentive' | 'status'>
   readonly #redemptions: FilteredRows<RedemptionView, 'id' | 'holder' | 'incentive' | 'status'>
@@ -66,6 +68,7 @@ export class MarketReads {
     this.#levels = {buy: database.prepare(levels('DESC')), sell: database.prepare(levels('ASC'))}
     this.#resting = {buy: database.prepare(resting('DESC')), sell: database.prepare(resting('ASC'))}
     this.#sequence = database.prepare('SELECT seq FROM watermark')
+    this.#auction = readAuction(database)
     this.#trades = new FilteredRows(database, TRADES, 'ORDER BY seq DESC, position DESC', {seq: 'number', position: 'number'})
     this.#orders = new FilteredRows(database, ORDERS, 'ORDER BY seq DESC', {seq: 'number'})
     this.#redemptions = new FilteredRows(database, REDEMPTIONS, 'ORDER BY seq DESC', {seq: 'number'})
@@ -94,6 +97,7 @@ export class MarketReads {
     return {
       incentive,
       sequence,
+      ...auctionOf(this.#auction, incentive),
       bids: this.#levels.buy.all(incentive, 'buy'),
       asks: this.#levels.sell.all(incentive, 'sell')
     }
@@ -127,6 +131,18 @@ export class MarketReads {
   #oldestBucket(): number {
     return Math.floor(this.#now() / this.#window.bucketMs) - this.#window.buckets - 1
   }
+}
+
+export type AuctionRead = Database.Statement<[string], AuctionView>
+
+export function readAuction(database: Database.Database): AuctionRead {
+  return database.prepare('SELECT phase AS kind, ends_at_ms AS endsAtMs FROM market_phases WHERE incentive = ?')
+}
+
+/** Nothing where orders trade as they come. */
+export function auctionOf(read: AuctionRead, incentive: string): {readonly auction?: AuctionView} {
+  const auction = read.get(incentive)
+  return auction === undefined ? {} : {auction}
 }
 
 function incentiveView(row: IncentiveRow): IncentiveView {

@@ -1,4 +1,5 @@
 import type {z} from 'zod'
+import type {TradingRoom} from '../core/exchange/meet-market.ts'
 import type {BookLevel, Effect} from '../core/exchange/outcome.ts'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {
@@ -252,6 +253,8 @@ export interface Ledger {
   publicKeyOf(command: Pick<SignedCommand, 'account' | 'keyId'>): string | undefined
   /** When the next order, redemption, lease or join token comes due for `time.advance`; undefined when nothing will. */
   nextExpiryMs(): number | undefined
+  /** What may be traded of an incentive now by this account, as of the last command applied. The incentive is there. */
+  tradingRoom(of: {readonly incentive: string; readonly account: string | undefined}): TradingRoom
   /**
    * Checks who signed, applies the command and answers once its group is on disk. The same idempotency key with the same body gets the first answer,
    * also a while after its last not-after. An abort ends the wait, not the command.

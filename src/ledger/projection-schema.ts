@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 13
+export const PROJECTION_VERSION = 14
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
@@ -42,6 +42,7 @@ CREATE TABLE incentives (
   supply_minor INTEGER NOT NULL, trade_volume_limit INTEGER NOT NULL, captured TEXT NOT NULL, transferable INTEGER NOT NULL, issued_at_ms INTEGER NOT NULL,
   owner_share INTEGER
 ) STRICT;
+CREATE TABLE market_phases (incentive TEXT PRIMARY KEY, phase TEXT NOT NULL, ends_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE volume_buckets (
   incentive TEXT NOT NULL, bucket INTEGER NOT NULL, notional INTEGER NOT NULL, PRIMARY KEY (incentive, bucket)
 ) STRICT, WITHOUT ROWID;

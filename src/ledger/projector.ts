@@ -158,7 +158,9 @@ function tradingWrites(
   database: Database.Database,
   volumeBucketMs: number,
   candles: CandleWriter
-): Pick<Writes, 'order' | 'order.changed' | 'order.replaced' | 'trade'> {
+): Pick<Writes, 'order' | 'order.changed' | 'order.replaced' | 'trade' | 'market.phase'> {
+  const phase = database.prepare('INSERT OR REPLACE INTO market_phases VALUES (?, ?, ?)')
+  const continuous = database.prepare('DELETE FROM market_phases WHERE incentive = ?')
   const order = database.prepare("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', NULL, ?)")
   const orderChanged = database.prepare('UPDATE orders SET remaining = ?, status = ?, reason = ? WHERE id = ?')
   const replaced = database.prepare('UPDATE orders SET price = ?, lots = ? WHERE id = ?')
@@ -167,6 +169,10 @@ function tradingWrites(
     'INSERT INTO volume_buckets VALUES (?, ?, ?) ON CONFLICT (incentive, bucket) DO UPDATE SET notional = notional + excluded.notional'
   )
   return {
+    'market.phase': (effect) => {
+      if (effect.endsAtMs === null) continuous.run(effect.incentive)
+      else phase.run(effect.incentive, effect.phase, effect.endsAtMs)
+    },
     order: (effect, {seq, atMs}) =>
       order.run(seq, effect.id, effect.account, effect.incentive, effect.side, effect.priceMicroGutta, effect.lots, effect.lots, atMs),
     'order.changed': (effect) => orderChanged.run(effect.remainingLots, effect.status, effect.reason, effect.id),

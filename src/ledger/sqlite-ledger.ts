@@ -1,6 +1,7 @@
 import {CreoError} from '../core/errors.ts'
 import {assertInvariants} from '../core/exchange/invariants.ts'
 import {type LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
+import {type TradingRoom, tradingRoom} from '../core/exchange/meet-market.ts'
 import type {Answer, BookLevel, Effect, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
 import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type SignedCommand} from '../core/protocol/commands.ts'
 import {type AuthenticCommand, authenticate, knownKey} from './authenticate.ts'
@@ -127,6 +128,10 @@ export class SqliteLedger implements Ledger {
 
   nextExpiryMs(): number | undefined {
     return this.#machine.state.expiries.next?.atMs
+  }
+
+  tradingRoom(of: Parameters<Ledger['tradingRoom']>[0]): TradingRoom {
+    return tradingRoom(this.#machine.state, of, this.nowMs())
   }
 
   projected(sequence: number, signal: AbortSignal): Promise<void> {

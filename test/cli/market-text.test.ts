@@ -1,6 +1,6 @@
 import {stripVTControlCharacters} from 'node:util'
 import {expect, it} from 'vitest'
-import {depthText, sparkline, tickerText} from '../../src/cli/market-text.ts'
+import {auctionText, depthText, sparkline, tickerText} from '../../src/cli/market-text.ts'
 
 const bids = [
   {price: '0.5', amount: '10'},
@@ -46,5 +46,14 @@ it.each([
     '0.5 Gutta, -2.5 % in 24 hours: 1 trade, 30 for 16.5 Gutta, at 0.5'
   ]
 ])('says what a market has done', (ticker, said) => {
-  expect(tickerText(ticker)).toBe(said)
+  expect(tickerText({phase: 'continuous', auctionEnds: null, ...ticker})).toBe(said)
+})
+
+it('says until when a market gathers orders, and nothing of one that trades', () => {
+  const auctionEnds = '2026-11-23T09:30:00.000Z'
+  expect(auctionText({phase: 'opening', auctionEnds})).toBe(
+    'In its opening auction until 2026-11-23 09:30:00 UTC: orders gather, and then trade at one price.'
+  )
+  expect(auctionText({phase: 'auction', auctionEnds})).toMatch(/^In an auction until /)
+  expect(auctionText({phase: 'continuous', auctionEnds: null})).toBeUndefined()
 })

@@ -29,6 +29,17 @@ it('writes a genesis whose hash is the network id, and two keys for their owner 
   expect((await readdir(data)).sort()).toEqual(['coordinator.key', 'genesis.json', 'operator.key'])
 })
 
+it.each([
+  ['production', undefined, true],
+  ['production', false, false],
+  ['development', undefined, false],
+  ['development', true, true]
+] as const)('protects the markets of a %s network told %s: %s', async (network, hasProtection, isProtected) => {
+  const made = await initializeNetwork(data, {...CHOICES, network, hasProtection}, OPTIONS)
+  const {protection} = genesisSchema.parse(JSON.parse((await readFile(made.genesisPath)).toString()))
+  expect(protection !== undefined).toBe(isProtected)
+})
+
 it('never overwrites a network, and with --if-missing finds the one that is there', async () => {
   const made = await initializeNetwork(data, CHOICES, OPTIONS)
   await expect(initializeNetwork(data, {...CHOICES, name: 'other'}, OPTIONS)).rejects.toMatchObject({code: 'conflict'})

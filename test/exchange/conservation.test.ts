@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {assertInvariants} from '../../src/core/exchange/invariants.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {advance} from './market-script.ts'
 import {deployOf, HOUR_MS, receiptOf, START_MS, World} from './world.ts'
 
 const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
@@ -35,11 +36,14 @@ type Numbers = typeof numbers extends fc.Arbitrary<infer T> ? T : never
 
 /** A network of everything, and random commands in it: many fail, which is the point. */
 class Everything {
-  readonly world = new World({fees: {makerPpm: 700, takerPpm: 1900}, redemptionTimeoutMs: 2_400_000}, {checks: false})
+  readonly world: World
   readonly gateway: string
   #window = 0
 
-  constructor() {
+  constructor({isProtected}: {readonly isProtected: boolean}) {
+    const fees = {makerPpm: 700, takerPpm: 1900}
+    const protection = {openingMs: 1000, auctionMs: 60_000, staticPpm: 500_000, dynamicPpm: 400_000}
+    this.world = new World({fees, redemptionTimeoutMs: 2_400_000, ...(isProtected && {protection})}, {checks: false})
     const {world} = this
     for (const name of PEOPLE) world.account(name)
     const firstOffer = {item: 'tea', priceMinor: 25, stock: 1000, where: 'in-app'} as const
@@ -56,6 +60,8 @@ class Everything {
         world.must(name, {...trade, side: 'buy'})
       }
     }
+    world.nowMs += 1000
+    advance(world)
     this.gateway = world.gateway('gate')
     for (const name of ['ann', 'bob']) world.node(`node of ${name}`, name)
     world.deploy('creometry')
@@ -224,8 +230,8 @@ describe('any commands in any order', () => {
   it('keep every invariant, conserve every asset, change nothing when refused, and do the same to a machine brought back from its lines', () => {
     const applied = new Map<string, number>()
     fc.assert(
-      fc.property(fc.array(fc.tuple(numbers, fc.nat(90_000)), {minLength: STEPS, maxLength: STEPS}), (steps) => {
-        const everything = new Everything()
+      fc.property(fc.boolean(), fc.array(fc.tuple(numbers, fc.nat(90_000)), {minLength: STEPS, maxLength: STEPS}), (isProtected, steps) => {
+        const everything = new Everything({isProtected})
         const {world} = everything
         for (const [step, [chosen, waitMs]] of steps.entries()) {
           if (step === STEPS / 2) world.branch()
@@ -255,8 +261,8 @@ describe('any commands in any order', () => {
 
   it('leave the state exactly as it was when they are refused', () => {
     fc.assert(
-      fc.property(fc.array(numbers, {minLength: 60, maxLength: 60}), (steps) => {
-        const everything = new Everything()
+      fc.property(fc.boolean(), fc.array(numbers, {minLength: 60, maxLength: 60}), (isProtected, steps) => {
+        const everything = new Everything({isProtected})
         const {world} = everything
         for (const chosen of steps) {
           const {who, body} = everything.command(chosen)

@@ -2,17 +2,19 @@ import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {assertInvariants} from '../../src/core/exchange/invariants.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
-import {marketWorld} from './market-script.ts'
+import {advance, marketWorld} from './market-script.ts'
 import {NaiveMarket} from './naive-market.ts'
 import {HOUR_MS, type World} from './world.ts'
 
 const OWNERS = ['ann', 'bob', 'cyd'] as const
 const RULES = {makerPpm: 1500, takerPpm: 3100, lotMinor: 10, bucketMs: HOUR_MS, fullBuckets: 24}
+/** So narrow beside the prices that are tried that about every other command finds the market in an auction. */
+const PROTECTION = {openingMs: HOUR_MS, auctionMs: HOUR_MS / 2, staticPpm: 9000, dynamicPpm: 7000}
 const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
 const RUNS = IS_LONG ? 1000 : 60
 const STEPS_MAX = IS_LONG ? 500 : 150
 /** Markets that live for long: a million commands in all where there is time for them. */
-const LIVES = IS_LONG ? 50 : 1
+const LIVES = IS_LONG ? 50 : 2
 const LIFE_STEPS = 20_000
 const CHECKED_EVERY = 500
 const LIFE_TIMEOUT_MS = 1_200_000
@@ -78,7 +80,7 @@ const step = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       do: fc.constant('limit' as const),
-      limit: fc.integer({min: 1, max: 400_000}),
+      limit: fc.oneof(fc.integer({min: 1, max: 400_000}), fc.integer({min: 400_000, max: 4_000_000})),
       share: fc.constantFrom(undefined, undefined, 1000, 250, 333, 1)
     })
   }
@@ -88,11 +90,17 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 /** The machine and the naive market beside each other, with the same owners having the same. */
 class Pair {
   readonly world: World
-  readonly naive = new NaiveMarket(RULES)
+  readonly naive: NaiveMarket
   readonly #placed: string[] = ['ord_1']
 
-  constructor(options: {readonly checks?: boolean} = {}) {
-    this.world = marketWorld({fees: {makerPpm: RULES.makerPpm, takerPpm: RULES.takerPpm}}, options)
+  constructor({isProtected, ...options}: {readonly checks?: boolean; readonly isProtected: boolean}) {
+    const protection = isProtected ? PROTECTION : undefined
+    this.naive = new NaiveMarket({...RULES, protection})
+    if (isProtected) this.naive.prices = {reference: 1, last: 1}
+    this.world = marketWorld(
+      {fees: {makerPpm: RULES.makerPpm, takerPpm: RULES.takerPpm}, ...(isProtected && {protection: PROTECTION})},
+      options
+    )
     for (const name of OWNERS) {
       this.naive.add(name, 'gutta', this.world.balance(name, 'gutta'))
       this.naive.add(name, 'leaf', this.world.balance(name, 'acme/LEAF'))
@@ -106,8 +114,9 @@ class Pair {
     if (next.do === 'wait') {
       world.nowMs += next.ms
       if (!next.advance) return
-      world.must('coordinator', {type: 'time.advance'})
-      naive.advance(world.nowMs)
+      world.effects.length = 0
+      advance(world)
+      expect(tradesOf(world)).toEqual(naive.advance(world.nowMs))
     } else if (next.do === 'limit') {
       const share = next.share === undefined ? {} : {ownerSharePermille: next.share}
       world.must('acme', {type: 'incentive.limit', incentive: 'acme/LEAF', tradeVolumeLimitMicroGutta: next.limit, ...share})
@@ -195,18 +204,19 @@ function sayOf(world: World, who: string, body: CommandBody): string[] {
   world.effects.length = 0
   const answer = world.do(who, body)
   if (answer.status === 'rejected') return [`rejected ${answer.code}`]
-  const trades = world.effects.flatMap((effect) =>
-    effect.type === 'trade' ? [`${effect.lots} of ${effect.maker} @ ${effect.priceMicroGutta}`] : []
-  )
   const last = world.effects.findLast((effect) => effect.type === 'order.changed')
-  return [...trades, `${last?.status} ${last?.remainingLots}${last?.reason == null ? '' : `: ${last.reason}`}`]
+  return [...tradesOf(world), `${last?.status} ${last?.remainingLots}${last?.reason == null ? '' : `: ${last.reason}`}`]
+}
+
+function tradesOf({effects}: World): string[] {
+  return effects.flatMap((effect) => (effect.type === 'trade' ? [`${effect.lots} of ${effect.maker} @ ${effect.priceMicroGutta}`] : []))
 }
 
 describe('the market beside a naive one', () => {
   it('says and does the same for any sequence of orders, cancels, waits and limits', () => {
     fc.assert(
-      fc.property(fc.array(step, {minLength: 20, maxLength: STEPS_MAX}), (steps) => {
-        const pair = new Pair()
+      fc.property(fc.boolean(), fc.array(step, {minLength: 20, maxLength: STEPS_MAX}), (isProtected, steps) => {
+        const pair = new Pair({isProtected})
         for (const [index, next] of steps.entries()) {
           if (index === 10) pair.world.branch()
           pair.take(next)
@@ -223,11 +233,15 @@ describe('the market beside a naive one', () => {
     'says and does the same over twenty thousand commands of one life, and so does a machine that was brought back on the way',
     () => {
       for (let seed = 1; seed <= LIVES; seed += 1) {
-        const pair = new Pair({checks: false})
+        const pair = new Pair({checks: false, isProtected: seed % 2 === 1})
         const fills = {count: 0}
+        const atEnds = {trades: 0}
         for (const [index, next] of fc.sample(step, {numRuns: LIFE_STEPS, seed}).entries()) {
           if (index === LIFE_STEPS - CHECKED_EVERY) pair.world.branch()
+          const was = pair.naive.auctionEndsAtMs
           pair.take(next)
+          const hasEnded = was !== undefined && pair.naive.auctionEndsAtMs === undefined
+          if (hasEnded) atEnds.trades += pair.world.effects.filter(({type}) => type === 'trade').length
           fills.count += pair.world.effects.filter(({type}) => type === 'trade').length
           if (index % CHECKED_EVERY > 0) continue
           pair.compare()
@@ -235,7 +249,8 @@ describe('the market beside a naive one', () => {
         }
         pair.world.assertSame()
         pair.compare()
-        expect(fills.count).toBeGreaterThan(LIFE_STEPS / 50)
+        expect(fills.count).toBeGreaterThan(LIFE_STEPS / 100)
+        expect(atEnds.trades > 10).toBe(seed % 2 === 1)
       }
     },
     LIFE_TIMEOUT_MS
@@ -243,8 +258,8 @@ describe('the market beside a naive one', () => {
 
   it('comes to the same state, byte for byte, when the same commands are applied again', () => {
     fc.assert(
-      fc.property(fc.array(step, {minLength: 50, maxLength: STEPS_MAX}), (steps) => {
-        const [first, second] = [new Pair(), new Pair()]
+      fc.property(fc.boolean(), fc.array(step, {minLength: 50, maxLength: STEPS_MAX}), (isProtected, steps) => {
+        const [first, second] = [new Pair({isProtected}), new Pair({isProtected})]
         for (const next of steps) first.take(next)
         for (const next of steps) second.take(next)
         expect(second.world.machine.stateText()).toBe(first.world.machine.stateText())

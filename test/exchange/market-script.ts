@@ -10,6 +10,9 @@ const REPLACE =
 const AFTER = /^after (?<seconds>\d+)s$/
 const LIMIT = /^limit (?<limit>\d+)( share (?<share>\d+))?$/
 
+/** Of the orders that scripts have placed in a world. */
+const LABELS = new WeakMap<World, Map<string, string>>()
+
 /** A world with org `acme` whose incentive `acme/LEAF` trades in lots of 10, and traders with plenty of both. */
 export function marketWorld(...options: ConstructorParameters<typeof World>): World {
   const world = new World(...options)
@@ -18,8 +21,14 @@ export function marketWorld(...options: ConstructorParameters<typeof World>): Wo
   for (const name of ['ann', 'bob', 'cyd']) {
     world.allot(name, 1_000_000_000)
     give(world, name, 100_000)
+    advance(world)
   }
   return world
+}
+
+/** Ends all that is due, an opening auction among it. */
+export function advance(world: World): void {
+  while (world.must('coordinator', {type: 'time.advance'}).more === true);
 }
 
 /** Lets a trader have lots of the incentive by buying them from its org. */
@@ -35,13 +44,14 @@ function give(world: World, name: string, lots: number): void {
  * `cancel all buys by ann`; `replace s1 by ann 3 @ 101`; `after 60s`; `limit 500`, `limit 500 share 250`. Answers what happened, one line each: `b1 buys 5 of s1 @ 100`, `b1 open 2`, `s1 expired 3: time`, `b1 rejected: CODE`.
  */
 export function run(script: readonly string[], world: World = marketWorld()): string[] {
-  const labels = new Map<string, string>()
+  const labels = LABELS.get(world) ?? new Map<string, string>()
+  LABELS.set(world, labels)
   const startMs = world.nowMs
   return script.flatMap((text) => {
     const step = bodyOf(text, labels, startMs)
     if (step === undefined) {
       world.nowMs += Number(AFTER.exec(text)?.groups?.seconds) * 1000
-      world.must('coordinator', {type: 'time.advance'})
+      advance(world)
       return tell(world, labels)
     }
     world.effects.length = 0
@@ -66,12 +76,12 @@ function bodyOf(
   }
   const cancel = CANCEL.exec(text)?.groups
   if (cancel !== undefined) {
-    const order = [...labels].find(([, label]) => label === cancel.label)?.[0] ?? 'ord_0'
+    const order = [...labels].findLast(([, label]) => label === cancel.label)?.[0] ?? 'ord_0'
     return {label: `cancel ${cancel.label}`, who: cancel.who ?? '', body: {type: 'order.cancel', order}}
   }
   const replace = REPLACE.exec(text)?.groups
   if (replace !== undefined) {
-    const order = [...labels].find(([, label]) => label === replace.label)?.[0] ?? 'ord_0'
+    const order = [...labels].findLast(([, label]) => label === replace.label)?.[0] ?? 'ord_0'
     return {label: `replace ${replace.label}`, who: replace.who ?? '', body: {type: 'order.replace', order, ...replacing(replace)}}
   }
   const limit = LIMIT.exec(text)?.groups

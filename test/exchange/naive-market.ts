@@ -1,3 +1,5 @@
+import type {Protection} from '../../src/core/protocol/genesis.ts'
+
 /** A market as simple as it can be said: one array of orders, sums made afresh. Slow, and what the real one is compared with. */
 
 export interface NaiveOrder {
@@ -35,6 +37,7 @@ export interface NaiveRules {
   readonly lotMinor: number
   readonly bucketMs: number
   readonly fullBuckets: number
+  readonly protection?: Protection | undefined
 }
 
 interface Fill {
@@ -49,6 +52,9 @@ export class NaiveMarket {
   limit = Number.MAX_SAFE_INTEGER
   /** Per mille of the limit that one owner may take; undefined: all of it. */
   share: number | undefined
+  /** When the auction ends, if there is one. */
+  auctionEndsAtMs: number | undefined
+  prices: {reference: number; last: number} | undefined
   readonly #rules: NaiveRules
   #traded: {bucket: number; notional: number; taker: string | undefined}[] = []
 
@@ -70,16 +76,101 @@ export class NaiveMarket {
     const against = this.orders.filter((other) => other.side !== order.side && this.#crosses(order, other))
     against.sort((a, b) => (order.side === 'buy' ? a.price - b.price : b.price - a.price))
     if (order.kind === 'post-only' && against.some((other) => !this.#isOver(other, atMs))) return ['rejected rejected']
-    const {fills, gone, stop} = this.#meet(order, against, atMs)
+    const waits = order.tif === 'GTC' || order.tif === 'GTT'
+    const isClosed = this.auctionEndsAtMs !== undefined
+    if (isClosed && !waits) return ['rejected in_auction']
+    const met = isClosed ? {fills: [], gone: [], stop: 'in_auction'} : this.#meet(order, against, atMs)
+    const {fills, gone} = met
+    const across = waits && (met.stop === 'in_auction' || met.stop === 'price_band')
+    const stop = across ? (this.#passOwn(order, against, gone, atMs) ?? met.stop) : met.stop
     const left = order.lots - fills.reduce((sum, fill) => sum + fill.lots, 0)
-    if (order.tif === 'FOK' && left > 0) return [`rejected ${stop === 'volume_limit' || stop === 'would_self_trade' ? stop : 'rejected'}`]
+    if (order.tif === 'FOK' && left > 0)
+      return [`rejected ${['volume_limit', 'would_self_trade', 'price_band'].includes(stop) ? stop : 'rejected'}`]
     if (this.#hold(order.side, order.price, order.lots) > this.available(order.owner, order.side === 'buy' ? 'gutta' : 'leaf')) {
       return ['rejected insufficient_funds']
     }
     if (stop === 'would_self_trade' && fills.length === 0 && gone.length === 0) return ['rejected would_self_trade']
     for (const fill of fills) this.#settle(order, fill, atMs)
     this.orders = this.orders.filter((other) => other.remaining > 0 && !gone.includes(other))
+    if (stop === 'price_band') this.#beginAuction(atMs)
     return [...fills.map((fill) => `${fill.lots} of ${fill.maker.id} @ ${fill.maker.price}`), this.#end(order, left, stop)]
+  }
+
+  /** Orders of one's own on the other side go out of the way, or keep the order from waiting. */
+  #passOwn(order: NaivePlacing, against: readonly NaiveOrder[], gone: NaiveOrder[], atMs: number): string | undefined {
+    for (const own of against.filter((other) => other.owner === order.owner && !gone.includes(other))) {
+      if (this.#isOver(own, atMs)) gone.push(own)
+      else if (order.selfTrade === undefined) return 'would_self_trade'
+      else {
+        gone.push(own)
+        if (order.selfTrade === 'cancel-both') return 'would_self_trade'
+      }
+    }
+    return undefined
+  }
+
+  #beginAuction(atMs: number): void {
+    const {openingMs = 0, auctionMs = 0} = this.#rules.protection ?? {}
+    this.auctionEndsAtMs = atMs + (this.prices === undefined ? openingMs : auctionMs)
+  }
+
+  #isInBand(price: number): boolean {
+    const {protection} = this.#rules
+    if (protection === undefined) return true
+    const {reference, last} = this.prices ?? {reference: Number.NaN, last: Number.NaN}
+    const within = (center: number, ppm = 1e9): boolean => Math.abs(price - center) <= Math.max(1, Math.floor((center * ppm) / 1e6))
+    return within(reference, protection.staticPpm) && within(last, protection.dynamicPpm)
+  }
+
+  /** Each trade of the auction that is over now: by price and time, all at one price, until nothing crosses. */
+  #uncross(atMs: number): string[] {
+    const said: string[] = []
+    for (let price = this.#auctionPrice(); price !== undefined; price = this.#auctionPrice()) {
+      const before = said.length
+      for (let pair = this.#bestPair(price); pair !== undefined; pair = this.#bestPair(price)) {
+        const [earlier, later] = this.orders.indexOf(pair.bid) < this.orders.indexOf(pair.ask) ? [pair.bid, pair.ask] : [pair.ask, pair.bid]
+        const lots = Math.min(earlier.remaining, later.remaining, Math.floor(this.#volumeLeft(later.owner, atMs) / price))
+        if (lots === 0) this.orders = this.orders.filter((order) => order !== later)
+        else {
+          this.#settle(later, {maker: earlier, lots}, atMs, price)
+          later.remaining -= lots
+          said.push(`${lots} of ${earlier.id} @ ${price}`)
+        }
+        this.orders = this.orders.filter(({remaining}) => remaining > 0)
+      }
+      if (said.length > before) this.prices = {reference: price, last: price}
+    }
+    this.auctionEndsAtMs = undefined
+    return said
+  }
+
+  #bestPair(price: number): {bid: NaiveOrder; ask: NaiveOrder} | undefined {
+    const sorted = (side: 'buy' | 'sell', sign: number): NaiveOrder | undefined =>
+      this.orders.filter((order) => order.side === side && sign * (order.price - price) >= 0).sort((a, b) => sign * (b.price - a.price))[0]
+    const [bid, ask] = [sorted('buy', 1), sorted('sell', -1)]
+    return bid && ask && {bid, ask}
+  }
+
+  #auctionPrice(): number | undefined {
+    const sum = (orders: NaiveOrder[]): number => orders.reduce((all, {remaining}) => all + remaining, 0)
+    const at = [...new Set(this.orders.map(({price}) => price))].map((price) => {
+      const wanted = sum(this.orders.filter((order) => order.side === 'buy' && order.price >= price))
+      const offered = sum(this.orders.filter((order) => order.side === 'sell' && order.price <= price))
+      return {price, traded: Math.min(wanted, offered), surplus: wanted - offered}
+    })
+    const most = Math.max(0, ...at.map(({traded}) => traded))
+    if (most === 0) return undefined
+    const best = at.filter(({traded}) => traded === most)
+    const least = Math.min(...best.map(({surplus}) => Math.abs(surplus)))
+    const left = best.filter(({surplus}) => Math.abs(surplus) === least)
+    const pricesOf = (choose: (surplus: number) => boolean): number[] => left.filter(({surplus}) => choose(surplus)).map(({price}) => price)
+    const [buyers, sellers] = [pricesOf((surplus) => surplus > 0), pricesOf((surplus) => surplus < 0)]
+    if (buyers.length === left.length) return Math.max(...buyers)
+    if (sellers.length === left.length) return Math.min(...sellers)
+    const [low, high] =
+      least > 0 ? [Math.max(...buyers), Math.min(...sellers)] : [Math.min(...pricesOf(() => true)), Math.max(...pricesOf(() => true))]
+    const reference = this.prices?.reference ?? Math.floor((low + high) / 2)
+    return Math.min(high, Math.max(low, reference))
   }
 
   /** What may not be given on goes to its issuer alone, who is nobody here. */
@@ -130,8 +221,10 @@ export class NaiveMarket {
     return cancelled
   }
 
-  advance(atMs: number): void {
+  /** Says what an auction that was due has traded. */
+  advance(atMs: number): string[] {
     this.orders = this.orders.filter((order) => !this.#isOver(order, atMs))
+    return (this.auctionEndsAtMs ?? Number.POSITIVE_INFINITY) <= atMs ? this.#uncross(atMs) : []
   }
 
   #isOver({expiresAtMs}: NaiveOrder, atMs: number): boolean {
@@ -156,6 +249,7 @@ export class NaiveMarket {
       }
       const wanted = Math.min(left, maker.remaining)
       const lots = Math.min(wanted, Math.floor(volume / maker.price))
+      if (lots > 0 && !this.#isInBand(maker.price)) return {fills, gone, stop: 'price_band'}
       if (lots > 0) fills.push({maker, lots})
       left -= lots
       volume -= lots * maker.price
@@ -164,9 +258,10 @@ export class NaiveMarket {
     return {fills, gone, stop: left === 0 ? 'filled' : 'uncrossed'}
   }
 
-  #settle(order: NaivePlacing, {maker, lots}: Fill, atMs: number): void {
+  #settle(order: Pick<NaivePlacing, 'owner' | 'side'>, {maker, lots}: Fill, atMs: number, price = maker.price): void {
     const {makerPpm, takerPpm, lotMinor, bucketMs} = this.#rules
-    const notional = lots * maker.price
+    const notional = lots * price
+    if (this.#rules.protection !== undefined) this.prices = {reference: this.prices?.reference ?? price, last: price}
     const fees = {maker: Math.floor((notional * makerPpm) / 1e6), taker: Math.floor((notional * takerPpm) / 1e6)}
     const sign = order.side === 'buy' ? 1 : -1
     this.add(order.owner, 'gutta', -sign * notional - fees.taker)
@@ -182,7 +277,7 @@ export class NaiveMarket {
     if (left === 0) return 'filled 0'
     if (stop === 'would_self_trade') return `cancelled ${left}: ${stop}`
     if (stop === 'volume_limit') return `expired ${left}: ${stop}`
-    if (order.tif === 'IOC') return `expired ${left}: immediate`
+    if (order.tif === 'IOC') return `expired ${left}: ${stop === 'price_band' ? stop : 'immediate'}`
     const {id, owner, side, price, lots, expiresAtMs} = order
     this.orders.push({id, owner, side, price, expiresAtMs, lots, remaining: left})
     return `open ${left}`
@@ -212,7 +307,7 @@ export class NaiveMarket {
     const left = Math.max(0, this.limit - sum(this.#traded))
     if (this.share === undefined) return left
     const own = sum(this.#traded.filter(({taker}) => taker === owner))
-    return Math.min(left, Math.max(0, Math.floor((this.limit * this.share) / 1000) - own))
+    return Math.min(left, Math.max(0, Math.max(1, Math.floor((this.limit * this.share) / 1000)) - own))
   }
 
   add(owner: string, asset: 'gutta' | 'leaf', amount: number): void {

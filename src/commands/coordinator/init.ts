@@ -42,6 +42,10 @@ Keep operator.key safe: it admits gateways, and the coordinator runs without it.
       helpValue: 'DURATION',
       description: 'Time in which an owner can say no to the recovery of an account. Default: 72h, in development 1m.'
     }),
+    protection: Flags.boolean({
+      allowNo: true,
+      description: 'Open markets by auctions, and keep prices in bands. Default: not in development.'
+    }),
     'if-missing': Flags.boolean({description: 'Succeed without a change when the folder has a network already.'})
   }
 
@@ -66,7 +70,8 @@ Keep operator.key safe: it admits gateways, and the coordinator runs without it.
         makerPpm: flags['maker-fee-ppm'],
         takerPpm: flags['taker-fee-ppm'],
         redemptionTimeoutMs: duration(flags['redemption-timeout']),
-        recoveryDelayMs: duration(flags['recovery-delay'])
+        recoveryDelayMs: duration(flags['recovery-delay']),
+        hasProtection: flags.protection
       },
       {nowMs: Date.now(), ifMissing: flags['if-missing']}
     )

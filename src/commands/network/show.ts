@@ -22,7 +22,18 @@ export default class NetworkShow extends CreoCommand {
     this.log(`Id: ${terms.networkId}`)
     this.log(`Fee of each fill, in Gutta, rounded down: ${terms.takerFeePercent} % from whoever meets an order,`)
     this.log(`${terms.makerFeePercent} % from whoever waited in the book.`)
+    if (terms.protection !== null) this.log(protectionText(terms.protection))
     this.log(`New Gutta: at most ${perEpochGutta} an epoch of ${formatDurationMs(epochMs)}${halved}; ${totalGutta} in all.`)
     return terms
   }
+}
+
+function protectionText({openingMs, auctionMs, staticPercent, dynamicPercent}: NonNullable<NetworkTerms['protection']>): string {
+  const bands = [
+    ...(staticPercent === null ? [] : [`${staticPercent} % from the last auction's price`]),
+    ...(dynamicPercent === null ? [] : [`${dynamicPercent} % from the last trade's`])
+  ]
+  const opening = `Markets open by an auction of ${formatDurationMs(openingMs)}.`
+  if (bands.length === 0) return opening
+  return `${opening} Trades stay within ${bands.join(' and ')};\nwhat would go beyond begins an auction of ${formatDurationMs(auctionMs)}.`
 }

@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {networkFlags} from '../../cli/flags.ts'
-import {depthText, tickerText} from '../../cli/market-text.ts'
+import {auctionText, depthText, tickerText} from '../../cli/market-text.ts'
 import type {ShownBook} from '../../developer/markets.ts'
 
 const PIPED_WIDTH = 80
@@ -26,6 +26,8 @@ last price and what was traded in 24 hours.`
     const [{openContext}, {readBook}] = await Promise.all([import('../../developer/context.ts'), import('../../developer/markets.ts')])
     const book = await readBook(await openContext(flags, this.abort), args.incentive, this.abort)
     this.log(`${book.incentive}: ${tickerText(book)}`)
+    const auction = auctionText(book)
+    if (auction !== undefined) this.log(auction)
     if (book.bids.length + book.asks.length === 0) this.log(`Nobody buys or sells ${book.incentive} now.`)
     else this.log(depthText(book, {width: process.stdout.columns ?? PIPED_WIDTH, levels: flags.levels}))
     return book

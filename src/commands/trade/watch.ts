@@ -1,7 +1,8 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {networkFlags} from '../../cli/flags.ts'
-import {bestText, sparkline, tickerText, tradeText} from '../../cli/market-text.ts'
+import {auctionText, bestText, sparkline, tickerText, tradeText} from '../../cli/market-text.ts'
+import type {ShownPhase} from '../../developer/markets.ts'
 
 const TRADES_MAX = 1_000_000
 /** Prices that the line on a terminal has room for. */
@@ -13,7 +14,7 @@ export default class TradeWatch extends CreoCommand {
   static override summary = 'Watch an incentive being traded.'
   static override description =
     `Each trade as it is committed, until Ctrl-C or --count; on a terminal with a line of the last prices below, and of what is offered at best. A line to the coordinator \
-that is cut is opened again and goes on after the last trade; what is too long ago by then shows in the market's line alone. Under --json one object a line.`
+that is cut is opened again and goes on after the last trade; what is too long ago by then shows in the market's line alone. Auctions are told when they begin and end. Under --json one object a line.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> colibris/LEAF',
     '<%= config.bin %> <%= command.id %> colibris/LEAF --count 1 --json'
@@ -36,8 +37,13 @@ that is cut is opened again and goes on after the last trade; what is too long a
     try {
       for await (const news of watchMarket(context, args.incentive, this.abort)) {
         if ('best' in news) this.#best = bestText(news.best)
-        else if ('ticker' in news) this.#print(`${args.incentive}: ${tickerText(news.ticker)}`)
-        else {
+        else if ('ticker' in news) {
+          this.#print(`${args.incentive}: ${tickerText(news.ticker)}`)
+          this.#tell(news.ticker, '')
+        } else if ('phase' in news) {
+          this.#tell(news.phase, 'Orders trade as they come again.')
+          this.logJsonLine(news.phase)
+        } else {
           const {trade} = news
           trades += 1
           prices.push(Number(trade.price))
@@ -52,6 +58,11 @@ that is cut is opened again and goes on after the last trade; what is too long a
       if (this.#isDrawn) process.stdout.write('\n')
     }
     return {incentive: args.incentive, trades}
+  }
+
+  #tell(phase: ShownPhase, otherwise: string): void {
+    const text = auctionText(phase) ?? otherwise
+    if (text !== '') this.#print(text)
   }
 
   #print(line: string): void {

@@ -70,7 +70,10 @@ function tradedIn({commands}: RecentGroup): Map<string, number> {
 
 function tickerEvents(group: RecentGroup, {reads}: TellingTools): ToldEvent[] {
   const touched = group.commands.flatMap(({levels = []}) => levels.map(({incentive}) => incentive))
-  return Array.from(new Set([...tradedIn(group).keys(), ...touched]), (incentive) => {
+  const phases = group.commands.flatMap(({effects}) =>
+    effects.flatMap((effect) => (effect.type === 'market.phase' ? [effect.incentive] : []))
+  )
+  return Array.from(new Set([...tradedIn(group).keys(), ...touched, ...phases]), (incentive) => {
     return {topic: 'tickers', seq: group.lastSeq, incentive, text: eventText('ticker', reads.ticker(incentive))}
   })
 }

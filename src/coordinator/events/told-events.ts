@@ -29,6 +29,7 @@ export interface TellingTools {
 
 const TOLD: ReadonlySet<Effect['type']> = new Set([
   'trade',
+  'market.phase',
   'order',
   'order.changed',
   'lease',
@@ -60,6 +61,8 @@ function commandEvents(topic: Exclude<EventTopic, 'groups' | MarketTopic>, comma
   switch (topic) {
     case 'trades':
       return command.effects.flatMap((effect) => (effect.type === 'trade' ? tradeEvent(effect, command) : []))
+    case 'phases':
+      return command.effects.flatMap((effect) => (effect.type === 'market.phase' ? phaseEvent(effect, command) : []))
     case 'orders':
       return idsOf(command, ['order', 'order.changed']).flatMap((id) => orderEvent(id, command, tools))
     case 'leases':
@@ -85,6 +88,11 @@ function idsOf({effects}: CommittedCommand, types: readonly Named['type'][]): st
 function tradeEvent(effect: Extract<Effect, {type: 'trade'}>, {seq, atMs}: CommittedCommand): ToldEvent {
   const {index, incentive, priceMicroGutta, lots, takerSide} = effect
   return {topic: 'trades', seq, incentive, text: eventText('trade', {seq, index, incentive, priceMicroGutta, lots, takerSide, atMs})}
+}
+
+function phaseEvent({incentive, phase, endsAtMs}: Extract<Effect, {type: 'market.phase'}>, {seq}: CommittedCommand): ToldEvent {
+  const auction = phase === 'continuous' || endsAtMs === null ? {} : {auction: {kind: phase, endsAtMs}}
+  return {topic: 'phases', seq, incentive, text: eventText('phase', {incentive, ...auction})}
 }
 
 function orderEvent(id: string, {seq}: CommittedCommand, {reads}: TellingTools): ToldEvent[] {

@@ -1,6 +1,7 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
+import type {TradingRoom} from '../../core/exchange/meet-market.ts'
 import {costOf, type MetOrder, planSwap, proceedsOf, swapRefusal} from '../../core/exchange/swap-plan.ts'
 import type {IncentiveView} from '../../core/protocol/api.ts'
 import {
@@ -172,7 +173,15 @@ function swapRoute(app: FastifyInstance, tools: MarketTools): void {
       const sizes = exact === 'send' ? {sendLots: lots, receiveLots: 1} : {sendLots: AMOUNT_MAX, receiveLots: lots}
       const met = (id: string, side: 'buy' | 'sell'): MetOrder[] =>
         reads.restingOrders(id, side).map((order) => ({...order, isOwn: order.account === account, isExpired: false}))
-      const terms = {exact, ...sizes, takerPpm, goesPastOwn: selfTrade !== undefined, volumeLeft: {from: leftOf(from), to: leftOf(to)}}
+      const rooms = {from: roomOf(tools, from.id, account), to: roomOf(tools, to.id, account)}
+      const terms = {
+        exact,
+        ...sizes,
+        takerPpm,
+        goesPastOwn: selfTrade !== undefined,
+        volumeLeft: {from: rooms.from.volumeLeftMicroGutta, to: rooms.to.volumeLeftMicroGutta},
+        bands: {from: rooms.from.band, to: rooms.to.band}
+      }
       const plan = planSwap({bids: met(from.id, 'buy'), asks: met(to.id, 'sell')}, terms)
       if ('trouble' in plan) {
         const {code, message} = swapRefusal(plan, {...sizes, ...between})
@@ -192,8 +201,13 @@ function swapRoute(app: FastifyInstance, tools: MarketTools): void {
   )
 }
 
-function leftOf({tradeVolumeLimitMicroGutta, tradeVolumeUsedMicroGutta}: IncentiveView): number {
-  return Math.max(0, tradeVolumeLimitMicroGutta - tradeVolumeUsedMicroGutta)
+/** @throws {CreoError} `in_auction` where nothing can be swapped now. */
+function roomOf({ledger}: RouteTools, incentive: string, account: string | undefined): TradingRoom {
+  const room = ledger.tradingRoom({incentive, account})
+  if (room.isOpen) return room
+  throw new CreoError('in_auction', `The market of ${incentive} is in an auction: nothing is swapped before its end.`, {
+    hint: `creo trade book ${incentive} says until when it lasts.`
+  })
 }
 
 /** What incentives buy, and what was bought. */

@@ -1,4 +1,4 @@
-export type Expiring = 'order' | 'redemption' | 'lease' | 'token' | 'invite' | 'recovery'
+export type Expiring = 'order' | 'redemption' | 'lease' | 'token' | 'invite' | 'recovery' | 'auction'
 
 export interface Expiry {
   readonly atMs: number

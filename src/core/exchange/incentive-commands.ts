@@ -1,6 +1,7 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {type OfferSpec, OWNER_SHARE_ALL} from '../protocol/market-commands.ts'
 import {AMOUNT_MAX} from '../units.ts'
+import {beginAuction} from './auction.ts'
 import {AVAILABLE, ISSUED, POOL} from './balances.ts'
 import {INCENTIVES_MAX, INCENTIVES_PER_ORG_MAX} from './limits.ts'
 import {type Effect, refuse} from './outcome.ts'
@@ -37,6 +38,7 @@ export function issueIncentive(context: CommandContext, org: AccountState, body:
   state.incentivesById.set(id, incentive)
   state.balances.move(state.slot(org.index, incentive.asset, ISSUED), state.slot(org.index, incentive.asset, AVAILABLE), body.supplyMinor)
   context.effects.push(issuedEffect(org, incentive, body))
+  if (state.genesis.protection !== undefined) beginAuction(context, incentive)
   const offer = makeOffer(context, incentive, body.firstOffer)
   return {incentive: id, offer, supplyMinor: String(body.supplyMinor)}
 }

@@ -14,9 +14,11 @@ import type {IncentiveState, LedgerState} from './state.ts'
 export function assertInvariants({state}: LedgerMachine): void {
   assertBalances(state)
   let orders = 0
-  for (const {id, asset, openOrders} of state.incentivesById.values()) {
+  for (const {id, asset, openOrders, auction} of state.incentivesById.values()) {
     const book = state.market.books[asset]
     const resting = book === undefined ? 0 : assertBook(state, asset, book)
+    if (auction === undefined) assertUncrossed(state, asset, book)
+    else assertAuction(state, asset, book)
     assert.equal(openOrders, resting, `open orders of ${id}`)
     orders += resting
   }
@@ -139,11 +141,29 @@ function reservedByLeases(state: LedgerState): Map<string, number> {
   return reserved
 }
 
-/** Sorted levels of one price each, their quantities the sum of their orders, and no bid that meets an ask. Returns its number of orders. */
-function assertBook(state: LedgerState, asset: number, book: OrderBook): number {
-  const bid = book.bids.priceAt(0)
-  const ask = book.asks.priceAt(0)
+function assertUncrossed(state: LedgerState, asset: number, book: OrderBook | undefined): void {
+  const [bid, ask] = [book?.bids.priceAt(0), book?.asks.priceAt(0)]
   assert(bid === undefined || ask === undefined || bid < ask, `the book of ${state.assetName(asset)} crosses`)
+  assert(!state.auctions.has(asset), `the market of ${state.assetName(asset)} is in no auction`)
+}
+
+/** Orders may cross, but nobody's own: they would trade with themselves. */
+function assertAuction(state: LedgerState, asset: number, book: OrderBook | undefined): void {
+  const {owner: owners, priceMicroGutta} = state.market.pool
+  const bids = new Map<number, number>()
+  assert(state.auctions.has(asset), `the market of ${state.assetName(asset)} is in an auction`)
+  for (const slot of book?.orders(BUY) ?? []) {
+    const owner = owners[slot] ?? 0
+    bids.set(owner, Math.max(bids.get(owner) ?? 0, priceMicroGutta[slot] ?? 0))
+  }
+  for (const slot of book?.orders(SELL) ?? []) {
+    const owner = owners[slot] ?? 0
+    assert((bids.get(owner) ?? 0) < (priceMicroGutta[slot] ?? 0), `${state.accountName(owner)} would trade with itself`)
+  }
+}
+
+/** Sorted levels of one price each, their quantities the sum of their orders. Returns its number of orders. */
+function assertBook(state: LedgerState, asset: number, book: OrderBook): number {
   return assertSide(state, asset, book, BUY) + assertSide(state, asset, book, SELL)
 }
 

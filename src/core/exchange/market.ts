@@ -17,6 +17,8 @@ export interface RestingOrder {
   readonly remaining: number
   /** 0: none. */
   readonly expiresAtMs: number
+  /** Absent: since its number. */
+  readonly since?: number
 }
 
 /** All books over one pool of orders, and the way from an order's number to its place. */
@@ -62,6 +64,7 @@ export class Market {
     const {pool} = this
     const slot = pool.take()
     pool.seq[slot] = order.seq
+    pool.since[slot] = order.since ?? order.seq
     pool.owner[slot] = order.owner
     pool.book[slot] = order.book
     pool.side[slot] = order.side
@@ -78,15 +81,17 @@ export class Market {
   /** A resting order as it was put in, with what remains of it. */
   orderAt(slot: number): RestingOrder {
     const {pool} = this
+    const [seq, since] = [pool.seq[slot] ?? 0, pool.since[slot] ?? 0]
     return {
-      seq: pool.seq[slot] ?? 0,
+      seq,
       owner: pool.owner[slot] ?? 0,
       book: pool.book[slot] ?? 0,
       side: sideOf(pool, slot),
       priceMicroGutta: pool.priceMicroGutta[slot] ?? 0,
       lots: pool.lots[slot] ?? 0,
       remaining: pool.remaining[slot] ?? 0,
-      expiresAtMs: pool.expiresAtMs[slot] ?? 0
+      expiresAtMs: pool.expiresAtMs[slot] ?? 0,
+      ...(since !== seq && {since})
     }
   }
 

@@ -12,13 +12,25 @@ export interface Taker {
   readonly lots: number
   /** What becomes of an own order that it meets. Absent: it stays, and the taker stops. */
   readonly selfTrade?: SelfTrade | undefined
+  /** Prices that it may trade at. Absent: all up to its own. */
+  readonly band?: Band | undefined
+}
+
+/** Both ends belong to it. */
+export interface Band {
+  readonly lowMicroGutta: number
+  readonly highMicroGutta: number
+}
+
+export function isBeyond(band: Band | undefined, priceMicroGutta: number): boolean {
+  return band !== undefined && (priceMicroGutta < band.lowMicroGutta || priceMicroGutta > band.highMicroGutta)
 }
 
 /** Which of two orders of one owner is cancelled when they meet, where it is not the newer one alone. */
 export type SelfTrade = 'cancel-oldest' | 'cancel-both'
 
 /** Why a taker met no further resting order. */
-export type Stop = 'filled' | 'uncrossed' | 'volume_limit' | 'would_self_trade' | 'crossing_limit'
+export type Stop = 'filled' | 'uncrossed' | 'volume_limit' | 'would_self_trade' | 'crossing_limit' | 'price_band'
 
 /** Hears of each meeting before the book changes, while the maker's columns still say what was. */
 export interface MatchListener {
@@ -108,6 +120,7 @@ export class OrderBook {
       }
       const lots = Math.min(remaining, pool.remaining[maker] ?? 0, Math.floor(volumeLeft / price))
       if (lots === 0) return {remaining, stop: 'volume_limit'}
+      if (isBeyond(taker.band, price)) return {remaining, stop: 'price_band'}
       listener.filled(maker, lots, price)
       remaining -= lots
       volumeLeft -= lots * price
@@ -136,7 +149,9 @@ export class OrderBook {
           return 'would_self_trade'
         }
         const wanted = Math.min(remaining, pool.remaining[maker] ?? 0)
-        if (Math.floor(volumeLeft / price) < wanted) return 'volume_limit'
+        const fits = Math.floor(volumeLeft / price)
+        if (fits > 0 && isBeyond(taker.band, price)) return 'price_band'
+        if (fits < wanted) return 'volume_limit'
         remaining -= wanted
         volumeLeft -= wanted * price
         if (remaining === 0) return 'filled'
@@ -165,7 +180,8 @@ export function sideOf(pool: OrderPool, order: number): Side {
   return side
 }
 
-function isExpired(pool: OrderPool, order: number, atMs: number): boolean {
+/** True where its time has come. */
+export function isExpired(pool: OrderPool, order: number, atMs: number): boolean {
   const expiresAtMs = pool.expiresAtMs[order] ?? 0
   return expiresAtMs !== 0 && expiresAtMs <= atMs
 }

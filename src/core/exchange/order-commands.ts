@@ -1,13 +1,15 @@
 import type {CommandOf} from '../protocol/commands.ts'
-import {OWNER_SHARE_ALL} from '../protocol/market-commands.ts'
-import {AMOUNT_MAX, mulDivFloor} from '../units.ts'
+import {AMOUNT_MAX} from '../units.ts'
+import {bandOf, beginAuction} from './auction.ts'
 import {AVAILABLE, HELD} from './balances.ts'
 import {OPEN_ORDERS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_INCENTIVE_MAX, ORDER_LIFETIME_MAX_MS} from './limits.ts'
+import {isOpen, type MarketStop, meetMarket} from './meet-market.ts'
 import type {Stop} from './order-book.ts'
 import {BUY, SELL} from './order-pool.ts'
 import {type OrderChanged, refuse} from './outcome.ts'
 import {freeHold, holdOf, orderChanged, orderId, Settlement, type TakingOrder} from './settlement.ts'
 import type {AccountState, CommandContext, IncentiveState, LedgerState, Result} from './state.ts'
+import {volumeLeft} from './volume-left.ts'
 
 type Placing = CommandOf<'order.place'>
 
@@ -20,13 +22,15 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   checkSize(context, incentive, body)
   const side = body.side === 'buy' ? BUY : SELL
   const book = state.market.book(incentive.asset)
-  const left = volumeLeft(incentive, owner.index, atMs)
   const taker = {owner: owner.index, side, priceMicroGutta: body.priceMicroGutta, lots: body.lots, selfTrade: body.selfTrade} as const
   if (body.kind === 'post-only' && book.wouldTrade(side, body.priceMicroGutta, atMs))
     refuse('rejected', 'A post-only order at this price would trade at once.')
-  const full = mayRest(body) ? fullness(state, owner, incentive) : undefined
-  if (full !== undefined && !book.wouldTrade(side, body.priceMicroGutta, atMs)) refuse('rejected', full)
-  if (body.timeInForce === 'FOK') refuseUnlessFilled(book.foresee(taker, left, atMs))
+  const waits = mayRest(body)
+  if (!isOpen(incentive) && !waits) refuse('in_auction', `The market of ${incentive.id} is in an auction: orders wait for its end.`)
+  const full = waits ? fullness(state, owner, incentive) : undefined
+  if (full !== undefined && !(isOpen(incentive) && book.wouldTrade(side, body.priceMicroGutta, atMs))) refuse('rejected', full)
+  if (body.timeInForce === 'FOK')
+    refuseUnlessFilled(book.foresee({...taker, band: bandOf(state, incentive)}, volumeLeft(incentive, owner.index, atMs), atMs))
   hold(context, owner, incentive, body)
 
   const id = orderId(seq)
@@ -41,11 +45,8 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   })
   const order: TakingOrder = {id, owner: owner.index, side: body.side, priceMicroGutta: body.priceMicroGutta, remaining: body.lots}
   const settlement = new Settlement(context, incentive, order)
-  const {stop} = book.match(taker, left, atMs, settlement)
-  if (stop === 'would_self_trade' && settlement.isUntouched) {
-    refuse('would_self_trade', 'The best order on the other side is your own.')
-  }
-  const ending = endOf(order, full === undefined ? stop : fullStop(stop), mayRest(body))
+  const stop = meetMarket(context, incentive, {...taker, waits}, settlement)
+  const ending = endOf(order, full === undefined ? stop : fullStop(stop), waits)
   if (ending.status === 'open') rest(context, owner, incentive, body, order.remaining)
   else if (order.remaining > 0)
     freeHold(state, {
@@ -56,6 +57,7 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
       lots: order.remaining
     })
   effects.push(ending)
+  if (isBreach(stop, ending)) beginAuction(context, incentive)
   return orderResult(body, ending, settlement)
 }
 
@@ -96,15 +98,6 @@ function mayRest({timeInForce}: Placing): boolean {
   return timeInForce === 'GTC' || timeInForce === 'GTT'
 }
 
-/** What this owner may still take of it under its trade volume limit, and under an owner's share of that. */
-export function volumeLeft(incentive: IncentiveState, owner: number, atMs: number): number {
-  const {tradeVolumeLimitMicroGutta: limit, ownerSharePermille, volume, takers} = incentive
-  const left = Math.max(0, limit - volume.used(atMs))
-  if (ownerSharePermille === undefined) return left
-  const share = mulDivFloor(limit, ownerSharePermille, OWNER_SHARE_ALL).quotient
-  return Math.min(left, Math.max(0, share - takers.used(owner, atMs)))
-}
-
 export function checkSize(context: CommandContext, incentive: IncentiveState, body: Pick<Placing, 'lots' | 'priceMicroGutta'>): void {
   const {market} = context.state
   if (body.lots * incentive.lotMinor > AMOUNT_MAX) refuse('invalid_input', 'So many lots are more than any supply.')
@@ -122,6 +115,7 @@ function fullness(state: LedgerState, owner: AccountState, incentive: IncentiveS
 function refuseUnlessFilled(stop: Stop): void {
   if (stop === 'volume_limit') refuse('volume_limit', 'The trade volume limit, or your share of it, leaves too little for the whole order.')
   if (stop === 'would_self_trade') refuse('would_self_trade', 'One of the orders on the other side is your own.')
+  if (stop === 'price_band') refuse('price_band', 'The whole order would trade beyond the price band.')
   if (stop !== 'filled') refuse('rejected', 'The book can not fill the whole order at this price.')
 }
 
@@ -144,17 +138,23 @@ function hold(context: CommandContext, owner: AccountState, incentive: Incentive
 }
 
 /** Where no order may rest any more, what would have rested expires. */
-function fullStop(stop: Stop): Stop | 'open_orders_limit' {
-  return stop === 'uncrossed' ? 'open_orders_limit' : stop
+function fullStop(stop: MarketStop): MarketStop | 'open_orders_limit' {
+  return stop === 'uncrossed' || stop === 'price_band' ? 'open_orders_limit' : stop
+}
+
+/** True for what would have traded on beyond a band, and is not gone for another reason. */
+export function isBreach(stop: MarketStop, {reason}: OrderChanged): boolean {
+  return stop === 'price_band' && (reason === null || reason === stop)
 }
 
 /** What becomes of the order after it met the book. */
-export function endOf({id, remaining}: TakingOrder, stop: Stop | 'open_orders_limit', rests: boolean): OrderChanged {
+export function endOf({id, remaining}: TakingOrder, stop: MarketStop | 'open_orders_limit', rests: boolean): OrderChanged {
   if (remaining === 0) return orderChanged(id, 0, 'filled', null)
   if (stop === 'would_self_trade') return orderChanged(id, remaining, 'cancelled', stop)
   if (stop === 'volume_limit' || stop === 'crossing_limit' || stop === 'open_orders_limit')
     return orderChanged(id, remaining, 'expired', stop)
-  return rests ? orderChanged(id, remaining, 'open', null) : orderChanged(id, remaining, 'expired', 'immediate')
+  if (rests) return orderChanged(id, remaining, 'open', null)
+  return orderChanged(id, remaining, 'expired', stop === 'price_band' ? stop : 'immediate')
 }
 
 function rest(context: CommandContext, owner: AccountState, incentive: IncentiveState, body: Placing, remaining: number): void {

@@ -12,6 +12,8 @@ export type Side = typeof BUY | typeof SELL
 export class OrderPool {
   /** Sequence of the command that placed it: the order's number for the outside. */
   seq = new Float64Array(SLOTS_AT_START)
+  /** Sequence of the command since which it waits where it waits: a later one than its number after it was replaced. */
+  since = new Float64Array(SLOTS_AT_START)
   owner = new Int32Array(SLOTS_AT_START)
   book = new Int32Array(SLOTS_AT_START)
   side = new Uint8Array(SLOTS_AT_START)
@@ -52,6 +54,7 @@ export class OrderPool {
   #grow(): void {
     const length = this.seq.length * 2
     this.seq = grownFloats(this.seq, length)
+    this.since = grownFloats(this.since, length)
     this.owner = grownInts(this.owner, length)
     this.book = grownInts(this.book, length)
     const side = new Uint8Array(length)

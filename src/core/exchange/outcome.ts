@@ -178,6 +178,14 @@ export type Effect =
       readonly ownerSharePermille?: number
     }
   | {
+      /** How a market trades from now on. */
+      readonly type: 'market.phase'
+      readonly incentive: string
+      readonly phase: 'opening' | 'auction' | 'continuous'
+      /** Null where it lasts. */
+      readonly endsAtMs: number | null
+    }
+  | {
       readonly type: 'offer'
       readonly id: string
       readonly incentive: string

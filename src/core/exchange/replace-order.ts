@@ -1,14 +1,15 @@
 import assert from 'node:assert'
 import type {CommandOf} from '../protocol/commands.ts'
+import {beginAuction} from './auction.ts'
 import {AVAILABLE, HELD} from './balances.ts'
 import {restingOf} from './cancel-commands.ts'
 import type {RestingOrder} from './market.ts'
-import type {Stop} from './order-book.ts'
-import {checkSize, endOf, orderResult, volumeLeft} from './order-commands.ts'
+import {meetMarket} from './meet-market.ts'
+import {checkSize, endOf, isBreach, orderResult} from './order-commands.ts'
 import {BUY} from './order-pool.ts'
 import {refuse} from './outcome.ts'
 import {forgetOrder, freeHold, type HoldingOrder, holdOf, orderChanged, Settlement} from './settlement.ts'
-import type {AccountState, CommandContext, IncentiveState, LedgerState, Result} from './state.ts'
+import type {AccountState, CommandContext, LedgerState, Result} from './state.ts'
 
 type Replacing = CommandOf<'order.replace'>
 
@@ -40,16 +41,20 @@ export function replaceOrder(context: CommandContext, owner: AccountState, body:
   }
   const order = {id: body.order, ...holdingOf(after), remaining: after.remaining}
   const settlement = new Settlement(context, incentive, order)
-  const {stop} = meet(context, incentive, {...after, selfTrade: body.selfTrade}, settlement)
+  // The order itself still stands in the book meanwhile, on its own side, which it never meets: a refusal has changed nothing.
+  const taker = {...after, lots: after.remaining, selfTrade: body.selfTrade, waits: true}
+  const stop = meetMarket(context, incentive, taker, settlement)
   const ending = endOf(order, stop, true)
   forgetOrder(state, slot)
   state.market.remove(slot)
   if (ending.status === 'open') {
-    state.market.rest({...after, remaining: ending.remainingLots})
+    const since = state.genesis.protection === undefined ? {} : {since: context.seq}
+    state.market.rest({...after, remaining: ending.remainingLots, ...since})
     owner.openOrders += 1
     incentive.openOrders += 1
   } else if (ending.remainingLots > 0) freeHold(state, {...holdingOf(after), lots: ending.remainingLots})
   effects.push(ending)
+  if (isBreach(stop, ending)) beginAuction(context, incentive)
   return {...orderResult(terms, ending, settlement), keptPriority: false}
 }
 
@@ -59,19 +64,6 @@ function changed(before: RestingOrder, body: Replacing): RestingOrder {
   const {priceMicroGutta = before.priceMicroGutta, lots = before.lots} = body
   if (lots <= filled) refuse('rejected', `${filled} lots of ${body.order} are filled already; to take back the rest, cancel it.`)
   return {...before, priceMicroGutta, lots, remaining: lots - filled}
-}
-
-/** The order itself still stands in the book meanwhile, on its own side, which it never meets: a refusal has changed nothing. */
-function meet(
-  {state, atMs}: CommandContext,
-  incentive: IncentiveState,
-  {owner, side, priceMicroGutta, remaining: lots, selfTrade}: RestingOrder & Pick<Replacing, 'selfTrade'>,
-  settlement: Settlement
-): {readonly stop: Stop} {
-  const taker = {owner, side, priceMicroGutta, lots, selfTrade}
-  const met = state.market.book(incentive.asset).match(taker, volumeLeft(incentive, owner, atMs), atMs, settlement)
-  if (met.stop === 'would_self_trade' && settlement.isUntouched) refuse('would_self_trade', 'The best order on the other side is your own.')
-  return met
 }
 
 function holdingOf(order: RestingOrder): HoldingOrder {

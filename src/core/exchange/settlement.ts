@@ -35,7 +35,7 @@ interface Party {
  * the lots change hands. Everything comes out of holds, so nothing here can fail for want of funds.
  */
 export class Settlement implements MatchListener {
-  fills = 0
+  fills: number
   notionalMicroGutta = 0
   feeMicroGutta = 0
   /** Resting orders that went without a trade. */
@@ -44,7 +44,9 @@ export class Settlement implements MatchListener {
   readonly #incentive: IncentiveState
   readonly #taker: TakingOrder
 
-  constructor(context: CommandContext, incentive: IncentiveState, taker: TakingOrder) {
+  /** The number of its first trade is not 0 where the command has made others. */
+  constructor(context: CommandContext, incentive: IncentiveState, taker: TakingOrder, firstIndex = 0) {
+    this.fills = firstIndex
     this.#context = context
     this.#incentive = incentive
     this.#taker = taker
@@ -69,11 +71,18 @@ export class Settlement implements MatchListener {
         taker.holdsExactly === true ? notional + taking.feeMicroGutta : this.#freed(taker.priceMicroGutta, taker.remaining, lots)
       this.#settle({buyer: taking, seller: making, freed, lots, notional})
     } else {
-      this.#settle({buyer: making, seller: taking, freed: this.#freed(priceMicroGutta, makerRemaining, lots), lots, notional})
+      this.#settle({
+        buyer: making,
+        seller: taking,
+        freed: this.#freed(pool.priceMicroGutta[maker] ?? 0, makerRemaining, lots),
+        lots,
+        notional
+      })
     }
     taker.remaining -= lots
     this.#incentive.volume.add(atMs, notional)
     if (this.#incentive.ownerSharePermille !== undefined) this.#incentive.takers.add(taker.owner, atMs, notional)
+    notePrice(state, this.#incentive, priceMicroGutta)
     const makerId = orderId(pool.seq[maker] ?? 0)
     effects.push({
       type: 'trade',
@@ -129,6 +138,13 @@ export class Settlement implements MatchListener {
     balances.move(buyerHeld, state.slot(buyer.owner, GUTTA_ASSET, AVAILABLE), freed - notional - buyer.feeMicroGutta)
     balances.move(state.slot(seller.owner, asset, HELD), state.slot(buyer.owner, asset, AVAILABLE), lots * lotMinor)
   }
+}
+
+/** Remembers what bands lie around. Before there was an auction with a trade, the first trade is what the static one lies around. */
+function notePrice(state: LedgerState, incentive: IncentiveState, priceMicroGutta: number): void {
+  if (state.genesis.protection === undefined) return
+  if (incentive.prices === undefined) incentive.prices = {referenceMicroGutta: priceMicroGutta, lastMicroGutta: priceMicroGutta}
+  else incentive.prices.lastMicroGutta = priceMicroGutta
 }
 
 /** Frees what a resting order holds; the caller takes it out of its book. */

@@ -35,6 +35,7 @@ type Derived =
   | 'invitesByKey'
   | 'recoveringKeys'
   | 'incentivesById'
+  | 'auctions'
 type Method = {[Name in keyof LedgerState]: LedgerState[Name] extends (...args: never[]) => unknown ? Name : never}[keyof LedgerState]
 type Remembered = Exclude<keyof LedgerState, Derived | Method>
 
@@ -214,6 +215,7 @@ function takeIncentive(
   const takers = new TakerVolumes({bucketMs: volumeBucketMs, fullBuckets: volumeBuckets})
   takers.restore(counted)
   const incentive = {...terms, volume, takers}
+  if (incentive.auction !== undefined) state.auctions.add(incentive.asset)
   state.incentives[incentive.asset] = incentive
   state.incentivesById.set(incentive.id, incentive)
 }

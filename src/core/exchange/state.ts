@@ -84,6 +84,20 @@ export interface IncentiveState {
   ownerSharePermille?: number
   readonly takers: TakerVolumes
   openOrders: number
+  /** Absent while orders meet as they come. */
+  auction?: AuctionState
+  /** Of trades, where the network has bands; absent before the first. */
+  prices?: {
+    /** The last auction's. */
+    referenceMicroGutta: number
+    lastMicroGutta: number
+  }
+}
+
+/** Orders gather until then, and trade at one price. */
+export interface AuctionState {
+  readonly kind: 'opening' | 'breach'
+  readonly endsAtMs: number
 }
 
 export interface OfferState {
@@ -185,6 +199,8 @@ export class LedgerState {
   readonly incentivesById = new Map<string, IncentiveState>()
   readonly offers = new Map<string, OfferState>()
   readonly market: Market
+  /** Asset numbers of those that are in an auction. */
+  readonly auctions = new Set<number>()
   /** Those that are held. */
   readonly redemptions = new Map<string, RedemptionState>()
   /** By `org/app`. */

@@ -1,13 +1,15 @@
 import assert from 'node:assert'
 import type {CommandOf} from '../protocol/commands.ts'
+import {bandOf} from './auction.ts'
 import {AVAILABLE, HELD} from './balances.ts'
+import {isOpen} from './meet-market.ts'
 import type {Taker} from './order-book.ts'
-import {volumeLeft} from './order-commands.ts'
 import {BUY, SELL, type Side} from './order-pool.ts'
 import {refuse} from './outcome.ts'
 import {Settlement, type TakingOrder} from './settlement.ts'
 import {type AccountState, type CommandContext, GUTTA_ASSET, type IncentiveState, type Result} from './state.ts'
 import {costOf, type Leg, type MetOrder, planSwap, proceedsOf, swapRefusal} from './swap-plan.ts'
+import {volumeLeft} from './volume-left.ts'
 
 type Swapping = CommandOf<'swap'>
 
@@ -23,11 +25,14 @@ export function swap(context: CommandContext, owner: AccountState, body: Swappin
   const [from, to] = [state.incentive(body.from), state.incentive(body.to)]
   state.exchangeOrg()
   if (from === to) refuse('invalid_input', 'A swap is between two incentives.')
+  for (const {id} of [from, to].filter((incentive) => !isOpen(incentive)))
+    refuse('in_auction', `The market of ${id} is in an auction: nothing is swapped before its end.`)
   const {exact, sendLots, receiveLots, selfTrade} = body
   const volume = {from: volumeLeft(from, owner.index, atMs), to: volumeLeft(to, owner.index, atMs)}
   const books = {bids: metOrders(context, owner, from, BUY), asks: metOrders(context, owner, to, SELL)}
   const terms = {exact, sendLots, receiveLots, takerPpm: state.genesis.fees.takerPpm, goesPastOwn: selfTrade !== undefined}
-  const plan = planSwap(books, {...terms, volumeLeft: volume})
+  const bands = {from: bandOf(state, from), to: bandOf(state, to)}
+  const plan = planSwap(books, {...terms, volumeLeft: volume, bands})
   if ('trouble' in plan) {
     const {code, message} = swapRefusal(plan, body)
     refuse(code, message)

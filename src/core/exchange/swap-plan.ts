@@ -1,7 +1,7 @@
 import {AMOUNT_MAX} from '../units.ts'
 import {feeOf} from './escrow.ts'
 import {CROSSINGS_MAX} from './limits.ts'
-import type {Stop} from './order-book.ts'
+import {type Band, isBeyond, type Stop} from './order-book.ts'
 
 /** A resting order on the way of a swap, best first, then as it waits. */
 export interface MetOrder {
@@ -23,6 +23,8 @@ export interface SwapTerms {
   readonly goesPastOwn: boolean
   /** What may still be traded of each under its limit. */
   readonly volumeLeft: {readonly from: number; readonly to: number}
+  /** Prices that each may trade at; absent: any. */
+  readonly bands: {readonly from: Band | undefined; readonly to: Band | undefined}
 }
 
 /** What is done in one of the two markets. The fee is on top of the notional where it buys, and out of it where it sells. */
@@ -83,11 +85,12 @@ export function planSwap(
 export function swapRefusal(
   {trouble, market}: SwapTrouble,
   terms: Pick<SwapTerms, 'sendLots' | 'receiveLots'> & {readonly from: string; readonly to: string}
-): {readonly code: 'rejected' | 'volume_limit' | 'would_self_trade'; readonly message: string} {
+): {readonly code: 'rejected' | 'volume_limit' | 'price_band' | 'would_self_trade'; readonly message: string} {
   const incentive = terms[market]
   if (trouble === 'volume_limit')
     return {code: trouble, message: `The trade volume limit of ${incentive}, or your share of it, leaves too little for the whole swap.`}
   if (trouble === 'would_self_trade') return {code: trouble, message: `One of the orders for ${incentive} is your own.`}
+  if (trouble === 'price_band') return {code: trouble, message: `The swap would trade ${incentive} beyond its price band.`}
   if (trouble === 'crossing_limit') return {code: 'rejected', message: 'The swap would meet more orders than one command may.'}
   if (trouble === 'uncrossed') return {code: 'rejected', message: `The book of ${incentive} has too little for the whole swap.`}
   const worse = market === 'to' ? `fewer than ${terms.receiveLots} lots delivered` : `more than ${terms.sendLots} lots sent`
@@ -121,6 +124,7 @@ function walk(
     if (order.isOwn) return {trouble: 'would_self_trade', market}
     const notional = lots * order.priceMicroGutta
     if (taken.notionalMicroGutta + notional > terms.volumeLeft[market]) return {trouble: 'volume_limit', market}
+    if (isBeyond(terms.bands[market], order.priceMicroGutta)) return {trouble: 'price_band', market}
     if (costOf(taken) + notional + feeOf(notional, takerPpm) > AMOUNT_MAX) return {trouble: 'uncrossed', market}
     taken.lots += lots
     taken.notionalMicroGutta += notional

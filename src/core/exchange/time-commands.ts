@@ -1,3 +1,4 @@
+import {uncross} from './auction.ts'
 import type {Expiry} from './expiry-queue.ts'
 import {completeRecovery, expireInvite, inviteExpiresAtMs} from './key-commands.ts'
 import {settleLease, settlesAtMs} from './lease-commands.ts'
@@ -7,14 +8,22 @@ import {giveBack} from './redemption-commands.ts'
 import {forgetOrder, freeResting} from './settlement.ts'
 import type {CommandContext, LedgerState, Result} from './state.ts'
 
-/** Ends what is due, earliest first. What ended before its time is passed over but counts towards the command's bound. */
+/**
+ * Ends what is due, earliest first. What ended before its time is passed over but counts towards the command's bound. An auction is the last thing that a
+ * command does, since it is as much as one may do.
+ */
 export function advanceTime(context: CommandContext): Result {
   const {state, atMs} = context
   let expired = 0
   for (let count = 0; count < EXPIRIES_MAX && state.expiries.isDue(atMs); count += 1) {
     const expiry = state.expiries.pop()
     if (expiry === undefined || !isOpen(state, expiry)) continue
-    context.effects.push(...expire(state, expiry))
+    if (expiry.what === 'auction') {
+      uncross(context, expiry)
+      expired += 1
+      break
+    }
+    context.effects.push(...expire(state, {what: expiry.what, id: expiry.id}))
     expired += 1
   }
   return {expired, more: state.expiries.isDue(atMs)}
@@ -28,7 +37,7 @@ export function clearEnded(state: LedgerState): void {
     expiries.pop()
   }
   const ofAccounts = state.nodeTokens.size + state.invitesByKey.size + state.recoveringKeys.size
-  const open = ofAccounts + state.redemptions.size + state.leases.size + state.market.timedOrders
+  const open = ofAccounts + state.redemptions.size + state.leases.size + state.market.timedOrders + state.auctions.size
   if (expiries.size - open > Math.max(open, EXPIRIES_ENDED_MAX)) expiries.keep((expiry) => isOpen(state, expiry))
 }
 
@@ -43,6 +52,8 @@ function isOpen(state: LedgerState, {what, id, atMs}: Expiry): boolean {
       return state.accounts[state.recoveringKeys.get(id) ?? -1]?.recovery?.dueAtMs === atMs
     case 'order':
       return state.market.find(orderSeq(id)) !== undefined
+    case 'auction':
+      return state.incentivesById.get(id)?.auction?.endsAtMs === atMs
     case 'redemption':
       return state.redemptions.has(id)
     case 'lease': {
@@ -52,7 +63,7 @@ function isOpen(state: LedgerState, {what, id, atMs}: Expiry): boolean {
   }
 }
 
-function expire(state: LedgerState, {what, id}: Expiry): Effect[] {
+function expire(state: LedgerState, {what, id}: Pick<Expiry, 'id'> & {readonly what: Exclude<Expiry['what'], 'auction'>}): Effect[] {
   switch (what) {
     case 'token':
       dropToken(state, id)

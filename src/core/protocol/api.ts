@@ -119,9 +119,16 @@ export type OfferView = z.output<typeof offerViewSchema>
 /** Of a side of a book that is shown whole, best price first. */
 export const BOOK_LEVELS_MAX = 100
 const levelSchema = z.object({priceMicroGutta: amountSchema, lots: amountSchema})
+
+/** A call auction that a market is in: its first, or one after a breach of its price band. Orders gather until then, and trade at one price. */
+export const auctionViewSchema = z.object({kind: z.enum(['opening', 'auction']), endsAtMs: timeMsSchema})
+export type AuctionView = z.output<typeof auctionViewSchema>
+
 export const bookViewSchema = z.object({
   incentive: incentiveIdSchema,
   sequence: z.int(),
+  /** Absent while orders trade as they come. In an auction bids and asks may cross. */
+  auction: auctionViewSchema.optional(),
   /** Best price first; at most 100 levels a side. Price in micro-gutta per lot. */
   bids: z.array(levelSchema),
   asks: z.array(levelSchema)

@@ -1,5 +1,5 @@
 import {z} from 'zod'
-import {bookViewSchema, instanceFailureSchema, leaseViewSchema, orderViewSchema, tradeViewSchema} from './api.ts'
+import {auctionViewSchema, bookViewSchema, instanceFailureSchema, leaseViewSchema, orderViewSchema, tradeViewSchema} from './api.ts'
 import {candleSchema, candleSpans, tickerSchema} from './market-data.ts'
 import {incentiveIdSchema, nameSchema, nodeIdSchema, revisionIdSchema, timeMsSchema} from './scalars.ts'
 
@@ -17,6 +17,7 @@ export const EVENTS_HEARTBEAT_MS = 15_000
 export const EVENT_TOPICS = {
   groups: 'group',
   trades: 'trade',
+  phases: 'phase',
   orders: 'order',
   books: 'book',
   candles: 'candle',
@@ -41,13 +42,15 @@ export const EVENT_SCHEMAS = {
   reset: z.object({sequence: z.int().min(0)}),
   group: z.object({firstSeq: z.int(), lastSeq: z.int(), atMs: timeMsSchema}),
   trade: tradeViewSchema,
+  /** How a market trades from now on; without an auction as orders come. */
+  phase: z.object({incentive: incentiveIdSchema, auction: auctionViewSchema.optional()}),
   /** As it is when this is sent. */
   order: orderViewSchema,
   /**
    * The levels of a market that changed, as they are after the command `sequence` (no lots where one is gone); or, if it says `whole`, all that a book
    * shows: first, after `reset`, and where more changed than is told. What is not newer than the book that one has is nothing new.
    */
-  book: bookViewSchema.extend({whole: z.boolean()}),
+  book: bookViewSchema.omit({auction: true}).extend({whole: z.boolean()}),
   /** As it is when this is sent: a trade was in it. */
   candle: candleSchema.extend({incentive: incentiveIdSchema, span: z.enum(candleSpans)}),
   /** As it is when this is sent, after its market changed. */
@@ -85,7 +88,7 @@ export const eventsQuerySchema = z.strictObject({
     context.addIssue({code: 'custom', message: `must be of ${Object.keys(EVENT_TOPICS).join(', ')}`})
     return z.NEVER
   }),
-  /** Of trades, orders, books, candles and tickers. */
+  /** Of trades, phases, orders, books, candles and tickers. */
   incentive: incentiveIdSchema.optional(),
   /** Of candles. */
   span: z.enum(candleSpans).optional(),

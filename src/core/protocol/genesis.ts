@@ -1,6 +1,12 @@
 import {z} from 'zod'
 import {nameSchema, positiveAmountSchema, publicKeySchema, timeMsSchema} from './scalars.ts'
 
+const auctionMsSchema = z
+  .int()
+  .min(1000)
+  .max(7 * 24 * 3600 * 1000)
+const bandPpmSchema = z.int().min(1).max(1_000_000).optional()
+
 /** How Gutta comes into being. Amounts in micro-gutta. */
 export const emissionSchema = z.strictObject({
   epochMs: z.int().min(1000),
@@ -15,6 +21,19 @@ export const emissionSchema = z.strictObject({
   workPerRequest: z.int().min(0).max(1e6),
   workPerMillionMibMs: z.int().min(0).max(1e6)
 })
+
+/** A market's call auctions, and its price bands: millionths of the price that they lie around, to both sides. Absent: no such band. */
+export const protectionSchema = z.strictObject({
+  /** Auction of a market that has had no price yet, ms. */
+  openingMs: auctionMsSchema,
+  /** Auction after an order that would have traded beyond a band, ms. */
+  auctionMs: auctionMsSchema,
+  /** Around the price of the last auction. */
+  staticPpm: bandPpmSchema,
+  /** Around the last trade's. */
+  dynamicPpm: bandPpmSchema
+})
+export type Protection = z.output<typeof protectionSchema>
 
 /** The first bytes of a network. Its id is the SHA-256 of the exact file. */
 export const genesisSchema = z.strictObject({
@@ -45,6 +64,8 @@ export const genesisSchema = z.strictObject({
     .min(1000)
     .max(366 * 24 * 3600 * 1000)
     .optional(),
+  /** How markets open, and how far a price may go in one step. Absent: they trade at once, at any price. */
+  protection: protectionSchema.optional(),
   /** Bucket of the trade volume limit's rolling window, ms, and how many full buckets are kept besides the current one. */
   volumeBucketMs: z.int().min(1000),
   volumeBuckets: z.int().min(1).max(96)

@@ -1,4 +1,5 @@
 import {z} from 'zod'
+import {auctionViewSchema} from './api.ts'
 import {amountSchema, incentiveIdSchema, timeMsSchema} from './scalars.ts'
 
 /** What a market has done, made of its trades. Prices are micro-gutta per lot. */
@@ -35,6 +36,8 @@ export type Candle = z.output<typeof candleSchema>
 /** The last trade, and the 24 hours until now, to the minute. */
 export const tickerSchema = z.object({
   incentive: incentiveIdSchema,
+  /** Absent while orders trade as they come. */
+  auction: auctionViewSchema.optional(),
   /** Null before the first trade. */
   last: z.object({priceMicroGutta: amountSchema, atMs: timeMsSchema}).nullable(),
   bestBidMicroGutta: amountSchema.nullable(),

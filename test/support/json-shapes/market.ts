@@ -40,7 +40,9 @@ const order = z.strictObject({
 })
 const level = z.strictObject({price: amount, amount})
 export const tradeLine = z.strictObject({at: time, price: amount, amount, side, seq})
+export const phase = {phase: z.enum(['continuous', 'opening', 'auction']), auctionEnds: time.nullable()}
 const ticker = {
+  ...phase,
   last: amount.nullable(),
   lastAt: time.nullable(),
   day: z.strictObject({high: amount, low: amount, amount, gutta: amount, trades: count, changePercent: z.number()}).nullable()

@@ -111,6 +111,9 @@ export const networkShapes = {
       exchangeOrg: name,
       makerFeePercent: amount,
       takerFeePercent: amount,
+      protection: z
+        .strictObject({openingMs: count, auctionMs: count, staticPercent: amount.nullable(), dynamicPercent: amount.nullable()})
+        .nullable(),
       emission: z.strictObject({epochMs: count, perEpochGutta: amount, halvingEpochs: count, totalGutta: amount})
     })
   ),
