@@ -4,4 +4,4 @@ import {ROOT} from './places.mjs'
 import {setUp} from './set-up.mjs'
 
 const node = await setUp({build: false})
-await handOver(node, [join(ROOT, 'packaging', 'bases', 'assemble.ts'), ...process.argv.slice(2)])
+await handOver(node, [join(ROOT, 'packaging', 'bases', 'bases.ts'), ...process.argv.slice(2)])

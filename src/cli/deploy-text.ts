@@ -78,7 +78,7 @@ export function lackingBaseLines({
   if (lackingBase.length === 0) return []
   return [
     `${name} is not made for ${lackingBase.join(' and ')}: its base is not here for that, so such nodes leave it out.`,
-    'To serve from these too: npm run bases in a checkout of creo, and once more.'
+    'To serve from these too: creo bases node, and once more.'
   ]
 }
 

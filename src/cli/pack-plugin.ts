@@ -1,8 +1,8 @@
 import {createHash} from 'node:crypto'
 import {mkdir, mkdtemp, readdir, readFile, rename, rm, stat} from 'node:fs/promises'
-import {createRequire} from 'node:module'
-import {dirname, join} from 'node:path'
+import {join} from 'node:path'
 import {CreoError} from '../core/errors.ts'
+import {npmProgram} from '../developer/npm-program.ts'
 
 /** In creo's data folder, beside the package.json in which the framework keeps what is installed. */
 const FOLDER = 'plugin-archives'
@@ -42,10 +42,14 @@ export async function packPlugin(plugin: string, {dataFolder}: {readonly dataFol
 }
 
 async function runPack(plugin: string, destination: string): Promise<void> {
-  const npm = join(dirname(createRequire(import.meta.url).resolve('npm/package.json')), 'bin', 'npm-cli.js')
   const {execa} = await import('execa')
   const args = ['pack', '--pack-destination', destination, '--loglevel=error', '--no-update-notifier']
-  const done = await execa(process.execPath, [npm, ...args], {cwd: plugin, stdin: 'ignore', reject: false, timeout: PACK_TIMEOUT_MS})
+  const done = await execa(process.execPath, [npmProgram(), ...args], {
+    cwd: plugin,
+    stdin: 'ignore',
+    reject: false,
+    timeout: PACK_TIMEOUT_MS
+  })
   if (!done.failed) return
   throw new CreoError('failed', `npm could not pack ${plugin}: ${(done.stderr || done.shortMessage || '').slice(-WORDS_CHARS_MAX)}`, {
     hint: `Mend it until this works: cd ${plugin} && npm pack`

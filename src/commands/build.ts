@@ -28,17 +28,17 @@ OCI layout that other tools can read, for amd64 and arm64 where the base is ther
 
   async run(): Promise<{readonly org: string; readonly app: string; readonly images: readonly BuiltFunction[]}> {
     const {args, flags} = await this.parse(Build)
-    const [{readManifest}, {buildFunctions}, {dataDirectory}, {assembleBases}, {lackingBaseLines}] = await Promise.all([
+    const [{readManifest}, {buildFunctions}, {dataDirectory}, {makeBase}, {lackingBaseLines}] = await Promise.all([
       import('../developer/read-manifest.ts'),
       import('../developer/build.ts'),
       import('../config/paths.ts'),
-      import('../developer/assemble-bases.ts'),
+      import('../developer/bases/make-base.ts'),
       import('../cli/deploy-text.ts')
     ])
     const found = await readManifest(args.folder)
     const outputDirectory = flags.output ?? join(found.folder, '.creo', 'images')
     const data = dataDirectory(process.env)
-    const tools = {steps: this.progress, assemble: assembleBases, signal: this.abort}
+    const tools = {steps: this.progress, assemble: makeBase, signal: this.abort}
     const built = await buildFunctions({found, outputDirectory, dataDirectory: data, ...tools})
     const images = built.map(resultOf)
     for (const image of images) {

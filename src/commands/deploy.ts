@@ -47,12 +47,12 @@ A first deploy that pays nobody, or in an incentive that is not issued yet, asks
 
   async run(): Promise<Deployed & {readonly first?: FirstDone}> {
     const {args, flags} = await this.parse(Deploy)
-    const [{deploy}, {openOrg}, {readManifest}, {withGivenImages}, {assembleBases}, {dataDirectory}] = await Promise.all([
+    const [{deploy}, {openOrg}, {readManifest}, {withGivenImages}, {makeBase}, {dataDirectory}] = await Promise.all([
       import('../developer/deploy.ts'),
       import('../developer/context.ts'),
       import('../developer/read-manifest.ts'),
       import('../developer/given-images.ts'),
-      import('../developer/assemble-bases.ts'),
+      import('../developer/bases/make-base.ts'),
       import('../config/paths.ts')
     ])
     const wait = waitOf(flags.wait)
@@ -61,7 +61,7 @@ A first deploy that pays nobody, or in an incentive that is not issued yet, asks
     const {found: paying, done: first} = await this.#firstDeploy(context, read, flags)
     const found = withGivenImages(paying, flags.image ?? [])
     const data = dataDirectory(process.env)
-    const options = {assemble: assembleBases, tag: flags.tag, noTraffic: flags['no-traffic']}
+    const options = {assemble: makeBase, tag: flags.tag, noTraffic: flags['no-traffic']}
     const work = deploy({context, found, dataDirectory: data, ...wait, ...options, steps: this.progress, signal: this.abort})
     const deployed = await tellingTrouble(work, this.progress)
     this.log(deployedText(deployed, {hasTraffic: !flags['no-traffic']}))

@@ -15,5 +15,5 @@ export const REPUTATION_FILE = 'reputation.sqlite'
 /** Which signed requests came, for as long as they could be replayed: two files of this name. */
 export const NONCES_FILE = 'nonces'
 export const REGISTRY_FOLDER = 'registry'
-/** Bases that `npm run bases` wrote there are offered to all who deploy. */
+/** Bases that `creo bases` wrote there are offered to all who deploy. */
 export const BASES_FOLDER = 'bases'

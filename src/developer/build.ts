@@ -9,7 +9,7 @@ import type {FolderLayer} from '../images/folder-layers.ts'
 import {LayerCache} from '../images/layer-cache.ts'
 import type {ImportedImage} from '../images/normal-form.ts'
 import type {RegistryAccess} from '../images/thin-base.ts'
-import type {AssembleOptions} from './assemble-bases.ts'
+import type {MakeBaseOptions} from './bases/make-base.ts'
 import {buildContainerfile} from './build-containerfile.ts'
 import {ALL_ARCHITECTURES, withPlatforms} from './find-base.ts'
 import {acquireImage} from './image-source.ts'
@@ -41,7 +41,7 @@ export interface BuildOptions {
   /** The registry that the images will be pushed to, if it is known. */
   readonly registry?: RegistryAccess
   /** Makes a base of creo's that is nowhere. */
-  readonly assemble?: ((options: AssembleOptions) => Promise<void>) | undefined
+  readonly assemble?: ((options: MakeBaseOptions) => Promise<unknown>) | undefined
   readonly steps: StepPort
   readonly signal: AbortSignal
 }

@@ -9,7 +9,7 @@ import type {AppView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {addressLabel} from './addresses.ts'
-import type {AssembleOptions} from './assemble-bases.ts'
+import type {MakeBaseOptions} from './bases/make-base.ts'
 import {buildFunctions, type FunctionImage} from './build.ts'
 import {checkManifest} from './check-manifest.ts'
 import type {AccountContext} from './context.ts'
@@ -28,7 +28,7 @@ export interface DeployOptions {
   /** Bases and unfinished builds are kept here. */
   readonly dataDirectory: string
   /** Makes a base of creo's that is nowhere. */
-  readonly assemble?: ((options: AssembleOptions) => Promise<void>) | undefined
+  readonly assemble?: ((options: MakeBaseOptions) => Promise<unknown>) | undefined
   /** How long to wait for each function's first answer; 0 does not wait. */
   readonly waitMs: number
   /** Ends the wait when nothing can come. */

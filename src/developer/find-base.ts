@@ -1,9 +1,10 @@
 import {join} from 'node:path'
+import {CreoError, isCreoError} from '../core/errors.ts'
 import {nodeBase} from '../images/base-node.ts'
-import {BASE_NAMES, findBase, type PinnedBase, readBaseLock} from '../images/bases.ts'
+import {BASE_NAMES, type BaseName, baseDirectory, findBase, type PinnedBase, readBaseLock} from '../images/bases.ts'
 import type {Platform} from '../images/build-image.ts'
 import {type RegistryAccess, thinBase} from '../images/thin-base.ts'
-import {type AssembleOptions, baseMissing} from './assemble-bases.ts'
+import type {MakeBaseOptions} from './bases/make-base.ts'
 import {acquireImage, inScratch} from './image-source.ts'
 
 export const ALL_ARCHITECTURES = ['amd64', 'arm64'] as const
@@ -18,16 +19,16 @@ export interface WantedBase {
   /** The registry that what is built will be pushed to, if it is known. */
   readonly registry?: RegistryAccess | undefined
   /** Makes a base that is nowhere; left out, it is missing. */
-  readonly assemble?: ((options: AssembleOptions) => Promise<void>) | undefined
+  readonly assemble?: ((options: MakeBaseOptions) => Promise<unknown>) | undefined
   /** Told what takes long. */
   readonly note?: (text: string) => void
   readonly signal: AbortSignal
 }
 
 /**
- * Does `work` with what a function's files are put upon, for as many architectures as there are: a base that `npm run bases` assembled here, else what
- * the registry has of it, else for Node one made of this machine's own, for this machine's architecture alone, and any other one assembled now. What is not kept is there while `work` runs.
- * @throws {CreoError} `build_failed` when the base is not here; as `acquireImage` does.
+ * Does `work` with what a function's files are put upon, for as many architectures as there are: a base that was made here, else what
+ * the registry has of it, else for Node one made of this machine's own, for this machine's architecture alone, and any other one made now. What is not kept is there while `work` runs.
+ * @throws {CreoError} `build_failed` when the base is not here; as `assemble` does when it can't be made; as `acquireImage` does.
  */
 export async function withPlatforms<T>(wanted: WantedBase, work: (platforms: readonly Platform[]) => Promise<T>): Promise<T> {
   const {base, dataDirectory, signal} = wanted
@@ -58,8 +59,26 @@ async function madeHere(
     const own = await nodeBase({cacheDirectory: basesDirectory, signal})
     return [{architecture: own.architecture, base: own}]
   }
-  await assemble?.({name, basesDirectory, note, signal})
+  try {
+    await assemble?.({name, basesDirectory, note: (text) => note(`making creo/${name}, once: ${text}`), signal})
+  } catch (error) {
+    signal.throwIfAborted()
+    throw isCreoError(error) ? notMade(pinned, basesDirectory, error) : error
+  }
   const made = await findBase(basesDirectory, pinned)
-  if (made === undefined) throw baseMissing(name)
+  if (made === undefined) throw new CreoError('build_failed', `${whereItIsNot(name)}.`, {hint: `creo bases ${name}`})
   return made
+}
+
+function notMade({name, digest}: PinnedBase, basesDirectory: string, error: CreoError): CreoError {
+  const elsewhere = `Where there is a network: creo bases ${name}. Without one, copy ${baseDirectory(basesDirectory, name, digest)} from a machine that made it.`
+  const hint = error.code === 'unavailable' ? elsewhere : error.hint
+  return new CreoError(error.code, `${whereItIsNot(name)}, and can't be made: ${error.message}`, {
+    cause: error,
+    ...(hint !== undefined && {hint})
+  })
+}
+
+function whereItIsNot(name: BaseName): string {
+  return `The base creo/${name} is neither on this machine nor in the network's registry`
 }

@@ -12,7 +12,13 @@ export type BaseName = (typeof BASE_NAMES)[number]
 
 const LOCK = programFile('packaging/bases/bases.lock.json')
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'is not a sha256 digest')
-const packageSchema = z.strictObject({version: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/)})
+const packageSchema = z.strictObject({
+  version: z.string(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Below the root of a Debian mirror. */
+  path: z.string().regex(/^pool\/[\w.+~/-]+\.deb$/),
+  bytes: z.int().positive()
+})
 export type PinnedPackage = z.infer<typeof packageSchema>
 
 const perArchitecture = <S extends z.ZodType>(schema: S) => z.strictObject({amd64: schema, arm64: schema})
@@ -21,6 +27,8 @@ const perArchitecture = <S extends z.ZodType>(schema: S) => z.strictObject({amd6
 export const baseLockSchema = z.strictObject({
   bases: z.strictObject({node: digest, python: digest, static: digest}),
   node: z.strictObject({version: z.string(), integrity: perArchitecture(z.string())}),
+  /** A day on which Debian's archive had these packages, as its snapshots name it: mirrors drop what a newer version replaces. */
+  debianSnapshot: z.string().regex(/^\d{8}T\d{6}Z$/),
   packages: perArchitecture(z.record(z.string(), packageSchema))
 })
 export type BaseLock = z.infer<typeof baseLockSchema>
@@ -56,7 +64,7 @@ export function baseOfDirectory(folder: string): {readonly repository: string; r
   return name === undefined || tag === undefined ? undefined : {repository: baseRepository(name), tag}
 }
 
-/** The pinned base for all its architectures, if `npm run bases` or a fetch has put it on this machine. */
+/** The pinned base for all its architectures, if it was made on this machine or put there. */
 export async function findBase(basesDirectory: string, {name, digest: pinned}: PinnedBase): Promise<readonly Platform[] | undefined> {
   const layoutDirectory = baseDirectory(basesDirectory, name, pinned)
   if (!(await stat(join(layoutDirectory, 'index.json')).catch(() => undefined))) return undefined

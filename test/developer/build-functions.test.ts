@@ -3,8 +3,8 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
 import {lackingBaseLines} from '../../src/cli/deploy-text.ts'
+import {CreoError} from '../../src/core/errors.ts'
 import {parseManifest} from '../../src/core/manifest.ts'
-import {assembleBases} from '../../src/developer/assemble-bases.ts'
 import {type BuildOptions, buildFunctions, type FunctionImage} from '../../src/developer/build.ts'
 import {withGivenImages} from '../../src/developer/given-images.ts'
 import type {FoundManifest} from '../../src/developer/read-manifest.ts'
@@ -63,21 +63,23 @@ test('a base that is not on this machine is refused with how to get it', async (
   await expect(build({source: './web', base: 'python', command: ['x']})).rejects.toMatchObject({
     code: 'build_failed',
     message: "The base creo/python is neither on this machine nor in the network's registry.",
-    hint: expect.stringContaining('npm run bases')
+    hint: 'creo bases python'
   })
 })
 
-test('a base that is nowhere is made, and when its packages can not be had, their words are told', async () => {
-  const script = join(folder, 'assemble.mjs')
-  await writeFile(script, `console.error('Fetching the packages for arm64 …')\nconsole.error('No source answers.')\nprocess.exitCode = 1\n`)
+test('a base that is nowhere is made, and why it can not be is told', async () => {
   const noted: string[] = []
   const steps: StepPort = {step: (_, work) => work((text) => void noted.push(text))}
-  const assemble: BuildOptions['assemble'] = (options) => assembleBases({...options, script})
+  const assemble: BuildOptions['assemble'] = async ({note}) => {
+    note('tzdata for arm64, 2 of 2')
+    throw new CreoError('digest_mismatch', 'It is another.', {hint: 'Look at it.'})
+  }
   await expect(build({source: './web', base: 'python', command: ['x']}, 'out', {assemble, steps})).rejects.toMatchObject({
-    code: 'build_failed',
-    message: expect.stringMatching(/creo\/python is neither on this machine .* can't be made: .*No source answers\.$/s)
+    code: 'digest_mismatch',
+    message: expect.stringMatching(/creo\/python is neither on this machine .* can't be made: It is another\.$/),
+    hint: 'Look at it.'
   })
-  expect(noted).toContain('making creo/python, once: Fetching the packages for arm64 …')
+  expect(noted).toContain('making creo/python, once: tzdata for arm64, 2 of 2')
 })
 
 test('an image upon a base that is here for one architecture says which is lacking', async () => {
@@ -85,7 +87,7 @@ test('an image upon a base that is here for one architecture says which is lacki
   const here = hostArchitecture()
   expect(image).toMatchObject({architectures: [here], lackingBase: [here === 'amd64' ? 'arm64' : 'amd64']})
   const lines = lackingBaseLines({function: 'web', lackingBase: ['arm64']})
-  expect(lines).toEqual([expect.stringContaining('web is not made for arm64'), expect.stringContaining('npm run bases')])
+  expect(lines).toEqual([expect.stringContaining('web is not made for arm64'), expect.stringContaining('creo bases node')])
 })
 
 test('an image given on the command line takes the place of source and command, of the function it names or the only one', () => {

@@ -5,7 +5,7 @@ import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {z} from 'zod'
-import {fetchNode} from '../../packaging/bases/node-package.ts'
+import {fetchNode} from '../../src/developer/bases/node-package.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
 

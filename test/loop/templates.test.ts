@@ -62,7 +62,7 @@ beforeAll(async () => {
   if (!IS_LONG) return undefined
   const {bases} = await readBaseLock()
   if (!BASE_NAMES.every((name) => existsSync(baseDirectory(BASES, name, bases[name]))))
-    await execa(process.execPath, ['packaging/bases/assemble.ts', '--output', BASES], {timeout: SET_UP_TIMEOUT_MS})
+    await execa(process.execPath, ['packaging/bases/bases.ts', '--output', BASES], {timeout: SET_UP_TIMEOUT_MS})
   const data = await mkdtemp(join(tmpdir(), 'creo-templates-'))
   await symlink(BASES, join(data, 'bases'))
   process.env.CREO_DATA_DIR = data

@@ -3,7 +3,7 @@ import {dataDirectory} from '../../config/paths.ts'
 import {CreoError, isCreoError} from '../../core/errors.ts'
 import type {ManifestFunction} from '../../core/manifest.ts'
 import type {AppName} from '../../developer/app-name.ts'
-import {assembleBases} from '../../developer/assemble-bases.ts'
+import {makeBase} from '../../developer/bases/make-base.ts'
 import {type AccountContext, openAccount} from '../../developer/context.ts'
 import {type Deployed, deploy} from '../../developer/deploy.ts'
 import type {DevEvent} from '../../developer/dev-events.ts'
@@ -173,7 +173,7 @@ async function roll(
     context,
     found: forThisMachine(found),
     dataDirectory: dataDirectory(process.env),
-    assemble: assembleBases,
+    assemble: makeBase,
     waitMs: ANSWER_WAIT_MS,
     tag: undefined,
     noTraffic: false,

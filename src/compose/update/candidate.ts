@@ -4,9 +4,9 @@ import {access, constants, copyFile, open, rm} from 'node:fs/promises'
 import {delimiter, dirname, join} from 'node:path'
 import {execa} from 'execa'
 import {z} from 'zod'
+import {download} from '../../client/download.ts'
 import {makePrivateFolder} from '../../config/data-directory.ts'
 import {CreoError} from '../../core/errors.ts'
-import {download} from './download.ts'
 import {isAddress, type Release} from './release.ts'
 
 /** Of an executable, packed or not. */

@@ -1,8 +1,8 @@
 import {open} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
+import {readAnswer} from '../../client/download.ts'
 import {CreoError} from '../../core/errors.ts'
 import {verifyMinisign} from '../../identity/minisign.ts'
-import {readAnswer} from './download.ts'
 
 const SUMS = 'SHA256SUMS'
 const SIGNATURE = 'SHA256SUMS.minisig'

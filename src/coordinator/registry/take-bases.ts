@@ -12,7 +12,7 @@ import type {Registry} from './registry.ts'
 const BASES_MAX = 64
 
 /**
- * Takes the bases that `npm run bases` wrote into a folder into the registry, in repositories that every account may pull from: `creo/node` and its
+ * Takes the bases that `creo bases` wrote into a folder into the registry, in repositories that every account may pull from: `creo/node` and its
  * like. A tag, of its digest's first digits, keeps each. What is there already is not read again. A folder that is not there holds none.
  * One that can't be read is not offered, and holds nothing else up.
  * @returns the digests of those that are new.

@@ -1,4 +1,5 @@
 import {z} from 'zod'
+import type Bases from '../../../src/commands/bases.ts'
 import type Build from '../../../src/commands/build.ts'
 import type Deploy from '../../../src/commands/deploy.ts'
 import type Dev from '../../../src/commands/dev.ts'
@@ -77,6 +78,18 @@ export const devLine = z.discriminatedUnion('event', [
 ])
 
 export const deployShapes = {
+  bases: answerOf<Bases>()(
+    z.strictObject({
+      bases: z.array(
+        z.strictObject({
+          base: z.enum(['node', 'python', 'static']),
+          digest: imageDigestSchema,
+          layout: text,
+          status: z.enum(['made', 'already_made'])
+        })
+      )
+    })
+  ),
   build: answerOf<Build>()(z.strictObject({org: nameSchema, app: nameSchema, images: z.array(image)})),
   deploy: answerOf<Deploy>()(deployed),
   dev: answerOf<Dev>()(z.strictObject({stopped: z.literal(true)})),

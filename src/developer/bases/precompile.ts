@@ -1,9 +1,8 @@
-import {mkdtemp, rm, stat} from 'node:fs/promises'
-import {tmpdir} from 'node:os'
+import {cp, mkdir, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {execa} from 'execa'
-import {CreoError} from '../../src/core/errors.ts'
-import type {Architecture} from '../../src/images/oci.ts'
+import {CreoError} from '../../core/errors.ts'
+import type {Architecture} from '../../images/oci.ts'
 import {PYTHON_PACKAGES} from './recipes.ts'
 
 const COMPILE_TIMEOUT_MS = 5 * 60_000
@@ -20,23 +19,22 @@ interface Trees {
 
 /**
  * Compiles Python's library for every architecture with the fetched Python of this machine's: a container can't keep what Python would
- * compile at each start. The code is the same for all machines, and with a fixed seed the same each time.
+ * compile at each start. In `scratch` its packages are put together. The code is the same for all machines, and with a fixed seed the same each time.
  */
-export async function precompile(materials: readonly Trees[], signal: AbortSignal): Promise<void> {
+export async function precompile(materials: readonly Trees[], scratch: string, signal: AbortSignal): Promise<void> {
   const host = HOSTS[process.arch]
-  const own = materials.find(({architecture}) => architecture === host?.architecture)
+  const own = process.platform === 'linux' ? materials.find(({architecture}) => architecture === host?.architecture) : undefined
   if (host === undefined || own === undefined)
-    throw new CreoError('build_failed', `Bases cannot be assembled on ${process.arch}.`, {hint: 'Use an x86-64 or arm64 machine.'})
-  const root = await mkdtemp(join(tmpdir(), 'creo-python-'))
-  try {
-    for (const name of PYTHON_PACKAGES) await execa('cp', ['-a', `${own.tree(name)}/.`, root], {cancelSignal: signal})
-    const libraries = ['lib', 'usr/lib'].map((folder) => join(root, folder, host.triplet)).join(':')
-    const python = [join(root, 'lib', host.triplet, host.loader), '--library-path', libraries, join(root, 'usr/bin/python3.11')] as const
-    for (const {tree} of materials)
-      for (const name of PYTHON_PACKAGES) await compileTree(python, {tree: tree(name), home: join(root, 'usr'), signal})
-  } finally {
-    await rm(root, {recursive: true, force: true})
-  }
+    throw new CreoError('build_failed', `The base of Python can't be made on ${process.platform} on ${process.arch}.`, {
+      hint: 'Make it on Linux, on an x86-64 or arm64 machine, and copy it from its bases folder: creo bases'
+    })
+  const root = join(scratch, 'python')
+  await mkdir(root, {recursive: true})
+  for (const name of PYTHON_PACKAGES) await cp(own.tree(name), root, {recursive: true, verbatimSymlinks: true})
+  const libraries = ['lib', 'usr/lib'].map((folder) => join(root, folder, host.triplet)).join(':')
+  const python = [join(root, 'lib', host.triplet, host.loader), '--library-path', libraries, join(root, 'usr/bin/python3.11')] as const
+  for (const {tree} of materials)
+    for (const name of PYTHON_PACKAGES) await compileTree(python, {tree: tree(name), home: join(root, 'usr'), signal})
 }
 
 async function compileTree(

@@ -1,7 +1,7 @@
 import {readdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {textEntry} from '../../src/images/layer-entries.ts'
-import type {TarEntry} from '../../src/images/tar-writer.ts'
+import {textEntry} from '../../images/layer-entries.ts'
+import type {TarEntry} from '../../images/tar-writer.ts'
 
 const FOLDER = 'usr/share/ca-certificates/mozilla'
 

@@ -1,5 +1,4 @@
-import {createHash} from 'node:crypto'
-import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
+import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {execa} from 'execa'
 import {CreoError} from '../../src/core/errors.ts'
@@ -9,10 +8,10 @@ import type {Architecture} from '../../src/images/oci.ts'
 const APT_TIMEOUT_MS = 5 * 60_000
 
 /**
- * Debian packages of any architecture from this machine's own sources, with an apt that has a state of its own: nothing of the machine
+ * What this machine's own sources offer of Debian packages of any architecture, by an apt that has a state of its own: nothing of the machine
  * is changed, and root is not needed.
  */
-export class Debian {
+export class Apt {
   readonly #architecture: Architecture
   readonly #folder: string
   readonly #signal: AbortSignal
@@ -35,31 +34,10 @@ export class Debian {
   async newest(name: string): Promise<PinnedPackage> {
     const shown = await this.#apt('apt-cache', ['show', '--no-all-versions', name], `There is no Debian package ${name}`)
     const field = (key: string): string => new RegExp(`^${key}: (.*)$`, 'm').exec(shown)?.[1] ?? ''
-    return {version: field('Version'), sha256: field('SHA256')}
+    return {version: field('Version'), sha256: field('SHA256'), path: field('Filename'), bytes: Number(field('Size'))}
   }
 
-  /** Fetches packages in their pinned versions and unpacks each into a folder of its name. @throws {CreoError} `digest_mismatch`. */
-  async unpack(pins: ReadonlyMap<string, PinnedPackage>): Promise<(name: string) => string> {
-    const archives = join(this.#folder, 'debs')
-    await mkdir(archives, {recursive: true})
-    await mkdir(join(this.#folder, 'trees'), {recursive: true})
-    const wanted = [...pins].map(([name, {version}]) => `${name}=${version}`)
-    await this.#apt('apt-get', ['download', ...wanted], 'The pinned packages cannot be had', archives)
-    const files = await readdir(archives)
-    for (const [name, pin] of pins) {
-      const file = files.find((one) => one.startsWith(`${name}_`))
-      const bytes = file === undefined ? Buffer.alloc(0) : await readFile(join(archives, file))
-      const sha256 = createHash('sha256').update(bytes).digest('hex')
-      if (file === undefined || sha256 !== pin.sha256)
-        throw new CreoError('digest_mismatch', `${name} ${pin.version} for ${this.#architecture} is not the package that was pinned.`, {
-          hint: 'Look at what the source offers; pin it with: npm run bases -- --update'
-        })
-      await execa('dpkg-deb', ['--extract', join(archives, file), join(this.#folder, 'trees', name)], {cancelSignal: this.#signal})
-    }
-    return (name) => join(this.#folder, 'trees', name)
-  }
-
-  async #apt(program: string, args: readonly string[], problem: string, cwd = this.#folder): Promise<string> {
+  async #apt(program: string, args: readonly string[], problem: string): Promise<string> {
     const options = [
       `Dir::State=${join(this.#folder, 'state')}`,
       `Dir::State::status=${join(this.#folder, 'status')}`,
@@ -70,7 +48,7 @@ export class Debian {
       'Acquire::Languages=none'
     ].flatMap((option) => ['-o', option])
     const run = await execa(program, ['-q', ...options, ...args], {
-      cwd,
+      cwd: this.#folder,
       env: {LC_ALL: 'C'},
       stdin: 'ignore',
       reject: false,
@@ -81,7 +59,7 @@ export class Debian {
     if (!run.failed) return run.stdout
     const said = run.stderr.split('\n').find((line) => line.startsWith('E: '))
     throw new CreoError('build_failed', `${problem} for ${this.#architecture}: ${said ?? run.shortMessage}`, {
-      hint: 'This needs apt, its sources of Debian 12, and a way to them. To pin what they offer today: npm run bases -- --update'
+      hint: 'This needs apt, its sources of Debian 12, and a way to them.'
     })
   }
 }

@@ -3,7 +3,7 @@ import {rm, stat} from 'node:fs/promises'
 import {Readable} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import {setTimeout as wait} from 'node:timers/promises'
-import {CreoError, isCreoError} from '../../core/errors.ts'
+import {CreoError, isCreoError} from '../core/errors.ts'
 
 /** Of one file; a cut one is taken up where it ended. */
 const ATTEMPTS_MAX = 5
@@ -109,7 +109,7 @@ async function ask(url: string, headers: Readonly<Record<string, string>>, signa
   if ([HTTP_OK, HTTP_PARTIAL, HTTP_RANGE_NOT_SATISFIABLE].includes(answer.status)) return answer
   await answer.body?.cancel()
   if (HTTP_TRANSIENT.has(answer.status)) throw new Error(`the server answers ${answer.status}`)
-  throw new CreoError('not_found', `${url} is not there: the server answers ${answer.status}.`, {hint: 'Check the address of the release.'})
+  throw new CreoError('not_found', `${url} is not there: the server answers ${answer.status}.`, {hint: 'Check the address.'})
 }
 
 async function* limited(answer: Response, url: string, bytesMax: number, silence: Silence): AsyncGenerator<Uint8Array> {

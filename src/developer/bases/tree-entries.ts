@@ -1,7 +1,7 @@
 import {lstat, readdir, readlink} from 'node:fs/promises'
 import {join} from 'node:path'
-import {fileEntry} from '../../src/images/layer-entries.ts'
-import type {TarEntry} from '../../src/images/tar-writer.ts'
+import {fileEntry} from '../../images/layer-entries.ts'
+import type {TarEntry} from '../../images/tar-writer.ts'
 import {isWanted} from './recipes.ts'
 
 /** The files and links of an unpacked package that a base takes. Folders follow from them. */

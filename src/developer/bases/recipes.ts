@@ -1,4 +1,4 @@
-import type {BaseName} from '../../src/images/bases.ts'
+import type {BaseName} from '../../images/bases.ts'
 
 /** One layer of a base: Debian packages, the pinned Node, texts. A layer that several bases have is the same blob. */
 export interface LayerRecipe {
