@@ -10,7 +10,7 @@ const RING_EFFECTS_MAX = 5000
 export class ToldGroup {
   readonly firstSeq: number
   readonly lastSeq: number
-  /** What they did, in numbers. */
+  /** Each changed level follows from one of them. */
   readonly effects: number
   /** Whether it is known what they did to books: no journal says so. */
   readonly hasLevels: boolean
@@ -22,7 +22,7 @@ export class ToldGroup {
     const told = commands.map(({effects, ...rest}) => ({...rest, effects: effects.filter(isTold)}))
     this.firstSeq = firstSeq
     this.lastSeq = lastSeq
-    this.effects = told.reduce((sum, {effects, levels = []}) => sum + effects.length + levels.length, 0)
+    this.effects = told.reduce((sum, {effects}) => sum + effects.length, 0)
     this.hasLevels = told.every(({levels}) => levels !== undefined)
     this.#group = {firstSeq, lastSeq, commands: told}
     this.#tools = tools
