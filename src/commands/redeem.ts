@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../cli/base-command.ts'
 import {accountFlags, networkFlags} from '../cli/flags.ts'
-import type {ShownRedemption} from '../developer/redemptions.ts'
+import type {OwnRedemption} from '../developer/redemptions.ts'
 
 export default class Redeem extends CreoCommand {
   static override summary = 'Redeem an incentive for what its issuer offers.'
@@ -15,12 +15,12 @@ export default class Redeem extends CreoCommand {
     quantity: Flags.integer({helpValue: 'N', default: 1, min: 1, max: 1e6, description: 'How many.'})
   }
 
-  async run(): Promise<ShownRedemption> {
+  async run(): Promise<OwnRedemption> {
     const {args, flags} = await this.parse(Redeem)
     const [{openAccount}, {redeem}] = await Promise.all([import('../developer/context.ts'), import('../developer/redemptions.ts')])
     const redemption = await redeem(await openAccount(flags, this.abort), args.offer, flags.quantity, this.abort)
     this.log(
-      `${redemption.redemption}: ${redemption.amount} ${redemption.incentive} are held for ${args.offer}. Show this number to the issuer.`
+      `${redemption.redemption}: ${redemption.amount} ${redemption.incentive} are held for ${args.offer}.\nCode: ${redemption.code}\nShow the code to the issuer, and to nobody else. To see it again: creo redemption show ${redemption.redemption}`
     )
     return redemption
   }

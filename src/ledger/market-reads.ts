@@ -34,7 +34,8 @@ const ORDERS = `
 SELECT id, account, incentive, side, price AS priceMicroGutta, lots, remaining AS remainingLots, status, reason, placed_at_ms AS placedAtMs
 FROM orders`
 const REDEMPTIONS = `
-SELECT id, offer, incentive, holder, quantity, amount_minor AS amountMinor, status, requested_at_ms AS requestedAtMs, ended_at_ms AS endedAtMs
+SELECT id, offer, incentive, holder, quantity, amount_minor AS amountMinor, status, requested_at_ms AS requestedAtMs, ended_at_ms AS endedAtMs,
+  code_salt AS codeSalt, code_hash AS codeHash
 FROM redemptions`
 
 type IncentiveRow = Omit<IncentiveView, 'scope' | 'transferable'> & {readonly scope: string | null; readonly transferable: number}

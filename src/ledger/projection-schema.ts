@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 14
+export const PROJECTION_VERSION = 15
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
@@ -66,7 +66,8 @@ CREATE TABLE candles (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE redemptions (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offer TEXT NOT NULL, incentive TEXT NOT NULL, holder TEXT NOT NULL, quantity INTEGER NOT NULL,
-  amount_minor INTEGER NOT NULL, status TEXT NOT NULL, requested_at_ms INTEGER NOT NULL, ended_at_ms INTEGER
+  amount_minor INTEGER NOT NULL, status TEXT NOT NULL, requested_at_ms INTEGER NOT NULL, ended_at_ms INTEGER,
+  code_salt TEXT, code_hash TEXT
 ) STRICT;
 CREATE INDEX redemptions_captured ON redemptions (incentive, seq) WHERE status = 'captured';
 CREATE TABLE redemption_totals (

@@ -118,7 +118,7 @@ function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> 
   const limit = database.prepare('UPDATE incentives SET trade_volume_limit = ?, owner_share = coalesce(?, owner_share) WHERE id = ?')
   const offer = database.prepare('INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, ?)')
   const stock = database.prepare('UPDATE offers SET stock = ? WHERE id = ?')
-  const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL)")
+  const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL, ?, ?)")
   const redemptionOf = database.prepare('SELECT incentive, amount_minor AS amountMinor FROM redemptions WHERE id = ?')
   const total = database.prepare(REDEMPTION_TOTAL)
   const redemptionEnded = database.prepare('UPDATE redemptions SET status = ?, ended_at_ms = ? WHERE id = ?')
@@ -142,7 +142,8 @@ function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> 
     offer: (effect, {seq}) => offer.run(effect.id, effect.incentive, effect.item, effect.priceMinor, effect.stock, effect.where, seq),
     'offer.stock': (effect) => stock.run(effect.stock, effect.id),
     redemption: (effect, {seq, atMs}) => {
-      redemption.run(seq, effect.id, effect.offer, effect.incentive, effect.holder, effect.quantity, effect.amountMinor, atMs)
+      const {id, offer: from, incentive: of, holder, quantity, amountMinor, code} = effect
+      redemption.run(seq, id, from, of, holder, quantity, amountMinor, atMs, code?.salt ?? null, code?.hash ?? null)
       total.run(effect.incentive, 'held', 1, effect.amountMinor)
     },
     'redemption.ended': (effect, {atMs}) => {

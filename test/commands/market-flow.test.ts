@@ -82,9 +82,14 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
     {order: sold.order, status: 'cancelled', filled: '4'}
   ])
 
-  const {redemption} = await world.must('redeem', String(issued.offer), '--as', 'ana')
+  const {redemption, code} = await world.must('redeem', String(issued.offer), '--as', 'ana')
+  expect(await world.must('redemption', 'show', String(redemption), '--as', 'ana')).toMatchObject({redemption, code, status: 'held'})
   expect((await world.must('redemption', 'list', '--status', 'held')).redemptions).toMatchObject([{redemption, amount: '2', quantity: 1}])
-  expect(await world.must('redemption', 'capture', String(redemption), '--as', 'colibris')).toMatchObject({status: 'captured'})
+  const typed = String(code).toLowerCase().replaceAll('-', ' ')
+  expect(await world.must('redemption', 'capture', typed, '--as', 'colibris')).toMatchObject({redemption, status: 'captured'})
+  expect((await world.run('redemption', 'capture', typed, '--as', 'colibris')).stderr).toContain(
+    'No redemption that waits at colibris has that code.'
+  )
   expect((await world.must('account', 'balance', 'ana')).balances).toContainEqual({asset: LEAF, kind: 'available', amount: '2'})
   expect((await world.must('offer', 'list', LEAF)).offers).toMatchObject([{item: 'Delivery', price: '2', stock: 4}])
 

@@ -4,8 +4,8 @@ import {accountFlags, networkFlags} from '../../cli/flags.ts'
 
 export default class RedemptionCapture extends CreoCommand {
   static override summary = 'Take what a redemption holds, once the holder has the item.'
-  static override examples = ['<%= config.bin %> <%= command.id %> red_31']
-  static override args = {redemption: Args.string({required: true, description: 'The redemption, as its holder shows it.'})}
+  static override examples = ['<%= config.bin %> <%= command.id %> red_31', '<%= config.bin %> <%= command.id %> 7p8m-x9tw-4awm']
+  static override args = {redemption: Args.string({required: true, description: 'The code that its holder shows, or the redemption.'})}
   static override flags = {...networkFlags, ...accountFlags}
 
   async run(): Promise<{readonly redemption: string; readonly status: 'captured'; readonly seq: number}> {
@@ -14,8 +14,8 @@ export default class RedemptionCapture extends CreoCommand {
       import('../../developer/context.ts'),
       import('../../developer/redemptions.ts')
     ])
-    const seq = await endRedemption(await openAccount(flags, this.abort), args.redemption, 'capture')
-    this.log(`${args.redemption} is captured.`)
-    return {redemption: args.redemption, status: 'captured', seq}
+    const {redemption, seq} = await endRedemption(await openAccount(flags, this.abort), args.redemption, 'capture', this.abort)
+    this.log(`${redemption} is captured.`)
+    return {redemption, status: 'captured', seq}
   }
 }

@@ -213,6 +213,8 @@ export type Effect =
       readonly holder: string
       readonly quantity: number
       readonly amountMinor: number
+      /** Absent where none was made. */
+      readonly code?: {readonly salt: string; readonly hash: string}
     }
   | {readonly type: 'redemption.ended'; readonly id: string; readonly status: 'captured' | 'released'}
   | {

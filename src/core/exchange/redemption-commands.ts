@@ -23,7 +23,17 @@ export function requestRedemption(context: CommandContext, holder: AccountState,
   state.redemptions.set(id, {id, offer, holder: holder.index, quantity: body.quantity, amountMinor, timeoutAtMs})
   state.expiries.push({atMs: timeoutAtMs, seq, what: 'redemption', id})
   context.effects.push({type: 'offer.stock', id: offer.id, stock: offer.stock})
-  context.effects.push({type: 'redemption', id, offer: offer.id, incentive, holder: holder.id, quantity: body.quantity, amountMinor})
+  const code = body.code === undefined ? {} : {code: body.code}
+  context.effects.push({
+    type: 'redemption',
+    id,
+    offer: offer.id,
+    incentive,
+    holder: holder.id,
+    quantity: body.quantity,
+    amountMinor,
+    ...code
+  })
   return {redemption: id, offer: offer.id, incentive, amountMinor: String(amountMinor), status: 'held', timeoutAtMs}
 }
 

@@ -171,7 +171,10 @@ export const redemptionViewSchema = z.object({
   amountMinor: amountSchema,
   status: z.enum(['held', 'captured', 'released']),
   requestedAtMs: timeMsSchema,
-  endedAtMs: timeMsSchema.nullable()
+  endedAtMs: timeMsSchema.nullable(),
+  /** By which its code is known again (`redemption-code.ts`); null without one, and absent from an older coordinator. */
+  codeSalt: z.string().nullable().optional(),
+  codeHash: z.string().nullable().optional()
 })
 export type RedemptionView = z.output<typeof redemptionViewSchema>
 

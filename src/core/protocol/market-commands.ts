@@ -11,6 +11,8 @@ import {
   orderIdSchema,
   positiveAmountSchema,
   redemptionIdSchema,
+  saltSchema,
+  sha256HexSchema,
   timeMsSchema
 } from './scalars.ts'
 
@@ -123,7 +125,13 @@ const accountTransfer = z.strictObject({
 })
 
 /** available → held until captured, released or timed out. */
-const redemptionRequest = z.strictObject({type: z.literal('redemption.request'), offer: offerIdSchema, quantity: z.int().min(1).max(1e6)})
+const redemptionRequest = z.strictObject({
+  type: z.literal('redemption.request'),
+  offer: offerIdSchema,
+  quantity: z.int().min(1).max(1e6),
+  /** By which the holder's code is known again (`redemption-code.ts`): the journal is public, and holds no code. */
+  code: z.strictObject({salt: saltSchema, hash: sha256HexSchema}).optional()
+})
 const redemptionCapture = z.strictObject({type: z.literal('redemption.capture'), redemption: redemptionIdSchema})
 const redemptionRelease = z.strictObject({type: z.literal('redemption.release'), redemption: redemptionIdSchema})
 

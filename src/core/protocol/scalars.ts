@@ -44,6 +44,8 @@ export const sha256Base64urlSchema = z
   .string()
   .regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/, 'must be 32 bytes in base64url: 43 letters, digits, - and _')
 export const sha256HexSchema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256: 64 digits from 0 to f')
+/** 16 bytes, base64url without padding, of which there is one spelling. */
+export const saltSchema = z.string().regex(/^[A-Za-z0-9_-]{21}[AQgw]$/, 'must be 16 bytes in base64url: 22 letters, digits, - and _')
 /** What a machine's processor is called in OCI. */
 export const architectureSchema = z.enum(['amd64', 'arm64'])
 export type Architecture = z.output<typeof architectureSchema>

@@ -10,6 +10,7 @@ import type Redeem from '../../../src/commands/redeem.ts'
 import type Capture from '../../../src/commands/redemption/capture.ts'
 import type Redemptions from '../../../src/commands/redemption/list.ts'
 import type Release from '../../../src/commands/redemption/release.ts'
+import type ShowRedemption from '../../../src/commands/redemption/show.ts'
 import type Book from '../../../src/commands/trade/book.ts'
 import type Buy from '../../../src/commands/trade/buy.ts'
 import type Cancel from '../../../src/commands/trade/cancel.ts'
@@ -100,9 +101,10 @@ export const marketShapes = {
       offers: z.array(z.strictObject({offer: offerIdSchema, incentive, item: z.string(), price: amount, stock: count, where}))
     })
   ),
-  redeem: answerOf<Redeem>()(redemption),
+  redeem: answerOf<Redeem>()(redemption.extend({code: z.string().nullable()})),
   'redemption capture': answerOf<Capture>()(z.strictObject({redemption: redemptionIdSchema, status: z.literal('captured'), seq})),
   'redemption list': answerOf<Redemptions>()(z.strictObject({redemptions: z.array(redemption)})),
+  'redemption show': answerOf<ShowRedemption>()(redemption.extend({code: z.string().nullable()})),
   'redemption release': answerOf<Release>()(z.strictObject({redemption: redemptionIdSchema, status: z.literal('released'), seq})),
   'trade book': answerOf<Book>()(z.strictObject({incentive, ...ticker, bids: z.array(level), asks: z.array(level)})),
   'trade buy': answerOf<Buy>()(order),
