@@ -30,10 +30,11 @@ export default class NetworkShow extends CreoCommand {
 
 function protectionText({openingMs, auctionMs, staticPercent, dynamicPercent}: NonNullable<NetworkTerms['protection']>): string {
   const bands = [
-    ...(staticPercent === null ? [] : [`${staticPercent} % from the last auction's price`]),
-    ...(dynamicPercent === null ? [] : [`${dynamicPercent} % from the last trade's`])
+    ...(staticPercent === null ? [] : [`${staticPercent} % of the last auction's price`]),
+    ...(dynamicPercent === null ? [] : [`${dynamicPercent} % of the last trade's`])
   ]
   const opening = `Markets open by an auction of ${formatDurationMs(openingMs)}.`
   if (bands.length === 0) return opening
-  return `${opening} Trades stay within ${bands.join(' and ')};\nwhat would go beyond begins an auction of ${formatDurationMs(auctionMs)}.`
+  const beyond = `what would go beyond begins an auction of ${formatDurationMs(auctionMs)}.`
+  return `${opening}\nTrades stay within ${bands.join(' and ')};\n${beyond}`
 }
