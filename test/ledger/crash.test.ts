@@ -21,15 +21,21 @@ describe('a ledger whose process is killed', () => {
     'has lost nothing that it answered, and replays to the same balances and digests each time (from round %i)',
     async (first) => {
       let digests = 0
+      const auctions = {met: 0, ended: 0}
       const applied = new Set<string>()
       for (let round = first; round < first + KILLS_EACH; round += 1) {
         const {answers} = await trade(world, {round, killAfter: 60 + 97 * (round % 5)})
         expect(answers.length).toBeGreaterThanOrEqual(60)
-        for (const {command, answer} of answers) if (answer.status === 'applied') applied.add(JSON.parse(command.body).type)
+        for (const {command, answer} of answers) {
+          if (answer.status === 'applied') applied.add(JSON.parse(command.body).type)
+          if (answer.status === 'applied' && Number(answer.result.expired) > 0) auctions.ended += 1
+          if (answer.status === 'rejected' && answer.code === 'in_auction') auctions.met += 1
+        }
         digests = (await expectNothingLost(world, answers)).digests
       }
       expect(digests).toBeGreaterThan(0)
-      expect([...applied].sort()).toEqual(['account.transfer', 'order.place', 'order.replace', 'orders.cancel', 'swap'])
+      expect([...applied].sort()).toEqual(['account.transfer', 'order.place', 'order.replace', 'orders.cancel', 'swap', 'time.advance'])
+      expect(Math.min(auctions.met, auctions.ended)).toBeGreaterThan(0)
       expect(await verifyLedger({directory: world.directory, signatures: true, signal: world.signal})).toMatchObject({holds: true})
     }
   )

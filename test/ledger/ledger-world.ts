@@ -3,7 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {z} from 'zod'
 import type {CommandAnswer, CommandBody, CommandOf, SignedCommand} from '../../src/core/protocol/commands.ts'
-import {genesisSchema} from '../../src/core/protocol/genesis.ts'
+import {type Genesis, genesisSchema} from '../../src/core/protocol/genesis.ts'
 import type {Receipt, ReceiptProposal} from '../../src/core/protocol/receipts.ts'
 import {signCommand} from '../../src/identity/commands.ts'
 import {proveKey} from '../../src/identity/key-proofs.ts'
@@ -24,14 +24,14 @@ export class LedgerWorld {
   #ledger: Ledger | undefined
   #commands = 0
 
-  private constructor(directory: string) {
+  private constructor(directory: string, changes: Partial<Genesis>) {
     this.directory = directory
-    const genesis = {...genesisOf(), coordinatorKey: this.key('coordinator').publicKey, operatorKey: this.key('operator').publicKey}
+    const genesis = {...genesisOf(changes), coordinatorKey: this.key('coordinator').publicKey, operatorKey: this.key('operator').publicKey}
     this.genesisText = JSON.stringify(z.encode(genesisSchema, genesis))
   }
 
-  static async make(): Promise<LedgerWorld> {
-    const world = new LedgerWorld(await mkdtemp(join(tmpdir(), 'creo-ledger-')))
+  static async make(changes: Partial<Genesis> = {}): Promise<LedgerWorld> {
+    const world = new LedgerWorld(await mkdtemp(join(tmpdir(), 'creo-ledger-')), changes)
     await writeFile(join(world.directory, 'genesis.json'), world.genesisText)
     await world.open()
     return world

@@ -7,24 +7,31 @@ import {openLedger} from '../../src/ledger/open-ledger.ts'
 import {NUT, orderOf} from './orders.ts'
 
 /**
- * A process of its own that trades with itself in two markets, by every command that there is for it, until it is killed or its ledger fails: `node trading-process.ts DIRECTORY ROUND NOW_MS ANN BOB`.
+ * A process of its own that trades with itself in two markets, by every command that there is for it and with auctions now and then, until it is killed or its ledger fails: `node trading-process.ts DIRECTORY ROUND NOW_MS ANN BOB`.
  * Writes one line for each answer, after it was given: {"command", "answer"}. After a failure {"failed": codes of three more submits}.
  */
 const [directory = '', round = '', nowMs = '', ...accounts] = process.argv.slice(2)
 const IN_FLIGHT = 40
+const ADVANCED_EVERY = 21
+
+/** The clock goes on with what was traded, so that auctions end. */
+const STEP_MS = 25
+const ROUND_MS = 20_000
+const startMs = Number(nowMs) + Number(round) * ROUND_MS
+let next = 0
 
 const {signal} = new AbortController()
 const genesisText = readFileSync(join(directory, 'genesis.json'), 'utf8')
 const keys = await Promise.all(['ann', 'bob'].map((name) => loadKeyFile(join(directory, `${name}.key`))))
+const coordinatorKey = await loadKeyFile(join(directory, 'coordinator.key'))
 const ledger = await openLedger({
   directory,
   genesisText,
-  now: () => Number(nowMs),
+  now: () => startMs + next * STEP_MS,
   signal,
   digestPace: {everyGroups: 20, everyCommands: 1000, restPerPass: 0}
 })
 let isRunning = true
-let next = 0
 
 /** The last order that each of the two has placed. */
 const lastOrders = ['ord_1', 'ord_1']
@@ -48,11 +55,12 @@ function bodyOf(number: number): CommandBody {
 async function trade(): Promise<void> {
   next += 1
   const number = next
-  const [account, key] = [accounts[number % 2] ?? '', keys[number % 2]]
+  const isTime = number % ADVANCED_EVERY === 0
+  const [account, key] = isTime ? ['coordinator', coordinatorKey] : [accounts[number % 2] ?? '', keys[number % 2]]
   if (key === undefined) return
-  const body = bodyOf(number)
+  const body: CommandBody = isTime ? {type: 'time.advance'} : bodyOf(number)
   const idempotencyKey = `r${round}-${number}`
-  const command = signCommand({network: sha256Hex(genesisText), account, key, idempotencyKey, notAfterMs: Number(nowMs) + 60_000, body})
+  const command = signCommand({network: sha256Hex(genesisText), account, key, idempotencyKey, notAfterMs: startMs + 60_000, body})
   const answer = await ledger.submit(command, signal)
   if (body.type === 'order.place' && answer.status === 'applied') lastOrders[number % 2] = `ord_${answer.seq}`
   process.stdout.write(`${JSON.stringify({command, answer})}\n`)

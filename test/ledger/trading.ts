@@ -19,11 +19,8 @@ export interface Acknowledged {
 
 /** A closed ledger in which ann and bob have much of everything, with their keys beside it. */
 export async function tradingWorld(): Promise<LedgerWorld> {
-  const world = await LedgerWorld.make()
+  const world = await LedgerWorld.make({protection: PROTECTION})
   await world.settle()
-  await world.must('acme', orderOf('sell', 20_000, 10))
-  await world.must('ann', orderOf('buy', 10_000, 10))
-  await world.must('bob', orderOf('buy', 10_000, 10))
   const firstOffer = {item: 'a nut', priceMinor: 1, stock: 5, where: 'in-app'} as const
   const terms = {name: 'Nut', decimals: 0, lotMinor: 1, supplyMinor: 100_000, captured: 'burn', transferable: false, firstOffer} as const
   await world.must('acme', {
@@ -33,11 +30,24 @@ export async function tradingWorld(): Promise<LedgerWorld> {
     tradeVolumeLimitMicroGutta: 1_000_000_000,
     ownerSharePermille: 900
   })
-  await world.must('acme', {...orderOf('sell', 20_000, 10), incentive: NUT})
-  for (const name of ['ann', 'bob']) await world.must(name, {...orderOf('buy', 10_000, 10), incentive: NUT})
-  for (const name of ['ann', 'bob']) await saveKeyFile(join(world.directory, `${name}.key`), world.key(name))
+  await open(world)
+  for (const order of [orderOf('sell', 20_000, 10), {...orderOf('sell', 20_000, 10), incentive: NUT}]) {
+    await world.must('acme', order)
+    for (const name of ['ann', 'bob']) await world.must(name, {...order, side: 'buy', lots: 10_000})
+  }
+  await open(world)
+  for (const name of ['coordinator', 'ann', 'bob']) await saveKeyFile(join(world.directory, `${name}.key`), world.key(name))
   await world.close()
   return world
+}
+
+/** So narrow that what is traded now and then breaches it, and short enough to end while a process trades. */
+const PROTECTION = {openingMs: 1000, auctionMs: 1000, dynamicPpm: 20_000}
+
+/** Ends the auctions that both markets are in. */
+async function open(world: LedgerWorld): Promise<void> {
+  world.nowMs += PROTECTION.openingMs
+  while ((await world.must('coordinator', {type: 'time.advance'})).more === true);
 }
 
 export interface TradeOptions {
