@@ -21,6 +21,8 @@ const HOUR_MS = 3_600_000
 const NOT_REACHED: ReadonlySet<string> = new Set(['invalid_input', 'unauthorized', 'bad_signature', 'digest_mismatch'])
 /** Nothing is said as zod says it. */
 const IN_OWN_WORDS = /^(?!.*(Invalid (input|string|option|key)|Too (big|small)|Unrecognized key|must match pattern)).*\S/s
+/** What has come to the market among all of it. */
+const met = {swaps: 0, auctions: 0}
 const agent = new Agent({connections: AT_A_TIME})
 
 it(
@@ -28,7 +30,7 @@ it(
   async () => {
     const most = 1_000_000
     const operatorSettings = {requestsPerSecondMax: most, accountRequestsPerSecondMax: most, accountCommandsPerSecondMax: most}
-    const world = await startWorld({operatorSettings})
+    const world = await startWorld({operatorSettings, hasProtection: true})
     onTestFinished(() => world.folder.remove())
     const asks = new Asks(await fuzzedNetwork(world), SEED)
     let reached = 0
@@ -42,6 +44,8 @@ it(
     }
     await Promise.all(Array.from({length: AT_A_TIME}, work))
     expect(reached / REQUESTS).toBeGreaterThan(VALID_SHARE_MIN)
+    expect(met.auctions).toBeGreaterThan(0)
+    if (IS_LONG) expect(met.swaps).toBeGreaterThan(0)
     expect((await world.actors.ask('GET', '/readyz')).json).toMatchObject({ok: true})
     await agent.close()
     await world.coordinator.close()
@@ -65,6 +69,8 @@ async function isReached(base: string, ask: Ask, asks: Asks): Promise<boolean> {
   const about = `${method} ${path} ${JSON.stringify(headers)} ${String(body).slice(0, 3000)}\n→ ${answer.statusCode} ${text.slice(0, 500)}`
   expect(answer.statusCode, about).toBeLessThan(500)
   asks.saw(text, answer.headers.location)
+  if (/"swap":"swap_/.test(text)) met.swaps += 1
+  if (text.includes('"in_auction"')) met.auctions += 1
   if (answer.statusCode < 400 || method === 'HEAD') return ask.isValid
   const {error, errors: [first] = []} = JSON.parse(text)
   const {code, message, hint} = error ?? {...first.detail, message: first.message}

@@ -50,8 +50,12 @@ export async function temporaryFolder(): Promise<{path: string; remove(): Promis
   return {path, remove: () => rm(path, {recursive: true, force: true})}
 }
 
-export async function makeNetwork(directory: string, epochMs = 3_600_000): Promise<{networkId: string; coordinatorKey: string}> {
-  const choices = {network: 'development', name: 'test', exchangeOrg: 'creometry', epochMs} as const
+export async function makeNetwork(
+  directory: string,
+  epochMs = 3_600_000,
+  hasProtection = false
+): Promise<{networkId: string; coordinatorKey: string}> {
+  const choices = {network: 'development', name: 'test', exchangeOrg: 'creometry', epochMs, hasProtection} as const
   return initializeNetwork(directory, choices, {nowMs: Date.now(), ifMissing: false})
 }
 
@@ -252,10 +256,16 @@ export class Actors {
 
 /** A coordinator of this process on a new network, with its operator's key. */
 export async function startWorld(
-  options: {epochMs?: number; nowMs?: () => number; monotonicMs?: () => number; operatorSettings?: OperatorSettings} = {}
+  options: {
+    epochMs?: number
+    hasProtection?: boolean
+    nowMs?: () => number
+    monotonicMs?: () => number
+    operatorSettings?: OperatorSettings
+  } = {}
 ) {
   const folder = await temporaryFolder()
-  const made = await makeNetwork(folder.path, options.epochMs)
+  const made = await makeNetwork(folder.path, options.epochMs, options.hasProtection)
   const start = (): Promise<Coordinator> =>
     startCoordinator(
       {

@@ -10,6 +10,8 @@ import type {Dice, JsonSchema, SchemaValues} from './schema-values.ts'
 const CHANGED_SHARE = 0.2
 const REPEATED_SHARE = 0.05
 const BAD_ENVELOPE_SHARE = 0.05
+const FITTED_SHARE = 0.7
+const MARKETS = ['colibris/LEAF', 'colibris/TREE'] as const
 /** Signed as one of a batch of two; the other one is never sent. */
 const BATCHED_SHARE = 0.2
 
@@ -28,12 +30,24 @@ export class FuzzedCommands {
   next(): unknown {
     const {dice, values} = this.#tools
     this.#count += 1
-    const {body, ...signer} = this.#signedBy(values.valid(this.#schema) as {type: string})
+    const {body, ...signer} = this.#signedBy(this.#fitted(values.valid(this.#schema) as {type: string}))
     const text = JSON.stringify(dice.chance(CHANGED_SHARE) ? values.changed(body) : body)
     const idempotencyKey = dice.chance(REPEATED_SHARE) ? 'again' : `fuzz-${this.#count}`
     const {networkId: network} = this.#network.actors
     const command = signed({network, ...signer, idempotencyKey, body: text}, {isBatched: dice.chance(BATCHED_SHARE)})
     return dice.chance(BAD_ENVELOPE_SHARE) ? values.changed(command) : command
+  }
+
+  /** Mostly of a size, and at a price, at which it finds somebody. */
+  #fitted(body: {readonly type: string}): {readonly type: string} {
+    const {dice} = this.#tools
+    const few = (from: number, count: number): string => String(from + dice.below(count))
+    if (!dice.chance(FITTED_SHARE)) return body
+    const [from, to] = dice.chance(0.5) ? MARKETS : MARKETS.toReversed()
+    if (body.type === 'swap') return {...body, from, to, sendLots: few(2, 4), receiveLots: '1'} as {readonly type: string}
+    if (body.type === 'order.place')
+      return {...body, incentive: from, lots: few(1, 9), priceMicroGutta: few(8, 6)} as {readonly type: string}
+    return body
   }
 
   #signedBy(body: {readonly type: string}): {readonly account: string; readonly key: KeyPair; readonly body: object} {

@@ -48,7 +48,7 @@ export async function fuzzedNetwork({actors, operator}: World): Promise<FuzzedNe
   if (node === undefined) throw new Error('no node')
   await actors.heartbeat(node)
   const {lease} = await actors.leased(node)
-  await makeMarkets(actors, {operator, org, ann})
+  await makeMarkets(actors, {operator, org, ann, bob})
   const document = (await actors.ask('GET', '/v1/openapi.json')).json as unknown as {paths: Record<string, Record<string, Operation>>}
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     METHODS.flatMap((method) => (methods[method] ? [{...methods[method], path, method: method.toUpperCase()}] : []))
@@ -57,16 +57,22 @@ export async function fuzzedNetwork({actors, operator}: World): Promise<FuzzedNe
   return {actors, operator, people: [org, ann, bob], nodes, gateway, lease, sealingKey: publicKey, operations}
 }
 
-/** Two incentives with orders on both sides: what swaps look at, though none that is made up here has fitted yet. */
-async function makeMarkets(actors: World['actors'], {operator, org, ann}: {operator: KeyPair; org: Person; ann: Person}): Promise<void> {
+/** Two incentives that all three have, once the opening auction of the second is over, with orders on both sides near to each other: what swaps need. */
+async function makeMarkets(
+  actors: World['actors'],
+  {operator, org, ann, bob}: {operator: KeyPair; org: Person; ann: Person; bob: Person}
+): Promise<void> {
   const firstOffer = {item: 'A tree', priceMinor: 1, stock: 10, where: 'in-app'} as const
   const terms = {name: 'Tree', decimals: 0, lotMinor: 1, supplyMinor: 1000, captured: 'burn', transferable: false, firstOffer} as const
   const limits = {tradeVolumeLimitMicroGutta: 1_000_000_000, ownerSharePermille: 500}
   await actors.apply(org.id, org.key, {type: 'incentive.issue', code: 'TREE', ...terms, ...limits})
-  await actors.apply('operator', operator, {type: 'allot', account: ann.id, amountMicroGutta: 1_000_000_000})
+  for (const {id} of [org, ann, bob])
+    await actors.apply('operator', operator, {type: 'allot', account: id, amountMicroGutta: 1_000_000_000})
   for (const incentive of ['colibris/LEAF', 'colibris/TREE']) {
     const order = {type: 'order.place', incentive, lots: 100, kind: 'limit', timeInForce: 'GTC'} as const
-    await actors.apply(org.id, org.key, {...order, side: 'sell', priceMicroGutta: 20})
-    await actors.apply(ann.id, ann.key, {...order, side: 'buy', priceMicroGutta: 10})
+    await actors.apply(org.id, org.key, {...order, side: 'sell', lots: 200, priceMicroGutta: 10})
+    for (const {id, key} of [ann, bob]) await actors.apply(id, key, {...order, side: 'buy', priceMicroGutta: 10})
+    await actors.apply(org.id, org.key, {...order, side: 'sell', priceMicroGutta: 11})
+    await actors.apply(ann.id, ann.key, {...order, side: 'buy', priceMicroGutta: 9})
   }
 }
