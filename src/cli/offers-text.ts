@@ -1,3 +1,4 @@
+import type {EndedRedemptions} from '../developer/redemptions.ts'
 import type {MiningOffers, ShownChoice} from '../miner/mining-offers.ts'
 import {formatDurationMs} from './format.ts'
 import {plainLine} from './plain-line.ts'
@@ -35,6 +36,15 @@ export function choiceText(choice: ShownChoice): string {
   ]
     .map(plainLine)
     .join('\n')
+}
+
+/** What became of several redemptions, one a line where it failed. */
+export function endedLines({ended, failed}: EndedRedemptions, past: 'captured' | 'released'): readonly string[] {
+  const done = ended.length === 1 ? `${ended[0]?.redemption} is ${past}.` : `${ended.length} redemptions are ${past}.`
+  return [
+    ended.length + failed.length === 0 ? 'None waits.' : done,
+    ...failed.map(({redemption, message}) => plainLine(`${redemption}: ${message}`))
+  ]
 }
 
 function keptText({redeemed}: ShownChoice): string {

@@ -137,12 +137,14 @@ export interface ShownOffer {
   readonly price: string
   readonly stock: number
   readonly where: string
+  /** True when it can be redeemed no longer. */
+  readonly stopped: boolean
 }
 
 export function shownOffer(offer: OfferView, incentives: readonly IncentiveView[]): ShownOffer {
   const decimals = incentives.find(({id}) => id === offer.incentive)?.decimals ?? 0
   const {id, incentive, item, stock, where} = offer
-  return {offer: id, incentive, item, price: formatDecimal(offer.priceMinor, decimals), stock, where}
+  return {offer: id, incentive, item, price: formatDecimal(offer.priceMinor, decimals), stock, where, stopped: offer.stopped ?? false}
 }
 
 export interface ShownIncentive {
@@ -177,4 +179,29 @@ function scopeFrom(text: string): {app: string; function: string} {
   const [app = '', name = '', ...rest] = text.split('/')
   if (rest.length === 0 && nameSchema.safeParse(app).success && nameSchema.safeParse(name).success) return {app, function: name}
   throw new CreoError('invalid_input', `"${text}" is not a function.`, {hint: 'Write APP/FUNCTION, for example shop/api.'})
+}
+
+export interface OfferChanges extends Partial<OfferInput> {
+  readonly stopped?: boolean | undefined
+}
+
+/** Changes what is given, and answers the offer as it is then. @throws {CreoError} `not_found` with what is offered; `usage` where nothing is given. */
+export async function editOffer(
+  context: AccountContext,
+  id: string,
+  changes: {readonly [K in keyof OfferChanges]: OfferChanges[K] | undefined},
+  signal: AbortSignal
+): Promise<ShownOffer & {readonly seq: number}> {
+  if (Object.values(changes).every((value) => value === undefined))
+    throw new CreoError('usage', 'It is not said what is to change.', {hint: 'creo offer edit --help'})
+  const {client} = context
+  const [{offers}, {incentives}] = await Promise.all([client.offers({}, signal), client.incentives(signal)])
+  const before = offers.find((offer) => offer.id === id)
+  if (before === undefined) throw new CreoError('not_found', `There is no offer "${id}".`, {hint: 'creo offer list'})
+  const decimals = incentives.find((incentive) => incentive.id === before.incentive)?.decimals ?? 0
+  const {price, ...others} = changes
+  const priceMinor = price === undefined ? {} : {priceMinor: positiveAmount(price, decimals, 'price of the offer')}
+  const {seq} = await client.submit({type: 'offer.edit', offer: before.id, ...others, ...priceMinor})
+  const after = (await client.offers({incentive: before.incentive}, signal)).offers.find((offer) => offer.id === id) ?? before
+  return {...shownOffer(after, incentives), seq}
 }

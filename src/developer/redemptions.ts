@@ -1,6 +1,8 @@
 import {CreoError, isCreoError} from '../core/errors.ts'
+import {positiveAmount} from '../core/market-units.ts'
 import {nearestOf} from '../core/nearest.ts'
 import type {IncentiveView, RedemptionView} from '../core/protocol/api.ts'
+import {COMMAND_BATCH_MAX} from '../core/protocol/commands.ts'
 import {offerIdSchema, redemptionIdSchema} from '../core/protocol/scalars.ts'
 import {readRedemptionCode} from '../core/redemption-code.ts'
 import {formatDecimal} from '../core/units.ts'
@@ -17,6 +19,8 @@ export interface ShownRedemption {
   readonly status: RedemptionView['status']
   readonly requestedAt: string
   readonly endedAt: string | null
+  /** Why its issuer released it. */
+  readonly reason: string | null
 }
 
 /** With the code by which its holder claims it; null where another key, or none, made one. */
@@ -25,14 +29,21 @@ export interface OwnRedemption extends ShownRedemption {
 }
 
 /** Gives value back to the issuer for an offer; it is held until the issuer captures or releases it. */
-export async function redeem(context: AccountContext, offer: string, quantity: number, signal: AbortSignal): Promise<OwnRedemption> {
+export async function redeem(
+  context: AccountContext,
+  {offer, quantity, price}: {readonly offer: string; readonly quantity: number; readonly price?: string | undefined},
+  signal: AbortSignal
+): Promise<OwnRedemption> {
   if (!offerIdSchema.safeParse(offer).success)
     throw new CreoError('invalid_input', `"${offer}" is not an offer.`, {hint: await offerMeant(context, offer, signal)})
+  const atMost = price === undefined ? {} : {priceAtMostMinor: await priceMinor(context, offer, price, signal)}
   const {code, kept} = newRedemptionCode(context.key, context.networkId)
-  const {seq} = await context.client.submit({type: 'redemption.request', offer, quantity, code: kept}).catch((cause: unknown) => {
-    if (!isCreoError(cause) || cause.code !== 'not_found') throw cause
-    throw new CreoError('not_found', cause.message, {hint: 'creo offer list', cause})
-  })
+  const {seq} = await context.client
+    .submit({type: 'redemption.request', offer, quantity, code: kept, ...atMost})
+    .catch((cause: unknown) => {
+      if (!isCreoError(cause) || cause.code !== 'not_found') throw cause
+      throw new CreoError('not_found', cause.message, {hint: 'creo offer list', cause})
+    })
   const [{redemptions}, {incentives}] = await Promise.all([
     context.client.redemptionsOf(context.account.id, {}, signal),
     context.client.incentives(signal)
@@ -40,6 +51,13 @@ export async function redeem(context: AccountContext, offer: string, quantity: n
   const made = redemptions.find(({id}) => id === `red_${seq}`)
   if (made === undefined) throw new CreoError('failed', `red_${seq} was requested, but is not shown yet.`, {hint: 'creo redemption list'})
   return {...shownRedemption(made, incentives), code}
+}
+
+/** In the minor units of what the offer costs. */
+async function priceMinor({client}: AccountContext, offer: string, price: string, signal: AbortSignal): Promise<number> {
+  const [{offers}, {incentives}] = await Promise.all([client.offers({}, signal), client.incentives(signal)])
+  const incentive = offers.find(({id}) => id === offer)?.incentive
+  return positiveAmount(price, incentives.find(({id}) => id === incentive)?.decimals ?? 0, 'price')
 }
 
 /** A redemption of this account, with its code. @throws {CreoError} `not_found` when this account made no such one. */
@@ -73,12 +91,67 @@ async function offerMeant({client}: AccountContext, typed: string, signal: Abort
 export async function endRedemption(
   context: AccountContext,
   idOrCode: string,
-  how: 'capture' | 'release',
+  end: EndHow,
   signal: AbortSignal
 ): Promise<{readonly redemption: string; readonly seq: number}> {
   const redemption = redemptionIdSchema.safeParse(idOrCode).success ? idOrCode : await redemptionOfCode(context, idOrCode, signal)
-  const {seq} = await context.client.submit({type: `redemption.${how}`, redemption})
+  const {seq} = await context.client.submit({type: `redemption.${end.how}`, redemption, ...reasonOf(end)})
   return {redemption, seq}
+}
+
+/** How a redemption ends, and why where it is released. */
+export interface EndHow {
+  readonly how: 'capture' | 'release'
+  readonly reason?: string | undefined
+}
+
+function reasonOf({how, reason}: EndHow): {readonly reason?: string} {
+  return how === 'capture' || reason === undefined ? {} : {reason}
+}
+
+/** What became of several redemptions: each ended by itself, so some may have failed. */
+export interface EndedRedemptions {
+  readonly ended: readonly {readonly redemption: string; readonly seq: number}[]
+  readonly failed: readonly {readonly redemption: string; readonly code: string; readonly message: string}[]
+}
+
+/**
+ * Ends all redemptions that wait at this account, or those of one incentive or offer.
+ * @throws {CreoError} `not_found` for an incentive that is not this account's.
+ */
+export async function endRedemptions(
+  context: AccountContext,
+  chosen: {readonly incentive?: string | undefined; readonly offer?: string | undefined},
+  end: EndHow,
+  signal: AbortSignal
+): Promise<EndedRedemptions> {
+  const {client, account} = context
+  const {incentives} = await client.incentives(signal)
+  const own = incentives.filter(({id, org}) => org === account.id && (chosen.incentive === undefined || id === chosen.incentive))
+  if (own.length === 0) {
+    throw new CreoError('not_found', `${chosen.incentive ?? 'An incentive'} of ${account.name} is not there.`, {
+      hint: 'creo incentive list'
+    })
+  }
+  const outcome: {ended: EndedRedemptions['ended'][number][]; failed: EndedRedemptions['failed'][number][]} = {ended: [], failed: []}
+  for (const {id: incentive} of own) {
+    const {redemptions} = await client.redemptions({incentive, status: 'held'}, signal)
+    const ids = redemptions.filter(({offer}) => chosen.offer === undefined || offer === chosen.offer).map(({id}) => id)
+    for (let at = 0; at < ids.length; at += COMMAND_BATCH_MAX) {
+      const batch = ids.slice(at, at + COMMAND_BATCH_MAX)
+      const answers = await client.submitMany(
+        batch.map((redemption) => ({type: `redemption.${end.how}`, redemption, ...reasonOf(end)}) as const),
+        signal
+      )
+      for (const [index, answer] of answers.entries()) {
+        const redemption = batch[index] ?? ''
+        if (answer.status === 'applied') outcome.ended.push({redemption, seq: answer.seq})
+        else if (answer.status === 'rejected') outcome.failed.push({redemption, code: answer.code, message: answer.message})
+        else outcome.failed.push({redemption, code: answer.error.code, message: answer.error.message})
+      }
+    }
+  }
+  return outcome
 }
 
 /**
@@ -113,6 +186,7 @@ export function shownRedemption(view: RedemptionView, incentives: readonly Incen
     amount: formatDecimal(view.amountMinor, decimals),
     status,
     requestedAt: new Date(view.requestedAtMs).toISOString(),
-    endedAt: endedAtMs === null ? null : new Date(endedAtMs).toISOString()
+    endedAt: endedAtMs === null ? null : new Date(endedAtMs).toISOString(),
+    reason: view.reason ?? null
   }
 }

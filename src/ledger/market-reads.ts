@@ -19,7 +19,7 @@ SELECT id, org, name, scope, decimals, lot_minor AS lotMinor, supply_minor AS su
   (SELECT coalesce(sum(notional), 0) FROM volume_buckets WHERE incentive = id AND bucket > @bucket) AS tradeVolumeUsedMicroGutta,
   coalesce(owner_share, ${OWNER_SHARE_ALL}) AS ownerSharePermille, captured, transferable, issued_at_ms AS issuedAtMs
 FROM incentives`
-const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, place AS "where" FROM offers'
+const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, place AS "where", stopped FROM offers'
 /** By the index of open orders too: a deep book is read no further than its levels are shown. */
 const levels = (direction: 'ASC' | 'DESC'): string => `
 SELECT price AS priceMicroGutta, sum(remaining) AS lots FROM orders
@@ -35,10 +35,11 @@ SELECT id, account, incentive, side, price AS priceMicroGutta, lots, remaining A
 FROM orders`
 const REDEMPTIONS = `
 SELECT id, offer, incentive, holder, quantity, amount_minor AS amountMinor, status, requested_at_ms AS requestedAtMs, ended_at_ms AS endedAtMs,
-  code_salt AS codeSalt, code_hash AS codeHash
+  code_salt AS codeSalt, code_hash AS codeHash, reason
 FROM redemptions`
 
 type IncentiveRow = Omit<IncentiveView, 'scope' | 'transferable'> & {readonly scope: string | null; readonly transferable: number}
+type OfferRow = Omit<OfferView, 'stopped'> & {readonly stopped: number}
 type Resting = ReturnType<LedgerReads['restingOrders']>[number]
 type Named<T> = Database.Statement<[Record<string, unknown>], T>
 
@@ -48,7 +49,7 @@ export class MarketReads {
   readonly #window: {readonly bucketMs: number; readonly buckets: number}
   readonly #incentives: FilteredRows<IncentiveRow, 'id'>
   readonly #incentivesAfter: Named<IncentiveRow>
-  readonly #offers: FilteredRows<OfferView, 'id' | 'incentive'>
+  readonly #offers: FilteredRows<OfferRow, 'id' | 'incentive'>
   readonly #levels: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], BookView['bids'][number]>>>
   readonly #resting: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], Resting>>>
   readonly #sequence: Database.Statement<[], {seq: number}>
@@ -86,11 +87,12 @@ export class MarketReads {
   }
 
   offers({incentive, ...page}: Parameters<LedgerReads['offers']>[0]): OfferView[] {
-    return this.#offers.all({incentive}, page)
+    return this.#offers.all({incentive}, page).map(offerView)
   }
 
   offer(id: string): OfferView | undefined {
-    return this.#offers.get({id})
+    const row = this.#offers.get({id})
+    return row && offerView(row)
   }
 
   book(incentive: string): BookView {
@@ -144,6 +146,10 @@ export function readAuction(database: Database.Database): AuctionRead {
 export function auctionOf(read: AuctionRead, incentive: string): {readonly auction?: AuctionView} {
   const auction = read.get(incentive)
   return auction === undefined ? {} : {auction}
+}
+
+function offerView({stopped, ...terms}: OfferRow): OfferView {
+  return {...terms, ...(stopped === 0 ? {} : {stopped: true})}
 }
 
 function incentiveView(row: IncentiveRow): IncentiveView {

@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 15
+export const PROJECTION_VERSION = 16
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
@@ -47,7 +47,8 @@ CREATE TABLE volume_buckets (
   incentive TEXT NOT NULL, bucket INTEGER NOT NULL, notional INTEGER NOT NULL, PRIMARY KEY (incentive, bucket)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE offers (
-  id TEXT PRIMARY KEY, incentive TEXT NOT NULL, item TEXT NOT NULL, price_minor INTEGER NOT NULL, stock INTEGER NOT NULL, place TEXT NOT NULL, seq INTEGER NOT NULL
+  id TEXT PRIMARY KEY, incentive TEXT NOT NULL, item TEXT NOT NULL, price_minor INTEGER NOT NULL, stock INTEGER NOT NULL, place TEXT NOT NULL, seq INTEGER NOT NULL,
+  stopped INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE orders (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, incentive TEXT NOT NULL, side TEXT NOT NULL, price INTEGER NOT NULL,
@@ -67,7 +68,7 @@ CREATE TABLE candles (
 CREATE TABLE redemptions (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offer TEXT NOT NULL, incentive TEXT NOT NULL, holder TEXT NOT NULL, quantity INTEGER NOT NULL,
   amount_minor INTEGER NOT NULL, status TEXT NOT NULL, requested_at_ms INTEGER NOT NULL, ended_at_ms INTEGER,
-  code_salt TEXT, code_hash TEXT
+  code_salt TEXT, code_hash TEXT, reason TEXT
 ) STRICT;
 CREATE INDEX redemptions_captured ON redemptions (incentive, seq) WHERE status = 'captured';
 CREATE TABLE redemption_totals (

@@ -15,6 +15,9 @@ INSERT INTO paid_hours SELECT ?, ?, revisions.org, revisions.app, revisions.func
   requests = requests + excluded.requests, mib_ms = mib_ms + excluded.mib_ms, paid_minor = paid_minor + excluded.paid_minor`
 
 /** The same value can be redeemed and come back without end: the sum stays at the most that an amount can be, and never grows beyond what a column holds. */
+const OFFER_EDITED = `
+UPDATE offers SET item = coalesce(?, item), price_minor = coalesce(?, price_minor), stock = coalesce(?, stock), place = coalesce(?, place),
+  stopped = coalesce(?, stopped) WHERE id = ?`
 const REDEMPTION_TOTAL = `
 INSERT INTO redemption_totals VALUES (?, ?, ?, ?) ON CONFLICT (incentive, status) DO UPDATE SET
   redemptions = redemptions + excluded.redemptions, amount_minor = min(${AMOUNT_MAX}, amount_minor + excluded.amount_minor)`
@@ -111,17 +114,18 @@ function accountWrites(database: Database.Database): Pick<Writes, 'account' | 'a
   }
 }
 
-type MarketEffects = 'incentive' | 'incentive.limit' | 'offer' | 'offer.stock' | 'redemption' | 'redemption.ended'
+type MarketEffects = 'incentive' | 'incentive.limit' | 'offer' | 'offer.stock' | 'offer.edited' | 'redemption' | 'redemption.ended'
 
 function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> {
   const incentive = database.prepare('INSERT INTO incentives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const limit = database.prepare('UPDATE incentives SET trade_volume_limit = ?, owner_share = coalesce(?, owner_share) WHERE id = ?')
-  const offer = database.prepare('INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, ?)')
+  const offer = database.prepare('INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, ?, 0)')
   const stock = database.prepare('UPDATE offers SET stock = ? WHERE id = ?')
-  const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL, ?, ?)")
+  const edited = database.prepare(OFFER_EDITED)
+  const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL, ?, ?, NULL)")
   const redemptionOf = database.prepare('SELECT incentive, amount_minor AS amountMinor FROM redemptions WHERE id = ?')
   const total = database.prepare(REDEMPTION_TOTAL)
-  const redemptionEnded = database.prepare('UPDATE redemptions SET status = ?, ended_at_ms = ? WHERE id = ?')
+  const redemptionEnded = database.prepare('UPDATE redemptions SET status = ?, ended_at_ms = ?, reason = ? WHERE id = ?')
   return {
     incentive: (effect, {atMs}) => {
       const scope = effect.scope === null ? null : JSON.stringify(effect.scope)
@@ -141,6 +145,8 @@ function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> 
     'incentive.limit': (effect) => limit.run(effect.tradeVolumeLimitMicroGutta, effect.ownerSharePermille ?? null, effect.id),
     offer: (effect, {seq}) => offer.run(effect.id, effect.incentive, effect.item, effect.priceMinor, effect.stock, effect.where, seq),
     'offer.stock': (effect) => stock.run(effect.stock, effect.id),
+    'offer.edited': ({id, item, priceMinor, stock: left, where, stopped}) =>
+      edited.run(item ?? null, priceMinor ?? null, left ?? null, where ?? null, stopped === undefined ? null : Number(stopped), id),
     redemption: (effect, {seq, atMs}) => {
       const {id, offer: from, incentive: of, holder, quantity, amountMinor, code} = effect
       redemption.run(seq, id, from, of, holder, quantity, amountMinor, atMs, code?.salt ?? null, code?.hash ?? null)
@@ -148,7 +154,7 @@ function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> 
     },
     'redemption.ended': (effect, {atMs}) => {
       const {incentive: of, amountMinor} = redemptionOf.get(effect.id) as {incentive: string; amountMinor: number}
-      redemptionEnded.run(effect.status, atMs, effect.id)
+      redemptionEnded.run(effect.status, atMs, effect.reason ?? null, effect.id)
       total.run(of, 'held', -1, -amountMinor)
       total.run(of, effect.status, 1, amountMinor)
     }

@@ -93,8 +93,37 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   expect((await world.must('account', 'balance', 'ana')).balances).toContainEqual({asset: LEAF, kind: 'available', amount: '2'})
   expect((await world.must('offer', 'list', LEAF)).offers).toMatchObject([{item: 'Delivery', price: '2', stock: 4}])
 
+  const cheaper = await world.must('offer', 'edit', String(issued.offer), '--price', '1', '--stop', '--as', 'colibris')
+  expect(cheaper).toMatchObject({offer: issued.offer, price: '1', stock: 4, stopped: true})
+  expect((await world.run('redeem', String(issued.offer), '--as', 'ana')).stderr).toContain('is offered no longer')
+  await world.must('offer', 'edit', String(issued.offer), '--resume', '--as', 'colibris')
+  expect((await world.run('redeem', String(issued.offer), '--price', '0.5', '--as', 'ana')).stderr).toContain('costs more by now')
+  const two = [
+    await world.must('redeem', String(issued.offer), '--as', 'ana'),
+    await world.must('redeem', String(issued.offer), '--as', 'ana')
+  ]
+  const sorry = await world.must(
+    'redemption',
+    'release',
+    '--all',
+    '--offer',
+    String(issued.offer),
+    '--reason',
+    'Sold by mistake.',
+    '--as',
+    'colibris'
+  )
+  expect((sorry.ended as {redemption: string}[]).map(({redemption: ended}) => ended).sort()).toEqual(
+    two.map((one) => one.redemption).sort()
+  )
+  expect(await world.must('redemption', 'show', String(two[0]?.redemption), '--as', 'ana')).toMatchObject({
+    status: 'released',
+    reason: 'Sold by mistake.',
+    code: two[0]?.code
+  })
+
   const {entries} = await world.must('account', 'history', 'ana', '--asset', LEAF)
-  expect(entries).toMatchObject([
+  expect((entries as object[]).slice(-4)).toMatchObject([
     {command: 'redemption.capture', kind: 'held', change: '-2', balance: '0'},
     {command: 'redemption.request', kind: 'held', change: '2', balance: '2'},
     {command: 'redemption.request', kind: 'available', change: '-2', balance: '2'},
@@ -108,7 +137,7 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   const csv = (await world.run('account', 'history', 'ana', '--limit', '1', '--csv')).stdout.split('\n')
   expect(csv).toEqual([
     'at,seq,command,asset,kind,change,balance,counterparty,memo',
-    expect.stringMatching(/^[^,]+,\d+,redemption\.capture,.*,,$/),
+    expect.stringMatching(/^[^,]+,\d+,redemption\.release,.*,,$/),
     ''
   ])
 

@@ -36,6 +36,30 @@ describe('redemption', () => {
     expect(world.balance('acme', 'acme/CUP')).toBe(expected.available)
   })
 
+  it('of an offer whose terms were changed holds what it held, and who asks anew gets them as they are', () => {
+    const {world, redemption, offer} = requested()
+    expect(world.try('bob', {type: 'offer.edit', offer, priceMinor: 1})).toBe('forbidden')
+    expect(world.try('acme', {type: 'offer.edit', offer})).toBe('invalid_input')
+    expect(world.try('acme', {type: 'offer.edit', offer: 'off_999', stock: 1})).toBe('not_found')
+    expect(world.try('acme', {type: 'offer.edit', offer, priceMinor: 300, stock: 1})).toBe('applied')
+    const again = {type: 'redemption.request', offer, quantity: 1} as const
+    expect(world.try('bob', {...again, priceAtMostMinor: 299})).toBe('conflict')
+    expect(world.try('bob', {...again, quantity: 2})).toBe('sold_out')
+    expect(world.try('bob', {...again, priceAtMostMinor: 300})).toBe('applied')
+    expect(world.balance('bob', 'acme/CUP', 'held')).toBe(800)
+    expect(world.try('acme', {type: 'redemption.release', redemption, reason: 'The oven is broken.'})).toBe('applied')
+    expect([world.balance('bob', 'acme/CUP', 'held'), world.machine.state.offers.get(offer)?.stock]).toEqual([300, 2])
+  })
+
+  it('is not to be had of an offer that was stopped, until it is offered again', () => {
+    const {world, offer} = requested()
+    const request = {type: 'redemption.request', offer, quantity: 1} as const
+    expect(world.try('acme', {type: 'offer.edit', offer, stopped: true})).toBe('applied')
+    expect(world.try('bob', request)).toBe('sold_out')
+    expect(world.try('acme', {type: 'offer.edit', offer, stopped: false})).toBe('applied')
+    expect(world.try('bob', request)).toBe('applied')
+  })
+
   it('released by the org or by time, it gives value and stock back', () => {
     for (const release of ['org', 'time'] as const) {
       const {world, redemption, offer} = requested()

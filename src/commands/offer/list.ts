@@ -27,7 +27,7 @@ export default class OfferList extends CreoCommand {
           {header: 'OFFER', value: (row) => row.offer},
           {header: 'ITEM', value: (row) => row.item},
           {header: 'PRICE', value: (row) => `${row.price} ${row.incentive}`, align: 'right'},
-          {header: 'STOCK', value: (row) => String(row.stock), align: 'right'},
+          {header: 'STOCK', value: (row) => (row.stopped ? 'stopped' : String(row.stock)), align: 'right'},
           {header: 'WHERE', value: (row) => row.where}
         ])
       )

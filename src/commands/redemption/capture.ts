@@ -1,21 +1,40 @@
-import {Args} from '@oclif/core'
+import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {accountFlags, networkFlags} from '../../cli/flags.ts'
+import {endedLines} from '../../cli/offers-text.ts'
+import {CreoError} from '../../core/errors.ts'
+import type {EndedRedemptions} from '../../developer/redemptions.ts'
 
 export default class RedemptionCapture extends CreoCommand {
   static override summary = 'Take what a redemption holds, once the holder has the item.'
-  static override examples = ['<%= config.bin %> <%= command.id %> red_31', '<%= config.bin %> <%= command.id %> 7p8m-x9tw-4awm']
-  static override args = {redemption: Args.string({required: true, description: 'The code that its holder shows, or the redemption.'})}
-  static override flags = {...networkFlags, ...accountFlags}
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> 7p8m-x9tw-4awm',
+    '<%= config.bin %> <%= command.id %> red_31',
+    '<%= config.bin %> <%= command.id %> --all --offer off_12'
+  ]
+  static override args = {redemption: Args.string({description: 'The code that its holder shows, or the redemption.'})}
+  static override flags = {
+    ...networkFlags,
+    ...accountFlags,
+    all: Flags.boolean({default: false, description: 'All that wait at the account.'}),
+    incentive: Flags.string({helpValue: 'ORG/CODE', dependsOn: ['all'], description: 'With --all: only of this incentive.'}),
+    offer: Flags.string({helpValue: 'OFFER', dependsOn: ['all'], description: 'With --all: only of this offer.'})
+  }
 
-  async run(): Promise<{readonly redemption: string; readonly status: 'captured'; readonly seq: number}> {
+  async run(): Promise<EndedRedemptions & {readonly redemption: string | null; readonly status: 'captured'; readonly seq: number | null}> {
     const {args, flags} = await this.parse(RedemptionCapture)
-    const [{openAccount}, {endRedemption}] = await Promise.all([
-      import('../../developer/context.ts'),
-      import('../../developer/redemptions.ts')
-    ])
-    const {redemption, seq} = await endRedemption(await openAccount(flags, this.abort), args.redemption, 'capture', this.abort)
+    if ((args.redemption === undefined) !== flags.all)
+      throw new CreoError('usage', 'Name one redemption or its code, or give --all.', {hint: 'creo redemption list --status held'})
+    const [{openAccount}, redemptions] = await Promise.all([import('../../developer/context.ts'), import('../../developer/redemptions.ts')])
+    const context = await openAccount(flags, this.abort)
+    const end = {how: 'capture'} as const
+    if (args.redemption === undefined) {
+      const outcome = await redemptions.endRedemptions(context, flags, end, this.abort)
+      for (const line of endedLines(outcome, 'captured')) this.log(line)
+      return {redemption: null, status: 'captured', seq: null, ...outcome}
+    }
+    const {redemption, seq} = await redemptions.endRedemption(context, args.redemption, end, this.abort)
     this.log(`${redemption} is captured.`)
-    return {redemption, status: 'captured', seq}
+    return {redemption, status: 'captured', seq, ended: [{redemption, seq}], failed: []}
   }
 }

@@ -32,7 +32,7 @@ export default class RedemptionList extends CreoCommand {
           {header: 'REDEMPTION', value: (row) => row.redemption},
           {header: 'OFFER', value: (row) => `${row.quantity} × ${row.offer}`},
           {header: 'AMOUNT', value: (row) => `${row.amount} ${row.incentive}`, align: 'right'},
-          {header: 'STATUS', value: (row) => row.status},
+          {header: 'STATUS', value: (row) => (row.reason === null ? row.status : `${row.status}: ${row.reason}`)},
           {header: 'REQUESTED', value: (row) => row.requestedAt}
         ])
       )

@@ -1,21 +1,41 @@
-import {Args} from '@oclif/core'
+import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {accountFlags, networkFlags} from '../../cli/flags.ts'
+import {endedLines} from '../../cli/offers-text.ts'
+import {CreoError} from '../../core/errors.ts'
+import type {EndedRedemptions} from '../../developer/redemptions.ts'
 
 export default class RedemptionRelease extends CreoCommand {
   static override summary = 'Give back what a redemption holds.'
-  static override examples = ['<%= config.bin %> <%= command.id %> red_31', '<%= config.bin %> <%= command.id %> 7p8m-x9tw-4awm']
-  static override args = {redemption: Args.string({required: true, description: 'The code that its holder shows, or the redemption.'})}
-  static override flags = {...networkFlags, ...accountFlags}
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> 7p8m-x9tw-4awm',
+    '<%= config.bin %> <%= command.id %> red_31',
+    '<%= config.bin %> <%= command.id %> --all --offer off_12 --reason "The oven is broken."'
+  ]
+  static override args = {redemption: Args.string({description: 'The code that its holder shows, or the redemption.'})}
+  static override flags = {
+    ...networkFlags,
+    ...accountFlags,
+    reason: Flags.string({helpValue: 'TEXT', description: 'Why, for its holder; everybody can read it.'}),
+    all: Flags.boolean({default: false, description: 'All that wait at the account.'}),
+    incentive: Flags.string({helpValue: 'ORG/CODE', dependsOn: ['all'], description: 'With --all: only of this incentive.'}),
+    offer: Flags.string({helpValue: 'OFFER', dependsOn: ['all'], description: 'With --all: only of this offer.'})
+  }
 
-  async run(): Promise<{readonly redemption: string; readonly status: 'released'; readonly seq: number}> {
+  async run(): Promise<EndedRedemptions & {readonly redemption: string | null; readonly status: 'released'; readonly seq: number | null}> {
     const {args, flags} = await this.parse(RedemptionRelease)
-    const [{openAccount}, {endRedemption}] = await Promise.all([
-      import('../../developer/context.ts'),
-      import('../../developer/redemptions.ts')
-    ])
-    const {redemption, seq} = await endRedemption(await openAccount(flags, this.abort), args.redemption, 'release', this.abort)
+    if ((args.redemption === undefined) !== flags.all)
+      throw new CreoError('usage', 'Name one redemption or its code, or give --all.', {hint: 'creo redemption list --status held'})
+    const [{openAccount}, redemptions] = await Promise.all([import('../../developer/context.ts'), import('../../developer/redemptions.ts')])
+    const context = await openAccount(flags, this.abort)
+    const end = {how: 'release', reason: flags.reason} as const
+    if (args.redemption === undefined) {
+      const outcome = await redemptions.endRedemptions(context, flags, end, this.abort)
+      for (const line of endedLines(outcome, 'released')) this.log(line)
+      return {redemption: null, status: 'released', seq: null, ...outcome}
+    }
+    const {redemption, seq} = await redemptions.endRedemption(context, args.redemption, end, this.abort)
     this.log(`${redemption} is released.`)
-    return {redemption, status: 'released', seq}
+    return {redemption, status: 'released', seq, ended: [{redemption, seq}], failed: []}
   }
 }

@@ -27,6 +27,7 @@ export const COMMAND_SIGNERS: Readonly<Record<CommandType, 'coordinator' | 'oper
   'incentive.limit': ['treasurer'],
   'pool.fund': ['treasurer'],
   'offer.add': ['treasurer'],
+  'offer.edit': ['treasurer'],
   'order.place': ['treasurer'],
   'order.cancel': ['treasurer'],
   'orders.cancel': ['treasurer'],

@@ -78,6 +78,22 @@ export function addOffer(context: CommandContext, org: AccountState, body: Comma
   return {incentive: incentive.id, offer: makeOffer(context, incentive, body.offer)}
 }
 
+/** Its terms from now on. @throws a refusal where nothing changes, or the offer is of another org. */
+export function editOffer({state, effects}: CommandContext, org: AccountState, body: CommandOf<'offer.edit'>): Result {
+  const {type: _type, offer: id, ...asked} = body
+  const changes = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)) as typeof asked
+  const offer = state.offers.get(id)
+  if (offer === undefined) refuse('not_found', `There is no offer ${id}.`)
+  if (offer.incentive.org !== org.index) refuse('forbidden', `${id} is an offer of another org.`)
+  if (Object.keys(changes).length === 0) refuse('invalid_input', `Nothing of ${id} is to be changed.`)
+  offer.priceMinor = changes.priceMinor ?? offer.priceMinor
+  offer.stock = changes.stock ?? offer.stock
+  if (changes.stopped === true) offer.stopped = true
+  if (changes.stopped === false) delete offer.stopped
+  effects.push({type: 'offer.edited', id, ...changes})
+  return {offer: id, incentive: offer.incentive.id}
+}
+
 /** Micro-gutta out of nothing, on a development network alone: issued of the exchange's org → available. */
 export function allot(context: CommandContext, body: CommandOf<'allot'>): Result {
   const {state} = context

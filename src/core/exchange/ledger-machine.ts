@@ -8,7 +8,7 @@ import {cancelOrder, cancelOrders} from './cancel-commands.ts'
 import {destroyApp} from './destroy-app.ts'
 import {closeEpoch} from './epoch-commands.ts'
 import {type FirstAnswer, IdempotencyMemory, type RememberedAnswer} from './idempotency.ts'
-import {addOffer, allot, fundPool, issueIncentive, limitTradeVolume} from './incentive-commands.ts'
+import {addOffer, allot, editOffer, fundPool, issueIncentive, limitTradeVolume} from './incentive-commands.ts'
 import {acceptInvite, addKey, cancelRecovery, inviteKey, revokeKey, rotateKey, startRecovery} from './key-commands.ts'
 import {endLease, grantLease} from './lease-commands.ts'
 import {placeOrder} from './order-commands.ts'
@@ -156,6 +156,8 @@ function carryOut(context: CommandContext, {body}: SequencedCommand): Result {
       return fundPool(context, signerOf(context), body)
     case 'offer.add':
       return addOffer(context, signerOf(context), body)
+    case 'offer.edit':
+      return editOffer(context, signerOf(context), body)
     case 'order.place':
       return placeOrder(context, signerOf(context), body)
     case 'order.cancel':

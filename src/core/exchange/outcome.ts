@@ -206,6 +206,15 @@ export type Effect =
     }
   | {readonly type: 'offer.stock'; readonly id: string; readonly stock: number}
   | {
+      readonly type: 'offer.edited'
+      readonly id: string
+      readonly item?: string
+      readonly priceMinor?: number
+      readonly stock?: number
+      readonly where?: 'in-app' | 'in-store'
+      readonly stopped?: boolean
+    }
+  | {
       readonly type: 'redemption'
       readonly id: string
       readonly offer: string
@@ -216,7 +225,7 @@ export type Effect =
       /** Absent where none was made. */
       readonly code?: {readonly salt: string; readonly hash: string}
     }
-  | {readonly type: 'redemption.ended'; readonly id: string; readonly status: 'captured' | 'released'}
+  | {readonly type: 'redemption.ended'; readonly id: string; readonly status: 'captured' | 'released'; readonly reason?: string}
   | {
       readonly type: 'app'
       readonly org: string

@@ -9,6 +9,9 @@ export function requestRedemption(context: CommandContext, holder: AccountState,
   const {state, seq, atMs} = context
   const offer = state.offers.get(body.offer)
   if (offer === undefined) refuse('not_found', `There is no offer ${body.offer}.`)
+  if (offer.stopped) refuse('sold_out', `${body.offer} is offered no longer.`)
+  if (body.priceAtMostMinor !== undefined && offer.priceMinor > body.priceAtMostMinor)
+    refuse('conflict', `${body.offer} costs more by now: ${offer.priceMinor} minor units each.`)
   if (offer.stock < body.quantity) refuse('sold_out', `${body.offer} has ${offer.stock} left.`)
   const amountMinor = offer.priceMinor * body.quantity
   if (amountMinor > AMOUNT_MAX) refuse('invalid_input', 'That costs more than any supply.')
@@ -52,12 +55,12 @@ export function captureRedemption(context: CommandContext, org: AccountState, bo
 
 export function releaseRedemption(context: CommandContext, org: AccountState, body: CommandOf<'redemption.release'>): Result {
   const redemption = heldRedemption(context.state, org, body.redemption)
-  context.effects.push(...giveBack(context.state, redemption))
+  context.effects.push(...giveBack(context.state, redemption, body.reason))
   return {redemption: redemption.id, status: 'released', amountMinor: String(redemption.amountMinor)}
 }
 
 /** Value to the holder, items to the stock. */
-export function giveBack(state: LedgerState, redemption: RedemptionState): Effect[] {
+export function giveBack(state: LedgerState, redemption: RedemptionState, reason?: string): Effect[] {
   const {offer, holder} = redemption
   const {asset} = offer.incentive
   state.balances.move(state.slot(holder, asset, HELD), state.slot(holder, asset, AVAILABLE), redemption.amountMinor)
@@ -65,7 +68,7 @@ export function giveBack(state: LedgerState, redemption: RedemptionState): Effec
   state.redemptions.delete(redemption.id)
   return [
     {type: 'offer.stock', id: offer.id, stock: offer.stock},
-    {type: 'redemption.ended', id: redemption.id, status: 'released'}
+    {type: 'redemption.ended', id: redemption.id, status: 'released', ...(reason === undefined ? {} : {reason})}
   ]
 }
 

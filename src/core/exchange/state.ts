@@ -103,8 +103,10 @@ export interface AuctionState {
 export interface OfferState {
   readonly id: string
   readonly incentive: IncentiveState
-  readonly priceMinor: number
+  priceMinor: number
   stock: number
+  /** Absent while it can be redeemed. */
+  stopped?: true
 }
 
 export interface RedemptionState {

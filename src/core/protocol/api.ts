@@ -112,7 +112,9 @@ export const offerViewSchema = z.object({
   item: z.string(),
   priceMinor: amountSchema,
   stock: z.int(),
-  where: z.enum(['in-app', 'in-store'])
+  where: z.enum(['in-app', 'in-store']),
+  /** True when it can be redeemed no longer; absent while it can. */
+  stopped: z.literal(true).optional()
 })
 export type OfferView = z.output<typeof offerViewSchema>
 
@@ -174,7 +176,9 @@ export const redemptionViewSchema = z.object({
   endedAtMs: timeMsSchema.nullable(),
   /** By which its code is known again (`redemption-code.ts`); null without one, and absent from an older coordinator. */
   codeSalt: z.string().nullable().optional(),
-  codeHash: z.string().nullable().optional()
+  codeHash: z.string().nullable().optional(),
+  /** Why its issuer released it; null where nothing was said. */
+  reason: z.string().nullable().optional()
 })
 export type RedemptionView = z.output<typeof redemptionViewSchema>
 

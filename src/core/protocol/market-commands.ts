@@ -65,6 +65,18 @@ const incentiveLimit = z.strictObject({
 const poolFund = z.strictObject({type: z.literal('pool.fund'), incentive: incentiveIdSchema, amountMinor: positiveAmountSchema})
 
 const offerAdd = z.strictObject({type: z.literal('offer.add'), incentive: incentiveIdSchema, offer: offerSpec})
+/** What is absent stays. Redemptions that wait keep what they hold. */
+const offerEdit = z.strictObject({
+  type: z.literal('offer.edit'),
+  offer: offerIdSchema,
+  item: offerSpec.shape.item.optional(),
+  priceMinor: offerSpec.shape.priceMinor.optional(),
+  /** From now on, besides what is set aside for redemptions that wait. */
+  stock: offerSpec.shape.stock.optional(),
+  where: offerSpec.shape.where.optional(),
+  /** Whether it can be redeemed no longer. */
+  stopped: z.boolean().optional()
+})
 
 const selfTradeSchema = z.enum(['cancel-oldest', 'cancel-both']).optional()
 const orderPlace = z.strictObject({
@@ -129,17 +141,25 @@ const redemptionRequest = z.strictObject({
   type: z.literal('redemption.request'),
   offer: offerIdSchema,
   quantity: z.int().min(1).max(1e6),
+  /** The most that one may cost, as it was shown; absent: whatever it costs by now. */
+  priceAtMostMinor: positiveAmountSchema.optional(),
   /** By which the holder's code is known again (`redemption-code.ts`): the journal is public, and holds no code. */
   code: z.strictObject({salt: saltSchema, hash: sha256HexSchema}).optional()
 })
 const redemptionCapture = z.strictObject({type: z.literal('redemption.capture'), redemption: redemptionIdSchema})
-const redemptionRelease = z.strictObject({type: z.literal('redemption.release'), redemption: redemptionIdSchema})
+const redemptionRelease = z.strictObject({
+  type: z.literal('redemption.release'),
+  redemption: redemptionIdSchema,
+  /** Why, for its holder; everybody can read it. */
+  reason: labelSchema.optional()
+})
 
 export const marketCommandBodies = [
   incentiveIssue,
   incentiveLimit,
   poolFund,
   offerAdd,
+  offerEdit,
   orderPlace,
   orderCancel,
   orderReplace,

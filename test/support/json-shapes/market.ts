@@ -5,6 +5,7 @@ import type Limit from '../../../src/commands/incentive/limit.ts'
 import type Incentives from '../../../src/commands/incentive/list.ts'
 import type LedgerVerify from '../../../src/commands/ledger/verify.ts'
 import type OfferAdd from '../../../src/commands/offer/add.ts'
+import type OfferEdit from '../../../src/commands/offer/edit.ts'
 import type Offers from '../../../src/commands/offer/list.ts'
 import type Redeem from '../../../src/commands/redeem.ts'
 import type Capture from '../../../src/commands/redemption/capture.ts'
@@ -57,8 +58,16 @@ const redemption = z.strictObject({
   amount,
   status: z.enum(['held', 'captured', 'released']),
   requestedAt: time,
-  endedAt: time.nullable()
+  endedAt: time.nullable(),
+  reason: z.string().nullable()
 })
+const ended = {
+  redemption: redemptionIdSchema.nullable(),
+  seq: seq.nullable(),
+  ended: z.array(z.strictObject({redemption: redemptionIdSchema, seq})),
+  failed: z.array(z.strictObject({redemption: redemptionIdSchema, code: z.string(), message: z.string()}))
+}
+const offer = {offer: offerIdSchema, incentive, item: z.string(), price: amount, stock: count, where, stopped: z.boolean()}
 
 export const marketShapes = {
   'incentive fund': answerOf<Fund>()(z.strictObject({incentive, amount, seq})),
@@ -96,16 +105,17 @@ export const marketShapes = {
     })
   ),
   'offer add': answerOf<OfferAdd>()(z.strictObject({offer: offerIdSchema, incentive, seq})),
+  'offer edit': answerOf<OfferEdit>()(z.strictObject({...offer, seq})),
   'offer list': answerOf<Offers>()(
     z.strictObject({
-      offers: z.array(z.strictObject({offer: offerIdSchema, incentive, item: z.string(), price: amount, stock: count, where}))
+      offers: z.array(z.strictObject(offer))
     })
   ),
   redeem: answerOf<Redeem>()(redemption.extend({code: z.string().nullable()})),
-  'redemption capture': answerOf<Capture>()(z.strictObject({redemption: redemptionIdSchema, status: z.literal('captured'), seq})),
+  'redemption capture': answerOf<Capture>()(z.strictObject({...ended, status: z.literal('captured')})),
   'redemption list': answerOf<Redemptions>()(z.strictObject({redemptions: z.array(redemption)})),
   'redemption show': answerOf<ShowRedemption>()(redemption.extend({code: z.string().nullable()})),
-  'redemption release': answerOf<Release>()(z.strictObject({redemption: redemptionIdSchema, status: z.literal('released'), seq})),
+  'redemption release': answerOf<Release>()(z.strictObject({...ended, status: z.literal('released')})),
   'trade book': answerOf<Book>()(z.strictObject({incentive, ...ticker, bids: z.array(level), asks: z.array(level)})),
   'trade buy': answerOf<Buy>()(order),
   'trade cancel': answerOf<Cancel>()(z.strictObject({cancelled: z.array(orderIdSchema)})),
