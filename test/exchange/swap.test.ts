@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {BUY, SELL} from '../../src/core/exchange/order-pool.ts'
 import type {CommandOf} from '../../src/core/protocol/commands.ts'
+import {advance} from './market-script.ts'
 import {HOUR_MS, World} from './world.ts'
 
 const FEES = {makerPpm: 1500, takerPpm: 31_000}
@@ -28,7 +29,26 @@ function twoMarkets(changes: ConstructorParameters<typeof World>[0] = {fees: FEE
     }
   }
   world.nowMs += 100 * 24 * HOUR_MS
+  advance(world)
   return world
+}
+
+/** The same, where both are protected and have last traded at 40, in an auction: bands from 22 to 58. */
+function protectedMarkets(fees: typeof FEES): World {
+  const protection = {openingMs: HOUR_MS, auctionMs: HOUR_MS, dynamicPpm: 450_000}
+  const world = twoMarkets({fees, protection})
+  for (const incentive of MARKETS) {
+    order(world, 'bob', 'sell', incentive, 1, 40)
+    order(world, 'cyd', 'buy', incentive, 1, 40)
+    expect(world.machine.state.incentive(incentive).auction).toBeDefined()
+  }
+  world.nowMs += 100 * 24 * HOUR_MS
+  advance(world)
+  return world
+}
+
+function isInBand(price: number): boolean {
+  return price >= 22 && price <= 58
 }
 
 function order(world: World, who: string, side: 'buy' | 'sell', incentive: Market, lots: number, priceMicroGutta: number): void {
@@ -135,6 +155,7 @@ class NaiveSwap {
   notional = 0
   fee = 0
   worst = 0
+  prices: readonly number[] = []
 
   constructor(ppm: number) {
     this.ppm = ppm
@@ -145,6 +166,7 @@ class NaiveSwap {
     this.notional += price * lots
     this.fee += this.feeOf(price, lots)
     this.worst = price
+    this.prices = [...this.prices, price]
   }
 
   feeOf(price: number, lots: number): number {
@@ -155,7 +177,7 @@ class NaiveSwap {
 function naiveSwap(
   [bids, asks]: readonly (readonly Resting[])[],
   {exact, sendLots, receiveLots}: Swap,
-  {goesPast, ppm}: {readonly goesPast: boolean; readonly ppm: number}
+  {goesPast, ppm, isProtected}: {readonly goesPast: boolean; readonly ppm: number; readonly isProtected: boolean}
 ) {
   const [sold, bought] = [new NaiveSwap(ppm), new NaiveSwap(ppm)]
   const isStopped = ({isOwn}: Resting): boolean => isOwn && !goesPast
@@ -192,6 +214,7 @@ function naiveSwap(
     return exact === 'send' && bought.lots > 0 && bought.worst + bought.feeOf(bought.worst, 1) > left
   }
   const isDone = exact === 'send' ? trade() && buy() : buy() && trade()
+  if (isProtected && ![...sold.prices, ...bought.prices].every(isInBand)) return undefined
   return isDone && sold.lots <= sendLots && bought.lots >= receiveLots ? {sold, bought} : undefined
 }
 
@@ -211,7 +234,7 @@ function restingOf(world: World, incentive: Market, side: typeof BUY | typeof SE
 
 describe('any swap', () => {
   it('comes to what two orders come to that a naive walk over the books sizes, or is refused where that finds none', () => {
-    const done = {swaps: 0, refused: 0}
+    const done = {swaps: 0, refused: 0, beyond: 0}
     const sizes = {sendLots: fc.integer({min: 1, max: 40}), receiveLots: fc.integer({min: 1, max: 40})}
     const terms = fc.record({exact: fc.constantFrom('send' as const, 'receive' as const), ...sizes})
     const slack = fc.boolean()
@@ -220,34 +243,49 @@ describe('any swap', () => {
       fc.record({makerPpm: fc.integer({min: 0, max: 500_000}), takerPpm: fc.integer({min: 0, max: 500_000})})
     )
     fc.assert(
-      fc.property(resting, resting, terms, fc.boolean(), slack, fees, (bids, asks, sized, goesPast, isSlack, charged) => {
-        const [one, two] = [twoMarkets({fees: charged}), twoMarkets({fees: charged})]
-        for (const world of [one, two]) {
-          for (const bid of bids) order(world, bid.who, 'buy', LEAF, bid.lots, bid.price)
-          for (const ask of asks) order(world, ask.who, 'sell', NUT, ask.lots, ask.price)
+      fc.property(
+        resting,
+        resting,
+        terms,
+        fc.tuple(fc.boolean(), fc.boolean()),
+        slack,
+        fees,
+        (bids, asks, sized, flags, isSlack, charged) => {
+          const [goesPast, isProtected] = flags
+          const made = (): World => (isProtected ? protectedMarkets(charged) : twoMarkets({fees: charged}))
+          const [one, two] = [made(), made()]
+          for (const world of [one, two]) {
+            for (const bid of bids) order(world, bid.who, 'buy', LEAF, bid.lots, bid.price)
+            for (const ask of asks) order(world, ask.who, 'sell', NUT, ask.lots, ask.price)
+          }
+          const worst = sized.exact === 'send' ? {receiveLots: 1} : {sendLots: 1000}
+          const swap = swapOf({...sized, ...(isSlack && worst), ...(goesPast && {selfTrade: 'cancel-oldest'})})
+          const naive = naiveSwap([restingOf(one, LEAF, BUY), restingOf(one, NUT, SELL)], swap, {
+            goesPast,
+            ppm: charged.takerPpm,
+            isProtected
+          })
+          const answer = one.do('ann', swap)
+          if (answer.status === 'rejected' && answer.code === 'price_band') done.beyond += 1
+          expect(answer.status).toBe(naive === undefined ? 'rejected' : 'applied')
+          done[naive === undefined ? 'refused' : 'swaps'] += 1
+          if (naive === undefined || answer.status === 'rejected') return
+          const {sold, bought} = naive
+          expect(answer.result).toMatchObject({sentLots: String(sold.lots), deliveredLots: String(bought.lots)})
+          const own = goesPast ? {selfTrade: 'cancel-oldest' as const} : {}
+          const fok = {type: 'order.place', kind: 'limit', timeInForce: 'FOK', ...own} as const
+          two.must('ann', {...fok, incentive: LEAF, side: 'sell', lots: sold.lots, priceMicroGutta: sold.worst})
+          two.must('ann', {...fok, incentive: NUT, side: 'buy', lots: bought.lots, priceMicroGutta: bought.worst})
+          const rows = (world: World) => [...world.machine.state.balances.rows()]
+          expect(rows(one)).toEqual(rows(two))
+          for (const incentive of MARKETS) {
+            const used = (world: World) => world.machine.state.incentive(incentive).volume.buckets()
+            expect(used(one)).toEqual(used(two))
+          }
         }
-        const worst = sized.exact === 'send' ? {receiveLots: 1} : {sendLots: 1000}
-        const swap = swapOf({...sized, ...(isSlack && worst), ...(goesPast && {selfTrade: 'cancel-oldest'})})
-        const naive = naiveSwap([restingOf(one, LEAF, BUY), restingOf(one, NUT, SELL)], swap, {goesPast, ppm: charged.takerPpm})
-        const answer = one.do('ann', swap)
-        expect(answer.status).toBe(naive === undefined ? 'rejected' : 'applied')
-        done[naive === undefined ? 'refused' : 'swaps'] += 1
-        if (naive === undefined || answer.status === 'rejected') return
-        const {sold, bought} = naive
-        expect(answer.result).toMatchObject({sentLots: String(sold.lots), deliveredLots: String(bought.lots)})
-        const own = goesPast ? {selfTrade: 'cancel-oldest' as const} : {}
-        const fok = {type: 'order.place', kind: 'limit', timeInForce: 'FOK', ...own} as const
-        two.must('ann', {...fok, incentive: LEAF, side: 'sell', lots: sold.lots, priceMicroGutta: sold.worst})
-        two.must('ann', {...fok, incentive: NUT, side: 'buy', lots: bought.lots, priceMicroGutta: bought.worst})
-        const rows = (world: World) => [...world.machine.state.balances.rows()]
-        expect(rows(one)).toEqual(rows(two))
-        for (const incentive of MARKETS) {
-          const used = (world: World) => world.machine.state.incentive(incentive).volume.buckets()
-          expect(used(one)).toEqual(used(two))
-        }
-      }),
+      ),
       {numRuns: RUNS}
     )
-    expect(Math.min(done.swaps, done.refused)).toBeGreaterThan(RUNS / 50)
+    expect(Math.min(done.swaps, done.refused, done.beyond)).toBeGreaterThan(RUNS / 50)
   })
 })
