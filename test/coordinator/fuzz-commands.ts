@@ -10,7 +10,10 @@ import type {Dice, JsonSchema, SchemaValues} from './schema-values.ts'
 const CHANGED_SHARE = 0.2
 const REPEATED_SHARE = 0.05
 const BAD_ENVELOPE_SHARE = 0.05
-const FITTED_SHARE = 0.7
+const TRADING_SHARE = 0.4
+const SWAPPED_SHARE = 0.2
+const LIMITED_SHARE = 0.05
+const BEYOND_SHARE = 0.01
 const MARKETS = ['colibris/LEAF', 'colibris/TREE'] as const
 /** Signed as one of a batch of two; the other one is never sent. */
 const BATCHED_SHARE = 0.2
@@ -30,7 +33,7 @@ export class FuzzedCommands {
   next(): unknown {
     const {dice, values} = this.#tools
     this.#count += 1
-    const {body, ...signer} = this.#signedBy(this.#fitted(values.valid(this.#schema) as {type: string}))
+    const {body, ...signer} = this.#signedBy(dice.chance(TRADING_SHARE) ? this.#trading() : (values.valid(this.#schema) as {type: string}))
     const text = JSON.stringify(dice.chance(CHANGED_SHARE) ? values.changed(body) : body)
     const idempotencyKey = dice.chance(REPEATED_SHARE) ? 'again' : `fuzz-${this.#count}`
     const {networkId: network} = this.#network.actors
@@ -38,16 +41,26 @@ export class FuzzedCommands {
     return dice.chance(BAD_ENVELOPE_SHARE) ? values.changed(command) : command
   }
 
-  /** Mostly of a size, and at a price, at which it finds somebody. */
-  #fitted(body: {readonly type: string}): {readonly type: string} {
+  /** Of a size, and at a price, at which it may find somebody; a limit that lets it. */
+  #trading(): {readonly type: string} {
     const {dice} = this.#tools
     const few = (from: number, count: number): string => String(from + dice.below(count))
-    if (!dice.chance(FITTED_SHARE)) return body
     const [from, to] = dice.chance(0.5) ? MARKETS : MARKETS.toReversed()
-    if (body.type === 'swap') return {...body, from, to, sendLots: few(2, 4), receiveLots: '1'} as {readonly type: string}
-    if (body.type === 'order.place')
-      return {...body, incentive: from, lots: few(1, 9), priceMicroGutta: few(8, 6)} as {readonly type: string}
-    return body
+    if (dice.chance(SWAPPED_SHARE)) {
+      const swap = {type: 'swap', from, to, exact: dice.pick(['send', 'receive']), sendLots: few(2, 4), receiveLots: '1'}
+      return {...swap, ...(dice.chance(0.5) && {selfTrade: 'cancel-oldest'})}
+    }
+    const limit = {type: 'incentive.limit', incentive: from, tradeVolumeLimitMicroGutta: '1000000000'}
+    if (dice.chance(LIMITED_SHARE)) return limit
+    const timeInForce = dice.pick(['GTC', 'GTC', 'GTC', 'GTC', 'IOC', 'FOK'])
+    const order = {side: dice.pick(['buy', 'sell']), priceMicroGutta: this.#price(), lots: few(1, 9), kind: 'limit', timeInForce}
+    return {type: 'order.place', incentive: from, ...order} as {readonly type: string}
+  }
+
+  /** Around what the markets have traded at, now and then beyond their bands. */
+  #price(): string {
+    const {dice} = this.#tools
+    return String(dice.chance(BEYOND_SHARE) ? 7 + dice.below(8) : 9 + dice.below(3))
   }
 
   #signedBy(body: {readonly type: string}): {readonly account: string; readonly key: KeyPair; readonly body: object} {
