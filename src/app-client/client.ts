@@ -15,6 +15,7 @@ export {
   type WireRedemption
 } from './network.ts'
 export {type KeyValueStore, Outbox, type Settled, type WaitingCommand} from './outbox.ts'
+export {newRedemptionCode, type RedemptionCode, redemptionCodeAgain} from './redemption-codes.ts'
 export {openKey, PASSPHRASE_CHARS_MIN, type SealedKey, sealKey} from './sealed-key.ts'
 export {answerSignIn, type SignedIn, SignIn, type SignInAnswer, type SignInChallenge} from './sign-in.ts'
 export {signWebCommand, type WebCommand, type WireCommandBody} from './web-command.ts'

@@ -17,6 +17,8 @@ export interface WebKey {
   readonly publicKey: string
   /** Of the UTF-8 bytes of a text; 64 bytes, base64url. */
   sign(text: string): Promise<string>
+  /** HMAC-SHA-256 of a text by the private half: what only this key can make, and makes again. */
+  derive(text: string): Promise<Uint8Array>
 }
 
 /**
@@ -54,11 +56,13 @@ export async function webKeyOfSeed(seed: Uint8Array): Promise<WebKey> {
     const exportable = await subtle().importKey('pkcs8', pkcs8, 'Ed25519', true, ['sign'])
     const publicKey = String((await subtle().exportKey('jwk', exportable)).x)
     const privateKey = await subtle().importKey('pkcs8', pkcs8, 'Ed25519', false, ['sign'])
+    const derivation = await subtle().importKey('raw', new Uint8Array(seed), {name: 'HMAC', hash: 'SHA-256'}, false, ['sign'])
     pkcs8.fill(0)
     return {
       keyId: await keyIdOf(publicKey),
       publicKey,
-      sign: async (text: string) => base64urlOf(new Uint8Array(await subtle().sign('Ed25519', privateKey, utf8(text))))
+      sign: async (text: string) => base64urlOf(new Uint8Array(await subtle().sign('Ed25519', privateKey, utf8(text)))),
+      derive: async (text: string) => new Uint8Array(await subtle().sign('HMAC', derivation, utf8(text)))
     }
   })
 }

@@ -41,7 +41,7 @@ export function readRedemptionCode(typed: string): string {
   })
 }
 
-/** What the holder's key signs; the code is made of the signature's SHA-256, so that the same key can show it again. @param salt 16 bytes, base64url. */
+/** What is hashed with the private half of the holder's key to make the code, so that the same key can show it again. @param salt 16 bytes, base64url. */
 export function redemptionCodeText({network, salt}: {readonly network: string; readonly salt: string}): string {
   return ['creo-redemption-code-v1', network, salt].join('\n')
 }

@@ -1,8 +1,10 @@
 import {describe, expect, it} from 'vitest'
+import {newRedemptionCode, redemptionCodeAgain as webCodeAgain} from '../../src/app-client/redemption-codes.ts'
 import {openKey, type SealedKey, sealKey} from '../../src/app-client/sealed-key.ts'
 import {createWebKey, keyIdOf, proveWebKey, verifyWebText, webKeyOfSecret, webKeyOfSeed} from '../../src/app-client/web-key.ts'
 import {keyPairOfSeed, verifyKeyProof} from '../../src/identity/key-proofs.ts'
 import {keyIdOf as nodeKeyIdOf, signText, verifyText} from '../../src/identity/keys.ts'
+import {newRedemptionCode as newNativeCode, redemptionCodeAgain} from '../../src/identity/redemption-codes.ts'
 
 const PASSPHRASE = 'plum tulip ladder frost'
 const of = {network: 'ab'.repeat(32), account: 'ann'}
@@ -35,6 +37,18 @@ describe('a key in a browser', () => {
     const {key} = await createWebKey()
     const [text, signature] = change(await key.sign('a')) as [string, string]
     expect(await verifyWebText(key.publicKey, text, signature)).toBe(false)
+  })
+
+  it('makes the codes of redemptions that the command line makes of it', async () => {
+    const seed = Buffer.alloc(32, 7)
+    const [web, native] = [await webKeyOfSeed(seed), keyPairOfSeed(seed)]
+    const made = await newRedemptionCode(web, of.network)
+    expect(redemptionCodeAgain(native, of.network, made.kept)).toBe(made.code)
+    const {code, kept} = newNativeCode(native, of.network)
+    expect(await webCodeAgain(web, of.network, {codeSalt: kept.salt, codeHash: kept.hash})).toBe(code)
+    const {key: other} = await createWebKey()
+    expect(await webCodeAgain(other, of.network, {codeSalt: kept.salt, codeHash: kept.hash})).toBeUndefined()
+    expect(await webCodeAgain(web, of.network, {codeSalt: null})).toBeUndefined()
   })
 
   it('comes back from its secret', async () => {
