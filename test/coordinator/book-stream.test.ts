@@ -13,7 +13,7 @@ import {LedgerWorld} from '../ledger/ledger-world.ts'
 import {orderOf} from '../ledger/orders.ts'
 
 const IS_LONG = (process.env.CREO_TEST_TIER ?? 'short') !== 'short'
-const RUNS = IS_LONG ? 200 : 2
+const RUNS = IS_LONG ? 40 : 2
 const LEAF = 'acme/LEAF'
 /** More levels than a book shows at once. */
 const PRICES = 260
@@ -178,7 +178,7 @@ describe('a book that is kept from what is told of it', () => {
       follower.cut()
     })
     await fc.assert(lives, {numRuns: RUNS, endOnFailure: true})
-    expect(seen.resets).toBeGreaterThan(0)
-    expect(Math.min(seen.deep, seen.shallow)).toBeGreaterThan(0)
+    // Two lives may have none of these.
+    if (IS_LONG) expect(Math.min(seen.resets, seen.deep, seen.shallow)).toBeGreaterThan(0)
   })
 })
