@@ -44,7 +44,8 @@ test('plugins come from several folders, each as itself, and stay as they are wh
     ...process.env,
     CREO_DATA_DIR: join(base, 'data'),
     CREO_CONFIG_DIR: join(base, 'config'),
-    npm_config_cache: join(base, 'npm')
+    npm_config_cache: join(base, 'npm'),
+    FORCE_COLOR: '0'
   }
   const creo = async (...args: string[]): Promise<string> => (await execa(process.execPath, [CREO, ...args], {env, cwd: base})).stdout
   for (const name of ['one', 'two']) writePlugin(name, 'first')
