@@ -5,6 +5,7 @@ import {bookEvents, SHAPES} from '../../bench/exchange/book-events.ts'
 import {creoMarket, depthHash, type Engine, hftLimitOrderBook, nodejsOrderBook} from '../../bench/exchange/engines.ts'
 import {benchReportSchema, figure, ratios, renderReport, report} from '../../bench/form.ts'
 import {parseWrk} from '../../bench/gateway/load.ts'
+import {simulate} from '../../bench/volume-limit/simulation.ts'
 import {ended} from '../support/processes.ts'
 
 const RUN = fileURLToPath(new URL('../../bench/run.ts', import.meta.url))
@@ -18,6 +19,9 @@ const EXCHANGE_FIGURES = [
   ...[1, 10, 1000].map((batch) => `http.orders_per_s.batch${batch}`),
   'replay.events_per_s'
 ]
+const VOLUME_LIMIT_FIGURES = ['default', 'half', 'bands', 'bands_and_leases'].flatMap((policy) =>
+  ['price_variance', 'largest_share'].map((what) => `${policy}.${what}_change`)
+)
 const WRK = `Running 2s test @ http://127.0.0.1:43563/large
   1 threads and 64 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
@@ -90,16 +94,27 @@ test.each(Object.entries(SHAPES))('the books that are compared are the same afte
   expect([hashOf(nodejsOrderBook), hashOf(hftLimitOrderBook)]).toEqual([hashOf(creoMarket), hashOf(creoMarket)])
 })
 
-test.runIf(process.env.CREO_TEST_TIER === 'long')('the exchange is measured under every name that its goals have', async () => {
-  const env = {...process.env, CREO_BENCH_SCALE: '0.002'}
-  const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, 'exchange', '--json'], {env}))
+test('the same seed is the same market, in which fewer customers get what they want under a tight limit', () => {
+  const days = 6
+  const tight = {name: 'tight', limitDays: 0.25, ownerSharePermille: 250}
+  const limited = simulate(3, tight, days)
+  expect(simulate(3, tight, days)).toEqual(limited)
+  expect(limited.served).toBeLessThan(simulate(3, {...tight, limitDays: null}, days).served)
+})
+
+test.runIf(process.env.CREO_TEST_TIER === 'long').each([
+  ['exchange', '0.002', EXCHANGE_FIGURES],
+  ['volume-limit', '0.05', VOLUME_LIMIT_FIGURES]
+])('the bench %s measures under every name that its goals have', async (bench, scale, figures) => {
+  const env = {...process.env, CREO_BENCH_SCALE: scale}
+  const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, bench, '--json'], {env}))
   expect({code, stderr: code === 0 ? '' : stderr}).toEqual({code: 0, stderr: ''})
   const names = benchReportSchema.parse(JSON.parse(stdout)).figures.map(({name}) => name)
-  expect(names).toEqual(expect.arrayContaining(EXCHANGE_FIGURES))
+  expect(names).toEqual(expect.arrayContaining(figures))
 })
 
 test('a bench that does not exist is refused with the ones that do', async () => {
   const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, 'speed', '--json']))
   expect({code, stdout}).toEqual({code: 2, stdout: ''})
-  expect(stderr).toMatch(/There is no bench "speed"[\s\S]*cli, coldstart, coordinator, dev, exchange, gateway, loop, memory/)
+  expect(stderr).toMatch(/There is no bench "speed"[\s\S]*cli, coldstart, coordinator, dev, exchange, gateway, loop, memory, volume-limit/)
 })
