@@ -40,6 +40,7 @@ async function told(query: string, isEnough: (all: readonly Told[]) => boolean, 
 
 /** A stream that is there, so that nothing is missed of what happens from now on, and what it will have told by then. */
 async function opened(query: string, isEnough: (all: readonly Told[]) => boolean, asked: Asked = {}): Promise<{all: Promise<Told[]>}> {
+  if (asked.headers === undefined) await allTold(asked.url ?? world.actors.url)
   const ended = new AbortController()
   const all: Told[] = []
   const response = await fetch(`${asked.url ?? world.actors.url}/v1/events?${query}`, {signal: ended.signal, headers: asked.headers ?? {}})
@@ -53,6 +54,18 @@ async function opened(query: string, isEnough: (all: readonly Told[]) => boolean
     return all
   }
   return {all: read()}
+}
+
+/** Until all that was committed is told: a group is told once the projections have it, also to who begins to watch between. */
+async function allTold(url: string): Promise<void> {
+  for (;;) {
+    const {sequence} = (await (await fetch(`${url}/v1/network`)).json()) as {sequence: number}
+    const ended = new AbortController()
+    const response = await fetch(`${url}/v1/events?topic=groups`, {signal: ended.signal})
+    const {value} = await readEvents(response.body as unknown as AsyncIterable<Uint8Array>).next()
+    ended.abort()
+    if (value !== undefined && (JSON.parse(value.data) as {sequence: number}).sequence >= sequence) return
+  }
 }
 
 function order(side: 'buy' | 'sell', priceMicroGutta: number, lots = 1) {
