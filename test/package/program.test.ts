@@ -1,6 +1,19 @@
 import {createHash, generateKeyPairSync} from 'node:crypto'
 import {once} from 'node:events'
-import {copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
+import {createServer} from 'node:http'
+import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {createInterface} from 'node:readline'
@@ -127,6 +140,44 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
       }
     })
 
+    test('installs a plugin by its name, whose addon, processes, threads and install script find the Node that came along, updates and removes it', async () => {
+      const home = newHome()
+      const registry = await npmRegistry()
+      const tools = join(home, 'tools')
+      mkdirSync(tools)
+      symlinkSync('/bin/sh', join(tools, 'sh'))
+      const inRegistry = {env: {...environment(home), PATH: tools, npm_config_registry: registry.url}, extendEnv: false}
+      const creoSays = async (...args: readonly string[]): Promise<unknown> => JSON.parse((await execa(creo, args, inRegistry)).stdout)
+      try {
+        await registry.publish(deepPlugin('1.0.0'))
+        await execa(creo, ['plugins', 'install', 'creo-plugin-deep'], inRegistry)
+        const found = {addon: 'object', forked: 42, threaded: 42, installedBy: expect.stringMatching(/^v24\./)}
+        expect(await creoSays('deep')).toEqual({version: '1.0.0', ...found})
+        await registry.publish(deepPlugin('1.1.0'))
+        await execa(creo, ['plugins', 'update'], inRegistry)
+        expect(await creoSays('deep')).toEqual({version: '1.1.0', ...found})
+        await execa(creo, ['plugins', 'uninstall', 'creo-plugin-deep'], inRegistry)
+        expect((await execa(creo, ['plugins'], inRegistry)).stdout).toContain('No plugins installed')
+      } finally {
+        registry.close()
+      }
+    })
+
+    test('names a plugin that is not there, and one that is broken, and works on', async () => {
+      const home = newHome()
+      const broken = join(folder, 'broken')
+      mkdirSync(join(broken, 'commands'), {recursive: true})
+      const manifest = {name: 'creo-plugin-broken', version: '1.0.0', type: 'module', oclif: {commands: './commands'}}
+      writeFileSync(join(broken, 'package.json'), JSON.stringify(manifest))
+      writeFileSync(join(broken, 'commands', 'wreck.js'), 'export default class {')
+      await run(home, 'plugins', 'install', broken)
+      const {stdout, stderr} = await execa(creo, ['help'], {env: environment(home), extendEnv: false})
+      expect(stdout).toContain('deploy')
+      expect(stderr).not.toMatch(/\n\s+at /)
+      const missing = await execa(creo, ['plugins', 'install', './none'], {env: environment(home), extendEnv: false, reject: false})
+      expect([missing.exitCode, missing.stderr]).toEqual([4, expect.stringContaining('none is not there')])
+    })
+
     test('keeps its files elsewhere, and says so once, when the home can’t be written', async () => {
       const file = join(folder, 'no-folder')
       writeFileSync(file, '')
@@ -169,6 +220,73 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
     })
   }
 )
+
+/** A plugin that does all that one may: native code, a process, a thread, and a script at its installation. */
+function deepPlugin(version: string): string {
+  const plugin = mkdtempSync(join(folder, 'deep-'))
+  mkdirSync(join(plugin, 'commands'))
+  const scripts = {postinstall: 'node -e "fs.writeFileSync(\'installed-by\', process.version)"'}
+  writeFileSync(
+    join(plugin, 'package.json'),
+    JSON.stringify({name: 'creo-plugin-deep', version, type: 'module', scripts, oclif: {commands: './commands'}})
+  )
+  const [addon] = globSync('node_modules/better-sqlite3/prebuilds/**/linux-x64.node', {cwd: root})
+  copyFileSync(join(root, addon!), join(plugin, 'addon.node'))
+  writeFileSync(join(plugin, 'child.js'), 'process.send(6 * 7, () => process.disconnect())')
+  writeFileSync(join(plugin, 'worker.js'), "import {parentPort} from 'node:worker_threads'\nparentPort.postMessage(6 * 7)")
+  writeFileSync(
+    join(plugin, 'commands', 'deep.js'),
+    `import {fork} from 'node:child_process'
+import {once} from 'node:events'
+import {readFileSync} from 'node:fs'
+import {createRequire} from 'node:module'
+import {fileURLToPath} from 'node:url'
+import {Worker} from 'node:worker_threads'
+
+const place = (name) => fileURLToPath(new URL('../' + name, import.meta.url))
+export default class {
+  static id = 'deep'
+  static flags = {}
+  static args = {}
+  static async run() {
+    const addon = typeof createRequire(import.meta.url)('../addon.node')
+    const [forked] = await once(fork(place('child.js')), 'message')
+    const [threaded] = await once(new Worker(place('worker.js')), 'message')
+    const {version} = JSON.parse(readFileSync(place('package.json')))
+    console.log(JSON.stringify({version, addon, forked, threaded, installedBy: String(readFileSync(place('installed-by')))}))
+  }
+}
+`
+  )
+  return plugin
+}
+
+/** A registry of npm's protocol on loopback, with as much of it as an install asks for. */
+async function npmRegistry(): Promise<{readonly url: string; publish(plugin: string): Promise<void>; close(): void}> {
+  const versions: Record<string, object> = {}
+  const tarballs = new Map<string, Buffer>()
+  const server = createServer((request, response) => {
+    const tarball = tarballs.get(request.url ?? '')
+    if (tarball !== undefined) response.end(tarball)
+    else if (request.url?.startsWith('/creo-plugin-deep') !== true) response.writeHead(404).end('{}')
+    else response.end(JSON.stringify({name: 'creo-plugin-deep', 'dist-tags': {latest: Object.keys(versions).at(-1)}, versions}))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    url,
+    publish: async (plugin) => {
+      const {stdout} = await execa('npm', ['pack', '--silent', '--pack-destination', folder], {cwd: plugin})
+      const packed = readFileSync(join(folder, stdout.trim()))
+      const manifest = JSON.parse(readFileSync(join(plugin, 'package.json'), 'utf8')) as {version: string}
+      const path = `/${stdout.trim()}`
+      tarballs.set(path, packed)
+      const integrity = `sha512-${createHash('sha512').update(packed).digest('base64')}`
+      versions[manifest.version] = {...manifest, hasInstallScript: true, dist: {tarball: `${url}${path}`, integrity}}
+    },
+    close: () => server.close()
+  }
+}
 
 async function make(name: string, published: {readonly publicKey?: string} = {}): Promise<string> {
   return await makeExecutable({root, output: join(folder, name), architecture: 'x64', published, signal: AbortSignal.timeout(600_000)})
