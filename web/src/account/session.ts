@@ -130,6 +130,22 @@ export function lock(): void {
   if (now !== undefined) session.set({...now, key: undefined})
 }
 
+/** What the network keeps of a new code for a redemption, which the account's key can make again; undefined while it is locked. */
+export async function newCode(): Promise<{readonly salt: string; readonly hash: string} | undefined> {
+  const key = session.get()?.key
+  if (key === undefined) return undefined
+  const [{newRedemptionCode}, {id}] = await Promise.all([keyTools(), network()])
+  return (await newRedemptionCode(key, id)).kept
+}
+
+/** The code of a redemption; undefined while the key is locked, and where another key made it. */
+export async function codeAgain(of: {readonly codeSalt?: string | null; readonly codeHash?: string | null}): Promise<string | undefined> {
+  const key = session.get()?.key
+  if (key === undefined) return undefined
+  const [{redemptionCodeAgain}, {id}] = await Promise.all([keyTools(), network()])
+  return redemptionCodeAgain(key, id, of)
+}
+
 /** This browser forgets the account; its words bring it back. */
 export function forget(): void {
   remember(KEY, undefined)

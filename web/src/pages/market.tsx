@@ -147,7 +147,7 @@ function Trading({incentive, trades}: {readonly incentive: IncentiveView; readon
                   <span class="cost">
                     {formatMinor(offer.priceMinor, incentive.decimals, language)} {code}
                   </span>
-                  <small>{offer.stock === 0 ? t('offers.soldOut') : t('offers.left', {count: offer.stock})}</small>
+                  <small>{offer.stock === 0 || offer.stopped ? t('offers.soldOut') : t('offers.left', {count: offer.stock})}</small>
                 </li>
               ))}
             </ul>

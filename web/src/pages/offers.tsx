@@ -1,7 +1,7 @@
 import {useState} from 'preact/hooks'
 import * as z from 'zod/mini'
 import {type IncentiveView, type OfferView, offerViewSchema} from '../../../src/core/protocol/api.ts'
-import {useSession} from '../account/session.ts'
+import {newCode, useSession} from '../account/session.ts'
 import {useAct} from '../account/use-act.ts'
 import {type Balances, useBalances} from '../data/balances.ts'
 import {usePulse} from '../data/live.ts'
@@ -71,7 +71,10 @@ function Offer({
   const most = Math.max(1, Math.min(QUANTITY_MAX, offer.stock))
   const redeem = async (event: Event): Promise<void> => {
     event.preventDefault()
-    const came = await run({type: 'redemption.request', offer: offer.id, quantity}, t('offers.about', {item: plainText(offer.item)}))
+    const code = await newCode().catch(() => undefined)
+    // No more than what is shown here, whatever it costs by now.
+    const body = {type: 'redemption.request', offer: offer.id, quantity, priceAtMostMinor: String(offer.priceMinor)} as const
+    const came = await run(code === undefined ? body : {...body, code}, t('offers.about', {item: plainText(offer.item)}))
     if (came?.status === 'done') location.hash = `#/redemption/${String(came.applied.result.redemption)}`
   }
   return (
@@ -85,7 +88,7 @@ function Offer({
       <p class="sum">
         {formatMinor(offer.priceMinor, incentive.decimals, language)} <a href={marketHref(offer.incentive)}>{code}</a>
       </p>
-      {offer.stock === 0 ? (
+      {offer.stock === 0 || offer.stopped ? (
         <p class="faint">{t('offers.soldOut')}</p>
       ) : (
         <form onSubmit={(event) => void redeem(event)}>

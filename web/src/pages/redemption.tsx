@@ -1,11 +1,13 @@
+import {useEffect, useState} from 'preact/hooks'
 import * as z from 'zod/mini'
-import {offerViewSchema, redemptionViewSchema} from '../../../src/core/protocol/api.ts'
-import {useSession} from '../account/session.ts'
+import {offerViewSchema, type RedemptionView, redemptionViewSchema} from '../../../src/core/protocol/api.ts'
+import {codeAgain, useSession} from '../account/session.ts'
 import {useGenesis} from '../data/genesis.ts'
 import {usePulse} from '../data/live.ts'
 import {useRead} from '../data/use-read.ts'
 import {formatTime} from '../format.ts'
 import {Issued} from '../parts/issued.tsx'
+import {Opener} from '../parts/opener.tsx'
 import {QrCode} from '../parts/qr.tsx'
 import {Read} from '../parts/read-state.tsx'
 import {useWords} from '../words.ts'
@@ -14,6 +16,32 @@ import {NoAccount} from './portfolio.tsx'
 const READ_EVERY_MS = 1_500
 const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema)})
 const offersSchema = z.object({offers: z.array(offerViewSchema)})
+
+/** Its number is public, so what is shown at the shop is the code, which the key alone can make; its number where there is none. */
+function Code({redemption}: {readonly redemption: RedemptionView}) {
+  const key = useSession()?.key
+  const [code, setCode] = useState<string>()
+  const {id, codeSalt, codeHash} = redemption
+  useEffect(() => {
+    let isShown = true
+    const show = (made: string | undefined): void => {
+      if (isShown) setCode(made ?? id)
+    }
+    if (codeSalt && key === undefined) setCode(undefined)
+    else codeAgain({codeSalt: codeSalt ?? null, codeHash: codeHash ?? null}).then(show, () => show(undefined))
+    return () => {
+      isShown = false
+    }
+  }, [key, id, codeSalt, codeHash])
+  if (codeSalt && key === undefined) return <Opener>{null}</Opener>
+  if (code === undefined) return null
+  return (
+    <>
+      <QrCode text={code} />
+      <p class="code">{code}</p>
+    </>
+  )
+}
 
 /** One redemption, with the code that is shown at the shop. */
 export function Redemption({rest: [wanted = '']}: {readonly rest: readonly string[]}) {
@@ -41,8 +69,7 @@ export function Redemption({rest: [wanted = '']}: {readonly rest: readonly strin
             </p>
             {found.status === 'held' && (
               <div class="sheet code-sheet">
-                <QrCode text={found.id} />
-                <p class="code">{found.id}</p>
+                <Code redemption={found} />
                 {genesis && (
                   <p class="faint small">
                     {t('redemption.until', {time: formatTime(found.requestedAtMs + genesis.redemptionTimeoutMs, language)})}
