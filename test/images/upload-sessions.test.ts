@@ -100,6 +100,55 @@ test('an org deletes one blob after the other, and no other org waits behind all
   await close()
 })
 
+test('of all that is asked of one upload at once one thing happens after the other, and none of it is a fault', async () => {
+  const {url, registry, close} = await startRegistry(scratch.path)
+  const asks = new RegistryAsks(url)
+  const statuses = new Set<number>()
+  for (let round = 0; round < 8; round += 1) {
+    const digest = digestOf(`bytes ${round}`)
+    const {headers} = await asks.ask('POST', 'a/b/blobs/uploads/')
+    const upload = String(headers.location)
+    await asks.ask('PATCH', upload, `bytes ${round}`)
+    const ends = Array.from({length: 3}, () => asks.ask('PUT', `${upload}?digest=${digest}`))
+    const others = [asks.ask('DELETE', upload), asks.ask('PATCH', upload), asks.ask('PUT', `${upload}?digest=${digest}`)]
+    for (const {status} of await Promise.all([...ends, ...others])) statuses.add(status)
+  }
+  expect([...statuses].filter((status) => ![201, 202, 204, 404, 409].includes(status))).toEqual([])
+  expect(await readdir(join(registry.store.directory, 'uploads'))).toEqual([])
+  await close()
+})
+
+test('an upload that makes room while it takes its name has it, and what waits behind finds none', async () => {
+  const store = await openBlobStore(join(scratch.path, 'store'))
+  const sessions = new UploadSessions(store, () => 0)
+  const session = await sessions.begin('a/b')
+  await sessions.receive(session, source('whole'))
+  const {promise: held, resolve: release} = Promise.withResolvers<void>()
+  const {promise: begins, resolve: begin} = Promise.withResolvers<void>()
+  const taking = store.exclusively(digestOf('whole'), () => held)
+  const named = sessions.alone(session, () => {
+    begin()
+    return sessions.commit(session, digestOf('whole'))
+  })
+  await begins
+  const behind = sessions.alone(session, () => sessions.leave(session))
+  const ended = sessions.end(session.upload.id)
+  release()
+  await expect(behind).rejects.toMatchObject({oci: 'BLOB_UPLOAD_UNKNOWN'})
+  await Promise.all([taking, named, ended])
+  expect(await store.stat(digestOf('whole'))).toMatchObject({size: 5})
+  await sessions.close()
+})
+
+test('of two that would go on with an upload the newer one does', async () => {
+  const sessions = new UploadSessions(await openBlobStore(join(scratch.path, 'store')), () => 0)
+  const session = await sessions.begin('a/b')
+  const asked = ['older', 'new'].map((text) => sessions.alone(session, () => sessions.receive(session, source(text))))
+  expect((await Promise.allSettled(asked)).map(({status}) => status)).toEqual(['rejected', 'fulfilled'])
+  expect(session.upload.offset).toBe(3)
+  await sessions.close()
+})
+
 test('the disk is looked at while bytes come, with what other uploads were promised', async () => {
   const store = await openBlobStore(join(scratch.path, 'store'))
   let freeBytes = 10 * GRANT_BYTES

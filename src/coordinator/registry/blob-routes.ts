@@ -90,12 +90,14 @@ export async function beginUpload(
   if (mounted !== undefined && (await registry.store.touch(mounted, registry.nowMs()))) return created(reply, repository, mounted)
   const session = await registry.sessions.begin(repository)
   if (digest === undefined) return uploadState(reply.code(202), session)
-  try {
-    await receive(registry, session, request)
-    return await finishUpload(registry, session, digest, reply)
-  } finally {
-    await registry.sessions.end(session.upload.id)
-  }
+  return registry.sessions.alone(session, async () => {
+    try {
+      await receive(registry, session, request)
+      return await finishUpload(registry, session, digest, reply)
+    } finally {
+      await registry.sessions.leave(session)
+    }
+  })
 }
 
 /** GET: how far the upload has come. */
@@ -112,10 +114,11 @@ export async function appendUpload(
   reply: FastifyReply
 ): Promise<FastifyReply> {
   const session = registry.sessions.get(repository, id)
-  await registry.sessions.cut(session)
-  assertNext(session, request, reply)
-  await receive(registry, session, request)
-  return uploadState(reply.code(202), session)
+  return registry.sessions.alone(session, async () => {
+    assertNext(session, request, reply)
+    await receive(registry, session, request)
+    return uploadState(reply.code(202), session)
+  })
 }
 
 /** PUT: the last bytes, if any, and the name. The blob is visible from here on, or the upload is gone. */
@@ -129,20 +132,21 @@ export async function completeUpload(
   const session = registry.sessions.get(repository, id)
   const digest = queryDigest(request, 'digest')
   if (digest === undefined) throw new OciError('DIGEST_INVALID', 400, 'invalid_input', 'The request lacks ?digest=.')
-  await registry.sessions.cut(session)
-  assertNext(session, request, reply)
-  await receive(registry, session, request)
-  try {
-    return await finishUpload(registry, session, digest, reply)
-  } finally {
-    await registry.sessions.end(id)
-  }
+  return registry.sessions.alone(session, async () => {
+    assertNext(session, request, reply)
+    await receive(registry, session, request)
+    try {
+      return await finishUpload(registry, session, digest, reply)
+    } finally {
+      await registry.sessions.leave(session)
+    }
+  })
 }
 
 /** DELETE: the client gives up. */
 export async function cancelUpload(registry: Registry, repository: string, id: string, reply: FastifyReply): Promise<FastifyReply> {
-  registry.sessions.get(repository, id)
-  await registry.sessions.end(id)
+  const session = registry.sessions.get(repository, id)
+  await registry.sessions.alone(session, () => registry.sessions.leave(session))
   return reply.code(204).send()
 }
 

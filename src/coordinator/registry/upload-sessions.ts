@@ -22,8 +22,12 @@ export interface Session {
   readonly org: string
   readonly begunAtMs: number
   lastByteAtMs: number
-  /** The append that runs: how to cut it, and when it has ended. */
-  running: {readonly cut: () => void; readonly ended: Promise<unknown>} | undefined
+  /** Cuts the append that runs. */
+  cut: (() => void) | undefined
+  /** Settles when nothing that was asked of this upload runs any more. */
+  last: Promise<unknown>
+  /** How often something was asked of it: what waits behind a newer one has lost its client. */
+  asked: number
 }
 
 /** Where bytes come from. */
@@ -58,7 +62,16 @@ export class UploadSessions {
     try {
       const upload = await this.#store.upload({bytesMax: UPLOAD_BYTES_MAX})
       const nowMs = this.#nowMs()
-      const session: Session = {upload, repository, org, begunAtMs: nowMs, lastByteAtMs: nowMs, running: undefined}
+      const session: Session = {
+        upload,
+        repository,
+        org,
+        begunAtMs: nowMs,
+        lastByteAtMs: nowMs,
+        cut: undefined,
+        last: Promise.resolve(),
+        asked: 0
+      }
       this.#sessions.set(upload.id, session)
       return session
     } catch (error) {
@@ -71,13 +84,25 @@ export class UploadSessions {
   get(repository: string, id: string): Session {
     const session = this.#sessions.get(id)
     if (session?.repository === repository) return session
-    throw new OciError('BLOB_UPLOAD_UNKNOWN', 404, 'not_found', 'There is no such upload.', {hint: 'Begin the upload again.'})
+    throw unknownUpload()
   }
 
-  /** Ends the append that runs, whose client has lost its connection and may not know how far it came. */
-  async cut(session: Session): Promise<void> {
-    session.running?.cut()
-    await session.running?.ended
+  /**
+   * One thing at a time changes an upload. An append that runs is cut, since its client has lost its connection and may not know how far it came; a
+   * blob that takes its name is waited for.
+   * @throws {OciError} `BLOB_UPLOAD_UNKNOWN` when the upload has ended meanwhile, `BLOB_UPLOAD_INVALID` when a newer request waits; else what `work` says.
+   */
+  alone<T>(session: Session, work: () => Promise<T>): Promise<T> {
+    session.asked += 1
+    const turn = session.asked
+    session.cut?.()
+    const answer = session.last.then(() => {
+      this.get(session.repository, session.upload.id)
+      if (session.asked === turn) return work()
+      throw new OciError('BLOB_UPLOAD_INVALID', 409, 'conflict', 'A newer request continues this upload.')
+    })
+    session.last = answer.catch(() => undefined)
+    return answer
   }
 
   /**
@@ -85,13 +110,11 @@ export class UploadSessions {
    * @throws {CreoError} `unavailable` when the disk is nearly full, `DENIED` when the org has its share, and what `append` says.
    */
   async receive(session: Session, {bytes, cut, signal}: UploadSource): Promise<void> {
-    const appended = session.upload.append(this.#withinRoom(session, bytes), signal)
-    const running = {cut, ended: appended.catch(() => undefined)}
-    session.running ??= running
+    session.cut = cut
     try {
-      await appended
+      await session.upload.append(this.#withinRoom(session, bytes), signal)
     } finally {
-      if (session.running === running) session.running = undefined
+      session.cut = undefined
     }
   }
 
@@ -112,17 +135,28 @@ export class UploadSessions {
     }
   }
 
+  /** From within `alone`: whatever waits finds no upload any more. */
+  async leave(session: Session): Promise<void> {
+    this.#forget(session)
+    await session.upload.abort()
+  }
+
+  /** From outside: gives the upload up, once what runs of it has been cut or has taken its name. */
   async end(id: string): Promise<void> {
     const session = this.#sessions.get(id)
     if (!session) return
-    this.#sessions.delete(id)
-    this.#leavePlace(session.org)
-    await this.cut(session)
+    this.#forget(session)
+    session.cut?.()
+    await session.last
     await session.upload.abort()
   }
 
   async close(): Promise<void> {
     for (const id of [...this.#sessions.keys()]) await this.end(id)
+  }
+
+  #forget(session: Session): void {
+    if (this.#sessions.delete(session.upload.id)) this.#leavePlace(session.org)
   }
 
   async *#withinRoom(session: Session, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -185,4 +219,8 @@ export class UploadSessions {
       if (lastByteAtMs < nowMs - SESSION_IDLE_MAX_MS || begunAtMs < nowMs - SESSION_AGE_MAX_MS) await this.end(id)
     }
   }
+}
+
+function unknownUpload(): OciError {
+  return new OciError('BLOB_UPLOAD_UNKNOWN', 404, 'not_found', 'There is no such upload.', {hint: 'Begin the upload again.'})
 }
