@@ -11,7 +11,7 @@ const EXIT_RUNTIME_MISSING = 5
 
 /**
  * Brings this checkout to the point where creo runs, doing only what is still missing, and answers the path of the Node to
- * run it with. `containers: 'needed'` ends it with exit code 5 where there is no container runtime, `'wanted'` only says so. `build: false` leaves compiling to the caller; `programs` must be there afterwards. Ends the process with one sentence when it can't.
+ * run it with. `containers: 'needed'` ends it with exit code 5 where there is no container runtime, `'wanted'` only says so. `testTools: {long}` are installed where we may. `build: false` leaves compiling to the caller; `programs` must be there afterwards. Ends the process with one sentence when it can't.
  */
 export async function setUp({build = true, containers = 'unused', testTools = false, programs = []} = {}) {
   refuseOldNode()
@@ -19,7 +19,7 @@ export async function setUp({build = true, containers = 'unused', testTools = fa
     return await withSetUpLock(join(STATE, 'set-up.lock'), async () => {
       const node = await ensureDependencies()
       if (containers !== 'unused') await containerRuntime(containers)
-      if (testTools) await ensureTestTools()
+      if (testTools) await ensureTestTools(testTools)
       await ensurePrograms(programs)
       if (build && (await compile(node)) !== 0) throw new Error('creo could not be compiled; the compiler said why above.')
       return node

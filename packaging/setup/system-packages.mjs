@@ -10,6 +10,13 @@ const CONTAINER_PACKAGES = ['podman', 'runc', 'crun', 'netavark', 'aardvark-dns'
 const CONTAINERD_PACKAGES = ['containerd', 'runc']
 /** Compilers with which a test rebuilds the static init for both architectures and compares it with the committed one. */
 const TEST_PACKAGES = ['musl-tools', 'gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross']
+/** What runs Node for arm64 on another machine, and the libraries that Node is linked to. */
+const ARM64_PACKAGES = ['qemu-user-static', 'libc6-arm64-cross', 'libstdc++6-arm64-cross']
+const ARM64_LIBRARY = '/usr/aarch64-linux-gnu/lib/libstdc++.so.6'
+
+/** A root of Debian with nothing in it, entered without a network. */
+const ROOT_PROGRAMS = ['mmdebstrap', 'ip']
+const ROOT_PACKAGES = ['mmdebstrap', 'iproute2']
 
 /** Programs that only benches and the longest tests use, and the Debian packages that bring them. */
 const PROGRAM_PACKAGES = {
@@ -74,11 +81,15 @@ export async function ensureContainerRuntime() {
   return findProgram('podman') ? undefined : sentence
 }
 
-/** Installs what only tests use, when we may. A test that lacks its tool is skipped, and fails where `CI` is set. */
-export async function ensureTestTools() {
+/** Installs what only tests use, for the long tier some more, when we may. A test that lacks its tool is skipped, and fails where `CI` is set. */
+export async function ensureTestTools({long = false} = {}) {
   if (!mayInstall()) return
   if (!findProgram('musl-gcc') || !findProgram('aarch64-linux-gnu-gcc'))
     await step('Installing the compilers for the static init', () => install(TEST_PACKAGES))
+  if (process.arch === 'x64' && !(findProgram('qemu-aarch64-static') && existsSync(ARM64_LIBRARY)))
+    await step('Installing what runs programs for arm64', () => withoutServices(() => install(ARM64_PACKAGES)))
+  if (long && !ROOT_PROGRAMS.every((name) => findProgram(name)))
+    await step('Installing what makes a Debian without Node', () => install(ROOT_PACKAGES))
   const clients = ['skopeo', 'buildah'].filter((name) => !findProgram(name))
   if (clients.length > 0) await step(`Installing ${clients.join(' and ')}, which use our registry as others do`, () => install(clients))
   if (!findProgram('ctr')) await step('Installing containerd for its tests', installContainerd)

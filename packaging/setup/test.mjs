@@ -14,7 +14,12 @@ if (!(wanted in TIER_TIMEOUT_MS)) {
   process.exit(2)
 }
 
-const node = await setUp({build: false, containers: 'wanted', testTools: true, programs: wanted === 'soak' ? MACHINE_PROGRAMS : []})
+const node = await setUp({
+  build: false,
+  containers: 'wanted',
+  testTools: {long: wanted === 'long'},
+  programs: wanted === 'soak' ? MACHINE_PROGRAMS : []
+})
 const endAtMs = performance.now() + TIER_TIMEOUT_MS[wanted]
 let passed = 0
 let failed = 0
