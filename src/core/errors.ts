@@ -47,6 +47,7 @@ export const ERROR_CODES = {
   no_instance: {exit: 5, http: 503},
   reward_pool_empty: {exit: 5, http: 503},
   bad_gateway: {exit: 5, http: 502},
+  asset_tampered: {exit: 5, http: 502},
   rate_limited: {exit: 5, http: 429},
   loop_detected: {exit: 5, http: 508},
   still_running: {exit: 6, http: 202},

@@ -3,6 +3,7 @@ import {IN_WORDS, type Problem, problemsOf} from './issue-words.ts'
 import {withHiddenIssues} from './manifest-problems.ts'
 import {amountText, bytesText, cpuMillis, durationMs, envText, within} from './manifest-values.ts'
 import {nearestOf} from './nearest.ts'
+import {pageHeadersSchema} from './protocol/assets.ts'
 import {CALLS_PORT, callHost, cronSchema, OWNERS_MAX, type RevisionSpec, revisionSpecSchema} from './protocol/revisions.ts'
 import {httpPathSchema, incentiveIdSchema, nameSchema} from './protocol/scalars.ts'
 import {parseDecimal} from './units.ts'
@@ -41,6 +42,19 @@ const cronLineSchema = z.strictObject({
     .refine(isTimeZone, 'is no time zone that is known here; write one such as Africa/Nairobi')
     .optional()
     .describe('Whose times the schedule is in, such as Africa/Nairobi; UTC when left out.')
+})
+
+const FOLDER_NAME = /^(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~+,=-]+(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~+,=-]+)*$/
+const folderName = z.string().max(200).regex(FOLDER_NAME, 'must be a folder such as public')
+
+const assetsSchema = z.strictObject({
+  folder: folderName.describe(
+    'Folder in source whose files, and nothing else, it serves. It must answer each at its path there, as it is.'
+  ),
+  immutable: folderName.optional().describe('Folder in that one whose files have a hash in their names: browsers keep them for a year.'),
+  headers: pageHeadersSchema
+    .prefault({})
+    .describe('Headers of every file instead of the usual ones, which allow nothing of another origin.')
 })
 
 const scaleSchema = z.strictObject({
@@ -94,6 +108,9 @@ const functionSchema = z
       .unwrap()
       .prefault(WHOLE_PERCENT)
       .describe("Per cent of a day's pay that the nodes of one owner earn at most."),
+    assets: assetsSchema
+      .optional()
+      .describe('It serves these files alone: gateways hold each against what was deployed, so that no host can change it.'),
     rewards: z.array(rewardSchema).max(8).prefault([]).describe('What hosts are paid. Nobody hosts what pays nothing.')
   })
   .check(({value, issues}) => {
@@ -101,6 +118,9 @@ const functionSchema = z
     if ((value.source === undefined) === (value.image === undefined)) problem('source', 'give either source or image')
     if (value.containerfile !== undefined && value.source === undefined)
       problem('containerfile', 'needs source: the folder that it copies from')
+    if (value.assets !== undefined && (value.source === undefined || value.containerfile !== undefined))
+      problem('assets', 'needs source, and no containerfile: the list is laid beside the files')
+    if (value.assets !== undefined && value.calls.length > 0) problem('calls', 'must be empty: it serves files alone')
     if (value.calls.length > 0 && value.port === CALLS_PORT)
       problem('port', `must not be ${CALLS_PORT}: there it finds the functions that it calls`)
     if (isTwice(value.calls)) problem('calls', 'names a function twice')

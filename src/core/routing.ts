@@ -15,6 +15,8 @@ export interface Destination {
   readonly target: string
   /** What was cut off in front of the path, without a slash at its end; empty when the host named the app. */
   readonly prefix: string
+  /** In an app with a function that serves listed files: this one does, or it answers beside one and must not pass for it. */
+  readonly pages?: 'own' | 'beside'
 }
 
 interface AppRoutes {
@@ -24,6 +26,8 @@ interface AppRoutes {
   readonly routes: readonly {readonly path: string; readonly function: string}[]
   /** The table's own entries by name. */
   readonly functions: ReadonlyMap<string, RoutesTable['apps'][number]['functions'][number]>
+  /** Names of those that serve listed files; undefined when none does. */
+  readonly pages: ReadonlySet<string> | undefined
 }
 
 /** A routes table made ready to be asked for every request. */
@@ -54,14 +58,20 @@ const LOCAL_DOMAIN = 'localhost'
 const PATH_FORM = /^\/@([a-z0-9-]{1,63})(?=[/?]|$)/
 
 /** `domains` are those of the gateway besides `localhost`; `localApp` is `org/app`, what a loopback address means by itself. */
-export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly string[], localApp?: string): RoutingIndex {
+export function indexRoutes(
+  table: Pick<RoutesTable, 'apps'> & Partial<Pick<RoutesTable, 'revisions'>>,
+  domains: readonly string[],
+  localApp?: string
+): RoutingIndex {
+  const withAssets = new Set(table.revisions?.flatMap(({id, spec}) => (spec.assets === undefined ? [] : [id])))
   const apps = table.apps.map((app): [string, AppRoutes] => [
     `${app.app}--${app.org}`,
     {
       org: app.org,
       app: app.app,
       routes: [...app.routes].sort((a, b) => b.path.length - a.path.length),
-      functions: new Map(app.functions.map((entry) => [entry.function, entry]))
+      functions: new Map(app.functions.map((entry) => [entry.function, entry])),
+      pages: pagesOf(app, withAssets)
     }
   ])
   const local = apps.find(([, {org, app}]) => `${org}/${app}` === localApp)?.[1]
@@ -71,6 +81,15 @@ export function indexRoutes(table: Pick<RoutesTable, 'apps'>, domains: readonly 
     domains: new Set([LOCAL_DOMAIN, ...domains]),
     localApp: local === undefined ? undefined : {app: local, function: undefined, tag: undefined}
   }
+}
+
+/** Of the functions of an app, those of which a revision that serves has listed files. */
+function pagesOf({functions}: RoutesTable['apps'][number], withAssets: ReadonlySet<string>): ReadonlySet<string> | undefined {
+  if (withAssets.size === 0) return undefined
+  const pages = functions.filter(({revision, traffic = [], tags = []}) =>
+    [{revision}, ...traffic, ...tags].some((served) => withAssets.has(served.revision))
+  )
+  return pages.length === 0 ? undefined : new Set(pages.map((entry) => entry.function))
 }
 
 /**
@@ -163,7 +182,8 @@ function destinationOf({app, function: named, tag}: Address, {target, prefix, ra
   const shared = traffic === undefined ? entry.revision : pickShare(traffic, random)
   const revision = tag === undefined ? shared : tags.find((known) => known.tag === tag)?.revision
   if (revision === undefined) return undefined
-  return {org: app.org, app: app.app, function: name, revision, isPinned: tag !== undefined, target, prefix}
+  const destination = {org: app.org, app: app.app, function: name, revision, isPinned: tag !== undefined, target, prefix}
+  return app.pages === undefined ? destination : {...destination, pages: app.pages.has(name) ? 'own' : 'beside'}
 }
 
 function pathOf(target: string): string {

@@ -3,12 +3,14 @@ import {join, resolve} from 'node:path'
 import {makeFolders} from '../config/make-folder.ts'
 import {CreoError} from '../core/errors.ts'
 import type {ManifestFunction} from '../core/manifest.ts'
+import type {AssetListRef} from '../core/protocol/assets.ts'
 import {buildImage} from '../images/build-image.ts'
 import {type Digest, isDigest} from '../images/digest.ts'
 import type {FolderLayer} from '../images/folder-layers.ts'
 import {LayerCache} from '../images/layer-cache.ts'
 import type {ImportedImage} from '../images/normal-form.ts'
 import type {RegistryAccess} from '../images/thin-base.ts'
+import {listAssets} from './asset-list.ts'
 import type {MakeBaseOptions} from './bases/make-base.ts'
 import {buildContainerfile} from './build-containerfile.ts'
 import {ALL_ARCHITECTURES, withPlatforms} from './find-base.ts'
@@ -26,6 +28,8 @@ export type FunctionImage = {readonly function: string; readonly digest: Digest}
       readonly architectures: readonly string[]
       /** Those that the image is not made for because its base is not here for them. */
       readonly lackingBase: readonly string[]
+      /** The list of the files that it serves, where the manifest asks for one. */
+      readonly assets: AssetListRef | undefined
       /** What became of the function's own files; none of an image that another tool built. */
       readonly layers: readonly FolderLayer[]
     }
@@ -54,6 +58,10 @@ export async function buildFunctions(options: BuildOptions): Promise<readonly Fu
   for (const folder of [options.outputDirectory, join(options.dataDirectory, 'bases')]) makeFolders(resolve(folder), 'CREO_DATA_DIR')
   const images: FunctionImage[] = []
   for (const [name, fn] of Object.entries(options.found.manifest.functions)) {
+    if (fn.image !== undefined && fn.assets !== undefined)
+      throw new CreoError('build_failed', `${name} serves listed files: its image is built here, with the list.`, {
+        hint: `Give functions.${name}.source, or take its assets out.`
+      })
     const image = fn.image === undefined ? await built(options, name, fn) : await given(options, name, fn.image)
     images.push(image)
   }
@@ -85,15 +93,17 @@ async function built(
     await assertProgram(folder, fn.base, fn.command)
     const cache = new LayerCache(join(dataDirectory, 'layers'))
     const wanted = {base: fn.base, folder: found.folder, dataDirectory, registry, assemble, note, signal}
+    const listed = fn.assets && (await listAssets(folder, fn.assets, signal))
+    const more = listed === undefined ? [] : [listed.entry]
     let lackingBase: readonly string[] = []
     const image = await withPlatforms(wanted, (platforms) => {
       note('')
       lackingBase = ALL_ARCHITECTURES.filter((one) => platforms.every(({architecture}) => architecture !== one))
-      return buildImage({platforms, folder, argv: fn.command, env: {}, layoutDirectory, cache, signal})
+      return buildImage({platforms, folder, more, argv: fn.command, env: {}, layoutDirectory, cache, signal})
     })
     const architectures = image.images.map(({architecture}) => architecture)
     const {indexDigest: digest, sizeBytes, layers} = image
-    return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, lackingBase, layers}
+    return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, lackingBase, layers, assets: listed?.ref}
   })
 }
 
@@ -111,5 +121,5 @@ async function given(
 
 function imported(name: string, layoutDirectory: string, {digest, sizeBytes, platforms}: ImportedImage): FunctionImage {
   const architectures = platforms.map(({architecture}) => architecture)
-  return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, lackingBase: [], layers: []}
+  return {function: name, in: 'layout', layoutDirectory, digest, sizeBytes, architectures, lackingBase: [], layers: [], assets: undefined}
 }

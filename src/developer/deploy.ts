@@ -9,6 +9,7 @@ import type {AppView} from '../core/protocol/api.ts'
 import type {RevisionSpec} from '../core/protocol/revisions.ts'
 import {nameSchema} from '../core/protocol/scalars.ts'
 import {addressLabel} from './addresses.ts'
+import {withAssets} from './asset-list.ts'
 import type {MakeBaseOptions} from './bases/make-base.ts'
 import {buildFunctions, type FunctionImage} from './build.ts'
 import {checkManifest} from './check-manifest.ts'
@@ -81,7 +82,7 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
   const registry = {registryUrl: context.coordinatorUrl, authorize: context.client.authorizeRegistry}
   const {built, specs} = await withBuildFolder(options.dataDirectory, async (outputDirectory) => {
     const images = await buildFunctions({...options, registry, steps, outputDirectory})
-    const fitted = fitArchitectures(checkedSpecs, images, options.found)
+    const fitted = withAssets(fitArchitectures(checkedSpecs, images, options.found), images)
     const pushed: (PushFacts & {image: FunctionImage})[] = []
     for (const image of images) pushed.push({image, ...(await pushFunction(context, image, {app: manifest.app, steps, signal}))})
     return {built: pushed, specs: fitted}

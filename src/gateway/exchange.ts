@@ -2,6 +2,7 @@ import type {Duplex} from 'node:stream'
 import {CreoError} from '../core/errors.ts'
 import {pipeSockets} from '../tunnel/pipe-sockets.ts'
 import type {AnswerHead} from './answer-reader.ts'
+import {dataHeaders} from './assets/beside-pages.ts'
 import type {FunctionCall, FunctionConnection} from './function-connection.ts'
 import {answeredHeaders, interimHeaders} from './headers.ts'
 import type {CallOwner, ClientCall} from './http/client-call.ts'
@@ -35,6 +36,8 @@ export interface ExchangeRequest {
   readonly head: string
   readonly bodyBytesMax: number
   readonly timeoutMs: number
+  /** It answers at the origin of listed files, and must not pass for one: see `dataHeaders`. */
+  readonly asData: boolean
 }
 
 /** Sends one request to one instance and its answer to the client, both as they come. Never rejects. */
@@ -93,12 +96,13 @@ class Exchange implements FunctionCall, CallOwner {
   }
 
   onInterim({status, headers}: AnswerHead): void {
-    this.#client.interim(status, interimHeaders(headers))
+    // What comes before an answer tells browsers what to fetch.
+    this.#client.interim(status, this.#asked.asData ? [] : interimHeaders(headers))
   }
 
   onHead({status, headers}: AnswerHead): void {
     this.#headMs = performance.now() - this.#beganMs
-    this.#client.begin(status, answeredHeaders(headers, this.#instance.revision.id))
+    this.#client.begin(status, this.#answered(headers))
   }
 
   onData(chunk: Buffer): void {
@@ -136,7 +140,7 @@ class Exchange implements FunctionCall, CallOwner {
 
   onUpgrade({headers}: AnswerHead, functionSocket: Duplex): void {
     clearTimeout(this.#timer)
-    const {socket, head} = this.#client.upgrade(answeredHeaders(headers, this.#instance.revision.id))
+    const {socket, head} = this.#client.upgrade(this.#answered(headers))
     const pipe = pipeSockets(socket, functionSocket, {head})
     void pipe.closed.then(() => {
       this.#bytesIn = pipe.bytesAToB
@@ -166,6 +170,11 @@ class Exchange implements FunctionCall, CallOwner {
 
   onClientGone(): void {
     this.#abort(this.#client.hasBegun ? 'answered' : 'client_gone', new CreoError('interrupted', 'The client has gone.'))
+  }
+
+  #answered(headers: Headers): string[] {
+    const {id} = this.#instance.revision
+    return this.#asked.asData ? dataHeaders(headers, id) : answeredHeaders(headers, id)
   }
 
   #write(chunk: Buffer): void {

@@ -133,6 +133,13 @@ export class Fleet {
     if (instance.draining && instance.inFlight === 0 && this.#instances.has(instance.id)) this.#stop(instance)
   }
 
+  /** What it sent is not what its revision is made of: its node gets no more requests for that, and runs it no further for a while. */
+  distrust({revision, node}: Instance): void {
+    this.#starts.distrust(revision.id, node)
+    for (const instance of this.#instances.values())
+      if (instance.revision.id === revision.id && instance.node === node) this.#drain(instance)
+  }
+
   /** Starts an instance as if a client had asked. @returns its id; undefined when none can be started now, or one is there already. */
   activate({id, node, revision}: LeaseEntry): string | undefined {
     const [pool, link] = [this.#pools.wake(revision), this.#options.links.get(node)]
@@ -220,7 +227,7 @@ export class Fleet {
       pool.refuseWaiting(
         new CreoError(refused, 'The reward pool of this function is used up.', {hint: 'Its owner can fund it: creo incentive fund'})
       )
-    } else if (nowMs - pool.stuckSinceMs >= STUCK_MAX_MS) {
+    } else if (nowMs - pool.stuckSinceMs >= STUCK_MAX_MS || this.#starts.distrustsAll(this.#table.leasesOf(pool.entry.id))) {
       pool.refuseWaiting(noInstance('No miner can run this function now.'))
     } else {
       this.#retry ??= setTimeout(() => {
@@ -269,15 +276,15 @@ export class Fleet {
 
   /** An instance that ran before this session: used when its lease still stands, else stopped. */
   #adopt(link: MinerLink, found: {readonly instance: string; readonly revision: string; readonly lease: string}): void {
-    const lease = this.#table.lease(found.lease)
-    const pool = this.#pools.wake(found.revision)
+    const [lease, pool] = [this.#table.lease(found.lease), this.#pools.wake(found.revision)]
     const known = this.#instances.get(found.instance)
     if (known?.link === link) return
     if (known !== undefined) {
       this.#forget(known)
       known.leave()
     }
-    if (lease === undefined || pool === undefined || lease.node !== link.node || lease.revision !== found.revision) {
+    const isListed = lease?.node === link.node && lease.revision === found.revision
+    if (!isListed || pool === undefined || this.#starts.isDistrusted(found.revision, link.node)) {
       link.send({type: 'stop', instance: found.instance, graceMs: STOP_GRACE_MS})
       return
     }

@@ -10,6 +10,7 @@ import {createTunnelServer, type TunnelServer} from '../tunnel/accept.ts'
 import type {MinerLink} from '../tunnel/miner-link.ts'
 import {selfSignedCertificate} from '../tunnel/self-signed.ts'
 import {createAdminServer, type GatewayStatus} from './admin-server.ts'
+import {PageAssets} from './assets/page-assets.ts'
 import {AsyncCalls} from './async/async-calls.ts'
 import {NodeConduct} from './conduct.ts'
 import {ConductReports} from './conduct-reports.ts'
@@ -77,6 +78,7 @@ class RunningGateway implements Gateway {
   readonly #timers: NodeJS.Timeout[] = []
   readonly #limits: RequestLimits
   readonly #calls: AsyncCalls
+  readonly #assets: PageAssets
   #settings: GatewaySettings
   #keys = new Map<string, string>()
   /** Where the public asks, as the table says. */
@@ -124,6 +126,7 @@ class RunningGateway implements Gateway {
       onColdStart: ({org, app, function: name}, start) => this.#metrics.coldStart(`${org}/${app}/${name}`, start),
       onDrained: () => this.#guard(this.#closeWindow())
     })
+    this.#assets = new PageAssets({fleet: this.#fleet, conduct: this.#conduct, onWork: this.#onWork, log})
     this.#calls = new AsyncCalls({
       ...options,
       choices: options.async,
@@ -236,6 +239,7 @@ class RunningGateway implements Gateway {
       metrics: this.#metrics,
       conduct: this.#conduct,
       calls: this.#calls.endpoint,
+      assets: this.#assets,
       reach: this.#reach,
       limits: this.#limits,
       settings: () => this.#settings,

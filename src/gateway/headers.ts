@@ -31,7 +31,7 @@ const OF_THE_CLIENT = new Set(['forwarded', 'x-forwarded-for', 'x-forwarded-host
 const NOT_ANSWERED = new Set(['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'te', 'transfer-encoding', 'upgrade'])
 /** Headers with which the gateway itself speaks: a function's own would be taken for its. */
 const OWN_PREFIX = 'creo-'
-const REVISION_HEADER = 'creo-revision'
+export const REVISION_HEADER = 'creo-revision'
 const CONNECTION = 'connection'
 const COOKIE_DOMAIN = /;\s*domain=[^;]*/gi
 const METHOD_WITH_BODY = /^(POST|PUT|PATCH)$/

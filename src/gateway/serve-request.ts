@@ -3,6 +3,7 @@ import type {Destination} from '../core/routing.ts'
 import type {Log} from '../telemetry/log.ts'
 import {type Addressed, type AddressOptions, addressOf} from './address.ts'
 import {answerError, badGateway} from './answer-error.ts'
+import type {PageAssets} from './assets/page-assets.ts'
 import type {AsyncEndpoint} from './async/async-endpoint.ts'
 import type {NodeConduct} from './conduct.ts'
 import type {Verdict} from './ejections.ts'
@@ -35,6 +36,8 @@ export interface ServeOptions extends AddressOptions {
   readonly limits: RequestLimits
   /** Takes requests that are answered later. */
   readonly calls: Pick<AsyncEndpoint, 'claim' | 'answer'>
+  /** Answers for functions that serve listed files. */
+  readonly assets: Pick<PageAssets, 'serve'>
   /** Answers what this gateway asks itself, before all else: it counts nowhere. */
   readonly reach: Pick<ReachProbes, 'answer'>
   settings(): GatewaySettings
@@ -60,7 +63,8 @@ export async function serveRequest(options: ServeOptions, call: ClientCall): Pro
       const {destination} = addressed
       functionName = `${destination.org}/${destination.app}/${destination.function}`
       options.limits.takeFromFunction(functionName, startedMs)
-      await forward(options, call, {addressed, traceparent})
+      if (destination.pages !== 'own' || !(await options.assets.serve(call, destination)))
+        await forward(options, call, {addressed, traceparent})
     }
   } catch (error) {
     failure = isCreoError(error)
@@ -112,6 +116,7 @@ async function forward(
     throw new CreoError('invalid_input', 'A WebSocket begins without a body.', {hint: 'Send what there is to send as its messages.'})
   const {destination, routeAgain, depth} = addressed
   const {target, prefix} = destination
+  const asData = destination.pages !== undefined
   const trace = {parent: traceparent, isNew: received.traceparent === undefined}
   const {address, secure, delivery} = client
   const from = client.caller === undefined ? {address, secure, prefix, delivery} : {depth}
@@ -128,7 +133,7 @@ async function forward(
         : {pool: first, instance: warm}
     const {timeoutMs} = pool.entry.spec
     const served = instance.depths?.enter(depth)
-    const outcome = await exchange(instance, {call, head, bodyBytesMax, timeoutMs})
+    const outcome = await exchange(instance, {call, head, bodyBytesMax, timeoutMs, asData})
     if (served !== undefined) instance.depths?.leave(served)
     count(options, instance, outcome)
     options.fleet.release(pool, instance, verdictOn(outcome))

@@ -12,6 +12,8 @@ const COOLING_FIRST_MS = 1000
 const COOLING_EARLY_MS = 100
 const COOLING_MAX_MS = 60_000
 const COOLING_DOUBLINGS_MAX = 6
+/** A node that sent other bytes than a revision is made of runs it no further for so long. */
+const DISTRUSTED_MS = 300_000
 const INSTANCE_ID_BYTES = 9
 
 /** What a miner says when a start failed by the function itself. */
@@ -48,6 +50,7 @@ interface Pending extends Start {
 export class Starts {
   readonly #pending = new Map<string, Pending>()
   readonly #cooling = new Map<string, {failures: number; untilMs: number}>()
+  readonly #distrusted = new Map<string, number>()
   readonly #monotonicMs: () => number
   readonly #onFailed: (start: Start, reason: CreoError, by: FailedBy) => void
 
@@ -101,7 +104,20 @@ export class Starts {
   }
 
   isCooling(revision: string, node: string): boolean {
-    return (this.#cooling.get(coolingKey(revision, node))?.untilMs ?? 0) > this.#monotonicMs()
+    return (this.#cooling.get(coolingKey(revision, node))?.untilMs ?? 0) > this.#monotonicMs() || this.isDistrusted(revision, node)
+  }
+
+  distrust(revision: string, node: string): void {
+    this.#distrusted.set(coolingKey(revision, node), this.#monotonicMs() + DISTRUSTED_MS)
+  }
+
+  isDistrusted(revision: string, node: string): boolean {
+    return (this.#distrusted.get(coolingKey(revision, node)) ?? 0) > this.#monotonicMs()
+  }
+
+  /** Of all nodes that may run a revision: waiting brings no other one. */
+  distrustsAll(leases: readonly LeaseEntry[]): boolean {
+    return leases.length > 0 && leases.every(({revision, node}) => this.isDistrusted(revision, node))
   }
 
   /** An instance leaves this node: what had no room there beside it is tried again at once. */
@@ -111,7 +127,8 @@ export class Starts {
 
   /** Forgets failures of revisions that are gone. */
   keepOnly(isThere: (revision: string) => boolean): void {
-    for (const key of this.#cooling.keys()) if (!isThere(key.slice(0, key.indexOf(' ')))) this.#cooling.delete(key)
+    for (const known of [this.#cooling, this.#distrusted])
+      for (const key of known.keys()) if (!isThere(key.slice(0, key.indexOf(' ')))) known.delete(key)
   }
 
   countOn(node: string): number {

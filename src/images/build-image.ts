@@ -17,6 +17,7 @@ import {
   manifestSchema,
   parseImageConfig
 } from './oci.ts'
+import type {TarEntry} from './tar-writer.ts'
 
 /** An image in a layout directory on this machine, named by the manifest for one architecture. */
 export interface LocalImage {
@@ -36,6 +37,8 @@ export interface BuildImageOptions {
   /** In the order in which the index names them. */
   readonly platforms: readonly Platform[]
   readonly folder: string
+  /** What is put into the image beside the folder's own files, below folders that it has. */
+  readonly more?: readonly TarEntry[]
   /** The command line, taken from `workdir`; empty keeps the base's own. */
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>

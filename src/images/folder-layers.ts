@@ -41,6 +41,8 @@ export interface PackedFolder {
  */
 export async function packFolder(options: {
   readonly folder: string
+  /** Beside the folder's own files, below folders that it has. */
+  readonly more?: readonly TarEntry[]
   readonly prefix: string
   readonly program: string | undefined
   /** Those asked for. */
@@ -49,7 +51,7 @@ export async function packFolder(options: {
   readonly cache?: LayerCache | undefined
   readonly signal: AbortSignal
 }): Promise<PackedFolder> {
-  const parts = partsOf(await listFolder(options.folder, options.signal))
+  const parts = partsOf([...(await listFolder(options.folder, options.signal)), ...(options.more ?? [])])
   const architectures = await runsOn(parts, options.program, options.architectures)
   const parents = parentsOf(options.prefix)
   const layers: FolderLayer[] = []

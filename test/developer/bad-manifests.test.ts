@@ -34,7 +34,7 @@ it.each<[string, string, string[]]>([
     'a key like no other',
     withLines('colour: red'),
     [
-      '9:5: functions.site.colour: "colour" is not known here; known are source, image, containerfile, base, command, port, memory, cpu, concurrency, timeout, scale, env, egress, calls, health, architectures, secrets, cron, owners, ownerShareMax, rewards'
+      '9:5: functions.site.colour: "colour" is not known here; known are source, image, containerfile, base, command, port, memory, cpu, concurrency, timeout, scale, env, egress, calls, health, architectures, secrets, cron, owners, ownerShareMax, assets, rewards'
     ]
   ],
   ['a misspelt key at the top', `${HEAD}rutes: []\n`, ['9:1: rutes: "rutes" is not known here; did you mean "routes"?']],

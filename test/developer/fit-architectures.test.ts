@@ -16,7 +16,16 @@ function fitted(wanted: RevisionSpec['architectures'], made: readonly string[] |
   const image: FunctionImage =
     made === 'in the registry'
       ? {...named, in: 'registry'}
-      : {...named, in: 'layout', layoutDirectory: '/nowhere', sizeBytes: 1, lackingBase: [], layers: [], architectures: made}
+      : {
+          ...named,
+          in: 'layout',
+          layoutDirectory: '/nowhere',
+          sizeBytes: 1,
+          lackingBase: [],
+          assets: undefined,
+          layers: [],
+          architectures: made
+        }
   const before = wanted === undefined ? spec : {...spec, architectures: wanted}
   return fitArchitectures(new Map([['site', before]]), [image], FOUND).get('site')?.architectures
 }

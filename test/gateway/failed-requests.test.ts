@@ -32,6 +32,7 @@ function publicServer(poolFor: Fleet['poolFor'], onAnswered: () => void): HttpSe
     metrics: {answered: onAnswered} as unknown as TrafficMetrics,
     conduct: {request: () => undefined},
     reach: {answer: () => false},
+    assets: {serve: () => Promise.resolve(false)},
     calls: {claim: () => undefined, answer: () => Promise.resolve('')},
     limits: new RequestLimits(() => DEFAULT_SETTINGS.limits),
     settings: () => DEFAULT_SETTINGS,

@@ -36,7 +36,8 @@ export class BuiltImages {
   keep(found: FoundManifest, deployed: readonly DeployedFunction[]): void {
     for (const {function: name, imageDigest: digest} of deployed) {
       const fn = found.manifest.functions[name]
-      if (fn?.source === undefined) continue
+      // Where files are listed, the list is made with the image.
+      if (fn?.source === undefined || fn.assets !== undefined) continue
       const source = resolve(found.folder, fn.source)
       this.#built.set(name, {digest, recipe: recipeOf(fn), source, isForeign: fn.containerfile !== undefined})
     }

@@ -1,5 +1,6 @@
 import {z} from 'zod'
 import {cronProblem} from '../cron.ts'
+import {assetListRefSchema} from './assets.ts'
 import {
   accountIdSchema,
   amountSchema,
@@ -100,6 +101,8 @@ export const revisionSpecSchema = z.strictObject({
     .refine((versions) => Object.keys(versions).length <= SECRETS_PER_FUNCTION_MAX, `has more than ${SECRETS_PER_FUNCTION_MAX}`)
     .optional(),
   cron: z.array(cronSchema).max(16).optional(),
+  /** It serves these files alone, and gateways hold each against the list before anybody gets it. Absent: whatever it answers. */
+  assets: assetListRefSchema.optional(),
   /** Accounts whose nodes alone run it. Absent: all. */
   owners: z.array(accountIdSchema).min(1).max(OWNERS_MAX).optional(),
   /** Most of a day's pay, per cent of each line, that the nodes of one owner get together. Absent: 100. */
