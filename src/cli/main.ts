@@ -4,6 +4,7 @@ import {Config, Errors, type Interfaces, run, settings} from '@oclif/core'
 import {dataDirectory} from '../config/paths.ts'
 import {CreoError} from '../core/errors.ts'
 import {nearestOf} from '../core/nearest.ts'
+import {tellBrokenPlugins} from './broken-plugins.ts'
 import {errorBlock, errorJson, exitCodeOf, toCreoError} from './error-words.ts'
 import {withLocalPlugins} from './local-plugins.ts'
 import {plainJson} from './plain-line.ts'
@@ -22,18 +23,26 @@ const COMMAND_WORDS_MAX = 3
  */
 export async function runCli(root: URL, given: readonly string[]): Promise<never> {
   settings.enableAutoTranspile = false
+  // npm is a part of creo here, and comes with its releases.
+  process.env.npm_config_update_notifier ??= 'false'
+  tellBrokenPlugins(dataDirectory(process.env))
   let args = withListedSettings(given)
   let exitCode: number
   try {
-    args = await withLocalPlugins(args, process.cwd(), async (folder) =>
-      (await import('./pack-plugin.ts')).packPlugin(folder, {dataFolder: dataDirectory(process.env)})
-    )
+    args = await withLocalPlugins(args, process.cwd(), {
+      pack: async (folder) => (await import('./pack-plugin.ts')).packPlugin(folder, {dataFolder: dataDirectory(process.env)}),
+      check: async (given) => {
+        const {assertPluginArchive, assertPublishedPlugin} = await import('./plugin-check.ts')
+        await ('archive' in given ? assertPluginArchive(given.archive) : assertPublishedPlugin(given.published))
+      }
+    })
     const canAsk = process.stdin.isTTY && !wantsJson(args)
     const program = canAsk ? {root: fileURLToPath(root)} : await withoutQuestions(root)
     await run([...args], saysRuntimes(args) ? await (await import('./runtime-names.ts')).withRuntimeNames(program) : program)
     exitCode = Number(process.exitCode ?? 0)
   } catch (error) {
-    exitCode = sayError(isCommandNotFound(error) ? await commandNotFound(root, args) : error, args)
+    const said = args[0] === 'plugins' ? (await import('./plugin-check.ts')).pluginError(error, args) : undefined
+    exitCode = sayError(said ?? (isCommandNotFound(error) ? await commandNotFound(root, args) : error), args)
   }
   await Promise.all([drained(process.stdout), drained(process.stderr)])
   process.exit(exitCode)

@@ -13,7 +13,8 @@ mkdirSync(join(base, 'plugin'))
 writeFileSync(join(base, 'plugin-1.0.0.tgz'), '')
 afterAll(() => rmSync(base, {recursive: true, force: true}))
 
-const packed = async (folder: string): Promise<string> => `${folder}.packed`
+const checked: unknown[] = []
+const means = {pack: async (folder: string) => `${folder}.packed`, check: async (given: unknown) => void checked.push(given)}
 
 test.each([
   ['./plugin', `file:${base}/plugin.packed`],
@@ -26,16 +27,16 @@ test.each([
   ['https://example.com/plugin.tgz', 'https://example.com/plugin.tgz'],
   ['--force', '--force']
 ])('creo plugins install %s means %s', async (given, meant) => {
-  expect(await withLocalPlugins(['plugins', 'install', given], base, packed)).toEqual(['plugins', 'install', meant])
+  expect(await withLocalPlugins(['plugins', 'install', given], base, means)).toEqual(['plugins', 'install', meant])
 })
 
 test('other commands keep their folders as they are', async () => {
   for (const args of [['deploy', './app'], ['plugins', 'link', './plugin'], ['plugins'], []])
-    expect(await withLocalPlugins(args, base, packed)).toEqual(args)
+    expect(await withLocalPlugins(args, base, means)).toEqual(args)
 })
 
 test('what is not there, and what is no plugin, is said to be so', async () => {
-  await expect(withLocalPlugins(['plugins', 'install', './none'], base, packed)).rejects.toMatchObject({code: 'not_found'})
+  await expect(withLocalPlugins(['plugins', 'install', './none'], base, means)).rejects.toMatchObject({code: 'not_found'})
   await expect(packPlugin(join(base, 'plugin'), {dataFolder: join(base, 'data')})).rejects.toMatchObject({code: 'not_found'})
 })
 

@@ -1,0 +1,82 @@
+import {readFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {Config} from '@oclif/core'
+import {plainLine} from './plain-line.ts'
+
+/** The framework calls these around each command; a plugin that fails in one must not take the command with it. */
+const AROUND_EACH_COMMAND: ReadonlySet<string> = new Set(['init', 'prerun', 'postrun', 'finally'])
+/** For each of them, of all plugins together. */
+const HOOK_TIMEOUT_MS = 5_000
+/** Of the words of a plugin, which may be anything. */
+const REASON_CHARS_MAX = 200
+/** Lists what is installed; longer ones are not read. */
+const INSTALLED_BYTES_MAX = 1_048_576
+
+interface Installed {
+  readonly name: string
+  readonly root?: string
+}
+
+/**
+ * Names each plugin that is broken, in one line on stderr, and goes on without what is broken of it: what the framework would say in a block of its own on
+ * each command, and the hooks that would end the command or hold it for ever.
+ */
+export function tellBrokenPlugins(dataFolder: string, write = (text: string): unknown => process.stderr.write(text)): void {
+  const told = new Set<string>()
+  const tell = (plugin: string, reason: string): void => {
+    if (told.has(plugin)) return
+    told.add(plugin)
+    const name = plainLine(plugin)
+    write(`The plugin ${name} is broken (${plainLine(reason).slice(0, REASON_CHARS_MAX)}). Mend it, or: creo plugins uninstall ${name}\n`)
+  }
+  const others = process.listeners('warning')
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => {
+    const broken = brokenPlugin(warning, dataFolder)
+    if (broken !== undefined) tell(broken.name, broken.reason)
+    else for (const listener of others) listener(warning)
+  })
+  guardHooks(tell)
+}
+
+/** @param hookMs how long the hooks of one event may take, in ms. */
+export function guardHooks(tell: (plugin: string, reason: string) => void, hookMs = HOOK_TIMEOUT_MS): void {
+  const runHook = Config.prototype.runHook
+  Config.prototype.runHook = async function guarded(this: Config, ...[event, opts, timeout, captures]: Parameters<typeof runHook>) {
+    if (!AROUND_EACH_COMMAND.has(String(event))) return runHook.call(this, event, opts, timeout, captures)
+    // The framework's own limit does not keep the process alive, which would end without a word.
+    const alive = setTimeout(() => undefined, hookMs + 1_000)
+    const said = await runHook.call(this, event, opts, timeout ?? hookMs, true).finally(() => clearTimeout(alive))
+    for (const {error, plugin} of said.failures) {
+      if (plugin.type === 'core') throw error
+      tell(plugin.name, `its hook ${String(event)}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    return said
+  } as typeof runHook
+}
+
+/** The framework's warnings carry lines of the form "plugin: name" and "message: reason"; one of a folder that is gone its path alone. */
+function brokenPlugin(warning: Error, dataFolder: string): {readonly name: string; readonly reason: string} | undefined {
+  const said = [warning.message, (warning as {detail?: string}).detail ?? '', warning.name].join('\n')
+  if (!said.includes('module: @oclif/core')) return undefined
+  const installed = installedPlugins(dataFolder)
+  const ofName = /^plugin: (.+)$/m.exec(said)?.[1]
+  const named = installed.find(({name}) => name === ofName)
+  const found = named ?? installed.find(({name, root}) => said.includes(`${root ?? join(dataFolder, 'node_modules', name)}/`))
+  if (found === undefined) return undefined
+  const reason = /^message: (.+)$/m.exec(said)?.[1] ?? warning.message.split('\n')[0] ?? ''
+  const part = /^task: (?:findCommand \((.+)\)|(\S+))$/m.exec(said)
+  const where = part?.[1] === undefined ? '' : `its command ${part[1].replaceAll(':', ' ')}: `
+  return {name: found.name, reason: where + reason.replace(/^\[[A-Z_]+\] /, '')}
+}
+
+/** As the framework's own plugin keeps them; none where that can't be read. */
+function installedPlugins(dataFolder: string): readonly Installed[] {
+  try {
+    const text = readFileSync(join(dataFolder, 'package.json'), 'utf8').slice(0, INSTALLED_BYTES_MAX)
+    const {plugins = []} = (JSON.parse(text) as {oclif?: {plugins?: readonly (string | Installed)[]}}).oclif ?? {}
+    return plugins.map((plugin) => (typeof plugin === 'string' ? {name: plugin} : plugin))
+  } catch {
+    return []
+  }
+}
