@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
+import {publint} from 'publint'
 import {list} from 'tar'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {PackageLock} from '../../packaging/package/app-files.ts'
@@ -59,6 +60,29 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long')('the package for npm', () 
       ])
     )
     expect(paths.filter((path) => /\/(src|test)\//.test(path.replace(/^package\/(apps|examples|packaging\/templates)\//, '')))).toEqual([])
+  })
+
+  test('is shaped as bundlers, TypeScript and Node expect it', async () => {
+    const {messages} = await publint({pkgDir: join(prefix, 'lib/node_modules/creo'), pack: false, strict: true})
+    expect(messages).toEqual([])
+  })
+
+  test('types the plugins of strangers', async () => {
+    const hook = `import type {RuntimesHook} from 'creo/runtime'
+const hook: RuntimesHook = async () => [{name: 'mine', create: async (tools) => { tools.log('info', 'made'); throw new tools.CreoError('failed', 'none') }}]
+export default hook
+`
+    writeFileSync(join(prefix, 'lib', 'hook.mts'), hook)
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--skipLibCheck', '--types', 'node']
+    const compiled = await execa(
+      process.execPath,
+      [join(root, 'node_modules/typescript/bin/tsc'), ...options, '--typeRoots', join(root, 'node_modules/@types'), 'hook.mts'],
+      {
+        cwd: join(prefix, 'lib'),
+        reject: false
+      }
+    )
+    expect([compiled.exitCode, compiled.stdout]).toEqual([0, ''])
   })
 
   test('runs the commands of developers and finds the runtimes', async () => {
