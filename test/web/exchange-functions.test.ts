@@ -69,6 +69,46 @@ describe('the function quotes', () => {
     expect(await lost.until('reset')).toContain('"sequence":12')
   })
 
+  test('tells a book whole, then what changed in it, and reads it from the coordinator once for all who watch', async () => {
+    const level = (price: number, lots: number) => ({priceMicroGutta: String(price), lots: String(lots)})
+    const book = {incentive: LEAF, sequence: 10, bids: [level(9, 5), level(8, 1)], asks: []}
+    const world = await coordinator({[`/v1/markets/${LEAF}/book`]: book})
+    const {url} = await runFunction('apps/exchange/quotes', {COORDINATOR_URL: world.url})
+    const [first, second] = await Promise.all([0, 1].map(() => watch(`${url}/quotes/events?incentive=${LEAF}`)))
+    expect(dataOf(await first?.until('book'))).toEqual(book)
+    await second?.until('book')
+    const change = (sequence: number, incentive: string, bids: readonly object[]) =>
+      world.tell(`id: ${sequence}\nevent: book\ndata: ${JSON.stringify({incentive, sequence, whole: false, bids, asks: []})}\n\n`)
+    change(10, LEAF, [level(9, 77)])
+    change(11, 'other/COIN', [level(9, 78)])
+    change(12, LEAF, [level(9, 0), level(7, 2)])
+    for (const watcher of [first, second])
+      expect(dataOf(await watcher?.until('levels'))).toEqual({incentive: LEAF, sequence: 12, bids: [level(9, 0), level(7, 2)], asks: []})
+    const later = await watch(`${url}/quotes/events?incentive=${LEAF}`)
+    expect(dataOf(await later.until('book'))).toEqual({incentive: LEAF, sequence: 12, bids: [level(8, 1), level(7, 2)], asks: []})
+    expect(world.asked.filter((line) => line.includes('/book'))).toHaveLength(1)
+  })
+
+  test('asks for orders once somebody watches an account, and who was told of other orders before reads its own anew', async () => {
+    const world = await coordinator({})
+    const {url} = await runFunction('apps/exchange/quotes', {COORDINATOR_URL: world.url})
+    const spectator = await watch(`${url}/quotes/events`)
+    await spectator.until('begin')
+    world.tell('event: group\nid: 12\ndata: {}\n\n')
+    await spectator.until('pulse')
+    const account = `acc_${'1'.repeat(32)}`
+    const [back, fresh] = await Promise.all(
+      [`&after=11`, '&after=12'].map((after) => watch(`${url}/quotes/events?account=${account}${after}`))
+    )
+    expect(await back?.until('reset')).toContain('"sequence":12')
+    await fresh?.until('begin')
+    await expect.poll(() => world.asked.at(-1)).toBe('GET /v1/events?topic=trades,groups,books,orders')
+    expect([world.headers.at(-1)?.['last-event-id'], world.lines()]).toEqual(['12', 1])
+    world.tell(`id: 13\nevent: order\ndata: ${JSON.stringify({account, incentive: LEAF})}\n\n`)
+    for (const watcher of [back, fresh]) expect(await watcher?.until('order')).toContain('id: 13')
+    expect(spectator.heard()).not.toMatch(/event: (?:line|order)/)
+  })
+
   test('takes its line up where it was cut, so that no watcher misses anything', async () => {
     const world = await coordinator({})
     const {url} = await runFunction('apps/exchange/quotes', {COORDINATOR_URL: world.url})
@@ -183,6 +223,10 @@ async function throughProxy({asked, port}: World): Promise<Record<string, string
   })
   const manifest = parse(await readFile(join(root, 'apps/exchange/creo.yaml'), 'utf8'))
   return {...manifest.functions.quotes.env, HTTP_PROXY: `http://127.0.0.1:${await listen(proxy)}`}
+}
+
+function dataOf(event = ''): unknown {
+  return JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? 'null')
 }
 
 async function listen(server: Server): Promise<number> {

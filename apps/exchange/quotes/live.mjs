@@ -1,12 +1,14 @@
 /** What happens, told to many watchers from one line to the coordinator. */
+import {Books} from './books.mjs'
 import {follow} from './upstream.mjs'
 
-export const WATCHERS_MAX = 450
+/** Fewer than the connections of one instance, so that there is room for reads. */
+export const WATCHERS_MAX = 225
 /** How far back a watcher that was cut may go on. */
 const RING_MAX = 2_000
 /** A reader for whom so much waits is cut: it comes back, and goes on after the last that it got. */
 const WAITING_BYTES_MAX = 128 * 2 ** 10
-/** How often one market's book is told, and that the ledger went on. */
+/** How often what changed in a market's book is told, and that the ledger went on. */
 const BOOK_EVERY_MS = 500
 const PULSE_EVERY_MS = 1_000
 const HEARTBEAT_MS = 15_000
@@ -17,10 +19,10 @@ const LINGER_MS = 30_000
 
 /**
  * Watchers give `{incentive, account}`: trades and the book of the one market (of all markets the trades alone), orders of the one account, and for
- * everybody that the ledger has come to a sequence. `id` of an event is a ledger sequence, as the coordinator's are, so that any instance can go on from it.
+ * everybody that the ledger has come to a sequence. A book is told whole first (`book`), then what changes in it (`levels`). `id` of an event is a ledger sequence, as the coordinator's are, so that any instance can go on from it.
  */
 export class Live {
-  #reads
+  #books
   #url
   #watchers = new Set()
   /** `{id, topic, incentive, account, text}`; an event without an id belongs to the next one that has one. */
@@ -29,13 +31,16 @@ export class Live {
   #floor
   #sequence = 0
   #isUp = false
-  #changed = new Set()
   #stop
+  /** Fires once orders are to be told. */
+  #orders
+  /** Orders after this sequence are in the ring; undefined while none are told. */
+  #ordersFloor
   #timers = []
   #lingering
 
   constructor({reads, url}) {
-    this.#reads = reads
+    this.#books = new Books(reads)
     this.#url = url
   }
 
@@ -49,6 +54,7 @@ export class Live {
     this.#watchers.add(watcher)
     out.once('close', () => this.#leave(watcher))
     this.#start()
+    if (account !== undefined) this.#tellOrders()
     out.write(`retry: ${1000 + Math.floor(Math.random() * 2000)}\n\n`)
     if (this.#floor === undefined) watcher.waitsAfter = after ?? 'new'
     else this.#begin(watcher, after)
@@ -64,6 +70,8 @@ export class Live {
     clearTimeout(this.#lingering)
     if (this.#stop !== undefined) return
     this.#stop = new AbortController()
+    this.#orders = new AbortController()
+    this.#ordersFloor = undefined
     const every = (ms, work) => setInterval(work, ms)
     this.#timers = [
       every(BOOK_EVERY_MS, () => this.#tellBooks()),
@@ -73,9 +81,17 @@ export class Live {
     void follow({
       url: this.#url,
       signal: this.#stop.signal,
+      orders: this.#orders.signal,
       onEvent: (event) => this.#take(event),
       onLine: (isUp) => this.#line(isUp)
     })
+  }
+
+  /** From here on: the line is taken up anew, with orders. */
+  #tellOrders() {
+    if (this.#ordersFloor !== undefined) return
+    this.#ordersFloor = this.#floor === undefined ? 0 : this.#sequence
+    this.#orders.abort()
   }
 
   #leave(watcher) {
@@ -91,6 +107,7 @@ export class Live {
     for (const timer of this.#timers) clearInterval(timer)
     this.#ring = []
     this.#floor = undefined
+    this.#books.forget()
   }
 
   #line(isUp) {
@@ -102,6 +119,7 @@ export class Live {
 
   #take({name, id, data}) {
     if (name === 'open' || name === 'reset') this.#opened(name, data.sequence)
+    if (name === 'book') this.#books.change(data)
     if (name === 'trade')
       this.#push({id, topic: 'trade', incentive: data.incentive, account: undefined, text: eventText('trade', data, id)})
     if (name === 'order')
@@ -113,6 +131,7 @@ export class Live {
     const isFirst = this.#floor === undefined
     if (!isFirst && name === 'open') return
     this.#ring = []
+    this.#books.forget()
     this.#floor = sequence
     this.#advance(sequence)
     for (const watcher of this.#watchers) {
@@ -123,7 +142,6 @@ export class Live {
 
   #push(event) {
     this.#ring.push(event)
-    if (event.incentive !== undefined) this.#changed.add(event.incentive)
     while (this.#ring.length > RING_MAX) {
       const gone = this.#ring.shift()
       if (gone.id !== undefined) this.#floor = gone.id
@@ -139,7 +157,8 @@ export class Live {
 
   #begin(watcher, after) {
     watcher.waitsAfter = undefined
-    if (after !== undefined && after < this.#floor) return this.#reset(watcher)
+    const isMissing = after < this.#floor || (watcher.account !== undefined && after < this.#ordersFloor)
+    if (after !== undefined && isMissing) return this.#reset(watcher)
     this.#say(
       watcher,
       `event: begin\n${after === undefined ? `id: ${this.#sequence}\n` : ''}data: ${JSON.stringify({sequence: this.#sequence, isUp: this.#isUp})}\n\n`
@@ -148,28 +167,31 @@ export class Live {
       const place = this.#ring.findLastIndex(({id}) => id !== undefined && id <= after)
       for (const event of this.#ring.slice(place + 1)) if (chooses(watcher, event)) this.#say(watcher, event.text)
     }
-    if (watcher.incentive !== undefined) this.#changed.add(watcher.incentive)
   }
 
   #reset(watcher) {
+    watcher.generation = undefined
     this.#say(watcher, `event: reset\nid: ${this.#sequence}\ndata: ${JSON.stringify({sequence: this.#sequence, isUp: this.#isUp})}\n\n`)
-    if (watcher.incentive !== undefined) this.#changed.add(watcher.incentive)
   }
 
-  /** A book that changed is read once and told to all who watch its market. */
+  /** All of a book to who has nothing of it, what changed to the others: once made for all who get the same. */
   #tellBooks() {
-    const changed = [...this.#changed]
-    this.#changed.clear()
-    for (const incentive of changed) {
-      const watching = [...this.#watchers].filter((watcher) => watcher.incentive === incentive)
-      if (watching.length === 0) continue
-      this.#reads.readJson(`/v1/markets/${incentive}/book`, this.#sequence).then(
-        (book) => {
-          const text = eventText('book', book)
-          for (const watcher of watching) if (this.#watchers.has(watcher)) this.#say(watcher, text)
-        },
-        () => this.#changed.add(incentive)
-      )
+    const begun = [...this.#watchers].filter(({incentive, waitsAfter}) => incentive !== undefined && waitsAfter === undefined)
+    const watching = Map.groupBy(begun, ({incentive}) => incentive)
+    this.#books.keep(watching)
+    for (const [incentive, watchers] of watching) {
+      const book = this.#books.at(incentive, this.#sequence)
+      if (book === undefined) continue
+      const news = book.takeNews()
+      const levels = news === undefined ? undefined : eventText('levels', {incentive, ...news})
+      let whole
+      for (const watcher of watchers) {
+        if (watcher.generation !== book.generation) {
+          watcher.generation = book.generation
+          whole ??= eventText('book', {incentive, ...book.whole()})
+          this.#say(watcher, whole)
+        } else if (levels !== undefined) this.#say(watcher, levels)
+      }
     }
   }
 

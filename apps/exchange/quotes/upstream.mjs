@@ -1,20 +1,27 @@
 /** Follows the coordinator's events over one connection, and goes on after the last one whenever it is cut. */
 import {setTimeout as wait} from 'node:timers/promises'
 
-const TOPICS = 'trades,orders,groups'
+const TOPICS = 'trades,groups,books'
+/** Of all accounts: the coordinator looks each order up to tell it, so they are asked for only where somebody watches an account. */
+const ORDERS = ',orders'
 /** The coordinator says something every 15 s. */
 const SILENCE_MAX_MS = 45_000
 const RETRY_FROM_MS = 500
 const RETRY_UP_TO_MS = 15_000
 const EVENT_CHARACTERS_MAX = 256 * 2 ** 10
 
-/** Tells `onEvent({name, id, data})` of each, until `signal` says enough; `onLine(isUp)` when the line comes up or breaks. */
-export async function follow({url, onEvent, onLine, signal, random = Math.random}) {
+/**
+ * Tells `onEvent({name, id, data})` of each, until `signal` says enough; `onLine(isUp)` when the line comes up or breaks. Orders are among them from when
+ * `orders`, another signal, says so.
+ */
+export async function follow({url, onEvent, onLine, signal, orders, random = Math.random}) {
   let lastId = ''
   let pauseMs = RETRY_FROM_MS
   while (!signal.aborted) {
+    const hasOrders = orders.aborted
+    const until = hasOrders ? signal : AbortSignal.any([signal, orders])
     try {
-      for await (const event of eventsOf(url, lastId, signal)) {
+      for await (const event of eventsOf(new URL(`/v1/events?topic=${TOPICS}${hasOrders ? ORDERS : ''}`, url), lastId, until)) {
         onLine(true)
         pauseMs = RETRY_FROM_MS
         if (event.id !== undefined) lastId = String(event.id)
@@ -24,6 +31,7 @@ export async function follow({url, onEvent, onLine, signal, random = Math.random
       // Cut, refused or silent: all the same, it is asked for again below.
     }
     if (signal.aborted) return
+    if (orders.aborted && !hasOrders) continue
     onLine(false)
     await wait(pauseMs * (0.5 + random()), undefined, {signal}).catch(() => undefined)
     pauseMs = Math.min(pauseMs * 2, RETRY_UP_TO_MS)
@@ -34,7 +42,7 @@ async function* eventsOf(url, lastId, signal) {
   const silence = new AbortController()
   const timer = setTimeout(() => silence.abort(), SILENCE_MAX_MS)
   try {
-    const answer = await fetch(new URL(`/v1/events?topic=${TOPICS}`, url), {
+    const answer = await fetch(url, {
       headers: {accept: 'text/event-stream', ...(lastId === '' ? {} : {'last-event-id': lastId})},
       signal: AbortSignal.any([signal, silence.signal]),
       redirect: 'error'

@@ -1,4 +1,5 @@
 import {useEffect, useState} from 'preact/hooks'
+import {type BookNews, KeptBook} from '../../../src/core/kept-book.ts'
 import {
   type BookView,
   bookViewSchema,
@@ -29,12 +30,16 @@ export interface Watch {
 
 /** Something comes at least every 15 s. */
 const SILENCE_MAX_MS = 40_000
+/** Of a side of the book, as it is shown. */
+const LEVELS_MIN = 10
 const RETRY_FROM_MS = 1_000
 const RETRY_UP_TO_MS = 30_000
 
 export const line = createStore<LineState>('quiet')
 /** The last sequence that was told. */
 export const pulse = createStore(0)
+/** Of the market that is watched: told whole first, then what changes in it. */
+const kept = new KeptBook()
 const followers = new Set<(news: News) => void>()
 
 let watched: Watch = {}
@@ -100,14 +105,24 @@ function open(): void {
   })
   hear('pulse', (data) => tell({kind: 'pulse', sequence: sequenceOf(data)}))
   hear('trade', (data) => tell({kind: 'trade', trade: tradeViewSchema.parse(data)}))
-  hear('book', (data) => tell({kind: 'book', book: bookViewSchema.parse(data)}))
+  hear('book', (data) => tellBook({...bookViewSchema.parse(data), whole: true}))
+  hear('levels', (data) => tellBook({...bookViewSchema.parse(data), whole: false}))
   hear('order', (data) => tell({kind: 'order', order: orderViewSchema.parse(data)}))
   events.addEventListener('error', cut)
   silence = setTimeout(cut, SILENCE_MAX_MS)
 }
 
+function tellBook(news: BookNews): void {
+  if (!kept.take(news)) return
+  const book = kept.view()
+  // Where more levels went than were told, the whole book comes to who begins anew.
+  if (kept.isShallow(LEVELS_MIN)) open()
+  else if (book !== undefined) tell({kind: 'book', book})
+}
+
 function close(): void {
   source?.close()
+  kept.forget()
   source = undefined
   clearTimeout(silence)
   clearTimeout(retry)
