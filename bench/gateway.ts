@@ -1,17 +1,13 @@
-import {type ChildProcess, execFileSync, fork} from 'node:child_process'
-import {generateKeyPairSync} from 'node:crypto'
-import {once} from 'node:events'
+import {execFileSync} from 'node:child_process'
 import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {z} from 'zod'
-import {type LeanRole, leanSettings} from '../src/cli/lean-process.ts'
 import {type Figure, figure, type Goal, ratios} from './form.ts'
 import {LARGE_BYTES, SMALL_BYTES} from './function/build.ts'
 import {type Server, serveFunction} from './function/serve.ts'
 import {checkAnswer, type LoadResult, load, type Workload} from './gateway/load.ts'
 import {startNginx} from './gateway/nginx.ts'
-import type {Setup} from './gateway/roles.ts'
+import {startGateway} from './gateway/start-gateway.ts'
 import type {Bench} from './run.ts'
 
 const ROUNDS = 5
@@ -48,7 +44,7 @@ export const measure: Bench['measure'] = async ({signal, say}) => {
     stops.push(backend.stop)
     const nginx = await startNginx(directory, functionSocket)
     stops.push(nginx.stop)
-    const gateway = await startGateway(directory, functionSocket, stops)
+    const gateway = await startGateway(directory, {functionSocket}, stops)
     const ask = async (target: Target, workload: Workload, connections: number, seconds = SECONDS): Promise<Measured> => {
       const before = await cpuUs(target.pid)
       const result = await load({port: target.port, workload, connections, seconds, directory, signal})
@@ -118,43 +114,6 @@ async function addedLatency(options: {readonly ask: Ask; readonly gateway: Targe
     figure({name: `${name}.function`, unit: 'ms', samples: pairs.map(([, direct]) => direct)})
   ]
   return [...added('p50_ms.c1', p50, {atMost: 1}), ...added('p99_ms.c64', p99, {atMost: 15})]
-}
-
-async function startGateway(directory: string, functionSocket: string, stops: (() => Promise<void>)[]): Promise<Target> {
-  const key = (): string => generateKeyPairSync('ed25519').privateKey.export({format: 'der', type: 'pkcs8'}).toString('base64url')
-  const setup: Setup = {
-    network: 'b'.repeat(64),
-    directory: join(directory, 'gateway'),
-    coordinator: key(),
-    gateway: key(),
-    node: key(),
-    functionSocket,
-    tunnelUrl: ''
-  }
-  const gateway = startProcess('gateway serve', new URL('./gateway/gateway-process.ts', import.meta.url), setup)
-  stops.push(() => stopProcess(gateway))
-  const [ready] = await once(gateway, 'message')
-  const {publicUrl, tunnelUrl} = z.object({publicUrl: z.string(), tunnelUrl: z.string()}).parse(ready)
-  const miner = startProcess('mine start', new URL('./gateway/miner-process.ts', import.meta.url), {...setup, tunnelUrl})
-  stops.push(() => stopProcess(miner))
-  await once(miner, 'message')
-  return {pid: gateway.pid ?? 0, port: Number(new URL(publicUrl).port)}
-}
-
-/** Under the settings that the program gives itself in this role. */
-function startProcess(role: LeanRole, file: URL, setup: Setup): ChildProcess {
-  const {execArgv, env} = leanSettings(role)
-  return fork(file, [JSON.stringify(setup)], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: [...execArgv],
-    env: {...process.env, ...env}
-  })
-}
-
-async function stopProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  child.send('stop')
-  await once(child, 'exit')
 }
 
 /** CPU time of all threads of a process, user and system. */

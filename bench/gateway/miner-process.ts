@@ -17,6 +17,13 @@ const data = await DataPlan.open({
   now: Date.now,
   timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone
 })
+const {functionSocket, functionPorts} = setup
+const ports = new Map<string, number | undefined>()
+/** Where an instance is: all at the socket, or each at a port of its own. */
+function placeOf(instance: string): {readonly path: string} | {readonly port: number; readonly host: string} {
+  const port = ports.get(instance)
+  return port === undefined ? {path: functionSocket} : {port, host: '127.0.0.1'}
+}
 process.on('message', () => stop.abort())
 await keepTunnel({
   gateway: {id: gatewayIdOf(keyOf(setup.gateway).publicKey), tunnelUrl: setup.tunnelUrl},
@@ -29,6 +36,7 @@ await keepTunnel({
     process.send?.({connected: true})
   },
   onMessage: (message, session) => {
+    if (message.type === 'start') ports.set(message.instance, functionPorts?.[ports.size % functionPorts.length])
     if (message.type === 'start') session.send({type: 'started', instance: message.instance, tier: 'running', startMs: 0})
     if (message.type !== 'propose_receipt') return
     const {proposal, gatewaySignature} = message
@@ -36,8 +44,8 @@ await keepTunnel({
     session.send({type: 'receipt', receipt: attest({proposal, gatewaySignature}, {mibMs, bytesIn, bytesOut}, nodeKey)})
   },
   onLost: () => undefined,
-  onBind: (_instance, socket, head) =>
-    void bindConnection(socket, connect({path: setup.functionSocket, allowHalfOpen: true}), {
+  onBind: (instance, socket, head) =>
+    void bindConnection(socket, connect({...placeOf(instance), allowHalfOpen: true}), {
       head,
       onBytes: (bytes) => data.countOrCut(bytes.in + bytes.out)
     })

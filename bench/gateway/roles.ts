@@ -13,6 +13,11 @@ export const setupSchema = z.object({
   node: z.string(),
   /** Where the function listens. */
   functionSocket: z.string(),
+  /** Further nodes, each a process of its own. */
+  moreNodes: z.array(z.string()),
+  /** Where the instances of this node listen on loopback, instead of at the socket; as many run from the beginning on each node. */
+  functionPorts: z.array(z.int()).min(1).optional(),
+  concurrency: z.int().optional(),
   tunnelUrl: z.string()
 })
 export type Setup = z.output<typeof setupSchema>
@@ -22,12 +27,13 @@ export function keyOf(pkcs8: string): KeyPair {
 }
 
 export const HOST = 'bench--creo.localhost'
-const MONTH_MS = 30 * 86_400_000
+const HOUR_MS = 3_600_000
+const MONTH_MS = 720 * HOUR_MS
 
-/** One function, one miner that may run it, and a reward that never runs out. */
+/** One function, the nodes that may run it, and a reward that never runs out. */
 export function benchTable(setup: Setup, nowMs: number) {
   const gateway = keyOf(setup.gateway)
-  const node = keyOf(setup.node)
+  const nodes = [setup.node, ...setup.moreNodes].map((key) => keyOf(key).publicKey)
   const imageDigest = `sha256:${'0'.repeat(64)}`
   const table: RoutesTable = {
     kind: 'routes',
@@ -44,27 +50,25 @@ export function benchTable(setup: Setup, nowMs: number) {
           port: 8080,
           memoryBytes: 64 * 2 ** 20,
           cpuMillis: 1000,
-          concurrency: 100,
-          timeoutMs: 60_000,
-          scaleMin: 0,
-          scaleMax: 1,
+          concurrency: setup.concurrency ?? 100,
+          timeoutMs: HOUR_MS,
+          scaleMin: (setup.functionPorts?.length ?? 0) * nodes.length,
+          scaleMax: (setup.functionPorts?.length ?? 1) * nodes.length,
           env: {},
           egress: [],
           rewards: [{incentive: 'creo/WORK', requestsPerMillionMinor: 1, mibMsPerMillionMinor: 1, dailyBudgetMinor: 1_000_000_000}]
         }
       }
     ],
-    leases: [
-      {
-        id: 'lea_1',
-        node: nodeIdOf(node.publicKey),
-        revision: 'rev_1',
-        startsAtMs: nowMs,
-        endsAtMs: nowMs + MONTH_MS,
-        budgets: [{incentive: 'creo/WORK', amountMinor: 1_000_000_000}]
-      }
-    ],
-    nodes: [{id: nodeIdOf(node.publicKey), publicKey: node.publicKey, owner: `acc_${'0'.repeat(32)}`}],
+    leases: nodes.map((publicKey, at) => ({
+      id: `lea_${at + 1}`,
+      node: nodeIdOf(publicKey),
+      revision: 'rev_1',
+      startsAtMs: nowMs,
+      endsAtMs: nowMs + MONTH_MS,
+      budgets: [{incentive: 'creo/WORK', amountMinor: 1_000_000_000}]
+    })),
+    nodes: nodes.map((publicKey) => ({id: nodeIdOf(publicKey), publicKey, owner: `acc_${'0'.repeat(32)}`})),
     gateways: [
       {
         id: gatewayIdOf(gateway.publicKey),

@@ -104,7 +104,8 @@ test('the same seed is the same market, in which fewer customers get what they w
 
 test.runIf(process.env.CREO_TEST_TIER === 'long').each([
   ['exchange', '0.002', EXCHANGE_FIGURES],
-  ['volume-limit', '0.05', VOLUME_LIMIT_FIGURES]
+  ['volume-limit', '0.05', VOLUME_LIMIT_FIGURES],
+  ['exchange-page', '0.05', ['coordinator_cpu_ratio']]
 ])('the bench %s measures under every name that its goals have', async (bench, scale, figures) => {
   const env = {...process.env, CREO_BENCH_SCALE: scale}
   const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, bench, '--json'], {env}))
@@ -116,5 +117,7 @@ test.runIf(process.env.CREO_TEST_TIER === 'long').each([
 test('a bench that does not exist is refused with the ones that do', async () => {
   const {code, stdout, stderr} = await ended(spawn(process.execPath, [RUN, 'speed', '--json']))
   expect({code, stdout}).toEqual({code: 2, stdout: ''})
-  expect(stderr).toMatch(/There is no bench "speed"[\s\S]*cli, coldstart, coordinator, dev, exchange, gateway, loop, memory, volume-limit/)
+  expect(stderr).toMatch(
+    /There is no bench "speed"[\s\S]*cli, coldstart, coordinator, dev, exchange, exchange-page, gateway, loop, memory, volume-limit/
+  )
 })
