@@ -25,7 +25,7 @@ const WATCHERS = Math.max(10, Math.round(1000 * SCALE))
 const CONCURRENCY = 250
 const NODES = 3
 const INSTANCES_PER_NODE = 2
-const ROUNDS = 3
+const ROUNDS = 5
 /** Of a round: a lively market. Two orders trade. */
 const ORDERS = Math.max(100, Math.round((1000 * SCALE) / 2) * 2)
 const ORDERS_AT_ONCE = 5
