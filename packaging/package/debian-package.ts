@@ -6,16 +6,21 @@ import {join} from 'node:path'
 import {Readable} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import {promisify} from 'node:util'
+import {gzipSync} from 'node:zlib'
 import {fileEntry, textEntry} from '../../src/images/layer-entries.ts'
 import {type TarEntry, tarStream} from '../../src/images/tar-writer.ts'
 import {serviceUnit, UNIT_NAME} from '../../src/miner/service-unit.ts'
 import type {Architecture} from './app-files.ts'
+import {manualPage} from './manual-page.ts'
 
 const DEBIAN_ARCHITECTURE: Readonly<Record<Architecture, string>> = {x64: 'amd64', arm64: 'arm64'}
 const UNITS = 'usr/lib/systemd/system'
 const ROLES = ['coordinator', 'gateway']
 const SCRIPTS = ['postinst', 'prerm', 'postrm']
 const KIB = 1024
+/** Of all files, whenever they are packed. Debian takes those of the epoch for broken. */
+const PACKED_AT = new Date(Date.UTC(2026, 0, 1))
+const MAINTAINER = 'creometry <creo@creometry.invalid>'
 /** What Node is linked to, the program that makes a user, and what a node needs to run functions. */
 const RELATIONS = `Depends: libc6 (>= 2.28), libgcc-s1 | libgcc1, libstdc++6, passwd
 Recommends: conmon, crun | runc, mount, netavark, podman (>= 4), uidmap`
@@ -35,8 +40,10 @@ export async function makeDebianPackage(options: {
 }): Promise<string> {
   const {root, output, architecture, executable, signal} = options
   const recipe = join(root, 'packaging', 'debian')
-  const files = contents(recipe, executable)
-  const version = debianVersion(root)
+  const own = ownManifest(root)
+  // One that is none yet comes before the one that it becomes.
+  const version = own.version.replace('-', '~')
+  const files = contents(recipe, executable, {...own, version})
   const name = join(output, `creo_${version}_${DEBIAN_ARCHITECTURE[architecture]}.deb`)
   const sums: string[] = []
   let bytes = 0
@@ -72,7 +79,7 @@ export async function makeDebianPackage(options: {
 
 type FileEntry = Extract<TarEntry, {readonly type: 'file'}>
 
-function contents(recipe: string, executable: string): readonly FileEntry[] {
+function contents(recipe: string, executable: string, own: OwnManifest): readonly FileEntry[] {
   const miner = serviceUnit('system', {program: ['/usr/bin/creo'], dataDirectory: '/var/lib/creo/miner'})
   return [
     hostFile('usr/bin/creo', executable, 0o755),
@@ -81,8 +88,22 @@ function contents(recipe: string, executable: string): readonly FileEntry[] {
       hostFile(`etc/default/creo-${role}`, join(recipe, `creo-${role}.default`), 0o644)
     ]),
     textEntry(`${UNITS}/${UNIT_NAME}`, miner) as FileEntry,
-    hostFile('usr/share/doc/creo/copyright', join(recipe, 'copyright'), 0o644)
+    zipped('usr/share/man/man1/creo.1.gz', manualPage(own, own.version)),
+    zipped('usr/share/doc/creo/changelog.gz', changelog(own.version)),
+    hostFile('usr/share/doc/creo/copyright', join(recipe, 'copyright'), 0o644),
+    hostFile('usr/share/lintian/overrides/creo', join(recipe, 'lintian-overrides'), 0o644)
   ]
+}
+
+/** In Debian's form; what changed is told by CHANGELOG.md of the release. */
+function changelog(version: string): string {
+  const date = PACKED_AT.toUTCString().replace('GMT', '+0000')
+  return `creo (${version}) stable; urgency=medium\n\n  * Release ${version}.\n\n -- ${MAINTAINER}  ${date}\n`
+}
+
+function zipped(path: string, text: string): FileEntry {
+  const bytes = gzipSync(text, {level: 9})
+  return {type: 'file', path, mode: 0o644, size: bytes.length, content: () => [bytes]}
 }
 
 function hostFile(path: string, from: string, mode: number): FileEntry {
@@ -101,7 +122,7 @@ function fields({
   return `Package: creo
 Version: ${version}
 Architecture: ${DEBIAN_ARCHITECTURE[architecture]}
-Maintainer: creometry
+Maintainer: ${MAINTAINER}
 Installed-Size: ${kib}
 ${RELATIONS}
 Section: net
@@ -112,10 +133,10 @@ Description: run a web business on volunteers' machines
 `
 }
 
-/** A version that is none yet comes before the one that it becomes. */
-function debianVersion(root: string): string {
-  const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string}
-  return version.replace('-', '~')
+type OwnManifest = Parameters<typeof manualPage>[0] & {readonly version: string}
+
+function ownManifest(root: string): OwnManifest {
+  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as OwnManifest
 }
 
 async function md5({content}: FileEntry): Promise<string> {
@@ -141,7 +162,7 @@ function withFolders(entries: readonly TarEntry[]): readonly TarEntry[] {
 }
 
 async function packed(file: string, entries: readonly TarEntry[], signal: AbortSignal): Promise<Buffer> {
-  await pipeline(Readable.from(tarStream(entries)), createWriteStream(file), {signal})
+  await pipeline(Readable.from(tarStream(entries, PACKED_AT)), createWriteStream(file), {signal})
   await run('xz', ['-6', '--threads=1', file], {signal})
   return readFileSync(`${file}.xz`)
 }

@@ -14,9 +14,9 @@ const TEST_PACKAGES = ['musl-tools', 'gcc-aarch64-linux-gnu', 'libc6-dev-arm64-c
 const ARM64_PACKAGES = ['qemu-user-static', 'libc6-arm64-cross', 'libstdc++6-arm64-cross']
 const ARM64_LIBRARY = '/usr/aarch64-linux-gnu/lib/libstdc++.so.6'
 
-/** A root of Debian with nothing in it, entered without a network. */
-const ROOT_PROGRAMS = ['mmdebstrap', 'ip']
-const ROOT_PACKAGES = ['mmdebstrap', 'iproute2']
+/** A root of Debian with nothing in it, entered without a network, and what checks the package that is installed in it. */
+const ROOT_PROGRAMS = ['mmdebstrap', 'ip', 'lintian']
+const ROOT_PACKAGES = ['mmdebstrap', 'iproute2', 'lintian']
 
 /** Programs that only benches and the longest tests use, and the Debian packages that bring them. */
 const PROGRAM_PACKAGES = {

@@ -63,11 +63,12 @@ function brokenPlugin(warning: Error, dataFolder: string): {readonly name: strin
   const ofName = /^plugin: (.+)$/m.exec(said)?.[1]
   const named = installed.find(({name}) => name === ofName)
   const found = named ?? installed.find(({name, root}) => said.includes(`${root ?? join(dataFolder, 'node_modules', name)}/`))
-  if (found === undefined) return undefined
+  const name = found?.name ?? (ofName === 'creo' ? undefined : ofName)
+  if (name === undefined) return undefined
   const reason = /^message: (.+)$/m.exec(said)?.[1] ?? warning.message.split('\n')[0] ?? ''
   const part = /^task: (?:findCommand \((.+)\)|(\S+))$/m.exec(said)
   const where = part?.[1] === undefined ? '' : `its command ${part[1].replaceAll(':', ' ')}: `
-  return {name: found.name, reason: where + reason.replace(/^\[[A-Z_]+\] /, '')}
+  return {name, reason: where + reason.replace(/^\[[A-Z_]+\] /, '')}
 }
 
 /** As the framework's own plugin keeps them; none where that can't be read. */

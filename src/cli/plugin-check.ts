@@ -11,7 +11,7 @@ const ANSWER_BYTES_MAX = 4_194_304
 const ARCHIVE_BYTES_MAX = 512 * 2 ** 20
 const MANIFEST_BYTES_MAX = 1_048_576
 const PACKAGE_NAME = /^((?:@[\w.~-]+\/)?[\w.~-]+)(?:@(.+))?$/
-const NO_NETWORK = /^(ECONN|ENOTFOUND|ETIMEDOUT|EAI_|ENET|EHOST|ERR_SOCKET|FETCH_ERROR|CERT_|UNABLE_TO|E5\d\d)/
+const NO_NETWORK = /^(ECONN|ENOTFOUND|ETIMEDOUT|EAI_|ENET|EHOST|ERR_SOCKET|FETCH_ERROR|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|E5\d\d)/
 const HINT = 'docs/PLUGINS.md shows a plugin in twenty lines.'
 
 const manifestSchema = z.object({name: z.string(), oclif: z.record(z.string(), z.unknown()).optional()})
@@ -89,6 +89,8 @@ export function pluginError(error: unknown, [topic, command, ...names]: readonly
     return new CreoError('failed', `npm could not ${what} (exit code ${exitCode}).`, {hint, cause: error})
   }
   if (error.message.startsWith('plugin is invalid')) return noPlugin(name)
+  if (/^\S+ (is )?not installed/.test(error.message))
+    return new CreoError('not_found', `No plugin ${name} is installed.`, {hint: 'creo plugins', cause: error})
   return undefined
 }
 

@@ -18,18 +18,18 @@ export type TarEntry =
     }
 
 /**
- * A tar archive of these entries in this order: owner root, time 0, no names of users, so the same entries give the same bytes.
+ * A tar archive of these entries in this order: owner root, one `time` for all, no names of users, so the same entries give the same bytes.
  * @throws {CreoError} `build_failed` when a file's length is not what its entry said, for it changed while it was read.
  */
-export async function* tarStream(entries: Iterable<TarEntry>): AsyncGenerator<Uint8Array> {
+export async function* tarStream(entries: Iterable<TarEntry>, time = EPOCH): AsyncGenerator<Uint8Array> {
   for (const entry of entries) {
-    yield header(entry)
+    yield header(entry, time)
     if (entry.type === 'file') yield* body(entry.path, entry.size, entry.content())
   }
   yield Buffer.alloc(2 * BLOCK)
 }
 
-function header(entry: TarEntry): Buffer {
+function header(entry: TarEntry, mtime: Date): Buffer {
   const fields = {
     path: entry.type === 'directory' ? `${entry.path}/` : entry.path,
     linkpath: entry.type === 'symlink' ? entry.target : '',
@@ -38,16 +38,13 @@ function header(entry: TarEntry): Buffer {
     type: TAR_TYPE[entry.type],
     uid: 0,
     gid: 0,
-    mtime: EPOCH
+    mtime
   } as const
   const block = Buffer.alloc(BLOCK)
   const plain = new Header(fields)
   plain.encode(block)
   if (!plain.needPax) return block
-  return Buffer.concat([
-    new Pax({path: fields.path, linkpath: fields.linkpath, size: fields.size, uid: 0, gid: 0, mtime: EPOCH}).encode(),
-    block
-  ])
+  return Buffer.concat([new Pax({path: fields.path, linkpath: fields.linkpath, size: fields.size, uid: 0, gid: 0, mtime}).encode(), block])
 }
 
 async function* body(path: string, size: number, content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {

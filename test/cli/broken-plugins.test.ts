@@ -122,6 +122,8 @@ test('an archive that is no plugin is refused before anything is installed', asy
 test.each([
   ['node npm-cli.js install x exited with code 1', {code: 'failed', message: 'npm could not install creo-x (exit code 1).'}],
   ['plugin is invalid', {code: 'invalid_input'}],
+  ['creo-x is not installed', {code: 'not_found', message: 'No plugin creo-x is installed.'}],
+  ['creo-x not installed', {code: 'not_found'}],
   ['Nonexistent flag: --x', undefined]
 ])('what the framework says of "%s" is said in our words', (message, said) => {
   const told = pluginError(new Errors.CLIError(message), ['plugins', 'install', '--force', 'creo-x'])

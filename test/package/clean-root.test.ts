@@ -58,6 +58,15 @@ describe.runIf(isLong && missing.length === 0)(
     afterAll(() => rmSync(folder, {recursive: true, force: true}))
 
     test(
+      'has nothing to say against the Debian package',
+      async () => {
+        const found = await execa('lintian', ['--allow-root', '--fail-on=error,warning', join(root, 'creo.deb')], {reject: false})
+        expect([found.exitCode, found.stdout]).toEqual([0, ''])
+      },
+      LOOP_TIMEOUT_MS
+    )
+
+    test(
       'installs the Debian package, with a user for who serves a network',
       async () => {
         expect(await inRoot('dpkg', '--install', '/creo.deb')).toMatchObject({exitCode: 0})
@@ -120,7 +129,7 @@ describe.runIf(isLong && missing.length === 0)(
 
 async function lacking(): Promise<readonly string[]> {
   if (!isLong) return []
-  const programs = ['mmdebstrap', 'unshare', 'ip', 'pivot_root', 'apt-get']
+  const programs = ['mmdebstrap', 'unshare', 'ip', 'pivot_root', 'apt-get', 'lintian']
   const found = await Promise.all(programs.map(async (name) => !(await execa('sh', ['-c', `command -v ${name}`], {reject: false})).failed))
   return [...programs.filter((_name, index) => !found[index]), ...(process.getuid?.() === 0 ? [] : ['root'])]
 }

@@ -37,6 +37,8 @@ test.skipIf(lacksTools)(
       expect(unit).toMatch(new RegExp(`^ExecStart=/usr/bin/creo .*--data /var/lib/creo/${role}( |$)`, 'm'))
     }
     expect(read('DEBIAN/conffiles')).toBe('/etc/default/creo-coordinator\n/etc/default/creo-gateway\n')
+    const manual = await execa('gzip', ['-dc', join(folder, 'out/usr/share/man/man1/creo.1.gz')])
+    expect(manual.stdout).toMatch(/^\.B mine\nLend this machine/m)
     await execa('md5sum', ['--check', '--strict', 'DEBIAN/md5sums'], {cwd: join(folder, 'out')})
     for (const script of ['postinst', 'prerm', 'postrm']) await execa('sh', ['-n', join(folder, 'out/DEBIAN', script)])
   }
