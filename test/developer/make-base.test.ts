@@ -18,11 +18,13 @@ const served = new Map<string, Buffer>()
 /** Paths whose first answer ends in the middle. */
 const cutOnce = new Set<string>()
 const ranges: string[] = []
+const asked: string[] = []
 let folder: string
 let mirror: string
 let lock: BaseLock
 
 const server = createServer((request, response) => {
+  asked.push(request.url ?? '')
   const bytes = served.get(request.url ?? '')
   if (bytes === undefined) return void response.writeHead(404).end()
   const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
@@ -52,16 +54,20 @@ afterAll(async () => {
 
 test('a base is made of pinned packages: a cut download is gone on with, a mirror that lacks one is passed over, and what is fetched is cleared away', async () => {
   cutOnce.add(`/good/${lock.packages.amd64.tzdata?.path}`)
-  const mirrors = `${mirror}/empty ${mirror}/good/`
+  const mirrors = `${mirror}/empty ${mirror}/false ${mirror}/good/`
+  served.set(`/false/${lock.packages.amd64['ca-certificates']?.path}`, Buffer.from('another'))
   const refused = await made({mirrors}).catch((error: unknown) => error)
   expect(refused).toMatchObject({code: 'digest_mismatch', message: expect.stringContaining('creo/static is pinned as')})
   expect(ranges).toHaveLength(1)
+  expect(asked.filter((path) => path.startsWith('/false/'))).toHaveLength(1)
   const cache = join(folder, 'cache/creo/base-parts')
   expect((await readdir(cache)).filter((name) => name.endsWith('.deb'))).toHaveLength(2)
   const digest = isCreoError(refused) ? refused.message.split(' ').at(-1)?.slice(0, -1) : undefined
   if (digest === undefined || !isDigest(digest)) throw new Error('the digest that came out is not told')
   const pinned = {...lock, bases: {...lock.bases, static: digest}}
   served.clear()
+  expect(await made({mirrors, lock: pinned, next: ['python']})).toMatchObject({digest})
+  expect((await readdir(cache)).filter((name) => name.endsWith('.deb'))).toHaveLength(2)
   expect(await made({mirrors, lock: pinned})).toMatchObject({digest})
   const platforms = await findBase(join(folder, 'bases'), {name: 'static', digest})
   expect(platforms?.map(({architecture}) => architecture)).toEqual(['amd64', 'arm64'])
@@ -94,9 +100,11 @@ test('mirrors are those that the user names alone, else those of apt, Debian and
   await expect(debianMirrors({CREO_DEBIAN_MIRROR: '/srv'}, 'x', signal)).rejects.toMatchObject({code: 'invalid_input'})
 })
 
-function made({mirrors, lock: pins = lock}: {readonly mirrors: string; readonly lock?: BaseLock}): ReturnType<typeof makeBase> {
+type Made = Pick<MakeBaseOptions, 'lock' | 'next'> & {readonly mirrors: string}
+
+function made({mirrors, lock: pins = lock, next = []}: Made): ReturnType<typeof makeBase> {
   const env = {XDG_CACHE_HOME: join(folder, 'cache'), CREO_DEBIAN_MIRROR: mirrors}
-  return makeBase({name: 'static', basesDirectory: join(folder, 'bases'), note: () => undefined, env, lock: pins, signal})
+  return makeBase({name: 'static', basesDirectory: join(folder, 'bases'), note: () => undefined, env, lock: pins, next, signal})
 }
 
 /** Puts a Debian package of these files on the mirror's good half. */

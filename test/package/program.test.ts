@@ -118,6 +118,16 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
       expect(readdirSync(join(home, '.local/share/creo/bases')).filter((name) => name.startsWith('node-amd64-'))).toHaveLength(1)
     })
 
+    test('makes the base of Python, with the very digest that is pinned, from Debian’s packages', async () => {
+      const home = newHome()
+      const {bases: pinned} = JSON.parse(readFileSync(join(root, 'packaging/bases/bases.lock.json'), 'utf8')) as {
+        bases: {python: string}
+      }
+      const env = {HOME: home, TMPDIR: tmpdir(), PATH: '/usr/bin:/bin'}
+      const made = await execa(creo, ['bases', 'python', '--json'], {env, extendEnv: false, cwd: home})
+      expect(JSON.parse(made.stdout)).toMatchObject({bases: [{base: 'python', digest: pinned.python, status: 'made'}]})
+    }, 600_000)
+
     test('installs a plugin from a folder and from an archive, links and removes it', async () => {
       const home = newHome()
       const plugin = join(folder, 'plugin')

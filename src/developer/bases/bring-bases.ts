@@ -21,11 +21,15 @@ export async function bringBases(options: {
   const {base: wanted, folder, steps, signal} = options
   const {bases} = await readBaseLock()
   const made: MadeBase[] = []
-  for (const base of BASE_NAMES.filter((name) => wanted === undefined || name === wanted)) {
+  const names = BASE_NAMES.filter((name) => wanted === undefined || name === wanted)
+  const there = await Promise.all(names.map((name) => findBase(folder, {name, digest: bases[name]})))
+  const missing = names.filter((_name, index) => there[index] === undefined)
+  for (const base of names) {
     const digest = bases[base]
-    const isThere = (await findBase(folder, {name: base, digest})) !== undefined
-    if (!isThere) await steps.step(`Making creo/${base}`, (note) => makeBase({name: base, basesDirectory: folder, note, signal}))
-    made.push({base, digest, layout: baseDirectory(folder, base, digest), status: isThere ? 'already_made' : 'made'})
+    const isMissing = missing.includes(base)
+    const next = missing.slice(missing.indexOf(base) + 1)
+    if (isMissing) await steps.step(`Making creo/${base}`, (note) => makeBase({name: base, basesDirectory: folder, note, next, signal}))
+    made.push({base, digest, layout: baseDirectory(folder, base, digest), status: isMissing ? 'made' : 'already_made'})
   }
   return made
 }

@@ -18,7 +18,7 @@ export async function debianMirrors(
   env: Readonly<Record<string, string | undefined>>,
   snapshot: string,
   signal: AbortSignal
-): Promise<readonly string[]> {
+): Promise<string[]> {
   const named = env[MIRROR_VARIABLE]?.split(/\s+/).filter(Boolean) ?? []
   if (named.length > 0) return named.slice(0, MIRRORS_MAX).map(checked)
   const snapshots = ['debian', 'debian-security'].map((archive) => `${SNAPSHOTS}${archive}/${snapshot}/`)

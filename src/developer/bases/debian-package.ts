@@ -19,19 +19,19 @@ const UNPACKED_BYTES_MAX = 100 * 1024 * 1024
 
 /**
  * Has a pinned package in a folder as `<digest>.deb`: the first of the places that has it gives it, a cut download is gone on with, and what is not what was
- * pinned is asked of the next.
- * @param sources roots of Debian mirrors, each with a slash at its end.
+ * pinned is asked of the next. One that fails otherwise than by not having it is asked last from then on.
+ * @param sources roots of Debian mirrors, each with a slash at its end, in the order in which they are asked.
  * @throws {CreoError} `unavailable` when no place has it.
  */
 export async function fetchPackage(
   pin: PinnedPackage,
-  options: {readonly sources: readonly string[]; readonly folder: string; readonly signal: AbortSignal}
+  options: {readonly sources: string[]; readonly folder: string; readonly signal: AbortSignal}
 ): Promise<string> {
   const file = join(options.folder, `${pin.sha256}.deb`)
   await mkdir(options.folder, {recursive: true, mode: 0o700})
   if (await isPinned(file, pin)) return file
-  let last: unknown
-  for (const source of options.sources) {
+  let last: CreoError | undefined
+  for (const source of [...options.sources]) {
     const url = `${source}${pin.path}`
     try {
       await download(url, file, {bytesMax: pin.bytes, note: () => undefined, signal: options.signal})
@@ -43,11 +43,17 @@ export async function fetchPackage(
       if (!isCreoError(error)) throw error
       last = error
     }
+    if (last.code !== 'not_found') askLast(source, options.sources)
   }
-  throw new CreoError('unavailable', `No mirror of Debian gives ${pin.path}: ${last instanceof Error ? last.message : 'none is named'}`, {
+  throw new CreoError('unavailable', `No mirror of Debian gives ${pin.path}: ${last?.message ?? 'none is named'}`, {
     hint: 'Check the connection, or name a mirror of Debian 12: CREO_DEBIAN_MIRROR=http://…/debian',
     cause: last
   })
+}
+
+function askLast(source: string, sources: string[]): void {
+  sources.splice(sources.indexOf(source), 1)
+  sources.push(source)
 }
 
 /**

@@ -29,6 +29,8 @@ export interface MakeBaseOptions {
   readonly lock?: BaseLock
   /** Takes what comes out, whatever is pinned: to pin it. */
   readonly isNewPin?: boolean
+  /** Bases that are made next: what they need as well stays. */
+  readonly next?: readonly BaseName[]
   readonly signal: AbortSignal
 }
 
@@ -62,7 +64,7 @@ export async function makeBase(options: MakeBaseOptions): Promise<{readonly dige
     const directory = baseDirectory(basesDirectory, name, digest)
     await rm(directory, {recursive: true, force: true})
     await rename(layoutDirectory, directory)
-    for (const {sha256} of pinsOf(lock, name)) await rm(join(archives, `${sha256}.deb`), {force: true})
+    for (const {sha256} of pinsOf(lock, name, options.next)) await rm(join(archives, `${sha256}.deb`), {force: true})
     return {digest, directory}
   } finally {
     for (const folder of [places.trees, layoutDirectory]) await rm(folder, {recursive: true, force: true})
@@ -113,8 +115,11 @@ function packageNames(name: BaseName): readonly string[] {
   return [...new Set(RECIPES[name].layers.flatMap(({packages}) => packages))]
 }
 
-function pinsOf(lock: BaseLock, name: BaseName): readonly PinnedPackage[] {
-  return ARCHITECTURES.flatMap((architecture) => packageNames(name).map((one) => pinOf(lock, architecture, one)))
+/** What one base is made of and none of the others. */
+function pinsOf(lock: BaseLock, name: BaseName, others: readonly BaseName[] = []): readonly PinnedPackage[] {
+  const shared = new Set(others.flatMap(packageNames))
+  const own = packageNames(name).filter((one) => !shared.has(one))
+  return ARCHITECTURES.flatMap((architecture) => own.map((one) => pinOf(lock, architecture, one)))
 }
 
 function pinOf({packages}: BaseLock, architecture: Architecture, name: string): PinnedPackage {
