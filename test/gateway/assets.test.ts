@@ -13,6 +13,7 @@ const files = listedFiles({
   '/assets/keys-1.js': {type: 'text/javascript; charset=utf-8', body: SCRIPT},
   '/assets/old-1.js': {type: 'text/javascript; charset=utf-8', body: SCRIPT.replace('key.sign', 'old.sign')},
   '/service-worker.js': {type: 'text/javascript; charset=utf-8', body: 'self.skipWaiting()'},
+  '/medium.png': {type: 'image/png', body: Buffer.alloc(50_000, 'creo')},
   '/large.png': {type: 'image/png', body: Buffer.alloc(3 * 2 ** 20, 'creo')}
 })
 const KEYS = '/assets/keys-1.js'
@@ -208,8 +209,15 @@ describe('a listed file', () => {
     expect([packed.encoding, brotliDecompressSync(packed.body).toString() === SCRIPT]).toEqual(['br', true])
     for (const coding of ['gzip', 'br;q=0', 'brotli', 'x-br'])
       expect((await bytesOf(KEYS, {'accept-encoding': coding})).encoding).toBeUndefined()
-    const large = await bytesOf('/large.png', {})
-    expect(large.body.equals(files.bodies.get('/large.png') ?? Buffer.alloc(0))).toBe(true)
+  })
+
+  it('stays whole for whoever asks later, when it was sent before', async () => {
+    await openPages()
+    await world.addMiner({serve: honest().serve})
+    for (const path of ['/large.png', '/medium.png', '/large.png', '/medium.png']) {
+      const answers = await Promise.all([bytesOf(path, {}), bytesOf(path, {})])
+      expect(answers.map(({body}) => body.equals(files.bodies.get(path) ?? Buffer.alloc(0)))).toEqual([true, true])
+    }
   })
 
   it('is not sent again to who has it, and HEAD asks no host', async () => {

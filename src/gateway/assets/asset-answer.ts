@@ -73,13 +73,15 @@ export async function sendAsset(call: ClientCall, {headers}: ChosenAsset, body: 
     end()
   }, timeoutMs)
   let at = 0
+  // Copies: what is written gives its memory back, and the file is sent to others too.
+  const piece = (from: number, to: number): Buffer => Buffer.from(body.subarray(from, to))
   const goOn = (): void => {
     while (body.length - at > PIECE_BYTES) {
       at += PIECE_BYTES
-      if (!call.write(body.subarray(at - PIECE_BYTES, at))) return
+      if (!call.write(piece(at - PIECE_BYTES, at))) return
     }
     call.owner = undefined
-    call.end(body.subarray(at))
+    call.end(piece(at, body.length))
     end()
   }
   call.owner = {onBody: () => undefined, onBodyEnd: () => undefined, onClientDrain: goOn, onClientGone: end}
