@@ -7,6 +7,7 @@ import {LARGE_BYTES, SMALL_BYTES} from './function/build.ts'
 import {type Server, serveFunction} from './function/serve.ts'
 import {checkAnswer, type LoadResult, load, type Workload} from './gateway/load.ts'
 import {startNginx} from './gateway/nginx.ts'
+import {pageFigures} from './gateway/page-rounds.ts'
 import {startGateway} from './gateway/start-gateway.ts'
 import type {Bench} from './run.ts'
 
@@ -57,7 +58,9 @@ export const measure: Bench['measure'] = async ({signal, say}) => {
     say(`${ROUNDS} rounds of ${SECONDS} s each, ${CONNECTIONS} connections, gateway and nginx in turns.`)
     const figures: Figure[] = []
     for (const {workload, goal} of workloads) figures.push(...(await throughput({ask, gateway, nginx, workload, goal})))
-    return [...figures, ...(await addedLatency({ask, gateway, backend}))]
+    const added = await addedLatency({ask, gateway, backend})
+    say('Files of a page, one at a time.')
+    return [...figures, ...added, ...(await pageFigures(directory, stops, signal))]
   } finally {
     for (const stop of stops.reverse()) await stop()
     await rm(directory, {recursive: true, force: true})

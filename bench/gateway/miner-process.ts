@@ -24,7 +24,8 @@ function placeOf(instance: string): {readonly path: string} | {readonly port: nu
   const port = ports.get(instance)
   return port === undefined ? {path: functionSocket} : {port, host: '127.0.0.1'}
 }
-process.on('message', () => stop.abort())
+const greets = Promise.withResolvers<void>()
+process.on('message', (message) => (message === 'greet' ? greets.resolve() : stop.abort()))
 await keepTunnel({
   gateway: {id: gatewayIdOf(keyOf(setup.gateway).publicKey), tunnelUrl: setup.tunnelUrl},
   network: setup.network,
@@ -32,8 +33,8 @@ await keepTunnel({
   now: Date.now,
   signal: stop.signal,
   onSession: (session) => {
-    session.send({type: 'ready', instances: []})
     process.send?.({connected: true})
+    void greets.promise.then(() => session.send({type: 'ready', instances: []}))
   },
   onMessage: (message, session) => {
     if (message.type === 'start') ports.set(message.instance, functionPorts?.[ports.size % functionPorts.length])

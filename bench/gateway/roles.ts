@@ -1,5 +1,6 @@
 import {createPrivateKey} from 'node:crypto'
 import {z} from 'zod'
+import {assetListRefSchema} from '../../src/core/protocol/assets.ts'
 import {type RoutesTable, routesTableSchema} from '../../src/core/protocol/tables.ts'
 import {gatewayIdOf, type KeyPair, keyPairOf, nodeIdOf} from '../../src/identity/keys.ts'
 import {signTable} from '../../src/identity/tables.ts'
@@ -18,6 +19,7 @@ export const setupSchema = z.object({
   /** Where the instances of this node listen on loopback, instead of at the socket; as many run from the beginning on each node. */
   functionPorts: z.array(z.int()).min(1).optional(),
   concurrency: z.int().optional(),
+  assets: assetListRefSchema.optional(),
   tunnelUrl: z.string()
 })
 export type Setup = z.output<typeof setupSchema>
@@ -56,6 +58,7 @@ export function benchTable(setup: Setup, nowMs: number) {
           scaleMax: (setup.functionPorts?.length ?? 1) * nodes.length,
           env: {},
           egress: [],
+          ...(setup.assets !== undefined && {assets: setup.assets}),
           rewards: [{incentive: 'creo/WORK', requestsPerMillionMinor: 1, mibMsPerMillionMinor: 1, dailyBudgetMinor: 1_000_000_000}]
         }
       }

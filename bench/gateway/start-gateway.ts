@@ -5,6 +5,7 @@ import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {z} from 'zod'
 import {type LeanRole, leanSettings} from '../../src/cli/lean-process.ts'
+import type {AssetListRef} from '../../src/core/protocol/assets.ts'
 import type {Setup} from './roles.ts'
 
 /** Where the function is on each node: at one socket, or each instance at a port. */
@@ -13,12 +14,14 @@ export interface BenchFunction {
   /** By node; all have as many. */
   readonly ports?: readonly (readonly number[])[]
   readonly concurrency?: number
+  /** It serves listed files. */
+  readonly assets?: AssetListRef
 }
 
 /** Gateway and miners as processes of their own, with a table of one function. */
 export async function startGateway(
   directory: string,
-  {functionSocket, ports = [[]], concurrency}: BenchFunction,
+  {ports = [[]], ...of}: BenchFunction,
   stops: (() => Promise<unknown>)[]
 ): Promise<{readonly pid: number; readonly port: number}> {
   const key = (): string => generateKeyPairSync('ed25519').privateKey.export({format: 'der', type: 'pkcs8'}).toString('base64url')
@@ -34,8 +37,7 @@ export async function startGateway(
     coordinator: key(),
     gateway: key(),
     moreNodes,
-    functionSocket,
-    ...(concurrency !== undefined && {concurrency}),
+    ...of,
     tunnelUrl: ''
   }
   const gateway = startProcess('gateway serve', new URL('./gateway-process.ts', import.meta.url), {
@@ -45,12 +47,16 @@ export async function startGateway(
   stops.push(() => stopProcess(gateway))
   const [ready] = await once(gateway, 'message')
   const {publicUrl, tunnelUrl} = z.object({publicUrl: z.string(), tunnelUrl: z.string()}).parse(ready)
+  const miners: ChildProcess[] = []
   for (const at of ports.keys()) {
     await mkdir(join(directory, `node${at}`))
     const miner = startProcess('mine start', new URL('./miner-process.ts', import.meta.url), {...setupOf(at), tunnelUrl})
     stops.push(() => stopProcess(miner))
     await once(miner, 'message')
+    miners.push(miner)
   }
+  // All at once, or all instances would be started on the first that is there.
+  for (const miner of miners) miner.send('greet')
   return {pid: gateway.pid ?? 0, port: Number(new URL(publicUrl).port)}
 }
 
