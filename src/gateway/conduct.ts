@@ -11,6 +11,8 @@ const SLOW_MS = 250
 /** Of one org's functions a node is judged by so many requests and starts at most, so that no org outweighs the others. */
 const ORG_REQUESTS_MAX = 100
 const ORG_STARTS_MAX = 5
+/** One answer with other bytes than were deployed stands for so many failed requests: that is no mishap. */
+const TAMPERED_REQUESTS = 50
 /** A single answer that is long in coming says no more than this, ms. */
 const HEAD_MS_MAX = 5000
 /** From so many nodes on whose lines broke it may be the gateway's. */
@@ -23,6 +25,8 @@ export interface PlaceConduct {
   readonly org: string
   answered: number
   failed: number
+  /** Listed files that it answered with other bytes, of those that another node answered as they were deployed. */
+  tampered: number
   /** Of those answered, time until the head of the answer came, each up to `HEAD_MS_MAX`. */
   headMs: number
   /** Containers that were asked for and started, or failed to by what may be the node's doing. */
@@ -63,7 +67,7 @@ export class NodeConduct {
     const key = `${node} ${id}`
     const known = this.#places.get(key)
     if (known !== undefined) return known
-    const place = {node, revision: id, org, answered: 0, failed: 0, headMs: 0, started: 0, startsFailed: 0, isTaken: false}
+    const place = {node, revision: id, org, answered: 0, failed: 0, tampered: 0, headMs: 0, started: 0, startsFailed: 0, isTaken: false}
     if (this.#places.size < PLACES_MAX) this.#places.set(key, place)
     return place
   }
@@ -111,18 +115,17 @@ export function judgePlaces(places: readonly PlaceConduct[]): Map<string, Judged
   return judged
 }
 
-function judgeRequests(
-  {answered, failed, headMs}: PlaceConduct,
-  others: readonly PlaceConduct[]
-): Pick<Judged, 'requests' | 'failed' | 'slow'> {
+function judgeRequests(place: PlaceConduct, others: readonly PlaceConduct[]): Pick<Judged, 'requests' | 'failed' | 'slow'> {
+  const {answered, failed, headMs} = place
+  const lies = place.tampered * TAMPERED_REQUESTS
   const peers = others.filter((other) => other.answered + other.failed >= COMPARED_MIN)
-  if (peers.length === 0) return {requests: answered, failed: 0, slow: 0}
+  if (peers.length === 0) return {requests: answered + lies, failed: lies, slow: 0}
   // The best of them shows what the function can do: one that fails too takes nothing off the others.
   const expected = Math.min(...peers.map((peer) => peer.failed / (peer.answered + peer.failed)))
   const byNode = Math.max(0, Math.floor(failed - expected * (answered + failed)))
   const usualMs = median(peers.filter((peer) => peer.answered > 0).map((peer) => peer.headMs / peer.answered))
   const isSlow = answered >= COMPARED_MIN && usualMs !== undefined && headMs / answered > usualMs * SLOW_TIMES + SLOW_MS
-  return {requests: answered + byNode, failed: byNode, slow: isSlow ? answered : 0}
+  return {requests: answered + byNode + lies, failed: byNode + lies, slow: isSlow ? answered : 0}
 }
 
 /** One that failed is held against the node when the same revision started elsewhere: then neither its image nor the registry was the cause. */

@@ -2,7 +2,8 @@ import {once} from 'node:events'
 import {type IncomingMessage, type RequestListener, request, type ServerResponse} from 'node:http'
 import {brotliCompressSync, brotliDecompressSync, constants} from 'node:zlib'
 import {afterEach, describe, expect, it} from 'vitest'
-import {listedFiles} from '../support/asset-list.ts'
+import type {ConductReport} from '../../src/core/protocol/conduct.ts'
+import {endless, listedFiles} from '../support/asset-list.ts'
 import type {FakeMiner} from '../support/fake-miner.ts'
 import {type Answer, type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
 
@@ -69,7 +70,7 @@ const BOMB = brotliCompressSync(Buffer.alloc(2 ** 24), {params: {[constants.BROT
 const LIES: readonly [string, (response: ServerResponse) => void][] = [
   ['a changed script of the same length', (response) => response.end(changed)],
   ['a longer script', (response) => response.end(SCRIPT + EVIL)],
-  ['a script without end', (response) => endless(response)],
+  ['a script without end', (response) => endless(response, SCRIPT)],
   ['a script that ends early', (response) => response.writeHead(200, {'transfer-encoding': 'chunked'}).end(SCRIPT.slice(0, 5000))],
   ['nothing at all', (response) => response.end()],
   ['another listed file', (response) => response.end(files.bodies.get('/assets/old-1.js'))],
@@ -176,6 +177,17 @@ describe('a page on the machines of strangers', () => {
     })
     const answer = await world.ask(KEYS)
     expect([answer.status, answer.headers['creo-error']]).toEqual([502, 'asset_tampered'])
+  })
+
+  it('has what its host changed told to the coordinator', async () => {
+    const told = Promise.withResolvers<unknown>()
+    const sink = {
+      reportConduct: async (report: ConductReport) => (report.nodes.some(({failed}) => failed > 0) ? told.resolve(report.nodes) : undefined)
+    }
+    await openPages({conduct: {sink, everyMs: 200}})
+    const {liar} = await liarBeside((response) => response.end(changed))
+    await world.ask(KEYS)
+    expect(await told.promise).toContainEqual(expect.objectContaining({node: liar.node, failed: 50}))
   })
 
   it('is not run again by a host that lied about it while another one can', async () => {
@@ -298,15 +310,6 @@ describe('a function beside a page', () => {
     expect([headers['content-type'], headers['set-cookie'], headers['content-security-policy']]).toEqual(['text/html', ['a=b'], undefined])
   })
 })
-
-function endless(response: ServerResponse): void {
-  const more = (): void => {
-    while (!response.destroyed && response.write(SCRIPT));
-    if (!response.destroyed) response.once('drain', more)
-  }
-  response.on('error', () => undefined)
-  more()
-}
 
 function headersOf({headers}: Answer): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))

@@ -6,7 +6,7 @@ import {type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
 const PATIENCE = {timeout: 60_000}
 
 function place(node: string, revision: string, seen: Partial<PlaceConduct> = {}): PlaceConduct {
-  return {node, revision, org: 'acme', answered: 0, failed: 0, headMs: 0, started: 0, startsFailed: 0, isTaken: false, ...seen}
+  return {node, revision, org: 'acme', answered: 0, failed: 0, tampered: 0, headMs: 0, started: 0, startsFailed: 0, isTaken: false, ...seen}
 }
 
 const judged = (...places: PlaceConduct[]) => Object.fromEntries(judgePlaces(places))
@@ -45,6 +45,11 @@ describe('what speaks against a node', () => {
   it('is a container that starts elsewhere and not there', () => {
     expect(judged(place('a', 'r', {startsFailed: 4}), place('b', 'r', {started: 1}))).toMatchObject({a: {starts: 4, startsFailed: 4}})
     expect(judged(place('a', 'r', {startsFailed: 4}), place('b', 'r', {startsFailed: 1}))).toEqual({})
+  })
+
+  it('is a file that it changed, more than many that fail', () => {
+    const seen = judged(place('a', 'r', {answered: 4, tampered: 1}), place('b', 'r', {answered: 1}))
+    expect(seen).toEqual({a: {...fair, requests: 54, failed: 50}, b: {...fair, requests: 1}})
   })
 
   it('is, of one org, never more than a share that no flood makes greater', () => {

@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto'
+import type {ServerResponse} from 'node:http'
 import {brotliCompressSync} from 'node:zlib'
 import type {Asset, AssetContent, AssetList, AssetListRef} from '../../src/core/protocol/assets.ts'
 
@@ -29,4 +30,14 @@ export function listedFiles(files: Readonly<Record<string, {readonly type: strin
 
 function contentOf(bytes: Buffer): AssetContent {
   return {digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, bytes: bytes.length}
+}
+
+/** Answers as fast as it is taken, for as long as anybody takes it. */
+export function endless(response: ServerResponse, text: string): void {
+  const more = (): void => {
+    while (!response.destroyed && response.write(text));
+    if (!response.destroyed) response.once('drain', more)
+  }
+  response.on('error', () => undefined)
+  more()
 }

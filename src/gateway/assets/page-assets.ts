@@ -24,7 +24,7 @@ const UNTIL_THE_GATEWAY_STOPS = new AbortController().signal
 
 export interface PageAssetsOptions {
   readonly fleet: Fleet
-  readonly conduct: Pick<NodeConduct, 'request'>
+  readonly conduct: Pick<NodeConduct, 'request' | 'placeOf'>
   onWork(of: WorkOf, work: Work): void
   readonly log: Log
 }
@@ -112,10 +112,11 @@ export class PageAssets {
   }
 
   async #tryHosts(wanted: Wanted): Promise<Buffer> {
-    const {fleet} = this.#options
+    const {fleet, conduct} = this.#options
     const {entry, host, path, content} = wanted
     const {timeoutMs} = entry.spec
     const giveBack = this.#room.take(`${entry.org}/${entry.app}`, content)
+    const liars: Instance[] = []
     let tried: Instance | undefined
     let lastError: CreoError | undefined
     try {
@@ -127,8 +128,15 @@ export class PageAssets {
         const fetched = await fetchAsset(instance, {host, path, content, timeoutMs})
         this.#count(instance, fetched)
         fleet.release(pool, instance, fetched.kind === 'whole' ? 'served' : 'failed')
-        if (fetched.kind === 'whole') return fetched.body
-        if (fetched.kind === 'tampered') this.#distrust(instance, path)
+        if (fetched.kind === 'whole') {
+          // Now it is known that the image has it as it is listed.
+          for (const {node, revision} of liars) conduct.placeOf(node, revision).tampered += 1
+          return fetched.body
+        }
+        if (fetched.kind === 'tampered') {
+          liars.push(instance)
+          this.#distrust(instance, path)
+        }
         if (lastError?.code !== 'asset_tampered') lastError = fetched.error
         tried = instance
       }
@@ -158,7 +166,7 @@ export class PageAssets {
 
   #count(instance: Instance, {kind, bytesOut, headMs}: FetchedAsset): void {
     const isServed = kind === 'whole'
-    this.#options.conduct.request(instance, isServed ? 'answered' : 'failed', headMs)
+    if (kind !== 'tampered') this.#options.conduct.request(instance, isServed ? 'answered' : 'failed', headMs)
     this.#options.onWork(instance.work, {requests: isServed ? 1 : 0, requestsFailed: isServed ? 0 : 1, bytesOut})
   }
 }
