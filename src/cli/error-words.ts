@@ -1,10 +1,14 @@
 import {CreoError, ERROR_CODES, type ErrorCode, isCreoError} from '../core/errors.ts'
 import {plainLine} from './plain-line.ts'
 
-const DISK_FULL = {code: 'data_dir_unwritable', hint: 'Free some disk space, then run the same command again.'} as const
+const DISK_FULL = {
+  code: 'data_dir_unwritable',
+  says: 'The disk is full',
+  hint: 'Free some disk space, then run the same command again.'
+} as const
 
 /** What the operating system and the database say, as creo's codes. Anything else that was not foreseen is `internal`. */
-const SYSTEM_CODES: Readonly<Record<string, {readonly code: ErrorCode; readonly hint: string}>> = {
+const SYSTEM_CODES: Readonly<Record<string, {readonly code: ErrorCode; readonly hint: string; readonly says?: string}>> = {
   EADDRINUSE: {code: 'port_taken', hint: 'End what listens there, or choose another port.'},
   EACCES: {code: 'data_dir_unwritable', hint: 'Give this user the right to write there, or choose another folder with CREO_DATA_DIR.'},
   ENOTDIR: {code: 'data_dir_unwritable', hint: 'Remove the file that stands where a folder should be, or choose another folder.'},
@@ -37,7 +41,10 @@ export function toCreoError(error: unknown, context: ErrorContext): CreoError {
   }
   const system = SYSTEM_CODES[systemCode(error) ?? '']
   const message = error instanceof Error && error.message !== '' ? error.message : String(error)
-  if (system) return new CreoError(system.code, sentence(message), {hint: system.hint, cause: error})
+  if (system) {
+    const said = system.says === undefined ? message : `${system.says}: ${message}`
+    return new CreoError(system.code, sentence(said), {hint: system.hint, cause: error})
+  }
   const hint = 'This is a fault of creo. Run it again with CREO_LOG_LEVEL=debug and report what it prints.'
   return new CreoError('internal', sentence(message), {hint, cause: error})
 }
