@@ -60,6 +60,8 @@ RestartSec=10
 # SIGTERM drains: requests finish, containers stop, receipts are handed in.
 KillMode=mixed
 TimeoutStopSec=150
+# Stopped before it was ready.
+SuccessExitStatus=130
 # Containers get control groups of their own below this one.
 Delegate=yes
 # The owner comes first, and when memory is short the node goes before what the owner does.

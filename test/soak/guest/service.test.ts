@@ -39,12 +39,25 @@ describe.skipIf(process.env.CREO_SOAK_MACHINE !== '1')(`the service of a node ($
     for (const command of enable) await execa('sh', ['-c', command])
     await expect.poll(() => world.must('mine', 'status', '--data', data), {timeout: START_TIMEOUT_MS}).toMatchObject({running: true})
     expect((await systemctl('is-active', 'creo-miner.service')).stdout).toBe('active')
+    await expect.poll(saidByTheService, {timeout: START_TIMEOUT_MS}).toContain('Mining as')
 
     await systemctl('stop', 'creo-miner.service')
-    expect((await systemctl('show', '-p', 'Result', '-p', 'ExecMainStatus', 'creo-miner.service')).stdout).toBe(
-      'Result=success\nExecMainStatus=0'
-    )
+    expect(await ending()).toBe('Result=success\nExecMainStatus=0')
+
+    // Before it is ready, too, to be stopped is no failure.
+    await systemctl('start', 'creo-miner.service')
+    await systemctl('stop', 'creo-miner.service')
+    expect(await ending()).toMatch(/^Result=success\n/)
   })
+
+  async function ending(): Promise<string> {
+    return (await systemctl('show', '-p', 'Result', '-p', 'ExecMainStatus', 'creo-miner.service')).stdout
+  }
+
+  async function saidByTheService(): Promise<string> {
+    const unit = scope === 'user' ? ['--user', '--user-unit'] : ['--unit']
+    return (await execa('journalctl', ['--output=cat', '--no-pager', ...unit, 'creo-miner.service'], {reject: false})).stdout
+  }
 
   /** The first start enrolls the node and remembers its settings. */
   async function startByHand(token: string): Promise<void> {
