@@ -6,7 +6,8 @@ import {
   incentiveViewSchema,
   type OrderView,
   orderViewSchema,
-  type RedemptionView
+  type RedemptionView,
+  redemptionViewSchema
 } from '../core/protocol/api.ts'
 import {readinessSchema, spendingSchema} from '../core/protocol/app-reports.ts'
 import {type CallState, callsOfAppSchema} from '../core/protocol/async.ts'
@@ -36,6 +37,12 @@ export interface LogsQuery {
 }
 
 export type PastMoment = {readonly seq: number} | {readonly atMs: number}
+
+interface RedemptionFilter {
+  readonly incentive?: string
+  readonly offer?: string
+  readonly status?: RedemptionView['status']
+}
 
 type Query = NonNullable<Ask['query']>
 type Read<S extends z.ZodType> = Promise<z.output<S>>
@@ -80,24 +87,22 @@ export class Reads {
     return this.#get(orderViewSchema, `/v1/orders/${segment(id)}`, {}, signal)
   }
 
-  /** Of one holder. */
-  async redemptionsOf(
-    idOrName: string,
-    filter: {readonly status?: RedemptionView['status']} = {},
-    signal?: AbortSignal
-  ): Read<typeof answers.redemptionsSchema> {
-    const to = `/v1/accounts/${segment(idOrName)}/redemptions`
-    const next = (query: Query) => this.#get(answers.redemptionsSchema, to, {...filter, ...query}, signal)
+  /** The public record, whole. */
+  async redemptions(filter: RedemptionFilter, signal?: AbortSignal): Read<typeof answers.redemptionsSchema> {
+    const next = (query: Query) => this.redemptionsPage({...filter, ...query}, signal)
     return {redemptions: await wholeList(next, ({redemptions}) => redemptions)}
   }
 
-  /** The public record. */
-  async redemptions(
-    filter: {readonly incentive?: string; readonly status?: RedemptionView['status']},
+  /** Of the public record so many, newest first, from `cursor` on: `next` of the page before. */
+  redemptionsPage(
+    filter: RedemptionFilter & {readonly limit?: number | undefined; readonly cursor?: string | undefined},
     signal?: AbortSignal
   ): Read<typeof answers.redemptionsSchema> {
-    const next = (query: Query) => this.#get(answers.redemptionsSchema, '/v1/redemptions', {...filter, ...query}, signal)
-    return {redemptions: await wholeList(next, ({redemptions}) => redemptions)}
+    return this.#get(answers.redemptionsSchema, '/v1/redemptions', {...filter}, signal)
+  }
+
+  redemption(id: string, signal?: AbortSignal): Read<typeof redemptionViewSchema> {
+    return this.#get(redemptionViewSchema, `/v1/redemptions/${segment(id)}`, {}, signal)
   }
 
   entries(

@@ -40,36 +40,46 @@ export async function redeem(
   const {code, kept} = newRedemptionCode(context.key, context.networkId)
   const {seq} = await context.client
     .submit({type: 'redemption.request', offer, quantity, code: kept, ...atMost})
-    .catch((cause: unknown) => {
-      if (!isCreoError(cause) || cause.code !== 'not_found') throw cause
-      throw new CreoError('not_found', cause.message, {hint: 'creo offer list', cause})
+    .catch(async (cause: unknown) => {
+      if (!isCreoError(cause)) throw cause
+      if (cause.code === 'not_found') throw new CreoError('not_found', cause.message, {hint: 'creo offer list', cause})
+      throw cause.code === 'conflict' && price !== undefined ? await dearer(context, offer, price, signal) : cause
     })
-  const [{redemptions}, {incentives}] = await Promise.all([
-    context.client.redemptionsOf(context.account.id, {}, signal),
-    context.client.incentives(signal)
-  ])
-  const made = redemptions.find(({id}) => id === `red_${seq}`)
-  if (made === undefined) throw new CreoError('failed', `red_${seq} was requested, but is not shown yet.`, {hint: 'creo redemption list'})
+  const [made, {incentives}] = await Promise.all([context.client.redemption(`red_${seq}`, signal), context.client.incentives(signal)])
   return {...shownRedemption(made, incentives), code}
 }
 
 /** In the minor units of what the offer costs. */
-async function priceMinor({client}: AccountContext, offer: string, price: string, signal: AbortSignal): Promise<number> {
+async function priceMinor(context: AccountContext, offer: string, price: string, signal: AbortSignal): Promise<number> {
+  return positiveAmount(price, (await costOf(context, offer, signal)).decimals, 'price')
+}
+
+async function dearer(context: AccountContext, offer: string, price: string, signal: AbortSignal): Promise<CreoError> {
+  const {amount, incentive} = await costOf(context, offer, signal)
+  return new CreoError('conflict', `${offer} costs ${amount} ${incentive} by now, more than ${price}.`, {
+    hint: `creo redeem ${offer} --price ${amount}`
+  })
+}
+
+/** What one costs now. */
+async function costOf(
+  {client}: AccountContext,
+  id: string,
+  signal: AbortSignal
+): Promise<{readonly incentive: string; readonly decimals: number; readonly amount: string}> {
   const [{offers}, {incentives}] = await Promise.all([client.offers({}, signal), client.incentives(signal)])
-  const incentive = offers.find(({id}) => id === offer)?.incentive
-  return positiveAmount(price, incentives.find(({id}) => id === incentive)?.decimals ?? 0, 'price')
+  const offer = offers.find((one) => one.id === id)
+  if (offer === undefined) throw new CreoError('not_found', `There is no offer ${id}.`, {hint: 'creo offer list'})
+  const decimals = incentives.find((one) => one.id === offer.incentive)?.decimals ?? 0
+  return {incentive: offer.incentive, decimals, amount: formatDecimal(offer.priceMinor, decimals)}
 }
 
 /** A redemption of this account, with its code. @throws {CreoError} `not_found` when this account made no such one. */
 export async function ownRedemption(context: AccountContext, id: string, signal: AbortSignal): Promise<OwnRedemption> {
-  const [{redemptions}, {incentives}] = await Promise.all([
-    context.client.redemptionsOf(context.account.id, {}, signal),
-    context.client.incentives(signal)
-  ])
-  const made = redemptions.find((redemption) => redemption.id === id)
-  if (made === undefined) {
-    throw new CreoError('not_found', `${context.account.name} has no redemption ${id}.`, {hint: 'creo redemption list'})
-  }
+  const none = new CreoError('not_found', `${context.account.name} has no redemption ${id}.`, {hint: 'creo redemption list'})
+  if (!redemptionIdSchema.safeParse(id).success) throw none
+  const [made, {incentives}] = await Promise.all([context.client.redemption(id, signal), context.client.incentives(signal)])
+  if (made.holder !== context.account.id) throw none
   const kept = keptOf(made)
   return {...shownRedemption(made, incentives), code: (kept && redemptionCodeAgain(context.key, context.networkId, kept)) ?? null}
 }
@@ -117,7 +127,7 @@ export interface EndedRedemptions {
 
 /**
  * Ends all redemptions that wait at this account, or those of one incentive or offer.
- * @throws {CreoError} `not_found` for an incentive that is not this account's.
+ * @throws {CreoError} `not_found` for an incentive or offer that is not this account's.
  */
 export async function endRedemptions(
   context: AccountContext,
@@ -133,10 +143,16 @@ export async function endRedemptions(
       hint: 'creo incentive list'
     })
   }
+  const {offer} = chosen
+  if (offer !== undefined) {
+    const {offers} = await client.offers({}, signal)
+    if (!offers.some(({id, incentive}) => id === offer && own.some((one) => one.id === incentive)))
+      throw new CreoError('not_found', `${account.name} has no offer ${offer}.`, {hint: 'creo offer list'})
+  }
   const outcome: {ended: EndedRedemptions['ended'][number][]; failed: EndedRedemptions['failed'][number][]} = {ended: [], failed: []}
   for (const {id: incentive} of own) {
-    const {redemptions} = await client.redemptions({incentive, status: 'held'}, signal)
-    const ids = redemptions.filter(({offer}) => chosen.offer === undefined || offer === chosen.offer).map(({id}) => id)
+    const {redemptions} = await client.redemptions({incentive, status: 'held', ...(offer !== undefined && {offer})}, signal)
+    const ids = redemptions.map(({id}) => id)
     for (let at = 0; at < ids.length; at += COMMAND_BATCH_MAX) {
       const batch = ids.slice(at, at + COMMAND_BATCH_MAX)
       const answers = await client.submitMany(

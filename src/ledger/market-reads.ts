@@ -56,7 +56,7 @@ export class MarketReads {
   readonly #auction: AuctionRead
   readonly #trades: FilteredRows<TradeView, 'incentive'>
   readonly #orders: FilteredRows<OrderView, 'id' | 'account' | 'incentive' | 'status'>
-  readonly #redemptions: FilteredRows<RedemptionView, 'id' | 'holder' | 'incentive' | 'status'>
+  readonly #redemptions: FilteredRows<RedemptionView, 'id' | 'holder' | 'incentive' | 'offer' | 'status'>
 
   constructor(
     database: Database.Database,
@@ -122,8 +122,8 @@ export class MarketReads {
     return this.#orders.get({id})
   }
 
-  redemptions({holder, incentive, status, ...page}: Parameters<LedgerReads['redemptions']>[0]): RedemptionView[] {
-    return this.#redemptions.all({holder, incentive, status}, page)
+  redemptions({holder, incentive, offer, status, ...page}: Parameters<LedgerReads['redemptions']>[0]): RedemptionView[] {
+    return this.#redemptions.all({holder, incentive, offer, status}, page)
   }
 
   redemption(id: string): RedemptionView | undefined {

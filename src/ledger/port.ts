@@ -147,6 +147,7 @@ export interface LedgerReads {
   redemptions(filter: {
     readonly holder?: string
     readonly incentive?: string
+    readonly offer?: string
     readonly status?: RedemptionView['status']
     readonly limit: number
     readonly after?: PageKey

@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 16
+export const PROJECTION_VERSION = 17
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
@@ -70,6 +70,9 @@ CREATE TABLE redemptions (
   amount_minor INTEGER NOT NULL, status TEXT NOT NULL, requested_at_ms INTEGER NOT NULL, ended_at_ms INTEGER,
   code_salt TEXT, code_hash TEXT, reason TEXT
 ) STRICT;
+CREATE INDEX redemptions_of_incentive ON redemptions (incentive, status, seq);
+CREATE INDEX redemptions_of_offer ON redemptions (offer, status, seq);
+CREATE INDEX redemptions_of_holder ON redemptions (holder, seq);
 CREATE INDEX redemptions_captured ON redemptions (incentive, seq) WHERE status = 'captured';
 CREATE TABLE redemption_totals (
   incentive TEXT NOT NULL, status TEXT NOT NULL, redemptions INTEGER NOT NULL, amount_minor INTEGER NOT NULL, PRIMARY KEY (incentive, status)

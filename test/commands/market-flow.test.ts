@@ -97,7 +97,9 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   expect(cheaper).toMatchObject({offer: issued.offer, price: '1', stock: 4, stopped: true})
   expect((await world.run('redeem', String(issued.offer), '--as', 'ana')).stderr).toContain('is offered no longer')
   await world.must('offer', 'edit', String(issued.offer), '--resume', '--as', 'colibris')
-  expect((await world.run('redeem', String(issued.offer), '--price', '0.5', '--as', 'ana')).stderr).toContain('costs more by now')
+  expect((await world.run('redeem', String(issued.offer), '--price', '0.5', '--as', 'ana')).stderr).toContain(
+    `${issued.offer} costs 1 ${LEAF} by now, more than 0.5.`
+  )
   const two = [
     await world.must('redeem', String(issued.offer), '--as', 'ana'),
     await world.must('redeem', String(issued.offer), '--as', 'ana')
@@ -121,6 +123,13 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
     reason: 'Sold by mistake.',
     code: two[0]?.code
   })
+
+  const none = await world.run('redemption', 'release', '--all', '--offer', 'off_99999', '--as', 'colibris')
+  expect([none.code, none.stderr]).toEqual([4, expect.stringContaining('colibris has no offer off_99999.')])
+  const ofOffer = ['redemption', 'list', '--offer', String(issued.offer), '--limit', '2']
+  const newest = await world.must(...ofOffer)
+  expect((newest.redemptions as {redemption: string}[]).map((row) => row.redemption)).toEqual(two.map((one) => one.redemption).reverse())
+  expect(await world.must(...ofOffer, '--cursor', String(newest.next))).toMatchObject({redemptions: [{redemption}], next: null})
 
   const {entries} = await world.must('account', 'history', 'ana', '--asset', LEAF)
   expect((entries as object[]).slice(-4)).toMatchObject([

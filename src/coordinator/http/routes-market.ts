@@ -13,7 +13,14 @@ import {
   tradeViewSchema
 } from '../../core/protocol/api.ts'
 import {candleSchema, candleSpans, redemptionRecordSchema, swapQuoteSchema, tickerSchema} from '../../core/protocol/market-data.ts'
-import {accountIdSchema, incentiveIdSchema, orderIdSchema, positiveAmountSchema} from '../../core/protocol/scalars.ts'
+import {
+  accountIdSchema,
+  incentiveIdSchema,
+  offerIdSchema,
+  orderIdSchema,
+  positiveAmountSchema,
+  redemptionIdSchema
+} from '../../core/protocol/scalars.ts'
 import {AMOUNT_MAX} from '../../core/units.ts'
 import {cursorSchema, incentiveParamsSchema, limitSchema, longLimitSchema, nextOf, nextSchema, pageOf, placeInName} from './query.ts'
 import {type RouteTools, route} from './route.ts'
@@ -237,6 +244,7 @@ function spendingRoutes(app: FastifyInstance, tools: RouteTools): void {
       about: 'The public record of redemptions, newest first.',
       query: z.object({
         incentive: incentiveIdSchema.optional(),
+        offer: offerIdSchema.optional(),
         status: redemptionStatusSchema.optional(),
         limit: limitSchema,
         cursor: cursorSchema
@@ -246,6 +254,22 @@ function spendingRoutes(app: FastifyInstance, tools: RouteTools): void {
     ({query}) => {
       const redemptions = reads.redemptions({...query, ...pageOf(query)})
       return {redemptions, ...nextOf(redemptions, query.limit, placeInName)}
+    }
+  )
+  route(
+    app,
+    tools,
+    {
+      method: 'GET',
+      path: '/v1/redemptions/:redemption',
+      about: 'One redemption, as everybody can read it.',
+      params: z.object({redemption: redemptionIdSchema}),
+      answer: redemptionViewSchema
+    },
+    ({params: {redemption}}) => {
+      const known = reads.redemption(redemption)
+      if (known !== undefined) return known
+      throw new CreoError('not_found', `There is no redemption ${redemption}.`, {hint: 'creo redemption list'})
     }
   )
 }

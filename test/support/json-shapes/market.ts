@@ -113,7 +113,7 @@ export const marketShapes = {
   ),
   redeem: answerOf<Redeem>()(redemption.extend({code: z.string().nullable()})),
   'redemption capture': answerOf<Capture>()(z.strictObject({...ended, status: z.literal('captured')})),
-  'redemption list': answerOf<Redemptions>()(z.strictObject({redemptions: z.array(redemption)})),
+  'redemption list': answerOf<Redemptions>()(z.strictObject({redemptions: z.array(redemption), next: z.string().nullable()})),
   'redemption show': answerOf<ShowRedemption>()(redemption.extend({code: z.string().nullable()})),
   'redemption release': answerOf<Release>()(z.strictObject({...ended, status: z.literal('released')})),
   'trade book': answerOf<Book>()(z.strictObject({incentive, ...ticker, bids: z.array(level), asks: z.array(level)})),
