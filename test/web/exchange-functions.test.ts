@@ -86,6 +86,9 @@ describe('the function quotes', () => {
       expect(dataOf(await watcher?.until('levels'))).toEqual({incentive: LEAF, sequence: 12, bids: [level(9, 0), level(7, 2)], asks: []})
     const later = await watch(`${url}/quotes/events?incentive=${LEAF}`)
     expect(dataOf(await later.until('book'))).toEqual({incentive: LEAF, sequence: 12, bids: [level(8, 1), level(7, 2)], asks: []})
+    const auction = {kind: 'opening', endsAtMs: 7}
+    world.tell(`id: 13\nevent: phase\ndata: ${JSON.stringify({incentive: LEAF, auction})}\n\n`)
+    await expect.poll(() => later.heard()).toContain('"auction":{"kind":"opening","endsAtMs":7}')
     expect(world.asked.filter((line) => line.includes('/book'))).toHaveLength(1)
   })
 
@@ -102,7 +105,7 @@ describe('the function quotes', () => {
     )
     expect(await back?.until('reset')).toContain('"sequence":12')
     await fresh?.until('begin')
-    await expect.poll(() => world.asked.at(-1)).toBe('GET /v1/events?topic=trades,groups,books,orders')
+    await expect.poll(() => world.asked.at(-1)).toBe('GET /v1/events?topic=trades,phases,groups,books,orders')
     expect([world.headers.at(-1)?.['last-event-id'], world.lines()]).toEqual(['12', 1])
     world.tell(`id: 13\nevent: order\ndata: ${JSON.stringify({account, incentive: LEAF})}\n\n`)
     for (const watcher of [back, fresh]) expect(await watcher?.until('order')).toContain('id: 13')

@@ -33,6 +33,11 @@ export class Books {
     this.#books.get(incentive)?.take(news)
   }
 
+  /** How a market trades from now on: `auction` is left out where orders trade as they come. */
+  phase({incentive, auction}) {
+    this.#books.get(incentive)?.begins(auction)
+  }
+
   /** Only of these markets. */
   keep(incentives) {
     for (const incentive of this.#books.keys()) if (!incentives.has(incentive)) this.#books.delete(incentive)
@@ -61,6 +66,9 @@ class Book {
   generation = 0
   isRead = false
   #sequence
+  #auction
+  /** What is being read may be from before the market's phase changed. */
+  #isOld = false
   #bids = new Side(-1)
   #asks = new Side(1)
   #waiting = []
@@ -78,8 +86,13 @@ class Book {
     this.isRead = false
     const waiting = this.#waiting
     this.#waiting = []
-    if (waiting.length > WAITING_MAX) return
-    if (!this.isThere || whole.sequence >= this.#sequence) this.#replace(whole)
+    const isOld = this.#isOld
+    this.#isOld = false
+    if (waiting.length > WAITING_MAX || isOld) return
+    if (!this.isThere || whole.sequence >= this.#sequence) {
+      this.#auction = whole.auction
+      this.#replace(whole)
+    }
     for (const news of waiting) this.take(news)
   }
 
@@ -93,8 +106,16 @@ class Book {
     this.#hasNews = true
   }
 
+  /** All who watch are told of it with the whole book. */
+  begins(auction) {
+    this.#auction = auction
+    this.#isOld = this.isRead
+    generations += 1
+    this.generation = generations
+  }
+
   whole() {
-    return {sequence: this.#sequence, bids: this.#bids.best(), asks: this.#asks.best()}
+    return {sequence: this.#sequence, ...(this.#auction && {auction: this.#auction}), bids: this.#bids.best(), asks: this.#asks.best()}
   }
 
   /** The levels that changed since the last time; undefined when none did. */

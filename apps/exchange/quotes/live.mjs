@@ -120,6 +120,7 @@ export class Live {
   #take({name, id, data}) {
     if (name === 'open' || name === 'reset') this.#opened(name, data.sequence)
     if (name === 'book') this.#books.change(data)
+    if (name === 'phase') this.#books.phase(data)
     if (name === 'trade')
       this.#push({id, topic: 'trade', incentive: data.incentive, account: undefined, text: eventText('trade', data, id)})
     if (name === 'order')

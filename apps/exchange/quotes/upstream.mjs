@@ -1,7 +1,7 @@
 /** Follows the coordinator's events over one connection, and goes on after the last one whenever it is cut. */
 import {setTimeout as wait} from 'node:timers/promises'
 
-const TOPICS = 'trades,groups,books'
+const TOPICS = 'trades,phases,groups,books'
 /** Of all accounts: the coordinator looks each order up to tell it, so they are asked for only where somebody watches an account. */
 const ORDERS = ',orders'
 /** The coordinator says something every 15 s. */

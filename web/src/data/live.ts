@@ -40,6 +40,7 @@ export const line = createStore<LineState>('quiet')
 export const pulse = createStore(0)
 /** Of the market that is watched: told whole first, then what changes in it. */
 const kept = new KeptBook()
+let auction: BookView['auction']
 const followers = new Set<(news: News) => void>()
 
 let watched: Watch = {}
@@ -114,10 +115,11 @@ function open(): void {
 
 function tellBook(news: BookNews): void {
   if (!kept.take(news)) return
+  if (news.whole) auction = news.auction
   const book = kept.view()
   // Where more levels went than were told, the whole book comes to who begins anew.
   if (kept.isShallow(LEVELS_MIN)) open()
-  else if (book !== undefined) tell({kind: 'book', book})
+  else if (book !== undefined) tell({kind: 'book', book: {...book, ...(auction !== undefined && {auction})}})
 }
 
 function close(): void {
