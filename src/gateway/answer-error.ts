@@ -37,7 +37,16 @@ export function refusal(error: CreoError, status: number): string {
 }
 
 function headersOf(error: CreoError, bytes: number): string[] {
-  return ['content-type', 'application/json', 'content-length', String(bytes), 'creo-error', error.code]
+  return [
+    'content-type',
+    'application/json',
+    'x-content-type-options',
+    'nosniff',
+    'content-length',
+    String(bytes),
+    'creo-error',
+    error.code
+  ]
 }
 
 /** A function that did not answer as it should: who asks can only try again, who owns it can find out why. */

@@ -4,6 +4,7 @@ import type {ClientCall} from '../http/client-call.ts'
 export function answerJson(call: ClientCall, status: number, answer: object, headers: readonly string[] = []): void {
   if (call.isGone) return
   const body = Buffer.from(JSON.stringify(answer))
-  call.begin(status, [...headers, 'content-type', 'application/json', 'content-length', String(body.length), 'cache-control', 'no-store'])
+  const own = ['content-type', 'application/json', 'x-content-type-options', 'nosniff', 'content-length', String(body.length)]
+  call.begin(status, [...headers, ...own, 'cache-control', 'no-store'])
   call.end(body)
 }
