@@ -25,7 +25,7 @@ const LINES = ASSETS.slice(0, 2).map((incentive) => ({
 
 /** Numbers that one random command is made of. */
 const numbers = fc.record({
-  kind: fc.nat(18),
+  kind: fc.nat(19),
   who: fc.nat(4),
   asset: fc.nat(2),
   amount: fc.integer({min: 1, max: 3000}),
@@ -128,9 +128,20 @@ class Everything {
         const asset = n.pick % 2 === 0 ? 'gutta' : incentive
         return {who, body: {type: 'account.transfer', to: any(state.accountsById.keys()), asset, amountMinor: n.amount}}
       }
+      case 18:
+        return this.#editing(n, own)
       default:
         return {who: network, body: {type: 'time.advance'}}
     }
+  }
+
+  /** What waits of an offer keeps what it holds, whatever its terms become. */
+  #editing(n: Numbers, org: string): {who: string; body: CommandBody} {
+    const offers = [...this.world.machine.state.offers.values()]
+    const {id = 'off_0', incentive} = offers[n.asset % Math.max(1, offers.length)] ?? {}
+    const who = n.pick % 5 === 0 ? org : (incentive?.id.split('/')[0] ?? org)
+    const terms = n.flag ? {priceMinor: 1 + (n.amount % 60)} : {stock: n.amount % 9 === 0 ? 1e9 : n.amount}
+    return {who, body: {type: 'offer.edit', offer: id, ...terms, ...(n.pick % 3 === 0 && {stopped: n.pick % 2 === 0})}}
   }
 
   /** Of a few lots, since most books are thin. */

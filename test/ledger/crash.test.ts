@@ -34,7 +34,16 @@ describe('a ledger whose process is killed', () => {
         digests = (await expectNothingLost(world, answers)).digests
       }
       expect(digests).toBeGreaterThan(0)
-      expect([...applied].sort()).toEqual(['account.transfer', 'order.place', 'order.replace', 'orders.cancel', 'swap', 'time.advance'])
+      expect([...applied].sort()).toEqual([
+        'account.transfer',
+        'offer.edit',
+        'order.place',
+        'order.replace',
+        'orders.cancel',
+        'redemption.request',
+        'swap',
+        'time.advance'
+      ])
       expect(Math.min(auctions.met, auctions.ended)).toBeGreaterThan(0)
       expect(await verifyLedger({directory: world.directory, signatures: true, signal: world.signal})).toMatchObject({holds: true})
     }

@@ -7,12 +7,15 @@ import {openLedger} from '../../src/ledger/open-ledger.ts'
 import {NUT, orderOf} from './orders.ts'
 
 /**
- * A process of its own that trades with itself in two markets, by every command that there is for it and with auctions now and then, until it is killed or its ledger fails: `node trading-process.ts DIRECTORY ROUND NOW_MS ANN BOB`.
+ * A process of its own that trades with itself in two markets, by every command that there is for it and with auctions now and then, and redeems what is offered at terms that change, until it is killed or its ledger fails: `node trading-process.ts DIRECTORY ROUND NOW_MS ANN BOB ACME`.
  * Writes one line for each answer, after it was given: {"command", "answer"}. After a failure {"failed": codes of three more submits}.
  */
 const [directory = '', round = '', nowMs = '', ...accounts] = process.argv.slice(2)
 const IN_FLIGHT = 40
 const ADVANCED_EVERY = 21
+const EDITED_EVERY = 25
+/** Who holds no trader's key. */
+const ISSUER = 2
 
 /** The clock goes on with what was traded, so that auctions end. */
 const STEP_MS = 25
@@ -21,8 +24,9 @@ const startMs = Number(nowMs) + Number(round) * ROUND_MS
 let next = 0
 
 const {signal} = new AbortController()
+const offer = readFileSync(join(directory, 'offer'), 'utf8')
 const genesisText = readFileSync(join(directory, 'genesis.json'), 'utf8')
-const keys = await Promise.all(['ann', 'bob'].map((name) => loadKeyFile(join(directory, `${name}.key`))))
+const keys = await Promise.all(['ann', 'bob', 'acme'].map((name) => loadKeyFile(join(directory, `${name}.key`))))
 const coordinatorKey = await loadKeyFile(join(directory, 'coordinator.key'))
 const ledger = await openLedger({
   directory,
@@ -42,6 +46,7 @@ function bodyOf(number: number): CommandBody {
   const order = orderOf(isAnn ? 'buy' : 'sell', 1 + (number % 3), 100 + (number % 5))
   const turn = Math.floor(number / 2) % 16
   const [from, to] = isAnn ? [NUT, order.incentive] : [order.incentive, NUT]
+  if (turn === 5) return {type: 'redemption.request', offer, quantity: 1, priceAtMostMinor: 3}
   if (turn % 4 === 1) return {...order, incentive: NUT, side: isAnn ? 'sell' : 'buy'}
   if (turn % 4 === 2)
     return {type: 'swap', from, to, exact: turn < 8 ? 'send' : 'receive', sendLots: 2, receiveLots: 1, selfTrade: 'cancel-oldest'}
@@ -52,13 +57,20 @@ function bodyOf(number: number): CommandBody {
   return order
 }
 
+/** Now dearer than anybody pays, now with little stock. */
+function editOf(number: number): CommandBody {
+  return {type: 'offer.edit', offer, priceMinor: 1 + (number % 4), stock: number % 7, stopped: number % 3 === 0}
+}
+
 async function trade(): Promise<void> {
   next += 1
   const number = next
   const isTime = number % ADVANCED_EVERY === 0
-  const [account, key] = isTime ? ['coordinator', coordinatorKey] : [accounts[number % 2] ?? '', keys[number % 2]]
+  const isEdit = !isTime && number % EDITED_EVERY === 0
+  const who = isEdit ? ISSUER : number % 2
+  const [account, key] = isTime ? ['coordinator', coordinatorKey] : [accounts[who] ?? '', keys[who]]
   if (key === undefined) return
-  const body: CommandBody = isTime ? {type: 'time.advance'} : bodyOf(number)
+  const body: CommandBody = isTime ? {type: 'time.advance'} : isEdit ? editOf(number) : bodyOf(number)
   const idempotencyKey = `r${round}-${number}`
   const command = signCommand({network: sha256Hex(genesisText), account, key, idempotencyKey, notAfterMs: startMs + 60_000, body})
   const answer = await ledger.submit(command, signal)

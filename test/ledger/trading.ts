@@ -1,5 +1,6 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
+import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
@@ -36,7 +37,9 @@ export async function tradingWorld(): Promise<LedgerWorld> {
     for (const name of ['ann', 'bob']) await world.must(name, {...order, side: 'buy', lots: 10_000})
   }
   await open(world)
-  for (const name of ['coordinator', 'ann', 'bob']) await saveKeyFile(join(world.directory, `${name}.key`), world.key(name))
+  const [offer] = world.ledger.reads.offers({incentive: NUT, limit: 1})
+  await writeFile(join(world.directory, 'offer'), offer?.id ?? '')
+  for (const name of ['coordinator', 'ann', 'bob', 'acme']) await saveKeyFile(join(world.directory, `${name}.key`), world.key(name))
   await world.close()
   return world
 }
@@ -77,7 +80,7 @@ export async function trade(world: LedgerWorld, options: TradeOptions): Promise<
 }
 
 function start(world: LedgerWorld, {round, limits = '', env = {}}: TradeOptions): ChildProcess {
-  const accounts = ['ann', 'bob'].map((name) => world.accounts.get(name) ?? '')
+  const accounts = ['ann', 'bob', 'acme'].map((name) => world.accounts.get(name) ?? '')
   const args = [PROCESS, world.directory, String(round), String(world.nowMs), ...accounts]
   return spawn('/bin/sh', ['-c', `${limits}exec "$0" "$@"`, process.execPath, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
