@@ -41,6 +41,27 @@ describe('the function quotes', () => {
     expect(world.headers.map((headers) => headers['creo-after'])).toEqual([undefined, '9'])
   })
 
+  test('lets nobody wait for a sequence that somebody else named, nor hear that it did not come', async () => {
+    const book = `/v1/markets/${LEAF}/book`
+    const held: ServerResponse[] = []
+    const world = createServer((request, response) => {
+      if (request.headers['creo-after'] === undefined) response.end('{"sequence":7}')
+      else held.push(response)
+    })
+    const {url} = await runFunction('apps/exchange/quotes', {COORDINATOR_URL: `http://127.0.0.1:${await listen(world)}`})
+    const isHeld = once(world, 'request')
+    const waits = json(`${url}/quotes${book}`, {'creo-after': '999999999999999'})
+    await isHeld
+    expect((await json(`${url}/quotes${book}`)).sequence).toBe(7)
+    for (const response of held.splice(0)) response.writeHead(504).end('{"error":{"code":"timeout"}}')
+    expect((await waits).error?.code).toBe('timeout')
+    const isAskedAgain = once(world, 'request')
+    const again = json(`${url}/quotes${book}`, {'creo-after': '999999999999999'})
+    await isAskedAgain
+    for (const response of held.splice(0)) response.end('{"sequence":8}')
+    expect((await again).sequence).toBe(8)
+  })
+
   test('says in a sentence that the coordinator is away, and goes on', async () => {
     const dead = createServer().on('connection', (socket) => socket.destroy())
     const {url, child} = await runFunction('apps/exchange/quotes', {COORDINATOR_URL: `http://127.0.0.1:${await listen(dead)}`})

@@ -31,35 +31,39 @@ export function createReads({url, nowMs}) {
   let keptBytes = 0
 
   /**
-   * The answer at a path with its query, as `{status, body, packed}`: at most a second old, and of the sequence `after` or later. Who asks while it is under way waits for the same.
+   * The answer at a path with its query, as `{status, body, packed}`: at most a second old, and of the sequence `after` or later. Who asks for the same while it
+   * is under way waits for the same. Nobody waits for a sequence that somebody else named: it may never come.
    */
   function read(path, after = 0) {
     refuseStrange(path)
-    const known = entries.get(path)
+    const key = `${after} ${path}`
+    const known = entries.get(key)
     const isFresh = known !== undefined && (known.size === undefined || nowMs() - known.atMs < FRESH_MS)
-    if (isFresh && known.after >= after && !path.startsWith('/v1/time')) return known.answer
-    drop(path)
+    if (isFresh && !path.startsWith('/v1/time')) return known.answer
+    drop(key)
     while (entries.size >= ENTRIES_MAX || keptBytes > KEPT_BYTES_MAX) drop(entries.keys().next().value)
-    const entry = {atMs: nowMs(), after, size: undefined, answer: ask(new URL(path, url), after)}
-    entries.set(path, entry)
+    const entry = {atMs: nowMs(), size: undefined, answer: ask(new URL(path, url), after)}
+    entries.set(key, entry)
     const settle = (size) => {
       entry.size = size
       entry.atMs = nowMs()
-      if (entries.get(path) === entry) keptBytes += size
+      if (entries.get(key) === entry) keptBytes += size
     }
-    entry.answer.then(
-      ({body, packed}) => settle(body.length + (packed?.length ?? 0)),
-      () => {
-        settle(0)
-        if (entries.get(path) === entry) drop(path)
-      }
-    )
+    const forget = () => {
+      settle(0)
+      if (entries.get(key) === entry) drop(key)
+    }
+    entry.answer.then(({status, body, packed}) => {
+      // A sequence that had not come may have come by now.
+      if (after > 0 && status !== 200) forget()
+      else settle(body.length + (packed?.length ?? 0))
+    }, forget)
     return entry.answer
   }
 
-  function drop(path) {
-    keptBytes -= entries.get(path)?.size ?? 0
-    entries.delete(path)
+  function drop(key) {
+    keptBytes -= entries.get(key)?.size ?? 0
+    entries.delete(key)
   }
 
   return {
