@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import {auctionPrice, type PricedLots} from '../../src/core/exchange/auction-price.ts'
+import {assertInvariants} from '../../src/core/exchange/invariants.ts'
 import {CROSSINGS_MAX} from '../../src/core/exchange/limits.ts'
 import {marketWorld, run} from './market-script.ts'
 import {World as NewWorld, type World} from './world.ts'
@@ -182,6 +183,38 @@ describe('a market', () => {
     expect([answers.length, new Set(trades).size, trades.length > CROSSINGS_MAX]).toEqual([2, 1, true])
     expect(isInAuction(world)).toBe(false)
     world.assertSame()
+  })
+
+  it('is not held up by orders that each move the price and then expire by the limit', () => {
+    const world = marketWorld({protection: PROTECTION}, {checks: false})
+    run(['x sell 1 @ 100 by acme', 'y buy 1 @ 100 by ann', 'after 60s'], world)
+    run(['s0 sell 1 @ 60 by ann', 'b0 buy 1 @ 130 by bob'], world)
+    const count = 400
+    for (let index = 1; index <= count; index += 1) run([`b buy 1 @ ${130 + index} by cyd`], world)
+    run(['limit 1'], world)
+    world.nowMs += 60_000
+    world.effects.length = 0
+    expect(world.must('coordinator', {type: 'time.advance'})).toMatchObject({more: false})
+    const ended = world.effects.filter((effect) => effect.type === 'order.changed')
+    expect(ended.map(({reason}) => reason)).toEqual(Array.from({length: count + 1}, () => 'volume_limit'))
+    expect(isInAuction(world)).toBe(false)
+  })
+
+  it('takes prices between the last one and both orders where it has looked at too many', () => {
+    const world = marketWorld({protection: PROTECTION}, {checks: false})
+    run(['x sell 1 @ 100 by acme', 'y buy 1 @ 100 by ann', 'after 60s'], world)
+    const count = 500
+    run(['s0 sell 1 @ 60 by ann', 'b0 buy 1 @ 130 by bob'], world)
+    for (let index = 1; index <= count; index += 1) run([`b buy 1 @ ${130 + index} by cyd`], world)
+    run(['limit 1100', 's1 sell 3 @ 50 by ann'], world)
+    world.nowMs += 60_000
+    world.effects.length = 0
+    expect(world.must('coordinator', {type: 'time.advance'})).toMatchObject({more: false})
+    expect(isInAuction(world)).toBe(false)
+    const trades = world.effects.flatMap((effect) => (effect.type === 'trade' ? [effect.priceMicroGutta] : []))
+    expect(trades.length).toBeGreaterThan(0)
+    expect(trades.every((price) => price >= 50 && price <= 130 + count)).toBe(true)
+    assertInvariants(world.machine)
   })
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert'
 import {AMOUNT_MAX, mulDivFloor} from '../units.ts'
 import {auctionPrice, type PricedLots} from './auction-price.ts'
 import type {Expiry} from './expiry-queue.ts'
-import {CROSSINGS_MAX} from './limits.ts'
+import {AUCTION_LOOKED_MAX, CROSSINGS_MAX} from './limits.ts'
 import {type Band, isExpired, type OrderBook} from './order-book.ts'
 import {BUY, NONE, type OrderPool, SELL, type Side} from './order-pool.ts'
 import {forgetOrder, freeResting, orderChanged, orderId, Settlement} from './settlement.ts'
@@ -45,16 +45,22 @@ export function beginAuction({state, seq, atMs, effects}: CommandContext, incent
 /**
  * Ends an auction: what crosses trades at one price, by price and then time, as if of each two orders the later one had met the earlier. Meets at most
  * `CROSSINGS_MAX` orders; where more cross, the auction stays due and the next command goes on, at the same price unless somebody came or went between.
- * An order for which the trade volume limit or its owner's share of it leaves no lot expires. In the end nothing crosses.
+ * An order for which the trade volume limit or its owner's share of it leaves no lot expires; what then still crosses has a price of its own. In the end nothing crosses.
  */
 export function uncross(context: CommandContext, due: Expiry): void {
   const {state, effects} = context
   const incentive = state.incentivesById.get(due.id)
   assert(incentive?.auction !== undefined, 'the end of no auction')
   const book = state.market.book(incentive.asset)
-  const price = auctionPrice(crossingOrders(state, book, context.atMs), incentive.prices?.referenceMicroGutta)
-  const traded = tradeAt(context, incentive, price)
-  if (traded > 0 && incentive.prices !== undefined) incentive.prices.referenceMicroGutta = incentive.prices.lastMicroGutta
+  const progress: Progress = {met: 0, trades: 0}
+  let looked = 0
+  do {
+    const orders = crossingOrders(state, book, context.atMs)
+    looked += orders.bids.length + orders.asks.length
+    const price = auctionPrice(orders, incentive.prices?.referenceMicroGutta)
+    tradeAt(context, incentive, {price, isLastPrice: looked >= AUCTION_LOOKED_MAX, progress})
+  } while (isCrossed(book) && progress.met < CROSSINGS_MAX)
+  if (progress.trades > 0 && incentive.prices !== undefined) incentive.prices.referenceMicroGutta = incentive.prices.lastMicroGutta
   if (isCrossed(book)) {
     state.expiries.push(due)
     return
@@ -89,13 +95,26 @@ function crossingOrders({market}: LedgerState, book: OrderBook, atMs: number): {
   return {bids: living(BUY).orders, asks: living(SELL).orders}
 }
 
-/** Returns how many trades there were. Absent price: there are none, only orders whose time has come. */
-function tradeAt(context: CommandContext, incentive: IncentiveState, price: number | undefined): number {
+/** What one command did of an auction. */
+interface Progress {
+  met: number
+  trades: number
+}
+
+interface Pricing {
+  /** Absent: there are no trades, only orders whose time has come. */
+  readonly price: number | undefined
+  /** No other is looked for: where nothing crosses at it any more, what is nearest to it of the prices of both orders is taken. */
+  readonly isLastPrice: boolean
+  readonly progress: Progress
+}
+
+/** Goes on until nothing crosses at this price, or the command has met as many as it may. */
+function tradeAt(context: CommandContext, incentive: IncentiveState, {price, isLastPrice, progress}: Pricing): void {
   const {state, atMs} = context
   const {pool} = state.market
   const book = state.market.book(incentive.asset)
-  let trades = 0
-  for (let met = 0; met < CROSSINGS_MAX && isCrossed(book); met += 1) {
+  for (; progress.met < CROSSINGS_MAX && isCrossed(book); progress.met += 1) {
     const [bid, ask] = [book.bids.headAt(0), book.asks.headAt(0)]
     const over = [bid, ask].find((slot) => isExpired(pool, slot, atMs))
     if (over !== undefined) {
@@ -103,18 +122,18 @@ function tradeAt(context: CommandContext, incentive: IncentiveState, price: numb
       continue
     }
     assert(price !== undefined && bid !== NONE && ask !== NONE, 'an auction without a price')
-    if ((pool.priceMicroGutta[bid] ?? 0) < price || (pool.priceMicroGutta[ask] ?? 0) > price) break
+    const nearest = Math.min(pool.priceMicroGutta[bid] ?? 0, Math.max(pool.priceMicroGutta[ask] ?? 0, price))
+    if (nearest !== price && !isLastPrice) return
     const [earlier, later] = isLater(pool, bid, ask) ? [ask, bid] : [bid, ask]
-    const fits = Math.floor(volumeLeft(incentive, pool.owner[later] ?? 0, atMs) / price)
+    const fits = Math.floor(volumeLeft(incentive, pool.owner[later] ?? 0, atMs) / nearest)
     const lots = Math.min(fits, pool.remaining[bid] ?? 0, pool.remaining[ask] ?? 0)
     if (lots === 0) {
       expire(context, later, 'volume_limit')
       continue
     }
-    trade(context, incentive, {earlier, later, lots, price, index: trades})
-    trades += 1
+    trade(context, incentive, {earlier, later, lots, price: nearest, index: progress.trades})
+    progress.trades += 1
   }
-  return trades
 }
 
 function isLater({since}: OrderPool, order: number, other: number): boolean {

@@ -3,6 +3,8 @@ const DAY_MS = 24 * 3600 * SECOND_MS
 
 /** Resting orders that one command may meet; what is left of it then expires with reason `crossing_limit`. */
 export const CROSSINGS_MAX = 1000
+/** Orders that one command looks at for prices of an auction, besides those of the first: each price takes a look at all that cross. */
+export const AUCTION_LOOKED_MAX = 100_000
 /** Expiries that one `time.advance` carries out, and ended ones that one command clears away. */
 export const EXPIRIES_MAX = 1000
 /** Expiries of what ended before its time may be this many, or as many as the others, before they are cleared away. */
