@@ -69,6 +69,19 @@ test('a network that stays up goes at Ctrl-C with its containers, and comes back
   expect(await leftBehind(folder)).toEqual([])
 })
 
+test.runIf(process.env.CREO_TEST_TIER === 'long')('the network of a tour comes back with its miners', {timeout: TIMEOUT_MS}, async () => {
+  const folder = await temporaryFolder()
+  const data = join(folder, 'network')
+  expect((await startUp(folder, ['--tour', '--once', '--data', data]).ended).code).toBe(0)
+  const again = startUp(folder, ['--data', data])
+  await again.said('Ctrl-C stops everything.')
+  again.child.kill('SIGINT')
+  const {code, stderr} = await again.ended
+  expect(code, stderr).toBe(0)
+  expect(stderr).toContain('Stopped miner-a, miner-b, gateway, coordinator;')
+  expect(await leftBehind(folder)).toEqual([])
+})
+
 test('Ctrl-C takes the containers of a miner that was killed before', {timeout: TIMEOUT_MS}, async () => {
   const folder = await temporaryFolder()
   const data = join(folder, 'network')
