@@ -9,6 +9,9 @@ import {formatDecimal} from '../core/units.ts'
 import {type CodeHash, isRedemptionCode, newRedemptionCode, redemptionCodeAgain} from '../identity/redemption-codes.ts'
 import type {AccountContext} from './context.ts'
 
+/** Named where a code is that of several. */
+const SAME_CODE_SHOWN = 5
+
 export interface ShownRedemption {
   readonly redemption: string
   readonly offer: string
@@ -172,21 +175,29 @@ export async function endRedemptions(
 
 /**
  * The waiting redemption at this account's incentives that a code is for. Each has a salt of its own, so each is tried.
- * @throws {CreoError} `invalid_input` for a code that was mistyped; `not_found` when no redemption that waits has it.
+ * @throws {CreoError} `invalid_input` for a code that was mistyped; `not_found` when no redemption that waits has it; `conflict` when several do.
  */
 async function redemptionOfCode({client, account, networkId}: AccountContext, typed: string, signal: AbortSignal): Promise<string> {
   const code = readRedemptionCode(typed)
   const {incentives} = await client.incentives(signal)
+  const found: string[] = []
   for (const {id: incentive} of incentives.filter(({org}) => org === account.id)) {
     const {redemptions} = await client.redemptions({incentive, status: 'held'}, signal)
-    const found = redemptions.find((redemption) => {
+    const matching = redemptions.filter((redemption) => {
       const kept = keptOf(redemption)
       return kept !== undefined && isRedemptionCode(code, networkId, kept)
     })
-    if (found !== undefined) return found.id
+    found.push(...matching.map(({id}) => id))
   }
-  throw new CreoError('not_found', `No redemption that waits at ${account.name} has that code.`, {
-    hint: 'It was captured, released or timed out, or is for another org: creo redemption list'
+  const [only, ...others] = found
+  if (only === undefined) {
+    throw new CreoError('not_found', `No redemption that waits at ${account.name} has that code.`, {
+      hint: 'It was captured, released or timed out, or is for another org: creo redemption list'
+    })
+  }
+  if (others.length === 0) return only
+  throw new CreoError('conflict', `Several redemptions that wait have that code: ${found.slice(0, SAME_CODE_SHOWN).join(', ')}.`, {
+    hint: 'What stands for a code is public, so somebody took it over for another item. Name the one that was handed over: creo redemption list --status held'
   })
 }
 
