@@ -7,7 +7,7 @@ import type {AppliedCommand, Network} from './network.ts'
 const WAITING_MAX = 32
 /** For this long after a command's not-after the network still gives its first answer again (docs/PROTOCOL.md). */
 const ANSWERED_AFTER_MS = 2 * 60_000
-/** What says nothing about whether the command was done. */
+/** What says nothing about whether the command was done: nobody answered, or somebody on the way, when an attempt before may have arrived. */
 const UNKNOWN: ReadonlySet<string> = new Set([
   'unavailable',
   'timeout',
@@ -15,7 +15,14 @@ const UNKNOWN: ReadonlySet<string> = new Set([
   'bad_gateway',
   'rate_limited',
   'interrupted',
-  'payload_too_large'
+  'payload_too_large',
+  'internal',
+  'failed',
+  'no_instance',
+  'reward_pool_empty',
+  'unhealthy',
+  'asset_tampered',
+  'loop_detected'
 ])
 
 const keptSchema = z.array(z.object({about: z.string(), command: z.looseObject({idempotencyKey: z.string(), notAfterMs: z.int()})}))

@@ -95,6 +95,21 @@ describe('an outbox', () => {
     expect(reloaded.waiting()).toEqual([])
   })
 
+  it.each(['no_instance', 'reward_pool_empty', 'internal'])(
+    'keeps what was lost on the way and then refused by who stands there: %s',
+    async (code) => {
+      const store = memoryStore()
+      const between = new Response(JSON.stringify({error: {code, message: 'Not here.'}}), {status: 503})
+      const lossy = await Network.connect({
+        url: world.actors.url,
+        fetch: async (address, init) => (init?.method === 'POST' ? between.clone() : fetch(address, init))
+      })
+      const command = await lossy.sign({account, key}, body('0a'), {idempotencyKey: `between:${code}`})
+      await expect(new Outbox(store, 'ann').send(lossy, {about: 'A node.', command})).rejects.toMatchObject({code})
+      expect(new Outbox(store, 'ann').waiting()).toHaveLength(1)
+    }
+  )
+
   it('forgets what was refused, and takes one wish clicked twice for one', async () => {
     const store = memoryStore()
     const outbox = new Outbox(store, 'ann')

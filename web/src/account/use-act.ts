@@ -8,6 +8,7 @@ export type Outcome =
   | {readonly status: 'refused'; readonly code: string; readonly message: string}
   | {readonly status: 'late'}
 
+/** As the outbox keeps what it sends (src/app-client/outbox.ts); `offline` is the page's own. */
 const UNKNOWN: ReadonlySet<string> = new Set([
   'unavailable',
   'timeout',
@@ -15,6 +16,14 @@ const UNKNOWN: ReadonlySet<string> = new Set([
   'bad_gateway',
   'rate_limited',
   'interrupted',
+  'payload_too_large',
+  'internal',
+  'failed',
+  'no_instance',
+  'reward_pool_empty',
+  'unhealthy',
+  'asset_tampered',
+  'loop_detected',
   'offline'
 ])
 
@@ -49,7 +58,7 @@ async function attempt(body: WireCommandBody, told: {readonly wish: string; read
   try {
     return {status: 'done', applied: await act(body, told)}
   } catch (error) {
-    const {code = 'internal', message = ''} = error as {readonly code?: string; readonly message?: string}
-    return UNKNOWN.has(code) ? {status: 'late'} : {status: 'refused', code, message}
+    const {code, message = ''} = error as {readonly code?: string; readonly message?: string}
+    return code !== undefined && UNKNOWN.has(code) ? {status: 'late'} : {status: 'refused', code: code ?? 'internal', message}
   }
 }
