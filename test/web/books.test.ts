@@ -21,7 +21,7 @@ interface Books {
   at(incentive: string, sequence: number): Book | undefined
   change(news: Told & {readonly incentive: string; readonly whole: boolean}): void
 }
-type MakeBooks = new (reads: {readJson: (path: string, after: number) => Promise<Told>}) => Books
+type MakeBooks = new (reads: {readJson: (path: string, after: number) => Promise<Told>}, nowMs?: () => number) => Books
 
 const LEAF = 'colibris/LEAF'
 const LEVELS_MAX = 100
@@ -141,6 +141,23 @@ test('a book that had more levels than were told is read again when few are left
   expect(book?.whole().asks).toHaveLength(LEVELS_AT_FIRST - 60)
   books.change(market.change('asks', [[203, 8]]))
   expect(book?.takeNews()).toEqual({sequence: 4, bids: [], asks: [{priceMicroGutta: '203', lots: '8'}]})
+})
+
+test('a market that is not there is asked for every few seconds, however often who watches it is told', async () => {
+  const {Books} = (await import('../../apps/exchange/quotes/books.mjs' as string)) as {readonly Books: MakeBooks}
+  let [asked, nowMs] = [0, 0]
+  const readJson = async (): Promise<Told> => {
+    asked += 1
+    await Promise.resolve()
+    if (asked <= 2) throw new Error('not_found')
+    return new Market().view()
+  }
+  const books = new Books({readJson}, () => nowMs)
+  for (; nowMs < 11_000; nowMs += 500) {
+    books.at(LEAF, 1)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect([asked, books.at(LEAF, 1)?.whole().sequence]).toEqual([3, 1])
 })
 
 /** As `Live` tells them. */

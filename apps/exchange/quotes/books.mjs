@@ -7,17 +7,21 @@ const LEVELS_KEPT_MAX = 1_000
 const LEVELS_LEFT_MIN = 50
 /** Changes that come while a book is read; after more it is read once more. */
 const WAITING_MAX = 1_000
+/** A market that is not there, or that nobody could say anything of, is asked for again only then. */
+const FAILED_AGAIN_MS = 5_000
 
 let generations = 0
 
 export class Books {
   #reads
+  #nowMs
   #books = new Map()
   /** The newest that was told of any book. */
   #sequence = 0
 
-  constructor(reads) {
+  constructor(reads, nowMs = () => performance.now()) {
     this.#reads = reads
+    this.#nowMs = nowMs
   }
 
   /** The market's book; undefined while it is read, as of `sequence` or later. */
@@ -50,12 +54,15 @@ export class Books {
 
   #read(incentive, book, after) {
     this.#books.set(incentive, book)
-    if (book.isRead) return
+    if (book.isRead || this.#nowMs() < book.notBeforeMs) return
     book.isRead = true
     this.#reads.readJson(`/v1/markets/${incentive}/book`, after).then(
       (whole) => book.begin(whole),
       () => {
-        if (this.#books.get(incentive) === book) this.#books.delete(incentive)
+        if (this.#books.get(incentive) !== book) return
+        const again = new Book()
+        again.notBeforeMs = this.#nowMs() + FAILED_AGAIN_MS
+        this.#books.set(incentive, again)
       }
     )
   }
@@ -65,6 +72,8 @@ class Book {
   /** Another one for each time that it was had whole: who was told of that goes on by changes. */
   generation = 0
   isRead = false
+  /** Of the next time that it is read. */
+  notBeforeMs = 0
   #sequence
   #auction
   /** What is being read may be from before the market's phase changed. */
