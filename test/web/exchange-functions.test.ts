@@ -62,6 +62,27 @@ describe('the function quotes', () => {
     expect((await again).sequence).toBe(8)
   })
 
+  test('shows what each incentive buys, however many offers another issuer makes', async () => {
+    const offers = Array.from({length: 4}, (_none, at) => ({id: `off_${at}`, incentive: LEAF}))
+    const world = await coordinator({
+      '/v1/network': {sequence: 7},
+      '/v1/incentives?limit=50': {incentives: [{id: LEAF}, {id: 'zoo/ANT'}]},
+      ...Object.fromEntries(
+        [LEAF, 'zoo/ANT'].flatMap((id) => [`/v1/markets/${id}/ticker`, `/v1/incentives/${id}/record`].map((path) => [path, {}]))
+      ),
+      '/v1/offers?incentive=colibris%2FLEAF&limit=1000': {offers},
+      '/v1/offers?incentive=zoo%2FANT&limit=1000': {offers: [{id: 'off_9', incentive: 'zoo/ANT'}]}
+    })
+    const {url} = await runFunction('apps/exchange/quotes', {COORDINATOR_URL: world.url})
+    const board = (await json(`${url}/quotes/board`)) as {
+      readonly markets?: readonly {readonly offers: unknown[]; readonly offersInAll: number}[]
+    }
+    expect(board.markets?.map(({offers: shown, offersInAll}) => [shown.length, offersInAll])).toEqual([
+      [3, 4],
+      [1, 1]
+    ])
+  })
+
   test('says in a sentence that the coordinator is away, and goes on', async () => {
     const dead = createServer().on('connection', (socket) => socket.destroy())
     const {url, child} = await runFunction('apps/exchange/quotes', {COORDINATOR_URL: `http://127.0.0.1:${await listen(dead)}`})

@@ -8,19 +8,18 @@ const READS_AT_ONCE = 8
 /** A page of markets: each incentive with its ticker, the record of its redemptions, and the first of what it buys. */
 export async function readBoard(reads, {cursor, after}) {
   const page = cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`
-  const [{incentives, next}, {offers}, {sequence}] = await Promise.all([
+  const [{incentives, next}, {sequence}] = await Promise.all([
     reads.readJson(`/v1/incentives?limit=${MARKETS_AT_ONCE}${page}`, after),
-    reads.readJson(`/v1/offers?limit=${OFFERS_READ}`, after),
     reads.readJson('/v1/network', after)
   ])
-  const offersOf = Map.groupBy(offers, (offer) => offer.incentive)
   const markets = await inTurns(incentives, async (incentive) => {
-    const [ticker, record] = await Promise.all([
+    // Of each by itself: of all at once, one issuer's thousand would leave those of others out.
+    const [ticker, record, {offers}] = await Promise.all([
       reads.readJson(`/v1/markets/${incentive.id}/ticker`, after),
-      reads.readJson(`/v1/incentives/${incentive.id}/record`, after)
+      reads.readJson(`/v1/incentives/${incentive.id}/record`, after),
+      reads.readJson(`/v1/offers?incentive=${encodeURIComponent(incentive.id)}&limit=${OFFERS_READ}`, after)
     ])
-    const buys = offersOf.get(incentive.id) ?? []
-    return {incentive, ticker, record, offers: buys.slice(0, OFFERS_SHOWN), offersInAll: buys.length}
+    return {incentive, ticker, record, offers: offers.slice(0, OFFERS_SHOWN), offersInAll: offers.length}
   })
   return {sequence, markets, ...(next === undefined ? {} : {next})}
 }
