@@ -110,9 +110,10 @@ export class SignIn {
   }
 
   async #isOurs({network, origin, nonce, expiresAtMs}: SignInChallenge): Promise<boolean> {
-    const [random = '', text = ''] = nonce.split('.')
+    const [random = '', text = '', ...more] = nonce.split('.')
     const mac = bytesOfBase64url(text, MAC_BYTES)
-    if (mac === undefined || network !== this.#network.id || origin !== this.#origin) return false
+    // In one spelling alone, by which it is known again.
+    if (mac === undefined || more.length > 0 || network !== this.#network.id || origin !== this.#origin) return false
     return subtle().verify('HMAC', await this.#macKey('verify'), mac, macText(random, expiresAtMs))
   }
 

@@ -153,6 +153,14 @@ describe('signing in', () => {
     await expect(desk.verify(answer)).rejects.toMatchObject({code})
   })
 
+  it('takes a challenge in one spelling alone: with something behind it, it would be another one to be taken once', async () => {
+    const desk = new SignIn(network, {origin: ORIGIN, secret: SECRET})
+    const challenge = await desk.challenge()
+    const longer = {...challenge, nonce: `${challenge.nonce}.again`}
+    const answer = await answerSignIn(longer, {signer: {account, key}, origin: ORIGIN, network: network.id})
+    await expect(desk.verify(answer)).rejects.toMatchObject({code: 'bad_signature'})
+  })
+
   it('signs for nobody who hands on the challenge of somebody else', async () => {
     const challenge = await new SignIn(network, {origin: ORIGIN, secret: SECRET}).challenge()
     const asked = {signer: {account, key}, origin: 'https://evil.example.org', network: network.id}
