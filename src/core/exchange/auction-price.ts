@@ -35,23 +35,25 @@ function bestOf(candidates: readonly Candidate[]): readonly Candidate[] {
   return most.filter(({surplus}) => Math.abs(surplus) === left)
 }
 
-/** Each price that somebody named, rising. */
+/** Each price that somebody named, rising. A book's orders are sorted already, so this takes one step an order: there may be hundreds of thousands. */
 function candidatesOf(bids: readonly PricedLots[], asks: readonly PricedLots[]): readonly Candidate[] {
-  const wanted = lotsByPrice(bids)
-  const offered = lotsByPrice(asks)
-  const prices = [...new Set([...wanted.keys(), ...offered.keys()])].sort((a, b) => a - b)
+  const [wanted, offered] = [rising(bids), rising(asks)]
+  const candidates: Candidate[] = []
   let demand = bids.reduce((sum, {lots}) => sum + lots, 0)
   let supply = 0
-  return prices.map((price) => {
-    supply += offered.get(price) ?? 0
-    const candidate = {price, traded: Math.min(demand, supply), surplus: demand - supply}
-    demand -= wanted.get(price) ?? 0
-    return candidate
-  })
+  for (let [bid, ask] = [0, 0]; bid < wanted.length || ask < offered.length; ) {
+    const price = Math.min(priceAt(wanted, bid), priceAt(offered, ask))
+    for (; priceAt(offered, ask) === price; ask += 1) supply += offered[ask]?.lots ?? 0
+    candidates.push({price, traded: Math.min(demand, supply), surplus: demand - supply})
+    for (; priceAt(wanted, bid) === price; bid += 1) demand -= wanted[bid]?.lots ?? 0
+  }
+  return candidates
 }
 
-function lotsByPrice(orders: readonly PricedLots[]): ReadonlyMap<number, number> {
-  const lots = new Map<number, number>()
-  for (const order of orders) lots.set(order.priceMicroGutta, (lots.get(order.priceMicroGutta) ?? 0) + order.lots)
-  return lots
+function rising(orders: readonly PricedLots[]): readonly PricedLots[] {
+  return orders.toSorted((a, b) => a.priceMicroGutta - b.priceMicroGutta)
+}
+
+function priceAt(orders: readonly PricedLots[], index: number): number {
+  return orders[index]?.priceMicroGutta ?? Number.POSITIVE_INFINITY
 }
