@@ -68,18 +68,19 @@ async function durableFigures(network: TradingNetwork, {signal, say}: Options): 
   return [
     figure({name: 'durable.trades_per_s', unit: '1/s', samples: trades, goal: {atLeast: 100_000}}),
     figure({name: 'durable.commands_per_s', unit: '1/s', samples: rounds.map(({commandsPerS}) => commandsPerS)}),
+    figure({name: 'durable.shown_trades_per_s', unit: '1/s', samples: rounds.map(({shownPerS}) => shownPerS / 2)}),
     figure({name: 'durable.commit_p99_ms', unit: 'ms', samples: rounds.map(({commitP99Ms}) => commitP99Ms), goal: {atMost: 20}})
   ]
 }
 
-/** Side by side in every round. PostgreSQL checks no signatures and keeps no chain. */
+/** Side by side in every round, ours until they are shown. PostgreSQL checks no signatures and keeps no chain. */
 async function transferFigures(network: TradingNetwork, directory: string, {signal, say}: Options): Promise<Figure[]> {
   const postgresql = await startPostgresql(directory, signal)
   if (postgresql === undefined) say('transfers.vs_postgresql is left out: PostgreSQL is not installed (apt-get install postgresql).')
   try {
     const samples = {creo: [] as number[], postgresql: [] as number[], batched: [] as number[]}
     for (let round = 0; round < ROUNDS; round += 1) {
-      samples.creo.push((await durableRound(network.ledger, network.transfers(TRANSFERS), {keys: network.keys, signal})).commandsPerS)
+      samples.creo.push((await durableRound(network.ledger, network.transfers(TRANSFERS), {keys: network.keys, signal})).shownPerS)
       const options = {seconds: PGBENCH_SECONDS, signal}
       if (postgresql !== undefined) samples.postgresql.push(await postgresql.perS('one_each', options))
       if (postgresql !== undefined) samples.batched.push(await postgresql.perS('batched', options))

@@ -1,7 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises'
+import type {CandleSpan} from '../core/candle-spans.ts'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import {EVENT_SCHEMAS, EVENTS_SILENCE_MAX_MS, type EventTopic, type NetworkEvent} from '../core/protocol/events.ts'
-import type {CandleSpan} from '../core/protocol/market-data.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import type {Connection} from './connection.ts'
 import {readEvents, type StreamedEvent} from './event-stream.ts'

@@ -1,4 +1,5 @@
 import type {z} from 'zod'
+import type {CandleSpan} from '../core/candle-spans.ts'
 import {
   accountViewSchema,
   appViewSchema,
@@ -13,7 +14,7 @@ import {readinessSchema, spendingSchema} from '../core/protocol/app-reports.ts'
 import {type CallState, callsOfAppSchema} from '../core/protocol/async.ts'
 import {schedulesSchema} from '../core/protocol/cron.ts'
 import type {NetworkEvent} from '../core/protocol/events.ts'
-import {type CandleSpan, redemptionRecordSchema, swapQuoteSchema, tickerSchema} from '../core/protocol/market-data.ts'
+import {redemptionRecordSchema, swapQuoteSchema, tickerSchema} from '../core/protocol/market-data.ts'
 import {type Sealed, sealingKeySchema, secretsViewSchema, secretUnsetViewSchema, secretViewSchema} from '../core/protocol/secrets.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import * as answers from './answers.ts'

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3'
-import {CANDLE_SPANS, candleSpans} from '../core/protocol/market-data.ts'
+import {CANDLE_SPANS, candleSpans} from '../core/candle-spans.ts'
 import {AMOUNT_MAX} from '../core/units.ts'
 
 export interface CandleTrade {

@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3'
 import {CreoError} from '../core/errors.ts'
+import {BadGroup, refusalOf} from './bad-group.ts'
 import {faultInChain} from './group.ts'
 import {INSERT_GROUP, JOURNAL_SCHEMA, type JournalHead, type JournalReader} from './journal.ts'
-import {BadGroup, refusalOf} from './replay.ts'
 
 /** Groups that are copied in one transaction, and between two turns of the event loop; few of them are large. */
 const GROUPS_PER_STEP = 64

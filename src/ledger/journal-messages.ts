@@ -1,6 +1,6 @@
 import type {JournalHead} from './journal.ts'
 
-/** What the ledger and its journal worker say to each other. */
+/** What the ledger and its two workers, the journal's and the projections', say to each other. */
 
 export interface WorkerSettings {
   readonly journalPath: string
@@ -9,10 +9,15 @@ export interface WorkerSettings {
   readonly volumeBucketMs: number
 }
 
-export type ToWorker =
-  /** The journal has been replayed: bring the projections up to it. */
-  | {readonly type: 'project'}
+export type ToJournal =
   | {readonly type: 'append'; readonly firstSeq: number; readonly lastSeq: number; readonly ruleset: string; readonly body: string}
+  | {readonly type: 'close'}
+
+export type ToProjections =
+  /** The journal has been replayed: bring the projections up to it. */
+  | {readonly type: 'catch_up'}
+  /** This group is committed: it and those before it may be shown. */
+  | {readonly type: 'project'; readonly number: number}
   | {readonly type: 'close'}
 
 export type FromWorker =

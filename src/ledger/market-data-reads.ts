@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
-import {CANDLE_SPANS, type Candle, type RedemptionRecord, TICKER_MS, type Ticker} from '../core/protocol/market-data.ts'
+import {CANDLE_SPANS} from '../core/candle-spans.ts'
+import {type Candle, type RedemptionRecord, TICKER_MS, type Ticker} from '../core/protocol/market-data.ts'
 import {AMOUNT_MAX} from '../core/units.ts'
 import {rowsOf} from './filtered-rows.ts'
 import {type AuctionRead, auctionOf, readAuction} from './market-reads.ts'

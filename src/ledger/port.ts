@@ -1,4 +1,5 @@
 import type {z} from 'zod'
+import type {CandleSpan} from '../core/candle-spans.ts'
 import type {TradingRoom} from '../core/exchange/meet-market.ts'
 import type {BookLevel, Effect} from '../core/exchange/outcome.ts'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
@@ -20,7 +21,7 @@ import type {
 } from '../core/protocol/api.ts'
 import type {BlockEvent} from '../core/protocol/blocks.ts'
 import type {CommandAnswer, CommandType, SignedCommand} from '../core/protocol/commands.ts'
-import type {Candle, CandleSpan, RedemptionRecord, Ticker} from '../core/protocol/market-data.ts'
+import type {Candle, RedemptionRecord, Ticker} from '../core/protocol/market-data.ts'
 import type {RoutesTable} from '../core/protocol/tables.ts'
 
 export type AccountView = z.output<typeof accountViewSchema>

@@ -1,12 +1,12 @@
 import Database from 'better-sqlite3'
 import type {LedgerMachine} from '../core/exchange/ledger-machine.ts'
 import type {LedgerState} from '../core/exchange/state.ts'
+import {BadGroup} from './bad-group.ts'
 import type {JournalGroup} from './group.ts'
 import type {JournalHead} from './journal.ts'
 import {createProjectionTables, PROJECTION_VERSION} from './projection-schema.ts'
 import type {Watermark} from './projections.ts'
 import {Projector} from './projector.ts'
-import {BadGroup} from './replay.ts'
 
 interface BalanceRow {
   readonly account: string
@@ -52,7 +52,7 @@ export class ProjectionCheck {
   /** Projects one replayed group; at the watermark everything is compared. */
   follow(group: JournalGroup, machine: LedgerMachine): void {
     if (this.#isCompared) return
-    this.#projector.project(group)
+    this.#projector.project([group])
     if (group.number < this.#watermark.number) return
     this.#isCompared = true
     this.#compareBalances(group.number, machine.state)

@@ -1,11 +1,14 @@
 import {existsSync, rmSync} from 'node:fs'
 import Database from 'better-sqlite3'
 import {CreoError} from '../core/errors.ts'
+import {BadGroup, RESTORE_HINT, refusalOf} from './bad-group.ts'
 import {faultInChain, type JournalGroup} from './group.ts'
 import type {JournalReader} from './journal.ts'
 import {createProjectionTables, PROJECTION_VERSION} from './projection-schema.ts'
 import {Projector} from './projector.ts'
-import {BadGroup, RESTORE_HINT, refusalOf} from './replay.ts'
+
+/** Groups that are written in one transaction: what several change of the same rows is written to disk once. */
+const GROUPS_AT_ONCE = 8
 
 /** How far into the journal the projections are. */
 export interface Watermark {
@@ -42,15 +45,11 @@ export class Projections {
         hint: `Never serve from this one. ${RESTORE_HINT}`
       })
     }
-    let before: {readonly number: number; readonly hash: string} = from
-    for (const group of journal.groups(from.number + 1)) {
-      const fault = faultInChain(before, group)
-      if (fault !== undefined) {
-        database.close()
-        throw refusalOf(new BadGroup(before.number + 1, fault))
-      }
-      projections.project(group)
-      before = group
+    try {
+      for (const {number} = journal.head(); projections.watermark.number < number; ) projections.projectSome(journal, number)
+    } catch (error) {
+      database.close()
+      throw error
     }
     return projections
   }
@@ -59,13 +58,31 @@ export class Projections {
     return this.#database.prepare('SELECT number, seq, hash FROM watermark').get() as Watermark
   }
 
-  project(group: JournalGroup): void {
-    this.#projector.project(group)
+  /**
+   * Projects the journal's next groups, none after group `until`, a few in one transaction; how far the projections are then.
+   * @throws {CreoError} `verification_failed` if the next one is not in the journal's chain.
+   */
+  projectSome(journal: JournalReader, until: number): Watermark {
+    const from = this.watermark
+    if (from.number < until) this.#projector.project(chained(journal, from, Math.min(until, from.number + GROUPS_AT_ONCE)))
+    return this.watermark
   }
 
   close(): void {
     this.#database.close()
   }
+}
+
+function* chained(journal: JournalReader, from: Watermark, until: number): Generator<JournalGroup> {
+  let before: {readonly number: number; readonly hash: string} = from
+  for (const group of journal.groups(from.number + 1)) {
+    const fault = faultInChain(before, group)
+    if (fault !== undefined) throw refusalOf(new BadGroup(before.number + 1, fault))
+    yield group
+    if (group.number === until) return
+    before = group
+  }
+  throw refusalOf(new BadGroup(before.number + 1, 'is missing'))
 }
 
 function openUsable(path: string): Database.Database | undefined {

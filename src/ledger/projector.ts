@@ -35,7 +35,7 @@ type Write = (effect: Effect, occasion: Occasion) => void
 type EffectOf<T extends Effect['type']> = Extract<Effect, {type: T}>
 type Writes = {readonly [T in Effect['type']]: (effect: EffectOf<T>, occasion: Occasion) => void}
 
-/** Writes what journaled groups did into the tables that people query, each group and the new watermark in one transaction. */
+/** Writes what journaled groups did into the tables that people query, one or more at a time, with the new watermark, in one transaction. */
 export class Projector {
   readonly #database: Database.Database
   readonly #writes: Writes
@@ -58,20 +58,26 @@ export class Projector {
     }
   }
 
-  project(group: JournalGroup): void {
-    const {commands} = decodeBody(group.body)
+  /** All of them or none; each is asked for when the one before it has been written. */
+  project(groups: Iterable<JournalGroup>): void {
     this.#database
       .transaction(() => {
-        for (const [index, {atMs, command, outcome}] of commands.entries()) {
-          if (outcome.effects.length === 0) continue
-          const {type} = JSON.parse(command.body) as {type: string}
-          const occasion = {seq: group.firstSeq + index, atMs, command: type, keyId: command.keyId}
-          for (const effect of outcome.effects) (this.#writes[effect.type] as Write)(effect, occasion)
+        for (const group of groups) {
+          this.#write(group)
+          this.#watermark.run(group.number, group.lastSeq, group.hash)
         }
         this.#candles.flush()
-        this.#watermark.run(group.number, group.lastSeq, group.hash)
       })
       .immediate()
+  }
+
+  #write(group: JournalGroup): void {
+    for (const [index, {atMs, command, outcome}] of decodeBody(group.body).commands.entries()) {
+      if (outcome.effects.length === 0) continue
+      const {type} = JSON.parse(command.body) as {type: string}
+      const occasion = {seq: group.firstSeq + index, atMs, command: type, keyId: command.keyId}
+      for (const effect of outcome.effects) (this.#writes[effect.type] as Write)(effect, occasion)
+    }
   }
 }
 

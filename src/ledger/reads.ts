@@ -2,6 +2,7 @@ import Database from 'better-sqlite3'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {BalanceView} from '../core/protocol/api.ts'
 import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
+import {BadGroup, refusalOf} from './bad-group.ts'
 import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
 import {decodeBody, groupHash, type JournalGroup, timeOfStart} from './group.ts'
@@ -10,7 +11,6 @@ import {MarketDataReads} from './market-data-reads.ts'
 import {MarketReads} from './market-reads.ts'
 import {NetworkReads} from './network-reads.ts'
 import type {AccountView, EntryView, GroupHead, JournalGroupView, LedgerReads, RecentGroup} from './port.ts'
-import {BadGroup, refusalOf} from './replay.ts'
 
 /** Bytes of journal bodies that one page returns at most, beyond its first group. */
 const JOURNAL_PAGE_BYTES_MAX = 16 * 2 ** 20

@@ -20,6 +20,9 @@ export const QUEUE_BYTES_MAX = 64 * 2 ** 20
 /** What the network's own commands may wait with beyond that, so that a rush of others never keeps leases, epochs and expiries out. */
 const QUEUE_RESERVED = 1000
 const QUEUE_BYTES_RESERVED = 16 * 2 ** 20
+/** Groups that are committed and not projected yet, and their bytes, at which no other is handed to the disk: projections that fall behind hold the writer up. */
+export const LAG_GROUPS_MAX = 64
+export const LAG_BYTES_MAX = 16 * 2 ** 20
 /** Groups between two walks over the whole state. */
 export const INVARIANTS_EVERY_GROUPS = 1000
 
@@ -34,7 +37,7 @@ interface WaitingCommand {
 }
 
 /** When it was handed to the disk, by the monotonic clock. */
-type SentGroup = Omit<CommittedGroup, 'commitMs'> & {readonly sentAtMs: number; commitMs: number}
+type SentGroup = Omit<CommittedGroup, 'commitMs'> & {readonly sentAtMs: number; readonly bytes: number; commitMs: number}
 
 /** An answer and the sequence that must be committed before it is given. */
 interface Answered {
@@ -71,6 +74,7 @@ export class SqliteLedger implements Ledger {
   #writingBytes = 0
   /** Sent, oldest first: at most one that is not committed, and those that are not projected. */
   readonly #sent: SentGroup[] = []
+  #sentBytes = 0
   #isWriting = false
   #isScheduled = false
   #groups = 0
@@ -252,6 +256,7 @@ export class SqliteLedger implements Ledger {
 
   #writeGroup(): void {
     if (this.#isWriting || this.#failure !== undefined || this.#waiting.length === 0) return
+    if (this.#sent.length >= LAG_GROUPS_MAX || this.#sentBytes >= LAG_BYTES_MAX) return
     try {
       this.#appendGroup()
     } catch (error) {
@@ -275,7 +280,9 @@ export class SqliteLedger implements Ledger {
     this.#waiting = this.#waiting.slice(count)
     this.#isWriting = true
     this.#writingBytes = bytes
+    this.#sentBytes += bytes
     this.#sent.push({
+      bytes,
       firstSeq,
       lastSeq,
       types: new Set(commands.map((command) => command.type)),
@@ -299,9 +306,12 @@ export class SqliteLedger implements Ledger {
 
   #whenProjected(lastSeq: number): void {
     this.#projected.reach(lastSeq)
-    const group = this.#sent.shift()
-    if (group === undefined) return
-    for (const listener of this.#listeners) listener(group)
+    for (let group = this.#sent[0]; group !== undefined && group.lastSeq <= lastSeq; group = this.#sent[0]) {
+      this.#sent.shift()
+      this.#sentBytes -= group.bytes
+      for (const listener of this.#listeners) listener(group)
+    }
+    this.#writeGroup()
   }
 
   #fail(error: Error): void {

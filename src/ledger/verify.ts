@@ -3,11 +3,12 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 import type {LedgerMachine} from '../core/exchange/ledger-machine.ts'
+import {BadGroup} from './bad-group.ts'
 import {decodeBody, type JournalGroup} from './group.ts'
 import {JOURNAL_FILE, type JournalHead, JournalReader} from './journal.ts'
 import {ProjectionCheck} from './projection-check.ts'
 import {PROJECTIONS_FILE} from './projection-schema.ts'
-import {BadGroup, machineOf, replayGroup} from './replay.ts'
+import {machineOf, replayGroup} from './replay.ts'
 import {findSnapshot, SNAPSHOT_FILE} from './snapshot.ts'
 
 export interface VerifyOptions {

@@ -1,4 +1,6 @@
+import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
+import Database from 'better-sqlite3'
 import {afterEach, beforeEach, describe, expect, it, vi} from 'vitest'
 import type {CommandBody, CommandOf} from '../../src/core/protocol/commands.ts'
 import {accountIdOf} from '../../src/identity/commands.ts'
@@ -9,7 +11,8 @@ import {SqliteReads} from '../../src/ledger/reads.ts'
 import {machineOf} from '../../src/ledger/replay.ts'
 import {SNAPSHOT_FILE} from '../../src/ledger/snapshot.ts'
 import {SnapshotWriter} from '../../src/ledger/snapshot-writer.ts'
-import {QUEUE_BYTES_MAX, QUEUE_MAX, SqliteLedger} from '../../src/ledger/sqlite-ledger.ts'
+import {LAG_GROUPS_MAX, QUEUE_BYTES_MAX, QUEUE_MAX, SqliteLedger} from '../../src/ledger/sqlite-ledger.ts'
+import {verifyLedger} from '../../src/ledger/verify.ts'
 import {deployOf} from '../exchange/world.ts'
 import {LedgerWorld} from './ledger-world.ts'
 
@@ -117,6 +120,45 @@ describe('waiting for the ledger', () => {
     const settled = await Promise.allSettled(answers)
     expect(settled.at(-1)).toMatchObject({status: 'rejected', reason: {code: 'overloaded'}})
     expect(await advance).toMatchObject({status: 'applied'})
+  })
+})
+
+describe('projections that fall behind', () => {
+  it('hold no answer up until they are behind by so many groups, show nothing half, and then show all of it', async () => {
+    const other = new Database(join(world.directory, 'ledger.sqlite'))
+    other.exec('BEGIN IMMEDIATE')
+    for (let group = 1; group <= LAG_GROUPS_MAX; group += 1) {
+      expect(await world.submit(world.sign(`org${group}`, createAccount(`org${group}`), {as: 'new'}))).toMatchObject({seq: group})
+    }
+    const [held, projected] = [world.submit(world.sign('ann', createAccount('ann'), {as: 'new'})), vi.fn()]
+    const shown = world.ledger.projected(1, world.signal).then(projected)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(world.ledger).toMatchObject({sequence: LAG_GROUPS_MAX, queued: 1})
+    expect(world.ledger.reads.accounts({limit: 1000})).toEqual([])
+    expect(projected).not.toHaveBeenCalled()
+    other.exec('ROLLBACK')
+    other.close()
+    expect(await held).toMatchObject({status: 'applied', seq: LAG_GROUPS_MAX + 1})
+    await shown
+    await world.ledger.projected(LAG_GROUPS_MAX + 1, world.signal)
+    expect(world.ledger.reads.accounts({limit: 1000})).toHaveLength(LAG_GROUPS_MAX + 1)
+  })
+
+  it('stop the ledger when their thread fails, and have caught up when it starts again', async () => {
+    const damage = new Database(join(world.directory, 'ledger.sqlite'))
+    damage.exec('DROP TABLE account_keys')
+    damage.close()
+    const command = world.sign('ann', createAccount('ann'), {as: 'new'})
+    const failed = new Promise<Error>((resolve) => world.ledger.onFailed(resolve))
+    await world.submit(command).catch(() => undefined)
+    expect((await failed).message).toContain("The projections can't be written")
+    await expect(world.ledger.projected(1, world.signal)).rejects.toMatchObject({code: 'unavailable'})
+    await world.close()
+    await rm(join(world.directory, 'ledger.sqlite'))
+    await world.open()
+    expect(await world.submit(command)).toMatchObject({status: 'applied', seq: 1})
+    expect(world.ledger.reads.account('ann')).toMatchObject({name: 'ann'})
+    expect(await verifyLedger({directory: world.directory, signatures: true, signal: world.signal})).toMatchObject({holds: true})
   })
 })
 

@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import {afterAll, beforeAll, describe, expect, it, onTestFinished} from 'vitest'
-import {CANDLE_SPANS, type Candle, type CandleSpan, candleSpans} from '../../src/core/protocol/market-data.ts'
+import {CANDLE_SPANS, type CandleSpan, candleSpans} from '../../src/core/candle-spans.ts'
+import type {Candle} from '../../src/core/protocol/market-data.ts'
 import {CandleWriter} from '../../src/ledger/candles.ts'
 import {MarketDataReads} from '../../src/ledger/market-data-reads.ts'
 import {createProjectionTables} from '../../src/ledger/projection-schema.ts'

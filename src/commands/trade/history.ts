@@ -2,7 +2,7 @@ import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {networkFlags} from '../../cli/flags.ts'
 import {renderTable} from '../../cli/table.ts'
-import {candleSpans} from '../../core/protocol/market-data.ts'
+import {candleSpans} from '../../core/candle-spans.ts'
 import type {ShownCandle, ShownTrade} from '../../developer/markets.ts'
 
 const ROWS_MAX = 1000

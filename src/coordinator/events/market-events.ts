@@ -1,5 +1,5 @@
+import {CANDLE_SPANS, candleSpans} from '../../core/candle-spans.ts'
 import type {BookView} from '../../core/protocol/api.ts'
-import {CANDLE_SPANS, candleSpans} from '../../core/protocol/market-data.ts'
 import type {LedgerReads, RecentGroup} from '../../ledger/port.ts'
 import {eventText} from './event-text.ts'
 import type {TellingTools, ToldEvent} from './told-events.ts'

@@ -1,7 +1,7 @@
 import type {z} from 'zod'
+import type {CandleSpan} from '../../core/candle-spans.ts'
 import type {Effect} from '../../core/exchange/outcome.ts'
 import {type EVENT_SCHEMAS, EVENT_TOPICS, type EventTopic} from '../../core/protocol/events.ts'
-import type {CandleSpan} from '../../core/protocol/market-data.ts'
 import type {CommittedCommand, LedgerReads, RecentGroup} from '../../ledger/port.ts'
 import type {LastingReads} from '../lasting-reads.ts'
 import {eventText} from './event-text.ts'

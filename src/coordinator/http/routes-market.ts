@@ -1,5 +1,6 @@
 import type {FastifyInstance} from 'fastify'
 import {z} from 'zod'
+import {candleSpans} from '../../core/candle-spans.ts'
 import {CreoError} from '../../core/errors.ts'
 import type {TradingRoom} from '../../core/exchange/meet-market.ts'
 import {costOf, type MetOrder, planSwap, proceedsOf, swapRefusal} from '../../core/exchange/swap-plan.ts'
@@ -12,7 +13,7 @@ import {
   redemptionViewSchema,
   tradeViewSchema
 } from '../../core/protocol/api.ts'
-import {candleSchema, candleSpans, redemptionRecordSchema, swapQuoteSchema, tickerSchema} from '../../core/protocol/market-data.ts'
+import {candleSchema, redemptionRecordSchema, swapQuoteSchema, tickerSchema} from '../../core/protocol/market-data.ts'
 import {
   accountIdSchema,
   incentiveIdSchema,

@@ -1,6 +1,7 @@
 import {z} from 'zod'
+import {candleSpans} from '../candle-spans.ts'
 import {auctionViewSchema, bookViewSchema, instanceFailureSchema, leaseViewSchema, orderViewSchema, tradeViewSchema} from './api.ts'
-import {candleSchema, candleSpans, tickerSchema} from './market-data.ts'
+import {candleSchema, tickerSchema} from './market-data.ts'
 import {incentiveIdSchema, nameSchema, nodeIdSchema, revisionIdSchema, timeMsSchema} from './scalars.ts'
 
 /**

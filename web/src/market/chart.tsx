@@ -1,6 +1,7 @@
 import {useEffect, useRef, useState} from 'preact/hooks'
+import {type CandleSpan, candleSpans} from '../../../src/core/candle-spans.ts'
 import type {IncentiveView} from '../../../src/core/protocol/api.ts'
-import {type Candle, type CandleSpan, candleSpans} from '../../../src/core/protocol/market-data.ts'
+import type {Candle} from '../../../src/core/protocol/market-data.ts'
 import {useRead} from '../data/use-read.ts'
 import {formatGutta, formatPrice, formatTime, priceText} from '../format.ts'
 import {Read} from '../parts/read-state.tsx'
