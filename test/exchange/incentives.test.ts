@@ -23,6 +23,36 @@ function acme(): World {
   return world
 }
 
+describe('what was signed by a measure that was shown', () => {
+  const shown = {decimals: 2, lotMinor: 10}
+  it.each([
+    ['is done where that is the measure', shown, 'applied'],
+    ['is refused where lots are others', {decimals: 2, lotMinor: 1}, 'conflict'],
+    ['is refused where decimals are others', {decimals: 0, lotMinor: 10}, 'conflict']
+  ] as const)('%s', (_title, measure, said) => {
+    const world = acme()
+    world.issue('acme', {decimals: 2, lotMinor: 10})
+    world.issue('acme', {code: 'SEED', decimals: 2, lotMinor: 10})
+    world.allot('bolt', 1_000_000)
+    const rests = {type: 'order.place', priceMicroGutta: 5, lots: 2, kind: 'limit', timeInForce: 'GTC'} as const
+    world.must('bolt', {...rests, incentive: 'acme/LEAF', side: 'buy'})
+    world.must('acme', {...rests, incentive: 'acme/SEED', side: 'sell'})
+    world.account('cyd')
+    world.allot('cyd', 1_000_000)
+    expect(world.try('cyd', {...rests, incentive: 'acme/SEED', side: 'buy', lots: 1, measure})).toBe(said)
+    const offer = world.must('acme', {
+      type: 'offer.add',
+      incentive: 'acme/SEED',
+      offer: {item: 'x', priceMinor: 1, stock: 9, where: 'in-app'}
+    }).offer as string
+    expect(world.try('acme', {type: 'redemption.request', offer, quantity: 1, measure})).toBe(said)
+    const swap = {type: 'swap', from: 'acme/LEAF', to: 'acme/SEED', exact: 'send', sendLots: 1, receiveLots: 1} as const
+    const other = world.try('acme', {...swap, selfTrade: 'cancel-oldest', fromMeasure: measure, toMeasure: shown})
+    expect(other === 'conflict').toBe(said === 'conflict')
+    expect(world.try('acme', {...swap, fromMeasure: shown, toMeasure: measure}) === 'conflict').toBe(said === 'conflict')
+  })
+})
+
 describe('incentives', () => {
   it('posts the whole supply to the org, once per code', () => {
     const world = acme()

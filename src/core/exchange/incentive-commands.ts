@@ -1,5 +1,5 @@
 import type {CommandOf} from '../protocol/commands.ts'
-import {type OfferSpec, OWNER_SHARE_ALL} from '../protocol/market-commands.ts'
+import {type Measure, type OfferSpec, OWNER_SHARE_ALL} from '../protocol/market-commands.ts'
 import {AMOUNT_MAX} from '../units.ts'
 import {beginAuction} from './auction.ts'
 import {AVAILABLE, ISSUED, POOL} from './balances.ts'
@@ -106,6 +106,12 @@ export function allot(context: CommandContext, body: CommandOf<'allot'>): Result
   const available = state.slot(account.index, GUTTA_ASSET, AVAILABLE)
   state.balances.move(issued, available, body.amountMicroGutta)
   return {account: account.id, availableMicroGutta: String(state.balances.at(available))}
+}
+
+/** Refuses what was signed by who was shown another measure, as a host can show it that stands between. */
+export function refuseOtherMeasure({id, decimals, lotMinor}: IncentiveState, measure: Measure): void {
+  if (measure === undefined || (measure.decimals === decimals && measure.lotMinor === lotMinor)) return
+  refuse('conflict', `${id} has ${decimals} decimals and lots of ${lotMinor} minor units: what was signed was shown by another measure.`)
 }
 
 function ownIncentive(context: CommandContext, org: AccountState, id: string): IncentiveState {

@@ -2,6 +2,7 @@ import type {CommandOf} from '../protocol/commands.ts'
 import {AMOUNT_MAX} from '../units.ts'
 import {bandOf, beginAuction} from './auction.ts'
 import {AVAILABLE, HELD} from './balances.ts'
+import {refuseOtherMeasure} from './incentive-commands.ts'
 import {OPEN_ORDERS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_INCENTIVE_MAX, ORDER_LIFETIME_MAX_MS} from './limits.ts'
 import {isOpen, type MarketStop, meetMarket} from './meet-market.ts'
 import type {Stop} from './order-book.ts'
@@ -18,6 +19,7 @@ export function placeOrder(context: CommandContext, owner: AccountState, body: P
   const {state, seq, atMs, effects} = context
   const incentive = state.incentive(body.incentive)
   state.exchangeOrg()
+  refuseOtherMeasure(incentive, body.measure)
   checkShape(body, atMs)
   checkSize(context, incentive, body)
   const side = body.side === 'buy' ? BUY : SELL

@@ -1,6 +1,7 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {AMOUNT_MAX} from '../units.ts'
 import {AVAILABLE, HELD, SINK} from './balances.ts'
+import {refuseOtherMeasure} from './incentive-commands.ts'
 import {type Effect, refuse} from './outcome.ts'
 import type {AccountState, CommandContext, LedgerState, RedemptionState, Result} from './state.ts'
 
@@ -9,6 +10,7 @@ export function requestRedemption(context: CommandContext, holder: AccountState,
   const {state, seq, atMs} = context
   const offer = state.offers.get(body.offer)
   if (offer === undefined) refuse('not_found', `There is no offer ${body.offer}.`)
+  refuseOtherMeasure(offer.incentive, body.measure)
   if (offer.stopped) refuse('sold_out', `${body.offer} is offered no longer.`)
   if (body.priceAtMostMinor !== undefined && offer.priceMinor > body.priceAtMostMinor)
     refuse('conflict', `${body.offer} costs more by now: ${offer.priceMinor} minor units each.`)

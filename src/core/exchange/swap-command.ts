@@ -2,6 +2,7 @@ import assert from 'node:assert'
 import type {CommandOf} from '../protocol/commands.ts'
 import {bandOf} from './auction.ts'
 import {AVAILABLE, HELD} from './balances.ts'
+import {refuseOtherMeasure} from './incentive-commands.ts'
 import {isOpen} from './meet-market.ts'
 import type {Taker} from './order-book.ts'
 import {BUY, SELL, type Side} from './order-pool.ts'
@@ -23,6 +24,8 @@ interface Trade {
 export function swap(context: CommandContext, owner: AccountState, body: Swapping): Result {
   const {state, seq, atMs} = context
   const [from, to] = [state.incentive(body.from), state.incentive(body.to)]
+  refuseOtherMeasure(from, body.fromMeasure)
+  refuseOtherMeasure(to, body.toMeasure)
   state.exchangeOrg()
   if (from === to) refuse('invalid_input', 'A swap is between two incentives.')
   for (const {id} of [from, to].filter((incentive) => !isOpen(incentive)))

@@ -78,6 +78,8 @@ const offerEdit = z.strictObject({
   stopped: z.boolean().optional()
 })
 
+/** How an incentive counts, as it was shown to who signs: by another measure the same numbers mean another sum. Absent: whatever it is. */
+const measureSchema = z.strictObject({decimals: z.int().min(0).max(6), lotMinor: positiveAmountSchema}).optional()
 const selfTradeSchema = z.enum(['cancel-oldest', 'cancel-both']).optional()
 const orderPlace = z.strictObject({
   type: z.literal('order.place'),
@@ -90,6 +92,7 @@ const orderPlace = z.strictObject({
   timeInForce: z.enum(['GTC', 'GTT', 'IOC', 'FOK']),
   /** GTT only. */
   expiresAtMs: timeMsSchema.optional(),
+  measure: measureSchema,
   /** Which goes when it meets an order of its own account: the one that waits, or both. Absent: what is left of this one. */
   selfTrade: selfTradeSchema
 })
@@ -122,6 +125,8 @@ const swapBody = z.strictObject({
   exact: z.enum(['send', 'receive']),
   sendLots: positiveAmountSchema,
   receiveLots: positiveAmountSchema,
+  fromMeasure: measureSchema,
+  toMeasure: measureSchema,
   /** Own orders on the way are cancelled. Absent: one of them refuses the swap. */
   selfTrade: z.literal('cancel-oldest').optional()
 })
@@ -143,6 +148,7 @@ const redemptionRequest = z.strictObject({
   quantity: z.int().min(1).max(1e6),
   /** The most that one may cost, as it was shown; absent: whatever it costs by now. */
   priceAtMostMinor: positiveAmountSchema.optional(),
+  measure: measureSchema,
   /** By which the holder's code is known again (`redemption-code.ts`): the journal is public, and holds no code. */
   code: z.strictObject({salt: saltSchema, hash: sha256HexSchema}).optional()
 })
@@ -170,4 +176,5 @@ export const marketCommandBodies = [
   redemptionCapture,
   redemptionRelease
 ] as const
+export type Measure = z.output<typeof measureSchema>
 export type OfferSpec = z.output<typeof offerSpec>

@@ -40,7 +40,7 @@ export function OrderTicket({
     event.preventDefault()
     setTried(true)
     if ('problem' in order) return
-    const came = await run(bodyOf(ticket, order, incentive.id), t(`ticket.about.${ticket.side}`, {amount: ticket.amount, code}))
+    const came = await run(bodyOf(ticket, order, incentive), t(`ticket.about.${ticket.side}`, {amount: ticket.amount, code}))
     if (came?.status !== 'done') return
     setTicket((before) => ({...before, amount: ''}))
     setTried(false)
@@ -261,7 +261,7 @@ function isCrossing({side}: Ticket, {priceMicroGutta}: Order, {asks, bids}: Book
     : bid !== undefined && bid.priceMicroGutta >= priceMicroGutta
 }
 
-function bodyOf(ticket: Ticket, {lots, priceMicroGutta}: Order, incentive: string) {
+function bodyOf(ticket: Ticket, {lots, priceMicroGutta}: Order, {id: incentive, decimals, lotMinor}: IncentiveView) {
   return {
     type: 'order.place' as const,
     incentive,
@@ -270,6 +270,7 @@ function bodyOf(ticket: Ticket, {lots, priceMicroGutta}: Order, incentive: strin
     lots: String(lots),
     kind: ticket.kind,
     timeInForce: ticket.time,
+    measure: {decimals, lotMinor: String(lotMinor)},
     ...(ticket.time === 'GTT' ? {expiresAtMs: Date.now() + Math.round(Number(ticket.hours.replace(',', '.')) * HOUR_MS)} : {}),
     ...(ticket.selfTrade === 'stop' ? {} : {selfTrade: ticket.selfTrade})
   }

@@ -73,7 +73,8 @@ function Offer({
     event.preventDefault()
     const code = await newCode().catch(() => undefined)
     // No more than what is shown here, whatever it costs by now.
-    const body = {type: 'redemption.request', offer: offer.id, quantity, priceAtMostMinor: String(offer.priceMinor)} as const
+    const measure = {decimals: incentive.decimals, lotMinor: String(incentive.lotMinor)}
+    const body = {type: 'redemption.request', offer: offer.id, quantity, priceAtMostMinor: String(offer.priceMinor), measure} as const
     const came = await run(code === undefined ? body : {...body, code}, t('offers.about', {item: plainText(offer.item)}))
     if (came?.status === 'done') location.hash = `#/redemption/${String(came.applied.result.redemption)}`
   }

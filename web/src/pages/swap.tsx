@@ -65,7 +65,8 @@ function SwapForm({incentives}: {readonly incentives: readonly IncentiveView[]})
     event.preventDefault()
     if (quote.value === undefined) return
     const worst = worstOf(quote.value, exact, Number(tolerance))
-    await run({type: 'swap', from: fromId, to: toId, exact, ...worst}, t('swap.about', {from: fromId, to: toId}))
+    const [fromMeasure, toMeasure] = [from, to].map(({decimals, lotMinor}) => ({decimals, lotMinor: String(lotMinor)}))
+    await run({type: 'swap', from: fromId, to: toId, exact, ...worst, fromMeasure, toMeasure}, t('swap.about', {from: fromId, to: toId}))
   }
   const has = balances.value?.of(fromId, 'available')
   return (
