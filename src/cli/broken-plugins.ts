@@ -68,7 +68,9 @@ function brokenPlugin(warning: Error, dataFolder: string): {readonly name: strin
   const reason = /^message: (.+)$/m.exec(said)?.[1] ?? warning.message.split('\n')[0] ?? ''
   const part = /^task: (?:findCommand \((.+)\)|(\S+))$/m.exec(said)
   const where = part?.[1] === undefined ? '' : `its command ${part[1].replaceAll(':', ' ')}: `
-  return {name, reason: where + reason.replace(/^\[[A-Z_]+\] /, '')}
+  // The loader says of an addon for another processor that its file is not there.
+  const addon = /^code: ERR_DLOPEN_FAILED$/m.test(said) ? `an addon does not load on ${process.platform}-${process.arch}: ` : ''
+  return {name, reason: where + addon + reason.replace(/^\[[A-Z_]+\] /, '')}
 }
 
 /** As the framework's own plugin keeps them; none where that can't be read. */

@@ -12,6 +12,8 @@ const ARCHIVE_BYTES_MAX = 512 * 2 ** 20
 const MANIFEST_BYTES_MAX = 1_048_576
 const PACKAGE_NAME = /^((?:@[\w.~-]+\/)?[\w.~-]+)(?:@(.+))?$/
 const NO_NETWORK = /^(ECONN|ENOTFOUND|ETIMEDOUT|EAI_|ENET|EHOST|ERR_SOCKET|FETCH_ERROR|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|E5\d\d)/
+/** npm ends with the low byte of the system's error: of ENOSPC, and of EDQUOT. */
+const NPM_DISK_FULL: ReadonlySet<string> = new Set(['228', '134'])
 const HINT = 'docs/PLUGINS.md shows a plugin in twenty lines.'
 
 const manifestSchema = z.object({name: z.string(), oclif: z.record(z.string(), z.unknown()).optional()})
@@ -85,6 +87,10 @@ export function pluginError(error: unknown, [topic, command, ...names]: readonly
   const exitCode = / exited with code (\d+|null)$/.exec(error.message)?.[1]
   if (exitCode !== undefined) {
     const what = command === 'install' || command === 'add' ? `install ${name}` : `${command} what was asked`
+    if (NPM_DISK_FULL.has(exitCode)) {
+      const hint = 'Free some disk space, then run the same command again. Nothing was added.'
+      return new CreoError('data_dir_unwritable', `The disk is full: npm could not ${what}.`, {hint, cause: error})
+    }
     const hint = 'What npm said stands above. Nothing was added.'
     return new CreoError('failed', `npm could not ${what} (exit code ${exitCode}).`, {hint, cause: error})
   }

@@ -22,6 +22,13 @@ const BROKEN = {
   syntax: {files: {'commands/bad.js': 'export default class {{{'}, said: "its command bad: Unexpected token '{'"},
   missing: {files: {'commands/bad.js': "import 'not-there'"}, said: "Cannot find package 'not-there'"},
   manifest: {files: {'oclif.manifest.json': '{ not json'}, said: 'Expected property name'},
+  addon: {
+    files: {
+      'addon.node': elfForProcessor(0xffff),
+      'commands/bad.js': "process.dlopen({exports: {}}, new URL('../addon.node', import.meta.url).pathname)"
+    },
+    said: `its command bad: an addon does not load on ${process.platform}-${process.arch}: `
+  },
   init: {files: {'hook.js': "export default async function () { this.error('not today') }"}, said: 'its hook init: not today'},
   gone: {files: {}, said: 'ENOENT'},
   escapes: {files: {'commands/bad.js': "throw new Error('\\u001b[2J\\u202e')"}, said: 'its command bad: '}
@@ -121,6 +128,10 @@ test('an archive that is no plugin is refused before anything is installed', asy
 
 test.each([
   ['node npm-cli.js install x exited with code 1', {code: 'failed', message: 'npm could not install creo-x (exit code 1).'}],
+  [
+    'node npm-cli.js install x exited with code 228',
+    {code: 'data_dir_unwritable', message: 'The disk is full: npm could not install creo-x.'}
+  ],
   ['plugin is invalid', {code: 'invalid_input'}],
   ['creo-x is not installed', {code: 'not_found', message: 'No plugin creo-x is installed.'}],
   ['creo-x not installed', {code: 'not_found'}],
@@ -133,7 +144,7 @@ test.each([
 })
 
 /** Writes a plugin's folder, and answers it. */
-function plugin(name: string, files: Readonly<Record<string, string>>, oclif: object | undefined = hooked(files)): string {
+function plugin(name: string, files: Readonly<Record<string, string | Buffer>>, oclif: object | undefined = hooked(files)): string {
   const root = join(base, name)
   mkdirSync(join(root, 'commands'), {recursive: true})
   writeFileSync(join(root, 'package.json'), JSON.stringify({name: `creo-${name}`, version: '1.0.0', type: 'module', oclif}))
@@ -141,10 +152,25 @@ function plugin(name: string, files: Readonly<Record<string, string>>, oclif: ob
   return root
 }
 
-function hooked(files: Readonly<Record<string, string>>): object {
+function hooked(files: Readonly<Record<string, string | Buffer>>): object {
   return {commands: './commands', ...('hook.js' in files ? {hooks: {init: './hook.js'}} : {})}
 }
 
 function command(says: string): string {
   return `export default class { static id = '${says}'; static flags = {}; static args = {}; static async run() { console.log('${says}') } }`
+}
+
+/** The header of a shared library for a 64-bit processor of that number. */
+function elfForProcessor(machine: number): Buffer {
+  const header = Buffer.alloc(4096)
+  Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]).copy(header)
+  for (const [value, at] of [
+    [3, 16],
+    [machine, 18],
+    [1, 20],
+    [64, 52],
+    [56, 54]
+  ] as const)
+    header.writeUInt16LE(value, at)
+  return header
 }
