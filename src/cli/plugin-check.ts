@@ -95,6 +95,8 @@ export function pluginError(error: unknown, [topic, command, ...names]: readonly
     return new CreoError('failed', `npm could not ${what} (exit code ${exitCode}).`, {hint, cause: error})
   }
   if (error.message.startsWith('plugin is invalid')) return noPlugin(name)
+  if (command === 'link' && error.message.startsWith('could not find package.json'))
+    return new CreoError('not_found', `No package.json of a plugin is in ${name}.`, {hint: HINT, cause: error})
   if (/^\S+ (is )?not installed/.test(error.message))
     return new CreoError('not_found', `No plugin ${name} is installed.`, {hint: 'creo plugins', cause: error})
   return undefined

@@ -143,6 +143,12 @@ test.each([
   expect(pluginError(new Errors.CLIError(message), ['deploy'])).toBeUndefined()
 })
 
+test('a folder without a plugin that is to be linked is named', () => {
+  const error = new Errors.CLIError("could not find package.json with {\n  root: '/x/nowhere'\n}")
+  const said = {code: 'not_found', message: 'No package.json of a plugin is in nowhere.'}
+  expect(pluginError(error, ['plugins', 'link', '/x/nowhere'])).toMatchObject(said)
+})
+
 /** Writes a plugin's folder, and answers it. */
 function plugin(name: string, files: Readonly<Record<string, string | Buffer>>, oclif: object | undefined = hooked(files)): string {
   const root = join(base, name)
