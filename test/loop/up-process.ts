@@ -28,15 +28,21 @@ export async function networkFolders(folder: string): Promise<readonly string[]>
   return (await readdir(folder)).filter((name) => name.startsWith('creo-'))
 }
 
-/** `creo up` as a process of its own, on ports that the system chooses. */
+/** `creo up` as a process of its own, on ports that the system chooses, ended with the test. */
 export function startUp(folder: string, args: readonly string[]): UpProcess {
+  const up = spawnUp(folder, args)
+  onTestFinished(async () => {
+    up.child.kill('SIGTERM')
+    await up.ended
+  })
+  return up
+}
+
+/** The same, which whoever calls ends. */
+export function spawnUp(folder: string, args: readonly string[]): UpProcess {
   const env = {...process.env, TMPDIR: folder, CREO_CONFIG_DIR: join(folder, 'config')}
   const child = spawn(process.execPath, [CREO, 'up', ...ANY_PORTS, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
   const end = ended(child)
-  onTestFinished(async () => {
-    child.kill('SIGTERM')
-    await end
-  })
   let talk = ''
   child.stderr.on('data', (chunk) => {
     talk += chunk
