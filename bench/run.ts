@@ -20,6 +20,7 @@ const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -'.ts'.length))
   .filter((name) => !NOT_BENCHES.has(name))
+  .sort()
 const [wanted] = positionals
 const idleSeconds = Number(values.idle)
 
