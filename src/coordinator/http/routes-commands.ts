@@ -158,7 +158,7 @@ async function submitAndForget(
   try {
     const answer = await ledger.submit(command, signal, {provenBy, admit})
     await settle(answer)
-    return answer
+    return await inForce(ledger, command, {answer, signal})
   } catch (error) {
     if (forgetting !== undefined && isAdmitted)
       await outcomeOf(ledger, command, provenBy)
@@ -196,7 +196,18 @@ async function enroll(
       hint: 'Ask the owner for a new one: creo node token'
     })
   }
-  return ledger.submit(command, signal, {admit: () => limits.takeCommand(command, address)})
+  const answer = await ledger.submit(command, signal, {admit: () => limits.takeCommand(command, address)})
+  return inForce(ledger, command, {answer, signal})
+}
+
+/** Who belongs to the network, and what its operator keeps out: others act on it by what is shown, so it is shown once it is answered. */
+async function inForce(
+  ledger: Ledger,
+  {account}: Pick<SignedCommand, 'account'>,
+  {answer, signal}: {readonly answer: CommandAnswer; readonly signal: AbortSignal}
+): Promise<CommandAnswer> {
+  if (account === 'operator' || account === 'new') await ledger.projected(answer.seq, signal)
+  return answer
 }
 
 /** Only a command that brings its own key can be one of these two, so that other bodies are parsed once, by the ledger. */
