@@ -1,4 +1,4 @@
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -9,6 +9,8 @@ import {nodeExecutable, nodeVersion, seedPkgCache} from './node-executables.ts'
 
 /** Stands in the executable as the name of its code, so it must not depend on who builds it where. */
 const ENTRY_FOLDER = '/tmp/creo-package-entry'
+/** Of a mode: what anybody but the owner may do. */
+const OTHERS = 0o077
 
 type PkgSea = {
   readonly default: (
@@ -75,6 +77,9 @@ function hostArchitecture(): Architecture {
 
 async function writeEntry(root: string): Promise<string> {
   mkdirSync(ENTRY_FOLDER, {recursive: true, mode: 0o700})
+  const found = lstatSync(ENTRY_FOLDER)
+  if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & OTHERS) !== 0)
+    throw new Error(`${ENTRY_FOLDER} is another user's, or others can write there: what they put in it would be packed. Remove it.`)
   const entry = join(ENTRY_FOLDER, 'entry.cjs')
   const source = join(root, 'packaging', 'package', 'entry.ts')
   await build({entryPoints: [source], outfile: entry, bundle: true, platform: 'node', format: 'cjs', target: 'node24', absWorkingDir: root})
