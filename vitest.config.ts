@@ -6,8 +6,6 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'plugins/*/test/**/*.test.ts'],
     reporters: ['default', './test/support/reporter.ts'],
-    // Tests run what was compiled; test/setup/bundle.test.ts alone runs the bundle.
-    env: {CREO_BUNDLE: 'off'},
     pool: 'forks',
     maxWorkers: 2,
     disableConsoleIntercept: true,

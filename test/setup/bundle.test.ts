@@ -11,9 +11,8 @@ import {creo, ended, script} from '../support/processes.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const BUNDLE = join(ROOT, 'bundle')
-/** With the single files that were compiled, like other tests. */
-const SINGLE = {...process.env}
-delete process.env.CREO_BUNDLE
+/** Other tests run the bundle, as users do. */
+const SINGLE = {...process.env, CREO_BUNDLE: 'off'}
 
 async function makeBundle(): Promise<void> {
   await promisify(execFile)(process.execPath, [join(ROOT, 'packaging', 'setup', 'bundle.mjs')])
