@@ -3,9 +3,10 @@ import {expect, test} from 'vitest'
 import {tourSteps} from '../../src/compose/tour/steps.ts'
 import {creo} from '../support/processes.ts'
 import {containersOf, leftBehind} from './left-behind.ts'
-import {networkFolders, startUp, temporaryFolder} from './up-process.ts'
+import {networkFolders, startUp, temporaryFolder, type UpProcess} from './up-process.ts'
 
 const TIMEOUT_MS = 180_000
+const IS_LONG = process.env.CREO_TEST_TIER === 'long'
 /** Roles that lost their parent drain by themselves: requests, last receipts, containers. */
 const ALONE_TIMEOUT_MS = 60_000
 /** The step after which containers run. */
@@ -43,12 +44,26 @@ test('Ctrl-C in the middle of the tour stops everything, says so, and leaves not
   expect(await networkFolders(folder)).toEqual([])
 })
 
-test('a network that stays up goes at Ctrl-C with its containers, and comes back as it was', {timeout: TIMEOUT_MS}, async () => {
+test('a network that stays up leaves nothing at Ctrl-C, also of a miner that was killed, nor killed itself, and comes back as it was', {
+  timeout: TIMEOUT_MS
+}, async () => {
   const folder = await temporaryFolder()
   const data = join(folder, 'network')
   const env = {...process.env, CREO_CONFIG_DIR: join(data, 'config')}
-  const first = startUp(folder, ['--data', data])
-  await first.said('Ctrl-C stops everything.')
+  const start = async (): Promise<UpProcess> => {
+    const up = startUp(folder, ['--data', data])
+    await up.said('Ctrl-C stops everything.')
+    return up
+  }
+  const comesBack = async (): Promise<UpProcess> => {
+    const up = await start()
+    const invoked = await creo(['invoke', 'dev/hello', '--json'], {env})
+    expect(JSON.parse(invoked.stdout), invoked.stderr).toMatchObject({status: 200})
+    expect(await containersOf(folder)).not.toEqual([])
+    return up
+  }
+
+  const first = await start()
   expect(await creo(['init', join(folder, 'hello'), '--org', 'dev'], {env})).toMatchObject({code: 0})
   const deployed = await creo(['deploy', join(folder, 'hello'), '--as', 'dev', '--json'], {env})
   expect(deployed.code, deployed.stdout + deployed.stderr).toBe(0)
@@ -60,16 +75,23 @@ test('a network that stays up goes at Ctrl-C with its containers, and comes back
   expect(stderr).toContain(`Everything is kept in ${data}`)
   expect(await leftBehind(folder)).toEqual([])
 
-  const second = startUp(folder, ['--data', data])
-  await second.said('Ctrl-C stops everything.')
-  const invoked = await creo(['invoke', 'dev/hello', '--json'], {env})
-  expect(JSON.parse(invoked.stdout), invoked.stderr).toMatchObject({status: 200})
+  const second = await comesBack()
+  process.kill((await minerOf(folder)) ?? Number.NaN, 'SIGKILL')
+  await expect.poll(() => minerOf(folder)).toBeUndefined()
+  expect(await containersOf(folder)).not.toEqual([])
   second.child.kill('SIGINT')
-  expect(await second.ended).toMatchObject({code: 0})
+  const stopped = await second.ended
+  expect(stopped.code, stopped.stderr).toBe(0)
+  expect(stopped.stderr).toContain(STOPPED)
   expect(await leftBehind(folder)).toEqual([])
+
+  const third = await comesBack()
+  third.child.kill('SIGKILL')
+  await third.ended
+  await expect.poll(() => leftBehind(folder), {timeout: ALONE_TIMEOUT_MS}).toEqual([])
 })
 
-test.runIf(process.env.CREO_TEST_TIER === 'long')('the network of a tour comes back with its miners', {timeout: TIMEOUT_MS}, async () => {
+test.runIf(IS_LONG)('the network of a tour comes back with its miners', {timeout: TIMEOUT_MS}, async () => {
   const folder = await temporaryFolder()
   const data = join(folder, 'network')
   expect((await startUp(folder, ['--tour', '--once', '--data', data]).ended).code).toBe(0)
@@ -82,34 +104,23 @@ test.runIf(process.env.CREO_TEST_TIER === 'long')('the network of a tour comes b
   expect(await leftBehind(folder)).toEqual([])
 })
 
-test('Ctrl-C takes the containers of a miner that was killed before', {timeout: TIMEOUT_MS}, async () => {
-  const folder = await temporaryFolder()
-  const data = join(folder, 'network')
-  const env = {...process.env, CREO_CONFIG_DIR: join(data, 'config')}
-  const up = startUp(folder, ['--data', data])
-  await up.said('Ctrl-C stops everything.')
-  expect(await creo(['init', join(folder, 'hello'), '--org', 'dev'], {env})).toMatchObject({code: 0})
-  expect(await creo(['deploy', join(folder, 'hello'), '--as', 'dev'], {env})).toMatchObject({code: 0})
-  const miner = async (): Promise<number | undefined> => {
-    const found = (await leftBehind(folder)).find((line) => line.includes(' mine start '))
-    return found === undefined ? undefined : Number(found.split(' ')[1])
+test.runIf(IS_LONG)(
+  'when creo up itself is killed in the middle of the tour, the roles stop by themselves and no container stays',
+  {
+    timeout: TIMEOUT_MS
+  },
+  async () => {
+    const folder = await temporaryFolder()
+    const up = startUp(folder, ['--tour', '--once'])
+    await up.said(CONTAINERS_RUN)
+    expect(await containersOf(folder)).not.toEqual([])
+    up.child.kill('SIGKILL')
+    await up.ended
+    await expect.poll(() => leftBehind(folder), {timeout: ALONE_TIMEOUT_MS}).toEqual([])
   }
-  process.kill((await miner()) ?? Number.NaN, 'SIGKILL')
-  await expect.poll(miner).toBeUndefined()
-  expect(await containersOf(folder)).not.toEqual([])
-  up.child.kill('SIGINT')
-  const {code, stderr} = await up.ended
-  expect(code, stderr).toBe(0)
-  expect(stderr).toContain(STOPPED)
-  expect(await leftBehind(folder)).toEqual([])
-})
+)
 
-test('when creo up itself is killed, the roles stop by themselves and no container stays', {timeout: TIMEOUT_MS}, async () => {
-  const folder = await temporaryFolder()
-  const up = startUp(folder, ['--tour', '--once'])
-  await up.said(CONTAINERS_RUN)
-  expect(await containersOf(folder)).not.toEqual([])
-  up.child.kill('SIGKILL')
-  await up.ended
-  await expect.poll(() => leftBehind(folder), {timeout: ALONE_TIMEOUT_MS}).toEqual([])
-})
+async function minerOf(folder: string): Promise<number | undefined> {
+  const found = (await leftBehind(folder)).find((line) => line.includes(' mine start '))
+  return found === undefined ? undefined : Number(found.split(' ')[1])
+}
