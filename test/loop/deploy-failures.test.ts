@@ -87,7 +87,7 @@ async function deploy({name, fail, machine = 'this', pays = 'LEAF', wait = '10m'
   return {exit: code, ...said.data}
 }
 
-it.each([
+it.concurrent.each([
   ['crash', {reason: 'crash', exitCode: 3, signal: null}],
   ['segfault', {reason: 'crash', exitCode: 139, signal: 'SIGSEGV'}],
   ['memory', {reason: 'out_of_memory'}]
@@ -102,7 +102,7 @@ it.each([
   }
 )
 
-it('says of an image for other machines alone, and of what no machine runs, that it is one', {timeout: TIMEOUT_MS}, async () => {
+it.concurrent('says of an image for other machines alone, and of what no machine runs, that it is one', {timeout: TIMEOUT_MS}, async () => {
   const foreign = await deploy({name: 'foreign', fail: 'crash', machine: 'other', wait: '3s'})
   expect([foreign.error.code, foreign.trouble.reason, foreign.trouble.exitCode]).toEqual(['deploy_failed', 'wrong_architecture', null])
   const {error, trouble} = await deploy({name: 'text', fail: 'crash', machine: 'none'})
@@ -110,18 +110,20 @@ it('says of an image for other machines alone, and of what no machine runs, that
   expect(trouble.log.join()).toContain('not a program of this architecture')
 })
 
-it('says of a function that runs and does not listen which port it should', {timeout: TIMEOUT_MS}, async () => {
+it.concurrent('says of a function that runs and does not listen which port it should', {timeout: TIMEOUT_MS}, async () => {
   const {error, trouble} = await deploy({name: 'deaf', fail: 'deaf', wait: '16s'})
   expect([error.code, trouble.reason, trouble.log.length]).toEqual(['deploy_failed', 'port_not_opened', 50])
   expect(error.hint).toContain('8080')
 })
 
-it('says that the pool is empty from which its nodes would be paid', {timeout: TIMEOUT_MS}, async () => {
+it.concurrent('says that the pool is empty from which its nodes would be paid', {timeout: TIMEOUT_MS}, async () => {
   const {exit, error, trouble} = await deploy({name: 'poor', fail: 'crash', pays: 'DRY', wait: '2s'})
   expect([exit, trouble.reason, error.hint]).toEqual([6, 'pool_empty', 'creo incentive fund colibris/DRY AMOUNT'])
 })
 
-it('says of a function that pays nothing that nobody hosts it, instead of how to earn nothing', {timeout: TIMEOUT_MS}, async () => {
+it.concurrent('says of a function that pays nothing that nobody hosts it, instead of how to earn nothing', {
+  timeout: TIMEOUT_MS
+}, async () => {
   const {exit, error, trouble} = await deploy({name: 'free', fail: 'crash', pays: null, wait: '2s'})
   expect([exit, trouble.reason]).toEqual([6, 'no_node'])
   expect(error.hint).toMatch(/^Nobody hosts what pays nothing: say under functions\.web\.rewards/)
