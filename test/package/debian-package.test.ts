@@ -1,4 +1,4 @@
-import {mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync} from 'node:fs'
+import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -11,6 +11,7 @@ const TIMEOUT_MS = 60_000
 /** Where `CI` is set, a tool that is missing fails its test. */
 const lacksTools =
   (await execa('sh', ['-c', 'command -v dpkg-deb && command -v xz'], {reject: false})).failed && process.env.CI === undefined
+const lacksSystemd = lacksTools || (await execa('systemd-analyze', ['--version'], {reject: false})).failed
 let folder: string
 
 beforeEach(() => {
@@ -44,16 +45,27 @@ test.skipIf(lacksTools)(
   }
 )
 
-test.skipIf(lacksTools)('the same program gives the same Debian package, whenever it is made', async () => {
-  const [one, two] = [await make('one', 'x64'), await make('two', 'x64')]
+test.skipIf(lacksSystemd)('systemd has nothing to say against its units', async () => {
+  await execa('dpkg-deb', ['--raw-extract', await make('one', 'x64'), join(folder, 'out')])
+  const units = ['coordinator', 'gateway', 'miner'].map((role) => join(folder, 'out/usr/lib/systemd/system', `creo-${role}.service`))
+  // The program itself is not installed here.
+  for (const unit of units) writeFileSync(unit, readFileSync(unit, 'utf8').replaceAll('/usr/bin/creo', '/bin/true'))
+  const {exitCode, stderr} = await execa('systemd-analyze', ['verify', ...units], {reject: false})
+  expect({exitCode, about: stderr.split('\n').filter((line) => line.includes('creo-'))}).toEqual({exitCode: 0, about: []})
+})
+
+test.skipIf(lacksTools)('the same program gives the same Debian package, wherever and whenever it is made', async () => {
+  const elsewhere = join(folder, 'another', 'checkout')
+  for (const path of ['package.json', 'packaging/debian']) cpSync(join(root, path), join(elsewhere, path), {recursive: true})
+  const [one, two] = [await make('one', 'x64'), await make('two', 'x64', elsewhere)]
   expect(readFileSync(two).equals(readFileSync(one))).toBe(true)
 })
 
-async function make(name: string, architecture: 'x64' | 'arm64'): Promise<string> {
+async function make(name: string, architecture: 'x64' | 'arm64', from = root): Promise<string> {
   const output = join(folder, name)
   mkdirSync(output)
   const executable = join(output, 'creo')
   writeFileSync(executable, 'the program')
   utimesSync(executable, name.length, name === 'one' ? 1 : 2)
-  return await makeDebianPackage({root, output, architecture, executable, signal: AbortSignal.timeout(TIMEOUT_MS)})
+  return await makeDebianPackage({root: from, output, architecture, executable, signal: AbortSignal.timeout(TIMEOUT_MS)})
 }
