@@ -1,6 +1,6 @@
 import {execFile} from 'node:child_process'
 import {createHash} from 'node:crypto'
-import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {basename, join, resolve} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {parseArgs, promisify} from 'node:util'
@@ -26,7 +26,8 @@ const run = promisify(execFile)
 /** Makes all that is published of a version in one folder. */
 async function main(): Promise<void> {
   const {output, architectures, keyFile, url} = settings()
-  const key = keyFile === undefined ? undefined : readFileSync(keyFile, 'utf8')
+  const key = keyFile === undefined ? undefined : readKey(keyFile)
+  if (!existsSync(join(root, 'bundle'))) throw new Error('creo is not built here, which is what is packaged: npm run build')
   const published = {...(key === undefined ? {} : {publicKey: publicKeyLine(key)}), ...(url === undefined ? {} : {url})}
   const signal = AbortSignal.timeout(PACKAGE_TIMEOUT_MS * architectures.length)
   mkdirSync(output, {recursive: true})
@@ -68,6 +69,14 @@ function settings(): {
     architectures,
     keyFile: values.key ?? process.env.CREO_SIGNING_KEY_FILE,
     url: values.url
+  }
+}
+
+function readKey(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new Error(`The key ${file} can't be read: name an Ed25519 key in PEM by --key or CREO_SIGNING_KEY_FILE.`, {cause})
   }
 }
 

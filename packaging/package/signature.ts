@@ -36,10 +36,18 @@ export function publicKeyLine(privateKey: string): string {
 }
 
 function readPrivateKey(pem: string): KeyObject {
-  const key = createPrivateKey(pem)
-  if (key.asymmetricKeyType !== 'ed25519')
-    throw new Error('The key to sign with is no Ed25519 key: openssl genpkey -algorithm ed25519 makes one.')
+  const key = parsed(pem)
+  if (key?.asymmetricKeyType !== 'ed25519')
+    throw new Error('The key to sign with is no Ed25519 key in PEM without a passphrase: openssl genpkey -algorithm ed25519 makes one.')
   return key
+}
+
+function parsed(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    return undefined
+  }
 }
 
 function keyId(key: KeyObject): Buffer {

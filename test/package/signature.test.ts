@@ -1,4 +1,6 @@
 import {createHash, createPublicKey, generateKeyPairSync, type KeyObject, verify} from 'node:crypto'
+import {fileURLToPath} from 'node:url'
+import {execa} from 'execa'
 import {expect, test} from 'vitest'
 import {publicKeyFile, signFile} from '../../packaging/package/signature.ts'
 
@@ -26,6 +28,16 @@ test('the same file gives the same signature, another file another', () => {
 test('a key that is not Ed25519 is refused with how to make one', () => {
   const {privateKey} = generateKeyPairSync('ec', {namedCurve: 'P-256'})
   expect(() => signFile(CONTENT, 'creo', privateKey.export({type: 'pkcs8', format: 'pem'}).toString())).toThrow(/openssl genpkey/)
+  for (const none of ['', 'a key']) expect(() => signFile(CONTENT, 'creo', none)).toThrow(/openssl genpkey/)
+})
+
+test('a key that is not there is named before anything is packaged', async () => {
+  const script = fileURLToPath(new URL('../../packaging/package/package.ts', import.meta.url))
+  const {exitCode, stderr} = await execa(process.execPath, [script, '--key', '/none/key.pem'], {reject: false})
+  expect([exitCode, stderr]).toEqual([
+    1,
+    "The key /none/key.pem can't be read: name an Ed25519 key in PEM by --key or CREO_SIGNING_KEY_FILE."
+  ])
 })
 
 function ed25519(): {readonly pem: string; readonly publicKey: KeyObject} {
