@@ -210,29 +210,49 @@ get() {
 }
 
 download() {
-  attempt=1
+  attempt=1 status=''
   until fetch "$1" "$2"; do
-    [ "$attempt" -lt "$ATTEMPTS_MAX" ] || fail "$1 could not be fetched." 'Check the address and the connection, then run this again: it goes on where it was cut.'
+    case $status in
+      404 | 410) fail "$1 is not there ($status)." 'Check the address.' ;;
+    esac
+    [ "$attempt" -lt "$ATTEMPTS_MAX" ] ||
+      fail "$1 could not be fetched$(last_words)." 'Check the address and the connection, then run this again: it goes on where it was cut.'
     attempt=$((attempt + 1))
     sleep 1
   done
 }
 
 fetch() {
+  said=$downloads/said url=$1 out=$2 ended=0
   if command -v curl >/dev/null; then
-    url=$1 out=$2 ended=0
-    set -- -fsSL --connect-timeout "$CONNECT_TIMEOUT_S" --speed-limit 1 --speed-time "$SILENCE_MAX_S" -w '%{http_code}' -o "$out"
+    set -- -fSL --connect-timeout "$CONNECT_TIMEOUT_S" --speed-limit 1 --speed-time "$SILENCE_MAX_S" -w '%{http_code}' -o "$out"
     # Without -C for what is not there yet: some servers refuse a range from 0.
     if [ -s "$out" ]; then set -- "$@" -C -; fi
-    status=$(curl "$@" "$url") || ended=$?
+    if is_watched "$out"; then
+      status=$(curl -# "$@" "$url") || ended=$?
+    else
+      status=$(curl -s "$@" "$url" 2>"$said") || ended=$?
+    fi
     # What is there can't be gone on with: the server sends no parts, or has no more than that (416), as of another version.
     if [ "$ended" = "$CURL_NO_RANGES" ] || [ "$status" = 416 ]; then rm -f "$out"; fi
     return "$ended"
   elif command -v wget >/dev/null; then
-    wget -q -c --timeout="$SILENCE_MAX_S" --connect-timeout="$CONNECT_TIMEOUT_S" --tries=1 -O "$2" "$1"
+    set -- -c --timeout="$SILENCE_MAX_S" --connect-timeout="$CONNECT_TIMEOUT_S" --tries=1 -O "$out" "$url"
+    if is_watched "$out"; then wget "$@"; else wget -nv "$@" 2>"$said"; fi
   else
     fail 'Neither curl nor wget is here to download with.' 'apt install curl'
   fi
+}
+
+# Whether somebody waits for the program itself, at a terminal: only that takes long.
+is_watched() {
+  [ -t 2 ] && [ "$1" = "$downloads/$file" ]
+}
+
+# What curl or wget said last, once, however often it was tried; at a terminal it was seen.
+last_words() {
+  [ -s "$said" ] || return 0
+  printf ': %s' "$(tail -n 1 "$said" | sed 's/^curl: ([0-9]*) //; s/[.]*$//')"
 }
 
 # Whether a file is what SHA256SUMS says of a name.

@@ -1,6 +1,6 @@
 import {createHash, generateKeyPairSync} from 'node:crypto'
 import {chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
-import {createServer, type Server} from 'node:http'
+import type {Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
@@ -9,6 +9,7 @@ import {execa} from 'execa'
 import {afterEach, beforeEach, expect, test} from 'vitest'
 import {installScript} from '../../packaging/package/install-script.ts'
 import {publicKeyFile, publicKeyLine, signFile} from '../../packaging/package/signature.ts'
+import {serveRelease} from './release-server.ts'
 
 const INSTALL = fileURLToPath(new URL('../../packaging/install.sh', import.meta.url))
 const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'x64'
@@ -56,7 +57,7 @@ test.each([
 
 test('goes on with a download where it was cut', async () => {
   const ranges: (string | undefined)[] = []
-  const server = await serve(release, {cutAfter: 20, onRange: (range) => ranges.push(range)})
+  const server = await serveRelease(release, {cutAfter: 20, onRange: (range) => ranges.push(range)})
   try {
     expect((await install('--from', addressOf(server))).stdout).toContain('creo/1.0.0 is installed')
   } finally {
@@ -72,7 +73,7 @@ test.each([
   const part = join(folder, 'home/.cache/creo/download', PACKED)
   mkdirSync(join(part, '..'), {recursive: true})
   writeFileSync(part, Buffer.alloc(bytes))
-  const server = await serve(release, {cutAfter: Number.POSITIVE_INFINITY, onRange: () => undefined, ranges})
+  const server = await serveRelease(release, {cutAfter: Number.POSITIVE_INFINITY, onRange: () => undefined, ranges})
   try {
     expect((await install('--from', addressOf(server))).stdout).toContain('creo/1.0.0 is installed')
   } finally {
@@ -80,10 +81,27 @@ test.each([
   }
 })
 
+test('says once what became of a download that it tried several times, and does not ask again for what is not there', async () => {
+  const server = await serveRelease(release, {cutAfter: Number.POSITIVE_INFINITY, onRange: () => undefined})
+  const address = addressOf(server)
+  rmSync(join(release, 'SHA256SUMS'))
+  expect((await install('--from', address)).stderr).toBe(
+    `Error: ${address}SHA256SUMS is not there (404).\nTry this: Check the address.\n`.trimEnd()
+  )
+  server.close()
+  const script = join(folder, 'install.sh')
+  writeFileSync(script, readFileSync(INSTALL, 'utf8').replace(/^ATTEMPTS_MAX=\d+$/m, 'ATTEMPTS_MAX=2'))
+  const {exitCode, stderr} = await runScript(script, '--public-key', publicKeyLine(KEY), '--from', address)
+  expect([exitCode, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^Error: \S+\/SHA256SUMS could not be fetched: Failed to connect [^\n.]+\.[^\n]*\nTry this: [^\n]+$/)
+  ])
+})
+
 /** curl looks back over some seconds. */
 test.runIf(process.env.CREO_TEST_TIER === 'long')('takes a connection that has fallen silent for one that was cut', async () => {
   const ranges: (string | undefined)[] = []
-  const server = await serve(release, {cutAfter: 20, onRange: (range) => ranges.push(range), isSilent: true})
+  const server = await serveRelease(release, {cutAfter: 20, onRange: (range) => ranges.push(range), isSilent: true})
   const script = join(folder, 'install.sh')
   writeFileSync(script, readFileSync(INSTALL, 'utf8').replace(/^SILENCE_MAX_S=\d+$/m, 'SILENCE_MAX_S=1'))
   try {
@@ -157,7 +175,7 @@ test('without a key nothing is installed, unless it is said so that nobody can m
 })
 
 test('the script that is published knows the key and the address', async () => {
-  const server = await serve(release, {cutAfter: Number.POSITIVE_INFINITY, onRange: () => undefined})
+  const server = await serveRelease(release, {cutAfter: Number.POSITIVE_INFINITY, onRange: () => undefined})
   const script = join(folder, 'install.sh')
   try {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
@@ -286,42 +304,4 @@ async function runScript(script: string, ...args: readonly string[]): Promise<Ra
 
 function addressOf(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-}
-
-/** Serves a folder, with ranges unless told otherwise; the program's first answer ends after `cutAfter` bytes, or falls silent there. */
-async function serve(
-  from: string,
-  options: {
-    readonly cutAfter: number
-    readonly onRange: (range: string | undefined) => void
-    readonly ranges?: boolean
-    readonly isSilent?: boolean
-  }
-): Promise<Server> {
-  let isCut = false
-  const server = createServer((request, response) => {
-    const content = readFileSync(join(from, basename(request.url ?? '')))
-    const asked = options.ranges === false ? undefined : request.headers.range
-    const start = Number(/^bytes=(\d+)-/.exec(asked ?? '')?.[1] ?? 0)
-    if (start > content.length) {
-      response.writeHead(416, {'content-range': `bytes */${content.length}`}).end()
-      return
-    }
-    const rest = content.subarray(start)
-    const headers = {
-      'content-length': rest.length,
-      ...(start > 0 && {'content-range': `bytes ${start}-${content.length - 1}/${content.length}`})
-    }
-    response.writeHead(start > 0 ? 206 : 200, headers)
-    if (!request.url?.endsWith('.xz')) {
-      response.end(rest)
-      return
-    }
-    options.onRange(request.headers.range)
-    if (isCut) response.end(rest)
-    else response.write(rest.subarray(0, options.cutAfter), () => options.isSilent !== true && response.destroy())
-    isCut = true
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return server
 }
