@@ -2,7 +2,10 @@ import {lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {setTimeout as wait} from 'node:timers/promises'
 import {build} from 'esbuild'
+import {lockDirectory} from '../../src/config/directory-lock.ts'
+import {isCreoError} from '../../src/core/errors.ts'
 import {packApp} from './app-archive.ts'
 import {type Architecture, appFiles} from './app-files.ts'
 import {nodeExecutable, nodeVersion, seedPkgCache} from './node-executables.ts'
@@ -11,6 +14,8 @@ import {nodeExecutable, nodeVersion, seedPkgCache} from './node-executables.ts'
 const ENTRY_FOLDER = '/tmp/creo-package-entry'
 /** Of a mode: what anybody but the owner may do. */
 const OTHERS = 0o077
+/** While another packages, which takes some ten seconds. */
+const LOOK_EVERY_MS = 500
 
 type PkgSea = {
   readonly default: (
@@ -60,9 +65,14 @@ export async function makeExecutable(options: {
     mkdirSync(options.output, {recursive: true})
     const targets = [{nodeRange: `node${version}`, platform: 'linux', arch: architecture, output}] as const
     const assets = {index: join(scratch, 'index'), content: join(scratch, 'content')}
-    await withHome(scratch, async () => {
-      await pkgSea()(await writeEntry(root), {signature: false, targets, seaConfig: {useCodeCache: false, assets}})
-    })
+    const leave = await enterEntryFolder(signal)
+    try {
+      await withHome(scratch, async () => {
+        await pkgSea()(await writeEntry(root), {signature: false, targets, seaConfig: {useCodeCache: false, assets}})
+      })
+    } finally {
+      await leave()
+    }
   } finally {
     rmSync(scratch, {recursive: true, force: true})
   }
@@ -75,11 +85,23 @@ function hostArchitecture(): Architecture {
   throw new Error(`creo is packaged on x64 or arm64, not on ${process.arch}.`)
 }
 
-async function writeEntry(root: string): Promise<string> {
+/** Waits until no other checkout of this machine packages: both would write the same entry. Answers how to leave. */
+async function enterEntryFolder(signal: AbortSignal): Promise<() => Promise<void>> {
   mkdirSync(ENTRY_FOLDER, {recursive: true, mode: 0o700})
   const found = lstatSync(ENTRY_FOLDER)
   if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & OTHERS) !== 0)
     throw new Error(`${ENTRY_FOLDER} is another user's, or others can write there: what they put in it would be packed. Remove it.`)
+  for (;;) {
+    try {
+      return await lockDirectory(ENTRY_FOLDER)
+    } catch (error) {
+      if (!isCreoError(error) || error.code !== 'conflict') throw error
+    }
+    await wait(LOOK_EVERY_MS, undefined, {signal})
+  }
+}
+
+async function writeEntry(root: string): Promise<string> {
   const entry = join(ENTRY_FOLDER, 'entry.cjs')
   const source = join(root, 'packaging', 'package', 'entry.ts')
   await build({entryPoints: [source], outfile: entry, bundle: true, platform: 'node', format: 'cjs', target: 'node24', absWorkingDir: root})
