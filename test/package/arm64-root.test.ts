@@ -49,60 +49,61 @@ exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
 type Ran = {readonly stdout: string; readonly stderr: string; readonly exitCode?: number | undefined}
 
 const isLong = process.env.CREO_TEST_TIER === 'long' && process.platform === 'linux' && process.arch === 'x64'
+const TOO_OLD = 'formats of executables in a namespace, as of Linux 6.7 on'
 const missing = await lacking()
+/** Left out in CI it would hide that nobody looked. */
+const isHere = isLong && (missing.length === 0 || (process.env.CI !== undefined && !missing.includes(TOO_OLD)))
 
 /** Three minutes on an idle machine, nearly all of them dpkg's by emulation. What is missing for it stands in its name. */
-describe.runIf(isLong && missing.length === 0)(
-  `a Debian of arm64${missing.length === 0 ? '' : ` (not here: ${missing.join(', ')})`}`,
-  () => {
-    let folder: string
-    let root: string
+describe.runIf(isHere)(`a Debian of arm64${missing.length === 0 ? '' : ` (not here: ${missing.join(', ')})`}`, () => {
+  let folder: string
+  let root: string
 
-    beforeAll(async () => {
-      folder = mkdtempSync(join(tmpdir(), 'creo-arm64-root-'))
-      root = join(folder, 'root')
-      const signal = AbortSignal.timeout(MAKE_TIMEOUT_MS)
-      const list = join(folder, 'sources.list')
-      writeFileSync(list, `${await debianSources()}\n`)
-      const keyring = existsSync(KEYRING) ? [`--keyring=${KEYRING}`] : []
-      // It looks for the emulator by a program of its own, which looks at the machine's formats.
-      const options = ['--quiet', '--mode=root', '--format=directory', '--skip=check/qemu', '--architecture=arm64', '--variant=apt']
-      const made = await emulated(folder, 'mmdebstrap', ...options, '--include=passwd,libstdc++6', ...keyring, '', root, list)
-      expect(made).toMatchObject({exitCode: 0})
-      const making = {root: checkout, output: folder, architecture: 'arm64', signal} as const
-      renameSync(await makeDebianPackage({...making, executable: await makeExecutable(making)}), join(root, 'creo.deb'))
-    }, MAKE_TIMEOUT_MS)
-    afterAll(() => rmSync(folder, {recursive: true, force: true}))
+  beforeAll(async () => {
+    expect(missing).toEqual([])
+    folder = mkdtempSync(join(tmpdir(), 'creo-arm64-root-'))
+    root = join(folder, 'root')
+    const signal = AbortSignal.timeout(MAKE_TIMEOUT_MS)
+    const list = join(folder, 'sources.list')
+    writeFileSync(list, `${await debianSources()}\n`)
+    const keyring = existsSync(KEYRING) ? [`--keyring=${KEYRING}`] : []
+    // It looks for the emulator by a program of its own, which looks at the machine's formats.
+    const options = ['--quiet', '--mode=root', '--format=directory', '--skip=check/qemu', '--architecture=arm64', '--variant=apt']
+    const made = await emulated(folder, 'mmdebstrap', ...options, '--include=passwd,libstdc++6', ...keyring, '', root, list)
+    expect(made).toMatchObject({exitCode: 0})
+    const making = {root: checkout, output: folder, architecture: 'arm64', signal} as const
+    renameSync(await makeDebianPackage({...making, executable: await makeExecutable(making)}), join(root, 'creo.deb'))
+  }, MAKE_TIMEOUT_MS)
+  afterAll(() => rmSync(folder, {recursive: true, force: true}))
 
-    test(
-      'has nothing to say against the Debian package',
-      async () => {
-        const found = await execa('lintian', ['--allow-root', '--fail-on=error,warning', join(root, 'creo.deb')], {reject: false})
-        expect([found.exitCode, found.stdout]).toEqual([0, ''])
-      },
-      TIMEOUT_MS
-    )
+  test(
+    'has nothing to say against the Debian package',
+    async () => {
+      const found = await execa('lintian', ['--allow-root', '--fail-on=error,warning', join(root, 'creo.deb')], {reject: false})
+      expect([found.exitCode, found.stdout]).toEqual([0, ''])
+    },
+    TIMEOUT_MS
+  )
 
-    test(
-      'installs the Debian package by itself, runs what it brought, and is without it once it is purged',
-      async () => {
-        expect(await inRoot('dpkg', '--print-architecture')).toMatchObject({stdout: 'arm64'})
-        expect(await inRoot('dpkg', '--install', '/creo.deb')).toMatchObject({exitCode: 0})
-        expect(await inRoot('stat', '--format', '%U %a', '/var/lib/creo/coordinator')).toMatchObject({stdout: 'creo 700'})
-        expect((await inRoot('creo', '--version')).stdout).toMatch(/^creo\/\S+ linux-arm64 node-v24/)
-        const made = await inRoot('creo', 'coordinator', 'init', '--data', '/root/network', '--json')
-        expect(JSON.parse(made.stdout), made.stderr).toMatchObject({created: true})
-        expect(await inRoot('dpkg', '--purge', 'creo')).toMatchObject({exitCode: 0})
-        for (const path of ['usr/bin/creo', 'var/lib/creo']) expect(existsSync(join(root, path))).toBe(false)
-      },
-      TIMEOUT_MS
-    )
+  test(
+    'installs the Debian package by itself, runs what it brought, and is without it once it is purged',
+    async () => {
+      expect(await inRoot('dpkg', '--print-architecture')).toMatchObject({stdout: 'arm64'})
+      expect(await inRoot('dpkg', '--install', '/creo.deb')).toMatchObject({exitCode: 0})
+      expect(await inRoot('stat', '--format', '%U %a', '/var/lib/creo/coordinator')).toMatchObject({stdout: 'creo 700'})
+      expect((await inRoot('creo', '--version')).stdout).toMatch(/^creo\/\S+ linux-arm64 node-v24/)
+      const made = await inRoot('creo', 'coordinator', 'init', '--data', '/root/network', '--json')
+      expect(JSON.parse(made.stdout), made.stderr).toMatchObject({created: true})
+      expect(await inRoot('dpkg', '--purge', 'creo')).toMatchObject({exitCode: 0})
+      for (const path of ['usr/bin/creo', 'var/lib/creo']) expect(existsSync(join(root, path))).toBe(false)
+    },
+    TIMEOUT_MS
+  )
 
-    async function inRoot(...command: readonly string[]): Promise<Ran> {
-      return await emulated(folder, 'sh', '-c', ENTER, 'sh', root, ...command)
-    }
+  async function inRoot(...command: readonly string[]): Promise<Ran> {
+    return await emulated(folder, 'sh', '-c', ENTER, 'sh', root, ...command)
   }
-)
+})
 
 /** Runs a command where programs for arm64 run, seen by nobody else. */
 async function emulated(folder: string, ...command: readonly string[]): Promise<Ran> {
@@ -121,5 +122,5 @@ async function lacking(): Promise<readonly string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'creo-emulated-'))
   const {exitCode} = await emulated(folder, 'true')
   rmSync(folder, {recursive: true, force: true})
-  return exitCode === 0 ? [] : ['formats of executables in a namespace, as of Linux 6.7 on']
+  return exitCode === 0 ? [] : [TOO_OLD]
 }
