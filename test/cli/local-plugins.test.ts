@@ -6,6 +6,7 @@ import {execa} from 'execa'
 import {afterAll, expect, test} from 'vitest'
 import {withLocalPlugins} from '../../src/cli/local-plugins.ts'
 import {packPlugin} from '../../src/cli/pack-plugin.ts'
+import {writeShownPlugin} from '../support/shown-plugins.ts'
 
 const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 const base = mkdtempSync(join(tmpdir(), 'creo-plugins-'))
@@ -40,7 +41,9 @@ test('what is not there, and what is no plugin, is said to be so', async () => {
   await expect(packPlugin(join(base, 'plugin'), {dataFolder: join(base, 'data')})).rejects.toMatchObject({code: 'not_found'})
 })
 
-test('plugins come from several folders, each as itself, and stay as they are when one is installed anew', {timeout: 300_000}, async () => {
+test('plugins come from several folders, one as docs/PLUGINS.md shows it, each as itself, and stay as they are when one is installed anew', {
+  timeout: 300_000
+}, async () => {
   const env = {
     ...process.env,
     CREO_DATA_DIR: join(base, 'data'),
@@ -49,14 +52,15 @@ test('plugins come from several folders, each as itself, and stay as they are wh
     FORCE_COLOR: '0'
   }
   const creo = async (...args: string[]): Promise<string> => (await execa(process.execPath, [CREO, ...args], {env, cwd: base})).stdout
-  for (const name of ['one', 'two']) writePlugin(name, 'first')
+  writePlugin('one', 'first')
+  await writeShownPlugin('creo-hello', base)
   await creo('plugins', 'install', './one')
-  await creo('plugins', 'install', './two')
-  expect(await creo('plugins')).toMatch(/creo-one 1\.0\.0[\s\S]*creo-two 1\.0\.0/)
+  await creo('plugins', 'install', './creo-hello')
+  expect(await creo('plugins')).toMatch(/creo-hello 1\.0\.0[\s\S]*creo-one 1\.0\.0/)
   writePlugin('one', 'second')
   await creo('plugins', 'install', './one')
-  expect([await creo('one'), await creo('two')]).toEqual(['second', 'first'])
-  expect(readdirSync(join(base, 'data/plugin-archives')).filter((name) => name.startsWith('creo-two'))).toHaveLength(1)
+  expect([await creo('one'), await creo('hello', 'Ada')]).toEqual(['second', 'Hello, Ada!'])
+  expect(readdirSync(join(base, 'data/plugin-archives')).filter((name) => name.startsWith('creo-hello'))).toHaveLength(1)
 })
 
 function writePlugin(name: string, says: string): void {

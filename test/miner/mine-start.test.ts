@@ -1,6 +1,6 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {mkdir, readFile, writeFile} from 'node:fs/promises'
+import {mkdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
@@ -14,6 +14,7 @@ import {pushImage} from '../../src/images/registry-client.ts'
 import {buildEchoImage} from '../support/echo-image.ts'
 import {type FakeCoordinator, startFakeCoordinator} from '../support/fake-coordinator.ts'
 import {creo} from '../support/processes.ts'
+import {writeShownPlugin} from '../support/shown-plugins.ts'
 import {startFakeGateway} from './fake-gateway.ts'
 import {MIB, revisionEntry, temporaryDirectory} from './worlds.ts'
 
@@ -79,29 +80,6 @@ async function pushEcho(directory: string, coordinator: FakeCoordinator): Promis
   await pushImage({registryUrl: url, repository: 'colibris/shop/site', authorize: client.authorizeRegistry, layoutDirectory, signal})
   await client.close()
   return (await readLayoutRoot(layoutDirectory)).digest
-}
-
-/** package.json and hook.js as the page shows them; the runtime itself, which it leaves to the reader, runs functions of its own process. */
-async function pluginOfTheDocs(folder: string): Promise<string> {
-  const page = await readFile(fileURLToPath(new URL('../../docs/PLUGINS.md', import.meta.url)), 'utf8')
-  const shown = (name: string): string =>
-    page
-      .split(`\`${name}\`:\n`)[1]
-      ?.split('```')[1]
-      ?.replace(/^[a-z]+\n/, '') ?? ''
-  const memory = new URL('../../dist/runtime/memory-runtime.js', import.meta.url).href
-  const runtime = `import {createMemoryRuntime} from '${memory}'
-export function createRuntime({stateDirectory}) {
-  const answer = (_request, response) => response.end('by the plugin')
-  const runtime = createMemoryRuntime({directory: stateDirectory, images: {has: () => true, get: () => () => answer}})
-  const probe = runtime.probe.bind(runtime)
-  runtime.probe = async () => ({...(await probe()), name: 'mine', enforcesLimits: true, problems: []})
-  return runtime
-}`
-  await mkdir(folder)
-  const files = {'package.json': shown('package.json'), 'hook.js': shown('hook.js'), 'runtime.js': runtime}
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
-  return folder
 }
 
 test('creo mine start enrolls once, runs real containers, survives a kill without leaving one behind, and drains at SIGTERM', async () => {
@@ -189,13 +167,23 @@ test('creo mine start runs functions by the runtime of a plugin that was install
     CREO_LOG_LEVEL: 'warn',
     npm_config_cache: join(directory, 'npm')
   }
-  const plugin = await pluginOfTheDocs(join(directory, 'plugin'))
+  const plugin = await writeShownPlugin('creo-runtime-mine', directory)
   expect(await creo(['plugins', 'install', plugin], {env})).toMatchObject({code: 0})
   const nodes = new Map<string, string>()
   const gateway = await startFakeGateway({network: coordinator.network, nodes})
   const token = joinToken(`acc_${'a'.repeat(32)}`, 't0ken')
   coordinator.allowToken(token)
-  const where = ['--data', data, '--coordinator', coordinator.url, '--network-id', coordinator.network, '--runtime', 'mine']
+  const where = [
+    '--data',
+    data,
+    '--coordinator',
+    coordinator.url,
+    '--network-id',
+    coordinator.network,
+    '--runtime',
+    'mine',
+    '--allow-unlimited'
+  ]
   const mining = await mine([...where, '--token', token, '--name', 'a', '--earn', 'colibris/LEAF', '--cpu', '2', '--memory', '1GiB'], env)
   const {node} = mining.ready
   nodes.set(node, (await loadKeyFile(join(data, 'node.key'))).publicKey)
@@ -205,7 +193,7 @@ test('creo mine start runs functions by the runtime of a plugin that was install
   coordinator.setTable({kind: 'node', node, leases: [lease], revisions: [revisionEntry(imageDigest)], gateways: [gateway.entry]})
   ;(await gateway.link(node)).send({type: 'start', instance: 'one', revision: 'rev_7', lease: 'lea_9'})
   expect(await gateway.next('started', 'start_failed')).toMatchObject({type: 'started', instance: 'one'})
-  expect(await gateway.ask(node, 'one')).toBe('by the plugin')
+  expect(JSON.parse((await gateway.ask(node, 'one')) ?? '')).toMatchObject({method: 'GET', uid: 65_532})
   mining.child.kill('SIGTERM')
   expect(await mining.exited).toBe(0)
 }, 60_000)
