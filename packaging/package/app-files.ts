@@ -43,6 +43,6 @@ export function isInProgram(path: string, {dev, devOptional, optional}: LockedPa
 
 function sourcesAt(root: string, path: string): AppSource[] {
   const folder = join(root, path)
-  const isFile = /\.(json|js)$/.test(path)
+  const isFile = /\.(json|js|md)$/.test(path)
   return isFile ? [{from: folder, path}] : sourcesBelow(folder, path, (file) => !UNUSED.test(file))
 }

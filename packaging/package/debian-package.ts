@@ -43,7 +43,7 @@ export async function makeDebianPackage(options: {
   const own = ownManifest(root)
   // One that is none yet comes before the one that it becomes.
   const version = own.version.replace('-', '~')
-  const files = contents(recipe, executable, {...own, version})
+  const files = contents(root, executable, {...own, version})
   const name = join(output, `creo_${version}_${DEBIAN_ARCHITECTURE[architecture]}.deb`)
   const sums: string[] = []
   let bytes = 0
@@ -79,7 +79,8 @@ export async function makeDebianPackage(options: {
 
 type FileEntry = Extract<TarEntry, {readonly type: 'file'}>
 
-function contents(recipe: string, executable: string, own: OwnManifest): readonly FileEntry[] {
+function contents(root: string, executable: string, own: OwnManifest): readonly FileEntry[] {
+  const recipe = join(root, 'packaging', 'debian')
   const miner = serviceUnit('system', {program: ['/usr/bin/creo'], dataDirectory: '/var/lib/creo/miner'})
   return [
     hostFile('usr/bin/creo', executable, 0o755),
@@ -90,6 +91,7 @@ function contents(recipe: string, executable: string, own: OwnManifest): readonl
     textEntry(`${UNITS}/${UNIT_NAME}`, miner) as FileEntry,
     zipped('usr/share/man/man1/creo.1.gz', manualPage(own, own.version)),
     zipped('usr/share/doc/creo/changelog.gz', changelog(own.version)),
+    zipped('usr/share/doc/creo/PLUGINS.md.gz', readFileSync(join(root, 'docs', 'PLUGINS.md'), 'utf8')),
     hostFile('usr/share/doc/creo/copyright', join(recipe, 'copyright'), 0o644),
     hostFile('usr/share/lintian/overrides/creo', join(recipe, 'lintian-overrides'), 0o644)
   ]

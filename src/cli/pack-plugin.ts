@@ -18,9 +18,7 @@ const WORDS_CHARS_MAX = 2000
  */
 export async function packPlugin(plugin: string, {dataFolder}: {readonly dataFolder: string}): Promise<string> {
   if (!(await stat(join(plugin, 'package.json')).catch(() => undefined))) {
-    throw new CreoError('not_found', `${plugin} holds no package.json: it is no plugin.`, {
-      hint: 'docs/PLUGINS.md shows one in twenty lines.'
-    })
+    throw new CreoError('not_found', `${plugin} holds no package.json: it is no plugin.`, {hint: 'creo plugins guide'})
   }
   const archives = join(dataFolder, FOLDER)
   await mkdir(archives, {recursive: true, mode: 0o700})

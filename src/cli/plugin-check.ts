@@ -14,7 +14,7 @@ const PACKAGE_NAME = /^((?:@[\w.~-]+\/)?[\w.~-]+)(?:@(.+))?$/
 const NO_NETWORK = /^(ECONN|ENOTFOUND|ETIMEDOUT|EAI_|ENET|EHOST|ERR_SOCKET|FETCH_ERROR|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|E5\d\d)/
 /** npm ends with the low byte of the system's error: of ENOSPC, and of EDQUOT. */
 const NPM_DISK_FULL: ReadonlySet<string> = new Set(['228', '134'])
-const HINT = 'docs/PLUGINS.md shows a plugin in twenty lines.'
+const HINT = 'creo plugins guide'
 
 const manifestSchema = z.object({name: z.string(), oclif: z.record(z.string(), z.unknown()).optional()})
 const errorSchema = z.object({error: z.object({code: z.string().nullish(), summary: z.string().nullish()})})

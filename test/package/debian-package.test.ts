@@ -40,6 +40,8 @@ test.skipIf(lacksTools)(
     expect(read('DEBIAN/conffiles')).toBe('/etc/default/creo-coordinator\n/etc/default/creo-gateway\n')
     const manual = await execa('gzip', ['-dc', join(folder, 'out/usr/share/man/man1/creo.1.gz')])
     expect(manual.stdout).toMatch(/^\.B mine\nLend this machine/m)
+    const page = await execa('gzip', ['-dc', join(folder, 'out/usr/share/doc/creo/PLUGINS.md.gz')])
+    expect(page.stdout).toMatch(/^# Plugins/)
     await execa('md5sum', ['--check', '--strict', 'DEBIAN/md5sums'], {cwd: join(folder, 'out')})
     for (const script of ['postinst', 'prerm', 'postrm']) await execa('sh', ['-n', join(folder, 'out/DEBIAN', script)])
   }
@@ -56,7 +58,7 @@ test.skipIf(lacksSystemd)('systemd has nothing to say against its units', async 
 
 test.skipIf(lacksTools)('the same program gives the same Debian package, wherever and whenever it is made', async () => {
   const elsewhere = join(folder, 'another', 'checkout')
-  for (const path of ['package.json', 'packaging/debian']) cpSync(join(root, path), join(elsewhere, path), {recursive: true})
+  for (const path of ['package.json', 'packaging/debian', 'docs/PLUGINS.md']) cpSync(join(root, path), join(elsewhere, path), {recursive: true})
   const [one, two] = [await make('one', 'x64'), await make('two', 'x64', elsewhere)]
   expect(readFileSync(two).equals(readFileSync(one))).toBe(true)
 })

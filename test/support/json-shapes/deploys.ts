@@ -5,6 +5,7 @@ import type Deploy from '../../../src/commands/deploy.ts'
 import type Dev from '../../../src/commands/dev.ts'
 import type Init from '../../../src/commands/init.ts'
 import type ManifestSchema from '../../../src/commands/manifest/schema.ts'
+import type PluginsGuide from '../../../src/commands/plugins/guide.ts'
 import {imageDigestSchema, incentiveIdSchema, nameSchema, revisionIdSchema} from '../../../src/core/protocol/scalars.ts'
 import {amount, answerOf, count, error, functionRevision, seq, time} from './form.ts'
 
@@ -94,5 +95,6 @@ export const deployShapes = {
   deploy: answerOf<Deploy>()(deployed),
   dev: answerOf<Dev>()(z.strictObject({stopped: z.literal(true)})),
   init: answerOf<Init>()(z.strictObject({app: nameSchema, org: nameSchema, files: z.array(text)})),
-  'manifest schema': answerOf<ManifestSchema>()(z.strictObject({schema: z.record(z.string(), z.unknown())}))
+  'manifest schema': answerOf<ManifestSchema>()(z.strictObject({schema: z.record(z.string(), z.unknown())})),
+  'plugins guide': answerOf<PluginsGuide>()(z.strictObject({page: text}))
 }
