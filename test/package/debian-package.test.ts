@@ -58,7 +58,8 @@ test.skipIf(lacksSystemd)('systemd has nothing to say against its units', async 
 
 test.skipIf(lacksTools)('the same program gives the same Debian package, wherever and whenever it is made', async () => {
   const elsewhere = join(folder, 'another', 'checkout')
-  for (const path of ['package.json', 'packaging/debian', 'docs/PLUGINS.md']) cpSync(join(root, path), join(elsewhere, path), {recursive: true})
+  for (const path of ['package.json', 'packaging/debian', 'docs/PLUGINS.md'])
+    cpSync(join(root, path), join(elsewhere, path), {recursive: true})
   const [one, two] = [await make('one', 'x64'), await make('two', 'x64', elsewhere)]
   expect(readFileSync(two).equals(readFileSync(one))).toBe(true)
 })
