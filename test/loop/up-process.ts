@@ -38,10 +38,17 @@ export function startUp(folder: string, args: readonly string[]): UpProcess {
   return up
 }
 
-/** The same, which whoever calls ends. */
-export function spawnUp(folder: string, args: readonly string[]): UpProcess {
-  const env = {...process.env, TMPDIR: folder, CREO_CONFIG_DIR: join(folder, 'config')}
-  const child = spawn(process.execPath, [CREO, 'up', ...ANY_PORTS, ...args], {env, stdio: ['ignore', 'pipe', 'pipe']})
+/** The same, which whoever calls ends. `creo` is how its command line begins. */
+export function spawnUp(
+  folder: string,
+  args: readonly string[],
+  {creo = [process.execPath, CREO], env = process.env}: {readonly creo?: readonly string[]; readonly env?: NodeJS.ProcessEnv} = {}
+): UpProcess {
+  const [program = '', ...script] = creo
+  const child = spawn(program, [...script, 'up', ...ANY_PORTS, ...args], {
+    env: {...env, TMPDIR: folder, CREO_CONFIG_DIR: join(folder, 'config')},
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   const end = ended(child)
   let talk = ''
   child.stderr.on('data', (chunk) => {

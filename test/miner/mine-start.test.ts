@@ -1,56 +1,18 @@
-import {type ChildProcess, spawn} from 'node:child_process'
-import {once} from 'node:events'
 import {mkdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {createInterface} from 'node:readline'
-import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {expect, onTestFinished, test} from 'vitest'
-import {createClient} from '../../src/client/client.ts'
 import {joinToken} from '../../src/core/join-token.ts'
-import {generateKeyPair, loadKeyFile, nodeIdOf} from '../../src/identity/keys.ts'
-import {readLayoutRoot} from '../../src/images/layout.ts'
-import {pushImage} from '../../src/images/registry-client.ts'
-import {buildEchoImage} from '../support/echo-image.ts'
-import {type FakeCoordinator, startFakeCoordinator} from '../support/fake-coordinator.ts'
+import {loadKeyFile, nodeIdOf} from '../../src/identity/keys.ts'
+import {startFakeCoordinator} from '../support/fake-coordinator.ts'
 import {creo} from '../support/processes.ts'
-import {writeShownPlugin} from '../support/shown-plugins.ts'
 import {startFakeGateway} from './fake-gateway.ts'
+import {CREO, mine, pushEcho} from './mining.ts'
+import {servesByShownRuntime} from './shown-runtime-serves.ts'
 import {MIB, revisionEntry, temporaryDirectory} from './worlds.ts'
 
-const CREO = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 /** Manifests, layouts and the runtime's own books come on top of images; the cap keeps this much for them. */
 const IMAGE_DOCUMENTS_BYTES = 2 ** 20
-const {signal} = new AbortController()
-
-interface Mining {
-  readonly child: ChildProcess
-  readonly exited: Promise<number | null>
-  readonly ready: {readonly pid: number; readonly node: string}
-  /** Everything on stdout after the ready line. */
-  readonly rest: () => string
-}
-
-async function mine(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Mining> {
-  const child = spawn(process.execPath, [CREO, 'mine', 'start', ...args, '--json'], {env, stdio: ['ignore', 'pipe', 'pipe']})
-  const exited = once(child, 'exit').then(([code]) => code as number | null)
-  onTestFinished(async () => {
-    child.kill('SIGKILL')
-    await exited
-  })
-  let talk = ''
-  child.stderr?.on('data', (chunk) => {
-    talk += chunk
-  })
-  const first = Promise.withResolvers<string>()
-  let rest = ''
-  createInterface({input: child.stdout as NodeJS.ReadableStream}).on('line', (line) => {
-    if (line.startsWith('{"ready"')) first.resolve(line)
-    else rest += `${line}\n`
-  })
-  void exited.then((code) => first.reject(new Error(`it ended with ${code}: ${rest}${talk}`)))
-  return {child, exited, ready: JSON.parse(await first.promise), rest: () => rest}
-}
 
 /** Where something is mounted below a directory. */
 async function mountsBelow(directory: string): Promise<readonly string[]> {
@@ -61,25 +23,6 @@ async function mountsBelow(directory: string): Promise<readonly string[]> {
 /** podman keeps its storage folder mounted on itself. */
 async function unmountBelow(directory: string): Promise<void> {
   for (const path of await mountsBelow(directory)) await execa('umount', ['--lazy', path])
-}
-
-async function pushEcho(directory: string, coordinator: FakeCoordinator): Promise<string> {
-  const key = generateKeyPair()
-  coordinator.admit(key.publicKey)
-  const layoutDirectory = join(directory, 'layout')
-  await buildEchoImage(layoutDirectory, signal)
-  const {url, network: networkId} = coordinator
-  const client = createClient({
-    coordinatorUrl: url,
-    networkId,
-    coordinatorKey: coordinator.key.publicKey,
-    now: Date.now,
-    key,
-    account: 'new'
-  })
-  await pushImage({registryUrl: url, repository: 'colibris/shop/site', authorize: client.authorizeRegistry, layoutDirectory, signal})
-  await client.close()
-  return (await readLayoutRoot(layoutDirectory)).digest
 }
 
 test('creo mine start enrolls once, runs real containers, survives a kill without leaving one behind, and drains at SIGTERM', async () => {
@@ -155,47 +98,15 @@ test('creo mine start enrolls once, runs real containers, survives a kill withou
 
 test('creo mine start runs functions by the runtime of a plugin that was installed, written as docs/PLUGINS.md says', async () => {
   const directory = await temporaryDirectory()
-  const coordinator = await startFakeCoordinator(join(directory, 'c'))
-  onTestFinished(() => coordinator.stop())
-  const imageDigest = await pushEcho(directory, coordinator)
-  const [config, lib, data] = ['config', 'lib', 'm'].map((name) => join(directory, name)) as [string, string, string]
-  await mkdir(config)
   const env = {
     ...process.env,
-    CREO_CONFIG_DIR: config,
-    CREO_DATA_DIR: lib,
+    CREO_CONFIG_DIR: join(directory, 'config'),
+    CREO_DATA_DIR: join(directory, 'lib'),
     CREO_LOG_LEVEL: 'warn',
     npm_config_cache: join(directory, 'npm')
   }
-  const plugin = await writeShownPlugin('creo-runtime-mine', directory)
-  expect(await creo(['plugins', 'install', plugin], {env})).toMatchObject({code: 0})
-  const nodes = new Map<string, string>()
-  const gateway = await startFakeGateway({network: coordinator.network, nodes})
-  const token = joinToken(`acc_${'a'.repeat(32)}`, 't0ken')
-  coordinator.allowToken(token)
-  const where = [
-    '--data',
-    data,
-    '--coordinator',
-    coordinator.url,
-    '--network-id',
-    coordinator.network,
-    '--runtime',
-    'mine',
-    '--allow-unlimited'
-  ]
-  const mining = await mine([...where, '--token', token, '--name', 'a', '--earn', 'colibris/LEAF', '--cpu', '2', '--memory', '1GiB'], env)
-  const {node} = mining.ready
-  nodes.set(node, (await loadKeyFile(join(data, 'node.key'))).publicKey)
-  expect(coordinator.heartbeats.at(-1)).toMatchObject({runtime: 'mine'})
-  const nowMs = Date.now()
-  const lease = {id: 'lea_9', node, revision: 'rev_7', startsAtMs: nowMs, endsAtMs: nowMs + 3_600_000, budgets: []}
-  coordinator.setTable({kind: 'node', node, leases: [lease], revisions: [revisionEntry(imageDigest)], gateways: [gateway.entry]})
-  ;(await gateway.link(node)).send({type: 'start', instance: 'one', revision: 'rev_7', lease: 'lea_9'})
-  expect(await gateway.next('started', 'start_failed')).toMatchObject({type: 'started', instance: 'one'})
-  expect(JSON.parse((await gateway.ask(node, 'one')) ?? '')).toMatchObject({method: 'GET', uid: 65_532})
-  mining.child.kill('SIGTERM')
-  expect(await mining.exited).toBe(0)
+  await mkdir(env.CREO_CONFIG_DIR)
+  await servesByShownRuntime(CREO, {directory, env})
 }, 60_000)
 
 test('creo mine start says what is missing, and status says when nothing was ever started', async () => {
