@@ -10,6 +10,12 @@ import {Projector} from './projector.ts'
 /** Groups that are written in one transaction: what several change of the same rows is written to disk once. */
 const GROUPS_AT_ONCE = 8
 
+/** Of pages, at most: what SQLite keeps unless told otherwise, 2 MiB, is less than the indexes of a market, and each row read some of them again. */
+const CACHE_KIB = 32 * 1024
+
+/** Pages (4 KiB) beside the file at which they are written into it: those that change again and again are written once for all of these. */
+const CHECKPOINT_PAGES = 4096
+
 /** How far into the journal the projections are. */
 export interface Watermark {
   readonly number: number
@@ -110,4 +116,6 @@ function createFresh(path: string, networkId: string): Database.Database {
 function prepareConnection(database: Database.Database): void {
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = NORMAL')
+  database.pragma(`cache_size = -${CACHE_KIB}`)
+  database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
 }

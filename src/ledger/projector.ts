@@ -4,6 +4,7 @@ import type {Effect} from '../core/exchange/outcome.ts'
 import {AMOUNT_MAX} from '../core/units.ts'
 import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {CandleWriter} from './candles.ts'
+import {GatheredBalances, GatheredOrders, GatheredVolumes} from './gathered-rows.ts'
 import {decodeBody, type JournalGroup} from './group.ts'
 import {withOrigins} from './key-origins.ts'
 import {PAID_HOUR_MS, PAID_HOURS_KEPT} from './projection-schema.ts'
@@ -39,18 +40,23 @@ type Writes = {readonly [T in Effect['type']]: (effect: EffectOf<T>, occasion: O
 export class Projector {
   readonly #database: Database.Database
   readonly #writes: Writes
-  readonly #candles: CandleWriter
+  /** What is written once a transaction, however often its groups change it. */
+  readonly #gathered: readonly {flush(): void}[]
   readonly #watermark: Database.Statement
 
   constructor(database: Database.Database, {volumeBucketMs}: {readonly volumeBucketMs: number}) {
     this.#database = database
     this.#watermark = database.prepare('UPDATE watermark SET number = ?, seq = ?, hash = ?')
-    this.#candles = new CandleWriter(database)
+    const balances = new GatheredBalances(database)
+    const orders = new GatheredOrders(database)
+    const volumes = new GatheredVolumes(database, volumeBucketMs)
+    const candles = new CandleWriter(database)
+    this.#gathered = [balances, orders, volumes, candles]
     this.#writes = {
-      ...moneyWrites(database),
+      ...moneyWrites(database, balances),
       ...accountWrites(database),
       ...marketWrites(database),
-      ...tradingWrites(database, volumeBucketMs, this.#candles),
+      ...tradingWrites(database, {orders, volumes, candles}),
       ...networkWrites(database),
       traffic: trafficWrite(database),
       block: blockWrite(database),
@@ -66,7 +72,7 @@ export class Projector {
           this.#write(group)
           this.#watermark.run(group.number, group.lastSeq, group.hash)
         }
-        this.#candles.flush()
+        for (const rows of this.#gathered) rows.flush()
       })
       .immediate()
   }
@@ -81,16 +87,15 @@ export class Projector {
   }
 }
 
-function moneyWrites(database: Database.Database): Pick<Writes, 'entry' | 'transfer'> {
+function moneyWrites(database: Database.Database, balances: GatheredBalances): Pick<Writes, 'entry' | 'transfer'> {
   const entry = database.prepare(
     'INSERT INTO entries (account, asset, kind, delta_minor, balance_minor, seq, at_ms, command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
   )
-  const balance = database.prepare('INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?)')
   const transfer = database.prepare('INSERT INTO transfers VALUES (?, ?, ?, ?)')
   return {
     entry: (effect, {seq, atMs, command}) => {
       entry.run(effect.account, effect.asset, effect.kind, effect.deltaMinor, effect.balanceMinor, seq, atMs, command)
-      balance.run(effect.account, effect.asset, effect.kind, effect.balanceMinor)
+      balances.set(effect)
     },
     transfer: ({from, to, memo}, {seq}) => transfer.run(seq, from, to, memo ?? null)
   }
@@ -167,33 +172,31 @@ function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> 
   }
 }
 
+interface Gathering {
+  readonly orders: GatheredOrders
+  readonly volumes: GatheredVolumes
+  readonly candles: CandleWriter
+}
+
 function tradingWrites(
   database: Database.Database,
-  volumeBucketMs: number,
-  candles: CandleWriter
+  {orders, volumes, candles}: Gathering
 ): Pick<Writes, 'order' | 'order.changed' | 'order.replaced' | 'trade' | 'market.phase'> {
   const phase = database.prepare('INSERT OR REPLACE INTO market_phases VALUES (?, ?, ?)')
   const continuous = database.prepare('DELETE FROM market_phases WHERE incentive = ?')
-  const order = database.prepare("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', NULL, ?)")
-  const orderChanged = database.prepare('UPDATE orders SET remaining = ?, status = ?, reason = ? WHERE id = ?')
-  const replaced = database.prepare('UPDATE orders SET price = ?, lots = ? WHERE id = ?')
   const trade = database.prepare('INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-  const volume = database.prepare(
-    'INSERT INTO volume_buckets VALUES (?, ?, ?) ON CONFLICT (incentive, bucket) DO UPDATE SET notional = notional + excluded.notional'
-  )
   return {
     'market.phase': (effect) => {
       if (effect.endsAtMs === null) continuous.run(effect.incentive)
       else phase.run(effect.incentive, effect.phase, effect.endsAtMs)
     },
-    order: (effect, {seq, atMs}) =>
-      order.run(seq, effect.id, effect.account, effect.incentive, effect.side, effect.priceMicroGutta, effect.lots, effect.lots, atMs),
-    'order.changed': (effect) => orderChanged.run(effect.remainingLots, effect.status, effect.reason, effect.id),
-    'order.replaced': (effect) => replaced.run(effect.priceMicroGutta, effect.lots, effect.id),
+    order: (effect, occasion) => orders.open(effect, occasion),
+    'order.changed': (effect) => orders.change(effect),
+    'order.replaced': (effect) => orders.replace(effect),
     trade: (effect, {seq, atMs}) => {
       const terms = [effect.priceMicroGutta, effect.lots, effect.takerSide, effect.maker, effect.taker]
       trade.run(effect.incentive, seq, effect.index, ...terms, effect.makerFeeMicroGutta, effect.takerFeeMicroGutta, atMs)
-      volume.run(effect.incentive, Math.floor(atMs / volumeBucketMs), effect.priceMicroGutta * effect.lots)
+      volumes.add(effect, atMs)
       candles.add({...effect, atMs})
     }
   }
