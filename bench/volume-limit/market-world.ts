@@ -223,7 +223,7 @@ export class MarketWorld {
       atMs: this.nowMs,
       account: as,
       keyId: as === 'new' ? (bodyKeyIds[0] ?? '') : this.#keyId(who),
-      hash: hex(seq, 64),
+      hash: () => hex(seq, 64),
       idempotencyKey: String(seq),
       notAfterMs: this.nowMs + LIFETIME_MS,
       bodySha256: hex(seq, 64),

@@ -41,7 +41,7 @@ export function authenticate(
     keyId,
     idempotencyKey,
     notAfterMs,
-    hash: commandHash(command, bodySha256),
+    hash: () => commandHash(command, bodySha256),
     bodySha256,
     bodyKeyIds: publicKeysIn(body).map((key) => keyIdOf(key)),
     body

@@ -6,7 +6,8 @@ import {genesisSchema} from '../core/protocol/genesis.ts'
 import {sha256Hex} from '../identity/keys.ts'
 import {authenticate} from './authenticate.ts'
 import {BadGroup} from './bad-group.ts'
-import {decodeBody, faultInChain, type JournaledCommand, type JournalGroup} from './group.ts'
+import {BodyReader} from './body-reader.ts'
+import {faultInChain, type JournalGroup} from './group.ts'
 import type {JournalHead} from './journal.ts'
 import {digestOf} from './state-digest.ts'
 
@@ -34,35 +35,33 @@ export function replayGroup(
   const fault = faultInChain(before, group)
   if (fault !== undefined) throw new BadGroup(before.number + 1, fault)
   if (group.ruleset !== RULESET) throw new BadGroup(number, `is of the unknown ruleset "${group.ruleset}"`)
-  const {commands, state} = decodeBody(group.body)
-  if (firstSeq !== before.lastSeq + 1 || lastSeq !== firstSeq + commands.length - 1) throw new BadGroup(number, 'has a gap in its sequence')
-  for (const [index, journaled] of commands.entries()) replayCommand(machine, {group: number, seq: firstSeq + index, journaled, signatures})
+  if (firstSeq !== before.lastSeq + 1) throw new BadGroup(number, 'has a gap in its sequence')
+  const reader = new BodyReader(group.body)
+  for (let seq = firstSeq; replayNext(machine, reader, {group: number, seq, signatures}); ) seq += 1
+  if (lastSeq !== firstSeq + reader.count - 1) throw new BadGroup(number, 'has a gap in its sequence')
+  const {state} = reader
   const isComparable = state?.form === STATE_FORM
   if (isComparable && digestOf(machine).sha256 !== state.sha256) throw new BadGroup(number, 'led to another state than its digest says')
   return {number, lastSeq, hash, digests: isComparable ? 1 : 0}
 }
 
-interface ReplayedCommand {
+interface ReplayOptions {
   readonly group: number
   readonly seq: number
-  readonly journaled: JournaledCommand
   readonly signatures: boolean
 }
 
-function replayCommand(machine: LedgerMachine, {group, seq, journaled, signatures}: ReplayedCommand): void {
+/** False after the last command. */
+function replayNext(machine: LedgerMachine, reader: BodyReader, {group, seq, signatures}: ReplayOptions): boolean {
   let outcome: Outcome
   try {
+    const journaled = reader.next()
+    if (journaled === undefined) return false
     const authentic = authenticate(machine, journaled.command, {signatures})
     outcome = machine.apply({...authentic, seq, atMs: journaled.atMs})
   } catch (cause) {
     throw new BadGroup(group, `command ${seq} can't be repeated: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
   }
-  if (meaningOf(outcome) !== meaningOf(journaled.outcome))
-    throw new BadGroup(group, `command ${seq} does something else than was journaled`)
-}
-
-/** Everything of an outcome but the words of a rejection, which another version of creo may choose better. */
-function meaningOf({answer, effects, repeats}: Outcome): string {
-  const meant = answer.status === 'applied' ? answer : {status: answer.status, code: answer.code}
-  return JSON.stringify({answer: meant, effects, repeats})
+  if (!reader.didSo(outcome)) throw new BadGroup(group, `command ${seq} does something else than was journaled`)
+  return true
 }

@@ -85,7 +85,7 @@ export class World {
       atMs: this.nowMs,
       account: as ?? this.id(who),
       keyId: hexOf(`key of ${key}`),
-      hash: hexOf(`command ${seq}`, 64),
+      hash: () => hexOf(`command ${seq}`, 64),
       idempotencyKey: idempotencyKey ?? `c${seq}`,
       notAfterMs: this.nowMs + 60_000,
       bodySha256: hexOf(JSON.stringify(body), 64),

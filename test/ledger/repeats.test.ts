@@ -107,5 +107,5 @@ describe('the memory of idempotency keys', () => {
 function named(account: string, seq: number): Parameters<LedgerMachine['apply']>[0] {
   const times = {seq, atMs: START_MS, notAfterMs: START_MS + MINUTE_MS}
   const body = orderOf('buy', 1, 1)
-  return {...times, account, keyId: 'k', hash: '', idempotencyKey: `c${seq}`, bodySha256: '', bodyKeyIds: [], body}
+  return {...times, account, keyId: 'k', hash: () => '', idempotencyKey: `c${seq}`, bodySha256: '', bodyKeyIds: [], body}
 }

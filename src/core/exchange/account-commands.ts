@@ -22,7 +22,7 @@ export function createAccount(context: CommandContext, body: CommandOf<'account.
   if (new Set(keys.map((key) => key.keyId)).size !== keys.length) refuse('invalid_input', 'A key is named twice.')
   if (state.accountsByName.has(body.name)) refuse('conflict', `The name "${body.name}" is taken.`)
   for (const key of keys) assertFreeKey(state, key.keyId)
-  const id = `acc_${context.hash.slice(0, 32)}`
+  const id = `acc_${context.hash().slice(0, 32)}`
   assert(!state.accountsById.has(id), 'two commands of one hash')
   const account: AccountState = {index: state.accounts.length, id, name: body.name, keys, openOrders: 0, openTokens: 0, incentives: 0}
   state.accounts.push(account)

@@ -35,13 +35,15 @@ export class IdempotencyMemory {
   /** Keys remembered by account. */
   readonly #sizes = new Map<string, number>()
   #period = 0
+  /** The last key that was asked for: a command's is asked for some times in a row, and each text made anew is hashed anew. */
+  #asked: Keyed & {readonly key: string} = {account: '', keyId: '', idempotencyKey: '', key: '//'}
 
   get size(): number {
     return this.#answers.size
   }
 
   find(command: Keyed): FirstAnswer | undefined {
-    return this.#answers.get(scopedKey(command))
+    return this.#answers.get(this.#keyOf(command))
   }
 
   /** True while one more key of this account can be remembered. The network's own commands have room that nobody else can fill. */
@@ -57,7 +59,7 @@ export class IdempotencyMemory {
   add(command: SequencedCommand, answer: Answer, publicKey?: string): void {
     this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
     if (command.account === 'new' && answer.status === 'rejected') return
-    this.#remember(scopedKey(command), {
+    this.#remember(this.#keyOf(command), {
       seq: command.seq,
       bodySha256: command.bodySha256,
       answer,
@@ -69,7 +71,7 @@ export class IdempotencyMemory {
   /** The same command came again under a later not-after: it is remembered until that. */
   extend(command: SequencedCommand, first: FirstAnswer): void {
     this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
-    this.#remember(scopedKey(command), {...first, notAfterMs: command.notAfterMs})
+    this.#remember(this.#keyOf(command), {...first, notAfterMs: command.notAfterMs})
   }
 
   /** Everything remembered, as JSON values, in the order of its making. */
@@ -82,6 +84,15 @@ export class IdempotencyMemory {
   /** Brings one of them back. */
   restore([key, seq, bodySha256, answer, notAfterMs, publicKey]: RememberedAnswer): void {
     this.#remember(key, {seq, bodySha256, answer, notAfterMs, publicKey: publicKey ?? undefined})
+  }
+
+  /** Keys are a signing key's own: what one key of an account was refused says nothing about another's. */
+  #keyOf({account, keyId, idempotencyKey}: Keyed): string {
+    const asked = this.#asked
+    if (asked.idempotencyKey === idempotencyKey && asked.keyId === keyId && asked.account === account) return asked.key
+    const key = `${account}/${keyId}/${idempotencyKey}`
+    this.#asked = {account, keyId, idempotencyKey, key}
+    return key
   }
 
   #remember(key: string, answer: FirstAnswer): void {
@@ -123,9 +134,4 @@ function accountOf(key: string): string {
 
 function isNetworks(account: string): boolean {
   return account === 'coordinator' || account === 'operator'
-}
-
-/** Keys are a signing key's own: what one key of an account was refused says nothing about another's. */
-function scopedKey({account, keyId, idempotencyKey}: Keyed): string {
-  return `${account}/${keyId}/${idempotencyKey}`
 }

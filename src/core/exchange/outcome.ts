@@ -12,8 +12,8 @@ export interface SequencedCommand {
   /** Account id, `new`, `coordinator` or `operator`. */
   readonly account: string
   readonly keyId: string
-  /** SHA-256 of the signed text, hex. */
-  readonly hash: string
+  /** SHA-256 of the signed text, hex. Few commands ask for it. */
+  readonly hash: () => string
   readonly idempotencyKey: string
   readonly notAfterMs: number
   readonly bodySha256: string

@@ -273,7 +273,7 @@ export interface CommandContext {
   readonly seq: number
   readonly atMs: number
   readonly keyId: string
-  readonly hash: string
+  readonly hash: () => string
   readonly bodyKeyIds: readonly string[]
   readonly signer: AccountState | undefined
   readonly effects: Effect[]
