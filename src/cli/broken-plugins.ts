@@ -1,6 +1,6 @@
-import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {Config} from '@oclif/core'
+import {installedPlugins} from './installed-plugins.ts'
 import {plainLine} from './plain-line.ts'
 
 /** The framework calls these around each command; a plugin that fails in one must not take the command with it. */
@@ -9,13 +9,6 @@ const AROUND_EACH_COMMAND: ReadonlySet<string> = new Set(['init', 'prerun', 'pos
 const HOOK_TIMEOUT_MS = 5_000
 /** Of the words of a plugin, which may be anything. */
 const REASON_CHARS_MAX = 200
-/** Lists what is installed; longer ones are not read. */
-const INSTALLED_BYTES_MAX = 1_048_576
-
-interface Installed {
-  readonly name: string
-  readonly root?: string
-}
 
 /**
  * Names each plugin that is broken, in one line on stderr, and goes on without what is broken of it: what the framework would say in a block of its own on
@@ -71,15 +64,4 @@ function brokenPlugin(warning: Error, dataFolder: string): {readonly name: strin
   // The loader says of an addon for another processor that its file is not there.
   const addon = /^code: ERR_DLOPEN_FAILED$/m.test(said) ? `an addon does not load on ${process.platform}-${process.arch}: ` : ''
   return {name, reason: where + addon + reason.replace(/^\[[A-Z_]+\] /, '')}
-}
-
-/** As the framework's own plugin keeps them; none where that can't be read. */
-function installedPlugins(dataFolder: string): readonly Installed[] {
-  try {
-    const text = readFileSync(join(dataFolder, 'package.json'), 'utf8').slice(0, INSTALLED_BYTES_MAX)
-    const {plugins = []} = (JSON.parse(text) as {oclif?: {plugins?: readonly (string | Installed)[]}}).oclif ?? {}
-    return plugins.map((plugin) => (typeof plugin === 'string' ? {name: plugin} : plugin))
-  } catch {
-    return []
-  }
 }

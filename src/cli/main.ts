@@ -16,6 +16,8 @@ const COMMAND_NOT_FOUND_EXIT = 127
 const COMMAND_NOT_FOUND_WORDS = /^command .+ not found\.?$/i
 /** Words of an unknown command that are repeated in the message. */
 const COMMAND_WORDS_MAX = 3
+/** Of the `plugins` topic, what the framework has npm do. */
+const PLUGIN_CHANGES: ReadonlySet<string> = new Set(['install', 'add', 'link', 'uninstall', 'remove', 'unlink', 'reset'])
 
 /**
  * Runs one command line to its end and ends the process with its exit code. The one place where an error of any command, of a
@@ -29,16 +31,17 @@ export async function runCli(root: URL, given: readonly string[]): Promise<never
   let args = withListedSettings(given)
   let exitCode: number
   try {
-    args = await withLocalPlugins(args, process.cwd(), {
-      pack: async (folder) => (await import('./pack-plugin.ts')).packPlugin(folder, {dataFolder: dataDirectory(process.env)}),
-      check: async (given) => {
-        const {assertPluginArchive, assertPublishedPlugin} = await import('./plugin-check.ts')
-        await ('archive' in given ? assertPluginArchive(given.archive) : assertPublishedPlugin(given.published))
-      }
-    })
-    const canAsk = process.stdin.isTTY && !wantsJson(args)
-    const program = canAsk ? {root: fileURLToPath(root)} : await withoutQuestions(root)
-    await run([...args], saysRuntimes(args) ? await (await import('./runtime-names.ts')).withRuntimeNames(program) : program)
+    const dataFolder = dataDirectory(process.env)
+    const perform = async (): Promise<void> => {
+      args = await meantArgs(args, dataFolder)
+      const canAsk = process.stdin.isTTY && !wantsJson(args)
+      const program = canAsk ? {root: fileURLToPath(root)} : await withoutQuestions(root)
+      const options = saysRuntimes(args) ? await (await import('./runtime-names.ts')).withRuntimeNames(program) : program
+      await run(isPluginChange(args) ? args.filter((arg) => arg !== '--json') : [...args], options)
+    }
+    if (isPluginChange(args))
+      await (await import('./plugin-changes.ts')).changeByFramework(dataFolder, {change: perform, json: wantsJson(args)})
+    else await perform()
     exitCode = Number(process.exitCode ?? 0)
   } catch (error) {
     const said = args[0] === 'plugins' ? (await import('./plugin-check.ts')).pluginError(error, args) : undefined
@@ -48,11 +51,25 @@ export async function runCli(root: URL, given: readonly string[]): Promise<never
   process.exit(exitCode)
 }
 
+async function meantArgs(args: readonly string[], dataFolder: string): Promise<readonly string[]> {
+  return await withLocalPlugins(args, process.cwd(), {
+    pack: async (folder) => (await import('./pack-plugin.ts')).packPlugin(folder, {dataFolder}),
+    check: async (given) => {
+      const {assertPluginArchive, assertPublishedPlugin} = await import('./plugin-check.ts')
+      await ('archive' in given ? assertPluginArchive(given.archive) : assertPublishedPlugin(given.published))
+    }
+  })
+}
+
 /** `creo config --show-origin`: flags of `creo config` alone are those of its list. */
 function withListedSettings(args: readonly string[]): readonly string[] {
   const [topic, ...flags] = args
   const isList = topic === 'config' && flags.length > 0 && !flags.includes('--help') && flags[0]?.startsWith('--')
   return isList ? [topic, 'list', ...flags] : args
+}
+
+function isPluginChange([topic, command]: readonly string[]): boolean {
+  return topic === 'plugins' && PLUGIN_CHANGES.has(command ?? '')
 }
 
 /** The help of `mine start`, and what completions are made of. */

@@ -1,11 +1,11 @@
 import {createHash} from 'node:crypto'
 import {mkdir, mkdtemp, readdir, readFile, rename, rm, stat} from 'node:fs/promises'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 import {npmProgram} from '../developer/npm-program.ts'
 
 /** In creo's data folder, beside the package.json in which the framework keeps what is installed. */
-const FOLDER = 'plugin-archives'
+export const ARCHIVES = 'plugin-archives'
 const PACK_TIMEOUT_MS = 300_000
 const DIGEST_CHARS = 12
 const WORDS_CHARS_MAX = 2000
@@ -20,7 +20,7 @@ export async function packPlugin(plugin: string, {dataFolder}: {readonly dataFol
   if (!(await stat(join(plugin, 'package.json')).catch(() => undefined))) {
     throw new CreoError('not_found', `${plugin} holds no package.json: it is no plugin.`, {hint: 'creo plugins guide'})
   }
-  const archives = join(dataFolder, FOLDER)
+  const archives = join(dataFolder, ARCHIVES)
   await mkdir(archives, {recursive: true, mode: 0o700})
   const making = await mkdtemp(join(archives, '.making-'))
   try {
@@ -32,7 +32,7 @@ export async function packPlugin(plugin: string, {dataFolder}: {readonly dataFol
       .digest('hex')
     const archive = join(archives, made.replace(/\.tgz$/, `-${digest.slice(0, DIGEST_CHARS)}.tgz`))
     await rename(join(making, made), archive)
-    await removeUnused(dataFolder, archive)
+    await removeUnusedArchives(dataFolder, archive)
     return archive
   } finally {
     await rm(making, {recursive: true, force: true})
@@ -54,9 +54,14 @@ async function runPack(plugin: string, destination: string): Promise<void> {
   })
 }
 
-/** Archives that no installed plugin came from. */
-async function removeUnused(dataFolder: string, kept: string): Promise<void> {
-  const installed = await readFile(join(dataFolder, 'package.json'), 'utf8').catch(() => '')
-  const archives = (await readdir(join(dataFolder, FOLDER))).filter((name) => name.endsWith('.tgz') && !kept.endsWith(name))
-  for (const name of archives) if (!installed.includes(name)) await rm(join(dataFolder, FOLDER, name), {force: true})
+/** Removes archives that no installed plugin came from, but for one that is about to be installed. */
+export async function removeUnusedArchives(dataFolder: string, kept = ''): Promise<void> {
+  const archives = await readdir(join(dataFolder, ARCHIVES)).catch(() => [])
+  const unknown = archives.filter((name) => name.endsWith('.tgz') && name !== basename(kept))
+  if (unknown.length === 0) return
+  const installed = await readFile(join(dataFolder, 'package.json'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return ''
+    throw error
+  })
+  for (const name of unknown) if (!installed.includes(name)) await rm(join(dataFolder, ARCHIVES, name), {force: true})
 }

@@ -1,5 +1,6 @@
-import {stat} from 'node:fs/promises'
-import {basename} from 'node:path'
+import {mkdtemp, rm, stat} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {basename, join} from 'node:path'
 import {list} from 'tar'
 import {z} from 'zod'
 import {CreoError, type ErrorCode} from '../core/errors.ts'
@@ -22,9 +23,25 @@ type Manifest = z.infer<typeof manifestSchema>
 
 /**
  * Asks npm's registry before anything is installed.
+ * @param asksAnew leaves out what npm remembers, which is taken for the registry's answer where that can't be reached.
  * @throws {CreoError} `not_found` for no such package or version, `unavailable` when the registry can't be reached, `invalid_input` for what is no plugin, `failed` with npm's words.
  */
-export async function assertPublishedPlugin(given: string): Promise<void> {
+export async function assertPublishedPlugin(
+  given: string,
+  {asksAnew = false, signal}: {readonly asksAnew?: boolean; readonly signal?: AbortSignal} = {}
+): Promise<void> {
+  const cache = asksAnew ? await mkdtemp(join(tmpdir(), 'creo-npm-')) : undefined
+  try {
+    await assertAnswered(given, {cache, signal})
+  } finally {
+    if (cache !== undefined) await rm(cache, {recursive: true, force: true})
+  }
+}
+
+async function assertAnswered(
+  given: string,
+  {cache, signal}: {readonly cache: string | undefined; readonly signal: AbortSignal | undefined}
+): Promise<void> {
   const {execa} = await import('execa')
   const registry = process.env.CREO_NPM_REGISTRY ? [`--registry=${process.env.CREO_NPM_REGISTRY}`] : []
   const args = [
@@ -37,14 +54,17 @@ export async function assertPublishedPlugin(given: string): Promise<void> {
     '--loglevel=silent',
     '--no-update-notifier',
     '--fetch-retries=1',
-    ...registry
+    ...registry,
+    ...(cache === undefined ? [] : [`--cache=${cache}`])
   ]
   const asked = await execa(process.execPath, [npmProgram(), ...args], {
     stdin: 'ignore',
     reject: false,
     timeout: ASK_TIMEOUT_MS,
-    maxBuffer: ANSWER_BYTES_MAX
+    maxBuffer: ANSWER_BYTES_MAX,
+    ...(signal === undefined ? {} : {cancelSignal: signal})
   })
+  if (asked.isCanceled) throw new CreoError('interrupted', 'It was called off, and nothing was changed.')
   if (asked.timedOut) throw registryUnreachable(`no answer within ${ASK_TIMEOUT_MS / 1000} s`)
   const answer = parsed(asked.stdout)
   const refused = errorSchema.safeParse(answer)

@@ -99,7 +99,7 @@ test('a name that is no plugin of the registry is refused before anything is ins
   onTestFinished(() => {
     vi.unstubAllEnvs()
   })
-  const codes = await Promise.allSettled(['creo-good', 'creo-plain', 'creo-good@9', 'creo-none'].map(assertPublishedPlugin))
+  const codes = await Promise.allSettled(['creo-good', 'creo-plain', 'creo-good@9', 'creo-none'].map((name) => assertPublishedPlugin(name)))
   server.close()
   expect(codes.map((said) => (said.status === 'rejected' ? [said.reason.code, said.reason.message] : 'taken'))).toEqual([
     'taken',

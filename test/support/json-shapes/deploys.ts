@@ -6,6 +6,8 @@ import type Dev from '../../../src/commands/dev.ts'
 import type Init from '../../../src/commands/init.ts'
 import type ManifestSchema from '../../../src/commands/manifest/schema.ts'
 import type PluginsGuide from '../../../src/commands/plugins/guide.ts'
+import type PluginsUpdate from '../../../src/commands/plugins/update.ts'
+import type Plugins from '../../../src/commands/plugins.ts'
 import {imageDigestSchema, incentiveIdSchema, nameSchema, revisionIdSchema} from '../../../src/core/protocol/scalars.ts'
 import {amount, answerOf, count, error, functionRevision, seq, time} from './form.ts'
 
@@ -78,6 +80,9 @@ export const devLine = z.discriminatedUnion('event', [
   })
 ])
 
+const pluginSource = z.enum(['registry', 'copy', 'link', 'creo'])
+const plugin = z.strictObject({name: text, version: text.nullable(), source: pluginSource, folder: text})
+
 export const deployShapes = {
   bases: answerOf<Bases>()(
     z.strictObject({
@@ -96,5 +101,19 @@ export const deployShapes = {
   dev: answerOf<Dev>()(z.strictObject({stopped: z.literal(true)})),
   init: answerOf<Init>()(z.strictObject({app: nameSchema, org: nameSchema, files: z.array(text)})),
   'manifest schema': answerOf<ManifestSchema>()(z.strictObject({schema: z.record(z.string(), z.unknown())})),
-  'plugins guide': answerOf<PluginsGuide>()(z.strictObject({page: text}))
+  plugins: answerOf<Plugins>()(z.strictObject({plugins: z.array(plugin)})),
+  'plugins guide': answerOf<PluginsGuide>()(z.strictObject({page: text})),
+  'plugins update': answerOf<PluginsUpdate>()(
+    z.strictObject({
+      plugins: z.array(
+        z.strictObject({
+          name: text,
+          source: pluginSource,
+          from: text.nullable(),
+          to: text.nullable(),
+          status: z.enum(['updated', 'unchanged'])
+        })
+      )
+    })
+  )
 }
