@@ -1,6 +1,12 @@
+import type Database from 'better-sqlite3'
 import type {AccountView} from './port.ts'
 
 export const ACCOUNTS = 'SELECT id, name, created_at_ms AS createdAtMs, keys, invites, recovery FROM accounts'
+
+/** By which number other tables know an account. */
+export function accountNumbers(database: Database.Database): Database.Statement<[string], number> {
+  return database.prepare<[string], number>('SELECT number FROM accounts WHERE id = ?').pluck()
+}
 
 export interface AccountRow {
   readonly id: string

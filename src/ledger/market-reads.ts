@@ -11,7 +11,9 @@ import {
   type TradeView
 } from '../core/protocol/api.ts'
 import {OWNER_SHARE_ALL} from '../core/protocol/market-commands.ts'
+import {accountNumbers} from './account-rows.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
+import {orderSeq} from './gathered-rows.ts'
 import type {LedgerReads} from './port.ts'
 
 const INCENTIVES = `
@@ -20,18 +22,19 @@ SELECT id, org, name, scope, decimals, lot_minor AS lotMinor, supply_minor AS su
   coalesce(owner_share, ${OWNER_SHARE_ALL}) AS ownerSharePermille, captured, transferable, issued_at_ms AS issuedAtMs
 FROM incentives`
 const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, place AS "where", stopped FROM offers'
+const ACCOUNT = '(SELECT accounts.id FROM accounts WHERE number = orders.account) AS account'
 /** By the index of open orders too: a deep book is read no further than its levels are shown. */
 const levels = (direction: 'ASC' | 'DESC'): string => `
 SELECT price AS priceMicroGutta, sum(remaining) AS lots FROM orders
 WHERE status = 'open' AND incentive = ? AND side = ? GROUP BY price ORDER BY price ${direction} LIMIT ${BOOK_LEVELS_MAX}`
 /** By the index of open orders, from its end for bids. */
 const resting = (direction: 'ASC' | 'DESC'): string => `
-SELECT account, price AS priceMicroGutta, remaining AS lots FROM orders
+SELECT ${ACCOUNT}, price AS priceMicroGutta, remaining AS lots FROM orders
 WHERE status = 'open' AND incentive = ? AND side = ? ORDER BY price ${direction}, seq LIMIT ${CROSSINGS_MAX + 1}`
 const TRADES = `
 SELECT seq, position AS "index", incentive, price AS priceMicroGutta, lots, taker_side AS takerSide, at_ms AS atMs FROM trades`
 const ORDERS = `
-SELECT id, account, incentive, side, price AS priceMicroGutta, lots, remaining AS remainingLots, status, reason, placed_at_ms AS placedAtMs
+SELECT 'ord_' || seq AS id, ${ACCOUNT}, incentive, side, price AS priceMicroGutta, lots, remaining AS remainingLots, status, reason, placed_at_ms AS placedAtMs
 FROM orders`
 const REDEMPTIONS = `
 SELECT id, offer, incentive, holder, quantity, amount_minor AS amountMinor, status, requested_at_ms AS requestedAtMs, ended_at_ms AS endedAtMs,
@@ -55,7 +58,8 @@ export class MarketReads {
   readonly #sequence: Database.Statement<[], {seq: number}>
   readonly #auction: AuctionRead
   readonly #trades: FilteredRows<TradeView, 'incentive'>
-  readonly #orders: FilteredRows<OrderView, 'id' | 'account' | 'incentive' | 'status'>
+  readonly #orders: FilteredRows<OrderView, 'seq' | 'account' | 'incentive' | 'status'>
+  readonly #numbers: Database.Statement<[string], number>
   readonly #redemptions: FilteredRows<RedemptionView, 'id' | 'holder' | 'incentive' | 'offer' | 'status'>
 
   constructor(
@@ -72,6 +76,7 @@ export class MarketReads {
     this.#sequence = database.prepare('SELECT seq FROM watermark')
     this.#auction = readAuction(database)
     this.#trades = new FilteredRows(database, TRADES, 'ORDER BY seq DESC, position DESC', {seq: 'number', position: 'number'})
+    this.#numbers = accountNumbers(database)
     this.#orders = new FilteredRows(database, ORDERS, 'ORDER BY seq DESC', {seq: 'number'})
     this.#redemptions = new FilteredRows(database, REDEMPTIONS, 'ORDER BY seq DESC', {seq: 'number'})
   }
@@ -115,11 +120,14 @@ export class MarketReads {
   }
 
   orders({account, incentive, status, ...page}: Parameters<LedgerReads['orders']>[0]): OrderView[] {
-    return this.#orders.all({account, incentive, status}, page)
+    if (account === undefined) return this.#orders.all({incentive, status}, page)
+    const number = this.#numbers.get(account)
+    return number === undefined ? [] : this.#orders.all({account: number, incentive, status}, page)
   }
 
   order(id: string): OrderView | undefined {
-    return this.#orders.get({id})
+    const order = this.#orders.get({seq: orderSeq(id)})
+    return order?.id === id ? order : undefined
   }
 
   redemptions({holder, incentive, offer, status, ...page}: Parameters<LedgerReads['redemptions']>[0]): RedemptionView[] {

@@ -3,28 +3,29 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 17
+export const PROJECTION_VERSION = 18
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
 export const PAID_HOUR_MS = 3_600_000
 
+/** Entries and orders are most of the file, so they name an account and a balance by their numbers; an order's number is its sequence. The last column of each index is the row's number. */
 const TABLES = `
 CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
 CREATE TABLE accounts (
-  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at_ms INTEGER NOT NULL, keys TEXT NOT NULL, invites TEXT, recovery TEXT
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, created_at_ms INTEGER NOT NULL, keys TEXT NOT NULL, invites TEXT, recovery TEXT
 ) STRICT;
 CREATE TABLE account_keys (key_id TEXT PRIMARY KEY, account TEXT NOT NULL, roles TEXT NOT NULL) STRICT;
 CREATE INDEX account_keys_of ON account_keys (account);
 CREATE TABLE balances (
-  account TEXT NOT NULL, asset TEXT NOT NULL, kind TEXT NOT NULL, amount_minor INTEGER NOT NULL, PRIMARY KEY (account, asset, kind)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE entries (
-  number INTEGER PRIMARY KEY, account TEXT NOT NULL, asset TEXT NOT NULL, kind TEXT NOT NULL, delta_minor INTEGER NOT NULL,
-  balance_minor INTEGER NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, command TEXT NOT NULL
+  slot INTEGER PRIMARY KEY, account TEXT NOT NULL, asset TEXT NOT NULL, kind TEXT NOT NULL, amount_minor INTEGER NOT NULL, UNIQUE (account, asset, kind)
 ) STRICT;
-CREATE INDEX entries_of_account ON entries (account, number);
-CREATE INDEX entries_of_balance ON entries (account, asset, kind, seq);
+CREATE TABLE entries (
+  number INTEGER PRIMARY KEY, holder INTEGER NOT NULL, slot INTEGER NOT NULL, delta_minor INTEGER NOT NULL, balance_minor INTEGER NOT NULL,
+  seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, command TEXT NOT NULL
+) STRICT;
+CREATE INDEX entries_of_holder ON entries (holder);
+CREATE INDEX entries_of_slot ON entries (slot, seq);
 CREATE TABLE transfers (seq INTEGER PRIMARY KEY, sender TEXT NOT NULL, recipient TEXT NOT NULL, memo TEXT) STRICT;
 CREATE TABLE nodes (
   id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, architecture TEXT NOT NULL, key_id TEXT NOT NULL UNIQUE, public_key TEXT NOT NULL,
@@ -51,11 +52,10 @@ CREATE TABLE offers (
   stopped INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE orders (
-  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, incentive TEXT NOT NULL, side TEXT NOT NULL, price INTEGER NOT NULL,
-  lots INTEGER NOT NULL, remaining INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT, placed_at_ms INTEGER NOT NULL
+  seq INTEGER PRIMARY KEY, account INTEGER NOT NULL, incentive TEXT NOT NULL, side TEXT NOT NULL, price INTEGER NOT NULL, lots INTEGER NOT NULL, remaining INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT, placed_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX orders_open ON orders (incentive, side, price) WHERE status = 'open';
-CREATE INDEX orders_of_account ON orders (account, seq);
+CREATE INDEX orders_of_account ON orders (account);
 CREATE TABLE trades (
   incentive TEXT NOT NULL, seq INTEGER NOT NULL, position INTEGER NOT NULL, price INTEGER NOT NULL, lots INTEGER NOT NULL, taker_side TEXT NOT NULL,
   maker TEXT NOT NULL, taker TEXT NOT NULL, maker_fee INTEGER NOT NULL, taker_fee INTEGER NOT NULL, at_ms INTEGER NOT NULL,

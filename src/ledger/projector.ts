@@ -4,7 +4,7 @@ import type {Effect} from '../core/exchange/outcome.ts'
 import {AMOUNT_MAX} from '../core/units.ts'
 import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {CandleWriter} from './candles.ts'
-import {GatheredBalances, GatheredOrders, GatheredVolumes} from './gathered-rows.ts'
+import {AccountNumbers, GatheredBalances, GatheredOrders, GatheredVolumes} from './gathered-rows.ts'
 import {decodeBody, type JournalGroup} from './group.ts'
 import {withOrigins} from './key-origins.ts'
 import {PAID_HOUR_MS, PAID_HOURS_KEPT} from './projection-schema.ts'
@@ -47,8 +47,9 @@ export class Projector {
   constructor(database: Database.Database, {volumeBucketMs}: {readonly volumeBucketMs: number}) {
     this.#database = database
     this.#watermark = database.prepare('UPDATE watermark SET number = ?, seq = ?, hash = ?')
-    const balances = new GatheredBalances(database)
-    const orders = new GatheredOrders(database)
+    const numbers = new AccountNumbers(database)
+    const balances = new GatheredBalances(database, numbers)
+    const orders = new GatheredOrders(database, numbers)
     const volumes = new GatheredVolumes(database, volumeBucketMs)
     const candles = new CandleWriter(database)
     this.#gathered = [balances, orders, volumes, candles]
@@ -88,21 +89,19 @@ export class Projector {
 }
 
 function moneyWrites(database: Database.Database, balances: GatheredBalances): Pick<Writes, 'entry' | 'transfer'> {
-  const entry = database.prepare(
-    'INSERT INTO entries (account, asset, kind, delta_minor, balance_minor, seq, at_ms, command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
-  )
+  const entry = database.prepare('INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)')
   const transfer = database.prepare('INSERT INTO transfers VALUES (?, ?, ?, ?)')
   return {
     entry: (effect, {seq, atMs, command}) => {
-      entry.run(effect.account, effect.asset, effect.kind, effect.deltaMinor, effect.balanceMinor, seq, atMs, command)
-      balances.set(effect)
+      const {holder, slot} = balances.set(effect)
+      entry.run(holder, slot, effect.deltaMinor, effect.balanceMinor, seq, atMs, command)
     },
     transfer: ({from, to, memo}, {seq}) => transfer.run(seq, from, to, memo ?? null)
   }
 }
 
 function accountWrites(database: Database.Database): Pick<Writes, 'account' | 'account.keys'> {
-  const account = database.prepare('INSERT INTO accounts VALUES (?, ?, ?, ?, NULL, NULL)')
+  const account = database.prepare('INSERT INTO accounts VALUES (NULL, ?, ?, ?, ?, NULL, NULL)')
   const known = database.prepare(`${ACCOUNTS} WHERE id = ?`)
   const changed = database.prepare('UPDATE accounts SET keys = ?, invites = ?, recovery = ? WHERE id = ?')
   const forgotten = database.prepare('DELETE FROM account_keys WHERE account = ?')

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {BalanceView} from '../core/protocol/api.ts'
-import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
+import {ACCOUNTS, type AccountRow, accountNumbers, accountView} from './account-rows.ts'
 import {BadGroup, refusalOf} from './bad-group.ts'
 import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
@@ -30,7 +30,7 @@ const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM 
 const BALANCES_AT = `
 SELECT account, asset, kind, amountMinor FROM (
   SELECT account, asset, kind, (
-    SELECT balance_minor FROM entries AS e WHERE e.account = b.account AND e.asset = b.asset AND e.kind = b.kind AND e.seq <= @seq
+    SELECT balance_minor FROM entries AS e WHERE e.slot = b.slot AND e.seq <= @seq
     ORDER BY e.seq DESC LIMIT 1
   ) AS amountMinor FROM balances AS b WHERE account = @account
 ) WHERE amountMinor <> 0 ORDER BY account, asset, kind`
@@ -38,8 +38,8 @@ const ENTRY_AT = 'SELECT seq, at_ms AS atMs FROM entries WHERE number = ?'
 const ENTRIES = `
 SELECT number, seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor, iif(command = 'account.transfer', (
   SELECT json_object('account', id, 'name', name, 'memo', memo) FROM transfers
-  JOIN accounts ON id = iif(sender = entries.account, recipient, sender) WHERE transfers.seq = entries.seq
-), NULL) AS other FROM entries`
+  JOIN accounts ON id = iif(sender = account, recipient, sender) WHERE transfers.seq = entries.seq
+), NULL) AS other FROM entries CROSS JOIN balances USING (slot)`
 
 type EntryRow = Omit<EntryView, 'counterparty' | 'memo'> & {readonly other: string | null}
 
@@ -55,7 +55,8 @@ export class SqliteReads implements LedgerReads {
   readonly #balancesAt: Database.Statement<[{account: string; seq: number}], BalanceView>
   readonly #entryAt: Database.Statement<[number], {seq: number; atMs: number}>
   readonly #lastEntry: Database.Statement<[], number | null>
-  readonly #entries: FilteredRows<EntryRow, 'account' | 'asset'>
+  readonly #numbers: Database.Statement<[string], number>
+  readonly #entries: FilteredRows<EntryRow, 'holder' | 'asset'>
   readonly #market: MarketReads
   readonly #marketData: MarketDataReads
   readonly #network: NetworkReads
@@ -72,6 +73,7 @@ export class SqliteReads implements LedgerReads {
     this.#balancesAt = this.#database.prepare(BALANCES_AT)
     this.#entryAt = this.#database.prepare(ENTRY_AT)
     this.#lastEntry = this.#database.prepare<[], number | null>('SELECT max(number) FROM entries').pluck()
+    this.#numbers = accountNumbers(this.#database)
     this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC', {number: 'number'})
     this.#market = new MarketReads(this.#database, options)
     this.#marketData = new MarketDataReads(this.#database, options)
@@ -120,7 +122,8 @@ export class SqliteReads implements LedgerReads {
   }
 
   entries({account, asset, ...page}: Parameters<LedgerReads['entries']>[0]): EntryView[] {
-    return this.#entries.all({account, asset}, page).map(entryView)
+    const holder = this.#numbers.get(account)
+    return holder === undefined ? [] : this.#entries.all({holder, asset}, page).map(entryView)
   }
 
   journal({from, limit}: {readonly from: number; readonly limit: number}): JournalGroupView[] {

@@ -118,7 +118,7 @@ describe('verifying a ledger', () => {
 
   it.each([
     ['a balance', "UPDATE balances SET amount_minor = amount_minor + 1 WHERE kind = 'available'"],
-    ['a row too many', "INSERT INTO balances VALUES ('acc_x', 'gutta', 'available', 5)"],
+    ['a row too many', "INSERT INTO balances VALUES (NULL, 'acc_x', 'gutta', 'available', 5)"],
     ['an order', "UPDATE orders SET remaining = remaining + 1 WHERE status = 'open'"],
     ['a trade that is gone', 'DELETE FROM trades']
   ])('finds what the projections show falsely: %s', async (_title, sql) => {
