@@ -1,4 +1,5 @@
 import {createHash, randomBytes} from 'node:crypto'
+import {watch} from 'node:fs'
 import {mkdir, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
@@ -8,6 +9,7 @@ import {execa} from 'execa'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {isCreoError} from '../../src/core/errors.ts'
 import {debianMirrors} from '../../src/developer/bases/debian-mirrors.ts'
+import {unpackPackage} from '../../src/developer/bases/debian-package.ts'
 import {type MakeBaseOptions, makeBase} from '../../src/developer/bases/make-base.ts'
 import {withPlatforms} from '../../src/developer/find-base.ts'
 import {type BaseLock, findBase, type PinnedPackage, readBaseLock} from '../../src/images/bases.ts'
@@ -73,6 +75,20 @@ test('a base is made of pinned packages: a cut download is gone on with, a mirro
   expect(platforms?.map(({architecture}) => architecture)).toEqual(['amd64', 'arm64'])
   expect(await readdir(cache)).toEqual([])
   expect(await readdir(join(folder, 'bases'))).toHaveLength(1)
+})
+
+test('what is called off while a package is unpacked ends when nothing writes any more', async () => {
+  const files = Object.fromEntries(Array.from({length: 300}, (_, index) => [`usr/share/zoneinfo/${index}`, `${index}`]))
+  const {path} = await publish('many', files)
+  const file = join(folder, 'many.deb')
+  await writeFile(file, served.get(`/good/${path}`) ?? '')
+  const interruption = new AbortController()
+  const tree = join(folder, 'tree')
+  await mkdir(tree)
+  const begun = watch(tree, () => interruption.abort(new Error('called off')))
+  await expect(unpackPackage(file, tree, interruption.signal)).rejects.toThrow('called off')
+  begun.close()
+  expect(await readdir(join(tree, 'usr/share/zoneinfo'))).toHaveLength(300)
 })
 
 test('packages that are not what was pinned, or nowhere, leave the base unmade, and a build says how to come by it', async () => {

@@ -79,9 +79,11 @@ export async function unpackPackage(file: string, folder: string, signal: AbortS
   await mkdir(folder, {recursive: true})
   // Links lead to where they will lie in the image, from its root.
   const extracted = tar.extract({cwd: folder, preservePaths: true, preserveOwner: false, strict: true})
-  const closed = once(extracted, 'close', {signal})
+  const closed = once(extracted, 'close')
   extracted.end(Buffer.from(stdout))
+  // To its end, which is near: nothing stops it, and whoever is told that it was called off removes the folder.
   await closed
+  signal.throwIfAborted()
 }
 
 /** The bytes of one member of an ar archive. */
