@@ -94,7 +94,9 @@ function endPrograms(): void {
   }
   for (const child of children.split(' ').filter(Boolean)) {
     try {
-      process.kill(Number(child), 'SIGTERM')
+      // What the framework takes away since it could not replace it comes back anyhow, and cut short it would be said to be an error.
+      const isTakingAway = readFileSync(`/proc/${child}/cmdline`, 'utf8').split('\0')[2] === 'uninstall'
+      if (!isTakingAway) process.kill(Number(child), 'SIGTERM')
     } catch {
       // It has ended meanwhile.
     }

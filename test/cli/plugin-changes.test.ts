@@ -102,7 +102,8 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long')('plugins of a registry', (
         const end = ended(child)
         await registry.held()
         child.kill('SIGINT')
-        const {code, stdout} = await end
+        const {code, stdout, stderr} = await end
+        expect(stderr).not.toContain('exited with code')
         return [code, (JSON.parse(stdout) as {error: {code: string}}).error.code]
       }
       try {
