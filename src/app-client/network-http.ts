@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import {CreoError, errorOfWire, isCreoError} from '../core/errors.ts'
+import type {ProvenAnswer} from './answer-proof.ts'
 
 const ANSWER_TIMEOUT_MS = 20_000
 const ANSWER_BYTES_MAX = 4 * 2 ** 20
@@ -9,6 +10,25 @@ const RETRY_MAX_MS = 4000
 const RETRY_AFTER_MAX_MS = 30_000
 const PASSING: ReadonlySet<string> = new Set(['unavailable', 'timeout', 'overloaded', 'bad_gateway', 'rate_limited'])
 
+/** What says nothing about whether the command was done: nobody answered, or somebody on the way, when an attempt before may have arrived. */
+export const UNKNOWN: ReadonlySet<string> = new Set([
+  'unavailable',
+  'timeout',
+  'overloaded',
+  'bad_gateway',
+  'verification_failed',
+  'rate_limited',
+  'interrupted',
+  'payload_too_large',
+  'internal',
+  'failed',
+  'no_instance',
+  'reward_pool_empty',
+  'unhealthy',
+  'asset_tampered',
+  'loop_detected'
+])
+
 const apiErrorSchema = z.object({error: z.object({code: z.string(), message: z.string(), hint: z.optional(z.string())})})
 
 export interface WebRequest {
@@ -17,6 +37,8 @@ export interface WebRequest {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
   readonly signal?: AbortSignal | undefined
+  /** Looks whether an answer is the coordinator's own, and throws where it is not. */
+  readonly prove?: (answer: ProvenAnswer) => Promise<void>
 }
 
 /**
@@ -44,7 +66,7 @@ class ToldToWait extends CreoError {
   }
 }
 
-async function askOnce(fetcher: typeof fetch, {method, url, headers = {}, body, signal}: WebRequest): Promise<unknown> {
+async function askOnce(fetcher: typeof fetch, {method, url, headers = {}, body, signal, prove}: WebRequest): Promise<unknown> {
   refuseInterrupted(signal)
   const deadline = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
   try {
@@ -57,8 +79,9 @@ async function askOnce(fetcher: typeof fetch, {method, url, headers = {}, body, 
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline])
     })
     const text = await readBounded(response)
-    if (response.ok) return jsonOf(text)
-    throw refusalOf(response, text)
+    if (!response.ok) throw refusalOf(response, text)
+    await prove?.({status: response.status, headers: response.headers, text})
+    return jsonOf(text)
   } catch (cause) {
     refuseInterrupted(signal)
     if (isCreoError(cause)) throw cause

@@ -1,6 +1,6 @@
 import type {z as zod} from 'zod'
 import * as z from 'zod/mini'
-import {CreoError, errorOfWire} from '../core/errors.ts'
+import {CreoError, errorOfWire, isCreoError} from '../core/errors.ts'
 import type {
   accountViewSchema,
   balanceViewSchema,
@@ -10,7 +10,8 @@ import type {
 } from '../core/protocol/api.ts'
 import type {SignedCommand} from '../core/protocol/commands.ts'
 import {timeSigningText} from '../core/protocol/signing-texts.ts'
-import {askJson, notUnderstood} from './network-http.ts'
+import {ACCEPT_SIGNATURE, proveAnswer, webContentDigest} from './answer-proof.ts'
+import {askJson, notUnderstood, UNKNOWN} from './network-http.ts'
 import {signWebCommand, type WireCommandBody} from './web-command.ts'
 import {base64urlOf, randomBytes, sha256HexOf} from './web-crypto.ts'
 import {verifyWebText, type WebKey} from './web-key.ts'
@@ -22,6 +23,8 @@ const PAGE_ROWS = 1000
 /** Of a list that is read whole. */
 const PAGES_MAX = 20
 const AFTER_SEQUENCE_HEADER = 'creo-after'
+/** An answer that was signed longer ago, or so much ahead, is an old one that somebody kept; slow lines and clocks that were mended over them need some of it. */
+const ANSWER_AGE_MAX_MS = 60_000
 
 /** Views as they travel: amounts are strings of decimal digits in minor units, times ms since 1970. */
 export type WireAccount = zod.input<typeof accountViewSchema>
@@ -65,8 +68,8 @@ export interface AppliedCommand {
 }
 
 /**
- * One network as an app knows it. What is read comes from whoever stands at `url`, and is not signed: a page that is hosted by strangers shows it, and
- * signs nothing because of it alone.
+ * One network as an app knows it. Whoever stands at `url` can hold back what is asked for, and neither make nor change it: the coordinator signs each answer,
+ * and one that is not signed by it, for this request and within a minute, is `verification_failed`.
  */
 export class Network {
   readonly id: string
@@ -154,15 +157,9 @@ export class Network {
     return signWebCommand({network: this.id, ...signer, idempotencyKey, notAfterMs, body})
   }
 
-  /** Sends what was signed, also once more: it gets the first answer again. @throws {CreoError} as `submit` */
+  /** Sends what was signed, also once more: it gets the first answer again. @throws {CreoError} as `submit`; `verification_failed` when nobody knows whether it was done */
   async send(command: SignedCommand, signal?: AbortSignal): Promise<AppliedCommand> {
-    const body = JSON.stringify({commands: [command]})
-    const answer = await askJson(this.#options.fetch ?? fetch, {
-      method: 'POST',
-      url: urlOf(this.#options, '/v1/commands', {}),
-      body,
-      signal
-    })
+    const answer = await this.#post('/v1/commands', JSON.stringify({commands: [command]}), signal)
     const [outcome, ...others] = parse(answersSchema, answer).answers
     if (outcome === undefined || others.length > 0) throw notUnderstood()
     if (outcome.status === 'error') throw errorOfWire(outcome.error)
@@ -181,7 +178,10 @@ export class Network {
   async #clockOffsetMs(now: () => number, signal: AbortSignal | undefined): Promise<number> {
     const nonce = base64urlOf(randomBytes(NONCE_BYTES))
     const askedAtMs = now()
-    const time = parse(timeSchema, await this.#read<unknown>('/v1/time', {nonce}, signal))
+    const time = parse(
+      timeSchema,
+      await askJson(this.#options.fetch ?? fetch, {method: 'GET', url: urlOf(this.#options, '/v1/time', {nonce}), signal})
+    )
     const text = timeSigningText(nonce, time.atMs)
     if (time.nonce !== nonce || !(await verifyWebText(this.#options.coordinatorKey, text, time.signature))) {
       throw new CreoError('bad_signature', "The network's time is not signed by its coordinator.", {hint: 'Ask at another address.'})
@@ -209,12 +209,64 @@ export class Network {
     return rows
   }
 
-  /** An object as it came: its fields are what the coordinator says, and text in it is anybody's. */
+  /** An object as the coordinator signed it; text in it is anybody's. */
   async #read<R>(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal | undefined): Promise<R> {
     const headers: Record<string, string> = this.#sequence > 0 ? {[AFTER_SEQUENCE_HEADER]: String(this.#sequence)} : {}
-    const answer = await askJson(this.#options.fetch ?? fetch, {method: 'GET', url: urlOf(this.#options, path, query), headers, signal})
+    const answer = await this.read(`${path}${queryOf(query)}`, {headers, signal})
     if (typeof answer !== 'object' || answer === null) throw notUnderstood()
     return answer as R
+  }
+
+  /**
+   * What the coordinator answers at a path of its API, such as `/v1/offers?limit=10`, as it comes over the wire.
+   * @throws {CreoError} `verification_failed` for what the coordinator did not sign for this, or not lately.
+   */
+  async read(
+    path: string,
+    {headers = {}, signal}: {readonly headers?: Readonly<Record<string, string>>; readonly signal?: AbortSignal | undefined} = {}
+  ): Promise<unknown> {
+    const url = urlOf(this.#options, path, {})
+    const asked = {method: 'GET', target: this.#targetOf(url), digest: undefined}
+    return askJson(this.#options.fetch ?? fetch, {
+      method: 'GET',
+      url,
+      headers: {...headers, 'accept-signature': ACCEPT_SIGNATURE},
+      signal,
+      prove: async (answer) => {
+        const atMs = await proveAnswer(this.#options.coordinatorKey, asked, answer)
+        if (Math.abs((await this.nowMs(signal)) - atMs) > ANSWER_AGE_MAX_MS) throw outdated()
+      }
+    })
+  }
+
+  /** The same body gets the same answer, so that its age says nothing. A refusal as a whole is nobody's word, since it is not signed: it may have been done. */
+  async #post(path: string, body: string, signal: AbortSignal | undefined): Promise<unknown> {
+    const url = urlOf(this.#options, path, {})
+    const digest = await webContentDigest(body)
+    const asked = {method: 'POST', target: this.#targetOf(url), digest}
+    try {
+      return await askJson(this.#options.fetch ?? fetch, {
+        method: 'POST',
+        url,
+        headers: {'content-digest': digest, 'accept-signature': ACCEPT_SIGNATURE},
+        body,
+        signal,
+        prove: async (answer) => void (await proveAnswer(this.#options.coordinatorKey, asked, answer))
+      })
+    } catch (error) {
+      if (!isCreoError(error) || UNKNOWN.has(error.code)) throw error
+      throw new CreoError('verification_failed', `Refused by whoever handed it on: ${error.message}`, {
+        hint: 'Send the same again.',
+        cause: error
+      })
+    }
+  }
+
+  /** As the coordinator is asked: without where on a page it is handed on from. */
+  #targetOf(url: string): string {
+    const base = new URL(this.#options.url)
+    const {pathname, search} = new URL(url)
+    return pathname.slice(base.pathname.replace(/\/+$/, '').length) + search
   }
 }
 
@@ -225,8 +277,18 @@ function parse<S extends z.ZodMiniType>(schema: S, answer: unknown): z.output<S>
 }
 
 function urlOf({url}: ConnectOptions, path: string, query: Readonly<Record<string, string>>): string {
+  return `${url.replace(/\/+$/, '')}${path}${queryOf(query)}`
+}
+
+function queryOf(query: Readonly<Record<string, string>>): string {
   const text = new URLSearchParams(query).toString()
-  return `${url.replace(/\/+$/, '')}${path}${text === '' ? '' : `?${text}`}`
+  return text === '' ? '' : `?${text}`
+}
+
+function outdated(): CreoError {
+  return new CreoError('verification_failed', 'The answer is an old one, which somebody kept.', {
+    hint: 'Try again: another host may answer.'
+  })
 }
 
 /** `org/CODE` as two segments. */

@@ -2,29 +2,12 @@ import * as z from 'zod/mini'
 import {CreoError, isCreoError} from '../core/errors.ts'
 import type {SignedCommand} from '../core/protocol/commands.ts'
 import type {AppliedCommand, Network} from './network.ts'
+import {UNKNOWN} from './network-http.ts'
 
 /** Commands that wait at once: a person's, not a program's. */
 const WAITING_MAX = 32
 /** For this long after a command's not-after the network still gives its first answer again (docs/PROTOCOL.md). */
 const ANSWERED_AFTER_MS = 2 * 60_000
-/** What says nothing about whether the command was done: nobody answered, or somebody on the way, when an attempt before may have arrived. */
-const UNKNOWN: ReadonlySet<string> = new Set([
-  'unavailable',
-  'timeout',
-  'overloaded',
-  'bad_gateway',
-  'rate_limited',
-  'interrupted',
-  'payload_too_large',
-  'internal',
-  'failed',
-  'no_instance',
-  'reward_pool_empty',
-  'unhealthy',
-  'asset_tampered',
-  'loop_detected'
-])
-
 const keptSchema = z.array(z.object({about: z.string(), command: z.looseObject({idempotencyKey: z.string(), notAfterMs: z.int()})}))
 
 /** Where the outbox is kept: a browser's `localStorage`, or anything like it. */
@@ -94,7 +77,8 @@ export class Outbox {
       } catch (error) {
         if (!isCreoError(error)) throw error
         const isLate = (await network.nowMs(signal)) > waiting.command.notAfterMs + ANSWERED_AFTER_MS
-        if (!UNKNOWN.has(error.code)) settled.push({status: 'refused', waiting, error: isLate ? tooLate() : error})
+        if (isLate) this.#forget(waiting)
+        if (isLate || !UNKNOWN.has(error.code)) settled.push({status: 'refused', waiting, error: isLate ? tooLate() : error})
       }
     }
     return settled

@@ -22,7 +22,11 @@ export function utf8(text: string): Uint8Array<ArrayBuffer> {
 }
 
 export async function sha256HexOf(text: string): Promise<string> {
-  return hexOf(new Uint8Array(await subtle().digest('SHA-256', utf8(text))))
+  return hexOf(await sha256Of(text))
+}
+
+export async function sha256Of(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await subtle().digest('SHA-256', utf8(text)))
 }
 
 export function hexOf(bytes: Uint8Array): string {
@@ -31,10 +35,12 @@ export function hexOf(bytes: Uint8Array): string {
 
 /** Without padding. */
 export function base64urlOf(bytes: Uint8Array): string {
+  return base64Of(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}
+
+/** With padding. */
+export function base64Of(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '')
 }
 
 /** Undefined for what is not the one spelling of so many bytes. @param length any, where it is not given. */

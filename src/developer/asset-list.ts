@@ -6,6 +6,7 @@ import {
   ASSET_BYTES_MAX,
   ASSET_LIST_BYTES_MAX,
   ASSET_LIST_NAME,
+  ASSET_NETWORK_NAME,
   ASSETS_MAX,
   type Asset,
   type AssetContent,
@@ -55,20 +56,27 @@ const TYPES: Readonly<Record<string, string>> = {
   '.xml': 'application/xml'
 }
 
+const MADE: ReadonlySet<string> = new Set([`/${ASSET_LIST_NAME}`, `/${ASSET_NETWORK_NAME}`])
+
 type Assets = NonNullable<ManifestFunction['assets']>
 
 export interface ListedAssets {
   /** What the revision says of the list. */
   readonly ref: AssetListRef
-  /** The list itself, to be laid among the files. */
-  readonly entry: TarEntry
+  /** The list itself and what else is made, to be laid among the files. */
+  readonly entries: readonly TarEntry[]
 }
 
 /**
- * The list of the files that a function serves, as they will be in its image. The same files make the same list.
+ * The list of the files that a function serves, as they will be in its image. The same files for the same network make the same list.
+ * @param networkId the network that it is for, which the page is told; undefined while that is not known.
  * @throws {CreoError} `build_failed` when there are none, too many or too large ones, or one that no address can name.
  */
-export async function listAssets(source: string, {folder, immutable, headers}: Assets, signal: AbortSignal): Promise<ListedAssets> {
+export async function listAssets(
+  source: string,
+  {folder, immutable, headers}: Assets,
+  {networkId, signal}: {readonly networkId?: string | undefined; readonly signal: AbortSignal}
+): Promise<ListedAssets> {
   const start = `${folder}/`
   const contents = new Map<string, AssetContent>()
   for (const entry of await listFolder(source, signal)) {
@@ -76,7 +84,7 @@ export async function listAssets(source: string, {folder, immutable, headers}: A
     const path = entry.path.slice(folder.length)
     if (entry.type !== 'file')
       throw failed(`"${entry.path}" is a link.`, 'Put a file in its place: each that is served is listed by what is in it.')
-    if (path === `/${ASSET_LIST_NAME}`) throw failed(`"${entry.path}" has the name of the list itself.`, 'Call it something else.')
+    if (MADE.has(path)) throw failed(`"${entry.path}" has the name of a file that is made.`, 'Call it something else.')
     if (!assetPathSchema.safeParse(path).success)
       throw failed(`No address can name "${entry.path}".`, 'Use letters, digits and . _ ~ + , = - in names of files.')
     if (entry.size > ASSET_BYTES_MAX)
@@ -86,17 +94,20 @@ export async function listAssets(source: string, {folder, immutable, headers}: A
       )
     contents.set(path, await contentOf(entry, signal))
   }
+  if (contents.size === 0)
+    throw failed(`There are no files in "${folder}" of ${source}.`, 'Build the page first, or mend assets.folder in creo.yaml.')
+  const network = networkId === undefined ? undefined : textEntry(`${start}${ASSET_NETWORK_NAME}`, `${JSON.stringify({id: networkId})}\n`)
+  if (network !== undefined) contents.set(`/${ASSET_NETWORK_NAME}`, await contentOf(network, signal))
   const list: AssetList = {v: 'creo-assets-v1', headers, files: assetsOf(contents, immutable)}
   const count = Object.keys(list.files).length
-  if (count === 0)
-    throw failed(`There are no files in "${folder}" of ${source}.`, 'Build the page first, or mend assets.folder in creo.yaml.')
   const text = JSON.stringify(list)
   if (count > ASSETS_MAX || text.length > ASSET_LIST_BYTES_MAX)
     throw failed(
       `"${folder}" has ${count} files; ${ASSETS_MAX} are the most that one function serves.`,
       'Name in .creoignore what nobody asks for.'
     )
-  return {ref: {digest: digestOf(text), bytes: text.length}, entry: textEntry(`${start}${ASSET_LIST_NAME}`, text)}
+  const entries = [...(network === undefined ? [] : [network]), textEntry(`${start}${ASSET_LIST_NAME}`, text)]
+  return {ref: {digest: digestOf(text), bytes: text.length}, entries}
 }
 
 function assetsOf(contents: ReadonlyMap<string, AssetContent>, immutable: string | undefined): AssetList['files'] {

@@ -44,6 +44,8 @@ export interface BuildOptions {
   readonly dataDirectory: string
   /** The registry that the images will be pushed to, if it is known. */
   readonly registry?: RegistryAccess
+  /** The network that it is built for, if it is known. */
+  readonly networkId?: string
   /** Makes a base of creo's that is nowhere. */
   readonly assemble?: ((options: MakeBaseOptions) => Promise<unknown>) | undefined
   readonly steps: StepPort
@@ -69,7 +71,7 @@ export async function buildFunctions(options: BuildOptions): Promise<readonly Fu
 }
 
 async function built(
-  {found, outputDirectory, dataDirectory, registry, assemble, steps, signal}: BuildOptions,
+  {found, outputDirectory, dataDirectory, registry, networkId, assemble, steps, signal}: BuildOptions,
   name: string,
   fn: ManifestFunction
 ): Promise<FunctionImage> {
@@ -93,8 +95,8 @@ async function built(
     await assertProgram(folder, fn.base, fn.command)
     const cache = new LayerCache(join(dataDirectory, 'layers'))
     const wanted = {base: fn.base, folder: found.folder, dataDirectory, registry, assemble, note, signal}
-    const listed = fn.assets && (await listAssets(folder, fn.assets, signal))
-    const more = listed === undefined ? [] : [listed.entry]
+    const listed = fn.assets && (await listAssets(folder, fn.assets, {networkId, signal}))
+    const more = listed?.entries ?? []
     let lackingBase: readonly string[] = []
     const image = await withPlatforms(wanted, (platforms) => {
       note('')

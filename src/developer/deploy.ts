@@ -81,7 +81,7 @@ export async function deploy(options: DeployOptions): Promise<Deployed> {
   const before = await servingBefore(options)
   const registry = {registryUrl: context.coordinatorUrl, authorize: context.client.authorizeRegistry}
   const {built, specs} = await withBuildFolder(options.dataDirectory, async (outputDirectory) => {
-    const images = await buildFunctions({...options, registry, steps, outputDirectory})
+    const images = await buildFunctions({...options, registry, networkId: context.networkId, steps, outputDirectory})
     const fitted = withAssets(fitArchitectures(checkedSpecs, images, options.found), images)
     const pushed: (PushFacts & {image: FunctionImage})[] = []
     for (const image of images) pushed.push({image, ...(await pushFunction(context, image, {app: manifest.app, steps, signal}))})

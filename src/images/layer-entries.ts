@@ -15,7 +15,7 @@ export function fileEntry(path: string, hostPath: string, mode: number, size: nu
   return {type: 'file', path, mode, size, content: () => createReadStream(hostPath, {highWaterMark: READ_CHUNK_BYTES})}
 }
 
-export function textEntry(path: string, text: string): TarEntry {
+export function textEntry(path: string, text: string): Extract<TarEntry, {type: 'file'}> {
   const bytes = Buffer.from(text)
   return {type: 'file', path, mode: 0o644, size: bytes.length, content: () => [bytes]}
 }

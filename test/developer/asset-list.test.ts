@@ -41,10 +41,29 @@ test('the list names just what is served, each by its bytes, and lies in the ima
   expect((await build(FN, 'again'))[0]?.digest).toBe(image.digest)
 })
 
+test('a list for a network tells the page which one it is, as one of the files', async () => {
+  await write('public/index.html', '<p>')
+  const networkId = 'ab'.repeat(32)
+  const {ref, entries} = await listAssets(join(folder, 'web'), assets, {networkId, signal})
+  const [network = '', list = ''] = entries.map((entry) =>
+    entry.type === 'file' ? String([...(entry.content() as Iterable<Buffer>)][0]) : ''
+  )
+  expect(JSON.parse(network)).toEqual({id: networkId})
+  expect(assetListSchema.parse(JSON.parse(list)).files['/creo-network.json']).toEqual({...contentOf(network), type: 'application/json'})
+  expect(ref).toEqual(contentOf(list))
+  const other = await listAssets(join(folder, 'web'), assets, {networkId: 'cd'.repeat(32), signal})
+  expect(other.ref.digest).not.toBe(ref.digest)
+})
+
 test.each([
   ['there are none', async () => undefined, 'There are no files in "public"'],
   ['no address can name one', () => write('public/a b.html', ''), 'No address can name "public/a b.html"'],
-  ['one has the name of the list', () => write('public/creo-assets.json', '{}'), 'has the name of the list itself'],
+  ['one has the name of the list', () => write('public/creo-assets.json', '{}'), 'has the name of a file that is made'],
+  [
+    'one has the name of what the page is told of its network',
+    () => write('public/creo-network.json', '{}'),
+    'name of a file that is made'
+  ],
   ['one is a link', () => symlink('../server', join(folder, 'web/public/x')), '"public/x" is a link'],
   [
     'one is too large',
@@ -56,7 +75,7 @@ test.each([
   ]
 ])('files are not listed where %s', async (_what, make, message) => {
   await make()
-  await expect(listAssets(join(folder, 'web'), assets, signal)).rejects.toMatchObject({
+  await expect(listAssets(join(folder, 'web'), assets, {signal})).rejects.toMatchObject({
     code: 'build_failed',
     message: expect.stringContaining(message)
   })

@@ -10,6 +10,9 @@ const KEPT_BYTES_MAX = 32 * 2 ** 20
 const PATH_LENGTH_MAX = 500
 /** Below it, packing saves nothing. */
 const PACKED_FROM_BYTES = 600
+/** Asks the coordinator to sign its answer, with which this can be believed whoever hosts it (docs/PROTOCOL.md). */
+const ACCEPT_SIGNATURE = 'creo=("@status" "@method";req "@path";req "@query";req "content-digest");created;tag="creo-answer"'
+const PROOF = ['content-digest', 'signature-input', 'signature']
 const ORG = '[a-z][a-z0-9-]{1,19}'
 const INCENTIVE = `${ORG}/[A-Z][A-Z0-9]{1,9}`
 /** What the page reads; all of it is public. */
@@ -31,18 +34,18 @@ export function createReads({url, nowMs}) {
   let keptBytes = 0
 
   /**
-   * The answer at a path with its query, as `{status, body, packed}`: at most a second old, and of the sequence `after` or later. Who asks for the same while it
-   * is under way waits for the same. Nobody waits for a sequence that somebody else named: it may never come.
+   * The answer at a path with its query, as `{status, body, packed, proof}`: at most a second old, of the sequence `after` or later, and where `isSigned` with
+   * the coordinator's signature in `proof`. Who asks for the same while it is under way waits for the same. Nobody waits for a sequence that somebody else named: it may never come.
    */
-  function read(path, after = 0) {
+  function read(path, after = 0, isSigned = false) {
     refuseStrange(path)
-    const key = `${after} ${path}`
+    const key = `${after} ${isSigned} ${path}`
     const known = entries.get(key)
     const isFresh = known !== undefined && (known.size === undefined || nowMs() - known.atMs < FRESH_MS)
     if (isFresh && !path.startsWith('/v1/time')) return known.answer
     drop(key)
     while (entries.size >= ENTRIES_MAX || keptBytes > KEPT_BYTES_MAX) drop(entries.keys().next().value)
-    const entry = {atMs: nowMs(), size: undefined, answer: ask(new URL(path, url), after)}
+    const entry = {atMs: nowMs(), size: undefined, answer: ask(new URL(path, url), after, isSigned)}
     entries.set(key, entry)
     const settle = (size) => {
       entry.size = size
@@ -82,12 +85,18 @@ function refuseStrange(path) {
   throw new ReadError(404, 'not_found', 'That is not read here.')
 }
 
-async function ask(url, after) {
-  const headers = after > 0 ? {'creo-after': String(after)} : {}
+async function ask(url, after, isSigned) {
+  const headers = {...(after > 0 && {'creo-after': String(after)}), ...(isSigned && {'accept-signature': ACCEPT_SIGNATURE})}
   try {
     const answer = await fetch(url, {headers, signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS), redirect: 'error'})
     const body = await bytesOf(answer)
-    return {status: answer.status, body, packed: body.length < PACKED_FROM_BYTES ? undefined : gzipSync(body)}
+    const proof = isSigned ? PROOF.flatMap((name) => (answer.headers.has(name) ? [[name, answer.headers.get(name)]] : [])) : []
+    return {
+      status: answer.status,
+      body,
+      proof: Object.fromEntries(proof),
+      packed: body.length < PACKED_FROM_BYTES ? undefined : gzipSync(body)
+    }
   } catch (error) {
     if (error instanceof ReadError) throw error
     throw new ReadError(502, 'unavailable', 'The coordinator cannot be reached; its markets go on when it is back.')

@@ -15,7 +15,7 @@ const JSON_HEADERS = {
   'content-type': 'application/json',
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
-  vary: 'accept-encoding'
+  vary: 'accept-encoding, accept-signature'
 }
 
 const url = process.env.COORDINATOR_URL ?? 'http://coordinator.internal'
@@ -42,7 +42,7 @@ async function answer(request, response) {
     return send(request, response, {status: 200, body: Buffer.from(JSON.stringify(await readBoard(reads, {cursor, after})))})
   }
   if (!path.startsWith(`${ROOT}/v1/`)) throw new ReadError(404, 'not_found', 'That is not read here.')
-  return send(request, response, await reads.read(request.url.slice(ROOT.length), after))
+  return send(request, response, await reads.read(request.url.slice(ROOT.length), after, 'accept-signature' in request.headers))
 }
 
 function watch(request, response, asked) {
@@ -64,7 +64,7 @@ function sequenceOf(text) {
   return text !== undefined && SEQUENCE.test(text) ? Number(text) : 0
 }
 
-function send(request, response, {status, body, packed}) {
+function send(request, response, {status, body, packed, proof}) {
   if (response.headersSent) return response.destroy()
   const takesPacked = packed !== undefined && String(request.headers['accept-encoding'] ?? '').includes('gzip')
   const sent = takesPacked ? packed : body
@@ -72,6 +72,7 @@ function send(request, response, {status, body, packed}) {
   response.writeHead(status, {
     ...JSON_HEADERS,
     ...retry,
+    ...proof,
     ...(takesPacked ? {'content-encoding': 'gzip'} : {}),
     'content-length': sent.length
   })

@@ -8,8 +8,10 @@ const ANSWER_BYTES_MAX = 2 ** 20
 const ANSWER_TIMEOUT_MS = 40_000
 const CLOSE_TIMEOUT_MS = 5_000
 const JSON_TYPE = 'application/json'
-/** Of the coordinator's answer; all else is the relay's own. */
-const PASSED_ON = ['retry-after']
+/** Of the coordinator's answer, its signature among them, without which the page believes none; all else is the relay's own. */
+const PASSED_ON = ['retry-after', 'content-digest', 'signature-input', 'signature']
+/** Of the request, by which the answer is signed. */
+const ASKED_FOR = ['accept-signature', 'content-digest']
 
 const coordinator = process.env.COORDINATOR_URL ?? 'http://coordinator.internal'
 
@@ -41,7 +43,10 @@ async function answer(request, response) {
   const told = await fetch(new URL(COMMANDS, coordinator), {
     method: 'POST',
     body,
-    headers: {'content-type': JSON_TYPE},
+    headers: {
+      ...Object.fromEntries(ASKED_FOR.flatMap((name) => (name in request.headers ? [[name, request.headers[name]]] : []))),
+      'content-type': JSON_TYPE
+    },
     redirect: 'error',
     signal: AbortSignal.any([gone.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
   })

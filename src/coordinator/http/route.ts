@@ -5,12 +5,16 @@ import {z} from 'zod'
 import {CreoError} from '../../core/errors.ts'
 import {IN_WORDS} from '../../core/issue-words.ts'
 import {AFTER_SEQUENCE_HEADER, AFTER_SEQUENCE_WAIT_MAX_MS} from '../../core/protocol/api.ts'
+import {ANSWER_TAG} from '../../core/protocol/signing-texts.ts'
+import {signAnswer} from '../../identity/answer-signatures.ts'
+import {contentDigestOf} from '../../identity/content-digest.ts'
+import type {KeyPair} from '../../identity/keys.ts'
 import type {Ledger} from '../../ledger/port.ts'
 import type {RequestSignals} from './request-signals.ts'
 import type {RequestSigner} from './request-signer.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
-/** Longer answers are sent without a tag: they are asked for rarely, and hashing them would hold others up. */
+/** Longer answers are sent without a tag or a signature: they are asked for rarely, and hashing them would hold others up. */
 const TAGGED_CHARS_MAX = 2 ** 22
 /** Longest that any request may take, long polls included, unless a route may wait for longer. */
 const REQUEST_TIME_MAX_MS = 60_000
@@ -23,6 +27,8 @@ export interface RouteTools {
   readonly signals: RequestSignals
   /** Whose address a request counts to; undefined when the client has gone. */
   readonly addressOf: (request: FastifyRequest) => string | undefined
+  /** The coordinator's own, which signs answers for who asks for that. */
+  readonly key: KeyPair
 }
 
 export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType> {
@@ -84,11 +90,12 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
       }
       if (spec.method === 'GET') await waitForSequence(request, tools.ledger, signal)
       if (spec.headers) reply.headers(spec.headers(request))
+      const signed = signing(request, bytes, tools)
       const answer = await handler(parsed)
       if (answer === undefined) return reply.code(204).send()
       const text = encoded(spec.answer, answer)
       if (spec.method === 'GET' && !spec.signed && isKnown(request, reply, text)) return reply.code(304).send()
-      return reply.type('application/json').send(text)
+      return reply.headers(signed(text)).type('application/json').send(text)
     }
   })
 }
@@ -117,6 +124,21 @@ function isKnown(request: FastifyRequest, reply: FastifyReply, text: string): bo
   reply.header('etag', tag).header('cache-control', 'no-cache')
   const known = request.headers['if-none-match']?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? []
   return known.includes(tag) || known.includes('*')
+}
+
+/** Signs an answer for who asks for that. @throws {CreoError} `digest_mismatch`, before anything is done, when the body is not the one whose digest came along. */
+function signing(request: FastifyRequest, body: Buffer | undefined, {key, ledger}: RouteTools): (text: string) => Record<string, string> {
+  const wanted = request.headers['accept-signature']
+  if (typeof wanted !== 'string' || !wanted.includes(`tag="${ANSWER_TAG}"`)) return () => ({})
+  const asked = {method: request.method, target: request.url, digest: digestOf(request, body)}
+  return (text) => (text.length > TAGGED_CHARS_MAX ? {} : signAnswer({status: 200, text, request: asked, key, nowMs: ledger.nowMs()}))
+}
+
+/** As it came with the request, when it is its body's. */
+function digestOf({headers}: FastifyRequest, body: Buffer | undefined): string | undefined {
+  const told = headers['content-digest']
+  if (told === undefined || told === contentDigestOf(body ?? '')) return told
+  throw new CreoError('digest_mismatch', 'The body is not the one that content-digest names.', {hint: 'Send it again.'})
 }
 
 function jsonOf(bytes: Buffer | undefined): unknown {

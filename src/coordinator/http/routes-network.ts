@@ -4,7 +4,6 @@ import {epochViewSchema, networkViewSchema, SEEN_HEADER, signedTimeSchema} from 
 import {blockEventSchema} from '../../core/protocol/blocks.ts'
 import type {Genesis} from '../../core/protocol/genesis.ts'
 import {gatewayIdSchema, publicKeySchema} from '../../core/protocol/scalars.ts'
-import type {KeyPair} from '../../identity/keys.ts'
 import {signTime} from '../../identity/time.ts'
 import type {JournalGroupView} from '../../ledger/port.ts'
 import {cursorSchema, limitSchema, nextOf, nextSchema, pageOf} from './query.ts'
@@ -16,7 +15,6 @@ const JOURNAL_ANSWER_BYTES_MAX = 16 * 2 ** 20
 export interface NetworkTools extends RouteTools {
   readonly genesis: Genesis
   readonly genesisText: string
-  readonly key: KeyPair
   readonly version: string
   readonly nowMs: () => number
   /** How a client is seen: `ClientAddresses.seen`. */

@@ -8,6 +8,8 @@ import {imageDigestSchema} from './scalars.ts'
 
 /** Under which name the list lies among the files. */
 export const ASSET_LIST_NAME = 'creo-assets.json'
+/** Beside it lies which network it was deployed to, `{id}`: a page whose files are held against the list can believe it, whoever hosts the page. */
+export const ASSET_NETWORK_NAME = 'creo-network.json'
 export const ASSET_LIST_BYTES_MAX = 2 ** 20
 /** A gateway has a whole file in its memory before it sends any of it. */
 export const ASSET_BYTES_MAX = 8 * 2 ** 20

@@ -55,3 +55,6 @@ export interface SignInTerms {
 export function signInText({network, origin, account, keyId, nonce, expiresAtMs}: SignInTerms): string {
   return ['creo-sign-in-v1', network, origin, account, keyId, nonce, String(expiresAtMs)].join('\n')
 }
+
+/** `tag` of a signature by RFC 9421 with which the coordinator signs what it answers, for who asks for it by `accept-signature`. */
+export const ANSWER_TAG = 'creo-answer'

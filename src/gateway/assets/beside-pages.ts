@@ -13,6 +13,7 @@ const PASSED_ON = new Set([
   'age',
   'allow',
   'cache-control',
+  'content-digest',
   'content-encoding',
   'content-language',
   'content-length',
@@ -25,6 +26,8 @@ const PASSED_ON = new Set([
   'sec-websocket-accept',
   'sec-websocket-extensions',
   'sec-websocket-protocol',
+  'signature',
+  'signature-input',
   'vary'
 ])
 /** Types that no browser runs, whatever stands in them; any other answer is text. */

@@ -1,7 +1,8 @@
 import type {AppliedCommand, Outbox, Settled, WireCommandBody} from '../../../src/app-client/client.ts'
+import {network} from '../data/network.ts'
 import {sawSequence} from '../data/quotes.ts'
 import {createStore} from '../store.ts'
-import {network, session} from './session.ts'
+import {session} from './session.ts'
 
 /** Commands of the person: signed once, kept until there is an answer, done once. */
 

@@ -1,5 +1,6 @@
-import type {Network, WebKey} from '../../../src/app-client/client.ts'
+import type {WebKey} from '../../../src/app-client/client.ts'
 import {watch} from '../data/live.ts'
+import {network} from '../data/network.ts'
 import {recall, remember} from '../remember.ts'
 import {createStore, useStore} from '../store.ts'
 
@@ -59,22 +60,6 @@ function readKept(): Kept | undefined {
 async function keyTools() {
   const [client, {wordsOf, secretOfWords}] = await Promise.all([import('../../../src/app-client/client.ts'), import('./recovery-words.ts')])
   return {...client, wordsOf, secretOfWords}
-}
-
-let found: Promise<Network> | undefined
-
-/** The network behind this page: read by way of `quotes`, commanded by way of `relay`. */
-export async function network(): Promise<Network> {
-  const {Network: Networks} = await keyTools()
-  const url = new URL('quotes', document.baseURI).href
-  const relay = new URL('relay', document.baseURI).href
-  found ??= Networks.connect({url, fetch: (address, init) => fetch(init?.method === 'POST' ? relay : String(address), init)}).catch(
-    (error) => {
-      found = undefined
-      throw error
-    }
-  )
-  return found
 }
 
 /** A key that no account has yet, with the words that bring it back. */

@@ -8,12 +8,13 @@ export type Outcome =
   | {readonly status: 'refused'; readonly code: string; readonly message: string}
   | {readonly status: 'late'}
 
-/** As the outbox keeps what it sends (src/app-client/outbox.ts); `offline` is the page's own. */
+/** As the outbox keeps what it sends (src/app-client/network-http.ts); `offline` is the page's own. */
 const UNKNOWN: ReadonlySet<string> = new Set([
   'unavailable',
   'timeout',
   'overloaded',
   'bad_gateway',
+  'verification_failed',
   'rate_limited',
   'interrupted',
   'payload_too_large',

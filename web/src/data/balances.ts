@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import {type BalanceKind, balanceViewSchema} from '../../../src/core/protocol/api.ts'
 import {usePulse} from './live.ts'
-import {type Reading, useRead} from './use-read.ts'
+import {type Reading, useSignedRead} from './use-read.ts'
 
 const READ_EVERY_MS = 3_000
 const balancesSchema = z.object({sequence: z.int(), balances: z.array(balanceViewSchema)})
@@ -14,7 +14,7 @@ export interface Balances {
 
 export function useBalances(account: string | undefined): Reading<Balances> {
   const news = usePulse(READ_EVERY_MS)
-  const read = useRead(account === undefined ? undefined : `/v1/accounts/${account}/balances`, balancesSchema, news)
+  const read = useSignedRead(account === undefined ? undefined : `/v1/accounts/${account}/balances`, balancesSchema, news)
   if (read.value === undefined) return {...read, value: undefined}
   const {balances} = read.value
   const assets = [...new Set(balances.map(({asset}) => asset))].sort(

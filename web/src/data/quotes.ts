@@ -1,6 +1,7 @@
 import {z} from 'zod/mini'
 import {incentiveViewSchema, offerViewSchema} from '../../../src/core/protocol/api.ts'
 import {redemptionRecordSchema, tickerSchema} from '../../../src/core/protocol/market-data.ts'
+import {checksSignatures, network} from './network.ts'
 
 /** Reads of the network, through the function `quotes` of the same origin. */
 
@@ -43,13 +44,32 @@ export function sawSequence(sequence: number): void {
   seen = Math.max(seen, sequence)
 }
 
-/** @throws {ReadTrouble} */
-export async function readQuotes<T>(path: string, schema: Schema<T>, signal: AbortSignal): Promise<T> {
-  const value = await fetchJson(`quotes${path}`, {signal, headers: seen > 0 ? {'creo-after': String(seen)} : {}})
+/**
+ * @param isSigned whether only what the coordinator signed will do: what people decide by, before they sign.
+ * @throws {ReadTrouble}
+ */
+export async function readQuotes<T>(
+  path: string,
+  schema: Schema<T>,
+  {signal, isSigned = false}: {readonly signal: AbortSignal; readonly isSigned?: boolean}
+): Promise<T> {
+  const headers: Record<string, string> = seen > 0 ? {'creo-after': String(seen)} : {}
+  const value =
+    isSigned && (await checksSignatures()) ? await readSigned(path, headers, signal) : await fetchJson(`quotes${path}`, {signal, headers})
   try {
     return schema.parse(value)
   } catch {
     throw new ReadTrouble('bad_gateway', 'What came back could not be read.')
+  }
+}
+
+async function readSigned(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown> {
+  try {
+    return await (await network()).read(path, {headers, signal})
+  } catch (error) {
+    const {code, message = ''} = error as {readonly code?: string; readonly message?: string}
+    if (signal.aborted || code === undefined) throw error
+    throw new ReadTrouble(code === 'unavailable' ? 'offline' : code, message)
   }
 }
 

@@ -20,6 +20,21 @@ const kept = new Map<string, {readonly value: unknown; readonly atMs: number}>()
 
 /** Reads a path, and again when `news` changes; of nothing where there is no path yet. */
 export function useRead<T>(path: string | undefined, schema: Schema<T>, news: unknown = undefined): Reading<T> {
+  return useReading(path, schema, {news, isSigned: false})
+}
+
+/** The same of what people decide by before they sign: only what the network's coordinator signed is shown. */
+export function useSignedRead<T>(path: string | undefined, schema: Schema<T>, news: unknown = undefined): Reading<T> {
+  return useReading(path, schema, {news, isSigned: true})
+}
+
+function useReading<T>(
+  path: string | undefined,
+  schema: Schema<T>,
+  {news, isSigned}: {readonly news: unknown; readonly isSigned: boolean}
+): Reading<T> {
+  // What was not signed is not shown in the place of what is.
+  const name = `${isSigned ? 'signed ' : ''}${path}`
   const [turn, setTurn] = useState(0)
   const [trouble, setTrouble] = useState<ReadTrouble>()
   const [isReading, setReading] = useState(true)
@@ -29,9 +44,9 @@ export function useRead<T>(path: string | undefined, schema: Schema<T>, news: un
     if (path === undefined) return
     const stop = new AbortController()
     setReading(true)
-    readQuotes(path, shape.current, stop.signal).then(
+    readQuotes(path, shape.current, {signal: stop.signal, isSigned}).then(
       (value) => {
-        keep(path, value)
+        keep(name, value)
         setTrouble(undefined)
         setReading(false)
       },
@@ -43,7 +58,7 @@ export function useRead<T>(path: string | undefined, schema: Schema<T>, news: un
     )
     return () => stop.abort()
   }, [path, turn, news])
-  const last = path === undefined ? undefined : kept.get(path)
+  const last = kept.get(name)
   return {value: last?.value as T | undefined, trouble, isReading, atMs: last?.atMs, again: () => setTurn((before) => before + 1)}
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../../../src/core/protocol/api.ts'
 import {redemptionRecordSchema, tickerSchema} from '../../../src/core/protocol/market-data.ts'
 import {onNews, usePulse, watch} from '../data/live.ts'
-import {useRead} from '../data/use-read.ts'
+import {useRead, useSignedRead} from '../data/use-read.ts'
 import {formatGutta, formatMinor, formatPrice} from '../format.ts'
 import {Book, Trades} from '../market/book.tsx'
 import {Chart} from '../market/chart.tsx'
@@ -31,7 +31,7 @@ const offersSchema = z.object({offers: z.array(offerViewSchema)})
 export function Market({rest: [org = '', code = '']}: {readonly rest: readonly string[]}) {
   const id = `${org}/${code}`
   const news = usePulse(READ_EVERY_MS)
-  const incentive = useRead(`/v1/incentives/${id}`, incentiveViewSchema, news)
+  const incentive = useSignedRead(`/v1/incentives/${id}`, incentiveViewSchema, news)
   useEffect(() => {
     watch({incentive: id})
     return () => watch({incentive: undefined})
@@ -127,7 +127,7 @@ function Facts({incentive, news}: {readonly incentive: IncentiveView; readonly n
 
 function Trading({incentive, trades}: {readonly incentive: IncentiveView; readonly trades: ReturnType<typeof useTrades>}) {
   const {t, language} = useWords()
-  const offers = useRead(`/v1/offers?incentive=${incentive.id}&limit=20`, offersSchema)
+  const offers = useSignedRead(`/v1/offers?incentive=${incentive.id}&limit=20`, offersSchema)
   const code = incentive.id.split('/')[1]
   return (
     <div class="two">

@@ -5,7 +5,7 @@ import {newCode, useSession} from '../account/session.ts'
 import {useAct} from '../account/use-act.ts'
 import {type Balances, useBalances} from '../data/balances.ts'
 import {usePulse} from '../data/live.ts'
-import {useRead} from '../data/use-read.ts'
+import {useSignedRead} from '../data/use-read.ts'
 import {formatMinor} from '../format.ts'
 import {plainText} from '../issuer-text.ts'
 import {Issued} from '../parts/issued.tsx'
@@ -25,8 +25,8 @@ export function Offers() {
   const {t} = useWords()
   const news = usePulse(READ_EVERY_MS)
   const session = useSession()
-  const offers = useRead('/v1/offers?limit=1000', offersSchema, news)
-  const incentives = useRead('/v1/incentives?limit=1000', incentivesSchema)
+  const offers = useSignedRead('/v1/offers?limit=1000', offersSchema, news)
+  const incentives = useSignedRead('/v1/incentives?limit=1000', incentivesSchema)
   const balances = useBalances(session?.account)
   return (
     <section>

@@ -5,7 +5,7 @@ import {useSession} from '../account/session.ts'
 import {useAct} from '../account/use-act.ts'
 import {type Balances, useBalances} from '../data/balances.ts'
 import {usePulse} from '../data/live.ts'
-import {type Reading, useRead} from '../data/use-read.ts'
+import {type Reading, useSignedRead} from '../data/use-read.ts'
 import {formatLots, formatMinor, formatPrice, formatTime} from '../format.ts'
 import {reasonWords} from '../market/order-ticket.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
@@ -24,7 +24,7 @@ export function Portfolio() {
   const {t} = useWords()
   const session = useSession()
   const balances = useBalances(session?.account)
-  const incentives = useRead(session === undefined ? undefined : '/v1/incentives?limit=1000', incentivesSchema)
+  const incentives = useSignedRead(session === undefined ? undefined : '/v1/incentives?limit=1000', incentivesSchema)
   if (session === undefined) return <NoAccount />
   const known = incentives.value?.incentives ?? []
   return (
@@ -86,8 +86,8 @@ function Holdings({balances, known}: {readonly balances: Reading<Balances>; read
 function Orders({account, known, canAct}: {readonly account: string; readonly known: readonly IncentiveView[]; readonly canAct: boolean}) {
   const {t} = useWords()
   const news = usePulse(READ_EVERY_MS)
-  const open = useRead(`/v1/accounts/${account}/orders?status=open&limit=${ORDERS_SHOWN}`, ordersSchema, news)
-  const all = useRead(`/v1/accounts/${account}/orders?limit=${ORDERS_SHOWN}`, ordersSchema, news)
+  const open = useSignedRead(`/v1/accounts/${account}/orders?status=open&limit=${ORDERS_SHOWN}`, ordersSchema, news)
+  const all = useSignedRead(`/v1/accounts/${account}/orders?limit=${ORDERS_SHOWN}`, ordersSchema, news)
   const {isBusy, outcome, run} = useAct()
   const cancelAll = async (): Promise<void> => {
     await run({type: 'orders.cancel'}, t('orders.about.all'))

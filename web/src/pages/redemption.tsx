@@ -4,7 +4,7 @@ import {offerViewSchema, type RedemptionView, redemptionViewSchema} from '../../
 import {codeAgain, useSession} from '../account/session.ts'
 import {useGenesis} from '../data/genesis.ts'
 import {usePulse} from '../data/live.ts'
-import {useRead} from '../data/use-read.ts'
+import {useSignedRead} from '../data/use-read.ts'
 import {formatTime} from '../format.ts'
 import {Issued} from '../parts/issued.tsx'
 import {Opener} from '../parts/opener.tsx'
@@ -49,8 +49,8 @@ export function Redemption({rest: [wanted = '']}: {readonly rest: readonly strin
   const session = useSession()
   const genesis = useGenesis()
   const news = usePulse(READ_EVERY_MS)
-  const read = useRead(session && `/v1/accounts/${session.account}/redemptions?limit=1000`, redemptionsSchema, news)
-  const offers = useRead('/v1/offers?limit=1000', offersSchema)
+  const read = useSignedRead(session && `/v1/accounts/${session.account}/redemptions?limit=1000`, redemptionsSchema, news)
+  const offers = useSignedRead('/v1/offers?limit=1000', offersSchema)
   if (session === undefined) return <NoAccount />
   return (
     <Read of={read}>

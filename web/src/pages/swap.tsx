@@ -6,7 +6,7 @@ import {useSession} from '../account/session.ts'
 import {useAct} from '../account/use-act.ts'
 import {useBalances} from '../data/balances.ts'
 import {usePulse} from '../data/live.ts'
-import {type Reading, useRead} from '../data/use-read.ts'
+import {type Reading, useSignedRead} from '../data/use-read.ts'
 import {formatGutta, formatLots, formatMinor, typedDecimal} from '../format.ts'
 import {Choice, Field} from '../parts/field.tsx'
 import {Opener} from '../parts/opener.tsx'
@@ -26,7 +26,7 @@ type Exact = 'send' | 'receive'
 /** One incentive for another in one step, through Gutta: whole or not at all. */
 export function Swap() {
   const {t} = useWords()
-  const incentives = useRead('/v1/incentives?limit=1000', incentivesSchema)
+  const incentives = useSignedRead('/v1/incentives?limit=1000', incentivesSchema)
   return (
     <section class="narrow">
       <h1>{t('nav.swap')}</h1>
@@ -161,7 +161,7 @@ function useQuote({from, to, exact, lots, account}: Wanted) {
     const timer = setTimeout(() => setPath(wanted), TYPING_MS)
     return () => clearTimeout(timer)
   }, [wanted])
-  const read = useRead(path, swapQuoteSchema, news)
+  const read = useSignedRead(path, swapQuoteSchema, news)
   return path === wanted && path !== undefined && read.trouble === undefined ? read : {...read, value: undefined}
 }
 

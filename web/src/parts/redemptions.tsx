@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import {type IncentiveView, redemptionViewSchema} from '../../../src/core/protocol/api.ts'
 import {usePulse} from '../data/live.ts'
-import {useRead} from '../data/use-read.ts'
+import {useSignedRead} from '../data/use-read.ts'
 import {formatMinor, formatTime} from '../format.ts'
 import {useWords} from '../words.ts'
 import {Read} from './read-state.tsx'
@@ -13,7 +13,7 @@ const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema)})
 export function Redemptions({path, known}: {readonly path: string; readonly known: readonly IncentiveView[]}) {
   const {t, language} = useWords()
   const news = usePulse(READ_EVERY_MS)
-  const read = useRead(path, redemptionsSchema, news)
+  const read = useSignedRead(path, redemptionsSchema, news)
   return (
     <Read of={read} lines={2}>
       {({redemptions}) =>
