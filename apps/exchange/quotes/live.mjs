@@ -3,7 +3,7 @@ import {Books} from './books.mjs'
 import {follow} from './upstream.mjs'
 
 /** Fewer than the connections of one instance, so that there is room for reads. */
-export const WATCHERS_MAX = 225
+const WATCHERS_MAX = 225
 /** How far back a watcher that was cut may go on. */
 const RING_MAX = 2_000
 /** A reader for whom so much waits is cut: it comes back, and goes on after the last that it got. */
@@ -44,13 +44,24 @@ export class Live {
     this.#url = url
   }
 
-  get size() {
-    return this.#watchers.size
+  /**
+   * Whether there is room for one more of this client, as the gateway names it. Where all is taken, the client that holds most loses its oldest, if that
+   * is still more than this one has then: nobody keeps the others out.
+   */
+  hasRoomFor(client) {
+    if (this.#watchers.size < WATCHERS_MAX) return true
+    const byClient = Map.groupBy(this.#watchers, (watcher) => watcher.client)
+    const [greediest] = [...byClient.values()].sort((one, other) => other.length - one.length)
+    if (greediest.length <= (byClient.get(client)?.length ?? 0) + 1) return false
+    // Cut, not ended: one that reads nothing would hold its connection.
+    this.#watchers.delete(greediest[0])
+    greediest[0].out.destroy()
+    return true
   }
 
   /** Serves one watcher until it goes. `after` is the id of the last event that it got. */
-  watch(out, {incentive, account, after}) {
-    const watcher = {out, incentive, account, endsAtMs: performance.now() + WATCH_MAX_MS}
+  watch(out, {client, incentive, account, after}) {
+    const watcher = {out, client, incentive, account, endsAtMs: performance.now() + WATCH_MAX_MS}
     this.#watchers.add(watcher)
     out.once('close', () => this.#leave(watcher))
     this.#start()

@@ -1,7 +1,7 @@
 /** Market data for the page: reads under `/quotes/v1/…`, all markets at `/quotes/board`, what happens at `/quotes/events`. */
 import {createServer} from 'node:http'
 import {readBoard} from './board.mjs'
-import {Live, WATCHERS_MAX} from './live.mjs'
+import {Live} from './live.mjs'
 import {createReads, ReadError} from './reads.mjs'
 
 const CLOSE_TIMEOUT_MS = 5_000
@@ -46,13 +46,28 @@ async function answer(request, response) {
 }
 
 function watch(request, response, asked) {
-  if (live.size >= WATCHERS_MAX) throw new ReadError(503, 'overloaded', 'As many people watch as can; ask again in a moment.')
   const incentive = matching(asked.get('incentive') ?? undefined, INCENTIVE)
   const account = matching(asked.get('account') ?? undefined, ACCOUNT)
   const after = sequenceOf(request.headers['last-event-id']) || sequenceOf(asked.get('after') ?? undefined)
+  const client = clientOf(request)
+  if (!live.hasRoomFor(client)) throw new ReadError(503, 'overloaded', 'As many people watch as can; ask again in a moment.')
   response.writeHead(200, {'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff'})
   if (request.method === 'HEAD') return response.end()
-  return live.watch(response, {incentive, account, after: after === 0 ? undefined : after})
+  return live.watch(response, {client, incentive, account, after: after === 0 ? undefined : after})
+}
+
+/** Whose request it is, by what the gateway says; of IPv6 the network, since one line has more addresses than there are seats. Forgotten with the watcher. */
+function clientOf(request) {
+  const address = String(request.headers['x-forwarded-for'] ?? '')
+  return address.includes(':') && !address.includes('.') ? networkOf(address) : address
+}
+
+/** The first 64 bits. */
+function networkOf(address) {
+  const [head = '', tail] = address.split('::', 2)
+  const first = head.split(':').filter((group) => group !== '')
+  const last = tail === undefined ? [] : tail.split(':').filter((group) => group !== '')
+  return [...first, ...Array(Math.max(0, 8 - first.length - last.length)).fill('0'), ...last].slice(0, 4).join(':')
 }
 
 function matching(text, shape) {
