@@ -26,6 +26,11 @@ export function createStore<T>(first: T): Store<T> {
 
 export function useStore<T>(store: Store<T>): T {
   const [, again] = useState({})
-  useEffect(() => store.follow(() => again({})), [store])
-  return store.get()
+  const shown = store.get()
+  useEffect(() => {
+    // What came between the first drawing and now was told to nobody here.
+    if (!Object.is(store.get(), shown)) again({})
+    return store.follow(() => again({}))
+  }, [store])
+  return shown
 }
