@@ -4,6 +4,8 @@ const FILES = '__SHELL__'
 const SHELL = `shell-${BUILD}`
 const KEPT = 'kept-1'
 const BOARD = /\/quotes\/board$/
+/** Pages of the list after the first that are kept, those that were read last: their addresses change with the markets. */
+const FURTHER_KEPT_MAX = 4
 
 self.addEventListener('install', (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)))
@@ -39,11 +41,18 @@ async function newestBoard(request) {
   const cache = await caches.open(KEPT)
   try {
     const answer = await fetch(request)
-    if (answer.ok) await cache.put(request, answer.clone())
+    if (answer.ok) await keepNewest(cache, request, answer.clone())
     return answer
   } catch (error) {
     const kept = await cache.match(request)
     if (kept === undefined) throw error
     return kept
   }
+}
+
+async function keepNewest(cache, request, answer) {
+  await cache.delete(request)
+  await cache.put(request, answer)
+  const further = (await cache.keys()).filter(({url}) => new URL(url).search !== '')
+  for (const old of further.slice(0, -FURTHER_KEPT_MAX)) await cache.delete(old)
 }
