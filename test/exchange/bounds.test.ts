@@ -1,8 +1,10 @@
 import {describe, expect, it} from 'vitest'
+import {LedgerMachine} from '../../src/core/exchange/ledger-machine.ts'
 import {
   EXPIRIES_ENDED_MAX,
   INCENTIVES_PER_ORG_MAX,
   NODE_TOKENS_PER_ACCOUNT_MAX,
+  OFFERS_PER_INCENTIVE_MAX,
   OPEN_ORDERS_PER_ACCOUNT_MAX,
   OPEN_ORDERS_PER_INCENTIVE_MAX
 } from '../../src/core/exchange/limits.ts'
@@ -135,6 +137,22 @@ describe('incentives', () => {
     for (let count = 0; count < INCENTIVES_PER_ORG_MAX; count += 1) issue('acme', count)
     expect(() => issue('acme', INCENTIVES_PER_ORG_MAX)).toThrow('rejected')
     issue('bolt', 1)
+  })
+
+  it('have so many offers at most, those that were stopped too, also after a restart', () => {
+    const world = new World({}, {checks: false})
+    world.account('acme')
+    const incentive = world.issue('acme', {code: 'A1'})
+    const offer = {item: 'bread', priceMinor: 1, stock: 1, where: 'in-app'} as const
+    const add = () => world.must('acme', {type: 'offer.add', incentive, offer})
+    const {offer: first} = add()
+    world.must('acme', {type: 'offer.edit', offer: String(first), stopped: true})
+    // One came with the issue.
+    for (let count = 2; count < OFFERS_PER_INCENTIVE_MAX; count += 1) add()
+    expect(add).toThrow('rejected')
+    const again = LedgerMachine.fromGenesis(world.machine.state.genesis, world.machine.state.networkId)
+    for (const line of world.machine.lines()) again.takeLine(line)
+    expect(again.state.offerCounts).toEqual(world.machine.state.offerCounts)
   })
 })
 

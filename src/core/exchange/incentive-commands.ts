@@ -3,7 +3,7 @@ import {type Measure, type OfferSpec, OWNER_SHARE_ALL} from '../protocol/market-
 import {AMOUNT_MAX} from '../units.ts'
 import {beginAuction} from './auction.ts'
 import {AVAILABLE, ISSUED, POOL} from './balances.ts'
-import {INCENTIVES_MAX, INCENTIVES_PER_ORG_MAX} from './limits.ts'
+import {INCENTIVES_MAX, INCENTIVES_PER_ORG_MAX, OFFERS_MAX, OFFERS_PER_INCENTIVE_MAX} from './limits.ts'
 import {type Effect, refuse} from './outcome.ts'
 import {type AccountState, type CommandContext, GUTTA_ASSET, type IncentiveState, type Result} from './state.ts'
 import {TakerVolumes} from './taker-volumes.ts'
@@ -121,8 +121,12 @@ function ownIncentive(context: CommandContext, org: AccountState, id: string): I
 }
 
 function makeOffer(context: CommandContext, incentive: IncentiveState, offer: OfferSpec): string {
-  const id = `off_${context.seq}`
-  context.state.offers.set(id, {id, incentive, priceMinor: offer.priceMinor, stock: offer.stock})
+  const {state, seq} = context
+  if ((state.offerCounts.get(incentive.asset) ?? 0) >= OFFERS_PER_INCENTIVE_MAX)
+    refuse('rejected', `An incentive has at most ${OFFERS_PER_INCENTIVE_MAX} offers: edit one that has ended.`)
+  if (state.offers.size >= OFFERS_MAX) refuse('overloaded', 'The network has as many offers as it can.')
+  const id = `off_${seq}`
+  state.addOffer({id, incentive, priceMinor: offer.priceMinor, stock: offer.stock})
   context.effects.push({
     type: 'offer',
     id,

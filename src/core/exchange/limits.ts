@@ -19,6 +19,9 @@ export const CANCELLED_MAX = 1000
 export const ORDER_LIFETIME_MAX_MS = 366 * DAY_MS
 export const INCENTIVES_PER_ORG_MAX = 1000
 export const INCENTIVES_MAX = 1_000_000
+/** Of one incentive, those that ended too, and of all. */
+export const OFFERS_PER_INCENTIVE_MAX = 10_000
+export const OFFERS_MAX = 2_000_000
 /** Join tokens that wait to be used: of one account, of all, and beyond that of accounts that have no other. */
 export const NODE_TOKENS_PER_ACCOUNT_MAX = 100
 export const NODE_TOKENS_OPEN_MAX = 100_000

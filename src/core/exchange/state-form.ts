@@ -36,6 +36,7 @@ type Derived =
   | 'recoveringKeys'
   | 'incentivesById'
   | 'auctions'
+  | 'offerCounts'
 type Method = {[Name in keyof LedgerState]: LedgerState[Name] extends (...args: never[]) => unknown ? Name : never}[keyof LedgerState]
 type Remembered = Exclude<keyof LedgerState, Derived | Method>
 
@@ -91,7 +92,7 @@ const SECTIONS: Readonly<Record<Remembered, Section>> = {
   }),
   offers: section<[Omit<OfferState, 'incentive'>, string]>({
     lines: (state) => each(state.offers.values(), ({incentive, ...terms}) => [plain(terms), incentive.id]),
-    take: (state, terms, incentive) => state.offers.set(terms.id, {...terms, incentive: known(state.incentivesById, incentive)})
+    take: (state, terms, incentive) => state.addOffer({...terms, incentive: known(state.incentivesById, incentive)})
   }),
   redemptions: section<[Omit<RedemptionState, 'offer'>, string]>({
     lines: (state) => each(state.redemptions.values(), ({offer, ...terms}) => [plain(terms), offer.id]),

@@ -200,6 +200,8 @@ export class LedgerState {
   readonly incentives: (IncentiveState | undefined)[] = [undefined]
   readonly incentivesById = new Map<string, IncentiveState>()
   readonly offers = new Map<string, OfferState>()
+  /** How many each incentive has, by its number; those that have none are left out. */
+  readonly offerCounts = new Map<number, number>()
   readonly market: Market
   /** Asset numbers of those that are in an auction. */
   readonly auctions = new Set<number>()
@@ -260,6 +262,11 @@ export class LedgerState {
   exchangeOrg(): AccountState {
     const {exchangeOrg} = this.genesis
     return this.accountsByName.get(exchangeOrg) ?? refuse('not_found', `The exchange's org "${exchangeOrg}" has no account yet.`)
+  }
+
+  addOffer(offer: OfferState): void {
+    this.offers.set(offer.id, offer)
+    this.offerCounts.set(offer.incentive.asset, (this.offerCounts.get(offer.incentive.asset) ?? 0) + 1)
   }
 
   incentive(id: string): IncentiveState {
