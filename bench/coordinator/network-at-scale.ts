@@ -38,7 +38,7 @@ export interface NetworkAtScale {
  * and pay an incentive of their own, and one more org. Every command is signed and journaled; HTTP is left out, and the check of what was just signed.
  */
 export async function makeNetworkAtScale(directory: string, nodeCount: number, signal: AbortSignal): Promise<NetworkAtScale> {
-  const choices = {network: 'production', name: 'bench', exchangeOrg: 'creometry', epochMs: 3_600_000} as const
+  const choices = {network: 'production', name: 'bench', exchangeOrg: 'creometry', emission: {epochMs: 3_600_000}} as const
   const made = await initializeNetwork(directory, choices, {nowMs: Date.now(), ifMissing: false})
   const genesisText = await readFile(join(directory, 'genesis.json'), 'utf8')
   const ledger = await openLedger({directory, genesisText, now: Date.now, signal})

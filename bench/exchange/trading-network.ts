@@ -39,7 +39,7 @@ export class TradingNetwork {
   }
 
   static async make(directory: string, signal: AbortSignal): Promise<TradingNetwork> {
-    const choices = {network: 'development', name: 'bench', exchangeOrg: 'creometry', makerPpm: 500} as const
+    const choices = {network: 'development', name: 'bench', exchangeOrg: 'creometry', fees: {makerPpm: 500}} as const
     const made = await initializeNetwork(directory, choices, {nowMs: Date.now(), ifMissing: false})
     const ledger = await openTradingLedger(directory, signal)
     try {

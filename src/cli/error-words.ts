@@ -112,7 +112,7 @@ function causesOf(error: Error): string[] {
   return stacks
 }
 
-function wrap(line: string, width: number): string[] {
+export function wrap(line: string, width: number): string[] {
   const lines: string[] = []
   let current = ''
   for (const word of line.split(' ')) {

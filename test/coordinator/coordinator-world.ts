@@ -55,7 +55,13 @@ export async function makeNetwork(
   epochMs = 3_600_000,
   hasProtection = false
 ): Promise<{networkId: string; coordinatorKey: string}> {
-  const choices = {network: 'development', name: 'test', exchangeOrg: 'creometry', epochMs, hasProtection} as const
+  const choices = {
+    network: 'development',
+    name: 'test',
+    exchangeOrg: 'creometry',
+    emission: {epochMs},
+    protection: hasProtection ? {} : null
+  } as const
   return initializeNetwork(directory, choices, {nowMs: Date.now(), ifMissing: false})
 }
 

@@ -1,7 +1,7 @@
 import type {CommandOf} from '../protocol/commands.ts'
-import type {Genesis} from '../protocol/genesis.ts'
 import {AMOUNT_MAX, mulDivFloor} from '../units.ts'
 import {AVAILABLE, FEE, ISSUED} from './balances.ts'
+import {scheduledEmission} from './emission.ts'
 import {refuse} from './outcome.ts'
 import {type CommandContext, GUTTA_ASSET, type LedgerState, type OwnerWork, type Result} from './state.ts'
 
@@ -40,12 +40,6 @@ export function closeEpoch(context: CommandContext, body: CommandOf<'epoch.close
     }))
   })
   return {epoch: body.epoch, mintedMicroGutta: String(minted), shares: shares.length}
-}
-
-/** What the written schedule gives an epoch, before the cap on the total. */
-export function scheduledEmission(emission: Genesis['emission'], epoch: number): number {
-  const halvings = emission.halvingEpochs === 0 ? 0 : Math.floor(epoch / emission.halvingEpochs)
-  return Math.floor(emission.perEpochMicroGutta / 2 ** halvings)
 }
 
 function share(

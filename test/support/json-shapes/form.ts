@@ -22,7 +22,9 @@ type Runs = {run(): Promise<unknown>}
 type Plain<T> = T extends readonly (infer E)[] ? Plain<E>[] : T extends object ? {-readonly [K in keyof T]: Plain<T[K]>} : T
 type AnswerOf<C extends Runs> = Plain<Awaited<ReturnType<C['run']>>>
 /** Never where what the command's type says is not of the shape, or has a field that the shape lacks. */
-type Fits<A, S extends z.ZodType> = A extends z.input<S> ? (Exclude<keyof A, keyof z.input<S>> extends never ? unknown : never) : never
+type Fits<A, S extends z.ZodType> = A extends z.input<S> ? (Exclude<keyof A, KeyOf<z.input<S>>> extends never ? unknown : never) : never
+/** Of a union, the keys of each of its members. */
+type KeyOf<T> = T extends unknown ? keyof T : never
 
 /** The shape of what a command answers under `--json`; a shape that does not fit the type of the command's `run` does not compile. */
 export const answerOf =

@@ -51,6 +51,32 @@ const {kind} = blockEventSchema.shape
 const changedBlock = (status: [string, string]) =>
   z.strictObject({status: z.string().pipe(z.enum(status)), kind: z.string().pipe(kind), name, seq})
 
+const terms = z.strictObject({
+  name,
+  network,
+  exchangeOrg: name,
+  makerFeePercent: amount,
+  takerFeePercent: amount,
+  protection: z
+    .strictObject({openingMs: count, auctionMs: count, staticPercent: amount.nullable(), dynamicPercent: amount.nullable()})
+    .nullable(),
+  emission: z.strictObject({
+    epochMs: count,
+    perEpochGutta: amount,
+    halvingEpochs: count,
+    totalGutta: amount,
+    finalGutta: amount,
+    halfAfterMs: count,
+    allAfterMs: count,
+    ownerShareMaxPercent: amount
+  }),
+  volumeWindowMs: count,
+  volumeBucketMs: count,
+  redemptionTimeoutMs: count,
+  receiptGraceMs: count,
+  recoveryDelayMs: count
+})
+
 export const networkShapes = {
   'config get': answerOf<ConfigGet>()(setting),
   'config list': answerOf<ConfigList>()(z.strictObject({settings: z.array(setting)})),
@@ -73,16 +99,20 @@ export const networkShapes = {
     })
   ),
   'coordinator init': answerOf<CoordinatorInit>()(
-    z.strictObject({
-      networkId,
-      network,
-      name,
-      genesisPath: name,
-      coordinatorKey: name,
-      operatorKey: name,
-      operatorKeyPath: name,
-      created: z.boolean()
-    })
+    z.union([
+      z.strictObject({
+        networkId,
+        network,
+        name,
+        genesisPath: name,
+        coordinatorKey: name,
+        operatorKey: name,
+        operatorKeyPath: name,
+        created: z.boolean(),
+        terms
+      }),
+      z.strictObject({created: z.literal(false), terms, genesis: z.record(z.string(), z.unknown())})
+    ])
   ),
   'coordinator serve': answerOf<CoordinatorServe>()(z.strictObject({stopped, role: z.literal('coordinator')})),
   doctor: answerOf<Doctor>()(
@@ -103,20 +133,7 @@ export const networkShapes = {
   ),
   'network remove': answerOf<Remove>()(z.strictObject({name, status: z.enum(['removed', 'already_removed']), current: name.nullable()})),
   'network rename': answerOf<Rename>()(z.strictObject({name, before: name, networkId})),
-  'network show': answerOf<Show>()(
-    z.strictObject({
-      networkId,
-      name,
-      network,
-      exchangeOrg: name,
-      makerFeePercent: amount,
-      takerFeePercent: amount,
-      protection: z
-        .strictObject({openingMs: count, auctionMs: count, staticPercent: amount.nullable(), dynamicPercent: amount.nullable()})
-        .nullable(),
-      emission: z.strictObject({epochMs: count, perEpochGutta: amount, halvingEpochs: count, totalGutta: amount})
-    })
-  ),
+  'network show': answerOf<Show>()(terms.extend({networkId}).strict()),
   'network use': answerOf<Use>()(z.strictObject({name, networkId})),
   'operator block': answerOf<Block>()(changedBlock(['blocked', 'already_blocked'])),
   'operator blocks': answerOf<Blocks>()(z.strictObject({blocks: z.array(blockEventSchema.omit({atMs: true}).extend({at: time}).strict())})),
