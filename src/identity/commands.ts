@@ -4,7 +4,7 @@ import {CreoError} from '../core/errors.ts'
 import {IN_WORDS, problemsText} from '../core/issue-words.ts'
 import {type CommandBody, commandBodySchema, type SignedCommand, type UnsignedCommand} from '../core/protocol/commands.ts'
 import {batchSigningText, commandSigningText} from '../core/protocol/signing-texts.ts'
-import {batchRoot, batchTree} from './command-batch.ts'
+import {BatchRoots, batchTree} from './command-batch.ts'
 import {type KeyPair, keyIdOf, sha256Hex, signText} from './keys.ts'
 import type {SignatureCheck} from './signature-pool.ts'
 import {canonicalBytes, SIGNATURE_BYTES, verifyBytes} from './verify-bytes.ts'
@@ -65,11 +65,11 @@ export function verifyCommand(command: SignedCommand, publicKey: string): boolea
   return holds
 }
 
-/** What `verifyCommand` checks, to be checked elsewhere; undefined for what cannot hold by this key. */
-export function commandCheck(command: SignedCommand, publicKey: string): SignatureCheck | undefined {
+/** What `verifyCommand` checks, to be checked elsewhere; undefined for what cannot hold by this key. @param roots of the request that it came with. */
+export function commandCheck(command: SignedCommand, publicKey: string, roots = new BatchRoots()): SignatureCheck | undefined {
   const signature = canonicalBytes(command.signature, SIGNATURE_BYTES)
   if (signature === undefined || command.keyId !== keyIdOf(publicKey)) return undefined
-  const text = signedText(command)
+  const text = signedText(command, roots)
   return text === undefined ? undefined : {publicKey, data: Buffer.from(text), signature}
 }
 
@@ -78,10 +78,10 @@ export function batchName({batch, signature}: SignedCommand, {publicKey, data}: 
   return batch === undefined ? undefined : `${publicKey} ${signature} ${Buffer.from(data).toString()}`
 }
 
-function signedText(command: SignedCommand): string | undefined {
+function signedText(command: SignedCommand, roots: BatchRoots): string | undefined {
   const text = signingText(command)
   if (command.batch === undefined) return text
-  const root = batchRoot(text, command.batch)
+  const root = roots.rootOf(text, command.batch)
   return root === undefined ? undefined : batchSigningText(command, {size: command.batch.size, root})
 }
 

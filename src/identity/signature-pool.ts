@@ -1,6 +1,7 @@
 import {availableParallelism} from 'node:os'
 import {Worker} from 'node:worker_threads'
 import {CreoError} from '../core/errors.ts'
+import {packChecks} from './packed-checks.ts'
 import {verifyBytes} from './verify-bytes.ts'
 
 const WORKER_URL = new URL(import.meta.url.endsWith('.ts') ? './signature-worker.ts' : './signature-worker.js', import.meta.url)
@@ -149,7 +150,8 @@ export class SignaturePool {
     thread.chunk = chunk
     thread.timer = setTimeout(() => void thread.worker.terminate(), CHUNK_TIME_MAX_MS)
     this.#underWay += chunk.length
-    thread.worker.postMessage(chunk.map(({check}) => check))
+    const packed = packChecks(chunk.map(({check}) => check))
+    thread.worker.postMessage(packed, [packed.bytes.buffer])
   }
 
   #hear(thread: Thread, holds: readonly boolean[]): void {

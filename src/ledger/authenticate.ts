@@ -29,7 +29,7 @@ export function authenticate(
   const body = decodeCommandBody(command.body)
   if (isNew) refuseUnprovenKeys(command, body)
   const publicKey = signingKey(machine, command, body)
-  if (signatures && !(isProven(command, publicKey, provenBy) || verifyCommand(command, publicKey))) {
+  if (signatures && !(isProven(machine, command, {publicKey, provenBy}) || verifyCommand(command, publicKey))) {
     throw badSignature(command)
   }
   if (signatures) checkKeyProofs(command, body)
@@ -55,8 +55,13 @@ export function badSignature({keyId}: Pick<SignedCommand, 'keyId'>): CreoError {
   })
 }
 
-function isProven({keyId}: SignedCommand, publicKey: string, provenBy: string | undefined): boolean {
-  return publicKey === provenBy && keyId === keyIdOf(publicKey)
+/** An account's key is known by its id, so only another one's must be made to compare them. */
+function isProven(
+  machine: LedgerMachine,
+  command: SignedCommand,
+  {publicKey, provenBy}: {readonly publicKey: string; readonly provenBy: string | undefined}
+): boolean {
+  return publicKey === provenBy && (machine.keyOf(command) === publicKey || command.keyId === keyIdOf(publicKey))
 }
 
 const RECEIPT_HINT = 'Hand in receipts of gateways and nodes of this network.'

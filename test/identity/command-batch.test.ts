@@ -1,8 +1,14 @@
 import {createHash} from 'node:crypto'
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
-import {COMMAND_BATCH_MAX, type CommandBody, type SignedCommand, signedCommandSchema} from '../../src/core/protocol/commands.ts'
-import {batchRoot, batchTree} from '../../src/identity/command-batch.ts'
+import {
+  type BatchPlace,
+  COMMAND_BATCH_MAX,
+  type CommandBody,
+  type SignedCommand,
+  signedCommandSchema
+} from '../../src/core/protocol/commands.ts'
+import {BatchRoots, batchTree} from '../../src/identity/command-batch.ts'
 import {commandHash, signCommand, signCommands, verifyCommand} from '../../src/identity/commands.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 
@@ -17,6 +23,11 @@ function named(count: number): {idempotencyKey: string; body: CommandBody}[] {
   }))
 }
 
+/** Of a text that comes alone. */
+function batchRoot(text: string, place: BatchPlace): string | undefined {
+  return new BatchRoots().rootOf(text, place)
+}
+
 /** MTH as RFC 9162 defines it, section 2.1.1. */
 function naiveRoot(leaves: readonly string[]): Buffer {
   const sha256 = (...parts: readonly (Buffer | string)[]): Buffer =>
@@ -29,6 +40,22 @@ function naiveRoot(leaves: readonly string[]): Buffer {
 }
 
 describe('the tree over a batch', () => {
+  it('leads to the same root, or none, for what came with others in a request as for what came alone', () => {
+    const anywhere = fc.record({text: fc.constantFrom('a', 'b'), at: fc.nat(70), cut: fc.nat(3), other: fc.boolean()})
+    fc.assert(
+      fc.property(fc.array(texts, {minLength: 1, maxLength: 3}), fc.array(anywhere, {maxLength: 20}), (batches, strays) => {
+        const all = batches.flatMap((leaves) => batchTree(leaves).places.map((place, at) => ({text: leaves[at] ?? '', place})))
+        const strayed = strays.map(({text, at, cut, other}) => {
+          const {place} = all[at % all.length] as (typeof all)[number]
+          const path = place.path.slice(0, place.path.length - cut)
+          return {text, place: {...place, path: other ? [...path, 'A'.repeat(43)] : path}}
+        })
+        const roots = new BatchRoots()
+        for (const {text, place} of [...all, ...strayed, ...all]) expect(roots.rootOf(text, place)).toBe(batchRoot(text, place))
+      })
+    )
+  })
+
   it('has the root of RFC 9162, and every text leads to it from its place', () => {
     fc.assert(
       fc.property(texts, (leaves) => {

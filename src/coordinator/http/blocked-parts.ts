@@ -25,7 +25,8 @@ export async function refuseBlockedParts(
   {ledger: {reads}, blockedImages}: RouteTools & {readonly blockedImages: BlockedImages},
   command: SignedCommand
 ): Promise<void> {
-  const body = commandSchema.safeParse(signedBody(reads, command, TYPES)?.body).data
+  const signed = signedBody(reads, command, TYPES)
+  const body = signed && commandSchema.safeParse(signed.body).data
   if (body === undefined) return
   const [found] = await blockedImages.among(() => imagesOf(body, reads))
   if (found === undefined) return

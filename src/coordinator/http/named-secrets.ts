@@ -30,10 +30,10 @@ const destroySchema = z.looseObject({type: z.literal('app.destroy'), app: nameSc
  */
 export function refuseUnsetSecrets({ledger: {reads}, secrets}: RouteTools & Pick<SecretTools, 'secrets'>, command: SignedCommand): void {
   const signed = signedBody(reads, command, TYPES)
-  const parsed = commandSchema.safeParse(signed?.body)
-  if (!parsed.success || signed === undefined) return
-  const place = {org: signed.org, app: parsed.data.app}
-  for (const {function: name, names} of namedBy(parsed.data, reads)) {
+  const named = signed && commandSchema.safeParse(signed.body).data
+  if (signed === undefined || named === undefined) return
+  const place = {org: signed.org, app: named.app}
+  for (const {function: name, names} of namedBy(named, reads)) {
     const [missing] = secrets.missing(place, names)
     if (missing === undefined) continue
     throw new CreoError('not_found', `${name} names ${missing} among its secrets, which is not set in ${place.org}/${place.app}.`, {
@@ -45,7 +45,7 @@ export function refuseUnsetSecrets({ledger: {reads}, secrets}: RouteTools & Pick
 /** What a command that destroys an app will have to forget: nothing needs the values of its secrets any more. */
 export function forgettingOf({reads}: Pick<Ledger, 'reads'>, command: SignedCommand, untilMs: number): Forgetting | undefined {
   const signed = signedBody(reads, command, ['app.destroy'])
-  const destroyed = destroySchema.safeParse(signed?.body).data
+  const destroyed = signed && destroySchema.safeParse(signed.body).data
   if (signed === undefined || destroyed === undefined || reads.app(signed.org, destroyed.app) === undefined) return undefined
   return {org: signed.org, app: destroyed.app, untilMs, keyId: command.keyId}
 }

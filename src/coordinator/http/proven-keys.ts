@@ -1,4 +1,5 @@
 import {type SignedCommand, signedCommandSchema} from '../../core/protocol/commands.ts'
+import {BatchRoots} from '../../identity/command-batch.ts'
 import {batchName, commandCheck} from '../../identity/commands.ts'
 import type {SignatureCheck, SignaturePool} from '../../identity/signature-pool.ts'
 import type {Ledger} from '../../ledger/port.ts'
@@ -24,6 +25,7 @@ export interface ProvingTools {
  */
 export function provenKeys(tools: ProvingTools, values: readonly unknown[], address: string): Promise<Proven[]> {
   const batches = new Map<string, Promise<boolean>>()
+  const roots = new BatchRoots()
   const verify = (command: SignedCommand, check: SignatureCheck): Promise<boolean> => {
     const name = batchName(command, check)
     const known = name === undefined ? undefined : batches.get(name)
@@ -32,21 +34,22 @@ export function provenKeys(tools: ProvingTools, values: readonly unknown[], addr
     if (name !== undefined) batches.set(name, verified)
     return verified
   }
-  return Promise.all(values.map((value) => provenKey(tools, value, {address, verify})))
+  return Promise.all(values.map((value) => provenKey(tools, value, {address, roots, verify})))
 }
 
 interface Proving {
   readonly address: string
+  readonly roots: BatchRoots
   /** Asks once for a signature that is for many commands. */
   verify(command: SignedCommand, check: SignatureCheck): Promise<boolean>
 }
 
-async function provenKey(tools: ProvingTools, value: unknown, {address, verify}: Proving): Promise<Proven> {
+async function provenKey(tools: ProvingTools, value: unknown, {address, roots, verify}: Proving): Promise<Proven> {
   const {data: command} = signedCommandSchema.safeParse(value)
   if (command === undefined || isSpent(tools.limits, command, address)) return {command, provenBy: undefined}
   const publicKey = tools.ledger.publicKeyOf(command)
   if (publicKey === undefined) return {command, provenBy: undefined}
-  const check = commandCheck(command, publicKey)
+  const check = commandCheck(command, publicKey, roots)
   const holds = check !== undefined && (await verify(command, check))
   return {command, provenBy: holds && publicKey}
 }
