@@ -22,6 +22,18 @@ export function auctionText({phase, auctionEnds}: ShownPhase): string | undefine
   return `${which} until ${auctionEnds.slice(0, 10)} ${auctionEnds.slice(11, 19)} UTC: orders gather, and then trade at one price.`
 }
 
+/** "If it ended now: 30 at 0.5; 4 more wanted at that price."; `undefined` outside an auction, and where more crosses than is known. */
+export function indicativeText({phase, indicative, bids, asks}: Omit<ShownBook, keyof ShownTicker> & ShownPhase): string | undefined {
+  if (phase === 'continuous') return undefined
+  if (indicative === null) {
+    const crosses = Number(bids[0]?.price ?? 0) >= Number(asks[0]?.price ?? Number.POSITIVE_INFINITY)
+    return crosses ? undefined : 'If it ended now, nothing would trade.'
+  }
+  const {price, amount, left, leftSide} = indicative
+  const rest = leftSide === null ? '' : `; ${left} more ${leftSide === 'buy' ? 'wanted' : 'for sale'} at that price`
+  return `If it ended now: ${amount} at ${price}${rest}.`
+}
+
 /** Asks above bids, best prices in the middle; each bar is how much one gets down to that price, as far as the width has room. */
 export function depthText(
   {bids, asks}: Pick<ShownBook, 'bids' | 'asks'>,

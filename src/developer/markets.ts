@@ -1,7 +1,8 @@
 import {followBook} from '../client/follow-book.ts'
 import type {CandleSpan} from '../core/candle-spans.ts'
+import {indicativeAuction} from '../core/exchange/auction-price.ts'
 import {amountOfLots, priceText} from '../core/market-units.ts'
-import type {AuctionView, BookView, IncentiveView, TradeView} from '../core/protocol/api.ts'
+import {type AuctionView, BOOK_LEVELS_MAX, type BookView, type IncentiveView, type TradeView} from '../core/protocol/api.ts'
 import type {Candle, Ticker} from '../core/protocol/market-data.ts'
 import {formatDecimal, GUTTA_DECIMALS} from '../core/units.ts'
 import type {Context} from './context.ts'
@@ -64,6 +65,8 @@ export interface ShownBook extends ShownTicker {
   readonly incentive: string
   readonly bids: readonly Level[]
   readonly asks: readonly Level[]
+  /** What the auction would do if it ended now; null where there is none, nothing crosses, or more prices cross than are shown. */
+  readonly indicative: (Level & {readonly left: string; readonly leftSide: 'buy' | 'sell' | null}) | null
 }
 
 /** Who would buy and sell, and at what price it was done last. */
@@ -71,7 +74,22 @@ export async function readBook(context: Context, incentive: string, signal: Abor
   const units = await findIncentive(context, incentive, signal)
   const [book, ticker] = await Promise.all([context.client.book(units.id, signal), context.client.ticker(units.id, signal)])
   const shown = (levels: BookView['bids']): readonly Level[] => levels.map((level) => shownLevel(level, units))
-  return {incentive: units.id, ...shownTicker(ticker, units), bids: shown(book.bids), asks: shown(book.asks)}
+  return {
+    incentive: units.id,
+    ...shownTicker(ticker, units),
+    bids: shown(book.bids),
+    asks: shown(book.asks),
+    indicative: shownIndicative(book, ticker, units)
+  }
+}
+
+function shownIndicative(book: BookView, {last}: Ticker, units: IncentiveView): ShownBook['indicative'] {
+  if (book.auction === undefined) return null
+  const found = indicativeAuction(book, {referenceMicroGutta: last?.priceMicroGutta, levelsMax: BOOK_LEVELS_MAX})
+  if (found === undefined) return null
+  const {surplus, ...level} = found
+  const {amount: left} = shownLevel({...level, lots: Math.abs(surplus)}, units)
+  return {...shownLevel(level, units), left, leftSide: surplus === 0 ? null : surplus > 0 ? 'buy' : 'sell'}
 }
 
 /** Newest first. */

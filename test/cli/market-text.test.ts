@@ -1,6 +1,6 @@
 import {stripVTControlCharacters} from 'node:util'
 import {expect, it} from 'vitest'
-import {auctionText, depthText, sparkline, tickerText} from '../../src/cli/market-text.ts'
+import {auctionText, depthText, indicativeText, sparkline, tickerText} from '../../src/cli/market-text.ts'
 
 const bids = [
   {price: '0.5', amount: '10'},
@@ -56,4 +56,15 @@ it('says until when a market gathers orders, and nothing of one that trades', ()
   )
   expect(auctionText({phase: 'auction', auctionEnds})).toMatch(/^In an auction until /)
   expect(auctionText({phase: 'continuous', auctionEnds: null})).toBeUndefined()
+})
+
+it('says what an auction would do if it ended now', () => {
+  const book = {incentive: 'colibris/LEAF', phase: 'opening', auctionEnds: null, bids: [], asks: []} as const
+  const indicative = {price: '0.5', amount: '30', left: '4', leftSide: 'buy'} as const
+  expect(indicativeText({...book, indicative})).toBe('If it ended now: 30 at 0.5; 4 more wanted at that price.')
+  expect(indicativeText({...book, indicative: {...indicative, left: '0', leftSide: null}})).toBe('If it ended now: 30 at 0.5.')
+  expect(indicativeText({...book, indicative: null})).toBe('If it ended now, nothing would trade.')
+  const crossed = {bids: [{price: '10', amount: '1'}], asks: [{price: '9', amount: '1'}]}
+  expect(indicativeText({...book, ...crossed, indicative: null})).toBeUndefined()
+  expect(indicativeText({...book, phase: 'continuous', indicative: null})).toBeUndefined()
 })

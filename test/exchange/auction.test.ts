@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
-import {auctionPrice, type PricedLots} from '../../src/core/exchange/auction-price.ts'
+import {auctionPrice, indicativeAuction, type PricedLots} from '../../src/core/exchange/auction-price.ts'
 import {assertInvariants} from '../../src/core/exchange/invariants.ts'
 import {CROSSINGS_MAX} from '../../src/core/exchange/limits.ts'
 import {marketWorld, run} from './market-script.ts'
@@ -287,4 +287,17 @@ describe('the price of an auction', () => {
       {numRuns: RUNS}
     )
   })
+
+  it('is shown with what would trade and who would wait on, and not where more crosses than is known', () => {
+    const book = {bids: [at(12, 3), at(10, 9), at(5, 7)], asks: [at(7, 4), at(10, 4), at(13, 9)]}
+    const known = {referenceMicroGutta: undefined, levelsMax: 3}
+    expect(indicativeAuction(book, known)).toEqual({priceMicroGutta: 10, lots: 8, surplus: 4})
+    expect(indicativeAuction(book, {...known, levelsMax: 2})).toBeUndefined()
+    expect(indicativeAuction({bids: [at(5, 1)], asks: [at(6, 1)]}, known)).toBeUndefined()
+    expect(indicativeAuction({bids: [], asks: [at(6, 1)]}, known)).toBeUndefined()
+  })
 })
+
+function at(priceMicroGutta: number, lots: number): PricedLots {
+  return {priceMicroGutta, lots}
+}

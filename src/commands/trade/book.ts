@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {CreoCommand} from '../../cli/base-command.ts'
 import {networkFlags} from '../../cli/flags.ts'
-import {auctionText, depthText, tickerText} from '../../cli/market-text.ts'
+import {auctionText, depthText, indicativeText, tickerText} from '../../cli/market-text.ts'
 import type {ShownBook} from '../../developer/markets.ts'
 
 const PIPED_WIDTH = 80
@@ -28,6 +28,8 @@ last price and what was traded in 24 hours.`
     this.log(`${book.incentive}: ${tickerText(book)}`)
     const auction = auctionText(book)
     if (auction !== undefined) this.log(auction)
+    const indicative = indicativeText(book)
+    if (indicative !== undefined) this.log(indicative)
     if (book.bids.length + book.asks.length === 0) this.log(`Nobody buys or sells ${book.incentive} now.`)
     else this.log(depthText(book, {width: process.stdout.columns ?? PIPED_WIDTH, levels: flags.levels}))
     return book

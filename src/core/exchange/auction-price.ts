@@ -27,6 +27,37 @@ export function auctionPrice(
   return Math.min(high, Math.max(low, referenceMicroGutta ?? low + Math.floor((high - low) / 2)))
 }
 
+/** What an auction would do if it ended now, and nobody's limit or share stood in the way. */
+export interface IndicativeAuction {
+  readonly priceMicroGutta: number
+  readonly lots: number
+  /** Lots wanted at that price less lots offered there: who has to wait on. */
+  readonly surplus: number
+}
+
+/**
+ * By the levels of a book, best first, of which no more than `levelsMax` a side are known. `undefined` where nothing crosses, or where more cross than are known.
+ */
+export function indicativeAuction(
+  {bids, asks}: {readonly bids: readonly PricedLots[]; readonly asks: readonly PricedLots[]},
+  {referenceMicroGutta, levelsMax}: {readonly referenceMicroGutta: number | undefined; readonly levelsMax: number}
+): IndicativeAuction | undefined {
+  const [wanted, offered] = [
+    bids.filter(({priceMicroGutta}) => priceMicroGutta >= priceAt(asks, 0)),
+    asks.filter(({priceMicroGutta}) => priceMicroGutta <= (bids[0]?.priceMicroGutta ?? 0))
+  ]
+  if (wanted.length >= levelsMax || offered.length >= levelsMax) return undefined
+  const price = auctionPrice({bids: wanted, asks: offered}, referenceMicroGutta)
+  if (price === undefined) return undefined
+  const demand = lotsOf(wanted.filter(({priceMicroGutta}) => priceMicroGutta >= price))
+  const supply = lotsOf(offered.filter(({priceMicroGutta}) => priceMicroGutta <= price))
+  return {priceMicroGutta: price, lots: Math.min(demand, supply), surplus: demand - supply}
+}
+
+function lotsOf(levels: readonly PricedLots[]): number {
+  return levels.reduce((sum, {lots}) => sum + lots, 0)
+}
+
 /** Those at which most trades, and of these the ones at which the least is left over. */
 function bestOf(candidates: readonly Candidate[]): readonly Candidate[] {
   const traded = candidates.reduce((most, candidate) => Math.max(most, candidate.traded), 1)
@@ -39,7 +70,7 @@ function bestOf(candidates: readonly Candidate[]): readonly Candidate[] {
 function candidatesOf(bids: readonly PricedLots[], asks: readonly PricedLots[]): readonly Candidate[] {
   const [wanted, offered] = [rising(bids), rising(asks)]
   const candidates: Candidate[] = []
-  let demand = bids.reduce((sum, {lots}) => sum + lots, 0)
+  let demand = lotsOf(bids)
   let supply = 0
   for (let [bid, ask] = [0, 0]; bid < wanted.length || ask < offered.length; ) {
     const price = Math.min(priceAt(wanted, bid), priceAt(offered, ask))

@@ -116,7 +116,15 @@ export const marketShapes = {
   'redemption list': answerOf<Redemptions>()(z.strictObject({redemptions: z.array(redemption), next: z.string().nullable()})),
   'redemption show': answerOf<ShowRedemption>()(redemption.extend({code: z.string().nullable()})),
   'redemption release': answerOf<Release>()(z.strictObject({...ended, status: z.literal('released')})),
-  'trade book': answerOf<Book>()(z.strictObject({incentive, ...ticker, bids: z.array(level), asks: z.array(level)})),
+  'trade book': answerOf<Book>()(
+    z.strictObject({
+      incentive,
+      ...ticker,
+      bids: z.array(level),
+      asks: z.array(level),
+      indicative: level.extend({left: amount, leftSide: z.enum(['buy', 'sell']).nullable()}).nullable()
+    })
+  ),
   'trade buy': answerOf<Buy>()(order),
   'trade cancel': answerOf<Cancel>()(z.strictObject({cancelled: z.array(orderIdSchema)})),
   'trade history': answerOf<History>()(
