@@ -3,6 +3,7 @@
  */
 export {CreoError, isCreoError} from '../core/errors.ts'
 export type {SignedCommand} from '../core/protocol/commands.ts'
+export {type Acceptance, acceptanceOf} from './invitations.ts'
 export {
   type AppliedCommand,
   type ConnectOptions,
@@ -15,7 +16,7 @@ export {
   type WireRedemption
 } from './network.ts'
 export {type KeyValueStore, Outbox, type Settled, type WaitingCommand} from './outbox.ts'
-export {newRedemptionCode, type RedemptionCode, redemptionCodeAgain} from './redemption-codes.ts'
+export {newRedemptionCode, type RedemptionCode, redemptionCodeAgain, redemptionOfCode} from './redemption-codes.ts'
 export {openKey, PASSPHRASE_CHARS_MIN, type SealedKey, sealKey} from './sealed-key.ts'
 export {answerSignIn, type SignedIn, SignIn, type SignInAnswer, type SignInChallenge} from './sign-in.ts'
 export {signWebCommand, type WebCommand, type WireCommandBody} from './web-command.ts'

@@ -1,4 +1,5 @@
-import {redemptionCodeOf, redemptionCodeText, redemptionHashText} from '../core/redemption-code.ts'
+import {CreoError} from '../core/errors.ts'
+import {readRedemptionCode, redemptionCodeOf, redemptionCodeText, redemptionHashText} from '../core/redemption-code.ts'
 import {base64urlOf, randomBytes, sha256HexOf} from './web-crypto.ts'
 import type {WebKey} from './web-key.ts'
 
@@ -27,6 +28,29 @@ export async function redemptionCodeAgain(
   if (!salt || !codeHash) return undefined
   const code = await codeOf(key, network, salt)
   return (await hashOf(network, salt, code)) === codeHash ? code : undefined
+}
+
+/**
+ * Which of the redemptions that wait is the one whose code a holder shows, as it was typed.
+ * @throws {CreoError} `invalid_input` for no code, or a mistyped one; `not_found`; `conflict` where it stands at several: anybody can copy what the record shows of another's.
+ */
+export async function redemptionOfCode(
+  network: string,
+  typed: string,
+  waiting: readonly {readonly id: string; readonly codeSalt?: string | null; readonly codeHash?: string | null}[]
+): Promise<string> {
+  const code = readRedemptionCode(typed)
+  const found: string[] = []
+  for (const {id, codeSalt, codeHash} of waiting)
+    if (codeSalt && codeHash && (await hashOf(network, codeSalt, code)) === codeHash) found.push(id)
+  const [only, ...others] = found
+  if (only === undefined)
+    throw new CreoError('not_found', 'No redemption that waits has this code.', {hint: 'Compare it with what its holder shows.'})
+  if (others.length > 0)
+    throw new CreoError('conflict', `${found.length} redemptions that wait have this code.`, {
+      hint: 'Capture the one that was handed over by its number.'
+    })
+  return only
 }
 
 async function codeOf(key: WebKey, network: string, salt: string): Promise<string> {

@@ -1,9 +1,11 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
+import {acceptanceOf} from '../../src/app-client/invitations.ts'
 import {Network} from '../../src/app-client/network.ts'
 import {type KeyValueStore, Outbox} from '../../src/app-client/outbox.ts'
+import {newRedemptionCode, redemptionOfCode} from '../../src/app-client/redemption-codes.ts'
 import {answerSignIn, SignIn, type SignInAnswer} from '../../src/app-client/sign-in.ts'
 import type {WireCommandBody} from '../../src/app-client/web-command.ts'
-import {createWebKey, proveWebKey, type WebKey} from '../../src/app-client/web-key.ts'
+import {createWebKey, proveWebKey, type WebKey, webKeyOfSeed} from '../../src/app-client/web-key.ts'
 import {verifyCommand} from '../../src/identity/commands.ts'
 import {startWorld} from '../coordinator/coordinator-world.ts'
 
@@ -77,6 +79,41 @@ describe('a network', () => {
   it('is unreachable in words, and at once when nobody waits any more', async () => {
     const gone = {url: 'http://127.0.0.1:1', fetch: async () => Promise.reject(new TypeError('fetch failed'))}
     await expect(Network.connect(gone, AbortSignal.timeout(300))).rejects.toMatchObject({code: 'interrupted'})
+  })
+})
+
+describe('an invitation', () => {
+  it('makes a key of a browser one of the account, once, and in its role', async () => {
+    const seed = crypto.getRandomValues(new Uint8Array(32))
+    const inviteKey = (await webKeyOfSeed(seed)).publicKey
+    const expiresAtMs = Date.now() + 60_000
+    await network.submit({account, key}, {type: 'key.invite', inviteKey, roles: ['treasurer'], expiresAtMs}, {idempotencyKey: 'invite'})
+    const token = `invite.${account}.${Buffer.from(seed).toString('base64url')}`
+    const link = async (linked: WebKey) =>
+      network.submit({account: 'new', key: linked}, (await acceptanceOf(token, linked, network.id)).body, {idempotencyKey: linked.keyId})
+    const linked = (await createWebKey()).key
+    await link(linked)
+    expect((await network.account(account)).keys.find(({keyId}) => keyId === linked.keyId)).toMatchObject({roles: ['treasurer']})
+    await expect(link((await createWebKey()).key)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(not_found|unauthorized|expired)$/)
+    })
+    await expect(acceptanceOf(token.slice(1), linked, network.id)).rejects.toMatchObject({code: 'invalid_input'})
+  })
+})
+
+describe('a code at the counter', () => {
+  it('names the one redemption that waits with it, however it was typed, and none where somebody copied it', async () => {
+    const {code, kept} = await newRedemptionCode(key, network.id)
+    const other = (await newRedemptionCode(key, network.id)).kept
+    const waiting = [
+      {id: 'red_1', codeSalt: other.salt, codeHash: other.hash},
+      {id: 'red_2', codeSalt: kept.salt, codeHash: kept.hash},
+      {id: 'red_3', codeSalt: null}
+    ]
+    expect(await redemptionOfCode(network.id, ` ${code.toLowerCase().replaceAll('-', ' ')}`, waiting)).toBe('red_2')
+    await expect(redemptionOfCode(network.id, code, waiting.slice(0, 1))).rejects.toMatchObject({code: 'not_found'})
+    await expect(redemptionOfCode(network.id, code, [...waiting, {...waiting[1]!, id: 'red_4'}])).rejects.toMatchObject({code: 'conflict'})
+    await expect(redemptionOfCode(network.id, `${code}0`, waiting)).rejects.toMatchObject({code: 'invalid_input'})
   })
 })
 

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest'
-import {previewOrder, readTicket, type Ticket, timesOf} from '../../web/src/market/order-terms.ts'
+import {keepsPlace, previewOrder, readTicket, type Ticket, timesOf} from '../../web/src/market/order-terms.ts'
 import {nextRelease} from '../../web/src/market/volume-state.ts'
 
 const LEAF = {decimals: 2, lotMinor: 10}
@@ -64,4 +64,10 @@ test('trade volume is released when the oldest bucket that counts leaves the win
   expect(nextRelease([traded(100, 7), traded(76, 3), traded(75, 9)], rule, now)).toEqual({atMs: 101 * hour, microGutta: 3})
   const byMinutes = [0, 1, 60].map((minute) => ({startMs: 90 * hour + minute * 60_000, notionalMicroGutta: 2}))
   expect(nextRelease(byMinutes, rule, now)).toEqual({atMs: 115 * hour, microGutta: 4})
+})
+
+test('an order that is replaced keeps its place at the same price, when it does not grow', () => {
+  const before = {priceMicroGutta: 100, lots: 10}
+  const kept = [10, 9, 11].map((lots) => keepsPlace(before, {priceMicroGutta: 100, lots}))
+  expect([...kept, keepsPlace(before, {priceMicroGutta: 99, lots: 9})]).toEqual([true, true, false, false])
 })

@@ -14,7 +14,9 @@ type Page = ComponentType<{readonly rest: readonly string[]}>
 /** The first page is here; each other one comes when it is asked for. */
 const PAGES: Readonly<Record<string, () => Promise<Page>>> = {
   account: async () => (await import('./pages/account.tsx')).Account,
+  earnings: async () => (await import('./pages/earnings.tsx')).Earnings,
   emission: async () => (await import('./pages/emission.tsx')).Emission,
+  issuer: async () => (await import('./pages/issuer.tsx')).Issuer,
   market: async () => (await import('./pages/market.tsx')).Market,
   offers: async () => (await import('./pages/offers.tsx')).Offers,
   portfolio: async () => (await import('./pages/portfolio.tsx')).Portfolio,

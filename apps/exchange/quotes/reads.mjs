@@ -17,7 +17,7 @@ const ORG = '[a-z][a-z0-9-]{1,19}'
 const INCENTIVE = `${ORG}/[A-Z][A-Z0-9]{1,9}`
 /** What the page reads; all of it is public. */
 const READABLE = new RegExp(
-  `^/v1/(?:network|time|accounts|incentives|offers|redemptions|nodes|leases|receipts|epochs|apps|gateways|swaps/quote|orders/ord_\\d{1,16}|nodes/node_[0-9a-f]{32}|incentives/${INCENTIVE}(?:/record)?|markets/${INCENTIVE}/(?:book|trades|candles|ticker)|accounts/[a-z0-9_-]{2,40}(?:/(?:balances|orders|redemptions|entries))?|apps/${ORG}/${ORG})$`
+  `^/v1/(?:network|time|accounts|incentives|offers|redemptions|nodes|leases|receipts|epochs|apps|gateways|swaps/quote|orders/ord_\\d{1,16}|redemptions/red_\\d{1,16}|nodes/node_[0-9a-f]{32}|incentives/${INCENTIVE}(?:/record)?|markets/${INCENTIVE}/(?:book|trades|candles|ticker)|accounts/[a-z0-9_-]{2,40}(?:/(?:balances|orders|redemptions|entries))?|apps/${ORG}/${ORG}(?:/spending)?)$`
 )
 
 /** What a reader is told: a status, a code that programs branch on, a sentence. */

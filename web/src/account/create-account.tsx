@@ -3,8 +3,8 @@ import {nameSchema} from '../../../src/core/protocol/scalars.ts'
 import {Field} from '../parts/field.tsx'
 import {troubleWords} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
+import {ConfirmWords} from './confirm-words.tsx'
 import {createAccount, newKey} from './session.ts'
-import {Words} from './words-list.tsx'
 
 export const PASSPHRASE_LEAST = 10
 const PASSPHRASE_MOST = 200
@@ -31,7 +31,16 @@ export function CreateAccount() {
       setCode((error as {readonly code?: string}).code ?? 'internal')
     }
   }
-  if (made !== undefined) return <Confirm name={name} passphrase={passphrase} made={made} onBack={() => setMade(undefined)} />
+  if (made !== undefined)
+    return (
+      <ConfirmWords
+        words={made.words}
+        word={t('account.do', {name})}
+        act={() => createAccount({name, passphrase, ...made})}
+        trouble={(of) => (of === 'conflict' ? t('account.name.taken', {name}) : troubleWords(t, of))}
+        onBack={() => setMade(undefined)}
+      />
+    )
   return (
     <form class="sheet" onSubmit={(event) => void start(event)}>
       <Field
@@ -61,56 +70,6 @@ export function CreateAccount() {
       <button type="submit" class="main">
         {t('account.next')}
       </button>
-    </form>
-  )
-}
-
-function Confirm({
-  name,
-  passphrase,
-  made,
-  onBack
-}: {
-  readonly name: string
-  readonly passphrase: string
-  readonly made: Made
-  readonly onBack: () => void
-}) {
-  const {t} = useWords()
-  const [isWritten, setWritten] = useState(false)
-  const [isBusy, setBusy] = useState(false)
-  const [code, setCode] = useState<string>()
-  const create = async (event: Event): Promise<void> => {
-    event.preventDefault()
-    if (!isWritten || isBusy) return
-    setBusy(true)
-    setCode(undefined)
-    try {
-      await createAccount({name, passphrase, ...made})
-    } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
-      setBusy(false)
-    }
-  }
-  return (
-    <form class="sheet" onSubmit={(event) => void create(event)}>
-      <h2>{t('words.title')}</h2>
-      <Words words={made.words} />
-      <label class="check">
-        <input type="checkbox" checked={isWritten} onChange={(event) => setWritten(event.currentTarget.checked)} />
-        <span>{t('words.written')}</span>
-      </label>
-      <div role="status">
-        {code !== undefined && <p class="trouble">{code === 'conflict' ? t('account.name.taken', {name}) : troubleWords(t, code)}</p>}
-      </div>
-      <div class="row">
-        <button type="submit" class="main" disabled={!isWritten || isBusy}>
-          {isBusy ? t('act.busy') : t('account.do', {name})}
-        </button>
-        <button type="button" onClick={onBack} disabled={isBusy}>
-          {t('account.back')}
-        </button>
-      </div>
     </form>
   )
 }

@@ -101,6 +101,25 @@ export async function restoreAccount(wish: {readonly name: string; readonly word
   keep({account: view.id, name: view.name, sealed: await sealKey(secret, key.publicKey, wish.passphrase)}, key)
 }
 
+/**
+ * Adds a new key, kept here under the passphrase, to the account that made the invitation. The same key twice is one.
+ * @throws {CreoError} `invalid_input` for no invitation, `not_found` for one that was used, withdrawn or is over
+ */
+export async function linkAccount(wish: {
+  readonly token: string
+  readonly passphrase: string
+  readonly key: WebKey
+  readonly secret: Uint8Array<ArrayBuffer>
+}): Promise<void> {
+  const {acceptanceOf, sealKey} = await keyTools()
+  const net = await network()
+  const {account, body} = await acceptanceOf(wish.token, wish.key, net.id)
+  const sealed = await sealKey(wish.secret, wish.key.publicKey, wish.passphrase)
+  await net.submit({account: 'new', key: wish.key}, body, {idempotencyKey: `link:${wish.key.keyId}`})
+  const view = await net.account(account)
+  keep({account: view.id, name: view.name, sealed}, wish.key)
+}
+
 /** @throws {CreoError} `unauthorized` for another passphrase */
 export async function unlock(passphrase: string): Promise<{readonly words: string}> {
   const {openKey, wordsOf} = await keyTools()

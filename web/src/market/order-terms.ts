@@ -75,6 +75,11 @@ function decimalOf(text: string, decimals: number, language: string): number | u
   }
 }
 
+/** Whether an order that is replaced keeps its place in the queue: at the same price, when what is left of it grows by nothing. */
+export function keepsPlace(before: Order, after: Order): boolean {
+  return after.priceMicroGutta === before.priceMicroGutta && after.lots <= before.lots
+}
+
 /** Against the other side of the book, best price first. Binds nobody: the book may be another when the order comes. */
 export function previewOrder(
   {side, kind, time}: Pick<Ticket, 'side' | 'kind' | 'time'>,

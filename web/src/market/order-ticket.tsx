@@ -10,8 +10,9 @@ import {formatGutta, formatLots, formatMinor, priceText} from '../format.ts'
 import {Choice, Field} from '../parts/field.tsx'
 import {Opener} from '../parts/opener.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
-import {type Speech, useWords} from '../words.ts'
+import {useWords} from '../words.ts'
 import {KINDS, type Order, previewOrder, readTicket, SELF_TRADES, type Ticket, type TicketProblem, timesOf} from './order-terms.ts'
+import {orderWords} from './order-words.ts'
 
 const HOUR_MS = 3_600_000
 const EMPTY: Ticket = {side: 'buy', kind: 'limit', time: 'GTC', amount: '', price: '', hours: '24', selfTrade: 'stop'}
@@ -218,17 +219,23 @@ function Foreseen({
   readonly fees: Genesis['fees']
 }) {
   const {t, language} = useWords()
-  const seen = previewOrder(ticket, order, ticket.side === 'buy' ? book.asks : book.bids, fees)
+  // In an auction nothing trades before its end.
+  const others = book.auction === undefined ? (ticket.side === 'buy' ? book.asks : book.bids) : []
+  const seen = previewOrder(ticket, order, others, fees)
   const code = incentive.id.split('/')[1]
   const gutta = (micro: number): string => `${formatGutta(micro, language)} ${t('unit.gutta')}`
   const crosses = ticket.kind === 'post-only' && isCrossing(ticket, order, book)
   return (
     <dl class="foreseen">
-      <dt>{t('preview.now')}</dt>
-      <dd>
-        {formatLots(seen.filledLots, incentive, language)} {code}
-        {seen.filledLots > 0 && ` · ${gutta(seen.notionalMicroGutta)}`}
-      </dd>
+      {book.auction === undefined && (
+        <>
+          <dt>{t('preview.now')}</dt>
+          <dd>
+            {formatLots(seen.filledLots, incentive, language)} {code}
+            {seen.filledLots > 0 && ` · ${gutta(seen.notionalMicroGutta)}`}
+          </dd>
+        </>
+      )}
       {seen.feeMicroGutta > 0 && (
         <>
           <dt>{t('preview.fee')}</dt>
@@ -237,7 +244,7 @@ function Foreseen({
       )}
       {seen.restingLots > 0 && (
         <>
-          <dt>{t('preview.waits')}</dt>
+          <dt>{t(book.auction === undefined ? 'preview.waits' : 'preview.auction')}</dt>
           <dd>
             {formatLots(seen.restingLots, incentive, language)} {code}
           </dd>
@@ -250,6 +257,7 @@ function Foreseen({
         </>
       )}
       {crosses && <dd class="wrong">{t('preview.crosses')}</dd>}
+      {book.auction !== undefined && seen.restingLots === 0 && <dd class="wrong">{t('trouble.in_auction')}</dd>}
     </dl>
   )
 }
@@ -274,30 +282,4 @@ function bodyOf(ticket: Ticket, {lots, priceMicroGutta}: Order, {id: incentive, 
     ...(ticket.time === 'GTT' ? {expiresAtMs: Date.now() + Math.round(Number(ticket.hours.replace(',', '.')) * HOUR_MS)} : {}),
     ...(ticket.selfTrade === 'stop' ? {} : {selfTrade: ticket.selfTrade})
   }
-}
-
-/** What an order has come to, from what the ledger answered. */
-function orderWords(result: Readonly<Record<string, unknown>>, {t, language}: Speech, incentive: IncentiveView): string {
-  const lots = (name: string): string => formatLots(Number(result[name]), incentive, language)
-  const values = {
-    filled: lots('filledLots'),
-    lots: lots('lots'),
-    rest: lots('remainingLots'),
-    code: incentive.id.split('/')[1] ?? '',
-    gutta: formatGutta(Number(result.notionalMicroGutta), language),
-    fee: formatGutta(Number(result.feeMicroGutta), language)
-  }
-  const {status, reason} = result
-  const done = Number(result.filledLots) > 0 ? t('done.filled', values) : ''
-  if (status === 'open') return `${done} ${t('done.waits', values)}`.trim()
-  if (status === 'filled') return done
-  return `${done} ${t('done.ended', {...values, why: reasonWords(t, String(reason))})}`.trim()
-}
-
-const REASONS = ['by_owner', 'volume_limit', 'immediate', 'time', 'would_self_trade', 'crossing_limit', 'open_orders_limit'] as const
-
-/** Why the rest of an order ended. */
-export function reasonWords(t: Speech['t'], reason: string): string {
-  const known = REASONS.find((one) => one === reason)
-  return known === undefined ? reason : t(`reason.${known}`)
 }

@@ -1,5 +1,6 @@
 import {useState} from 'preact/hooks'
 import {CreateAccount} from '../account/create-account.tsx'
+import {LinkAccount} from '../account/link-account.tsx'
 import {RestoreAccount} from '../account/restore-account.tsx'
 import {forget, lock, unlock, useSession} from '../account/session.ts'
 import {Words} from '../account/words-list.tsx'
@@ -11,7 +12,7 @@ import {useWords} from '../words.ts'
 export function Account() {
   const {t} = useWords()
   const session = useSession()
-  const [way, setWay] = useState<'create' | 'restore'>('create')
+  const [way, setWay] = useState<'create' | 'restore' | 'link'>('create')
   if (session !== undefined)
     return session.key === undefined ? <Locked name={session.name} /> : <Open name={session.name} account={session.account} />
   return (
@@ -20,14 +21,14 @@ export function Account() {
       <p class="lead">{t('account.lead')}</p>
       <fieldset class="segments">
         <legend class="unseen">{t('account.title')}</legend>
-        {(['create', 'restore'] as const).map((one) => (
+        {(['create', 'restore', 'link'] as const).map((one) => (
           <label key={one}>
             <input type="radio" name="way" checked={one === way} onChange={() => setWay(one)} />
             <span>{t(`account.${one}`)}</span>
           </label>
         ))}
       </fieldset>
-      {way === 'create' ? <CreateAccount /> : <RestoreAccount />}
+      {way === 'create' ? <CreateAccount /> : way === 'restore' ? <RestoreAccount /> : <LinkAccount />}
     </section>
   )
 }

@@ -16,6 +16,7 @@ import {formatGutta, formatMinor, formatPrice} from '../format.ts'
 import {Book, Trades} from '../market/book.tsx'
 import {Chart} from '../market/chart.tsx'
 import {OrderTicket} from '../market/order-ticket.tsx'
+import {Phase} from '../market/phase.tsx'
 import {VolumeLimit} from '../market/volume-limit.tsx'
 import {Issued} from '../parts/issued.tsx'
 import {Read} from '../parts/read-state.tsx'
@@ -64,6 +65,7 @@ function Shown({incentive, news}: {readonly incentive: IncentiveView; readonly n
         </div>
         <Facts incentive={incentive} news={news} />
       </header>
+      <Phase auction={book.value?.auction} />
       <VolumeLimit incentive={incentive} news={news} />
       <div class="market-main">
         <Chart incentive={incentive} news={news} />

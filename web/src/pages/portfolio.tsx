@@ -1,3 +1,4 @@
+import {useState} from 'preact/hooks'
 import * as z from 'zod/mini'
 import {type IncentiveView, incentiveViewSchema, type OrderView, orderViewSchema} from '../../../src/core/protocol/api.ts'
 import {GUTTA_DECIMALS} from '../../../src/core/units.ts'
@@ -7,7 +8,8 @@ import {type Balances, useBalances} from '../data/balances.ts'
 import {usePulse} from '../data/live.ts'
 import {type Reading, useSignedRead} from '../data/use-read.ts'
 import {formatLots, formatMinor, formatPrice, formatTime} from '../format.ts'
-import {reasonWords} from '../market/order-ticket.tsx'
+import {reasonWords} from '../market/order-words.ts'
+import {ReplaceOrder} from '../market/replace-order.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
 import {Read} from '../parts/read-state.tsx'
 import {Redemptions} from '../parts/redemptions.tsx'
@@ -30,6 +32,10 @@ export function Portfolio() {
   return (
     <section>
       <h1>{t('nav.portfolio')}</h1>
+      <nav class="row" aria-label={t('nav.more')}>
+        <a href="#/earnings">{t('nav.earnings')}</a>
+        <a href="#/issuer">{t('nav.issuer')}</a>
+      </nav>
       <Holdings balances={balances} known={known} />
       <Orders account={session.account} known={known} canAct={session.key !== undefined} />
       <h2>{t('redemptions.mine')}</h2>
@@ -89,6 +95,8 @@ function Orders({account, known, canAct}: {readonly account: string; readonly kn
   const open = useSignedRead(`/v1/accounts/${account}/orders?status=open&limit=${ORDERS_SHOWN}`, ordersSchema, news)
   const all = useSignedRead(`/v1/accounts/${account}/orders?limit=${ORDERS_SHOWN}`, ordersSchema, news)
   const {isBusy, outcome, run} = useAct()
+  const [replaced, setReplaced] = useState<OrderView>()
+  const measure = known.find(({id}) => id === replaced?.incentive)
   const cancelAll = async (): Promise<void> => {
     await run({type: 'orders.cancel'}, t('orders.about.all'))
   }
@@ -106,6 +114,9 @@ function Orders({account, known, canAct}: {readonly account: string; readonly kn
         )}
       </div>
       <OutcomeWords of={outcome} done={() => t('orders.cancelled')} />
+      {replaced && measure && (
+        <ReplaceOrder key={replaced.id} order={replaced} incentive={measure} onClose={() => setReplaced(undefined)} />
+      )}
       <Read of={open} lines={2}>
         {({orders}) => (
           <OrderTable
@@ -113,6 +124,7 @@ function Orders({account, known, canAct}: {readonly account: string; readonly kn
             known={known}
             none={t('orders.none')}
             onCancel={canAct && !isBusy ? (order) => void cancel(order) : undefined}
+            onReplace={canAct ? setReplaced : undefined}
           />
         )}
       </Read>
@@ -128,12 +140,14 @@ function OrderTable({
   orders,
   known,
   none,
-  onCancel
+  onCancel,
+  onReplace
 }: {
   readonly orders: readonly OrderView[]
   readonly known: readonly IncentiveView[]
   readonly none: string
   readonly onCancel?: ((order: string) => void) | undefined
+  readonly onReplace?: ((order: OrderView) => void) | undefined
 }) {
   const {t} = useWords()
   if (orders.length === 0) return <p class="faint">{none}</p>
@@ -154,7 +168,13 @@ function OrderTable({
       </thead>
       <tbody>
         {orders.map((order) => (
-          <OrderRow key={order.id} order={order} incentive={known.find(({id}) => id === order.incentive)} onCancel={onCancel} />
+          <OrderRow
+            key={order.id}
+            order={order}
+            incentive={known.find(({id}) => id === order.incentive)}
+            onCancel={onCancel}
+            onReplace={onReplace}
+          />
         ))}
       </tbody>
     </table>
@@ -164,11 +184,13 @@ function OrderTable({
 function OrderRow({
   order,
   incentive,
-  onCancel
+  onCancel,
+  onReplace
 }: {
   readonly order: OrderView
   readonly incentive: IncentiveView | undefined
   readonly onCancel: ((order: string) => void) | undefined
+  readonly onReplace: ((order: OrderView) => void) | undefined
 }) {
   const {t, language} = useWords()
   if (incentive === undefined) return null
@@ -192,6 +214,11 @@ function OrderRow({
       </td>
       <td data-label={t('orders.placed')}>{formatTime(order.placedAtMs, language)}</td>
       <td>
+        {onReplace && (
+          <button type="button" onClick={() => onReplace(order)} aria-label={t('replace.one', {order: order.id})}>
+            {t('replace.change')}
+          </button>
+        )}{' '}
         {onCancel && (
           <button type="button" onClick={() => onCancel(order.id)} aria-label={t('orders.cancelOne', {order: order.id})}>
             {t('orders.cancel')}

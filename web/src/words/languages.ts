@@ -1,6 +1,6 @@
 import type {Words} from './en.ts'
 
-/** Languages of the page: one more is one file beside this one, and one line here. */
+/** Languages of the page: one more is its words beside these, in two files, and one line here. */
 export const LANGUAGES: Readonly<
   Record<string, {readonly name: string; readonly dir: 'ltr' | 'rtl'; readonly load: () => Promise<Words>}>
 > = {
