@@ -18,23 +18,41 @@ import {incentivesSchema} from './portfolio.tsx'
 
 const READ_EVERY_MS = 5_000
 const QUANTITY_MAX = 1_000_000
-const offersSchema = z.object({offers: z.array(offerViewSchema)})
+const OFFERS_AT_ONCE = 60
+const offersSchema = z.object({offers: z.array(offerViewSchema), next: z.optional(z.string())})
 
-/** What incentives buy, as a shop. */
+/** What incentives buy, as a shop, a page of it at a time. */
 export function Offers() {
   const {t} = useWords()
-  const news = usePulse(READ_EVERY_MS)
-  const session = useSession()
-  const offers = useSignedRead('/v1/offers?limit=1000', offersSchema, news)
-  const incentives = useSignedRead('/v1/incentives?limit=1000', incentivesSchema)
-  const balances = useBalances(session?.account)
+  const [cursors, setCursors] = useState<readonly string[]>([''])
   return (
     <section>
       <h1>{t('offers.title')}</h1>
       <p class="lead">{t('offers.lead')}</p>
-      <Read of={offers}>
-        {(view) =>
-          view.offers.length === 0 ? (
+      {cursors.map((cursor, place) => (
+        <ShopPage
+          key={cursor}
+          cursor={cursor}
+          onMore={place === cursors.length - 1 ? (next) => setCursors([...cursors, next]) : undefined}
+        />
+      ))}
+    </section>
+  )
+}
+
+function ShopPage({cursor, onMore}: {readonly cursor: string; readonly onMore: ((next: string) => void) | undefined}) {
+  const {t} = useWords()
+  const news = usePulse(READ_EVERY_MS)
+  const session = useSession()
+  const from = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`
+  const offers = useSignedRead(`/v1/offers?limit=${OFFERS_AT_ONCE}${from}`, offersSchema, news)
+  const incentives = useSignedRead('/v1/incentives?limit=1000', incentivesSchema)
+  const balances = useBalances(session?.account)
+  return (
+    <Read of={offers}>
+      {(view) => (
+        <>
+          {view.offers.length === 0 && cursor === '' ? (
             <div class="empty">
               <p>{t('offers.none')}</p>
             </div>
@@ -45,10 +63,15 @@ export function Offers() {
                 return incentive && <Offer key={offer.id} offer={offer} incentive={incentive} balances={balances.value} />
               })}
             </ul>
-          )
-        }
-      </Read>
-    </section>
+          )}
+          {view.next !== undefined && onMore !== undefined && (
+            <button type="button" onClick={() => onMore(view.next ?? '')}>
+              {t('offers.next')}
+            </button>
+          )}
+        </>
+      )}
+    </Read>
   )
 }
 

@@ -14,7 +14,7 @@ import {useWords} from '../words.ts'
 import {NoAccount} from './portfolio.tsx'
 
 const READ_EVERY_MS = 1_500
-const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema)})
+const REDEMPTION = /^red_\d{1,16}$/
 const offersSchema = z.object({offers: z.array(offerViewSchema)})
 
 /** Its number is public, so what is shown at the shop is the code, which the key alone can make; its number where there is none. */
@@ -49,14 +49,16 @@ export function Redemption({rest: [wanted = '']}: {readonly rest: readonly strin
   const session = useSession()
   const genesis = useGenesis()
   const news = usePulse(READ_EVERY_MS)
-  const read = useSignedRead(session && `/v1/accounts/${session.account}/redemptions?limit=1000`, redemptionsSchema, news)
-  const offers = useSignedRead('/v1/offers?limit=1000', offersSchema)
+  const isNumber = REDEMPTION.test(wanted)
+  const read = useSignedRead(session && isNumber ? `/v1/redemptions/${wanted}` : undefined, redemptionViewSchema, news)
+  const incentive = read.value?.incentive
+  const offers = useSignedRead(incentive && `/v1/offers?incentive=${encodeURIComponent(incentive)}&limit=1000`, offersSchema)
   if (session === undefined) return <NoAccount />
+  if (!isNumber) return <p class="empty">{t('trouble.not_found')}</p>
   return (
     <Read of={read}>
-      {({redemptions}) => {
-        const found = redemptions.find(({id}) => id === wanted)
-        if (found === undefined) return <p class="empty">{t('trouble.not_found')}</p>
+      {(found) => {
+        if (found.holder !== session.account) return <p class="empty">{t('trouble.not_found')}</p>
         const offer = offers.value?.offers.find(({id}) => id === found.offer)
         return (
           <section class="narrow redemption">
