@@ -1,5 +1,4 @@
-import {mkdtemp, readFile, rm} from 'node:fs/promises'
-import {createRequire} from 'node:module'
+import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {type Browser, type BrowserContext, chromium, type Page} from 'playwright-core'
@@ -7,16 +6,15 @@ import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest'
 import {findProgram} from '../../packaging/setup/child.mjs'
 import {spawnUp} from '../loop/up-process.ts'
 import {creo} from '../support/processes.ts'
+import {go, link, makeAccount, order, restore, screenshot, seriousFaults, unlock} from './page-steps.ts'
 
 const CHROMIUM = findProgram('chromium')
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 const TIMEOUT_MS = 300_000
 /** For a word to come on the page. */
 const WAIT_MAX_MS = 15_000
-const PASSPHRASE = 'four words nobody guesses'
 const LEAF = 'colibris/LEAF'
 const WIDTHS = [360, 1440] as const
-const PAGES = ['', 'market/colibris/LEAF', 'offers', 'swap', 'portfolio', 'account', 'emission', 'settings'] as const
+const PAGES = ['', 'market/colibris/LEAF', 'offers', 'swap', 'portfolio', 'account', 'emission', 'settings', 'earnings', 'issuer'] as const
 
 /** The exchange that the tour deploys: through gateway, tunnel and miner from a container, in a real browser. A minute and a half on an idle machine. */
 describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
@@ -71,6 +69,12 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
         await page.reload()
         await unlock(page)
         await go(page, 'portfolio')
+        await page.getByRole('button', {name: /^Change ord_/}).click()
+        await page.getByLabel('Whole size', {exact: false}).fill('1')
+        await page.getByText('It keeps its place in the queue.').waitFor()
+        await page.getByRole('button', {name: 'Change the order'}).click()
+        await page.getByText('Changed; it has kept its place.').waitFor()
+        await screenshot(page, `replace-${width}`)
         await page.getByRole('button', {name: /^Cancel ord_/}).click()
         await page.getByText('No order waits.').waitFor()
 
@@ -126,6 +130,100 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
       TIMEOUT_MS
     )
 
+    test.each(WIDTHS)(
+      'an issuer links a browser, sees what it issued, and hands over by the code and all at once, at a width of %i',
+      async (width) => {
+        const {token} = await command('account', 'invite', 'treasurer', '--as', 'colibris')
+        const {page, troubles} = await openPage(width)
+        await link(page, String(token), 'colibris')
+        const offer = String(
+          (await command('offer', 'add', LEAF, '--item', 'Tea', '--price', '1', '--stock', '9', '--as', 'colibris')).offer
+        )
+        await command('trade', 'buy', LEAF, '4', '--price', '0.5', '--as', 'ben')
+        const redeem = () => command('redeem', offer, '--as', 'ben')
+        const {code} = await redeem()
+        await go(page, 'issuer')
+        await page.getByLabel('Code').fill('0000-0000-0001')
+        await page.getByRole('button', {name: 'Handed over', exact: true}).click()
+        await page.getByText('one of its characters is wrong', {exact: false}).waitFor()
+        await page.getByLabel('Code').fill(String(code).toLowerCase().replaceAll('-', ' '))
+        await page.getByRole('button', {name: 'Handed over', exact: true}).click()
+        await page.getByText('Handed over: its value is yours.').waitFor()
+        await page.getByText('Nothing waits.').waitFor()
+        await Promise.all([redeem(), redeem()])
+        await page.getByRole('button', {name: 'All 2 of these'}).waitFor()
+        expect(await seriousFaults(page)).toEqual([])
+        await screenshot(page, `issuer-colibris-${width}`)
+        await page.getByRole('button', {name: 'All 2 of these'}).click()
+        await page.getByRole('button', {name: 'All 2 are handed over'}).click()
+        await page.getByText('Nothing waits.').waitFor()
+        expect(troubles).toEqual([])
+      },
+      TIMEOUT_MS
+    )
+
+    test.each(WIDTHS)(
+      'an owner sees what the machines do and were paid, at a width of %i',
+      async (width) => {
+        const {token} = await command('account', 'invite', 'viewer', '--as', 'ana')
+        const {page, context, troubles} = await openPage(width)
+        await link(page, String(token), 'ana')
+        await go(page, 'earnings')
+        await page.getByText(/^Paid by the last/).waitFor()
+        await page.getByText(/instances? runs?\./).waitFor()
+        expect(await seriousFaults(page)).toEqual([])
+        await screenshot(page, `earnings-ana-${width}`)
+        expect(troubles).toEqual([])
+        await context.close()
+      },
+      TIMEOUT_MS
+    )
+
+    test.each(WIDTHS)(
+      'written from the right, each page stands mirrored and is not wider than the screen, at a width of %i',
+      async (width) => {
+        const {page, context, troubles} = await openPage(width)
+        await page.goto(`${url}?dir=rtl`)
+        await page.getByText('LEAF').first().waitFor()
+        for (const path of PAGES) {
+          await go(page, path)
+          await page.getByRole('heading', {level: 1}).or(page.locator('.empty')).first().waitFor()
+          expect(await page.evaluate('document.dir + (document.documentElement.scrollWidth - innerWidth)'), path).toBe('rtl0')
+          await screenshot(page, `rtl-${path.replaceAll('/', '-') || 'markets'}-${width}`)
+        }
+        const [brand, nav] = await Promise.all([page.locator('.brand').boundingBox(), page.locator('main').boundingBox()])
+        expect((brand?.x ?? 0) + (brand?.width ?? 0)).toBeGreaterThan(((nav?.x ?? 0) + (nav?.width ?? 0)) / 2)
+        expect(troubles).toEqual([])
+        await context.close()
+      },
+      TIMEOUT_MS
+    )
+
+    test(
+      'a market in an auction says so, until when, and what an order would do',
+      async () => {
+        const {page, context} = await openPage(360)
+        await page.route('**/quotes/events*', (route) => route.abort())
+        await page.route('**/book', async (route) => {
+          const response = await route.fetch()
+          const auction = {kind: 'opening', endsAtMs: Date.now() + 120_000}
+          await route.fulfill({response, json: {...((await response.json()) as object), auction}})
+        })
+        await go(page, 'market/colibris/LEAF')
+        await page.getByText('Opening auction', {exact: false}).waitFor()
+        await page.getByText('minutes left').waitFor()
+        await page.getByLabel('Amount').fill('4')
+        await page.getByLabel('Price for one unit').fill('0.5')
+        await page.getByText('Waits for the auction').waitFor()
+        await page.getByLabel('How long').selectOption('IOC')
+        await page.getByText('only orders that may wait', {exact: false}).waitFor()
+        expect(await seriousFaults(page)).toEqual([])
+        await screenshot(page, 'auction-360')
+        await context.close()
+      },
+      TIMEOUT_MS
+    )
+
     test(
       'without a network it says so, opens all the same, and goes on when the network is back',
       async () => {
@@ -163,68 +261,5 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
       await page.getByText('LEAF').first().waitFor()
       return {page, context, troubles}
     }
-
-    async function go(page: Page, path: string): Promise<void> {
-      await page.evaluate(`location.hash = ${JSON.stringify(`#/${path}`)}`)
-    }
-
-    async function makeAccount(page: Page, name: string): Promise<string> {
-      await go(page, 'account')
-      await page.getByLabel('Name').fill(name)
-      await page.getByLabel('Passphrase').fill(PASSPHRASE)
-      await page.getByRole('button', {name: 'Next'}).click()
-      const words = await page.locator('ol li').allInnerTexts()
-      expect(words).toHaveLength(12)
-      await page.getByLabel('I have written them down.').check()
-      await page.getByRole('button', {name: `Make ${name}`}).click()
-      await page.getByRole('heading', {name}).waitFor()
-      return words.map((word) => word.trim()).join(' ')
-    }
-
-    async function unlock(page: Page): Promise<void> {
-      await go(page, 'account')
-      await page.getByLabel('Passphrase').fill(PASSPHRASE)
-      await page.getByRole('button', {name: 'Open the key'}).click()
-      await page.getByText('Your key is open').waitFor()
-    }
-
-    async function restore(page: Page, name: string, words: string): Promise<void> {
-      await go(page, 'account')
-      await page.getByRole('radio', {name: 'Bring one back'}).check({force: true})
-      await page.getByLabel('Name').fill(name)
-      await page.getByLabel('Recovery words').fill(words)
-      await page.getByLabel('Passphrase for this browser').fill(PASSPHRASE)
-      await page.getByRole('button', {name: 'Bring one back'}).click()
-      await page.getByRole('heading', {name}).waitFor()
-    }
-
-    async function order(page: Page, {amount, price}: {readonly amount: string; readonly price: string}): Promise<void> {
-      await page.getByLabel('Amount').fill(amount)
-      await page.getByLabel('Price for one unit').fill(price)
-      await page.getByRole('button', {name: 'Buy LEAF'}).click()
-    }
   }
 )
-
-let source: string | undefined
-
-/** Of kind "serious" and "critical", as axe-core names them. */
-async function seriousFaults(page: Page): Promise<readonly {readonly id: string; readonly where: string}[]> {
-  source ??= await readFile(AXE, 'utf8')
-  await page.evaluate(source)
-  return await page.evaluate(async () => {
-    const {axe} = globalThis as unknown as {
-      axe: {run(): Promise<{violations: {id: string; impact: string; nodes: {target: string[]}[]}[]}>}
-    }
-    const {violations} = await axe.run()
-    return violations
-      .filter(({impact}) => impact === 'serious' || impact === 'critical')
-      .map(({id, nodes}) => ({id, where: nodes.map(({target}) => target.join(' ')).join(', ')}))
-  })
-}
-
-/** For who wants to look: CREO_SCREENSHOTS names a folder. */
-async function screenshot(page: Page, name: string): Promise<void> {
-  const folder = process.env.CREO_SCREENSHOTS
-  if (folder !== undefined) await page.screenshot({path: join(folder, `${name}.png`), fullPage: true})
-}

@@ -33,7 +33,8 @@ async function speak(language: string): Promise<void> {
   if (known === undefined) return
   const words = await known.load()
   document.documentElement.lang = language
-  document.documentElement.dir = known.dir
+  // `?dir=rtl` shows how the page stands in a language that is written from the right, before there is one.
+  document.documentElement.dir = location.search === '?dir=rtl' ? 'rtl' : known.dir
   speech.set(speechOf(language, words))
 }
 

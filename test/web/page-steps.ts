@@ -1,0 +1,85 @@
+import {readFile} from 'node:fs/promises'
+import {createRequire} from 'node:module'
+import {join} from 'node:path'
+import type {Page} from 'playwright-core'
+import {expect} from 'vitest'
+
+/** What a person does on the exchange's page, step by step. */
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+const PASSPHRASE = 'four words nobody guesses'
+
+export async function go(page: Page, path: string): Promise<void> {
+  await page.evaluate(`location.hash = ${JSON.stringify(`#/${path}`)}`)
+}
+
+export async function makeAccount(page: Page, name: string): Promise<string> {
+  await go(page, 'account')
+  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('Passphrase').fill(PASSPHRASE)
+  await page.getByRole('button', {name: 'Next'}).click()
+  await page.locator('ol li').nth(11).waitFor()
+  const words = await page.locator('ol li').allInnerTexts()
+  expect(words).toHaveLength(12)
+  await page.getByLabel('I have written them down.').check()
+  await page.getByRole('button', {name: `Make ${name}`}).click()
+  await page.getByRole('heading', {name}).waitFor()
+  return words.map((word) => word.trim()).join(' ')
+}
+
+export async function unlock(page: Page): Promise<void> {
+  await go(page, 'account')
+  await page.getByLabel('Passphrase').fill(PASSPHRASE)
+  await page.getByRole('button', {name: 'Open the key'}).click()
+  await page.getByText('Your key is open').waitFor()
+}
+
+export async function link(page: Page, token: string, name: string): Promise<void> {
+  await go(page, 'account')
+  await page.getByRole('radio', {name: 'Link one'}).check({force: true})
+  await page.getByLabel('Invitation').fill(token)
+  await page.getByLabel('Passphrase for this browser').fill(PASSPHRASE)
+  await page.getByRole('button', {name: 'Next'}).click()
+  await page.getByLabel('I have written them down.').check()
+  await page.getByRole('button', {name: 'Link this browser'}).click()
+  await page.getByRole('heading', {name}).waitFor()
+}
+
+export async function restore(page: Page, name: string, words: string): Promise<void> {
+  await go(page, 'account')
+  await page.getByRole('radio', {name: 'Bring one back'}).check({force: true})
+  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('Recovery words').fill(words)
+  await page.getByLabel('Passphrase for this browser').fill(PASSPHRASE)
+  await page.getByRole('button', {name: 'Bring one back'}).click()
+  await page.getByRole('heading', {name}).waitFor()
+}
+
+export async function order(page: Page, {amount, price}: {readonly amount: string; readonly price: string}): Promise<void> {
+  await page.getByLabel('Amount').fill(amount)
+  await page.getByLabel('Price for one unit').fill(price)
+  await page.getByRole('button', {name: 'Buy LEAF'}).click()
+}
+
+let source: string | undefined
+
+/** Of kind "serious" and "critical", as axe-core names them. */
+export async function seriousFaults(page: Page): Promise<readonly {readonly id: string; readonly where: string}[]> {
+  source ??= await readFile(AXE, 'utf8')
+  await page.evaluate(source)
+  return await page.evaluate(async () => {
+    const {axe} = globalThis as unknown as {
+      axe: {run(): Promise<{violations: {id: string; impact: string; nodes: {target: string[]}[]}[]}>}
+    }
+    const {violations} = await axe.run()
+    return violations
+      .filter(({impact}) => impact === 'serious' || impact === 'critical')
+      .map(({id, nodes}) => ({id, where: nodes.map(({target}) => target.join(' ')).join(', ')}))
+  })
+}
+
+/** For who wants to look: CREO_SCREENSHOTS names a folder. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  const folder = process.env.CREO_SCREENSHOTS
+  if (folder !== undefined) await page.screenshot({path: join(folder, `${name}.png`), fullPage: true})
+}
