@@ -234,9 +234,16 @@ export class Network {
       signal,
       prove: async (answer) => {
         const atMs = await proveAnswer(this.#options.coordinatorKey, asked, answer)
-        if (Math.abs((await this.nowMs(signal)) - atMs) > ANSWER_AGE_MAX_MS) throw outdated()
+        if (await this.#isLate(atMs, signal)) throw outdated()
       }
     })
+  }
+
+  /** Of a device whose clock was set anew meanwhile, the time is asked for once more before an answer is taken for an old one. */
+  async #isLate(atMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+    if (Math.abs((await this.nowMs(signal)) - atMs) <= ANSWER_AGE_MAX_MS) return false
+    this.#offsetMs = undefined
+    return Math.abs((await this.nowMs(signal)) - atMs) > ANSWER_AGE_MAX_MS
   }
 
   /** The same body gets the same answer, so that its age says nothing. A refusal as a whole is nobody's word, since it is not signed: it may have been done. */
