@@ -11,6 +11,8 @@ import type {AccountContext} from './context.ts'
 
 /** Named where a code is that of several. */
 const SAME_CODE_SHOWN = 5
+/** What is wrong with one of several names says nothing of the others. */
+const UNKNOWN_CODES: ReadonlySet<string> = new Set(['invalid_input', 'not_found', 'conflict'])
 
 export interface ShownRedemption {
   readonly redemption: string
@@ -152,25 +154,55 @@ export async function endRedemptions(
     if (!offers.some(({id, incentive}) => id === offer && own.some((one) => one.id === incentive)))
       throw new CreoError('not_found', `${account.name} has no offer ${offer}.`, {hint: 'creo offer list'})
   }
-  const outcome: {ended: EndedRedemptions['ended'][number][]; failed: EndedRedemptions['failed'][number][]} = {ended: [], failed: []}
-  for (const {id: incentive} of own) {
-    const {redemptions} = await client.redemptions({incentive, status: 'held', ...(offer !== undefined && {offer})}, signal)
-    const ids = redemptions.map(({id}) => id)
-    for (let at = 0; at < ids.length; at += COMMAND_BATCH_MAX) {
-      const batch = ids.slice(at, at + COMMAND_BATCH_MAX)
-      const answers = await client.submitMany(
-        batch.map((redemption) => ({type: `redemption.${end.how}`, redemption, ...reasonOf(end)}) as const),
-        signal
-      )
-      for (const [index, answer] of answers.entries()) {
-        const redemption = batch[index] ?? ''
-        if (answer.status === 'applied') outcome.ended.push({redemption, seq: answer.seq})
-        else if (answer.status === 'rejected') outcome.failed.push({redemption, code: answer.code, message: answer.message})
-        else outcome.failed.push({redemption, code: answer.error.code, message: answer.error.message})
-      }
+  const waiting = await Promise.all(
+    own.map(({id}) => client.redemptions({incentive: id, status: 'held', ...(offer !== undefined && {offer})}, signal))
+  )
+  return await endByIds(
+    context,
+    waiting.flatMap(({redemptions}) => redemptions.map(({id}) => id)),
+    end,
+    signal
+  )
+}
+
+/** Ends those that are named, by redemption or by code. What is no redemption and no code, or the code of none, is among those that failed. */
+export async function endNamed(
+  context: AccountContext,
+  names: readonly string[],
+  end: EndHow,
+  signal: AbortSignal
+): Promise<EndedRedemptions> {
+  const ids = new Set<string>()
+  const failed: EndedRedemptions['failed'][number][] = []
+  for (const name of names) {
+    try {
+      ids.add(redemptionIdSchema.safeParse(name).success ? name : await redemptionOfCode(context, name, signal))
+    } catch (error) {
+      if (!isCreoError(error) || !UNKNOWN_CODES.has(error.code)) throw error
+      failed.push({redemption: name, code: error.code, message: error.message})
     }
   }
-  return outcome
+  const outcome = await endByIds(context, [...ids], end, signal)
+  return {...outcome, failed: [...failed, ...outcome.failed]}
+}
+
+async function endByIds({client}: AccountContext, ids: readonly string[], end: EndHow, signal: AbortSignal): Promise<EndedRedemptions> {
+  const ended: EndedRedemptions['ended'][number][] = []
+  const failed: EndedRedemptions['failed'][number][] = []
+  for (let at = 0; at < ids.length; at += COMMAND_BATCH_MAX) {
+    const batch = ids.slice(at, at + COMMAND_BATCH_MAX)
+    const answers = await client.submitMany(
+      batch.map((redemption) => ({type: `redemption.${end.how}`, redemption, ...reasonOf(end)}) as const),
+      signal
+    )
+    for (const [index, answer] of answers.entries()) {
+      const redemption = batch[index] ?? ''
+      if (answer.status === 'applied') ended.push({redemption, seq: answer.seq})
+      else if (answer.status === 'rejected') failed.push({redemption, code: answer.code, message: answer.message})
+      else failed.push({redemption, code: answer.error.code, message: answer.error.message})
+    }
+  }
+  return {ended, failed}
 }
 
 /**

@@ -3,6 +3,7 @@ import {afterAll, beforeAll, expect, it} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
 import {openUserConfig} from '../../src/config/user-config.ts'
 import {loadKeyFile} from '../../src/identity/keys.ts'
+import {creo} from '../support/processes.ts'
 import {CliWorld} from './cli-world.ts'
 
 let world: CliWorld
@@ -104,20 +105,18 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
     await world.must('redeem', String(issued.offer), '--as', 'ana'),
     await world.must('redeem', String(issued.offer), '--as', 'ana')
   ]
-  const sorry = await world.must(
-    'redemption',
-    'release',
-    '--all',
-    '--offer',
-    String(issued.offer),
-    '--reason',
-    'Sold by mistake.',
-    '--as',
-    'colibris'
-  )
-  expect((sorry.ended as {redemption: string}[]).map(({redemption: ended}) => ended).sort()).toEqual(
-    two.map((one) => one.redemption).sort()
-  )
+  const release = ['redemption', 'release', '--reason', 'Sold by mistake.', '--as', 'colibris']
+  const input = `${two[0]?.code}\n${two[0]?.redemption} red_99999\n7p8m-x9tw\n`
+  const piped = await creo([...release, '-', '--json'], {env: world.env, cwd: world.folder, input})
+  expect(JSON.parse(piped.stdout)).toMatchObject({
+    ended: [{redemption: two[0]?.redemption}],
+    failed: [
+      {redemption: '7p8m-x9tw', code: 'invalid_input'},
+      {redemption: 'red_99999', code: 'not_found'}
+    ]
+  })
+  const sorry = await world.must(...release, '--all', '--offer', String(issued.offer))
+  expect(sorry.ended).toMatchObject([{redemption: two[1]?.redemption}])
   expect(await world.must('redemption', 'show', String(two[0]?.redemption), '--as', 'ana')).toMatchObject({
     status: 'released',
     reason: 'Sold by mistake.',

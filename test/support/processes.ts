@@ -12,8 +12,10 @@ export interface Ended {
 }
 
 /** The real program, as a process of its own. What it prints under `--json` is held to the command's shape. */
-export async function creo(args: readonly string[], options: SpawnOptions = {}): Promise<Ended> {
-  const said = await ended(spawn(process.execPath, [CREO, ...args], {...options, stdio: ['ignore', 'pipe', 'pipe']}))
+export async function creo(args: readonly string[], {input, ...options}: SpawnOptions & {readonly input?: string} = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [CREO, ...args], {...options, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe']})
+  child.stdin?.end(input)
+  const said = await ended(child)
   if (args.includes('--json')) checkJson(args, said.stdout)
   return said
 }

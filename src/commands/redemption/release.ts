@@ -10,9 +10,12 @@ export default class RedemptionRelease extends CreoCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> 7p8m-x9tw-4awm',
     '<%= config.bin %> <%= command.id %> red_31',
+    'cat not-there.txt | <%= config.bin %> <%= command.id %> - --reason "Sold out."',
     '<%= config.bin %> <%= command.id %> --all --offer off_12 --reason "The oven is broken."'
   ]
-  static override args = {redemption: Args.string({description: 'The code that its holder shows, or the redemption.'})}
+  static override args = {
+    redemption: Args.string({description: 'The code that its holder shows, or the redemption; - for several, from a pipe.'})
+  }
   static override flags = {
     ...networkFlags,
     ...accountFlags,
@@ -29,8 +32,11 @@ export default class RedemptionRelease extends CreoCommand {
     const [{openAccount}, redemptions] = await Promise.all([import('../../developer/context.ts'), import('../../developer/redemptions.ts')])
     const context = await openAccount(flags, this.abort)
     const end = {how: 'release', reason: flags.reason} as const
-    if (args.redemption === undefined) {
-      const outcome = await redemptions.endRedemptions(context, flags, end, this.abort)
+    if (args.redemption === undefined || args.redemption === '-') {
+      const outcome =
+        args.redemption === undefined
+          ? await redemptions.endRedemptions(context, flags, end, this.abort)
+          : await redemptions.endNamed(context, await (await import('../../cli/read-names.ts')).readNames(this.abort), end, this.abort)
       for (const line of endedLines(outcome, 'released')) this.log(line)
       return {redemption: null, status: 'released', seq: null, ...outcome}
     }

@@ -65,7 +65,7 @@ const ended = {
   redemption: redemptionIdSchema.nullable(),
   seq: seq.nullable(),
   ended: z.array(z.strictObject({redemption: redemptionIdSchema, seq})),
-  failed: z.array(z.strictObject({redemption: redemptionIdSchema, code: z.string(), message: z.string()}))
+  failed: z.array(z.strictObject({redemption: z.string().min(1), code: z.string(), message: z.string()}))
 }
 const offer = {offer: offerIdSchema, incentive, item: z.string(), price: amount, stock: count, where, stopped: z.boolean()}
 
