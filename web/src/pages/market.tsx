@@ -65,7 +65,7 @@ function Shown({incentive, news}: {readonly incentive: IncentiveView; readonly n
         </div>
         <Facts incentive={incentive} news={news} />
       </header>
-      <Phase auction={book.value?.auction} />
+      <Phase book={book.value} incentive={incentive} />
       <VolumeLimit incentive={incentive} news={news} />
       <div class="market-main">
         <Chart incentive={incentive} news={news} />
