@@ -46,7 +46,7 @@ export function Book({
           .map((row) => (
             <Row key={`a${row.level.priceMicroGutta}`} {...row} incentive={incentive} onPick={onPick} />
           ))}
-        {bestAsk !== undefined && bestBid !== undefined && (
+        {bestAsk !== undefined && bestBid !== undefined && bestAsk.priceMicroGutta > bestBid.priceMicroGutta && (
           <tr class="spread">
             <td colSpan={3}>
               {t('book.spread', {gutta: formatPrice(bestAsk.priceMicroGutta - bestBid.priceMicroGutta, incentive, language)})}

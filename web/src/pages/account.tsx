@@ -19,7 +19,7 @@ export function Account() {
     <section class="narrow">
       <h1>{t('account.title')}</h1>
       <p class="lead">{t('account.lead')}</p>
-      <fieldset class="segments">
+      <fieldset class="segments wraps">
         <legend class="unseen">{t('account.title')}</legend>
         {(['create', 'restore', 'link'] as const).map((one) => (
           <label key={one}>
