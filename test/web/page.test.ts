@@ -1,17 +1,10 @@
-import {mkdtemp, rm} from 'node:fs/promises'
-import {tmpdir} from 'node:os'
-import {join} from 'node:path'
-import {type Browser, type BrowserContext, chromium, type Page} from 'playwright-core'
-import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest'
+import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {findProgram} from '../../packaging/setup/child.mjs'
-import {spawnUp} from '../loop/up-process.ts'
-import {creo} from '../support/processes.ts'
 import {go, link, makeAccount, order, restore, screenshot, seriousFaults, unlock} from './page-steps.ts'
+import {type PageWorld, startPageWorld} from './page-world.ts'
 
 const CHROMIUM = findProgram('chromium')
 const TIMEOUT_MS = 300_000
-/** For a word to come on the page. */
-const WAIT_MAX_MS = 15_000
 const LEAF = 'colibris/LEAF'
 const WIDTHS = [360, 1440] as const
 const PAGES = ['', 'market/colibris/LEAF', 'offers', 'swap', 'portfolio', 'account', 'emission', 'settings', 'earnings', 'issuer'] as const
@@ -20,33 +13,15 @@ const PAGES = ['', 'market/colibris/LEAF', 'offers', 'swap', 'portfolio', 'accou
 describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
   `the exchange’s page in a browser${CHROMIUM === undefined ? ' (not here: chromium)' : ''}`,
   () => {
-    let browser: Browser
-    let url: string
-    let env: NodeJS.ProcessEnv
-    let stop: () => Promise<void>
+    let world: PageWorld
+    const command: PageWorld['command'] = (...args) => world.command(...args)
+    const openPage: PageWorld['openPage'] = (width) => world.openPage(width)
 
     beforeAll(async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'creo-page-'))
-      const data = join(folder, 'network')
-      const up = spawnUp(folder, ['--tour', '--data', data])
-      let said = ''
-      up.child.stdout?.on('data', (chunk) => {
-        said += chunk
-      })
-      await up.said('Ctrl-C stops everything.')
-      const address = (): string | undefined => /http:\/\/\S+\/@exchange--creometry\//.exec(said)?.[0]
-      url = await vi.waitUntil(address, {timeout: 30_000})
-      env = {...process.env, CREO_CONFIG_DIR: join(data, 'config')}
+      world = await startPageWorld(CHROMIUM ?? '')
       await command('trade', 'sell', LEAF, '400', '--price', '0.5', '--as', 'colibris')
-      browser = await chromium.launch({executablePath: CHROMIUM ?? '', args: ['--no-sandbox']})
-      stop = async () => {
-        await browser.close()
-        up.child.kill('SIGINT')
-        await up.ended
-        await rm(folder, {recursive: true, force: true})
-      }
     }, TIMEOUT_MS)
-    afterAll(() => stop?.(), TIMEOUT_MS)
+    afterAll(() => world?.stop(), TIMEOUT_MS)
 
     test.each(WIDTHS)(
       'an account is made, meets the volume limit, trades, redeems and comes back by its words, at a width of %i',
@@ -183,7 +158,7 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
       'written from the right, each page stands mirrored and is not wider than the screen, at a width of %i',
       async (width) => {
         const {page, context, troubles} = await openPage(width)
-        await page.goto(`${url}?dir=rtl`)
+        await page.goto(`${world.url}?dir=rtl`)
         await page.getByText('LEAF').first().waitFor()
         for (const path of PAGES) {
           await go(page, path)
@@ -200,18 +175,75 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
     )
 
     test(
+      'a double click is one order, on a device whose clock is a year ahead, also after it was set right',
+      async () => {
+        const {page, context, troubles} = await openPage(360)
+        await page.clock.setFixedTime(Date.now() + 400 * 86_400_000)
+        await makeAccount(page, 'twice')
+        await command('account', 'pay', 'twice', '3', 'gutta', '--as', 'ben', '--yes')
+        const orders = () => page.evaluate(`fetch('quotes/v1/accounts/twice/orders').then(async (got) => (await got.json()).orders.length)`)
+        await go(page, 'market/colibris/LEAF')
+        await page.getByLabel('Amount').fill('2')
+        await page.getByLabel('Price for one unit').fill('0.25')
+        await page.getByRole('button', {name: 'Buy LEAF'}).dblclick()
+        await page.getByText('2 LEAF wait in the book.').waitFor()
+        expect(await orders()).toBe(1)
+        await page.clock.setFixedTime(Date.now())
+        await go(page, 'portfolio')
+        await page.getByRole('button', {name: /^Cancel ord_/}).dblclick()
+        await page.getByText('No order waits.').waitFor()
+        expect(await orders()).toBe(1)
+        expect(troubles).toEqual([])
+        await context.close()
+      },
+      TIMEOUT_MS
+    )
+
+    test(
+      'one incentive is swapped for another, by the worst price that was seen',
+      async () => {
+        await command('incentive', 'limit', LEAF, '100', '--owner-share', '100', '--as', 'colibris')
+        await command('account', 'create', 'orchard')
+        await command(
+          ...'incentive issue PLUM --supply 1000 --limit 100 --offer Jam --offer-price 2 --offer-stock 5 --as orchard'.split(' ')
+        )
+        await command('trade', 'sell', 'orchard/PLUM', '50', '--price', '0.5', '--as', 'orchard')
+        await command('trade', 'buy', LEAF, '4', '--price', '0.4', '--as', 'ben')
+        const {page, context, troubles} = await openPage(360)
+        await makeAccount(page, 'swapper')
+        await command('account', 'pay', 'swapper', '3', 'gutta', '--as', 'ben', '--yes')
+        await go(page, 'market/colibris/LEAF')
+        await order(page, {amount: '4', price: '0.5'})
+        await page.getByText('4 LEAF traded for 2 Gutta').waitFor()
+        await go(page, 'swap')
+        await page.getByLabel('You give').selectOption(LEAF)
+        await page.getByLabel('You get').selectOption('orchard/PLUM')
+        await page.getByLabel('Amount').fill('3')
+        await page.getByText('You would get').waitFor()
+        await screenshot(page, 'swap-quoted-360')
+        await page.getByRole('button', {name: 'Swap', exact: true}).click()
+        await page.getByText(/^You got .* PLUM\.$/).waitFor()
+        expect(troubles).toEqual([])
+        await context.close()
+      },
+      TIMEOUT_MS
+    )
+
+    test(
       'a market in an auction says so, until when, and what an order would do',
       async () => {
         const {page, context} = await openPage(360)
         await page.route('**/quotes/events*', (route) => route.abort())
         await page.route('**/book', async (route) => {
           const response = await route.fetch()
-          const auction = {kind: 'opening', endsAtMs: Date.now() + 120_000}
-          await route.fulfill({response, json: {...((await response.json()) as object), auction}})
+          const book = (await response.json()) as {readonly asks: readonly {readonly lots: string}[]}
+          const bids = [{priceMicroGutta: '999999999', lots: '1'}]
+          await route.fulfill({response, json: {...book, bids, auction: {kind: 'opening', endsAtMs: Date.now() + 120_000}}})
         })
         await go(page, 'market/colibris/LEAF')
         await page.getByText('Opening auction', {exact: false}).waitFor()
         await page.getByText('minutes left').waitFor()
+        await page.getByText(/If it ended now: .* LEAF at .* more for sale at that price\./).waitFor()
         await page.getByLabel('Amount').fill('4')
         await page.getByLabel('Price for one unit').fill('0.5')
         await page.getByText('Waits for the auction').waitFor()
@@ -241,25 +273,5 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
       },
       TIMEOUT_MS
     )
-
-    async function command(...args: readonly string[]): Promise<Record<string, unknown>> {
-      const {code, stdout, stderr} = await creo([...args, '--json'], {env})
-      expect(code, stdout + stderr).toBe(0)
-      return JSON.parse(stdout)
-    }
-
-    async function openPage(width: number): Promise<{readonly page: Page; readonly context: BrowserContext; readonly troubles: string[]}> {
-      const context = await browser.newContext({viewport: {width, height: width < 600 ? 740 : 900}})
-      const page = await context.newPage()
-      page.setDefaultTimeout(WAIT_MAX_MS)
-      const troubles: string[] = []
-      page.on('pageerror', (error) => troubles.push(error.message))
-      page.on('console', (message) => {
-        if (message.type() === 'error') troubles.push(message.text())
-      })
-      await page.goto(url)
-      await page.getByText('LEAF').first().waitFor()
-      return {page, context, troubles}
-    }
   }
 )
