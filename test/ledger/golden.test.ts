@@ -1,7 +1,11 @@
 import {readdirSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import Database from 'better-sqlite3'
 import {expect, test} from 'vitest'
 import {z} from 'zod'
+import type {JournalGroup} from '../../src/ledger/group.ts'
+import {createProjectionTables} from '../../src/ledger/projection-schema.ts'
+import {Projector} from '../../src/ledger/projector.ts'
 import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
 
 /**
@@ -20,13 +24,34 @@ const groupSchema = z.object({
   body: z.string().transform((text) => new TextEncoder().encode(text))
 })
 
-test.each(readdirSync(FOLDER))('the journal %s of an earlier version replays, group by group, to the balances that it had', (name) => {
+interface Golden {
+  readonly genesis: string
+  readonly groups: readonly JournalGroup[]
+  readonly balances: readonly string[]
+}
+
+function read(name: string): Golden {
   const [first = '', ...lines] = readFileSync(join(FOLDER, name), 'utf8').trim().split('\n')
   const {genesis} = z.object({genesis: z.string()}).parse(JSON.parse(first))
   const {balances} = z.object({balances: z.array(z.string())}).parse(JSON.parse(lines.pop() ?? ''))
+  return {genesis, groups: lines.map((line) => groupSchema.parse(JSON.parse(line))), balances}
+}
+
+/** Every row of every table, after these transactions of groups. */
+function projected(genesis: string, transactions: readonly (readonly JournalGroup[])[]): Record<string, unknown[]> {
+  const {networkId, genesis: terms} = machineOf(genesis).state
+  const database = new Database('')
+  createProjectionTables(database, networkId)
+  const projector = new Projector(database, {volumeBucketMs: terms.volumeBucketMs})
+  for (const groups of transactions) projector.project(groups)
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all() as string[]
+  return Object.fromEntries(tables.map((table) => [table, database.prepare(`SELECT * FROM ${table}`).all()]))
+}
+
+test.each(readdirSync(FOLDER))('the journal %s of an earlier version replays, group by group, to the balances that it had', (name) => {
+  const {genesis, groups, balances} = read(name)
   const machine = machineOf(genesis)
   const start = {number: 0, lastSeq: 0, hash: machine.state.networkId}
-  const groups = lines.map((line) => groupSchema.parse(JSON.parse(line)))
   const head = groups.reduce((before, group) => replayGroup(machine, before, group, {signatures: true}), start)
   expect(head.number).toBe(groups.length)
   const {state} = machine
@@ -35,3 +60,20 @@ test.each(readdirSync(FOLDER))('the journal %s of an earlier version replays, gr
     balances
   )
 })
+
+test.each(readdirSync(FOLDER))(
+  'the journal %s is shown with the balances that it had, and the same by many transactions as by one',
+  (name) => {
+    const {genesis, groups, balances} = read(name)
+    const shown = projected(genesis, [groups])
+    const rows = z.array(z.object({account: z.string(), asset: z.string(), kind: z.string(), amount_minor: z.int()})).parse(shown.balances)
+    const held = rows.filter((row) => row.amount_minor !== 0)
+    expect(held.map((row) => `${row.account} ${row.asset} ${row.kind} ${row.amount_minor}`).sort()).toEqual(balances)
+    expect(
+      projected(
+        genesis,
+        groups.map((group) => [group])
+      )
+    ).toEqual(shown)
+  }
+)
