@@ -219,7 +219,7 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
         await page.getByLabel('You give').selectOption(LEAF)
         await page.getByLabel('You get').selectOption('orchard/PLUM')
         await page.getByLabel('Amount').fill('3')
-        await page.getByText('You would get').waitFor()
+        await page.getByText('You sign for at least').waitFor()
         await screenshot(page, 'swap-quoted-360')
         await page.getByRole('button', {name: 'Swap', exact: true}).click()
         await page.getByText(/^You got .* PLUM\.$/).waitFor()

@@ -101,7 +101,7 @@ function SwapForm({incentives}: {readonly incentives: readonly IncentiveView[]})
         onChange={setTolerance}
       />
       {fromId === toId && <p class="warn">{t('swap.same')}</p>}
-      {lots !== undefined && fromId !== toId && <Quoted of={quote} from={from} to={to} />}
+      {lots !== undefined && fromId !== toId && <Quoted of={quote} from={from} to={to} exact={exact} permille={Number(tolerance)} />}
       <Opener>
         <button type="submit" class="main wide" disabled={isBusy || quote.value === undefined || lots === undefined || fromId === toId}>
           {isBusy ? t('act.busy') : t('nav.swap')}
@@ -115,8 +115,26 @@ function SwapForm({incentives}: {readonly incentives: readonly IncentiveView[]})
   )
 }
 
-function Quoted({of, from, to}: {readonly of: Reading<SwapQuote>; readonly from: IncentiveView; readonly to: IncentiveView}) {
+/** What it would come to, and the worst of it that is signed. */
+function Quoted({
+  of,
+  from,
+  to,
+  exact,
+  permille
+}: {
+  readonly of: Reading<SwapQuote>
+  readonly from: IncentiveView
+  readonly to: IncentiveView
+  readonly exact: Exact
+  readonly permille: number
+}) {
   const {t, language} = useWords()
+  const worst = (value: SwapQuote): string => {
+    const {sendLots, receiveLots} = worstOf(value, exact, permille)
+    const [lots, incentive] = exact === 'send' ? [receiveLots, to] : [sendLots, from]
+    return `${formatLots(Number(lots), incentive, language)} ${incentive.id.split('/')[1]}`
+  }
   return (
     <Read of={of} lines={1}>
       {(value) => (
@@ -129,6 +147,8 @@ function Quoted({of, from, to}: {readonly of: Reading<SwapQuote>; readonly from:
           <dd>
             {formatLots(value.deliveredLots, to, language)} {to.id.split('/')[1]}
           </dd>
+          <dt>{t(exact === 'send' ? 'swap.least' : 'swap.most')}</dt>
+          <dd>{worst(value)}</dd>
           <dt>{t('preview.fee')}</dt>
           <dd>
             {formatGutta(value.feeMicroGutta, language)} {t('unit.gutta')}

@@ -254,6 +254,8 @@ export const en = {
   'swap.same': 'Choose two different ones.',
   'swap.sent': 'You would give',
   'swap.delivered': 'You would get',
+  'swap.least': 'You sign for at least',
+  'swap.most': 'You sign for at most',
   'swap.left': 'Comes back as Gutta',
   'swap.about': 'swap {from} for {to}',
   'swap.done': 'You got {amount} {code}.',

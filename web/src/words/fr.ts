@@ -256,6 +256,8 @@ export const fr: Words = {
   'swap.same': 'Choisissez-en deux différentes.',
   'swap.sent': 'Vous donneriez',
   'swap.delivered': 'Vous recevriez',
+  'swap.least': 'Vous signez pour au moins',
+  'swap.most': 'Vous signez pour au plus',
   'swap.left': 'Revient en Gutta',
   'swap.about': 'échanger {from} contre {to}',
   'swap.done': 'Vous avez reçu {amount} {code}.',
