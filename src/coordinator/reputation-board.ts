@@ -4,6 +4,7 @@ import type {ConductReport, ReputationView} from '../core/protocol/conduct.ts'
 import {
   decayed,
   type Evidence,
+  isProven,
   jointScore,
   NO_EVIDENCE,
   nextStanding,
@@ -32,8 +33,8 @@ CREATE TABLE IF NOT EXISTS poor (node TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 export interface ReputationBoardOptions {
   readonly path: string
-  /** Whether a node is enrolled. */
-  readonly isNode: (id: string) => boolean
+  /** The account of a node; undefined when it is not enrolled. */
+  readonly ownerOf: (node: string) => string | undefined
   /** Those that the operator admits now: what others once said does not count. */
   readonly gateways: () => readonly string[]
 }
@@ -81,7 +82,9 @@ export class ReputationBoard {
     const {gateway, untilMs, nodes} = report
     const last = this.#db.prepare('SELECT until_ms AS untilMs FROM reports WHERE gateway = ?').get(gateway) as {untilMs: number} | undefined
     if (last !== undefined && untilMs <= last.untilMs) return 'same'
-    const known = nodes.filter(({node}) => this.#options.isNode(node) && (this.#rows < ROWS_MAX || this.#evidence.get(node)?.has(gateway)))
+    const known = nodes.filter(
+      ({node}) => this.#options.ownerOf(node) !== undefined && (this.#rows < ROWS_MAX || this.#evidence.get(node)?.has(gateway))
+    )
     const added = known.map(({node, ...conduct}) => {
       return {node, evidence: withConduct(this.#evidence.get(node)?.get(gateway) ?? NO_EVIDENCE, conduct, nowMs)}
     })
@@ -99,14 +102,19 @@ export class ReputationBoard {
     return this.#judge([...new Set(added.map(({node}) => node))], nowMs)
   }
 
-  /** Those that stand poorly now; what was held against them may have faded. */
-  poor(nowMs: number): ReadonlySet<string> {
-    if (this.#poor.size > 0) this.#judge([...this.#poor], nowMs)
-    return this.#poor
+  /** Those that stand poorly now, by themselves or by their owners; what was held against them may have faded. */
+  poor(nowMs: number): Pick<ReadonlySet<string>, 'has'> {
+    if (this.#poor.size === 0) return this.#poor
+    this.#judge([...this.#poor], nowMs)
+    const owners = this.#poorOwners()
+    const admitted = this.#admitted()
+    return {has: (node) => this.#poor.has(node) || this.#inherits(node, owners, () => this.#voices(node, nowMs, admitted))}
   }
 
   viewOf(node: string, nowMs: number): ReputationView {
-    return viewOfReputation(this.#voices(node, nowMs, this.#admitted()), this.#standing(node))
+    const voices = this.#voices(node, nowMs, this.#admitted())
+    const inherited = !this.#poor.has(node) && this.#inherits(node, this.#poorOwners(), () => voices)
+    return viewOfReputation(voices, inherited ? 'poor' : this.#standing(node), inherited)
   }
 
   close(): void {
@@ -117,6 +125,17 @@ export class ReputationBoard {
     return new Set(this.#options.gateways())
   }
 
+  #poorOwners(): ReadonlySet<string | undefined> {
+    return new Set([...this.#poor].map((node) => this.#options.ownerOf(node)))
+  }
+
+  /** A node stands as its owner's worst until it is known itself; it ends by itself, as what is held against that one fades. */
+  #inherits(node: string, poorOwners: ReadonlySet<string | undefined>, voices: () => readonly Evidence[]): boolean {
+    const owner = this.#options.ownerOf(node)
+    return owner !== undefined && poorOwners.has(owner) && !isProven(voices())
+  }
+
+  /** By what it did itself. */
   #standing(node: string): Standing {
     return this.#poor.has(node) ? 'poor' : 'fair'
   }

@@ -269,7 +269,7 @@ export class Scheduler {
     }
   }
 
-  #schedulingNode({heartbeat, ...since}: NodePresence, poor?: ReadonlySet<string>): SchedulingNode | undefined {
+  #schedulingNode({heartbeat, ...since}: NodePresence, poor?: Pick<ReadonlySet<string>, 'has'>): SchedulingNode | undefined {
     const owner = this.#lasting.node(heartbeat.node)?.owner
     if (owner === undefined) return undefined
     const {node: id, architecture, earn, memoryBytes, cpuMillis, enforcesLimits, draining, leasesMax = LEASES_PER_NODE_DEFAULT} = heartbeat

@@ -245,8 +245,8 @@ function openLogs({data, nowMs, log}: Opened, cleanups: (() => Promise<void>)[])
 }
 
 function openReputation({data, ledger}: Opened, lasting: LastingReads): ReputationBoard {
-  const isNode = (id: string): boolean => lasting.node(id) !== undefined
-  return ReputationBoard.open({path: data.file(REPUTATION_FILE), isNode, gateways: () => ledger.reads.gateways().map(({id}) => id)})
+  const ownerOf = (node: string): string | undefined => lasting.node(node)?.owner
+  return ReputationBoard.open({path: data.file(REPUTATION_FILE), ownerOf, gateways: () => ledger.reads.gateways().map(({id}) => id)})
 }
 
 async function openSecrets({data, ledger, key, nowMs}: Opened): Promise<Pick<SecretTools, 'secrets' | 'secretHolders' | 'sealingKey'>> {

@@ -3,7 +3,7 @@ import type {Conduct, ReputationView} from './protocol/conduct.ts'
 /**
  * What a node is worth to those whose functions it runs, from what gateways measured themselves. Each gateway has one voice, however much it saw, and
  * no org has any: the functions' own failures are left out before it comes to this (gateway/conduct.ts). What was seen counts half after a day, and a
- * node that nobody knows stands as one that does well.
+ * node that nobody knows stands as one that does well, unless its owner has one that does not: to enrol a machine anew would wash off what it did.
  */
 
 /** After so long what was seen counts half. */
@@ -100,8 +100,13 @@ export function nextStanding(before: Standing, score: number): Standing {
   return before === 'poor' && score <= FAIR_ABOVE ? 'poor' : 'fair'
 }
 
-/** For its owner, at that time. */
-export function viewOfReputation(voices: readonly Evidence[], standing: Standing): ReputationView {
+/** Whether what gateways know of a node, at that time, weighs as much as what a new one is taken for: from then on it stands for itself. */
+export function isProven(voices: readonly Evidence[]): boolean {
+  return voices.reduce((sum, voice) => sum + weightOf(voice), 0) >= PRIOR_WEIGHT
+}
+
+/** For its owner, at that time. `inherited` when it stands so by another node of its owner's alone. */
+export function viewOfReputation(voices: readonly Evidence[], standing: Standing, inherited = false): ReputationView {
   const known = heard(voices)
   const whole = known.reduce((sum, one) => sum + weightOf(one), 0)
   const faults = FAULTS.map((fault) => ({fault, share: known.reduce((sum, one) => sum + one[fault], 0)}))
@@ -110,9 +115,15 @@ export function viewOfReputation(voices: readonly Evidence[], standing: Standing
     standing,
     score: Math.round(jointScore(voices) * PERCENT),
     gateways: known.length,
-    reasons: named.map(({fault, share}) => FAULT_WORDS[fault](Math.round((share / whole) * PERCENT)))
+    reasons: [
+      ...(inherited ? [INHERITED] : []),
+      ...named.map(({fault, share}) => FAULT_WORDS[fault](Math.round((share / whole) * PERCENT)))
+    ]
   }
 }
+
+const INHERITED =
+  'Another machine of the same owner stands poorly, and gateways know too little of this one yet: it stands for itself once it has served.'
 
 /** The percentages are of all that gateways lately saw of the node, weighted. */
 const FAULT_WORDS: Readonly<Record<Fault, (percent: number) => string>> = {

@@ -111,9 +111,10 @@ async function afterKill(path: string): Promise<string> {
 it('a coordinator that is killed knows what it knew, standings included, and what was held against a node fades', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'creo-reputation-'))
   onTestFinished(() => rm(folder, {recursive: true, force: true}))
-  const options = {isNode: (id: string) => id !== 'node_unknown', gateways: () => ['gw_1']}
+  const options = {ownerOf: (id: string) => (id === 'node_unknown' ? undefined : `owner of ${id}`), gateways: () => ['gw_1']}
   const board = ReputationBoard.open({...options, path: join(folder, 'board')})
   const nowMs = 1_790_000_000_000
+  const ids = ['node_bad', 'node_good', 'node_unknown']
   const report = (at: number, id: string, seen: Partial<typeof NOTHING>) =>
     board.record({gateway: 'gw_1', untilMs: nowMs + at, nodes: [{node: id, ...NOTHING, ...seen}]}, nowMs + at)
   for (let at = 1; at <= 4; at += 1) report(at, 'node_bad', BAD)
@@ -122,14 +123,45 @@ it('a coordinator that is killed knows what it knew, standings included, and wha
   let at = 10
   while (board.viewOf('node_bad', nowMs).score < 65) report(at++, 'node_bad', {requests: 100})
   report(at++, 'node_unknown', BAD)
-  expect([...board.poor(nowMs + 10)]).toEqual(['node_bad'])
+  const poorOf = (of: ReputationBoard, when: number) => ids.filter((id) => of.poor(when).has(id))
+  expect(poorOf(board, nowMs + 10)).toEqual(['node_bad'])
 
   const next = ReputationBoard.open({...options, path: await afterKill(join(folder, 'board'))})
-  for (const id of ['node_bad', 'node_good', 'node_unknown']) expect(next.viewOf(id, nowMs + 10)).toEqual(board.viewOf(id, nowMs + 10))
-  expect([...next.poor(nowMs + 10)]).toEqual(['node_bad'])
+  for (const id of ids) expect(next.viewOf(id, nowMs + 10)).toEqual(board.viewOf(id, nowMs + 10))
+  expect(poorOf(next, nowMs + 10)).toEqual(['node_bad'])
   expect(next.viewOf('node_unknown', nowMs)).toMatchObject({standing: 'fair', gateways: 0})
   expect(next.record({gateway: 'gw_1', untilMs: nowMs + 4, nodes: [{node: 'node_bad', ...NOTHING, ...BAD}]}, nowMs + 20)).toBe('same')
-  expect([...next.poor(nowMs + 9 * DAY_MS)]).toEqual([])
+  expect(poorOf(next, nowMs + 9 * DAY_MS)).toEqual([])
   board.close()
   next.close()
+})
+
+it('a machine that is enrolled anew stands as poorly as it did before, until it has served or that has faded', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'creo-reputation-'))
+  onTestFinished(() => rm(folder, {recursive: true, force: true}))
+  const owners: Record<string, string> = {old: 'ann', again: 'ann', known: 'ann', other: 'bob'}
+  const board = ReputationBoard.open({path: join(folder, 'board'), ownerOf: (id) => owners[id], gateways: () => ['gw_1']})
+  let nowMs = 1_790_000_000_000
+  const report = (id: string, seen: Partial<typeof NOTHING>) =>
+    board.record({gateway: 'gw_1', untilMs: ++nowMs, nodes: [{node: id, ...NOTHING, ...seen}]}, nowMs)
+  const poor = (atMs = nowMs) => ['old', 'again', 'known', 'other', 'stranger'].filter((id) => board.poor(atMs).has(id))
+  for (let count = 0; count < 3; count += 1) report('known', {requests: 100})
+  expect(poor()).toEqual([])
+  for (let count = 0; count < 4; count += 1) report('old', BAD)
+  expect(poor()).toEqual(['old', 'again'])
+  expect(board.viewOf('again', nowMs)).toMatchObject({
+    standing: 'poor',
+    reasons: [expect.stringContaining('Another machine of the same owner')]
+  })
+  expect(board.viewOf('known', nowMs)).toMatchObject({standing: 'fair', reasons: []})
+
+  // One good report is not enough.
+  report('again', {requests: 100})
+  expect(poor()).toEqual(['old', 'again'])
+  for (let count = 0; count < 2; count += 1) report('again', {requests: 100})
+  expect(poor()).toEqual(['old'])
+  expect(board.viewOf('again', nowMs)).toMatchObject({standing: 'fair', reasons: []})
+
+  expect(poor(nowMs + 9 * DAY_MS)).toEqual([])
+  board.close()
 })
