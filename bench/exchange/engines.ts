@@ -3,7 +3,7 @@ import hft from 'hft-limit-order-book'
 import nodejs from 'nodejs-order-book'
 import {Market} from '../../src/core/exchange/market.ts'
 import type {MatchListener, Taker} from '../../src/core/exchange/order-book.ts'
-import {BUY, SELL, type Side} from '../../src/core/exchange/order-pool.ts'
+import {BUY, NONE, SELL, type Side} from '../../src/core/exchange/order-pool.ts'
 import type {BookEvent} from './book-events.ts'
 
 /** [price, lots] of each level, best first. */
@@ -63,7 +63,9 @@ export const creoMarket: Engine = (events) => {
 
 function depthOf(market: Market, side: Side): Depth {
   const levels = market.book(1).side(side)
-  return Array.from({length: levels.count}, (_none, rank) => [levels.priceAt(rank) ?? 0, levels.lotsAt(rank)] as const)
+  const depth: (readonly [number, number])[] = []
+  for (let place = levels.best; place !== NONE; place = levels.worse(place)) depth.push([levels.priceAt(place), levels.lotsAt(place)])
+  return depth
 }
 
 export const nodejsOrderBook: Engine = (events) => peerRun(new nodejs.OrderBook(), events, nodejs.Side)

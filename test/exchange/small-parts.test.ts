@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
+import {ChangedLevels} from '../../src/core/exchange/changed-levels.ts'
 import {bidHold, feeOf} from '../../src/core/exchange/escrow.ts'
 import {ExpiryQueue} from '../../src/core/exchange/expiry-queue.ts'
 import {OrderIndex} from '../../src/core/exchange/order-index.ts'
-import {NONE, OrderPool} from '../../src/core/exchange/order-pool.ts'
+import {BUY, NONE, OrderPool, SELL} from '../../src/core/exchange/order-pool.ts'
 import {PaidWindows} from '../../src/core/exchange/paid-windows.ts'
+import {PriceLevels} from '../../src/core/exchange/price-levels.ts'
 import {VolumeWindow} from '../../src/core/exchange/volume-window.ts'
 
 describe('paid windows', () => {
@@ -68,6 +70,55 @@ describe('the index of orders', () => {
     )
   })
 })
+
+describe('the levels of one side', () => {
+  /** Prices come in bursts and go in bursts, so that many levels are empty between others, more than may stay. */
+  const burst = fc.record({
+    comes: fc.boolean(),
+    from: fc.nat(400),
+    step: fc.integer({min: 1, max: 7}),
+    count: fc.integer({min: 1, max: 200})
+  })
+
+  it.each([BUY, SELL] as const)('are those that orders rest at, best first, however many have emptied between them (side %i)', (side) => {
+    fc.assert(
+      fc.property(fc.array(burst, {maxLength: 12}), (bursts) => {
+        const pool = new OrderPool()
+        const levels = new PriceLevels(pool, side, new ChangedLevels())
+        const resting = new Map<number, number[]>()
+        for (const {comes, from, step, count} of bursts) {
+          for (let index = 0; index < count; index += 1) {
+            const price = 1 + from + index * step
+            const queue = resting.get(price) ?? []
+            if (comes) queue.push(restingAt(pool, levels, price))
+            else for (const slot of queue.splice(0)) levels.remove(slot)
+            resting.set(price, queue)
+          }
+          const there = [...resting].filter(([, queue]) => queue.length > 0)
+          const expected = there.sort(([a], [b]) => (side === BUY ? b - a : a - b)).map(([price, [head]]) => [price, head])
+          expect(walked(levels)).toEqual(expected)
+          expect([levels.count, levels.bestPriceMicroGutta]).toEqual([expected.length, expected[0]?.[0]])
+        }
+      }),
+      {seed: 20261123}
+    )
+  })
+})
+
+function restingAt(pool: OrderPool, levels: PriceLevels, price: number): number {
+  const slot = pool.take()
+  pool.priceMicroGutta[slot] = price
+  pool.remaining[slot] = 1
+  levels.append(slot)
+  return slot
+}
+
+/** Price and oldest order of each level. */
+function walked(levels: PriceLevels): [number, number][] {
+  const met: [number, number][] = []
+  for (let place = levels.best; place !== NONE; place = levels.worse(place)) met.push([levels.priceAt(place), levels.headAt(place)])
+  return met
+}
 
 describe('the volume window', () => {
   it('counts the current bucket and the full ones before it', () => {

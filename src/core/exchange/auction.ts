@@ -75,7 +75,7 @@ export function phaseOf({kind}: AuctionState): 'opening' | 'auction' {
 }
 
 function isCrossed({bids, asks}: OrderBook): boolean {
-  const [bid, ask] = [bids.priceAt(0), asks.priceAt(0)]
+  const [bid, ask] = [bids.bestPriceMicroGutta, asks.bestPriceMicroGutta]
   return bid !== undefined && ask !== undefined && bid >= ask
 }
 
@@ -83,7 +83,7 @@ function isCrossed({bids, asks}: OrderBook): boolean {
 function crossingOrders({market}: LedgerState, book: OrderBook, atMs: number): {readonly bids: PricedLots[]; readonly asks: PricedLots[]} {
   const {pool} = market
   const living = (side: Side): {readonly orders: PricedLots[]} => {
-    const reach = book.side(side === BUY ? SELL : BUY).priceAt(0)
+    const reach = book.side(side === BUY ? SELL : BUY).bestPriceMicroGutta
     const orders: PricedLots[] = []
     for (const slot of reach === undefined ? [] : book.orders(side)) {
       const priceMicroGutta = pool.priceMicroGutta[slot] ?? 0
@@ -115,7 +115,7 @@ function tradeAt(context: CommandContext, incentive: IncentiveState, {price, isL
   const {pool} = state.market
   const book = state.market.book(incentive.asset)
   for (; progress.met < CROSSINGS_MAX && isCrossed(book); progress.met += 1) {
-    const [bid, ask] = [book.bids.headAt(0), book.asks.headAt(0)]
+    const [bid, ask] = [book.bids.bestHead, book.asks.bestHead]
     const over = [bid, ask].find((slot) => isExpired(pool, slot, atMs))
     if (over !== undefined) {
       expire(context, over, 'time')

@@ -3,7 +3,7 @@ import {ACCOUNT_KEYS_MAX} from '../protocol/account-keys.ts'
 import {balanceKinds} from '../protocol/api.ts'
 import type {LedgerMachine} from './ledger-machine.ts'
 import type {OrderBook} from './order-book.ts'
-import {BUY, SELL, type Side} from './order-pool.ts'
+import {BUY, NONE, SELL, type Side} from './order-pool.ts'
 import {holdOf} from './settlement.ts'
 import type {IncentiveState, LedgerState} from './state.ts'
 
@@ -142,7 +142,7 @@ function reservedByLeases(state: LedgerState): Map<string, number> {
 }
 
 function assertUncrossed(state: LedgerState, asset: number, book: OrderBook | undefined): void {
-  const [bid, ask] = [book?.bids.priceAt(0), book?.asks.priceAt(0)]
+  const [bid, ask] = [book?.bids.bestPriceMicroGutta, book?.asks.bestPriceMicroGutta]
   assert(bid === undefined || ask === undefined || bid < ask, `the book of ${state.assetName(asset)} crosses`)
   assert(!state.auctions.has(asset), `the market of ${state.assetName(asset)} is in no auction`)
 }
@@ -182,13 +182,15 @@ function assertSide(state: LedgerState, asset: number, book: OrderBook, side: Si
   }
   const levels = book.side(side)
   assert.equal(levels.count, byPrice.size, 'levels and prices')
-  let rank = 0
+  let place = levels.best
   for (const [price, lots] of byPrice) {
-    assert.equal(levels.priceAt(rank), price, 'a level out of order')
-    assert.equal(levels.lotsAt(rank), lots, 'a level and its orders')
-    const next = levels.priceAt(rank + 1)
+    assert.notEqual(levels.headAt(place), NONE, 'an empty level that is not passed over')
+    assert.equal(levels.priceAt(place), price, 'a level out of order')
+    assert.equal(levels.lotsAt(place), lots, 'a level and its orders')
+    assert.equal(levels.lotsOf(price), lots, 'a level that its price does not lead to')
+    place = levels.worse(place)
+    const next = place === NONE ? undefined : levels.priceAt(place)
     assert(next === undefined || (side === BUY ? next < price : next > price), 'levels are not sorted')
-    rank += 1
   }
   return count
 }

@@ -60,7 +60,7 @@ export class OrderBook {
 
   /** True if an order of this side and price meets a resting one. */
   crosses(side: Side, priceMicroGutta: number): boolean {
-    const best = this.side(side === BUY ? SELL : BUY).priceAt(0)
+    const best = this.side(side === BUY ? SELL : BUY).bestPriceMicroGutta
     return best !== undefined && (side === BUY ? best <= priceMicroGutta : best >= priceMicroGutta)
   }
 
@@ -68,10 +68,10 @@ export class OrderBook {
   wouldTrade(side: Side, priceMicroGutta: number, atMs: number): boolean {
     const levels = this.side(side === BUY ? SELL : BUY)
     let met = 0
-    for (let rank = 0; rank < levels.count; rank += 1) {
-      const price = levels.priceAt(rank) ?? 0
+    for (let place = levels.best; place !== NONE; place = levels.worse(place)) {
+      const price = levels.priceAt(place)
       if (side === BUY ? price > priceMicroGutta : price < priceMicroGutta) return false
-      for (let maker = levels.headAt(rank); maker !== NONE; maker = this.#pool.next[maker] ?? NONE) {
+      for (let maker = levels.headAt(place); maker !== NONE; maker = this.#pool.next[maker] ?? NONE) {
         if (met === CROSSINGS_MAX || !isExpired(this.#pool, maker, atMs)) return true
         met += 1
       }
@@ -102,10 +102,11 @@ export class OrderBook {
     let remaining = taker.lots
     let volumeLeft = volumeLeftMicroGutta
     for (let met = 0; remaining > 0; met += 1) {
-      if (!this.crosses(taker.side, taker.priceMicroGutta)) return {remaining, stop: 'uncrossed'}
-      if (met === CROSSINGS_MAX) return {remaining, stop: 'crossing_limit'}
-      const maker = levels.headAt(0)
+      const maker = levels.bestHead
+      if (maker === NONE) return {remaining, stop: 'uncrossed'}
       const price = pool.priceMicroGutta[maker] ?? 0
+      if (taker.side === BUY ? price > taker.priceMicroGutta : price < taker.priceMicroGutta) return {remaining, stop: 'uncrossed'}
+      if (met === CROSSINGS_MAX) return {remaining, stop: 'crossing_limit'}
       if (isExpired(pool, maker, atMs)) {
         listener.expired(maker)
         this.#drop(levels, maker)
@@ -137,10 +138,10 @@ export class OrderBook {
     let remaining = taker.lots
     let volumeLeft = volumeLeftMicroGutta
     let met = 0
-    for (let rank = 0; rank < levels.count; rank += 1) {
-      const price = levels.priceAt(rank) ?? 0
+    for (let place = levels.best; place !== NONE; place = levels.worse(place)) {
+      const price = levels.priceAt(place)
       if (taker.side === BUY ? price > taker.priceMicroGutta : price < taker.priceMicroGutta) return 'uncrossed'
-      for (let maker = levels.headAt(rank); maker !== NONE; maker = pool.next[maker] ?? NONE) {
+      for (let maker = levels.headAt(place); maker !== NONE; maker = pool.next[maker] ?? NONE) {
         if (met === CROSSINGS_MAX) return 'crossing_limit'
         met += 1
         if (isExpired(pool, maker, atMs)) continue
@@ -163,8 +164,8 @@ export class OrderBook {
   /** Resting orders of one side, best first, then oldest first. */
   *orders(side: Side): Generator<number> {
     const levels = this.side(side)
-    for (let rank = 0; rank < levels.count; rank += 1) {
-      for (let order = levels.headAt(rank); order !== NONE; order = this.#pool.next[order] ?? NONE) yield order
+    for (let place = levels.best; place !== NONE; place = levels.worse(place)) {
+      for (let order = levels.headAt(place); order !== NONE; order = this.#pool.next[order] ?? NONE) yield order
     }
   }
 

@@ -2,10 +2,15 @@ import type {ChangedLevels} from './changed-levels.ts'
 import {grownFloats, grownInts, NONE, type OrderPool, SELL, type Side} from './order-pool.ts'
 
 const LEVELS_AT_START = 64
+/** So many empty levels may stay besides one for each that is not: fewer would be dropped too often in a small book. */
+const EMPTY_SPARE = 64
+/** Up to here moving places one by one is faster than calling for it. */
+const MOVED_SINGLY_MAX = 32
 
 /**
  * One side of a book: its price levels sorted with the best price last, so that the common changes at the top move nothing. Each level is a
- * queue of orders in time order.
+ * queue of orders in time order. A level that empties below the best one keeps its place until an order comes to it or near it, or until more levels are empty
+ * than not: most prices that empty fill again, and taking each out and in moved all that lay above it. The best level is never empty.
  */
 export class PriceLevels {
   readonly #pool: OrderPool
@@ -15,7 +20,9 @@ export class PriceLevels {
   readonly #sign: number
   #keys = new Float64Array(LEVELS_AT_START)
   #levels = new Int32Array(LEVELS_AT_START)
+  /** Places in use, empty levels among them. */
   #count = 0
+  #empty = 0
   #head = new Int32Array(LEVELS_AT_START)
   #tail = new Int32Array(LEVELS_AT_START)
   #lots = new Float64Array(LEVELS_AT_START)
@@ -31,17 +38,44 @@ export class PriceLevels {
     this.#sign = side === SELL ? -1 : 1
   }
 
+  /** Levels with orders. */
   get count(): number {
-    return this.#count
+    return this.#count - this.#empty
   }
 
-  /** Price of the n-th best level, from 0; `undefined` past the last. */
-  priceAt(rank: number): number | undefined {
-    return rank < this.#count ? this.#price[this.#levels[this.#count - 1 - rank] ?? 0] : undefined
+  /** Place of the best level; `NONE` if there is none. A place holds until the next change. */
+  get best(): number {
+    return this.#count - 1
   }
 
-  lotsAt(rank: number): number {
-    return this.#lots[this.#levels[this.#count - 1 - rank] ?? 0] ?? 0
+  /** Place of the next worse level with orders; `NONE` past the last. */
+  worse(place: number): number {
+    let next = place - 1
+    while (next >= 0 && this.#head[this.#levels[next] ?? 0] === NONE) next -= 1
+    return next
+  }
+
+  /** `undefined` if there is no order. */
+  get bestPriceMicroGutta(): number | undefined {
+    return this.#count === 0 ? undefined : this.priceAt(this.#count - 1)
+  }
+
+  /** Oldest order of the best level; `NONE` if there is none. */
+  get bestHead(): number {
+    return this.#count === 0 ? NONE : this.headAt(this.#count - 1)
+  }
+
+  priceAt(place: number): number {
+    return this.#price[this.#levels[place] ?? 0] ?? 0
+  }
+
+  lotsAt(place: number): number {
+    return this.#lots[this.#levels[place] ?? 0] ?? 0
+  }
+
+  /** Oldest order of the level. */
+  headAt(place: number): number {
+    return this.#head[this.#levels[place] ?? 0] ?? NONE
   }
 
   /** Of the level at this price; 0 where there is none. */
@@ -49,11 +83,6 @@ export class PriceLevels {
     const key = priceMicroGutta * this.#sign
     const index = this.#search(key)
     return index < this.#count && this.#keys[index] === key ? (this.#lots[this.#levels[index] ?? 0] ?? 0) : 0
-  }
-
-  /** Oldest order of the n-th best level. */
-  headAt(rank: number): number {
-    return this.#head[this.#levels[this.#count - 1 - rank] ?? 0] ?? NONE
   }
 
   /** Puts an order, whose columns are filled in, at the end of its price's queue. */
@@ -91,10 +120,10 @@ export class PriceLevels {
     else pool.previous[next] = previous
     this.#lots[level] = (this.#lots[level] ?? 0) - (pool.remaining[order] ?? 0)
     if (this.#changed.isKept) this.#changed.add(pool.book[order] ?? 0, this.#side, this.#price[level] ?? 0)
-    if (this.#head[level] === NONE) this.#dropLevel(level)
+    if (this.#head[level] === NONE) this.#emptied(level)
   }
 
-  /** Index of the first level whose key is at least this one. */
+  /** The first place whose key is at least this one. */
   #search(key: number): number {
     let low = 0
     let high = this.#count
@@ -107,21 +136,57 @@ export class PriceLevels {
     return low
   }
 
+  /** The level of a price, an empty one where there was none; an order comes to it next. */
   #levelOf(price: number): number {
     const key = price * this.#sign
-    const index = this.#search(key)
-    if (index < this.#count && this.#keys[index] === key) return this.#levels[index] ?? 0
+    const place = this.#search(key)
+    if (place === this.#count) return this.#insert(place, price)
+    const level = this.#levels[place] ?? 0
+    if (this.#keys[place] === key) {
+      if (this.#head[level] === NONE) this.#empty -= 1
+      return level
+    }
+    if (this.#head[level] === NONE) return this.#reuse(place, price)
+    if (place > 0 && this.#head[this.#levels[place - 1] ?? 0] === NONE) return this.#reuse(place - 1, price)
+    return this.#insert(place, price)
+  }
+
+  /** Makes an empty level another price's, which lies between those of its neighbours. */
+  #reuse(place: number, price: number): number {
+    const level = this.#levels[place] ?? 0
+    this.#empty -= 1
+    this.#keys[place] = price * this.#sign
+    this.#price[level] = price
+    return level
+  }
+
+  #insert(place: number, price: number): number {
     const level = this.#takeLevel()
     this.#price[level] = price
     this.#lots[level] = 0
     this.#head[level] = NONE
     this.#tail[level] = NONE
-    this.#keys.copyWithin(index + 1, index, this.#count)
-    this.#levels.copyWithin(index + 1, index, this.#count)
-    this.#keys[index] = key
-    this.#levels[index] = level
+    this.#moveUp(place)
+    this.#keys[place] = price * this.#sign
+    this.#levels[place] = level
     this.#count += 1
     return level
+  }
+
+  /** Makes room at a place. */
+  #moveUp(place: number): void {
+    const keys = this.#keys
+    const levels = this.#levels
+    const count = this.#count
+    if (count - place > MOVED_SINGLY_MAX) {
+      keys.copyWithin(place + 1, place, count)
+      levels.copyWithin(place + 1, place, count)
+      return
+    }
+    for (let to = count; to > place; to -= 1) {
+      keys[to] = keys[to - 1] ?? 0
+      levels[to] = levels[to - 1] ?? 0
+    }
   }
 
   #takeLevel(): number {
@@ -135,11 +200,36 @@ export class PriceLevels {
     return this.#used - 1
   }
 
-  #dropLevel(level: number): void {
-    const index = this.#search((this.#price[level] ?? 0) * this.#sign)
-    this.#keys.copyWithin(index, index + 1, this.#count)
-    this.#levels.copyWithin(index, index + 1, this.#count)
-    this.#count -= 1
+  /** Drops a level that was the best, with the empty ones that come after it; leaves another in its place. */
+  #emptied(level: number): void {
+    this.#empty += 1
+    if (this.#levels[this.#count - 1] === level) {
+      while (this.#count > 0) {
+        const last = this.#levels[this.#count - 1] ?? 0
+        if (this.#head[last] !== NONE) break
+        this.#count -= 1
+        this.#empty -= 1
+        this.#giveLevel(last)
+      }
+    } else if (this.#empty > this.#count - this.#empty + EMPTY_SPARE) this.#dropEmpty()
+  }
+
+  #dropEmpty(): void {
+    let kept = 0
+    for (let place = 0; place < this.#count; place += 1) {
+      const level = this.#levels[place] ?? 0
+      if (this.#head[level] === NONE) this.#giveLevel(level)
+      else {
+        this.#keys[kept] = this.#keys[place] ?? 0
+        this.#levels[kept] = level
+        kept += 1
+      }
+    }
+    this.#count = kept
+    this.#empty = 0
+  }
+
+  #giveLevel(level: number): void {
     this.#nextFree[level] = this.#free
     this.#free = level
   }
