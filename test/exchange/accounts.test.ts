@@ -23,7 +23,7 @@ describe('accounts and roles', () => {
 
   it('lets each role do its own part and nothing else', () => {
     const world = new World()
-    const roles = ['owner', 'deployer', 'treasurer', 'viewer', 'recovery'] as const
+    const roles = ['owner', 'deployer', 'treasurer', 'trader', 'viewer', 'recovery'] as const
     world.account('creometry')
     world.account(
       'acme',
@@ -35,13 +35,20 @@ describe('accounts and roles', () => {
       {...issueOf(), code: 'TWO'},
       {type: 'pool.fund', incentive: 'acme/ONE', amountMinor: 1},
       {type: 'order.place', incentive: 'acme/ONE', side: 'sell', lots: 1, priceMicroGutta: 1, kind: 'limit', timeInForce: 'GTC'},
+      {type: 'orders.cancel'},
+      {type: 'redemption.request', offer: 'off_1', quantity: 1},
+      {type: 'redemption.capture', redemption: 'red_1'},
+      {type: 'account.transfer', to: `acc_${'a'.repeat(32)}`, asset: 'gutta', amountMinor: 1},
       {type: 'revision.deploy', app: 'site', revisions: [], routes: []}
     ]
+    const trading = ['order.place', 'orders.cancel', 'redemption.request']
+    const money = ['pool.fund', ...trading, 'redemption.capture', 'account.transfer']
     const may = roles.map((role) => bodies.filter((body) => world.try('acme', body, {key: role}) !== 'forbidden').map((body) => body.type))
     expect(Object.fromEntries(roles.map((role, index) => [role, may[index]]))).toEqual({
-      owner: ['node.token', 'incentive.issue', 'pool.fund', 'order.place', 'revision.deploy'],
+      owner: ['node.token', 'incentive.issue', ...money, 'revision.deploy'],
       deployer: ['revision.deploy'],
-      treasurer: ['pool.fund', 'order.place'],
+      treasurer: money,
+      trader: trading,
       viewer: [],
       recovery: []
     })

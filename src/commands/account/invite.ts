@@ -15,7 +15,7 @@ export default class AccountInvite extends CreoCommand {
   static override summary = 'Make a one-use token with which somebody adds a key of their own to an account.'
   static override description =
     `Whoever uses the token first has the role. It is shown once and stored nowhere; the ledger knows only the public half.
-Roles: owner (everything), deployer (deploys, traffic), treasurer (pools, offers, orders, redemptions), viewer (reads logs).`
+Roles: owner (everything), deployer (deploys, traffic), treasurer (pools, offers, orders, payments, redemptions), trader (orders, swaps, redeeming), viewer (reads logs).`
   static override examples = [
     '<%= config.bin %> <%= command.id %> deployer',
     '<%= config.bin %> <%= command.id %> treasurer,viewer --expires 30m'

@@ -3,7 +3,7 @@ import {accountIdSchema, keyIdSchema, publicKeySchema, signatureSchema, timeMsSc
 
 /** What changes who may sign for an account. Each key that a command names has said that it wants to: by a proof, or by signing the command itself. */
 
-export const keyRoles = ['owner', 'deployer', 'treasurer', 'viewer', 'recovery'] as const
+export const keyRoles = ['owner', 'deployer', 'treasurer', 'trader', 'viewer', 'recovery'] as const
 export type KeyRole = (typeof keyRoles)[number]
 
 /** Keys of one account. */

@@ -43,7 +43,7 @@ export function LinkAccount() {
   return (
     <form class="sheet" onSubmit={(event) => void start(event)}>
       <p>
-        {t('link.why')} <code>creo account invite treasurer</code>
+        {t('link.why')} <code>creo account invite trader</code>
       </p>
       <Field
         label={t('link.token')}

@@ -7,7 +7,7 @@ export default class AccountKeyAdd extends CreoCommand {
   static override summary = 'Make another key for an account, in a file of its own.'
   static override description = `For another machine of yours, such as one that deploys. Copy the file there as \
 keys/NETWORK-ID/ACCOUNT.json in the config folder. For somebody else's key: creo account invite.
-Roles: owner (everything), deployer (deploys, traffic), treasurer (pools, offers, orders, redemptions), viewer (reads logs).`
+Roles: owner (everything), deployer (deploys, traffic), treasurer (pools, offers, orders, payments, redemptions), trader (orders, swaps, redeeming), viewer (reads logs).`
   static override examples = ['<%= config.bin %> <%= command.id %> deployer --out ./deployer.json']
   static override args = {role: Args.string({required: true, description: 'Role, or several with commas between.'})}
   static override flags = {
