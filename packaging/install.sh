@@ -238,7 +238,10 @@ fetch() {
     return "$ended"
   elif command -v wget >/dev/null; then
     set -- -c --timeout="$SILENCE_MAX_S" --connect-timeout="$CONNECT_TIMEOUT_S" --tries=1 -O "$out" "$url"
-    if is_watched "$out"; then wget "$@"; else wget -nv "$@" 2>"$said"; fi
+    if is_watched "$out"; then wget "$@" || ended=$?; else wget -nv "$@" 2>"$said" || ended=$?; fi
+    # It has no word for the status but in its own line.
+    case $(tail -n 1 "$said" 2>/dev/null) in *'ERROR 404'*) status=404 ;; *'ERROR 410'*) status=410 ;; esac
+    return "$ended"
   else
     fail 'Neither curl nor wget is here to download with.' 'apt install curl'
   fi

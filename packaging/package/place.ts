@@ -1,9 +1,8 @@
-import {mkdirSync} from 'node:fs'
 import {homedir, tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
 import type {AppIndex} from './app-archive.ts'
 import {collect} from './collect.ts'
-import {assertOurs, DamagedError, type Packed, type Unpacked, unpack} from './unpack.ts'
+import {assertOurs, DamagedError, makeFolders, type Packed, type Unpacked, unpack} from './unpack.ts'
 
 const MIB = 1024 * 1024
 /** Errors of a folder that can't be written, after which another is tried. */
@@ -23,7 +22,7 @@ export function unpackSomewhere(packed: Packed): Unpacked {
     if (!NOT_WRITABLE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
   const folder = join(tmpdir(), `creo-${process.getuid?.() ?? 0}`)
-  mkdirSync(folder, {recursive: true, mode: 0o700})
+  makeFolders(folder)
   assertOurs(folder)
   const place = unpackBelow(folder, packed)
   if (place.unpacked) console.error(`${join(home, 'creo')} can't be written, so creo keeps its files in ${folder}.`)

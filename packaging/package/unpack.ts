@@ -39,7 +39,7 @@ export class DamagedError extends Error {
  * first after the machine's; what is missing or differs is put back.
  */
 export function unpack(programs: string, packed: Packed): Unpacked {
-  fs.mkdirSync(programs, {recursive: true, mode: 0o700})
+  makeFolders(programs)
   // Whoever has the folder above could put another in the place of this one, also under a program that runs.
   assertOurs(dirname(programs), OTHERS)
   assertOurs(programs)
@@ -49,6 +49,17 @@ export function unpack(programs: string, packed: Packed): Unpacked {
   else if (!isWhole(folder, packed)) repair(folder, packed)
   holdOpen(folder)
   return {app: join(folder, 'app'), node: join(folder, 'bin', 'node'), unpacked}
+}
+
+/** Like mkdir -p. Node's own goes round for ever where a folder that is there takes none, as in /proc. */
+export function makeFolders(path: string): void {
+  if (fs.existsSync(path)) return
+  makeFolders(dirname(path))
+  try {
+    fs.mkdirSync(path, {mode: 0o700})
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 /** Others could else put their code where ours is looked for. `writable` is who else may not write there. */

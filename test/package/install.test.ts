@@ -98,6 +98,20 @@ test('says once what became of a download that it tried several times, and does 
   ])
 })
 
+test('does so by wget where there is no curl', async () => {
+  const server = await serveRelease(release, {cutAfter: Number.POSITIVE_INFINITY, onRange: () => undefined})
+  const address = addressOf(server)
+  const script = join(folder, 'install.sh')
+  const text = readFileSync(INSTALL, 'utf8').replace('command -v curl', 'command -v no-curl')
+  writeFileSync(script, text.replace(/^ATTEMPTS_MAX=\d+$/m, 'ATTEMPTS_MAX=2'))
+  const from = ['--public-key', publicKeyLine(KEY), '--from', address] as const
+  expect((await runScript(script, ...from)).stdout).toContain('creo/1.0.0 is installed')
+  rmSync(join(release, 'SHA256SUMS'))
+  expect((await runScript(script, ...from)).stderr).toContain('SHA256SUMS is not there (404).')
+  server.close()
+  expect((await runScript(script, ...from)).stderr).toMatch(/^Error: \S+\/SHA256SUMS could not be fetched: [^\n]+\nTry this: [^\n]+$/)
+})
+
 /** curl looks back over some seconds. */
 test.runIf(process.env.CREO_TEST_TIER === 'long')('takes a connection that has fallen silent for one that was cut', async () => {
   const ranges: (string | undefined)[] = []

@@ -71,6 +71,11 @@ test.skipIf(lacksMounts)('so it does where the home can only be read', async () 
   expect((await start(IN_SEALED_HOME)).answer).toEqual({app: expect.stringContaining(`${temporary}/creo-`)})
 })
 
+test('so it does where the home takes no folder, as /proc, in which Node’s own mkdir -p goes round for ever', async () => {
+  home = '/proc'
+  expect((await start()).answer).toEqual({app: expect.stringContaining(`${temporary}/creo-`)})
+})
+
 test('where it can write nowhere, it says what to name', async () => {
   home = temporary = join(folder, 'a.js')
   expect((await start()).answer).toEqual({

@@ -123,7 +123,7 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
       const {bases: pinned} = JSON.parse(readFileSync(join(root, 'packaging/bases/bases.lock.json'), 'utf8')) as {
         bases: {python: string}
       }
-      const env = {HOME: home, TMPDIR: tmpdir(), PATH: '/usr/bin:/bin'}
+      const env = {HOME: home, TMPDIR: tmpdir(), PATH: withoutNode()}
       const made = await execa(creo, ['bases', 'python', '--json'], {env, extendEnv: false, cwd: home})
       expect(JSON.parse(made.stdout)).toMatchObject({bases: [{base: 'python', digest: pinned.python, status: 'made'}]})
     }, 600_000)
@@ -214,7 +214,7 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
       mkdirSync(join(home, 'bin'))
       const installed = join(home, 'bin', 'creo')
       copyFileSync(creo, installed)
-      const env = {...environment(home), PATH: '/usr/bin:/bin'}
+      const env = {...environment(home), PATH: withoutNode()}
       const update = async (...args: readonly string[]): Promise<unknown> =>
         JSON.parse((await execa(installed, ['update', ...args, '--json'], {env, extendEnv: false})).stdout)
       expect(await update(other, '--public-key', publicKeyLine(key))).toMatchObject({status: 'updated', path: installed})
@@ -312,6 +312,14 @@ function cached(home: string): string {
 }
 
 /** No Node and no npm on the path: nothing is. */
+/** The system's programs but for Node and npm, which may be among them. */
+function withoutNode(): string {
+  const path = mkdtempSync(join(folder, 'bin-'))
+  for (const name of readdirSync('/usr/bin'))
+    if (!/^(node|nodejs|npm|npx)$/.test(name)) symlinkSync(join('/usr/bin', name), join(path, name))
+  return path
+}
+
 function environment(home: string): Record<string, string> {
   return {HOME: home, PATH: '/nonexistent', TMPDIR: tmpdir()}
 }
