@@ -131,15 +131,14 @@ export interface EndedRedemptions {
 }
 
 /**
- * Ends all redemptions that wait at this account, or those of one incentive or offer.
+ * The redemptions that wait at this account, or those of one incentive or offer.
  * @throws {CreoError} `not_found` for an incentive or offer that is not this account's.
  */
-export async function endRedemptions(
+export async function waitingRedemptions(
   context: AccountContext,
   chosen: {readonly incentive?: string | undefined; readonly offer?: string | undefined},
-  end: EndHow,
   signal: AbortSignal
-): Promise<EndedRedemptions> {
+): Promise<readonly string[]> {
   const {client, account} = context
   const {incentives} = await client.incentives(signal)
   const own = incentives.filter(({id, org}) => org === account.id && (chosen.incentive === undefined || id === chosen.incentive))
@@ -157,12 +156,7 @@ export async function endRedemptions(
   const waiting = await Promise.all(
     own.map(({id}) => client.redemptions({incentive: id, status: 'held', ...(offer !== undefined && {offer})}, signal))
   )
-  return await endByIds(
-    context,
-    waiting.flatMap(({redemptions}) => redemptions.map(({id}) => id)),
-    end,
-    signal
-  )
+  return waiting.flatMap(({redemptions}) => redemptions.map(({id}) => id))
 }
 
 /** Ends those that are named, by redemption or by code. What is no redemption and no code, or the code of none, is among those that failed. */
@@ -182,11 +176,17 @@ export async function endNamed(
       failed.push({redemption: name, code: error.code, message: error.message})
     }
   }
-  const outcome = await endByIds(context, [...ids], end, signal)
+  const outcome = await endRedemptions(context, [...ids], end, signal)
   return {...outcome, failed: [...failed, ...outcome.failed]}
 }
 
-async function endByIds({client}: AccountContext, ids: readonly string[], end: EndHow, signal: AbortSignal): Promise<EndedRedemptions> {
+/** Ends several at once, each by itself. */
+export async function endRedemptions(
+  {client}: AccountContext,
+  ids: readonly string[],
+  end: EndHow,
+  signal: AbortSignal
+): Promise<EndedRedemptions> {
   const ended: EndedRedemptions['ended'][number][] = []
   const failed: EndedRedemptions['failed'][number][] = []
   for (let at = 0; at < ids.length; at += COMMAND_BATCH_MAX) {

@@ -7,6 +7,8 @@ import type {EndedRedemptions} from '../../developer/redemptions.ts'
 
 export default class RedemptionRelease extends CreoCommand {
   static override summary = 'Give back what a redemption holds.'
+  static override description =
+    'What was released stays so: its holder has back what it held, and may redeem anew. On a terminal --all says how many there are, and asks.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> 7p8m-x9tw-4awm',
     '<%= config.bin %> <%= command.id %> red_31',
@@ -21,6 +23,7 @@ export default class RedemptionRelease extends CreoCommand {
     ...accountFlags,
     reason: Flags.string({helpValue: 'TEXT', description: 'Why, for its holder; everybody can read it.'}),
     all: Flags.boolean({default: false, description: 'All that wait at the account.'}),
+    yes: Flags.boolean({char: 'y', default: false, dependsOn: ['all'], description: 'With --all: do not ask.'}),
     incentive: Flags.string({helpValue: 'ORG/CODE', dependsOn: ['all'], description: 'With --all: only of this incentive.'}),
     offer: Flags.string({helpValue: 'OFFER', dependsOn: ['all'], description: 'With --all: only of this offer.'})
   }
@@ -32,11 +35,27 @@ export default class RedemptionRelease extends CreoCommand {
     const [{openAccount}, redemptions] = await Promise.all([import('../../developer/context.ts'), import('../../developer/redemptions.ts')])
     const context = await openAccount(flags, this.abort)
     const end = {how: 'release', reason: flags.reason} as const
-    if (args.redemption === undefined || args.redemption === '-') {
-      const outcome =
-        args.redemption === undefined
-          ? await redemptions.endRedemptions(context, flags, end, this.abort)
-          : await redemptions.endNamed(context, await (await import('../../cli/read-names.ts')).readNames(this.abort), end, this.abort)
+    if (args.redemption === '-') {
+      const {readNames} = await import('../../cli/read-names.ts')
+      const outcome = await redemptions.endNamed(context, await readNames(this.abort), end, this.abort)
+      for (const line of endedLines(outcome, 'released')) this.log(line)
+      return {redemption: null, status: 'released', seq: null, ...outcome}
+    }
+    if (args.redemption === undefined) {
+      const ids = await redemptions.waitingRedemptions(context, flags, this.abort)
+      if (ids.length > 0 && !flags.yes && !this.jsonEnabled() && process.stdin.isTTY) {
+        const {askYesNo} = await import('../../cli/prompt.ts')
+        if (
+          !(await askYesNo(
+            `Release all ${ids.length} that wait? What they hold goes back to their holders, who must redeem anew.`,
+            this.abort
+          ))
+        ) {
+          this.log('Nothing was released.')
+          return {redemption: null, status: 'released', seq: null, ended: [], failed: []}
+        }
+      }
+      const outcome = await redemptions.endRedemptions(context, ids, end, this.abort)
       for (const line of endedLines(outcome, 'released')) this.log(line)
       return {redemption: null, status: 'released', seq: null, ...outcome}
     }
