@@ -1,4 +1,4 @@
-import {createHash, generateKeyPairSync} from 'node:crypto'
+import {createHash} from 'node:crypto'
 import {once} from 'node:events'
 import {
   copyFileSync,
@@ -15,14 +15,14 @@ import {
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
-import {basename, join} from 'node:path'
+import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import {execa} from 'execa'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {makeExecutable} from '../../packaging/package/executable.ts'
 import {sbom} from '../../packaging/package/sbom.ts'
-import {publicKeyLine, signFile} from '../../packaging/package/signature.ts'
+import {makeSignedRelease} from '../support/signed-release.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const DOWNLOAD_BYTES_MAX = 40 * 1024 * 1024
@@ -204,20 +204,14 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && process.platform === 'li
 
     test('is replaced by another that its publisher signed, and goes back to itself', async () => {
       const home = newHome()
-      const key = generateKeyPairSync('ed25519').privateKey.export({type: 'pkcs8', format: 'pem'}).toString()
-      const other = await make('other', {publicKey: publicKeyLine(key)})
-      await execa('xz', ['-1', '--keep', '--threads=2', other])
-      const sums = [other, `${other}.xz`].map((file) => `${digest(file)}  ${basename(file)}\n`).join('')
-      writeFileSync(join(other, '..', 'SHA256SUMS'), sums)
-      const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string}
-      writeFileSync(join(other, '..', 'SHA256SUMS.minisig'), signFile(Buffer.from(sums), `creo ${version}`, key))
+      const {executable: other, publicKey} = await makeSignedRelease(join(folder, 'other'))
       mkdirSync(join(home, 'bin'))
       const installed = join(home, 'bin', 'creo')
       copyFileSync(creo, installed)
       const env = {...environment(home), PATH: withoutNode()}
       const update = async (...args: readonly string[]): Promise<unknown> =>
         JSON.parse((await execa(installed, ['update', ...args, '--json'], {env, extendEnv: false})).stdout)
-      expect(await update(other, '--public-key', publicKeyLine(key))).toMatchObject({status: 'updated', path: installed})
+      expect(await update(other, '--public-key', publicKey)).toMatchObject({status: 'updated', path: installed})
       expect(digest(installed)).toBe(digest(other))
       expect(await update(other)).toMatchObject({status: 'already_current'})
       expect(await update('--rollback')).toMatchObject({status: 'rolled_back'})
@@ -298,8 +292,8 @@ async function npmRegistry(): Promise<{readonly url: string; publish(plugin: str
   }
 }
 
-async function make(name: string, published: {readonly publicKey?: string} = {}): Promise<string> {
-  return await makeExecutable({root, output: join(folder, name), architecture: 'x64', published, signal: AbortSignal.timeout(600_000)})
+async function make(name: string): Promise<string> {
+  return await makeExecutable({root, output: join(folder, name), architecture: 'x64', signal: AbortSignal.timeout(600_000)})
 }
 
 function newHome(): string {

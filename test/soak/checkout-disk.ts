@@ -10,14 +10,15 @@ const LEFT_OUT = ['.git', '.creo']
 const COPY_TIMEOUT_MS = 5 * 60_000
 const REPORT_BYTES_MAX = 64 * 2 ** 20
 
-/** A disk with this checkout as it is: sources, what is compiled, and Node with its packages. */
-export async function checkoutDisk(folder: string): Promise<string> {
+/** A disk with this checkout as it is: sources, what is compiled, and Node with its packages; `releases` lies in it by that name. */
+export async function checkoutDisk(folder: string, releases?: string): Promise<string> {
   const copy = join(folder, 'checkout')
   const disk = join(folder, 'checkout.ext4')
   await mkdir(copy)
   for (const name of await readdir(ROOT)) {
     if (!LEFT_OUT.includes(name)) await cp(join(ROOT, name), join(copy, name), {recursive: true, verbatimSymlinks: true})
   }
+  if (releases !== undefined) await cp(releases, join(copy, 'releases'), {recursive: true})
   await makeDisk({path: disk, from: copy, signal: AbortSignal.timeout(COPY_TIMEOUT_MS)})
   await rm(copy, {recursive: true})
   return disk

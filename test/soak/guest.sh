@@ -48,6 +48,7 @@ rootful rootful-attack test/attack/podman.test.ts
 rootful rootful-attack-containerd test/attack/containerd.test.ts
 rootless rootless-attack test/attack/podman.test.ts
 rootful rootful-service test/soak/guest/service.test.ts
+rootful rootful-update test/soak/guest/update.test.ts
 # Without polkit only root may allow it.
 loginctl enable-linger volunteer
 rootless rootless-service test/soak/guest/service.test.ts

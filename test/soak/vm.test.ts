@@ -5,6 +5,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {z} from 'zod'
 import {buildProbe} from '../attack/build-probe.ts'
 import {buildEchoImage} from '../support/echo-image.ts'
+import {makeSignedRelease} from '../support/signed-release.ts'
 import {checkoutDisk, readFromDisk} from './checkout-disk.ts'
 import {runMachine} from './machine.ts'
 import {rootImage} from './root-image.ts'
@@ -23,6 +24,7 @@ const CHECKS = [
   ['attacks from inside are refused as root, with containerd', 'rootful-attack-containerd'],
   ['attacks from inside are refused without root', 'rootless-attack'],
   ['a node is a service of the machine', 'rootful-service'],
+  ['a service’s miner is drained when the packaged program is updated, and goes on with the new one', 'rootful-update'],
   ['a node is a service of a user', 'rootless-service'],
   ['creo doctor finds root’s containers well, and mends what a new user lacks', 'rootful-doctor'],
   ['creo doctor finds a user’s containers well', 'rootless-doctor']
@@ -51,7 +53,7 @@ describe.skipIf(process.env.CREO_TEST_TIER !== 'soak')('in a virtual machine', (
     await buildProbe(patience)
     await buildEchoImage(join(folder, 'echo'), patience)
     const image = await rootImage()
-    disk = await checkoutDisk(folder)
+    disk = await checkoutDisk(folder, wanted('rootful-update') ? await twoReleases(join(folder, 'releases')) : undefined)
     const consolePath = join(folder, 'console.log')
     try {
       await runMachine({image, disk, consolePath, timeoutMs: MACHINE_TIMEOUT_MS, steps: STEPS})
@@ -61,7 +63,7 @@ describe.skipIf(process.env.CREO_TEST_TIER !== 'soak')('in a virtual machine', (
   }, MACHINE_TIMEOUT_MS + PREPARE_TIMEOUT_MS)
   afterAll(() => rm(folder, {recursive: true, force: true}))
 
-  test.each(CHECKS.filter(([, name]) => STEPS.length === 0 || STEPS.includes(name)))('%s', async (_title, name) => {
+  test.each(CHECKS.filter(([, name]) => wanted(name)))('%s', async (_title, name) => {
     expect(await readFromDisk(disk, '/report/done'), `The machine did not come to its end:\n${consoleTail}`).toBe('')
     const text = await readFromDisk(disk, `/report/${name}.json`)
     const log = ((await readFromDisk(disk, `/report/${name}.log`)) ?? '').slice(-WORDS_MAX)
@@ -72,6 +74,17 @@ describe.skipIf(process.env.CREO_TEST_TIER !== 'soak')('in a virtual machine', (
     expect(report.numPassedTests).toBeGreaterThan(0)
   })
 })
+
+function wanted(step: string): boolean {
+  return STEPS.length === 0 || STEPS.includes(step)
+}
+
+/** What is installed, and what its publisher signed after it: programs of other bytes, in `one` and `two` of the folder. */
+async function twoReleases(path: string): Promise<string> {
+  await makeSignedRelease(join(path, 'one'))
+  await makeSignedRelease(join(path, 'two'))
+  return path
+}
 
 function fail(message: string): never {
   throw new Error(message)
