@@ -21,3 +21,12 @@ export {openKey, PASSPHRASE_CHARS_MIN, type SealedKey, sealKey} from './sealed-k
 export {answerSignIn, type SignedIn, SignIn, type SignInAnswer, type SignInChallenge} from './sign-in.ts'
 export {signWebCommand, type WebCommand, type WireCommandBody} from './web-command.ts'
 export {createWebKey, KEY_SECRET_BYTES, proveWebKey, verifyWebText, type WebKey, webKeyOfSecret, webKeyOfSeed} from './web-key.ts'
+export {
+  type HandledEvents,
+  RememberedEvents,
+  type VerifiedWebhook,
+  verifyWebhook,
+  type WebhookRequest,
+  type WebhookTerms,
+  type WireWebhookEvent
+} from './webhooks.ts'

@@ -1,4 +1,5 @@
 import type {EndedRedemptions} from '../developer/redemptions.ts'
+import type {ShownWebhook} from '../developer/webhooks.ts'
 import type {MiningOffers, ShownChoice} from '../miner/mining-offers.ts'
 import {formatDurationMs} from './format.ts'
 import {plainLine} from './plain-line.ts'
@@ -53,4 +54,17 @@ function keptText({redeemed}: ShownChoice): string {
   if (capturedShare === null) return `nothing was redeemed yet${open}`
   const time = medianMs === null ? '' : `, half of them within ${formatDurationMs(medianMs)}`
   return `${captured} of ${captured + released} redemptions were honoured (${Math.floor(capturedShare * 100)} %)${time}${open}`
+}
+
+/** Where an org is told of its redemptions, how that goes, and what its server verifies by. */
+export function webhookLines(webhook: ShownWebhook): readonly string[] {
+  const {org, url, waiting, givenUp, dropped, lastDeliveredAt, failing, networkId, coordinatorKey} = webhook
+  const counts = [`${waiting} waiting`, `${givenUp} given up`, ...(dropped === 0 ? [] : [`${dropped} dropped: too many waited`])]
+  return [
+    `${org} is told of its redemptions at ${url}`,
+    `Events     ${counts.join(', ')}; the last one arrived ${lastDeliveredAt ?? 'never yet'}`,
+    ...(failing === null ? [] : [`Failing    since ${failing.since}, ${failing.attempts} attempts; the last: ${failing.said}`]),
+    `Network    ${networkId}`,
+    `Signed by  ${coordinatorKey}`
+  ].map(plainLine)
 }

@@ -12,6 +12,7 @@ import {type KeyPair, nodeIdOf} from '../identity/keys.ts'
 import {type CommandOutcome, heartbeatAnswerSchema, okSchema, type ReceiptAnswer, receiptAnswersSchema} from './answers.ts'
 import {type AppliedAnswer, type Enrolment, enrolNode, type Signer, type SubmitOptions, submitAll, submitOne} from './commands.ts'
 import {Connection, type ConnectionOptions} from './connection.ts'
+import {OrgWebhook} from './org-webhook.ts'
 import {Reads} from './reads.ts'
 
 export interface ClientOptions extends Omit<ConnectionOptions, 'signal'> {
@@ -48,6 +49,11 @@ export class Client extends Reads {
     this.#connection = connection
     this.#key = key
     this.#account = account
+  }
+
+  /** Where an org is told of its redemptions. Signed by a key of the org, as all that is asked there. */
+  webhook(org: string, signal?: AbortSignal): OrgWebhook {
+    return new OrgWebhook(this.#connection, this.#key, org, signal)
   }
 
   /** The same connection in another's name: an account id, `new`, or `operator`. */

@@ -8,6 +8,8 @@ export const SECRETS_FILE = 'secrets.sqlite'
 export const SECRETS_KEY_FILE = 'secrets.key'
 /** What the apps' schedules have fired. */
 export const CRON_FILE = 'cron.sqlite'
+/** Where orgs are told of their redemptions, and what waits to be told. */
+export const WEBHOOKS_FILE = 'webhooks.sqlite'
 /** The last lines that functions wrote. */
 export const LOGS_FILE = 'logs.sqlite'
 /** What gateways saw of nodes. */

@@ -27,7 +27,8 @@ import {
   REGISTRY_FOLDER,
   REPUTATION_FILE,
   SECRETS_FILE,
-  SECRETS_KEY_FILE
+  SECRETS_KEY_FILE,
+  WEBHOOKS_FILE
 } from './data-files.ts'
 import {EventHub} from './events/event-hub.ts'
 import {ClientAddresses} from './http/client-address.ts'
@@ -55,6 +56,7 @@ import {SecretStore} from './secret-store.ts'
 import {type CoordinatorSettings, coordinatorSettings, type OperatorSettings} from './settings.ts'
 import {SignedTables} from './tables.ts'
 import {Waiters} from './waiters.ts'
+import {WEBHOOK_TICK_MS, Webhooks} from './webhooks/webhooks.ts'
 
 export interface CoordinatorOptions {
   readonly directory: string
@@ -130,7 +132,7 @@ interface Opened extends CoordinatorOptions {
 }
 
 async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Promise<string> {
-  const {ledger, key, genesis, nowMs, log, data} = opened
+  const {ledger, key, genesis, nowMs, log} = opened
   const stopping = new AbortController()
   const settings = coordinatorSettings(genesis.network, opened.operatorSettings)
   const commands = createOwnCommands({ledger, key})
@@ -150,7 +152,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const collectLoop = collectUnused(images.registry, {...settings, signal: stopping.signal, log})
   const secrets = await openSecrets(opened)
   cleanups.push(() => secrets.secrets.close())
-  const cron = openCron({...opened, path: join(data.path, CRON_FILE), tickMs: settings.tickMs}, stopping.signal)
+  const due = openDue(opened, settings, stopping.signal)
   const {lostAfterMs} = settings.scheduling
   const events = new EventHub({...known, lostAfterMs, awakeSinceMs: () => scheduler.awakeSinceMs, nowMs})
   const logs = openLogs(opened, cleanups)
@@ -158,7 +160,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const app = await buildHttpServer({
     ...opened,
     ...secrets,
-    ...cron,
+    ...due,
     ...known,
     settings,
     events,
@@ -179,9 +181,23 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
     tables.close()
     events.close()
     await closeWithin(app)
-    await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close(), cron.close()])
+    await Promise.all([scheduler.close(), calendarLoop.close(), collectLoop.close(), due.close()])
   })
   return listenAt(app, opened)
+}
+
+/** What is done when it comes due, until the signal fires: schedules are fired, and orgs are told of their redemptions. */
+function openDue({data, ledger, key, genesis, log}: Opened, {tickMs}: CoordinatorSettings, signal: AbortSignal) {
+  const cron = openCron({path: data.file(CRON_FILE), ledger, key, log, tickMs}, signal)
+  const anywhere = genesis.network === 'development'
+  const timeoutMs = genesis.redemptionTimeoutMs
+  const webhooks = new Webhooks({path: data.file(WEBHOOKS_FILE), ledger, key, timeoutMs, anywhere, log})
+  const loop = new Loop({work: async (stop) => webhooks.tick(stop), everyMs: WEBHOOK_TICK_MS, signal, log})
+  const close = async (): Promise<void> => {
+    await Promise.all([cron.close(), loop.close()])
+    await webhooks.close()
+  }
+  return {...cron, webhooks, close}
 }
 
 /** Who asks, by what they signed, and how often each may. */

@@ -80,12 +80,14 @@ export class JournalReader {
   readonly networkId: string
   readonly #page: Database.Statement<[number, number], JournalGroup>
   readonly #heads: Database.Statement<[number], JournaledHead>
+  readonly #lastSeq: Database.Statement<[number], number>
 
   constructor(path: string, networkId: string) {
     this.#database = new Database(path, {readonly: true, fileMustExist: true})
     this.networkId = networkId
     this.#page = this.#database.prepare(`SELECT ${COLUMNS} FROM groups WHERE number >= ? ORDER BY number LIMIT ?`)
     this.#heads = this.#database.prepare(HEADS)
+    this.#lastSeq = this.#database.prepare<[number], number>('SELECT last_seq FROM groups WHERE number = ?').pluck()
   }
 
   head(): JournalHead {
@@ -99,6 +101,17 @@ export class JournalReader {
   /** Newest first, without their bodies. */
   heads(limit: number): JournaledHead[] {
     return this.#heads.all(limit)
+  }
+
+  /** Of the first group that goes on after this sequence: numbers and sequences grow together, so it is looked for by halves. */
+  numberAfter(seq: number): number {
+    let [from, to] = [1, this.head().number + 1]
+    while (from < to) {
+      const middle = Math.floor((from + to) / 2)
+      if ((this.#lastSeq.get(middle) ?? Number.POSITIVE_INFINITY) > seq) to = middle
+      else from = middle + 1
+    }
+    return from
   }
 
   /** Every group from this number on. Takes them one by one, so that no page of large bodies is in memory. */

@@ -201,6 +201,8 @@ export interface LedgerReads {
   lastGroups(limit: number): GroupHead[]
   /** The last journaled groups and what they did, oldest first: as many as have no more commands than this together and are read at once. */
   recentGroups(commandsMax: number): RecentGroup[]
+  /** The groups that go on after this sequence, and what they did, oldest first: of so many commands together, and one group at least. */
+  groupsAfter(seq: number, commandsMax: number): RecentGroup[]
 }
 
 /** One change of a lease: what the projections show of it from then on. */

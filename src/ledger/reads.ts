@@ -153,6 +153,18 @@ export class SqliteReads implements LedgerReads {
     return whole.reverse().flatMap(({number}) => this.#journal.page(number, 1).map(recentGroup))
   }
 
+  groupsAfter(seq: number, commandsMax: number): RecentGroup[] {
+    const groups: RecentGroup[] = []
+    let [commands, bytes] = [0, 0]
+    for (const group of this.#journal.groups(this.#journal.numberAfter(seq))) {
+      commands += group.lastSeq - group.firstSeq + 1
+      bytes += group.body.length
+      if (groups.length > 0 && (commands > commandsMax || bytes > JOURNAL_PAGE_BYTES_MAX)) break
+      groups.push(recentGroup(group))
+    }
+    return groups
+  }
+
   incentives: LedgerReads['incentives'] = (page) => this.#market.incentives(page)
   incentive: LedgerReads['incentive'] = (id) => this.#market.incentive(id)
   offers: LedgerReads['offers'] = (filter) => this.#market.offers(filter)

@@ -25,6 +25,7 @@ import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
 import {operatorRoutes, readOperatorFiles} from './routes-operator.ts'
 import {type ReputationTools, reputationRoutes} from './routes-reputation.ts'
 import {type SecretTools, secretRoutes} from './routes-secrets.ts'
+import {type WebhookTools, webhookRoutes} from './routes-webhooks.ts'
 
 /** A layer of an image over 1 Mbit/s takes a quarter of an hour. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000
@@ -42,7 +43,8 @@ export interface HttpTools
     NetworkTools,
     ObservedTools,
     Omit<ReputationTools, 'scheduler'>,
-    SecretTools {
+    SecretTools,
+    WebhookTools {
   readonly settings: CoordinatorSettings
   readonly limits: ClientLimits
   readonly registry: Registry
@@ -79,7 +81,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.addHook('onRequest', async (request) => tools.limits.takeFromAddress(tools.addressOf(request)))
   observe(app, createMetrics(), errors, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
-  for (const routes of [...all, eventRoutes, reputationRoutes]) routes(app, tools)
+  for (const routes of [...all, eventRoutes, reputationRoutes, webhookRoutes]) routes(app, tools)
   await app.register(operatorRoutes, {tools, errors, files: await readOperatorFiles()})
   const {ledger, signer, registry, log} = tools
   const access = createAccess({reads: ledger.reads, signer, networkId: ledger.networkId, nowMs: () => ledger.nowMs()})

@@ -5,6 +5,7 @@ import type {Duplex} from 'node:stream'
 import {deliveriesAtATime} from '../../core/async-calls.ts'
 import {CreoError} from '../../core/errors.ts'
 import type {Log} from '../../telemetry/log.ts'
+import type {WebOptions} from '../../tunnel/web-post.ts'
 import type {Client} from '../http/client-call.ts'
 import type {TableIndex} from '../table-index.ts'
 import {AsyncEndpoint, type AsyncEndpointOptions} from './async-endpoint.ts'
@@ -12,7 +13,7 @@ import {deliverCall} from './call-delivery.ts'
 import {CallQueue} from './call-queue.ts'
 import type {DiskChoices} from './disk-room.ts'
 import type {QueueLimits} from './queue-room.ts'
-import {postOutside, type WebOptions} from './web-callback.ts'
+import {postCallback} from './web-callback.ts'
 
 /** Of one function; of an app's callbacks as well. */
 const DELIVERIES_PER_FUNCTION_MAX = 32
@@ -106,7 +107,7 @@ export class AsyncCalls {
       log,
       ...rest,
       deliveriesMax: (name) => (routing() === undefined ? 0 : this.#deliveriesMax(name)),
-      deliver: (call, signal) => (call.request.leavesNetwork ? postOutside(call, web, signal) : deliverCall(call, serve, signal)),
+      deliver: (call, signal) => (call.request.leavesNetwork ? postCallback(call, web, signal) : deliverCall(call, serve, signal)),
       onFatal
     })
     return this.#open

@@ -19,7 +19,7 @@ import {callView, newCallId} from './call-view.ts'
 import {BODY_LIMITS, BodyRoom} from './read-body.ts'
 import {SignedCalls, type SignedCallsOptions} from './signed-calls.ts'
 import type {NewCall, PutAnswer} from './stored-call.ts'
-import {checkWebAddress} from './web-callback.ts'
+import {checkCallbackAddress} from './web-callback.ts'
 
 const KEY_MAX = 255
 
@@ -157,7 +157,7 @@ function callbackIn(headers: readonly string[], prefix: string): string | undefi
     })
   }
   if (callback.to === 'app') return `${prefix}${callback.target}`
-  checkWebAddress(callback.url)
+  checkCallbackAddress(callback.url)
   return callback.url
 }
 

@@ -3,6 +3,7 @@ import type {Attempted} from '../../core/async-calls.ts'
 import {ERROR_CODES, type ErrorCode} from '../../core/errors.ts'
 import {apiErrorSchema} from '../../core/protocol/api.ts'
 import {RESULT_BYTES_MAX} from '../../core/protocol/async.ts'
+import {retryAfter} from '../../tunnel/web-post.ts'
 import {type AnswerHead, type AnswerParts, AnswerReader} from '../answer-reader.ts'
 import type {Client} from '../http/client-call.ts'
 import {linesOf} from '../http/header-lines.ts'
@@ -126,9 +127,4 @@ function joined(lines: readonly string[]): Record<string, string> {
   }
   for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete headers[name]
   return headers
-}
-
-/** Seconds, as most say it; a date is taken for none. */
-export function retryAfter(value: string | undefined): number | undefined {
-  return value !== undefined && /^\d{1,6}$/.test(value) ? Number(value) * 1000 : undefined
 }

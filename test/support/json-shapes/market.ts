@@ -12,6 +12,12 @@ import type Capture from '../../../src/commands/redemption/capture.ts'
 import type Redemptions from '../../../src/commands/redemption/list.ts'
 import type Release from '../../../src/commands/redemption/release.ts'
 import type ShowRedemption from '../../../src/commands/redemption/show.ts'
+import type Deliveries from '../../../src/commands/redemption/webhook/deliveries.ts'
+import type WebhookRemove from '../../../src/commands/redemption/webhook/remove.ts'
+import type WebhookRetry from '../../../src/commands/redemption/webhook/retry.ts'
+import type WebhookSet from '../../../src/commands/redemption/webhook/set.ts'
+import type WebhookShow from '../../../src/commands/redemption/webhook/show.ts'
+import type WebhookTest from '../../../src/commands/redemption/webhook/test.ts'
 import type Book from '../../../src/commands/trade/book.ts'
 import type Buy from '../../../src/commands/trade/buy.ts'
 import type Cancel from '../../../src/commands/trade/cancel.ts'
@@ -21,8 +27,17 @@ import type Replace from '../../../src/commands/trade/replace.ts'
 import type Sell from '../../../src/commands/trade/sell.ts'
 import type Swap from '../../../src/commands/trade/swap.ts'
 import type Watch from '../../../src/commands/trade/watch.ts'
-import {incentiveIdSchema, offerIdSchema, orderIdSchema, redemptionIdSchema} from '../../../src/core/protocol/scalars.ts'
-import {amount, answerOf, count, seq, time} from './form.ts'
+import {
+  incentiveIdSchema,
+  nameSchema,
+  networkIdSchema,
+  offerIdSchema,
+  orderIdSchema,
+  publicKeySchema,
+  redemptionIdSchema
+} from '../../../src/core/protocol/scalars.ts'
+import {deliveryIdSchema, deliveryStates, webhookEventTypes} from '../../../src/core/protocol/webhooks.ts'
+import {amount, answerOf, count, keyId, seq, time} from './form.ts'
 
 const incentive = incentiveIdSchema
 const percent = z.number().min(0).max(100)
@@ -60,6 +75,19 @@ const redemption = z.strictObject({
   requestedAt: time,
   endedAt: time.nullable(),
   reason: z.string().nullable()
+})
+const webhook = z.strictObject({
+  org: nameSchema,
+  url: z.string().min(1),
+  setAt: time,
+  keyId,
+  waiting: count,
+  givenUp: count,
+  dropped: count,
+  lastDeliveredAt: time.nullable(),
+  failing: z.strictObject({since: time, attempts: count, said: z.string()}).nullable(),
+  networkId: networkIdSchema,
+  coordinatorKey: publicKeySchema
 })
 const ended = {
   redemption: redemptionIdSchema.nullable(),
@@ -116,6 +144,30 @@ export const marketShapes = {
   'redemption list': answerOf<Redemptions>()(z.strictObject({redemptions: z.array(redemption), next: z.string().nullable()})),
   'redemption show': answerOf<ShowRedemption>()(redemption.extend({code: z.string().nullable()})),
   'redemption release': answerOf<Release>()(z.strictObject({...ended, status: z.literal('released')})),
+  'redemption webhook deliveries': answerOf<Deliveries>()(
+    z.strictObject({
+      org: nameSchema,
+      deliveries: z.array(
+        z.strictObject({
+          delivery: deliveryIdSchema,
+          type: z.enum(webhookEventTypes),
+          redemption: redemptionIdSchema,
+          state: z.enum(deliveryStates),
+          attempts: count,
+          at: time,
+          nextAt: time.nullable(),
+          said: z.string().nullable()
+        })
+      )
+    })
+  ),
+  'redemption webhook remove': answerOf<WebhookRemove>()(z.strictObject({org: nameSchema, status: z.enum(['removed', 'already_removed'])})),
+  'redemption webhook retry': answerOf<WebhookRetry>()(z.strictObject({org: nameSchema, retried: count})),
+  'redemption webhook set': answerOf<WebhookSet>()(webhook),
+  'redemption webhook show': answerOf<WebhookShow>()(webhook),
+  'redemption webhook test': answerOf<WebhookTest>()(
+    z.strictObject({org: nameSchema, delivery: deliveryIdSchema, status: count, tookMs: count})
+  ),
   'trade book': answerOf<Book>()(
     z.strictObject({
       incentive,

@@ -1,0 +1,228 @@
+import {randomBytes, randomInt} from 'node:crypto'
+import {CreoError, isCreoError} from '../../core/errors.ts'
+import {webhookEventSchema} from '../../core/protocol/webhooks.ts'
+import type {KeyPair} from '../../identity/keys.ts'
+import {signWebhook} from '../../identity/webhook-signatures.ts'
+import type {CommittedGroup, Ledger} from '../../ledger/port.ts'
+import type {Log} from '../../telemetry/log.ts'
+import {checkWebAddress, postAnywhere, postOutside, type WebAnswer, type WebOptions} from '../../tunnel/web-post.ts'
+import {eventsOf, type ToldCommand, toldOf} from './webhook-events.ts'
+import {type DueDelivery, WebhookStore} from './webhook-store.ts'
+
+/** How often what happened is noted down and what is due is told: an org that hands things over hears of it at once. */
+export const WEBHOOK_TICK_MS = 200
+/** Deliveries under way at a time: of all orgs, and of one. */
+const UNDER_WAY_MAX = 32
+const PER_ORG_MAX = 4
+/** From the name to the answer's status. */
+const ATTEMPT_MAX_MS = 10_000
+/** An event that did not arrive is told again after so long, twice as long each time, give or take a fifth. */
+const RETRY_FIRST_MS = 5000
+const RETRY_MAX_MS = 3600_000
+const JITTER_PERMILLE = 200
+/** One that did not arrive within three days is given up, until somebody asks for it. */
+const GIVEN_UP_MS = 72 * 3600_000
+/** Commands that are kept in memory until the next turn; of more, the journal is asked. */
+const GATHERED_MAX = 10_000
+/** Of the journal, in one step. */
+const READ_COMMANDS = 1000
+/** The place in the journal moves on by so many commands also when they are none of an org's business. */
+const NOTED_EVERY = 5000
+const SAID_CHARS_MAX = 300
+const SUCCESS = 2
+const HUNDRED = 100
+
+export interface WebhookTools {
+  readonly path: string
+  readonly ledger: Ledger
+  readonly key: KeyPair
+  /** After which a redemption expires. */
+  readonly timeoutMs: number
+  /** True for a network that is tried out: its webhooks may go to any address, this machine's too, and over plain HTTP. */
+  readonly anywhere: boolean
+  readonly web?: WebOptions
+  readonly log: Log
+}
+
+/** Tells orgs' own servers of their redemptions: each event at least once, from a place in the journal that is kept on disk, and never what replay does. */
+export class Webhooks {
+  readonly store: WebhookStore
+  readonly #tools: WebhookTools
+  readonly #unsubscribe: () => void
+  readonly #underWay = new Map<string, {readonly org: string; readonly done: Promise<void>}>()
+  #gathered: ToldCommand[] = []
+  /** The last sequence that projections show. */
+  #shownSeq: number
+  /** What the store lacks is not all in memory: it is read from the journal. */
+  #mustRead = true
+  #lastOrg = ''
+
+  constructor(tools: WebhookTools) {
+    this.#tools = tools
+    this.store = new WebhookStore(tools.path)
+    this.#shownSeq = tools.ledger.sequence
+    this.store.forgetAfter(this.#shownSeq)
+    this.#unsubscribe = tools.ledger.onCommitted((group) => this.#gather(group))
+  }
+
+  /** Notes down what happened, and tells what is due. It waits for nobody. */
+  tick(signal: AbortSignal): void {
+    if (this.store.isEmpty) return
+    this.#note()
+    const nowMs = this.#tools.ledger.nowMs()
+    for (const org of inTurn(this.store.orgsDue(nowMs), this.#lastOrg)) {
+      if (this.#underWay.size >= UNDER_WAY_MAX) return
+      const own = [...this.#underWay.values()].filter((one) => one.org === org).length
+      const room = Math.min(PER_ORG_MAX - own, UNDER_WAY_MAX - this.#underWay.size)
+      if (room <= 0) continue
+      // Those under way are still due.
+      const due = this.store.due(org, {nowMs, limit: room + own}).filter(({id}) => !this.#underWay.has(id))
+      if (due.length > 0) this.#lastOrg = org
+      for (const delivery of due.slice(0, room)) this.#begin(delivery, signal)
+    }
+  }
+
+  /** @throws {CreoError} `forbidden` for an address that no webhook goes to, `rejected` */
+  set({org, url, keyId}: {readonly org: string; readonly url: string; readonly keyId: string}): void {
+    this.#check(new URL(url))
+    const {ledger} = this.#tools
+    this.store.set({org, url, keyId, nowMs: ledger.nowMs(), seq: ledger.sequence})
+  }
+
+  /** Sends one event that says nothing, and answers how the server took it. @throws {CreoError} `not_found` without a webhook; `failed`, `timeout`, `unavailable` */
+  async test(org: string, signal: AbortSignal): Promise<{readonly delivery: string; readonly status: number; readonly tookMs: number}> {
+    const url = this.store.urlOf(org)
+    if (url === undefined) throw new CreoError('not_found', `${org} has no webhook.`, {hint: 'creo redemption webhook set URL'})
+    const {ledger} = this.#tools
+    const id = `evt_test_${randomBytes(16).toString('hex')}`
+    const event = {v: 1, id, network: ledger.networkId, org, type: 'webhook.test', atMs: ledger.nowMs()} as const
+    const beganMs = performance.now()
+    const answer = await this.#post(url, {id, body: JSON.stringify(webhookEventSchema.encode(event))}, signal).catch((error: unknown) => {
+      if (isCreoError(error)) throw error
+      throw new CreoError('unavailable', `${new URL(url).host} does not answer: ${saidBy(error)}.`, {
+        hint: 'Check the address, and that its server runs.'
+      })
+    })
+    if (!isSuccess(answer)) {
+      throw new CreoError('failed', `${new URL(url).host} answered ${answer.status}, and 2xx is what says that it took the event.`, {
+        hint: 'Look into the log of that server.'
+      })
+    }
+    return {delivery: id, status: answer.status, tookMs: Math.round(performance.now() - beganMs)}
+  }
+
+  /** Call it once the signal of the ticks has fired. */
+  async close(): Promise<void> {
+    this.#unsubscribe()
+    await Promise.all([...this.#underWay.values()].map(({done}) => done))
+    this.store.close()
+  }
+
+  #gather({lastSeq, commands}: CommittedGroup): void {
+    this.#shownSeq = lastSeq
+    if (this.store.isEmpty) {
+      this.#mustRead = true
+      return
+    }
+    for (const command of commands) {
+      const told = toldOf(command)
+      if (told !== undefined) this.#gathered.push(told)
+    }
+    if (this.#gathered.length <= GATHERED_MAX) return
+    this.#gathered = []
+    this.#mustRead = true
+  }
+
+  /** All that is shown is in the store afterwards, or as much of the journal as is read in one step. */
+  #note(): void {
+    const {reads} = this.#tools.ledger
+    const toldSeq = this.store.toldSeq ?? this.#shownSeq
+    if (this.#mustRead) {
+      const groups = reads.groupsAfter(toldSeq, READ_COMMANDS).filter(({lastSeq}) => lastSeq <= this.#shownSeq)
+      const seq = groups.at(-1)?.lastSeq
+      this.#mustRead = seq !== undefined && seq < this.#shownSeq
+      const commands = groups.flatMap((group) => group.commands.flatMap((command) => toldOf(command) ?? []))
+      if (seq !== undefined) this.#take(commands, {after: toldSeq, seq})
+      return
+    }
+    const gathered = this.#gathered
+    if (gathered.length === 0 && this.#shownSeq - toldSeq < NOTED_EVERY) return
+    this.#gathered = []
+    this.#take(gathered, {after: toldSeq, seq: this.#shownSeq})
+  }
+
+  #take(commands: readonly ToldCommand[], {after, seq}: {readonly after: number; readonly seq: number}): void {
+    const {ledger, timeoutMs} = this.#tools
+    const tools = {
+      reads: ledger.reads,
+      network: ledger.networkId,
+      timeoutMs,
+      isWanted: (org: string) => this.store.urlOf(org) !== undefined
+    }
+    this.store.take(
+      commands.filter((command) => command.seq > after).flatMap((command) => eventsOf(command, tools)),
+      {seq, nowMs: ledger.nowMs()}
+    )
+  }
+
+  #begin(delivery: DueDelivery, signal: AbortSignal): void {
+    const {id, org} = delivery
+    const done = this.#deliver(delivery, signal)
+      .catch((error: unknown) => this.#tools.log.error({err: error, org, delivery: id}, 'a webhook was not settled; it is told again'))
+      .finally(() => this.#underWay.delete(id))
+    this.#underWay.set(id, {org, done})
+  }
+
+  async #deliver(delivery: DueDelivery, signal: AbortSignal): Promise<void> {
+    const {id, org} = delivery
+    const url = this.store.urlOf(org)
+    if (url === undefined) return
+    const answer = await this.#post(url, delivery, signal).catch((error: unknown) => saidBy(error))
+    if (signal.aborted) return
+    const nowMs = this.#tools.ledger.nowMs()
+    if (typeof answer !== 'string' && isSuccess(answer)) {
+      this.store.settle({org, id, next: null, said: String(answer.status), nowMs})
+      return
+    }
+    const said = typeof answer === 'string' ? answer : `it answered ${answer.status}`
+    const waitMs = Math.max(typeof answer === 'string' ? 0 : Math.min(answer.retryAfterMs ?? 0, RETRY_MAX_MS), waitAfter(delivery.attempts))
+    const next = nowMs + waitMs - delivery.begunMs > GIVEN_UP_MS ? 'given_up' : nowMs + waitMs
+    this.store.settle({org, id, next, said: said.slice(0, SAID_CHARS_MAX), nowMs})
+    if (next === 'given_up') this.#tools.log.warn({org, delivery: id, said}, 'a webhook did not arrive within three days')
+  }
+
+  async #post(url: string, {id, body}: Pick<DueDelivery, 'id' | 'body'>, signal: AbortSignal): Promise<WebAnswer> {
+    const {key, ledger, anywhere, web = {}} = this.#tools
+    const to = new URL(url)
+    this.#check(to)
+    const headers = signWebhook({id, url, text: body, key, nowMs: ledger.nowMs()})
+    const post = {url: to, headers, body: Buffer.from(body)}
+    const ending = AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MAX_MS)])
+    return await (anywhere ? postAnywhere(post, ending) : postOutside(post, web, ending))
+  }
+
+  #check(url: URL): void {
+    if (!this.#tools.anywhere) checkWebAddress(url, 'webhook')
+  }
+}
+
+/** After so many attempts before, ms. */
+export function waitAfter(attempts: number): number {
+  const wait = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempts, 20))
+  return Math.round((wait * (1000 - JITTER_PERMILLE + randomInt(2 * JITTER_PERMILLE + 1))) / 1000)
+}
+
+function isSuccess({status}: WebAnswer): boolean {
+  return Math.floor(status / HUNDRED) === SUCCESS
+}
+
+function saidBy(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${ATTEMPT_MAX_MS / 1000} s`
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Those behind the one that was served last come first. */
+function inTurn(orgs: readonly string[], last: string): readonly string[] {
+  const sorted = orgs.toSorted()
+  return [...sorted.filter((org) => org > last), ...sorted.filter((org) => org <= last)]
+}

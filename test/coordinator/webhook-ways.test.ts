@@ -1,0 +1,196 @@
+import {once} from 'node:events'
+import {createServer, type Server} from 'node:https'
+import {type AddressInfo, connect} from 'node:net'
+import {join} from 'node:path'
+import {pino} from 'pino'
+import {afterEach, beforeEach, expect, it} from 'vitest'
+import {Webhooks, waitAfter} from '../../src/coordinator/webhooks/webhooks.ts'
+import {generateKeyPair} from '../../src/identity/keys.ts'
+import type {CommittedGroup, Ledger, RecentGroup} from '../../src/ledger/port.ts'
+import {selfSignedCertificate} from '../../src/tunnel/self-signed.ts'
+import {temporaryFolder} from './coordinator-world.ts'
+
+const HOST = 'hooks.example.org'
+const {signal} = new AbortController()
+const keyId = 'a'.repeat(32)
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+let server: Server
+let names: Record<string, readonly string[]>
+let dialled: string[]
+let webhooks: Webhooks
+/** The journal of a ledger that is not there, and who listens to it. */
+let journal: RecentGroup[]
+let listener: ((group: CommittedGroup) => void) | undefined
+
+beforeEach(async () => {
+  folder = await temporaryFolder()
+  journal = []
+  dialled = []
+  names = {
+    [HOST]: ['93.184.216.34'],
+    'inside.example.org': ['93.184.216.34', '10.0.0.7'],
+    'home.example.org': ['198.41.0.4'],
+    'nowhere.example.org': []
+  }
+  const certificate = selfSignedCertificate(generateKeyPair(), HOST)
+  server = createServer(certificate, (request, response) => {
+    request.resume().on('end', () => response.writeHead(204).end())
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  webhooks = open(certificate.cert)
+})
+afterEach(async () => {
+  await webhooks.close()
+  server.closeAllConnections()
+  server.close()
+  await folder.remove()
+})
+
+function open(ca: string): Webhooks {
+  const {port} = server.address() as AddressInfo
+  const redemption = (id: string) => ({
+    id,
+    offer: 'off_1',
+    incentive: 'colibris/LEAF',
+    holder: `acc_${keyId}`,
+    quantity: 1,
+    amountMinor: 5,
+    requestedAtMs: 1
+  })
+  const ledger = {
+    networkId: 'b'.repeat(64),
+    get sequence() {
+      return journal.at(-1)?.lastSeq ?? 0
+    },
+    nowMs: Date.now,
+    onCommitted: (to: typeof listener) => {
+      listener = to
+      return () => undefined
+    },
+    reads: {
+      redemption,
+      offer: () => ({item: 'Espresso'}),
+      groupsAfter: (seq: number) => journal.filter(({lastSeq}) => lastSeq > seq).slice(0, 2)
+    }
+  } as unknown as Ledger
+  return new Webhooks({
+    path: join(folder.path, 'webhooks.sqlite'),
+    ...{ledger, key: generateKeyPair(), timeoutMs: 1000, anywhere: false, log: pino({level: 'silent'})},
+    web: {
+      ca,
+      resolve: async (host) => names[host] ?? [],
+      ownNetworks: () => ['198.41.0.0/24'],
+      connect: (address, at) => {
+        dialled.push(`${address}:${at}`)
+        return connect(port, '127.0.0.1')
+      }
+    }
+  })
+}
+
+function commit(seq: number): CommittedGroup {
+  const effects = [{type: 'redemption.ended', id: `red_${seq}`, status: 'captured'}] as const
+  const group = {firstSeq: seq, lastSeq: seq, commands: [{seq, atMs: 1, effects}]}
+  journal.push(group)
+  return group as unknown as CommittedGroup
+}
+
+it('goes to https addresses in the public internet alone, and connects to the address that was looked at', async () => {
+  for (const url of [
+    'http://hooks.example.org/',
+    'https://127.0.0.1/',
+    'https://[::1]/',
+    'https://10.0.0.7/',
+    'https://169.254.169.254/',
+    'https://hooks.example.org:25/'
+  ])
+    expect(() => webhooks.set({org: 'colibris', url, keyId})).toThrow(expect.objectContaining({code: 'forbidden'}))
+  webhooks.set({org: 'colibris', url: `https://${HOST}/hook`, keyId})
+  expect(await webhooks.test('colibris', signal)).toMatchObject({status: 204})
+  expect(dialled).toEqual(['93.184.216.34:443'])
+})
+
+it('refuses a name that has any address inside, in a network of this machine, or none', async () => {
+  for (const [host, code] of [
+    ['inside.example.org', 'forbidden'],
+    ['home.example.org', 'forbidden'],
+    ['nowhere.example.org', 'not_found']
+  ] as const) {
+    webhooks.set({org: 'colibris', url: `https://${host}/hook`, keyId})
+    await expect(webhooks.test('colibris', signal)).rejects.toMatchObject({code})
+  }
+  expect(dialled).toEqual([])
+})
+
+it('ends a test at once when who asked has gone', async () => {
+  const gone = new AbortController()
+  names[HOST] = new Promise(() => undefined) as unknown as string[]
+  webhooks.set({org: 'colibris', url: `https://${HOST}/hook`, keyId})
+  const tested = webhooks.test('colibris', gone.signal)
+  gone.abort()
+  await expect(tested).rejects.toMatchObject({code: 'timeout'})
+})
+
+it('reads from the journal what was committed and not noted down before it was killed, step by step and each once', () => {
+  commit(1)
+  webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
+  // Committed, and nobody noted them down.
+  for (const seq of [2, 3, 4, 5, 6]) commit(seq)
+  listener?.(commit(7))
+  for (let turn = 0; turn < 5; turn += 1) webhooks.tick(signal)
+  const ids = webhooks.store.deliveries('colibris', {state: undefined, limit: 100}).map(({id}) => id)
+  expect(ids.toReversed()).toEqual([2, 3, 4, 5, 6, 7].map((seq) => `evt_${seq}_0`))
+})
+
+it('does not note down what the projections do not show yet', () => {
+  webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
+  listener?.(commit(1))
+  commit(2)
+  for (let turn = 0; turn < 3; turn += 1) webhooks.tick(signal)
+  expect(webhooks.store.deliveries('colibris', {state: undefined, limit: 100})).toHaveLength(1)
+})
+
+it('forgets what was told beyond the end of a ledger that was restored', async () => {
+  webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
+  for (const seq of [1, 2, 3]) listener?.(commit(seq))
+  for (let turn = 0; turn < 3; turn += 1) webhooks.tick(signal)
+  expect(webhooks.store.toldSeq).toBe(3)
+  await webhooks.close()
+  journal.length = 1
+  webhooks = open('')
+  listener?.(commit(2))
+  for (let turn = 0; turn < 3; turn += 1) webhooks.tick(signal)
+  expect(webhooks.store.deliveries('colibris', {state: undefined, limit: 100}).map(({id}) => id)).toEqual(['evt_2_0', 'evt_1_0'])
+  expect(webhooks.store.toldSeq).toBe(2)
+})
+
+it('keeps ten thousand events of an org, and counts what comes then', () => {
+  webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
+  const events = Array.from({length: 10_005}, (_, at) => ({
+    ...{
+      id: `evt_${at + 1}_0`,
+      seq: at + 1,
+      org: 'colibris',
+      type: 'redemption.captured' as const,
+      redemption: `red_${at + 1}`,
+      body: '{}',
+      atMs: 1
+    }
+  }))
+  webhooks.store.take(events, {seq: 10_005, nowMs: 1})
+  expect(webhooks.store.view('colibris')).toMatchObject({waiting: 10_000, dropped: 5})
+})
+
+it('waits twice as long after each attempt, give or take a fifth, and an hour at most', () => {
+  for (const [attempts, ms] of [
+    [0, 5000],
+    [1, 10_000],
+    [5, 160_000],
+    [40, 3600_000]
+  ] as const) {
+    const waits = Array.from({length: 100}, () => waitAfter(attempts))
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(ms * 0.8)
+    expect(Math.max(...waits)).toBeLessThanOrEqual(ms * 1.2)
+    expect(new Set(waits).size).toBeGreaterThan(1)
+  }
+})
