@@ -1,32 +1,24 @@
 import {useEffect, useState} from 'preact/hooks'
-import type {BookView, IncentiveView} from '../../../src/core/protocol/api.ts'
-import type {Genesis} from '../../../src/core/protocol/genesis.ts'
+import type {IncentiveView} from '../../../src/core/protocol/api.ts'
 import {GUTTA_DECIMALS} from '../../../src/core/units.ts'
 import {useSession} from '../account/session.ts'
 import {useAct} from '../account/use-act.ts'
 import {useBalances} from '../data/balances.ts'
 import {useGenesis} from '../data/genesis.ts'
-import {formatGutta, formatLots, formatMinor, priceText} from '../format.ts'
+import {formatLots, formatMinor, priceText, typedDecimal} from '../format.ts'
 import {Choice, Field} from '../parts/field.tsx'
 import {Opener} from '../parts/opener.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
 import {useWords} from '../words.ts'
-import {KINDS, type Order, previewOrder, readTicket, SELF_TRADES, type Ticket, type TicketProblem, timesOf} from './order-terms.ts'
+import {Foreseen} from './foreseen.tsx'
+import {KINDS, type Order, readTicket, SELF_TRADES, type Ticket, type TicketProblem, timesOf} from './order-terms.ts'
 import {orderWords} from './order-words.ts'
 
 const HOUR_MS = 3_600_000
 const EMPTY: Ticket = {side: 'buy', kind: 'limit', time: 'GTC', amount: '', price: '', hours: '24', selfTrade: 'stop'}
 
 /** A ticket with every kind of order, what it would come to, and what became of it. */
-export function OrderTicket({
-  incentive,
-  book,
-  picked
-}: {
-  readonly incentive: IncentiveView
-  readonly book: BookView | undefined
-  readonly picked: number | undefined
-}) {
+export function OrderTicket({incentive, picked}: {readonly incentive: IncentiveView; readonly picked: number | undefined}) {
   const {t, language} = useWords()
   const [ticket, setTicket] = useState(EMPTY)
   const [isTried, setTried] = useState(false)
@@ -41,7 +33,10 @@ export function OrderTicket({
     event.preventDefault()
     setTried(true)
     if ('problem' in order) return
-    const came = await run(bodyOf(ticket, order, incentive), t(`ticket.about.${ticket.side}`, {amount: ticket.amount, code}))
+    const came = await run(
+      (nowMs) => bodyOf({ticket, order, incentive, language, nowMs}),
+      t(`ticket.about.${ticket.side}`, {amount: ticket.amount, code})
+    )
     if (came?.status !== 'done') return
     setTicket((before) => ({...before, amount: ''}))
     setTried(false)
@@ -61,8 +56,8 @@ export function OrderTicket({
           problem={'problem' in order ? order.problem : undefined}
           isTried={isTried}
         />
-        {!('problem' in order) && book !== undefined && genesis !== undefined && (
-          <Foreseen ticket={ticket} order={order} book={book} incentive={incentive} fees={genesis.fees} />
+        {!('problem' in order) && genesis !== undefined && (
+          <Foreseen ticket={ticket} order={order} incentive={incentive} fees={genesis.fees} />
         )}
         <Opener>
           <button type="submit" class={`main wide ${ticket.side}`} disabled={isBusy}>
@@ -205,71 +200,21 @@ function Available({
   return <>{t('ticket.have', {amount: `${formatMinor(value.of(String(asset), 'available'), Number(decimals), language)} ${unit}`})}</>
 }
 
-function Foreseen({
+/** As it is signed; `nowMs` by the network's clock, since this device's may be wrong. */
+function bodyOf({
   ticket,
-  order,
-  book,
-  incentive,
-  fees
+  order: {lots, priceMicroGutta},
+  incentive: {id: incentive, decimals, lotMinor},
+  language,
+  nowMs
 }: {
   readonly ticket: Ticket
   readonly order: Order
-  readonly book: BookView
   readonly incentive: IncentiveView
-  readonly fees: Genesis['fees']
+  readonly language: string
+  readonly nowMs: number
 }) {
-  const {t, language} = useWords()
-  // In an auction nothing trades before its end.
-  const others = book.auction === undefined ? (ticket.side === 'buy' ? book.asks : book.bids) : []
-  const seen = previewOrder(ticket, order, others, fees)
-  const code = incentive.id.split('/')[1]
-  const gutta = (micro: number): string => `${formatGutta(micro, language)} ${t('unit.gutta')}`
-  const crosses = ticket.kind === 'post-only' && isCrossing(ticket, order, book)
-  return (
-    <dl class="foreseen">
-      {book.auction === undefined && (
-        <>
-          <dt>{t('preview.now')}</dt>
-          <dd>
-            {formatLots(seen.filledLots, incentive, language)} {code}
-            {seen.filledLots > 0 && ` · ${gutta(seen.notionalMicroGutta)}`}
-          </dd>
-        </>
-      )}
-      {seen.feeMicroGutta > 0 && (
-        <>
-          <dt>{t('preview.fee')}</dt>
-          <dd>{gutta(seen.feeMicroGutta)}</dd>
-        </>
-      )}
-      {seen.restingLots > 0 && (
-        <>
-          <dt>{t(book.auction === undefined ? 'preview.waits' : 'preview.auction')}</dt>
-          <dd>
-            {formatLots(seen.restingLots, incentive, language)} {code}
-          </dd>
-        </>
-      )}
-      {ticket.side === 'buy' && (
-        <>
-          <dt>{t('preview.held')}</dt>
-          <dd>{gutta(seen.heldMicroGutta)}</dd>
-        </>
-      )}
-      {crosses && <dd class="wrong">{t('preview.crosses')}</dd>}
-      {book.auction !== undefined && seen.restingLots === 0 && <dd class="wrong">{t('trouble.in_auction')}</dd>}
-    </dl>
-  )
-}
-
-function isCrossing({side}: Ticket, {priceMicroGutta}: Order, {asks, bids}: BookView): boolean {
-  const [ask, bid] = [asks[0], bids[0]]
-  return side === 'buy'
-    ? ask !== undefined && ask.priceMicroGutta <= priceMicroGutta
-    : bid !== undefined && bid.priceMicroGutta >= priceMicroGutta
-}
-
-function bodyOf(ticket: Ticket, {lots, priceMicroGutta}: Order, {id: incentive, decimals, lotMinor}: IncentiveView) {
+  const hours = Number(typedDecimal(ticket.hours, language))
   return {
     type: 'order.place' as const,
     incentive,
@@ -279,7 +224,7 @@ function bodyOf(ticket: Ticket, {lots, priceMicroGutta}: Order, {id: incentive, 
     kind: ticket.kind,
     timeInForce: ticket.time,
     measure: {decimals, lotMinor: String(lotMinor)},
-    ...(ticket.time === 'GTT' ? {expiresAtMs: Date.now() + Math.round(Number(ticket.hours.replace(',', '.')) * HOUR_MS)} : {}),
+    ...(ticket.time === 'GTT' ? {expiresAtMs: Math.round(nowMs + hours * HOUR_MS)} : {}),
     ...(ticket.selfTrade === 'stop' ? {} : {selfTrade: ticket.selfTrade})
   }
 }

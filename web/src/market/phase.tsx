@@ -1,7 +1,7 @@
-import {useEffect, useState} from 'preact/hooks'
 import {indicativeAuction} from '../../../src/core/exchange/auction-price.ts'
 import {BOOK_LEVELS_MAX, type BookView, type IncentiveView} from '../../../src/core/protocol/api.ts'
 import {tickerSchema} from '../../../src/core/protocol/market-data.ts'
+import {useNow} from '../data/clock.ts'
 import {useRead} from '../data/use-read.ts'
 import {formatClock, formatLots, formatPrice, formatSpan} from '../format.ts'
 import {useWords} from '../words.ts'
@@ -45,11 +45,7 @@ function Now({book, incentive}: {readonly book: BookView; readonly incentive: In
 /** Not read out each second: the time at which it ends stands before it. */
 function Left({untilMs}: {readonly untilMs: number}) {
   const {t, language} = useWords()
-  const [nowMs, setNow] = useState(Date.now())
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), SECOND_MS)
-    return () => clearInterval(timer)
-  }, [])
+  const nowMs = useNow(SECOND_MS)
   return (
     <small aria-hidden="true">{untilMs > nowMs ? t('phase.left', {span: formatSpan(untilMs - nowMs, language)}) : t('phase.soon')}</small>
   )

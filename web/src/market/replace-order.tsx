@@ -22,7 +22,7 @@ export function ReplaceOrder({
   const plain = {useGrouping: false, maximumFractionDigits: 6}
   const typed = (text: string): string => new Intl.NumberFormat(language, plain).format(text as Intl.StringNumericLiteral)
   const [price, setPrice] = useState(typed(priceText(before.priceMicroGutta, incentive)))
-  const [amount, setAmount] = useState(formatLots(before.lots, incentive, 'en').replaceAll(',', ''))
+  const [amount, setAmount] = useState(typed(formatLots(before.lots, incentive, 'en').replaceAll(',', '')))
   const {isBusy, outcome, run} = useAct()
   const read = readTicket({side: before.side, kind: 'limit', time: 'GTC', amount, price, hours: '', selfTrade: 'stop'}, incentive, language)
   const problem = (...kinds: readonly TicketProblem[]): string | undefined =>

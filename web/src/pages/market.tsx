@@ -72,7 +72,7 @@ function Shown({incentive, news}: {readonly incentive: IncentiveView; readonly n
         <Trading incentive={incentive} trades={useTrades(id)} />
       </div>
       <div class="market-side">
-        <OrderTicket incentive={incentive} book={book.value} picked={picked} />
+        <OrderTicket incentive={incentive} picked={picked} />
         <section class="sheet">
           <h2>{t('book.title')}</h2>
           <Read of={book}>{(view) => <Book book={view} incentive={incentive} onPick={setPicked} />}</Read>
