@@ -49,7 +49,12 @@ async function buildPage(node, env) {
 }
 
 function isPageFresh() {
-  const inputs = [newestMs(join(ROOT, 'web')), newestMs(join(ROOT, 'src', 'core')), newestMs(join(ROOT, 'package-lock.json'))]
+  const inputs = [
+    newestMs(join(ROOT, 'web')),
+    newestMs(join(ROOT, 'src', 'core')),
+    newestMs(join(ROOT, 'src', 'app-client')),
+    newestMs(join(ROOT, 'package-lock.json'))
+  ]
   return Math.max(...inputs) < (statSync(PAGE, {throwIfNoEntry: false})?.mtimeMs ?? 0)
 }
 

@@ -90,7 +90,7 @@ export async function ensureTestTools({long = false} = {}) {
     await step('Installing what runs programs for arm64', () => withoutServices(() => install(ARM64_PACKAGES)))
   if (long && !ROOT_PROGRAMS.every((name) => findProgram(name)))
     await step('Installing what makes a Debian without Node', () => install(ROOT_PACKAGES))
-  if (long && !findProgram('chromium')) await step('Installing a browser for the exchange’s page', () => install(['chromium']))
+  if (!findProgram('chromium')) await step('Installing a browser for the exchange’s page', () => install(['chromium']))
   const clients = ['skopeo', 'buildah'].filter((name) => !findProgram(name))
   if (clients.length > 0) await step(`Installing ${clients.join(' and ')}, which use our registry as others do`, () => install(clients))
   if (!findProgram('ctr')) await step('Installing containerd for its tests', installContainerd)

@@ -14,6 +14,13 @@ export async function go(page: Page, path: string): Promise<void> {
 }
 
 export async function makeAccount(page: Page, name: string): Promise<string> {
+  const words = await askForAccount(page, name)
+  await page.getByRole('heading', {name}).waitFor()
+  return words
+}
+
+/** The same, without waiting for what becomes of it. */
+export async function askForAccount(page: Page, name: string): Promise<string> {
   await go(page, 'account')
   await page.getByLabel('Name').fill(name)
   await page.getByLabel('Passphrase').fill(PASSPHRASE)
@@ -23,7 +30,6 @@ export async function makeAccount(page: Page, name: string): Promise<string> {
   expect(words).toHaveLength(12)
   await page.getByLabel('I have written them down.').check()
   await page.getByRole('button', {name: `Make ${name}`}).click()
-  await page.getByRole('heading', {name}).waitFor()
   return words.map((word) => word.trim()).join(' ')
 }
 

@@ -1,32 +1,22 @@
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {type BrowserContext, chromium, type Page} from 'playwright-core'
 import {expect, vi} from 'vitest'
 import {spawnUp} from '../loop/up-process.ts'
 import {creo} from '../support/processes.ts'
-
-/** For a word to come on the page. */
-const WAIT_MAX_MS = 15_000
-
-export interface OpenPage {
-  readonly page: Page
-  readonly context: BrowserContext
-  /** Errors of scripts and of the browser, as they come. */
-  readonly troubles: string[]
-}
+import {type OpenPage, startBrowser} from './browser.ts'
 
 export interface PageWorld {
   /** Of the exchange, by the gateway. */
   readonly url: string
   /** A command of creo, which must succeed, and its JSON. */
   readonly command: (...args: readonly string[]) => Promise<Record<string, unknown>>
-  readonly openPage: (width: number) => Promise<OpenPage>
+  readonly openPage: (width: number, locale?: string) => Promise<OpenPage>
   readonly stop: () => Promise<void>
 }
 
 /** The tour's network, with the exchange in a container, and a browser. */
-export async function startPageWorld(executablePath: string): Promise<PageWorld> {
+export async function startPageWorld(): Promise<PageWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'creo-page-'))
   const data = join(folder, 'network')
   const up = spawnUp(folder, ['--tour', '--data', data])
@@ -38,7 +28,7 @@ export async function startPageWorld(executablePath: string): Promise<PageWorld>
   const address = (): string | undefined => /http:\/\/\S+\/@exchange--creometry\//.exec(said)?.[0]
   const url = await vi.waitUntil(address, {timeout: 30_000})
   const env = {...process.env, CREO_CONFIG_DIR: join(data, 'config')}
-  const browser = await chromium.launch({executablePath, args: ['--no-sandbox']})
+  const browser = await startBrowser()
   return {
     url,
     command: async (...args) => {
@@ -46,19 +36,7 @@ export async function startPageWorld(executablePath: string): Promise<PageWorld>
       expect(code, stdout + stderr).toBe(0)
       return JSON.parse(stdout)
     },
-    openPage: async (width) => {
-      const context = await browser.newContext({viewport: {width, height: width < 600 ? 740 : 900}})
-      const page = await context.newPage()
-      page.setDefaultTimeout(WAIT_MAX_MS)
-      const troubles: string[] = []
-      page.on('pageerror', (error) => troubles.push(error.message))
-      page.on('console', (message) => {
-        if (message.type() === 'error') troubles.push(message.text())
-      })
-      await page.goto(url)
-      await page.getByText('LEAF').first().waitFor()
-      return {page, context, troubles}
-    },
+    openPage: (width, locale) => browser.open({url, width, ...(locale && {locale})}),
     stop: async () => {
       await browser.close()
       up.child.kill('SIGINT')

@@ -1,277 +1,242 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
-import {findProgram} from '../../packaging/setup/child.mjs'
+import {browserMissing, hasBrowser} from './browser.ts'
 import {go, link, makeAccount, order, restore, screenshot, seriousFaults, unlock} from './page-steps.ts'
 import {type PageWorld, startPageWorld} from './page-world.ts'
 
-const CHROMIUM = findProgram('chromium')
 const TIMEOUT_MS = 300_000
 const LEAF = 'colibris/LEAF'
 const WIDTHS = [360, 1440] as const
 const PAGES = ['', 'market/colibris/LEAF', 'offers', 'swap', 'portfolio', 'account', 'emission', 'settings', 'earnings', 'issuer'] as const
 
 /** The exchange that the tour deploys: through gateway, tunnel and miner from a container, in a real browser. A minute and a half on an idle machine. */
-describe.runIf(process.env.CREO_TEST_TIER === 'long' && CHROMIUM !== undefined)(
-  `the exchange’s page in a browser${CHROMIUM === undefined ? ' (not here: chromium)' : ''}`,
-  () => {
-    let world: PageWorld
-    const command: PageWorld['command'] = (...args) => world.command(...args)
-    const openPage: PageWorld['openPage'] = (width) => world.openPage(width)
+describe.runIf(process.env.CREO_TEST_TIER === 'long' && hasBrowser)(`the exchange’s page in a browser${browserMissing}`, () => {
+  let world: PageWorld
+  const command: PageWorld['command'] = (...args) => world.command(...args)
+  const openPage: PageWorld['openPage'] = (width) => world.openPage(width)
 
-    beforeAll(async () => {
-      world = await startPageWorld(CHROMIUM ?? '')
-      await command('trade', 'sell', LEAF, '400', '--price', '0.5', '--as', 'colibris')
-    }, TIMEOUT_MS)
-    afterAll(() => world?.stop(), TIMEOUT_MS)
+  beforeAll(async () => {
+    world = await startPageWorld()
+    await command('trade', 'sell', LEAF, '400', '--price', '0.5', '--as', 'colibris')
+  }, TIMEOUT_MS)
+  afterAll(() => world?.stop(), TIMEOUT_MS)
 
-    test.each(WIDTHS)(
-      'an account is made, meets the volume limit, trades, redeems and comes back by its words, at a width of %i',
-      async (width) => {
-        const name = `zoe-${width}`
-        const {page, troubles} = await openPage(width)
-        const words = await makeAccount(page, name)
-        await command('account', 'pay', name, '3', 'gutta', '--as', 'ben', '--yes')
+  test.each(WIDTHS)(
+    'an account is made, meets the volume limit, trades, redeems and comes back by its words, at a width of %i',
+    async (width) => {
+      const name = `zoe-${width}`
+      const {page, troubles} = await openPage(width)
+      const words = await makeAccount(page, name)
+      await command('account', 'pay', name, '3', 'gutta', '--as', 'ben', '--yes')
 
-        await go(page, 'market/colibris/LEAF')
-        await command('incentive', 'limit', LEAF, '0.000001', '--as', 'colibris')
-        await page.getByText('All of the', {exact: false}).waitFor()
-        await order(page, {amount: '4', price: '0.5'})
-        await page.getByText('4 LEAF, ended: the trade volume limit').waitFor()
-        await command('incentive', 'limit', LEAF, '100', '--owner-share', '100', '--as', 'colibris')
-        await order(page, {amount: '4', price: '0.5'})
-        await page.getByText('4 LEAF traded for 2 Gutta').waitFor()
-        await order(page, {amount: '2', price: '0.25'})
-        await page.getByText('2 LEAF wait in the book.').waitFor()
-        await page.reload()
-        await unlock(page)
-        await go(page, 'portfolio')
-        await page.getByRole('button', {name: /^Change ord_/}).click()
-        await page.getByLabel('Whole size', {exact: false}).fill('1')
-        await page.getByText('It keeps its place in the queue.').waitFor()
-        await page.getByRole('button', {name: 'Change the order'}).click()
-        await page.getByText('Changed; it has kept its place.').waitFor()
-        await screenshot(page, `replace-${width}`)
-        await page.getByRole('button', {name: /^Cancel ord_/}).click()
-        await page.getByText('No order waits.').waitFor()
+      await go(page, 'market/colibris/LEAF')
+      await command('incentive', 'limit', LEAF, '0.000001', '--as', 'colibris')
+      await page.getByText('All of the', {exact: false}).waitFor()
+      await order(page, {amount: '4', price: '0.5'})
+      await page.getByText('4 LEAF, ended: the trade volume limit').waitFor()
+      await command('incentive', 'limit', LEAF, '100', '--owner-share', '100', '--as', 'colibris')
+      await order(page, {amount: '4', price: '0.5'})
+      await page.getByText('4 LEAF traded for 2 Gutta').waitFor()
+      await order(page, {amount: '2', price: '0.25'})
+      await page.getByText('2 LEAF wait in the book.').waitFor()
+      await page.reload()
+      await unlock(page)
+      await go(page, 'portfolio')
+      await page.getByRole('button', {name: /^Change ord_/}).click()
+      await page.getByLabel('Whole size', {exact: false}).fill('1')
+      await page.getByText('It keeps its place in the queue.').waitFor()
+      await page.getByRole('button', {name: 'Change the order'}).click()
+      await page.getByText('Changed; it has kept its place.').waitFor()
+      await screenshot(page, `replace-${width}`)
+      await page.getByRole('button', {name: /^Cancel ord_/}).click()
+      await page.getByText('No order waits.').waitFor()
 
-        await go(page, 'offers')
-        await page
-          .getByRole('button', {name: /^Redeem for/})
-          .first()
-          .click()
-        await page.waitForURL(/#\/redemption\/red_\d+$/)
-        const code = await page
-          .getByText(/^[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}$/i)
-          .first()
-          .innerText()
-        expect(await command('redemption', 'capture', code, '--as', 'colibris')).toMatchObject({status: 'captured'})
-        await page.getByText('handed over', {exact: false}).first().waitFor()
+      await go(page, 'offers')
+      await page
+        .getByRole('button', {name: /^Redeem for/})
+        .first()
+        .click()
+      await page.waitForURL(/#\/redemption\/red_\d+$/)
+      const code = await page
+        .getByText(/^[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}$/i)
+        .first()
+        .innerText()
+      expect(await command('redemption', 'capture', code, '--as', 'colibris')).toMatchObject({status: 'captured'})
+      await page.getByText('handed over', {exact: false}).first().waitFor()
 
-        const {page: other, troubles: otherTroubles} = await openPage(width)
-        await restore(other, name, words)
-        await go(other, 'portfolio')
-        await other
-          .getByText('captured', {exact: false})
-          .or(other.getByText('handed over', {exact: false}))
-          .first()
-          .waitFor()
-        expect([...troubles, ...otherTroubles]).toEqual([])
-      },
-      TIMEOUT_MS
-    )
+      const {page: other, troubles: otherTroubles} = await openPage(width)
+      await restore(other, name, words)
+      await go(other, 'portfolio')
+      await other
+        .getByText('captured', {exact: false})
+        .or(other.getByText('handed over', {exact: false}))
+        .first()
+        .waitFor()
+      expect([...troubles, ...otherTroubles]).toEqual([])
+    },
+    TIMEOUT_MS
+  )
 
-    test.each(WIDTHS)(
-      'nothing serious keeps anybody out of any page, light or dark, at a width of %i',
-      async (width) => {
-        const {page, context, troubles} = await openPage(width)
-        await makeAccount(page, `axe-${width}`)
-        const found: unknown[] = []
-        for (const colorScheme of ['light', 'dark'] as const) {
-          await page.emulateMedia({colorScheme, reducedMotion: 'reduce'})
-          for (const path of PAGES) {
-            await go(page, path)
-            await page.getByRole('heading', {level: 1}).first().waitFor()
-            found.push(...(await seriousFaults(page)).map((fault) => ({path, colorScheme, ...fault})))
-            expect(
-              await page.evaluate('document.documentElement.scrollWidth - innerWidth'),
-              `${path} is not wider than the screen`
-            ).toBeLessThanOrEqual(0)
-            await screenshot(page, `${path.replaceAll('/', '-') || 'markets'}-${width}-${colorScheme}`)
-          }
-        }
-        expect(found).toEqual([])
-        expect(troubles).toEqual([])
-        await context.close()
-      },
-      TIMEOUT_MS
-    )
-
-    test.each(WIDTHS)(
-      'an issuer links a browser, sees what it issued, and hands over by the code and all at once, at a width of %i',
-      async (width) => {
-        const {token} = await command('account', 'invite', 'treasurer', '--as', 'colibris')
-        const {page, troubles} = await openPage(width)
-        await link(page, String(token), 'colibris')
-        const offer = String(
-          (await command('offer', 'add', LEAF, '--item', 'Tea', '--price', '1', '--stock', '9', '--as', 'colibris')).offer
-        )
-        await command('trade', 'buy', LEAF, '4', '--price', '0.5', '--as', 'ben')
-        const redeem = () => command('redeem', offer, '--as', 'ben')
-        const {code} = await redeem()
-        await go(page, 'issuer')
-        await page.getByLabel('Code').fill('0000-0000-0001')
-        await page.getByRole('button', {name: 'Handed over', exact: true}).click()
-        await page.getByText('one of its characters is wrong', {exact: false}).waitFor()
-        await page.getByLabel('Code').fill(String(code).toLowerCase().replaceAll('-', ' '))
-        await page.getByRole('button', {name: 'Handed over', exact: true}).click()
-        await page.getByText('Handed over: its value is yours.').waitFor()
-        await page.getByText('Nothing waits.').waitFor()
-        await Promise.all([redeem(), redeem()])
-        await page.getByRole('button', {name: 'All 2 of these'}).waitFor()
-        expect(await seriousFaults(page)).toEqual([])
-        await screenshot(page, `issuer-colibris-${width}`)
-        await page.getByRole('button', {name: 'All 2 of these'}).click()
-        await page.getByRole('button', {name: 'All 2 are handed over'}).click()
-        await page.getByText('Nothing waits.').waitFor()
-        expect(troubles).toEqual([])
-      },
-      TIMEOUT_MS
-    )
-
-    test.each(WIDTHS)(
-      'an owner sees what the machines do and were paid, at a width of %i',
-      async (width) => {
-        const {token} = await command('account', 'invite', 'viewer', '--as', 'ana')
-        const {page, context, troubles} = await openPage(width)
-        await link(page, String(token), 'ana')
-        await go(page, 'earnings')
-        await page.getByText(/^Paid by the last/).waitFor()
-        await page.getByText(/instances? runs?\./).waitFor()
-        expect(await seriousFaults(page)).toEqual([])
-        await screenshot(page, `earnings-ana-${width}`)
-        expect(troubles).toEqual([])
-        await context.close()
-      },
-      TIMEOUT_MS
-    )
-
-    test.each(WIDTHS)(
-      'written from the right, each page stands mirrored and is not wider than the screen, at a width of %i',
-      async (width) => {
-        const {page, context, troubles} = await openPage(width)
-        await page.goto(`${world.url}?dir=rtl`)
-        await page.getByText('LEAF').first().waitFor()
+  test.each(WIDTHS)(
+    'nothing serious keeps anybody out of any page, light or dark, at a width of %i',
+    async (width) => {
+      const {page, context, troubles} = await openPage(width)
+      await makeAccount(page, `axe-${width}`)
+      const found: unknown[] = []
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({colorScheme, reducedMotion: 'reduce'})
         for (const path of PAGES) {
           await go(page, path)
-          await page.getByRole('heading', {level: 1}).or(page.locator('.empty')).first().waitFor()
-          expect(await page.evaluate('document.dir + (document.documentElement.scrollWidth - innerWidth)'), path).toBe('rtl0')
-          await screenshot(page, `rtl-${path.replaceAll('/', '-') || 'markets'}-${width}`)
+          await page.getByRole('heading', {level: 1}).first().waitFor()
+          found.push(...(await seriousFaults(page)).map((fault) => ({path, colorScheme, ...fault})))
+          expect(
+            await page.evaluate('document.documentElement.scrollWidth - innerWidth'),
+            `${path} is not wider than the screen`
+          ).toBeLessThanOrEqual(0)
+          await screenshot(page, `${path.replaceAll('/', '-') || 'markets'}-${width}-${colorScheme}`)
         }
-        const [brand, nav] = await Promise.all([page.locator('.brand').boundingBox(), page.locator('main').boundingBox()])
-        expect((brand?.x ?? 0) + (brand?.width ?? 0)).toBeGreaterThan(((nav?.x ?? 0) + (nav?.width ?? 0)) / 2)
-        expect(troubles).toEqual([])
-        await context.close()
-      },
-      TIMEOUT_MS
-    )
+      }
+      expect(found).toEqual([])
+      expect(troubles).toEqual([])
+      await context.close()
+    },
+    TIMEOUT_MS
+  )
 
-    test(
-      'a double click is one order, on a device whose clock is a year ahead, also after it was set right',
-      async () => {
-        const {page, context, troubles} = await openPage(360)
-        await page.clock.setFixedTime(Date.now() + 400 * 86_400_000)
-        await makeAccount(page, 'twice')
-        await command('account', 'pay', 'twice', '3', 'gutta', '--as', 'ben', '--yes')
-        const orders = () => page.evaluate(`fetch('quotes/v1/accounts/twice/orders').then(async (got) => (await got.json()).orders.length)`)
-        await go(page, 'market/colibris/LEAF')
-        await page.getByLabel('Amount').fill('2')
-        await page.getByLabel('Price for one unit').fill('0.25')
-        await page.getByRole('button', {name: 'Buy LEAF'}).dblclick()
-        await page.getByText('2 LEAF wait in the book.').waitFor()
-        expect(await orders()).toBe(1)
-        await page.clock.setFixedTime(Date.now())
-        await go(page, 'portfolio')
-        await page.getByRole('button', {name: /^Cancel ord_/}).dblclick()
-        await page.getByText('No order waits.').waitFor()
-        expect(await orders()).toBe(1)
-        expect(troubles).toEqual([])
-        await context.close()
-      },
-      TIMEOUT_MS
-    )
+  test.each(WIDTHS)(
+    'an issuer links a browser, sees what it issued, and hands over by the code and all at once, at a width of %i',
+    async (width) => {
+      const {token} = await command('account', 'invite', 'treasurer', '--as', 'colibris')
+      const {page, troubles} = await openPage(width)
+      await link(page, String(token), 'colibris')
+      const offer = String((await command('offer', 'add', LEAF, '--item', 'Tea', '--price', '1', '--stock', '9', '--as', 'colibris')).offer)
+      await command('trade', 'buy', LEAF, '4', '--price', '0.5', '--as', 'ben')
+      const redeem = () => command('redeem', offer, '--as', 'ben')
+      const {code} = await redeem()
+      await go(page, 'issuer')
+      await page.getByLabel('Code').fill('0000-0000-0001')
+      await page.getByRole('button', {name: 'Handed over', exact: true}).click()
+      await page.getByText('one of its characters is wrong', {exact: false}).waitFor()
+      await page.getByLabel('Code').fill(String(code).toLowerCase().replaceAll('-', ' '))
+      await page.getByRole('button', {name: 'Handed over', exact: true}).click()
+      await page.getByText('Handed over: its value is yours.').waitFor()
+      await page.getByText('Nothing waits.').waitFor()
+      await Promise.all([redeem(), redeem()])
+      await page.getByRole('button', {name: 'All 2 of these'}).waitFor()
+      expect(await seriousFaults(page)).toEqual([])
+      await screenshot(page, `issuer-colibris-${width}`)
+      await page.getByRole('button', {name: 'All 2 of these'}).click()
+      await page.getByRole('button', {name: 'All 2 are handed over'}).click()
+      await page.getByText('Nothing waits.').waitFor()
+      expect(troubles).toEqual([])
+    },
+    TIMEOUT_MS
+  )
 
-    test(
-      'one incentive is swapped for another, by the worst price that was seen',
-      async () => {
-        await command('incentive', 'limit', LEAF, '100', '--owner-share', '100', '--as', 'colibris')
-        await command('account', 'create', 'orchard')
-        await command(
-          ...'incentive issue PLUM --supply 1000 --limit 100 --offer Jam --offer-price 2 --offer-stock 5 --as orchard'.split(' ')
-        )
-        await command('trade', 'sell', 'orchard/PLUM', '50', '--price', '0.5', '--as', 'orchard')
-        await command('trade', 'buy', LEAF, '4', '--price', '0.4', '--as', 'ben')
-        const {page, context, troubles} = await openPage(360)
-        await makeAccount(page, 'swapper')
-        await command('account', 'pay', 'swapper', '3', 'gutta', '--as', 'ben', '--yes')
-        await go(page, 'market/colibris/LEAF')
-        await order(page, {amount: '4', price: '0.5'})
-        await page.getByText('4 LEAF traded for 2 Gutta').waitFor()
-        await go(page, 'swap')
-        await page.getByLabel('You give').selectOption(LEAF)
-        await page.getByLabel('You get').selectOption('orchard/PLUM')
-        await page.getByLabel('Amount').fill('3')
-        await page.getByText('You sign for at least').waitFor()
-        await screenshot(page, 'swap-quoted-360')
-        await page.getByRole('button', {name: 'Swap', exact: true}).click()
-        await page.getByText(/^You got .* PLUM\.$/).waitFor()
-        expect(troubles).toEqual([])
-        await context.close()
-      },
-      TIMEOUT_MS
-    )
+  test.each(WIDTHS)(
+    'an owner sees what the machines do and were paid, at a width of %i',
+    async (width) => {
+      const {token} = await command('account', 'invite', 'viewer', '--as', 'ana')
+      const {page, context, troubles} = await openPage(width)
+      await link(page, String(token), 'ana')
+      await go(page, 'earnings')
+      await page.getByText(/^Paid by the last/).waitFor()
+      await page.getByText(/instances? runs?\./).waitFor()
+      expect(await seriousFaults(page)).toEqual([])
+      await screenshot(page, `earnings-ana-${width}`)
+      expect(troubles).toEqual([])
+      await context.close()
+    },
+    TIMEOUT_MS
+  )
 
-    test(
-      'a market in an auction says so, until when, and what an order would do',
-      async () => {
-        const {page, context} = await openPage(360)
-        await page.route('**/quotes/events*', (route) => route.abort())
-        await page.route('**/book', async (route) => {
-          const response = await route.fetch()
-          const book = (await response.json()) as {readonly asks: readonly {readonly lots: string}[]}
-          const bids = [{priceMicroGutta: '999999999', lots: '1'}]
-          await route.fulfill({response, json: {...book, bids, auction: {kind: 'opening', endsAtMs: Date.now() + 120_000}}})
-        })
-        await go(page, 'market/colibris/LEAF')
-        await page.getByText('Opening auction', {exact: false}).waitFor()
-        await page.getByText('minutes left').waitFor()
-        await page.getByText(/If it ended now: .* LEAF at .* more for sale at that price\./).waitFor()
-        await page.getByLabel('Amount').fill('4')
-        await page.getByLabel('Price for one unit').fill('0.5')
-        await page.getByText('Waits for the auction').waitFor()
-        await page.getByLabel('How long').selectOption('IOC')
-        await page.getByText('only orders that may wait', {exact: false}).waitFor()
-        expect(await seriousFaults(page)).toEqual([])
-        await screenshot(page, 'auction-360')
-        await context.close()
-      },
-      TIMEOUT_MS
-    )
+  test.each(WIDTHS)(
+    'written from the right, each page stands mirrored and is not wider than the screen, at a width of %i',
+    async (width) => {
+      const {page, context, troubles} = await openPage(width)
+      await page.goto(`${world.url}?dir=rtl`)
+      await page.getByText('LEAF').first().waitFor()
+      for (const path of PAGES) {
+        await go(page, path)
+        await page.getByRole('heading', {level: 1}).or(page.locator('.empty')).first().waitFor()
+        expect(await page.evaluate('document.dir + (document.documentElement.scrollWidth - innerWidth)'), path).toBe('rtl0')
+        await screenshot(page, `rtl-${path.replaceAll('/', '-') || 'markets'}-${width}`)
+      }
+      const [brand, nav] = await Promise.all([page.locator('.brand').boundingBox(), page.locator('main').boundingBox()])
+      expect((brand?.x ?? 0) + (brand?.width ?? 0)).toBeGreaterThan(((nav?.x ?? 0) + (nav?.width ?? 0)) / 2)
+      expect(troubles).toEqual([])
+      await context.close()
+    },
+    TIMEOUT_MS
+  )
 
-    test(
-      'without a network it says so, opens all the same, and goes on when the network is back',
-      async () => {
-        const {page, context} = await openPage(360)
-        await page.evaluate('navigator.serviceWorker.ready.then(() => undefined)')
-        await page.reload()
-        await page.getByText('LEAF').first().waitFor()
-        await context.setOffline(true)
-        await page.reload()
-        await page.getByRole('heading', {name: 'Markets'}).waitFor()
-        await page.getByText('No connection.', {exact: false}).waitFor({timeout: 60_000})
-        await context.setOffline(false)
-        await page.getByText('No connection.', {exact: false}).waitFor({state: 'hidden', timeout: 60_000})
-        await page.getByText('LEAF').first().waitFor()
-      },
-      TIMEOUT_MS
-    )
-  }
-)
+  test(
+    'a double click is one order, on a device whose clock is a year ahead, also after it was set right',
+    async () => {
+      const {page, context, troubles} = await openPage(360)
+      await page.clock.setFixedTime(Date.now() + 400 * 86_400_000)
+      await makeAccount(page, 'twice')
+      await command('account', 'pay', 'twice', '3', 'gutta', '--as', 'ben', '--yes')
+      const orders = () => page.evaluate(`fetch('quotes/v1/accounts/twice/orders').then(async (got) => (await got.json()).orders.length)`)
+      await go(page, 'market/colibris/LEAF')
+      await page.getByLabel('Amount').fill('2')
+      await page.getByLabel('Price for one unit').fill('0.25')
+      await page.getByRole('button', {name: 'Buy LEAF'}).dblclick()
+      await page.getByText('2 LEAF wait in the book.').waitFor()
+      expect(await orders()).toBe(1)
+      await page.clock.setFixedTime(Date.now())
+      await go(page, 'portfolio')
+      await page.getByRole('button', {name: /^Cancel ord_/}).dblclick()
+      await page.getByText('No order waits.').waitFor()
+      expect(await orders()).toBe(1)
+      expect(troubles).toEqual([])
+      await context.close()
+    },
+    TIMEOUT_MS
+  )
+
+  test(
+    'one incentive is swapped for another, by the worst price that was seen',
+    async () => {
+      await command('incentive', 'limit', LEAF, '100', '--owner-share', '100', '--as', 'colibris')
+      await command('account', 'create', 'orchard')
+      await command(...'incentive issue PLUM --supply 1000 --limit 100 --offer Jam --offer-price 2 --offer-stock 5 --as orchard'.split(' '))
+      await command('trade', 'sell', 'orchard/PLUM', '50', '--price', '0.5', '--as', 'orchard')
+      await command('trade', 'buy', LEAF, '4', '--price', '0.4', '--as', 'ben')
+      const {page, context, troubles} = await openPage(360)
+      await makeAccount(page, 'swapper')
+      await command('account', 'pay', 'swapper', '3', 'gutta', '--as', 'ben', '--yes')
+      await go(page, 'market/colibris/LEAF')
+      await order(page, {amount: '4', price: '0.5'})
+      await page.getByText('4 LEAF traded for 2 Gutta').waitFor()
+      await go(page, 'swap')
+      await page.getByLabel('You give').selectOption(LEAF)
+      await page.getByLabel('You get').selectOption('orchard/PLUM')
+      await page.getByLabel('Amount').fill('3')
+      await page.getByText('You sign for at least').waitFor()
+      await screenshot(page, 'swap-quoted-360')
+      await page.getByRole('button', {name: 'Swap', exact: true}).click()
+      await page.getByText(/^You got .* PLUM\.$/).waitFor()
+      expect(troubles).toEqual([])
+      await context.close()
+    },
+    TIMEOUT_MS
+  )
+
+  test(
+    'without a network it says so, opens all the same, and goes on when the network is back',
+    async () => {
+      const {page, context} = await openPage(360)
+      await page.evaluate('navigator.serviceWorker.ready.then(() => undefined)')
+      await page.reload()
+      await page.getByText('LEAF').first().waitFor()
+      await context.setOffline(true)
+      await page.reload()
+      await page.getByRole('heading', {name: 'Markets'}).waitFor()
+      await page.getByText('No connection.', {exact: false}).waitFor({timeout: 60_000})
+      await context.setOffline(false)
+      await page.getByText('No connection.', {exact: false}).waitFor({state: 'hidden', timeout: 60_000})
+      await page.getByText('LEAF').first().waitFor()
+    },
+    TIMEOUT_MS
+  )
+})

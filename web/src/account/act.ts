@@ -1,10 +1,16 @@
-import type {AppliedCommand, Outbox, Settled, WireCommandBody} from '../../../src/app-client/client.ts'
+import type {AppliedCommand, Outbox, Settled, WaitingCommand, WireCommandBody} from '../../../src/app-client/client.ts'
 import {network} from '../data/network.ts'
 import {sawSequence} from '../data/quotes.ts'
 import {createStore} from '../store.ts'
+import {finishBegun, hasBegun} from './begun.ts'
 import {session} from './session.ts'
 
 /** Commands of the person: signed once, kept until there is an answer, done once. */
+
+/** What became of a command in the end. */
+export type Outcome =
+  | {readonly status: 'done'; readonly applied: AppliedCommand}
+  | {readonly status: 'refused'; readonly code: string; readonly message: string}
 
 /** What has become of commands whose answer came late, newest last; shown until it is dismissed. */
 export const notices = createStore<readonly {readonly about: string; readonly code: string | undefined}[]>([])
@@ -12,29 +18,52 @@ export const notices = createStore<readonly {readonly about: string; readonly co
 export const waiting = createStore<readonly string[]>([])
 
 const NOTICES_MAX = 5
-const RESEND_EVERY_MS = 15_000
+const RESEND_FROM_MS = 2_000
+const RESEND_UP_TO_MS = 30_000
 
-let next: ReturnType<typeof setTimeout> | undefined
-
-/** What names one wish: the same for every attempt at it, another for the next. */
-export function newWish(): string {
-  return `page:${crypto.randomUUID()}`
+interface Late {
+  readonly command: WaitingCommand
+  readonly end: (outcome: Outcome) => void
 }
 
+/** Of this tab, by what names the wish. */
+const late = new Map<string, Late>()
+let next: ReturnType<typeof setTimeout> | undefined
+let resendMs = RESEND_FROM_MS
+
 /**
+ * Signs, and goes on until there is an answer: a lost one is asked for again by itself, by another tab, or by the page when it is loaded again.
+ * @param body of what is wished; by the network's time where it names one.
  * @param about in the person's words, for when the answer comes late.
- * @throws {CreoError} what it was refused with; `unavailable`, `timeout` and the like where nobody knows yet: then it is kept, and sent again by itself.
+ * @param onLate is told when nobody answered, so that nobody knows yet whether it was done: it is kept.
  */
-export async function act(body: WireCommandBody, {wish, about}: {readonly wish: string; readonly about: string}): Promise<AppliedCommand> {
-  const {CreoError} = await import('../../../src/app-client/client.ts')
+export async function act(
+  body: WireCommandBody | ((nowMs: number) => WireCommandBody),
+  {about, onLate}: {readonly about: string; readonly onLate: () => void}
+): Promise<Outcome> {
   const now = session.get()
-  if (now?.key === undefined) throw new CreoError('unauthorized', 'The key is locked.')
-  const [net, out] = [await network(), await outbox()]
-  const command = await net.sign({account: now.account, key: now.key}, body, {idempotencyKey: wish})
+  if (now?.key === undefined) return {status: 'refused', code: 'unauthorized', message: 'The key is locked.'}
+  const wish = `page:${crypto.randomUUID()}`
+  const out = await outbox()
   try {
-    const applied = await out.send(net, {about, command})
-    sawSequence(applied.seq)
-    return applied
+    const net = await network()
+    const wanted = typeof body === 'function' ? body(await net.nowMs()) : body
+    const command = {about, command: await net.sign({account: now.account, key: now.key}, wanted, {idempotencyKey: wish})}
+    const sent = out.send(net, command)
+    const isKept = keeps(out, wish)
+    const outcome = await sent.then(doneBy, async (error: unknown) => {
+      // No longer kept, and nobody answered: another tab has the answer, and so will this one.
+      if (isKept && (keeps(out, wish) || (await isUnknown(error)))) return undefined
+      throw error
+    })
+    if (outcome !== undefined) return outcome
+    onLate()
+    return await new Promise((end) => {
+      late.set(wish, {command, end})
+      resendLater()
+    })
+  } catch (error) {
+    return refusedBy(error)
   } finally {
     showWaiting(out)
   }
@@ -42,24 +71,78 @@ export async function act(body: WireCommandBody, {wish, about}: {readonly wish: 
 
 /** Sends again what has no answer yet, now and for as long as there is such a command. */
 export async function takeUp(): Promise<void> {
-  if (session.get() === undefined) return
+  clearTimeout(next)
+  if (session.get() === undefined && !hasBegun()) return
   const out = await outbox()
   showWaiting(out)
-  if (out.waiting().length === 0) return
+  if (!isMore(out)) return
   try {
-    tell(await out.resend(await network()))
+    const net = await network()
+    const begun = await finishBegun(net)
+    if (begun !== undefined) notices.set([...notices.get(), begun].slice(-NOTICES_MAX))
+    tell(await out.resend(net))
+    for (const [wish, {command}] of late) if (!keeps(out, wish)) await tellAgain(out, command)
   } catch {
     // Nobody answers: the commands are kept, and the next turn asks again.
   }
   showWaiting(out)
+  if (isMore(out)) resendLater()
+  else resendMs = RESEND_FROM_MS
+}
+
+/** For what was begun and has no answer. */
+export function takeUpLater(): void {
+  if (hasBegun()) resendLater()
+}
+
+function isMore(out: Outbox): boolean {
+  return hasBegun() || late.size > 0 || (session.get() !== undefined && out.waiting().length > 0)
+}
+
+function resendLater(): void {
   clearTimeout(next)
-  if (out.waiting().length > 0) next = setTimeout(() => void takeUp(), RESEND_EVERY_MS)
+  next = setTimeout(() => void takeUp(), resendMs)
+  resendMs = Math.min(2 * resendMs, RESEND_UP_TO_MS)
+}
+
+/** Of a command whose answer another tab has taken. */
+async function tellAgain(out: Outbox, command: WaitingCommand): Promise<void> {
+  try {
+    tell([{status: 'applied', waiting: command, applied: await out.send(await network(), command)}])
+  } catch (error) {
+    if (await isUnknown(error)) throw error
+    tell([{status: 'refused', waiting: command, error: error as Extract<Settled, {status: 'refused'}>['error']}])
+  }
 }
 
 function tell(settled: readonly Settled[]): void {
-  for (const one of settled) if (one.status === 'applied') sawSequence(one.applied.seq)
+  for (const one of settled) {
+    const wish = one.waiting.command.idempotencyKey
+    late.get(wish)?.end(one.status === 'applied' ? doneBy(one.applied) : refusedBy(one.error))
+    late.delete(wish)
+    if (one.status === 'applied') sawSequence(one.applied.seq)
+  }
   const told = settled.map((one) => ({about: one.waiting.about, code: one.status === 'applied' ? undefined : one.error.code}))
   notices.set([...notices.get(), ...told].slice(-NOTICES_MAX))
+}
+
+function doneBy(applied: AppliedCommand): Outcome {
+  sawSequence(applied.seq)
+  return {status: 'done', applied}
+}
+
+function refusedBy(error: unknown): Outcome {
+  const {code, message = ''} = error as {readonly code?: unknown; readonly message?: string}
+  return {status: 'refused', code: typeof code === 'string' ? code : 'internal', message}
+}
+
+async function isUnknown(error: unknown): Promise<boolean> {
+  const {UNKNOWN} = await import('../../../src/app-client/network-http.ts')
+  return UNKNOWN.has(String((error as {readonly code?: unknown}).code))
+}
+
+function keeps(out: Outbox, wish: string): boolean {
+  return out.waiting().some(({command}) => command.idempotencyKey === wish)
 }
 
 async function outbox(): Promise<Outbox> {

@@ -1,5 +1,6 @@
 import {useState} from 'preact/hooks'
 import {useWords} from '../words.ts'
+import {takeUpLater} from './act.ts'
 import {Words} from './words-list.tsx'
 
 /** The words of a new key, and what they are for only once they were written down. */
@@ -31,6 +32,7 @@ export function ConfirmWords({
     } catch (error) {
       setCode((error as {readonly code?: string}).code ?? 'internal')
       setBusy(false)
+      takeUpLater()
     }
   }
   return (

@@ -36,7 +36,7 @@ export function CreateAccount() {
       <ConfirmWords
         words={made.words}
         word={t('account.do', {name})}
-        act={() => createAccount({name, passphrase, ...made})}
+        act={() => createAccount({name, passphrase, ...made, about: t('account.do', {name})})}
         trouble={(of) => (of === 'conflict' ? t('account.name.taken', {name}) : troubleWords(t, of))}
         onBack={() => setMade(undefined)}
       />

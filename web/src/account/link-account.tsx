@@ -35,7 +35,7 @@ export function LinkAccount() {
       <ConfirmWords
         words={made.words}
         word={t('link.do')}
-        act={() => linkAccount({token, passphrase, ...made})}
+        act={() => linkAccount({token, passphrase, ...made, about: t('link.do')})}
         trouble={(of) => (of === 'not_found' || of === 'expired' || of === 'unauthorized' ? t('link.used') : troubleWords(t, of))}
         onBack={() => setMade(undefined)}
       />

@@ -3,6 +3,7 @@ import {watch} from '../data/live.ts'
 import {network} from '../data/network.ts'
 import {recall, remember} from '../remember.ts'
 import {createStore, useStore} from '../store.ts'
+import {begin, type Kept, onFinished} from './begun.ts'
 
 /**
  * Whose page this is: nobody's, an account's whose key is kept here under its passphrase, or one whose key is open in this tab. The open key is never
@@ -12,13 +13,6 @@ export interface Session {
   readonly account: string
   readonly name: string
   readonly key: WebKey | undefined
-}
-
-interface Kept {
-  readonly account: string
-  readonly name: string
-  /** As `sealKey` made it; parsed when it is opened. */
-  readonly sealed: unknown
 }
 
 const KEY = 'account'
@@ -34,6 +28,8 @@ export function startSession(): void {
   const kept = readKept()
   if (kept !== undefined) session.set({account: kept.account, name: kept.name, key: undefined})
   session.follow((now) => watch({account: now?.account}))
+  // Whose account was opened here in the meantime stays; the other one comes back by its words.
+  onFinished((begun, key) => session.get() === undefined && keep(begun, key))
   addEventListener('storage', (event) => {
     if (event.key === null || event.key.endsWith(KEY)) followOtherTab()
   })
@@ -78,12 +74,16 @@ export async function createAccount(wish: {
   readonly passphrase: string
   readonly key: WebKey
   readonly secret: Uint8Array<ArrayBuffer>
+  /** In the person's words. */
+  readonly about: string
 }): Promise<void> {
   const {sealKey} = await keyTools()
-  const sealed = await sealKey(wish.secret, wish.key.publicKey, wish.passphrase)
-  const body = {type: 'account.create' as const, name: wish.name, keys: [{publicKey: wish.key.publicKey, roles: ['owner' as const]}]}
-  const {result} = await (await network()).submit({account: 'new', key: wish.key}, body, {idempotencyKey: `account:${wish.name}`})
-  keep({account: String(result.account), name: wish.name, sealed}, wish.key)
+  const net = await network()
+  const {publicKey} = wish.key
+  const sealed = await sealKey(wish.secret, publicKey, wish.passphrase)
+  const body = {type: 'account.create' as const, name: wish.name, keys: [{publicKey, roles: ['owner' as const]}]}
+  const command = await net.sign({account: 'new', key: wish.key}, body, {idempotencyKey: `account:${wish.name}`})
+  await begin(net, {account: wish.name, publicKey, sealed, command, about: wish.about}, wish.key)
 }
 
 /**
@@ -110,14 +110,15 @@ export async function linkAccount(wish: {
   readonly passphrase: string
   readonly key: WebKey
   readonly secret: Uint8Array<ArrayBuffer>
+  /** In the person's words. */
+  readonly about: string
 }): Promise<void> {
   const {acceptanceOf, sealKey} = await keyTools()
   const net = await network()
   const {account, body} = await acceptanceOf(wish.token, wish.key, net.id)
   const sealed = await sealKey(wish.secret, wish.key.publicKey, wish.passphrase)
-  await net.submit({account: 'new', key: wish.key}, body, {idempotencyKey: `link:${wish.key.keyId}`})
-  const view = await net.account(account)
-  keep({account: view.id, name: view.name, sealed}, wish.key)
+  const command = await net.sign({account: 'new', key: wish.key}, body, {idempotencyKey: `link:${wish.key.keyId}`})
+  await begin(net, {account, publicKey: wish.key.publicKey, sealed, command, about: wish.about}, wish.key)
 }
 
 /** @throws {CreoError} `unauthorized` for another passphrase */
@@ -156,7 +157,7 @@ export function forget(): void {
   session.set(undefined)
 }
 
-function keep(kept: Kept, key: WebKey): void {
+function keep(kept: Kept, key: WebKey | undefined): void {
   remember(KEY, JSON.stringify(kept))
   session.set({account: kept.account, name: kept.name, key})
 }

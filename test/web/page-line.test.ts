@@ -1,0 +1,108 @@
+import type {Page} from 'playwright-core'
+import {afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test} from 'vitest'
+import {browserMissing, hasBrowser} from './browser.ts'
+import {askForAccount, go, makeAccount, order, screenshot, seriousFaults, unlock} from './page-steps.ts'
+import {LEAF, type PlainWorld, startPlainWorld} from './plain-world.ts'
+
+const isLong = process.env.CREO_TEST_TIER === 'long'
+/** What the browser itself says of a line that breaks. */
+const BROKEN_LINE = /net::ERR_/
+
+/** The page in a real browser over a line that loses answers: nothing is done twice, and the page says what became of it. */
+describe.runIf(hasBrowser)(`the exchange’s page over a line that breaks${browserMissing}`, () => {
+  let world: PlainWorld
+  beforeAll(async () => {
+    world = await startPlainWorld()
+    await world.order(world.colibris, LEAF, 'sell', 100, 500_000)
+  })
+  afterEach(() => world.front.lose(false))
+  afterAll(() => world?.stop())
+
+  /** Does something whose answers are lost, and comes back once the coordinator has it. */
+  async function lostIn(work: () => Promise<unknown>): Promise<void> {
+    const before = world.front.commands()
+    world.front.lose(true)
+    await work()
+    await expect.poll(world.front.commands).toBeGreaterThan(before)
+  }
+
+  async function loadAgain(page: Page): Promise<void> {
+    world.front.lose(false)
+    await page.reload()
+  }
+
+  test('an account and an order are made once, though their answers are lost and the page is loaded again before they come', async () => {
+    const {page, troubles} = await world.open(360)
+    await lostIn(() => askForAccount(page, 'ann'))
+    await loadAgain(page)
+    await page.getByText('Done: Make ann').waitFor()
+    await unlock(page)
+    await world.give('ann', 10)
+    await go(page, `market/${LEAF}`)
+    await lostIn(() => order(page, {amount: '2', price: '0.25'}))
+    await page.getByText('No answer yet.', {exact: false}).waitFor()
+    expect(await page.getByRole('button', {name: 'Sending…'}).isDisabled()).toBe(true)
+    world.front.lose(false)
+    await page.getByText('2 LEAF wait in the book.').waitFor()
+    await page.getByRole('button', {name: 'Buy LEAF'}).waitFor()
+    await lostIn(() => order(page, {amount: '3', price: '0.25'}))
+    await loadAgain(page)
+    await page.getByText('Done: buy 3 LEAF').waitFor()
+    expect(await world.orders('ann')).toHaveLength(2)
+    expect(troubles.filter((trouble) => !BROKEN_LINE.test(trouble))).toEqual([])
+  })
+
+  test.runIf(isLong)(
+    'two tabs of one account order what was pressed in each, show each other’s, and forget the account together',
+    async () => {
+      const {page, openTab, troubles} = await world.open(1440)
+      await makeAccount(page, 'bob')
+      await world.give('bob', 10)
+      const other = await openTab()
+      await unlock(other)
+      await go(other, 'portfolio')
+      await other.getByText('No order waits.').waitFor()
+      await go(page, `market/${LEAF}`)
+      await page.getByLabel('Amount').fill('2')
+      await page.getByLabel('Price for one unit').fill('0.25')
+      await page.getByRole('button', {name: 'Buy LEAF'}).dblclick()
+      await page.getByText('2 LEAF wait in the book.').waitFor()
+      await other.getByRole('button', {name: /^Cancel ord_/}).waitFor()
+      await go(other, `market/${LEAF}`)
+      await lostIn(() => order(other, {amount: '2', price: '0.25'}))
+      await other.getByText('No answer yet.', {exact: false}).waitFor()
+      // The first tab, loaded again, gets the other's answer; the other one hears it all the same.
+      await loadAgain(page)
+      await other.getByText('2 LEAF wait in the book.').waitFor()
+      expect(await world.orders('bob')).toHaveLength(2)
+      await unlock(page)
+      await go(other, 'account')
+      await other.getByRole('button', {name: 'Take this account out of this browser'}).click()
+      await other.getByRole('button', {name: 'Take it out'}).click()
+      await page.getByText('Nobody else ever has it.', {exact: false}).waitFor()
+      expect(troubles.filter((trouble) => !BROKEN_LINE.test(trouble))).toEqual([])
+    }
+  )
+})
+
+test.runIf(hasBrowser && isLong)('a market in an auction says so, until when, and what an order would do', async () => {
+  const world = await startPlainWorld({hasProtection: true})
+  onTestFinished(() => world.stop())
+  const eve = await world.person('eve')
+  await world.give('eve', 10)
+  await world.order(world.colibris, LEAF, 'sell', 100, 500_000)
+  await world.order(eve, LEAF, 'buy', 4, 500_000)
+  const {page, troubles} = await world.open(360)
+  await go(page, `market/${LEAF}`)
+  await page.getByText('Opening auction', {exact: false}).waitFor()
+  await page.getByText(/(?:minutes?|seconds) left/).waitFor()
+  await page.getByText(/If it ended now: 4 LEAF at .* 96 more for sale at that price\./).waitFor()
+  await page.getByLabel('Amount').fill('4')
+  await page.getByLabel('Price for one unit').fill('0.5')
+  await page.getByText('Waits for the auction').waitFor()
+  await page.getByLabel('How long').selectOption('IOC')
+  await page.getByText('only orders that may wait', {exact: false}).waitFor()
+  expect(await seriousFaults(page)).toEqual([])
+  await screenshot(page, 'auction-360')
+  expect(troubles).toEqual([])
+})

@@ -1,0 +1,71 @@
+import {expect} from 'vitest'
+import type {CommandBody} from '../../src/core/protocol/commands.ts'
+import {type Person, startWorld} from '../coordinator/coordinator-world.ts'
+import {runFunction, stopFunctions} from '../support/function-server.ts'
+import {type Browser, type OpenPage, startBrowser} from './browser.ts'
+import {type PlainFront, startPlainFront} from './plain-front.ts'
+
+export const LEAF = 'colibris/LEAF'
+const MEASURE = {decimals: 2, lotMinor: 100}
+
+export interface PlainWorld {
+  readonly front: PlainFront
+  readonly colibris: Person
+  readonly open: (width: number, options?: {readonly locale?: string; readonly query?: string}) => Promise<OpenPage>
+  readonly apply: (person: Person, body: CommandBody) => Promise<{readonly seq: number; readonly result: Record<string, unknown>}>
+  readonly person: (name: string) => Promise<Person>
+  /** Gives an account so many Gutta to spend. */
+  readonly give: (name: string, gutta: number) => Promise<void>
+  /** An order for whole units at micro-gutta each. */
+  readonly order: (person: Person, incentive: string, side: 'buy' | 'sell', units: number, priceMicroGutta: number) => Promise<string>
+  /** Of all states, newest first. */
+  readonly orders: (name: string) => Promise<readonly {readonly id: string; readonly status: string}[]>
+  readonly read: (path: string) => Promise<Record<string, never>>
+  readonly stop: () => Promise<void>
+}
+
+/** The page in a browser, with a coordinator and the functions beside it as processes of this machine: no gateway, no container. */
+export async function startPlainWorld({hasProtection = false} = {}): Promise<PlainWorld> {
+  const [browser, world]: [Browser, Awaited<ReturnType<typeof startWorld>>] = await Promise.all([
+    startBrowser(),
+    startWorld({hasProtection})
+  ])
+  const {actors, operator} = world
+  const [quotes, relay, colibris] = await Promise.all([
+    runFunction('apps/exchange/quotes', {COORDINATOR_URL: actors.url}),
+    runFunction('apps/exchange/relay', {COORDINATOR_URL: actors.url}),
+    actors.colibris(),
+    actors.person('creometry', operator)
+  ])
+  const front = await startPlainFront({networkId: actors.networkId, quotes: quotes.url, relay: relay.url})
+  const read = async (path: string): Promise<Record<string, never>> => {
+    const {status, json} = await actors.ask('GET', path)
+    expect([path, status]).toEqual([path, 200])
+    return json
+  }
+  const apply: PlainWorld['apply'] = (person, body) => actors.apply(person.id, person.key, body)
+  return {
+    front,
+    colibris,
+    apply,
+    read,
+    open: (width, {locale, query = ''} = {}) => browser.open({url: `${front.url}${query}`, width, ...(locale && {locale})}),
+    person: (name) => actors.person(name),
+    give: async (name, gutta) => {
+      const {id} = (await read(`/v1/accounts/${name}`)) as unknown as {readonly id: string}
+      await actors.apply('operator', operator, {type: 'allot', account: id, amountMicroGutta: gutta * 1_000_000})
+    },
+    order: async (person, incentive, side, units, priceMicroGutta) => {
+      const terms = {kind: 'limit', timeInForce: 'GTC', measure: MEASURE} as const
+      const {result} = await apply(person, {type: 'order.place', incentive, side, lots: units, priceMicroGutta, ...terms})
+      return String(result.order)
+    },
+    orders: async (name) => ((await read(`/v1/accounts/${name}/orders?limit=1000`)) as unknown as {readonly orders: []}).orders,
+    stop: async () => {
+      await browser.close()
+      await front.close()
+      await stopFunctions()
+      await world.close()
+    }
+  }
+}
