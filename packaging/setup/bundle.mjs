@@ -9,6 +9,8 @@ const BUNDLE = join(ROOT, 'bundle')
 /** Packages that stay in node_modules: a native addon, and what is run as a program of its own. */
 const EXTERNAL_PACKAGES = ['better-sqlite3', 'npm', 'yarn']
 const FRAMEWORK_PLUGINS = ['@oclif/plugin-help', '@oclif/plugin-plugins', '@oclif/plugin-autocomplete', '@oclif/plugin-not-found']
+/** Where examples have `creo/client`, as somebody who starts from one copies it out of the package. */
+const CLIENTS = ['api', join('page', 'public')].map((folder) => join(ROOT, 'examples', 'counter', folder, 'client.js'))
 const OWN_REQUIRE = /^const require = createRequire\(import\.meta\.url\);?$/m
 const RUNTIMES = ['runtime-podman', 'runtime-containerd']
 /** Stands in the code of a module for the way from the file that it ends up in to the bundle's root. */
@@ -50,7 +52,9 @@ async function bundle() {
     const up = relative(dirname(place), '.').split(sep).join('/') || '.'
     write(join(making, place), text.replaceAll(ROOT_TOKEN, up))
   }
-  write(join(making, 'client.js'), await clientForBrowsers())
+  const client = await clientForBrowsers()
+  write(join(making, 'client.js'), client)
+  for (const path of CLIENTS) if (!existsSync(path) || readFileSync(path, 'utf8') !== client) write(path, client)
   writeManifests(making)
   if (isSame(making, BUNDLE)) {
     const now = new Date()

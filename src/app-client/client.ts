@@ -3,6 +3,7 @@
  */
 export {CreoError, isCreoError} from '../core/errors.ts'
 export type {SignedCommand} from '../core/protocol/commands.ts'
+export {type AppAsk, type AskAnswer, answerHref, answerOfAsk, askHref, readAsk} from './asks.ts'
 export {type Acceptance, acceptanceOf} from './invitations.ts'
 export {
   type AppliedCommand,

@@ -101,6 +101,11 @@ export class Network {
     return new Network(id, {...options, coordinatorKey: view.coordinatorKey})
   }
 
+  /** Of the coordinator, which signs what is answered, and webhooks. */
+  get coordinatorKey(): string {
+    return this.#options.coordinatorKey
+  }
+
   /** @param idOrName `acc_…` or the account's name. @throws {CreoError} `not_found` */
   account(idOrName: string, signal?: AbortSignal): Promise<WireAccount> {
     return this.#read<WireAccount>(`/v1/accounts/${encodeURIComponent(idOrName)}`, {}, signal)

@@ -7,7 +7,7 @@ import {expect} from 'vitest'
 /** What a person does on the exchange's page, step by step. */
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
-const PASSPHRASE = 'four words nobody guesses'
+export const PASSPHRASE = 'four words nobody guesses'
 
 export async function go(page: Page, path: string): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(`#/${path}`)}`)

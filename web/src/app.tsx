@@ -16,6 +16,7 @@ const PAGES: Readonly<Record<string, () => Promise<Page>>> = {
   account: async () => (await import('./pages/account.tsx')).Account,
   earnings: async () => (await import('./pages/earnings.tsx')).Earnings,
   emission: async () => (await import('./pages/emission.tsx')).Emission,
+  'for-app': async () => (await import('./pages/for-app.tsx')).ForApp,
   issuer: async () => (await import('./pages/issuer.tsx')).Issuer,
   market: async () => (await import('./pages/market.tsx')).Market,
   offers: async () => (await import('./pages/offers.tsx')).Offers,

@@ -1,11 +1,10 @@
 import {useState} from 'preact/hooks'
 import {CreateAccount} from '../account/create-account.tsx'
 import {LinkAccount} from '../account/link-account.tsx'
+import {Passphrase} from '../account/passphrase.tsx'
 import {RestoreAccount} from '../account/restore-account.tsx'
-import {forget, lock, unlock, useSession} from '../account/session.ts'
+import {forget, lock, useSession} from '../account/session.ts'
 import {Words} from '../account/words-list.tsx'
-import {Field} from '../parts/field.tsx'
-import {troubleWords} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
 
 /** Whose page this is: make an account, bring one back, open its key, close it. */
@@ -42,41 +41,6 @@ function Locked({name}: {readonly name: string}) {
       <Passphrase onOpen={() => undefined} word={t('account.unlock')} />
       <Forget />
     </section>
-  )
-}
-
-function Passphrase({onOpen, word}: {readonly onOpen: (words: string) => void; readonly word: string}) {
-  const {t} = useWords()
-  const [passphrase, setPassphrase] = useState('')
-  const [isBusy, setBusy] = useState(false)
-  const [code, setCode] = useState<string>()
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault()
-    setBusy(true)
-    setCode(undefined)
-    try {
-      onOpen((await unlock(passphrase)).words)
-      setPassphrase('')
-    } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
-    }
-    setBusy(false)
-  }
-  return (
-    <form class="sheet" onSubmit={(event) => void submit(event)}>
-      <Field
-        label={t('account.passphrase')}
-        isSecret
-        autoComplete="current-password"
-        maxLength={200}
-        value={passphrase}
-        onInput={setPassphrase}
-        problem={code === undefined ? undefined : code === 'unauthorized' ? t('account.wrongPassphrase') : troubleWords(t, code)}
-      />
-      <button type="submit" class="main" disabled={isBusy}>
-        {isBusy ? t('account.opening') : word}
-      </button>
-    </form>
   )
 }
 

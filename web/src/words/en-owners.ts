@@ -2,6 +2,18 @@ import type {Word} from './en.ts'
 
 /** English words for who hosts and who issues. */
 export const enOwners = {
+  'ask.signIn': 'Sign in?',
+  'ask.redeem': 'Redeem?',
+  'ask.capture': 'Hand over?',
+  'ask.by': '{host} asks.',
+  'ask.signIn.why': 'It learns that you are {name}. Your name and what you hold are public anyway; it can move nothing.',
+  'ask.signIn.do': 'Sign in as {name}',
+  'ask.capture.do': 'Hand over',
+  'ask.no': 'No',
+  'ask.goBack': 'Go back to the app',
+  'ask.ended': 'This has ended already.',
+  'ask.broken': 'That is nothing that an app may ask. Go back to the app, and begin again there.',
+  'ask.account': 'To answer, make an account here or bring yours back, then follow the app’s link again.',
   'account.link': 'Link one',
   'link.why':
     'An account that you use by the command line invites a key of this browser, with a role of its own: trading and redeeming, but no other keys.',

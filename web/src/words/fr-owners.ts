@@ -3,6 +3,19 @@ import type {enOwners} from './en-owners.ts'
 
 /** Mots français pour qui héberge et qui émet. */
 export const frOwners: Readonly<Record<keyof typeof enOwners, Word>> = {
+  'ask.signIn': 'Se connecter ?',
+  'ask.redeem': 'Échanger ?',
+  'ask.capture': 'Remettre ?',
+  'ask.by': '{host} le demande.',
+  'ask.signIn.why':
+    'Elle apprend que vous êtes {name}. Votre nom et ce que vous détenez sont publics de toute façon ; elle ne peut rien déplacer.',
+  'ask.signIn.do': 'Se connecter en tant que {name}',
+  'ask.capture.do': 'Remettre',
+  'ask.no': 'Non',
+  'ask.goBack': 'Retourner à l’application',
+  'ask.ended': 'C’est déjà terminé.',
+  'ask.broken': 'Une application ne peut pas demander cela. Retournez à l’application et recommencez là-bas.',
+  'ask.account': 'Pour répondre, créez un compte ici ou rétablissez le vôtre, puis suivez de nouveau le lien de l’application.',
   'account.link': 'En lier un',
   'link.why':
     'Un compte que vous utilisez en ligne de commande invite une clé de ce navigateur, avec un rôle à elle : échanger et utiliser, mais pas d’autres clés.',
