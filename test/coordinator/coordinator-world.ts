@@ -53,14 +53,14 @@ export async function temporaryFolder(): Promise<{path: string; remove(): Promis
 export async function makeNetwork(
   directory: string,
   epochMs = 3_600_000,
-  hasProtection = false
+  hasProtection: boolean | {readonly openingMs: number} = false
 ): Promise<{networkId: string; coordinatorKey: string}> {
   const choices = {
     network: 'development',
     name: 'test',
     exchangeOrg: 'creometry',
     emission: {epochMs},
-    protection: hasProtection ? {} : null
+    protection: hasProtection === true ? {} : hasProtection || null
   } as const
   return initializeNetwork(directory, choices, {nowMs: Date.now(), ifMissing: false})
 }
@@ -264,7 +264,7 @@ export class Actors {
 export async function startWorld(
   options: {
     epochMs?: number
-    hasProtection?: boolean
+    hasProtection?: boolean | {readonly openingMs: number}
     nowMs?: () => number
     monotonicMs?: () => number
     operatorSettings?: OperatorSettings

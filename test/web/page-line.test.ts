@@ -1,9 +1,12 @@
 import type {Page} from 'playwright-core'
 import {afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test} from 'vitest'
 import {browserMissing, hasBrowser} from './browser.ts'
-import {askForAccount, go, makeAccount, order, screenshot, seriousFaults, unlock} from './page-steps.ts'
+import {askForAccount, fillRestore, go, makeAccount, order, screenshot, seriousFaults, unlock} from './page-steps.ts'
 import {LEAF, type PlainWorld, startPlainWorld} from './plain-world.ts'
 
+const HOUR_MS = 3_600_000
+const YEAR_MS = 400 * 24 * HOUR_MS
+const AUCTION_MS = 120_000
 const isLong = process.env.CREO_TEST_TIER === 'long'
 /** What the browser itself says of a line that breaks. */
 const BROKEN_LINE = /net::ERR_/
@@ -26,9 +29,12 @@ describe.runIf(hasBrowser)(`the exchange’s page over a line that breaks${brows
     await expect.poll(world.front.commands).toBeGreaterThan(before)
   }
 
+  /** The line is whole again only once the page is gone. */
   async function loadAgain(page: Page): Promise<void> {
+    const url = page.url()
+    await page.goto('about:blank')
     world.front.lose(false)
-    await page.reload()
+    await page.goto(url)
   }
 
   test('an account and an order are made once, though their answers are lost and the page is loaded again before they come', async () => {
@@ -50,6 +56,67 @@ describe.runIf(hasBrowser)(`the exchange’s page over a line that breaks${brows
     await page.getByText('Done: buy 3 LEAF').waitFor()
     expect(await world.orders('ann')).toHaveLength(2)
     expect(troubles.filter((trouble) => !BROKEN_LINE.test(trouble))).toEqual([])
+  })
+
+  test.runIf(isLong)(
+    'a redemption and a swap whose answers are lost are done once, and an account is brought back once the line is',
+    async () => {
+      const eve = await world.person('eve')
+      const orchard = await world.person('orchard')
+      const plum = await world.issue(orchard, 'PLUM', 'Plum')
+      await world.give('eve', 100)
+      await world.order(eve, LEAF, 'buy', 20, 400_000)
+      await world.order(orchard, plum, 'sell', 20, 400_000)
+      const {page, context, troubles} = await world.open(360)
+      const words = await makeAccount(page, 'cid')
+      await world.give('cid', 10)
+      await go(page, `market/${LEAF}`)
+      await order(page, {amount: '10', price: '0.5'})
+      await page.getByText('10 LEAF traded for 5 Gutta').waitFor()
+      await go(page, 'offers')
+      await lostIn(() => page.getByRole('button', {name: 'Redeem for 5 LEAF'}).click())
+      await loadAgain(page)
+      await page.getByText('Done: redeem A tree').waitFor()
+      await unlock(page)
+      expect(await world.read('/v1/accounts/cid/redemptions')).toMatchObject({redemptions: [{quantity: 1}]})
+      await go(page, 'swap')
+      await page.getByLabel('You give').selectOption(LEAF)
+      await page.getByLabel('You get').selectOption(plum)
+      await page.getByLabel('Amount').fill('3')
+      await page.getByText('You sign for at least').waitFor()
+      await lostIn(() => page.getByRole('button', {name: 'Swap', exact: true}).dblclick())
+      await page.getByText('No answer yet.', {exact: false}).waitFor()
+      world.front.lose(false)
+      await page.getByText(/^You got .* PLUM\.$/).waitFor()
+      const {balances} = (await world.read('/v1/accounts/cid/balances')) as unknown as {readonly balances: readonly object[]}
+      expect(balances).toContainEqual(expect.objectContaining({asset: LEAF, kind: 'available', amountMinor: '200'}))
+      const other = await world.open(360)
+      await fillRestore(other.page, 'cid', words)
+      await other.context.setOffline(true)
+      await other.page.getByRole('button', {name: 'Bring one back'}).click()
+      await other.page.getByText(/^(?:The network cannot be reached|Nobody answered)/).waitFor()
+      await other.context.setOffline(false)
+      await other.page.getByRole('button', {name: 'Bring one back'}).click()
+      await other.page.getByRole('heading', {name: 'cid'}).waitFor()
+      expect([...troubles, ...other.troubles].filter((trouble) => !BROKEN_LINE.test(trouble))).toEqual([])
+      await Promise.all([context.close(), other.context.close()])
+    }
+  )
+
+  test.runIf(isLong)('an order for some hours goes by the network’s clock where the device’s is a year ahead', async () => {
+    const {page, troubles} = await world.open(360)
+    await page.clock.setFixedTime(Date.now() + YEAR_MS)
+    await makeAccount(page, 'dan')
+    await world.give('dan', 10)
+    await go(page, `market/${LEAF}`)
+    await page.getByLabel('How long').selectOption('GTT')
+    await page.getByLabel('Hours').fill('2')
+    const sent = page.waitForRequest((request) => request.method() === 'POST')
+    await order(page, {amount: '1', price: '0.25'})
+    const [, expiresAtMs] = /expiresAtMs\\":(\d+)/.exec((await sent).postData() ?? '') ?? []
+    await page.getByText('1 LEAF wait in the book.').waitFor()
+    expect(Math.abs(Number(expiresAtMs) - Date.now() - 2 * HOUR_MS)).toBeLessThan(HOUR_MS / 10)
+    expect(troubles).toEqual([])
   })
 
   test.runIf(isLong)(
@@ -86,7 +153,7 @@ describe.runIf(hasBrowser)(`the exchange’s page over a line that breaks${brows
 })
 
 test.runIf(hasBrowser && isLong)('a market in an auction says so, until when, and what an order would do', async () => {
-  const world = await startPlainWorld({hasProtection: true})
+  const world = await startPlainWorld({hasProtection: {openingMs: AUCTION_MS}})
   onTestFinished(() => world.stop())
   const eve = await world.person('eve')
   await world.give('eve', 10)
@@ -95,7 +162,7 @@ test.runIf(hasBrowser && isLong)('a market in an auction says so, until when, an
   const {page, troubles} = await world.open(360)
   await go(page, `market/${LEAF}`)
   await page.getByText('Opening auction', {exact: false}).waitFor()
-  await page.getByText(/(?:minutes?|seconds) left/).waitFor()
+  await page.getByText(/(?:minutes?) left/).waitFor()
   await page.getByText(/If it ended now: 4 LEAF at .* 96 more for sale at that price\./).waitFor()
   await page.getByLabel('Amount').fill('4')
   await page.getByLabel('Price for one unit').fill('0.5')

@@ -7,6 +7,8 @@ import {expect} from 'vitest'
 /** What a person does on the exchange's page, step by step. */
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+/** Lists go on below. */
+const PICTURE_HEIGHT_MAX = 2600
 export const PASSPHRASE = 'four words nobody guesses'
 
 export async function go(page: Page, path: string): Promise<void> {
@@ -52,13 +54,17 @@ export async function link(page: Page, token: string, name: string): Promise<voi
 }
 
 export async function restore(page: Page, name: string, words: string): Promise<void> {
+  await fillRestore(page, name, words)
+  await page.getByRole('button', {name: 'Bring one back'}).click()
+  await page.getByRole('heading', {name}).waitFor()
+}
+
+export async function fillRestore(page: Page, name: string, words: string): Promise<void> {
   await go(page, 'account')
   await page.getByRole('radio', {name: 'Bring one back'}).check({force: true})
   await page.getByLabel('Name').fill(name)
   await page.getByLabel('Recovery words').fill(words)
   await page.getByLabel('Passphrase for this browser').fill(PASSPHRASE)
-  await page.getByRole('button', {name: 'Bring one back'}).click()
-  await page.getByRole('heading', {name}).waitFor()
 }
 
 export async function order(page: Page, {amount, price}: {readonly amount: string; readonly price: string}): Promise<void> {
@@ -66,6 +72,24 @@ export async function order(page: Page, {amount, price}: {readonly amount: strin
   await page.getByLabel('Price for one unit').fill(price)
   await page.getByRole('button', {name: 'Buy LEAF'}).click()
 }
+
+/** What a finger misses: controls that are lower or narrower than 44 pixels, but for links within a sentence. */
+export function smallTargets(page: Page): Promise<readonly string[]> {
+  return page.evaluate(SMALL_TARGETS)
+}
+
+const SMALL_TARGETS = `(() => {
+  const least = 43.5
+  const words = (of) => (of?.textContent ?? '').trim()
+  return [...document.querySelectorAll('a[href], button:not(.skip), select, summary, input, textarea')].flatMap((control) => {
+    const shown = control.matches('[type="radio"], [type="checkbox"]') ? (control.closest('label') ?? control) : control
+    const {width, height} = shown.getBoundingClientRect()
+    const sentence = words(control.closest('p, li, td, th, dd, h2, small'))
+    const isInSentence = control.matches('a') && getComputedStyle(control).display === 'inline' && sentence !== words(control)
+    if (width === 0 || (width >= least && height >= least) || isInSentence) return []
+    return [control.tagName + ' ' + control.className + ' "' + words(control).slice(0, 30) + '" ' + Math.round(width) + '×' + Math.round(height)]
+  })
+})()`
 
 let source: string | undefined
 
@@ -87,5 +111,11 @@ export async function seriousFaults(page: Page): Promise<readonly {readonly id: 
 /** For who wants to look: CREO_SCREENSHOTS names a folder. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   const folder = process.env.CREO_SCREENSHOTS
-  if (folder !== undefined) await page.screenshot({path: join(folder, `${name}.png`), fullPage: true})
+  const size = page.viewportSize()
+  if (folder === undefined || size === null) return
+  // As tall as it takes, so that what stays at an edge of the screen stands there.
+  const height = await page.evaluate<number>('document.documentElement.scrollHeight')
+  await page.setViewportSize({width: size.width, height: Math.min(PICTURE_HEIGHT_MAX, Math.max(size.height, height))})
+  await page.screenshot({path: join(folder, `${name}.png`)})
+  await page.setViewportSize(size)
 }

@@ -1,11 +1,16 @@
+import {randomBytes} from 'node:crypto'
 import {expect} from 'vitest'
+import {webKeyOfSeed} from '../../src/app-client/web-key.ts'
 import type {CommandBody} from '../../src/core/protocol/commands.ts'
-import {type Person, startWorld} from '../coordinator/coordinator-world.ts'
+import type {KeyPair} from '../../src/identity/keys.ts'
+import {type Actors, type Person, startWorld} from '../coordinator/coordinator-world.ts'
 import {runFunction, stopFunctions} from '../support/function-server.ts'
 import {type Browser, type OpenPage, startBrowser} from './browser.ts'
 import {type PlainFront, startPlainFront} from './plain-front.ts'
 
 export const LEAF = 'colibris/LEAF'
+const INVITE_SEED_BYTES = 32
+const INVITED_FOR_MS = 600_000
 const MEASURE = {decimals: 2, lotMinor: 100}
 
 export interface PlainWorld {
@@ -17,7 +22,13 @@ export interface PlainWorld {
   /** Gives an account so many Gutta to spend. */
   readonly give: (name: string, gutta: number) => Promise<void>
   /** An order for whole units at micro-gutta each. */
+  /** What `creo account invite` shows. */
+  readonly invite: (person: Person, role: 'treasurer' | 'trader') => Promise<string>
+  readonly actors: Actors
+  readonly operator: KeyPair
   readonly order: (person: Person, incentive: string, side: 'buy' | 'sell', units: number, priceMicroGutta: number) => Promise<string>
+  /** Issues an incentive of 10,000 with 2 decimals, which buys an item of its name for 2. @returns its id */
+  readonly issue: (org: Person, code: string, name: string) => Promise<string>
   /** Of all states, newest first. */
   readonly orders: (name: string) => Promise<readonly {readonly id: string; readonly status: string}[]>
   readonly read: (path: string) => Promise<Record<string, never>>
@@ -25,7 +36,11 @@ export interface PlainWorld {
 }
 
 /** The page in a browser, with a coordinator and the functions beside it as processes of this machine: no gateway, no container. */
-export async function startPlainWorld({hasProtection = false} = {}): Promise<PlainWorld> {
+export async function startPlainWorld({
+  hasProtection = false
+}: {
+  readonly hasProtection?: boolean | {readonly openingMs: number}
+} = {}): Promise<PlainWorld> {
   const [browser, world]: [Browser, Awaited<ReturnType<typeof startWorld>>] = await Promise.all([
     startBrowser(),
     startWorld({hasProtection})
@@ -54,6 +69,26 @@ export async function startPlainWorld({hasProtection = false} = {}): Promise<Pla
     give: async (name, gutta) => {
       const {id} = (await read(`/v1/accounts/${name}`)) as unknown as {readonly id: string}
       await actors.apply('operator', operator, {type: 'allot', account: id, amountMicroGutta: gutta * 1_000_000})
+    },
+    actors,
+    operator,
+    invite: async (person, role) => {
+      const seed = randomBytes(INVITE_SEED_BYTES)
+      const {publicKey} = await webKeyOfSeed(seed)
+      await apply(person, {type: 'key.invite', inviteKey: publicKey, roles: [role], expiresAtMs: Date.now() + INVITED_FOR_MS})
+      return `invite.${person.id}.${seed.toString('base64url')}`
+    },
+    issue: async (org, code, name) => {
+      const firstOffer = {item: name, priceMinor: 200, stock: 500, where: 'in-app'} as const
+      const terms = {
+        ...MEASURE,
+        supplyMinor: 1_000_000,
+        tradeVolumeLimitMicroGutta: 50_000_000,
+        captured: 'burn',
+        transferable: false
+      } as const
+      await apply(org, {type: 'incentive.issue', code, name, ...terms, firstOffer})
+      return `${org.name}/${code}`
     },
     order: async (person, incentive, side, units, priceMicroGutta) => {
       const terms = {kind: 'limit', timeInForce: 'GTC', measure: MEASURE} as const

@@ -5,6 +5,7 @@ import {LANGUAGES} from './words/languages.ts'
 
 /** The page's words in the reader's language. */
 export interface Speech {
+  /** With the reader's own region, by which numbers and times are written: `en-GB`. */
   readonly language: string
   readonly t: (key: WordKey, values?: Readonly<Record<string, string | number>>) => string
 }
@@ -35,7 +36,8 @@ async function speak(language: string): Promise<void> {
   document.documentElement.lang = language
   // `?dir=rtl` shows how the page stands in a language that is written from the right, before there is one.
   document.documentElement.dir = location.search === '?dir=rtl' ? 'rtl' : known.dir
-  speech.set(speechOf(language, words))
+  const own = navigator.languages.find((wished) => wished.split('-')[0] === language)
+  speech.set(speechOf(own ?? language, words))
 }
 
 /** `{name}` in a text is replaced; of a text in several forms, the one that the number `count` needs is taken. */

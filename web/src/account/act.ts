@@ -1,6 +1,7 @@
-import type {AppliedCommand, Outbox, Settled, WaitingCommand, WireCommandBody} from '../../../src/app-client/client.ts'
+import type {AppliedCommand, Network, Outbox, Settled, WaitingCommand, WireCommandBody} from '../../../src/app-client/client.ts'
 import {network} from '../data/network.ts'
 import {sawSequence} from '../data/quotes.ts'
+import {codeOf} from '../parts/trouble-words.ts'
 import {createStore} from '../store.ts'
 import {finishBegun, hasBegun} from './begun.ts'
 import {session} from './session.ts'
@@ -43,19 +44,13 @@ export async function act(
 ): Promise<Outcome> {
   const now = session.get()
   if (now?.key === undefined) return {status: 'refused', code: 'unauthorized', message: 'The key is locked.'}
-  const wish = `page:${crypto.randomUUID()}`
-  const out = await outbox()
   try {
+    const out = await outbox()
     const net = await network()
     const wanted = typeof body === 'function' ? body(await net.nowMs()) : body
+    const wish = `page:${crypto.randomUUID()}`
     const command = {about, command: await net.sign({account: now.account, key: now.key}, wanted, {idempotencyKey: wish})}
-    const sent = out.send(net, command)
-    const isKept = keeps(out, wish)
-    const outcome = await sent.then(doneBy, async (error: unknown) => {
-      // No longer kept, and nobody answered: another tab has the answer, and so will this one.
-      if (isKept && (keeps(out, wish) || (await isUnknown(error)))) return undefined
-      throw error
-    })
+    const outcome = await attempt(out, net, command).finally(() => showWaiting(out))
     if (outcome !== undefined) return outcome
     onLate()
     return await new Promise((end) => {
@@ -64,8 +59,20 @@ export async function act(
     })
   } catch (error) {
     return refusedBy(error)
-  } finally {
-    showWaiting(out)
+  }
+}
+
+/** @returns undefined while nobody knows, and it is kept. @throws {CreoError} what it was refused with, or why it could not be kept. */
+async function attempt(out: Outbox, net: Network, command: WaitingCommand): Promise<Outcome | undefined> {
+  const wish = command.command.idempotencyKey
+  const sent = out.send(net, command)
+  const isKept = keeps(out, wish)
+  try {
+    return doneBy(await sent)
+  } catch (error) {
+    // No longer kept, and nobody answered: another tab has the answer, and so will this one.
+    if (isKept && (keeps(out, wish) || (await isUnknown(error)))) return undefined
+    throw error
   }
 }
 
@@ -73,7 +80,8 @@ export async function act(
 export async function takeUp(): Promise<void> {
   clearTimeout(next)
   if (session.get() === undefined && !hasBegun()) return
-  const out = await outbox()
+  const out = await outbox().catch(() => undefined)
+  if (out === undefined) return resendLater()
   showWaiting(out)
   if (!isMore(out)) return
   try {
@@ -132,8 +140,8 @@ function doneBy(applied: AppliedCommand): Outcome {
 }
 
 function refusedBy(error: unknown): Outcome {
-  const {code, message = ''} = error as {readonly code?: unknown; readonly message?: string}
-  return {status: 'refused', code: typeof code === 'string' ? code : 'internal', message}
+  const {message = ''} = error as {readonly message?: string}
+  return {status: 'refused', code: codeOf(error), message}
 }
 
 async function isUnknown(error: unknown): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type {CreoError, Network, SignedCommand, WebKey} from '../../../src/app-client/client.ts'
+import {codeOf} from '../parts/trouble-words.ts'
 import {recall, remember} from '../remember.ts'
 
 /** What makes this browser's key one of an account's, kept from before it is sent until its answer is known: a page that is closed in between goes on with it. */
@@ -54,7 +55,7 @@ export async function finishBegun(net: Network): Promise<{readonly about: string
     return {about: begun.about, code: undefined}
   } catch (error) {
     if (hasBegun()) throw error
-    return {about: begun.about, code: (error as {readonly code?: string}).code ?? 'internal'}
+    return {about: begun.about, code: codeOf(error)}
   }
 }
 

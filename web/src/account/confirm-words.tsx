@@ -1,4 +1,5 @@
 import {useState} from 'preact/hooks'
+import {codeOf} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
 import {takeUpLater} from './act.ts'
 import {Words} from './words-list.tsx'
@@ -30,7 +31,7 @@ export function ConfirmWords({
     try {
       await act()
     } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
+      setCode(codeOf(error))
       setBusy(false)
       takeUpLater()
     }

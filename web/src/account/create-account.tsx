@@ -1,7 +1,7 @@
 import {useState} from 'preact/hooks'
 import {nameSchema} from '../../../src/core/protocol/scalars.ts'
 import {Field} from '../parts/field.tsx'
-import {troubleWords} from '../parts/trouble-words.ts'
+import {codeOf, troubleWords} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
 import {ConfirmWords} from './confirm-words.tsx'
 import {createAccount, newKey} from './session.ts'
@@ -28,7 +28,7 @@ export function CreateAccount() {
     try {
       setMade(await newKey())
     } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
+      setCode(codeOf(error))
     }
   }
   if (made !== undefined)

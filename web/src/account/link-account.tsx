@@ -1,6 +1,6 @@
 import {useState} from 'preact/hooks'
 import {Field} from '../parts/field.tsx'
-import {troubleWords} from '../parts/trouble-words.ts'
+import {codeOf, troubleWords} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
 import {ConfirmWords} from './confirm-words.tsx'
 import {PASSPHRASE_LEAST} from './create-account.tsx'
@@ -27,7 +27,7 @@ export function LinkAccount() {
     try {
       setMade(await newKey())
     } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
+      setCode(codeOf(error))
     }
   }
   if (made !== undefined)

@@ -1,6 +1,6 @@
 import {useState} from 'preact/hooks'
 import {Field} from '../parts/field.tsx'
-import {troubleWords} from '../parts/trouble-words.ts'
+import {codeOf, troubleWords} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
 import {unlock} from './session.ts'
 
@@ -18,7 +18,7 @@ export function Passphrase({onOpen, word}: {readonly onOpen: (words: string) => 
       onOpen((await unlock(passphrase)).words)
       setPassphrase('')
     } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
+      setCode(codeOf(error))
     }
     setBusy(false)
   }

@@ -1,6 +1,6 @@
 import {useState} from 'preact/hooks'
 import {Field} from '../parts/field.tsx'
-import {troubleWords} from '../parts/trouble-words.ts'
+import {codeOf, troubleWords} from '../parts/trouble-words.ts'
 import {type Speech, useWords} from '../words.ts'
 import {PASSPHRASE_LEAST} from './create-account.tsx'
 import {restoreAccount} from './session.ts'
@@ -26,7 +26,7 @@ export function RestoreAccount() {
     try {
       await restoreAccount({name: name.trim().toLowerCase(), words, passphrase})
     } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
+      setCode(codeOf(error))
       setBusy(false)
     }
   }

@@ -11,7 +11,7 @@ import {Issued} from '../parts/issued.tsx'
 import {Opener} from '../parts/opener.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
 import {Read} from '../parts/read-state.tsx'
-import {troubleWords} from '../parts/trouble-words.ts'
+import {codeOf, troubleWords} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
 
 const READ_EVERY_MS = 3_000
@@ -79,13 +79,13 @@ function ByCode({
       onFound(await redemptionOfCode(net.id, typed, await net.redemptions({incentive: incentive.id, status: 'held'})))
       setTyped('')
     } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
+      setCode(codeOf(error))
     }
   }
   const words = (of: string): string =>
     of === 'invalid_input' || of === 'not_found' || of === 'conflict' ? t(`capture.${of}`) : troubleWords(t, of)
   return (
-    <form class="row" onSubmit={(event) => void submit(event)}>
+    <form class="row centred" onSubmit={(event) => void submit(event)}>
       <Field
         label={t('capture.code')}
         value={typed}

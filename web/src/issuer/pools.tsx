@@ -36,7 +36,7 @@ function AppPools({of, incentives}: {readonly of: AppName; readonly incentives: 
             <thead>
               <tr>
                 {(['pools.pool', 'pools.left', 'pools.paid', 'pools.lasts'] as const).map((key) => (
-                  <th scope="col" key={key}>
+                  <th scope="col" class={key === 'pools.left' || key === 'pools.paid' ? 'number' : ''} key={key}>
                     {t(key)}
                   </th>
                 ))}

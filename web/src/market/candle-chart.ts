@@ -13,6 +13,7 @@ export interface CandleChart {
   readonly remove: () => void
 }
 
+const PRICE_DIGITS = 4
 const MS_PER_SECOND = 1000
 /** The chart itself knows only UTC. */
 const MS_PER_MINUTE = 60_000
@@ -20,6 +21,7 @@ const MS_PER_MINUTE = 60_000
 /** A chart in the page's own colours, as wide as its place. */
 export function drawCandles(place: HTMLElement, language: string): CandleChart {
   const colour = (name: string): string => getComputedStyle(place).getPropertyValue(name).trim()
+  const prices = new Intl.NumberFormat(language, {minimumFractionDigits: PRICE_DIGITS, maximumFractionDigits: PRICE_DIGITS})
   const chart = createChart(place, {
     autoSize: true,
     layout: {
@@ -28,7 +30,7 @@ export function drawCandles(place: HTMLElement, language: string): CandleChart {
       textColor: colour('--soft'),
       fontFamily: getComputedStyle(place).fontFamily
     },
-    localization: {locale: language},
+    localization: {locale: language, priceFormatter: (price: number) => prices.format(price)},
     grid: {vertLines: {visible: false}, horzLines: {color: colour('--rule')}},
     rightPriceScale: {borderVisible: false},
     timeScale: {borderColor: colour('--rule'), timeVisible: true, secondsVisible: false}
@@ -41,7 +43,7 @@ export function drawCandles(place: HTMLElement, language: string): CandleChart {
     downColor: down,
     borderDownColor: down,
     wickDownColor: down,
-    priceFormat: {type: 'price', precision: 4, minMove: 0.0001}
+    priceFormat: {type: 'price', precision: PRICE_DIGITS, minMove: 10 ** -PRICE_DIGITS}
   })
   let isShown = false
   return {

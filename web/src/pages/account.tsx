@@ -1,6 +1,7 @@
 import {useState} from 'preact/hooks'
 import {CreateAccount} from '../account/create-account.tsx'
 import {LinkAccount} from '../account/link-account.tsx'
+import {NetworkId} from '../account/network-id.tsx'
 import {Passphrase} from '../account/passphrase.tsx'
 import {RestoreAccount} from '../account/restore-account.tsx'
 import {forget, lock, useSession} from '../account/session.ts'
@@ -28,6 +29,7 @@ export function Account() {
         ))}
       </fieldset>
       {way === 'create' ? <CreateAccount /> : way === 'restore' ? <RestoreAccount /> : <LinkAccount />}
+      <NetworkId />
     </section>
   )
 }
@@ -39,6 +41,7 @@ function Locked({name}: {readonly name: string}) {
       <h1>{name}</h1>
       <p class="lead">{t('account.locked')}</p>
       <Passphrase onOpen={() => undefined} word={t('account.unlock')} />
+      <NetworkId />
       <Forget />
     </section>
   )
@@ -64,6 +67,7 @@ function Open({name, account}: {readonly name: string; readonly account: string}
       </div>
       <h2>{t('words.title')}</h2>
       {words === undefined ? <Passphrase onOpen={setWords} word={t('words.show')} /> : <Words words={words} />}
+      <NetworkId />
       <Forget />
     </section>
   )

@@ -61,7 +61,7 @@ function OwnGutta({account}: {readonly account: string}) {
         return (
           <dl class="facts sheet">
             <div class="fact-main">
-              <dt>{t('earnings.gutta', {count: view.epochs.length})}</dt>
+              <dt>{view.epochs.length === 0 ? t('earnings.noEpoch') : t('earnings.gutta', {count: view.epochs.length})}</dt>
               <dd>
                 {formatGutta(sum, language)} {t('unit.gutta')}
               </dd>

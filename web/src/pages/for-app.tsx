@@ -21,7 +21,7 @@ import {plainText} from '../issuer-text.ts'
 import {Issued} from '../parts/issued.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
 import {Read} from '../parts/read-state.tsx'
-import {troubleWords} from '../parts/trouble-words.ts'
+import {codeOf, troubleWords} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
 
 type Ask<K extends AppAsk['ask']> = Extract<AppAsk, {readonly ask: K}>
@@ -93,7 +93,7 @@ function SignInAsk({ask, origin, session}: Asked<'sign-in'>) {
       const answer = await answerSignIn(ask.challenge, {signer: session, origin, network: (await network()).id})
       goBack(ask, {...answer})
     } catch (error) {
-      setCode((error as {readonly code?: string}).code ?? 'internal')
+      setCode(codeOf(error))
     }
   }
   return (

@@ -5,20 +5,19 @@ import {GUTTA_DECIMALS} from '../../../src/core/units.ts'
 import {useSession} from '../account/session.ts'
 import {useAct} from '../account/use-act.ts'
 import {type Balances, useBalances} from '../data/balances.ts'
-import {usePulse} from '../data/live.ts'
 import {type Reading, useSignedRead} from '../data/use-read.ts'
 import {formatLots, formatMinor, formatPrice, formatTime} from '../format.ts'
 import {reasonWords} from '../market/order-words.ts'
 import {ReplaceOrder} from '../market/replace-order.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
+import {Pages} from '../parts/pages.tsx'
 import {Read} from '../parts/read-state.tsx'
 import {Redemptions} from '../parts/redemptions.tsx'
 import {marketHref} from '../route.ts'
 import {useWords} from '../words.ts'
 
-const READ_EVERY_MS = 3_000
-const ORDERS_SHOWN = 50
-const ordersSchema = z.object({orders: z.array(orderViewSchema)})
+const ORDERS_SHOWN = 20
+const ordersSchema = z.object({orders: z.array(orderViewSchema), next: z.optional(z.string())})
 export const incentivesSchema = z.object({incentives: z.array(incentiveViewSchema)})
 
 /** What an account has, wants and did. */
@@ -32,14 +31,14 @@ export function Portfolio() {
   return (
     <section>
       <h1>{t('nav.portfolio')}</h1>
-      <nav class="row" aria-label={t('nav.more')}>
+      <nav class="row links" aria-label={t('nav.more')}>
         <a href="#/earnings">{t('nav.earnings')}</a>
         <a href="#/issuer">{t('nav.issuer')}</a>
       </nav>
       <Holdings balances={balances} known={known} />
       <Orders account={session.account} known={known} canAct={session.key !== undefined} />
       <h2>{t('redemptions.mine')}</h2>
-      <Redemptions path={`/v1/accounts/${session.account}/redemptions?limit=20`} known={known} />
+      <Redemptions account={session.account} known={known} />
     </section>
   )
 }
@@ -91,9 +90,6 @@ function Holdings({balances, known}: {readonly balances: Reading<Balances>; read
 
 function Orders({account, known, canAct}: {readonly account: string; readonly known: readonly IncentiveView[]; readonly canAct: boolean}) {
   const {t} = useWords()
-  const news = usePulse(READ_EVERY_MS)
-  const open = useSignedRead(`/v1/accounts/${account}/orders?status=open&limit=${ORDERS_SHOWN}`, ordersSchema, news)
-  const all = useSignedRead(`/v1/accounts/${account}/orders?limit=${ORDERS_SHOWN}`, ordersSchema, news)
   const {isBusy, outcome, run} = useAct()
   const [replaced, setReplaced] = useState<OrderView>()
   const measure = known.find(({id}) => id === replaced?.incentive)
@@ -105,44 +101,56 @@ function Orders({account, known, canAct}: {readonly account: string; readonly kn
   }
   return (
     <>
-      <div class="row spread-out">
-        <h2>{t('orders.open')}</h2>
-        {canAct && (open.value?.orders.length ?? 0) > 1 && (
-          <button type="button" disabled={isBusy} onClick={() => void cancelAll()}>
-            {t('orders.cancelAll')}
-          </button>
-        )}
-      </div>
+      <h2>{t('orders.open')}</h2>
       <OutcomeWords of={outcome} done={() => t('orders.cancelled')} />
       {replaced && measure && (
         <ReplaceOrder key={replaced.id} order={replaced} incentive={measure} onClose={() => setReplaced(undefined)} />
       )}
-      <Read of={open} lines={2}>
-        {({orders}) => (
+      <Pages path={`/v1/accounts/${account}/orders?status=open&limit=${ORDERS_SHOWN}`} schema={ordersSchema} lines={2}>
+        {({orders}, {isFirst}) => (
+          <>
+            {canAct && isFirst && orders.length > 1 && (
+              <p>
+                <button type="button" disabled={isBusy} onClick={() => void cancelAll()}>
+                  {t('orders.cancelAll')}
+                </button>
+              </p>
+            )}
+            <OrderTable
+              title={t('orders.open')}
+              orders={orders}
+              known={known}
+              none={t('orders.none')}
+              onCancel={canAct && !isBusy ? (order) => void cancel(order) : undefined}
+              onReplace={canAct ? setReplaced : undefined}
+            />
+          </>
+        )}
+      </Pages>
+      <h2>{t('orders.history')}</h2>
+      <Pages path={`/v1/accounts/${account}/orders?limit=${ORDERS_SHOWN}`} schema={ordersSchema}>
+        {({orders}, {isFirst, isLast}) => (
           <OrderTable
-            orders={orders}
+            title={t('orders.history')}
+            orders={orders.filter(({status}) => status !== 'open')}
             known={known}
-            none={t('orders.none')}
-            onCancel={canAct && !isBusy ? (order) => void cancel(order) : undefined}
-            onReplace={canAct ? setReplaced : undefined}
+            none={isFirst && isLast ? t('orders.noHistory') : t('orders.noneHere')}
           />
         )}
-      </Read>
-      <h2>{t('orders.history')}</h2>
-      <Read of={all} lines={3}>
-        {({orders}) => <OrderTable orders={orders.filter(({status}) => status !== 'open')} known={known} none={t('orders.noHistory')} />}
-      </Read>
+      </Pages>
     </>
   )
 }
 
 function OrderTable({
+  title,
   orders,
   known,
   none,
   onCancel,
   onReplace
 }: {
+  readonly title: string
   readonly orders: readonly OrderView[]
   readonly known: readonly IncentiveView[]
   readonly none: string
@@ -153,11 +161,11 @@ function OrderTable({
   if (orders.length === 0) return <p class="faint">{none}</p>
   return (
     <table class="cards sheet-table">
-      <caption class="unseen">{t('orders.open')}</caption>
+      <caption class="unseen">{title}</caption>
       <thead>
         <tr>
           {(['orders.order', 'unit.each', 'book.amount', 'orders.state', 'orders.placed'] as const).map((key) => (
-            <th scope="col" key={key}>
+            <th scope="col" class={key === 'unit.each' || key === 'book.amount' ? 'number' : ''} key={key}>
               {t(key)}
             </th>
           ))}
@@ -213,7 +221,7 @@ function OrderRow({
         {order.reason !== null && order.status !== 'filled' && <small>{reasonWords(t, order.reason)}</small>}
       </td>
       <td data-label={t('orders.placed')}>{formatTime(order.placedAtMs, language)}</td>
-      <td>
+      <td class="acts">
         {onReplace && (
           <button type="button" onClick={() => onReplace(order)} aria-label={t('replace.one', {order: order.id})}>
             {t('replace.change')}

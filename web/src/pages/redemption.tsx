@@ -79,7 +79,7 @@ export function Redemption({rest: [wanted = '']}: {readonly rest: readonly strin
                 )}
               </div>
             )}
-            <p>
+            <p class="links">
               <a href="#/portfolio">{t('nav.portfolio')}</a>
             </p>
           </section>

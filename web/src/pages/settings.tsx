@@ -13,7 +13,7 @@ export function Settings() {
         <legend>{t('settings.language')}</legend>
         {Object.entries(LANGUAGES).map(([code, {name}]) => (
           <label key={code} lang={code}>
-            <input type="radio" name="language" checked={code === language} onChange={() => void chooseLanguage(code)} />
+            <input type="radio" name="language" checked={code === language.split('-')[0]} onChange={() => void chooseLanguage(code)} />
             {name}
           </label>
         ))}

@@ -46,7 +46,7 @@ export function Field({
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <div class="field-box">
+      <div class="field-box" style={{'--unit': unit?.length ?? 0}}>
         {isSecret ? <input {...input} type="password" /> : <input {...input} />}
         {unit !== undefined && <span class="unit">{unit}</span>}
       </div>

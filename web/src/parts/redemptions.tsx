@@ -1,26 +1,22 @@
 import * as z from 'zod/mini'
 import {type IncentiveView, redemptionViewSchema} from '../../../src/core/protocol/api.ts'
-import {usePulse} from '../data/live.ts'
-import {useSignedRead} from '../data/use-read.ts'
 import {formatMinor, formatTime} from '../format.ts'
 import {useWords} from '../words.ts'
-import {Read} from './read-state.tsx'
+import {Pages} from './pages.tsx'
 
-const READ_EVERY_MS = 3_000
-const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema)})
+const SHOWN = 20
+const redemptionsSchema = z.object({redemptions: z.array(redemptionViewSchema), next: z.optional(z.string())})
 
-/** What was redeemed, newest first, each with the way to its code. */
-export function Redemptions({path, known}: {readonly path: string; readonly known: readonly IncentiveView[]}) {
+/** What an account redeemed, newest first, each with the way to its code. */
+export function Redemptions({account, known}: {readonly account: string; readonly known: readonly IncentiveView[]}) {
   const {t, language} = useWords()
-  const news = usePulse(READ_EVERY_MS)
-  const read = useSignedRead(path, redemptionsSchema, news)
   return (
-    <Read of={read} lines={2}>
+    <Pages path={`/v1/accounts/${account}/redemptions?limit=${SHOWN}`} schema={redemptionsSchema} lines={2}>
       {({redemptions}) =>
         redemptions.length === 0 ? (
           <p class="faint">{t('redemptions.none')}</p>
         ) : (
-          <ul class="plain-list">
+          <ul class="plain-list linked">
             {redemptions.map((one) => {
               const incentive = known.find(({id}) => id === one.incentive)
               return (
@@ -38,6 +34,6 @@ export function Redemptions({path, known}: {readonly path: string; readonly know
           </ul>
         )
       }
-    </Read>
+    </Pages>
   )
 }

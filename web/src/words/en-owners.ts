@@ -1,6 +1,6 @@
 import type {Word} from './en.ts'
 
-/** English words for who hosts and who issues. */
+/** English words for who hosts, who issues, and who looks further back or closer. */
 export const enOwners = {
   'ask.signIn': 'Sign in?',
   'ask.redeem': 'Redeem?',
@@ -21,6 +21,10 @@ export const enOwners = {
   'link.wrong': 'That is no invitation: it begins with invite.acc_ and is one line.',
   'link.do': 'Link this browser',
   'link.used': 'This invitation was used, withdrawn, or is over. Make another one.',
+  'read.older': 'Older ones',
+  'orders.noneHere': 'All of these still wait.',
+  'network.title': 'Which network this is',
+  'network.why': 'What you sign here counts in this network alone. Who uses the command line sees the same id by',
   'issuer.none': 'This account has issued no incentive yet. An org issues one by the command line:',
   'issuer.supply': 'Supply',
   'issuer.pool': 'Pool for rewards',
@@ -49,6 +53,7 @@ export const enOwners = {
   'capture.conflict': 'Several that wait have this code: go by the number that was handed over.',
   'earnings.lead': 'What your machines do, and what they were paid for it.',
   'earnings.gutta': {one: 'From the last epoch', other: 'From the last {count} epochs'},
+  'earnings.noEpoch': 'No epoch has ended yet',
   'earnings.nodes': 'Machines',
   'earnings.none': 'No machine of this account hosts anything yet. One begins by:',
   'node.away': 'Not heard of.',

@@ -1,7 +1,7 @@
 import type {Word} from './en.ts'
 import type {enOwners} from './en-owners.ts'
 
-/** Mots français pour qui héberge et qui émet. */
+/** Mots français pour qui héberge, qui émet, et qui remonte plus loin ou regarde de plus près. */
 export const frOwners: Readonly<Record<keyof typeof enOwners, Word>> = {
   'ask.signIn': 'Se connecter ?',
   'ask.redeem': 'Échanger ?',
@@ -23,7 +23,11 @@ export const frOwners: Readonly<Record<keyof typeof enOwners, Word>> = {
   'link.wrong': 'Ce n’est pas une invitation : elle commence par invite.acc_ et tient en une ligne.',
   'link.do': 'Lier ce navigateur',
   'link.used': 'Cette invitation a été utilisée, retirée, ou est terminée. Faites-en une autre.',
-  'issuer.none': 'Ce compte n’a encore émis aucun titre. Une organisation en émet un par la ligne de commande :',
+  'read.older': 'Plus anciens',
+  'orders.noneHere': 'Tous ceux-ci attendent encore.',
+  'network.title': 'Quel est ce réseau',
+  'network.why': 'Ce que vous signez ici compte dans ce réseau seul. La ligne de commande montre le même identifiant par',
+  'issuer.none': 'Ce compte n’a encore émis aucune incitation. Une organisation en émet une par la ligne de commande :',
   'issuer.supply': 'Quantité émise',
   'issuer.pool': 'Réserve des récompenses',
   'issuer.reserved': 'Retenu par des baux',
@@ -51,6 +55,7 @@ export const frOwners: Readonly<Record<keyof typeof enOwners, Word>> = {
   'capture.conflict': 'Plusieurs qui attendent ont ce code : fiez-vous au numéro de ce qui a été remis.',
   'earnings.lead': 'Ce que font vos machines, et ce qui leur a été payé.',
   'earnings.gutta': {one: 'De la dernière époque', other: 'Des {count} dernières époques'},
+  'earnings.noEpoch': 'Aucune époque n’est encore finie',
   'earnings.nodes': 'Machines',
   'earnings.none': 'Aucune machine de ce compte n’héberge encore. Pour commencer :',
   'node.away': 'Sans nouvelles.',
