@@ -19,7 +19,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const RECEIPTS_MAX = 1000
 const LOAD_MAX = 100_000
 
-/** A network of real processes with the shop deployed, as the tour makes it, in a folder of its own. */
+/** A network of real processes with the shop (or what else is wanted) deployed, as the tour makes it, in a folder of its own. */
 export class LoopWorld implements TourWorld {
   readonly folder: string
   readonly network: DevNetwork
@@ -36,11 +36,12 @@ export class LoopWorld implements TourWorld {
     this.network = new DevNetwork({directory: folder, creo, ports, epoch: '5s', emission: '10', exchangeOrg: ORGS.exchange}, this.signal)
   }
 
-  static async make(): Promise<LoopWorld> {
+  /** @param deploys names of the tour's steps that deploy something. */
+  static async make(deploys: readonly string[] = ['deploy_shop']): Promise<LoopWorld> {
     const world = new LoopWorld(await mkdtemp(join(tmpdir(), 'creo-loop-')))
-    const deployShop = appSteps.filter(({id}) => id === 'deploy_shop')
+    const deployed = appSteps.filter(({id}) => deploys.includes(id))
     try {
-      for (const step of [...networkSteps, ...deployShop]) await step.run(world)
+      for (const step of [...networkSteps, ...deployed]) await step.run(world)
       return world
     } catch (error) {
       await world.close()
