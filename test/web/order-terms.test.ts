@@ -19,6 +19,8 @@ test('what is typed becomes lots and micro-gutta a lot, exactly or not at all', 
     ['lot', 'amount', 'amount', 'price'].map((problem) => ({problem}))
   )
   expect(wrong({price: '0.000005'})).toEqual({problem: 'step'})
+  expect(wrong({price: '0.0000001'})).toEqual({problem: 'step'})
+  expect(wrong({amount: '1.0000001'})).toEqual({problem: 'lot'})
   expect(wrong({amount: '90071992547409.9', price: '1000'})).toEqual({problem: 'large'})
   expect(wrong({time: 'GTT', hours: '0'})).toEqual({problem: 'hours'})
 })

@@ -1,12 +1,18 @@
 import type {Page} from 'playwright-core'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {browserMissing, hasBrowser} from './browser.ts'
-import {go, link, screenshot, seriousFaults, smallTargets} from './page-steps.ts'
+import {go, link, PASSPHRASE, screenshot, seriousFaults, smallTargets} from './page-steps.ts'
 import {LEAF, type PlainWorld, startPlainWorld} from './plain-world.ts'
 import {fillWorld, HOSTILE, type Holders} from './views-world.ts'
 
 const WIDTHS = [360, 768, 1440] as const
 const TIMEOUT_MS = 300_000
+const TABS_MAX = 60
+/** What has the keyboard, by the words that name it. */
+const FOCUSED = `(() => {
+  const at = document.activeElement
+  return at.matches('main') ? 'main' : (at.labels?.[0] ?? at).textContent.trim()
+})()`
 /** Wider screens have a pointer. */
 const FINGERS_UP_TO = 768
 const STYLES = [
@@ -37,6 +43,38 @@ describe.runIf(hasBrowser && process.env.CREO_TEST_TIER === 'long')(`the views o
     const redeemed = page.locator('.linked li')
     await page.getByRole('button', {name: 'Older ones'}).last().click()
     await expect.poll(() => redeemed.count()).toBe(holders.redemptions)
+    await context.close()
+  })
+
+  test('an order is placed by keys alone, and a reader of screens is led to what is new', async () => {
+    const {page, context} = await world.open(1440)
+    await link(page, await world.invite(holders.zoe, 'trader'), holders.zoe.name)
+    await go(page, `market/${LEAF}`)
+    await page.getByLabel('Amount').waitFor()
+    const focused = () => page.evaluate<string>(FOCUSED)
+    expect(await focused()).toBe('main')
+    const tabTo = async (wanted: string): Promise<void> => {
+      for (let pressed = 0; pressed < TABS_MAX && (await focused()) !== wanted; pressed += 1) await page.keyboard.press('Tab')
+      expect(await focused()).toBe(wanted)
+    }
+    await tabTo('Buy')
+    await page.keyboard.press('ArrowRight')
+    expect(await focused()).toBe('Sell')
+    await page.keyboard.press('ArrowLeft')
+    await tabTo('Amount')
+    await page.keyboard.type('1')
+    await tabTo('Price for one unit')
+    await page.keyboard.type('0.2')
+    await tabTo('Buy LEAF')
+    await page.keyboard.press('Enter')
+    await page.getByRole('status').filter({hasText: '1 LEAF wait in the book.'}).waitFor()
+    // From the first stop of the page past its head.
+    await page.reload()
+    await page.getByRole('heading', {level: 1}).waitFor()
+    await page.keyboard.press('Tab')
+    expect(await focused()).toBe('Skip to content')
+    await page.keyboard.press('Enter')
+    expect(await focused()).toBe('main')
     await context.close()
   })
 
@@ -75,6 +113,12 @@ describe.runIf(hasBrowser && process.env.CREO_TEST_TIER === 'long')(`the views o
       await speak(page)
       await go(page, 'account')
       await look(page, 'account-make')
+      await page.locator('input').nth(3).fill(`new-${width}-${style}`)
+      await page.locator('input[type="password"]').fill(PASSPHRASE)
+      await page.locator('button.main').click()
+      await page.locator('ol li').nth(11).waitFor()
+      await look(page, 'account-words')
+      await page.locator('form button').last().click()
       for (const [place, name] of [
         [1, 'account-restore'],
         [2, 'account-link']
@@ -95,12 +139,32 @@ describe.runIf(hasBrowser && process.env.CREO_TEST_TIER === 'long')(`the views o
         offers: 'offers',
         portfolio: 'portfolio',
         redemption: `redemption/${holders.redemption}`,
-        account: 'account',
         emission: 'emission',
         settings: 'settings',
         'earnings-none': 'earnings',
         'issuer-none': 'issuer'
       })
+      await go(zoe.page, `market/${LEAF}`)
+      await zoe.page.locator('.ticket input[inputmode="decimal"]').first().fill('7')
+      await zoe.page.locator('.ticket input[inputmode="decimal"]').nth(1).fill('0.54')
+      await zoe.page.locator('.foreseen').waitFor()
+      await zoe.page.locator('summary').last().click()
+      await look(zoe.page, 'market-ticket')
+      await go(zoe.page, 'portfolio')
+      await zoe.page.locator('.acts button').nth(-2).click()
+      expect(await zoe.page.evaluate('document.activeElement.closest(".replace") !== null')).toBe(true)
+      await zoe.page.locator('.replace input').first().fill('0.0000001')
+      await look(zoe.page, 'portfolio-change')
+      await go(zoe.page, 'account')
+      await zoe.page.locator('.network-id summary').click()
+      await zoe.page.locator('.forget button').click()
+      await look(zoe.page, 'account')
+      await zoe.page.locator('.forget button').last().click()
+      await zoe.page.locator('.row button').first().click()
+      await zoe.page.locator('input[type="password"]').fill('not the right one')
+      await zoe.page.locator('button.main').click()
+      await zoe.page.locator('.wrong').waitFor()
+      await look(zoe.page, 'account-locked')
       await go(zoe.page, 'swap')
       await zoe.page.locator('select').first().selectOption(LEAF)
       await zoe.page.locator('select').nth(1).selectOption('orchard/PLUM')

@@ -44,6 +44,7 @@ export interface Preview {
   readonly heldMicroGutta: number
 }
 
+const FRACTION = /^\d*\.(?=\d*[1-9])\d+$/
 export const HOURS_MAX = 366 * 24
 
 /** Which settings fit together: a market order never waits, a post-only order does nothing else. */
@@ -54,10 +55,10 @@ export function timesOf(kind: Ticket['kind']): readonly Ticket['time'][] {
 
 export function readTicket(ticket: Ticket, measure: Measure, language: string): Order | {readonly problem: TicketProblem} {
   const minor = decimalOf(ticket.amount, measure.decimals, language)
-  if (minor === undefined || minor === 0) return {problem: 'amount'}
+  if (minor === undefined || minor === 0) return {problem: isFiner(ticket.amount, language) ? 'lot' : 'amount'}
   if (minor % measure.lotMinor !== 0) return {problem: 'lot'}
   const perUnit = decimalOf(ticket.price, GUTTA_DECIMALS, language)
-  if (perUnit === undefined || perUnit === 0) return {problem: 'price'}
+  if (perUnit === undefined || perUnit === 0) return {problem: isFiner(ticket.price, language) ? 'step' : 'price'}
   const perLot = BigInt(perUnit) * BigInt(measure.lotMinor)
   const units = 10n ** BigInt(measure.decimals)
   if (perLot % units !== 0n) return {problem: 'step'}
@@ -65,6 +66,11 @@ export function readTicket(ticket: Ticket, measure: Measure, language: string): 
   if (ticket.time === 'GTT' && !(hours > 0 && hours <= HOURS_MAX)) return {problem: 'hours'}
   const order = {lots: minor / measure.lotMinor, priceMicroGutta: Number(perLot / units)}
   return BigInt(order.lots) * BigInt(order.priceMicroGutta) * 2n > BigInt(AMOUNT_MAX) ? {problem: 'large'} : order
+}
+
+/** A number with more digits behind the point than there are, not something else. */
+function isFiner(text: string, language: string): boolean {
+  return FRACTION.test(typedDecimal(text, language))
 }
 
 function decimalOf(text: string, decimals: number, language: string): number | undefined {

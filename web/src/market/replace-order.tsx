@@ -1,4 +1,4 @@
-import {useState} from 'preact/hooks'
+import {useEffect, useRef, useState} from 'preact/hooks'
 import type {IncentiveView, OrderView} from '../../../src/core/protocol/api.ts'
 import {useAct} from '../account/use-act.ts'
 import {formatLots, priceText} from '../format.ts'
@@ -24,6 +24,9 @@ export function ReplaceOrder({
   const [price, setPrice] = useState(typed(priceText(before.priceMicroGutta, incentive)))
   const [amount, setAmount] = useState(typed(formatLots(before.lots, incentive, 'en').replaceAll(',', '')))
   const {isBusy, outcome, run} = useAct()
+  const form = useRef<HTMLFormElement>(null)
+  // The order that is changed may stand far below.
+  useEffect(() => form.current?.querySelector('input')?.focus(), [])
   const read = readTicket({side: before.side, kind: 'limit', time: 'GTC', amount, price, hours: '', selfTrade: 'stop'}, incentive, language)
   const problem = (...kinds: readonly TicketProblem[]): string | undefined =>
     'problem' in read && kinds.includes(read.problem)
@@ -36,7 +39,13 @@ export function ReplaceOrder({
     await run(body, t('replace.about', {order: before.id}))
   }
   return (
-    <form class="sheet replace" onSubmit={(event) => void submit(event)} noValidate aria-label={t('replace.one', {order: before.id})}>
+    <form
+      ref={form}
+      class="sheet replace"
+      onSubmit={(event) => void submit(event)}
+      noValidate
+      aria-label={t('replace.one', {order: before.id})}
+    >
       <Field
         label={t('ticket.price')}
         unit={t('unit.gutta')}

@@ -4,7 +4,10 @@ import {useWords} from '../words.ts'
 
 type Page = ComponentType<{readonly rest: readonly string[]}>
 
-/** A page whose script is fetched when it is first shown. */
+/**
+ * A page whose script is fetched when it is first shown. What fails twice is fetched with all of the page anew: since it was loaded another one may have been
+ * deployed, which has other files, and some browsers never ask again for a script that they did not get.
+ */
 export function Lazy({load, rest}: {readonly load: () => Promise<Page>; readonly rest: readonly string[]}) {
   const {t} = useWords()
   const [Shown, setShown] = useState<Page>()
@@ -22,7 +25,7 @@ export function Lazy({load, rest}: {readonly load: () => Promise<Page>; readonly
   return (
     <section class="empty" role="alert">
       <p>{t('trouble.offline')}</p>
-      <button type="button" onClick={() => setTurn(turn + 1)}>
+      <button type="button" onClick={() => (turn === 0 ? setTurn(1) : location.reload())}>
         {t('read.again')}
       </button>
     </section>
