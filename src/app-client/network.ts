@@ -13,7 +13,7 @@ import {timeSigningText} from '../core/protocol/signing-texts.ts'
 import {ACCEPT_SIGNATURE, proveAnswer, webContentDigest} from './answer-proof.ts'
 import {askJson, notUnderstood, UNKNOWN} from './network-http.ts'
 import {signWebCommand, type WireCommandBody} from './web-command.ts'
-import {base64urlOf, randomBytes, sha256HexOf} from './web-crypto.ts'
+import {base64urlOf, hexOf, randomBytes, sha256HexOf, subtle} from './web-crypto.ts'
 import {verifyWebText, type WebKey} from './web-key.ts'
 
 /** A command is refused this long after it was signed: long enough for every retry over a poor link, short enough to be forgotten soon. */
@@ -44,6 +44,10 @@ const outcomeSchema = z.union([
     error: z.object({code: z.string(), message: z.string(), hint: z.optional(z.string())})
   })
 ])
+const pictureSchema = z.object({
+  type: z.string().check(z.regex(/^image\/(png|jpeg|webp|avif)$/)),
+  content: z.string().check(z.regex(/^[A-Za-z0-9+/]{4,90000}={0,2}$/))
+})
 const answersSchema = z.object({answers: z.array(outcomeSchema)})
 
 export interface ConnectOptions {
@@ -124,6 +128,20 @@ export class Network {
 
   incentive(id: string, signal?: AbortSignal): Promise<WireIncentive> {
     return this.#read<WireIncentive>(`/v1/incentives/${pathOf(id)}`, {}, signal)
+  }
+
+  /**
+   * The picture of an offer, by the digest that stands in it: whoever hands it on cannot give another. It never changes, so keep it.
+   * @throws {CreoError} `not_found`; `verification_failed` for other bytes.
+   */
+  async picture(digest: string, signal?: AbortSignal): Promise<{readonly type: string; readonly bytes: Uint8Array<ArrayBuffer>}> {
+    if (!/^sha256:[0-9a-f]{64}$/.test(digest)) throw new CreoError('invalid_input', 'That is no digest of a picture.')
+    const view = parse(pictureSchema, await this.read(`/v1/pictures/${digest}`, {signal}))
+    const bytes = Uint8Array.from(atob(view.content), (character) => character.charCodeAt(0))
+    const found = hexOf(new Uint8Array(await subtle().digest('SHA-256', bytes)))
+    if (`sha256:${found}` !== digest)
+      throw new CreoError('verification_failed', 'That is not the picture of the offer.', {hint: 'Try again: another host may answer.'})
+    return {type: view.type, bytes}
   }
 
   /** What an incentive buys. */

@@ -15,6 +15,7 @@ import {type CallState, callsOfAppSchema} from '../core/protocol/async.ts'
 import {schedulesSchema} from '../core/protocol/cron.ts'
 import type {NetworkEvent} from '../core/protocol/events.ts'
 import {redemptionRecordSchema, swapQuoteSchema, tickerSchema} from '../core/protocol/market-data.ts'
+import {pictureContentSchema, pictureViewSchema} from '../core/protocol/pictures.ts'
 import {type Sealed, sealingKeySchema, secretsViewSchema, secretUnsetViewSchema, secretViewSchema} from '../core/protocol/secrets.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import * as answers from './answers.ts'
@@ -181,6 +182,17 @@ export class Reads {
   /** Revisions of an app, newest first, also those that get no traffic. */
   releases(org: string, app: string, filter: {readonly limit?: number} = {}, signal?: AbortSignal): Read<typeof answers.releasesSchema> {
     return this.#get(answers.releasesSchema, `/v1/apps/${segment(org)}/${segment(app)}/revisions`, filter, signal)
+  }
+
+  /** A picture of an offer, whose digest whoever asks compares. */
+  picture(digest: string, signal?: AbortSignal): Read<typeof pictureContentSchema> {
+    return this.#get(pictureContentSchema, `/v1/pictures/${segment(digest)}`, {}, signal)
+  }
+
+  /** Stores a picture that an offer of the org is to name. Signed by a key of the org. */
+  storePicture(org: string, content: string, signal?: AbortSignal): Read<typeof pictureViewSchema> {
+    const asked = {method: 'POST', path: `/v1/orgs/${segment(org)}/pictures`, body: {content}, key: this.#key, signal} as const
+    return this.#connection.ask(pictureViewSchema, asked)
   }
 
   /** Lines after sequence `after`, waiting up to `waitMs` for one. Signed: what an app writes is its org's business. */

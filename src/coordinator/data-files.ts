@@ -10,6 +10,8 @@ export const SECRETS_KEY_FILE = 'secrets.key'
 export const CRON_FILE = 'cron.sqlite'
 /** Where orgs are told of their redemptions, and what waits to be told. */
 export const WEBHOOKS_FILE = 'webhooks.sqlite'
+/** Pictures of offers. */
+export const PICTURES_FILE = 'pictures.sqlite'
 /** The last lines that functions wrote. */
 export const LOGS_FILE = 'logs.sqlite'
 /** What gateways saw of nodes. */

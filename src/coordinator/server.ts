@@ -24,6 +24,7 @@ import {
   GENESIS_FILE,
   LOGS_FILE,
   NONCES_FILE,
+  PICTURES_FILE,
   REGISTRY_FOLDER,
   REPUTATION_FILE,
   SECRETS_FILE,
@@ -45,6 +46,7 @@ import {FunctionLogs} from './logs.ts'
 import {Loop} from './loop.ts'
 import {Overview} from './operator/overview.ts'
 import {createOwnCommands} from './own-commands.ts'
+import {PictureStore} from './picture-store.ts'
 import {PresenceBoard} from './presence.ts'
 import {BlockedImages} from './registry/blocked-images.ts'
 import {followLiveImages} from './registry/live-images.ts'
@@ -142,14 +144,14 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const tables = new SignedTables({ledger, leases, lasting, key})
   const calendar = new Calendar({ledger, commands, genesis, log})
   const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
-  const images = await openImages(opened, stopping.signal)
+  const images = await openImages(opened, stopping.signal, cleanups)
   const reputation = openReputation(opened, lasting)
   cleanups.push(async () => reputation.close())
   const clocks = {nowMs, ...(opened.monotonicMs !== undefined && {monotonicMs: opened.monotonicMs})}
   const known = {ledger, leases, lasting, presence, commands}
   const tools = {...settings, ...images, ...clocks, ...known, settings: settings.scheduling, reputation, log}
   const scheduler = new Scheduler({...tools, ...genesis}, stopping.signal)
-  const collectLoop = collectUnused(images.registry, {...settings, signal: stopping.signal, log})
+  const collectLoop = collectUnused(images, {...settings, ledger, signal: stopping.signal, log})
   const secrets = await openSecrets(opened)
   cleanups.push(() => secrets.secrets.close())
   const due = openDue(opened, settings, stopping.signal)
@@ -224,32 +226,42 @@ function openSigning(
   }
 }
 
-/** The registry, with the bases that it offers, and what the operator keeps out of it. */
+/** The registry, with the bases that it offers, and what the operator keeps out of it; and the pictures of offers. */
 async function openImages(
   {ledger, data, nowMs, log}: Opened,
-  signal: AbortSignal
-): Promise<{readonly registry: Registry; readonly blockedImages: BlockedImages}> {
+  signal: AbortSignal,
+  cleanups: (() => Promise<void>)[]
+): Promise<{readonly registry: Registry; readonly blockedImages: BlockedImages; readonly pictures: PictureStore}> {
   const liveImages = followLiveImages(ledger, nowMs)
   const blockReason = (digest: string): string | undefined => ledger.reads.blockReason({kind: 'image', name: digest})
   const registry = await openRegistry({directory: join(data.path, REGISTRY_FOLDER), nowMs, liveImages, blockReason})
   const onDamaged = (folder: string, err: unknown): void => log.warn({folder, err}, 'a base cannot be offered')
   const bases = await takeBases(registry, {directory: join(data.path, BASES_FOLDER), onDamaged, signal})
   if (bases.length > 0) log.info({bases}, 'the registry offers new bases')
-  return {registry, blockedImages: new BlockedImages(ledger.reads, registry.store)}
+  const pictures = new PictureStore(data.file(PICTURES_FILE))
+  cleanups.push(async () => pictures.close())
+  return {registry, blockedImages: new BlockedImages(ledger.reads, registry.store), pictures}
 }
 
 function collectUnused(
-  registry: Registry,
+  {registry, pictures}: {readonly registry: Registry; readonly pictures: PictureStore},
   {
     collectEveryMs,
     collectGraceMs,
+    ledger,
     signal,
     log
-  }: Pick<CoordinatorSettings, 'collectEveryMs' | 'collectGraceMs'> & {readonly signal: AbortSignal; readonly log: Log}
+  }: Pick<CoordinatorSettings, 'collectEveryMs' | 'collectGraceMs'> & {
+    readonly ledger: Ledger
+    readonly signal: AbortSignal
+    readonly log: Log
+  }
 ): Loop {
   const collect = async (stop: AbortSignal): Promise<void> => {
     const collected = await registry.collect({graceMs: collectGraceMs, signal: stop})
     if (collected.manifests + collected.blobs > 0) log.info(collected, 'the registry deleted what nothing refers to')
+    const gone = pictures.collect(ledger.reads.offerPictures(), {before: ledger.nowMs() - collectGraceMs})
+    if (gone > 0) log.info({pictures: gone}, 'pictures that no offer has were deleted')
   }
   return new Loop({work: collect, everyMs: collectEveryMs, signal, log})
 }

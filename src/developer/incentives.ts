@@ -16,6 +16,8 @@ export interface OfferInput {
   readonly price: string
   readonly stock: number
   readonly where: 'in-app' | 'in-store'
+  /** Digest of its picture; null takes it away. */
+  readonly picture?: string | null | undefined
 }
 
 /** What an owner types to issue an incentive; amounts in whole units, the limit in Gutta. */
@@ -127,7 +129,9 @@ export async function findIncentive({client}: Context, id: string, signal: Abort
 }
 
 export function offerFrom(input: OfferInput, decimals: number): OfferSpec {
-  return {item: input.item, priceMinor: positiveAmount(input.price, decimals, 'price of the offer'), stock: input.stock, where: input.where}
+  const {item, price, stock, where, picture} = input
+  const priceMinor = positiveAmount(price, decimals, 'price of the offer')
+  return {item, priceMinor, stock, where, ...(typeof picture === 'string' && {picture})}
 }
 
 export interface ShownOffer {
@@ -139,12 +143,23 @@ export interface ShownOffer {
   readonly where: string
   /** True when it can be redeemed no longer. */
   readonly stopped: boolean
+  /** Digest; null for none. */
+  readonly picture: string | null
 }
 
 export function shownOffer(offer: OfferView, incentives: readonly IncentiveView[]): ShownOffer {
   const decimals = incentives.find(({id}) => id === offer.incentive)?.decimals ?? 0
-  const {id, incentive, item, stock, where} = offer
-  return {offer: id, incentive, item, price: formatDecimal(offer.priceMinor, decimals), stock, where, stopped: offer.stopped ?? false}
+  const {id, incentive, item, stock, where, picture = null} = offer
+  return {
+    offer: id,
+    incentive,
+    item,
+    price: formatDecimal(offer.priceMinor, decimals),
+    stock,
+    where,
+    stopped: offer.stopped ?? false,
+    picture
+  }
 }
 
 export interface ShownIncentive {

@@ -21,7 +21,9 @@ SELECT id, org, name, scope, decimals, lot_minor AS lotMinor, supply_minor AS su
   (SELECT coalesce(sum(notional), 0) FROM volume_buckets WHERE incentive = id AND bucket > @bucket) AS tradeVolumeUsedMicroGutta,
   coalesce(owner_share, ${OWNER_SHARE_ALL}) AS ownerSharePermille, captured, transferable, issued_at_ms AS issuedAtMs
 FROM incentives`
-const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, place AS "where", stopped FROM offers'
+const OFFERS = 'SELECT id, incentive, item, price_minor AS priceMinor, stock, place AS "where", stopped, picture FROM offers'
+const OFFER_PICTURES =
+  "SELECT DISTINCT substr(incentive, 1, instr(incentive, '/') - 1) AS org, picture AS digest FROM offers WHERE picture IS NOT NULL"
 const ACCOUNT = '(SELECT accounts.id FROM accounts WHERE number = orders.account) AS account'
 /** By the index of open orders too: a deep book is read no further than its levels are shown. */
 const levels = (direction: 'ASC' | 'DESC'): string => `
@@ -42,7 +44,7 @@ SELECT id, offer, incentive, holder, quantity, amount_minor AS amountMinor, stat
 FROM redemptions`
 
 type IncentiveRow = Omit<IncentiveView, 'scope' | 'transferable'> & {readonly scope: string | null; readonly transferable: number}
-type OfferRow = Omit<OfferView, 'stopped'> & {readonly stopped: number}
+type OfferRow = Omit<OfferView, 'stopped' | 'picture'> & {readonly stopped: number; readonly picture: string | null}
 type Resting = ReturnType<LedgerReads['restingOrders']>[number]
 type Named<T> = Database.Statement<[Record<string, unknown>], T>
 
@@ -53,6 +55,7 @@ export class MarketReads {
   readonly #incentives: FilteredRows<IncentiveRow, 'id'>
   readonly #incentivesAfter: Named<IncentiveRow>
   readonly #offers: FilteredRows<OfferRow, 'id' | 'incentive'>
+  readonly #offerPictures: Database.Statement<[], {org: string; digest: string}>
   readonly #levels: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], BookView['bids'][number]>>>
   readonly #resting: Readonly<Record<'buy' | 'sell', Database.Statement<[string, string], Resting>>>
   readonly #sequence: Database.Statement<[], {seq: number}>
@@ -71,6 +74,7 @@ export class MarketReads {
     this.#incentives = new FilteredRows(database, INCENTIVES, 'ORDER BY id')
     this.#incentivesAfter = database.prepare(`${INCENTIVES} WHERE id > @after ORDER BY id LIMIT @limit`)
     this.#offers = new FilteredRows(database, OFFERS, 'ORDER BY seq', {seq: 'number'})
+    this.#offerPictures = database.prepare(OFFER_PICTURES)
     this.#levels = {buy: database.prepare(levels('DESC')), sell: database.prepare(levels('ASC'))}
     this.#resting = {buy: database.prepare(resting('DESC')), sell: database.prepare(resting('ASC'))}
     this.#sequence = database.prepare('SELECT seq FROM watermark')
@@ -130,6 +134,10 @@ export class MarketReads {
     return order?.id === id ? order : undefined
   }
 
+  offerPictures(): ReturnType<LedgerReads['offerPictures']> {
+    return this.#offerPictures.all()
+  }
+
   redemptions({holder, incentive, offer, status, ...page}: Parameters<LedgerReads['redemptions']>[0]): RedemptionView[] {
     return this.#redemptions.all({holder, incentive, offer, status}, page)
   }
@@ -156,8 +164,8 @@ export function auctionOf(read: AuctionRead, incentive: string): {readonly aucti
   return auction === undefined ? {} : {auction}
 }
 
-function offerView({stopped, ...terms}: OfferRow): OfferView {
-  return {...terms, ...(stopped === 0 ? {} : {stopped: true})}
+function offerView({stopped, picture, ...terms}: OfferRow): OfferView {
+  return {...terms, ...(picture !== null && {picture}), ...(stopped === 0 ? {} : {stopped: true})}
 }
 
 function incentiveView(row: IncentiveRow): IncentiveView {

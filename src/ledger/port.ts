@@ -121,6 +121,8 @@ export interface LedgerReads {
   incentive(id: string): IncentiveView | undefined
   offers(filter: {readonly incentive?: string; readonly limit?: number; readonly after?: PageKey}): OfferView[]
   offer(id: string): OfferView | undefined
+  /** Pictures that offers name, each with the org whose offer it is. */
+  offerPictures(): {readonly org: string; readonly digest: string}[]
   book(incentive: string): BookView
   /** Open orders of one side, best first, then oldest first: one more than a command meets. */
   restingOrders(

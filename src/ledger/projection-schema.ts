@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 18
+export const PROJECTION_VERSION = 19
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
@@ -49,7 +49,7 @@ CREATE TABLE volume_buckets (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE offers (
   id TEXT PRIMARY KEY, incentive TEXT NOT NULL, item TEXT NOT NULL, price_minor INTEGER NOT NULL, stock INTEGER NOT NULL, place TEXT NOT NULL, seq INTEGER NOT NULL,
-  stopped INTEGER NOT NULL
+  stopped INTEGER NOT NULL, picture TEXT
 ) STRICT;
 CREATE TABLE orders (
   seq INTEGER PRIMARY KEY, account INTEGER NOT NULL, incentive TEXT NOT NULL, side TEXT NOT NULL, price INTEGER NOT NULL, lots INTEGER NOT NULL, remaining INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT, placed_at_ms INTEGER NOT NULL

@@ -18,7 +18,7 @@ INSERT INTO paid_hours SELECT ?, ?, revisions.org, revisions.app, revisions.func
 /** The same value can be redeemed and come back without end: the sum stays at the most that an amount can be, and never grows beyond what a column holds. */
 const OFFER_EDITED = `
 UPDATE offers SET item = coalesce(?, item), price_minor = coalesce(?, price_minor), stock = coalesce(?, stock), place = coalesce(?, place),
-  stopped = coalesce(?, stopped) WHERE id = ?`
+  stopped = coalesce(?, stopped), picture = nullif(coalesce(?, picture), '') WHERE id = ?`
 const REDEMPTION_TOTAL = `
 INSERT INTO redemption_totals VALUES (?, ?, ?, ?) ON CONFLICT (incentive, status) DO UPDATE SET
   redemptions = redemptions + excluded.redemptions, amount_minor = min(${AMOUNT_MAX}, amount_minor + excluded.amount_minor)`
@@ -129,7 +129,7 @@ type MarketEffects = 'incentive' | 'incentive.limit' | 'offer' | 'offer.stock' |
 function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> {
   const incentive = database.prepare('INSERT INTO incentives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const limit = database.prepare('UPDATE incentives SET trade_volume_limit = ?, owner_share = coalesce(?, owner_share) WHERE id = ?')
-  const offer = database.prepare('INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, ?, 0)')
+  const offer = database.prepare('INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)')
   const stock = database.prepare('UPDATE offers SET stock = ? WHERE id = ?')
   const edited = database.prepare(OFFER_EDITED)
   const redemption = database.prepare("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, 'held', ?, NULL, ?, ?, NULL)")
@@ -153,10 +153,14 @@ function marketWrites(database: Database.Database): Pick<Writes, MarketEffects> 
       )
     },
     'incentive.limit': (effect) => limit.run(effect.tradeVolumeLimitMicroGutta, effect.ownerSharePermille ?? null, effect.id),
-    offer: (effect, {seq}) => offer.run(effect.id, effect.incentive, effect.item, effect.priceMinor, effect.stock, effect.where, seq),
+    offer: ({id, incentive: of, item, priceMinor, stock: count, where, picture}, {seq}) =>
+      offer.run(id, of, item, priceMinor, count, where, seq, picture ?? null),
     'offer.stock': (effect) => stock.run(effect.stock, effect.id),
-    'offer.edited': ({id, item, priceMinor, stock: left, where, stopped}) =>
-      edited.run(item ?? null, priceMinor ?? null, left ?? null, where ?? null, stopped === undefined ? null : Number(stopped), id),
+    'offer.edited': ({id, item, priceMinor, stock: left, where, stopped, picture}) => {
+      const terms = [item ?? null, priceMinor ?? null, left ?? null, where ?? null, stopped === undefined ? null : Number(stopped)]
+      // An empty text takes it away; null leaves it.
+      edited.run(...terms, picture === null ? '' : (picture ?? null), id)
+    },
     redemption: (effect, {seq, atMs}) => {
       const {id, offer: from, incentive: of, holder, quantity, amountMinor, code} = effect
       redemption.run(seq, id, from, of, holder, quantity, amountMinor, atMs, code?.salt ?? null, code?.hash ?? null)

@@ -169,6 +169,7 @@ export class SqliteReads implements LedgerReads {
   incentive: LedgerReads['incentive'] = (id) => this.#market.incentive(id)
   offers: LedgerReads['offers'] = (filter) => this.#market.offers(filter)
   offer: LedgerReads['offer'] = (id) => this.#market.offer(id)
+  offerPictures: LedgerReads['offerPictures'] = () => this.#market.offerPictures()
   book: LedgerReads['book'] = (incentive) => this.#market.book(incentive)
   restingOrders: LedgerReads['restingOrders'] = (incentive, side) => this.#market.restingOrders(incentive, side)
   trades: LedgerReads['trades'] = (incentive, page) => this.#market.trades(incentive, page)

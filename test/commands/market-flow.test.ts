@@ -1,6 +1,4 @@
-import {once} from 'node:events'
-import {createServer} from 'node:http'
-import type {AddressInfo} from 'node:net'
+import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterAll, beforeAll, expect, it} from 'vitest'
 import {createClient} from '../../src/client/client.ts'
@@ -36,6 +34,10 @@ async function allot(account: string, amountMicroGutta: number): Promise<void> {
 }
 
 const LEAF = 'colibris/LEAF'
+const PNG = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAQAAAADAQMAAACOOjyFAAAAA1BMVEULa0q7L8jZAAAAC0lEQVQI12NgAAEAAAYAAWb0yWwAAAAASUVORK5CYII=',
+  'base64'
+)
 const OFFER = ['--offer', 'Delivery', '--offer-price', '2', '--offer-stock', '5']
 
 it('goes from an account to an issued, traded and redeemed incentive, and the ledger holds', async () => {
@@ -85,6 +87,32 @@ it('goes from an account to an issued, traded and redeemed incentive, and the le
   expect((await world.must('trade', 'orders', '--as', 'colibris')).orders).toMatchObject([
     {order: sold.order, status: 'cancelled', filled: '4'}
   ])
+
+  const file = join(world.folder, 'leaf.png')
+  await writeFile(file, PNG)
+  const pictured = await world.must('offer', 'edit', String(issued.offer), '--picture', file, '--as', 'colibris')
+  expect(pictured.picture).toMatch(/^sha256:[0-9a-f]{64}$/)
+  const saved = join(world.folder, 'saved.png')
+  expect(await world.must('offer', 'picture', String(issued.offer), '--output', saved)).toMatchObject({
+    type: 'image/png',
+    width: 4,
+    file: saved
+  })
+  expect(await readFile(saved)).toEqual(PNG)
+  expect((await world.run('offer', 'picture', String(issued.offer), '--output', saved)).stderr).toContain('already')
+  expect(
+    (
+      await world.run(
+        'offer',
+        'edit',
+        String(issued.offer),
+        '--picture',
+        join(world.folder, 'coordinator', 'operator.key'),
+        '--as',
+        'colibris'
+      )
+    ).stderr
+  ).toContain('PNG')
 
   const {redemption, code} = await world.must('redeem', String(issued.offer), '--as', 'ana')
   expect(await world.must('redemption', 'show', String(redemption), '--as', 'ana')).toMatchObject({redemption, code, status: 'held'})
@@ -274,24 +302,4 @@ it.each([
   const said = await world.json(...args.map((arg) => (arg === 'SELF' ? world.coordinatorUrl : arg)))
   expect(said).toMatchObject({code: exit, json: {error: {code}}})
   expect((said.json.error as {hint?: string}).hint).toEqual(hint)
-})
-
-it('has an org told of its redemptions at an address, tries it, and says how it goes', async () => {
-  const server = createServer((request, response) => request.resume().on('end', () => response.writeHead(202).end())).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const hook = (...args: string[]) => ['redemption', 'webhook', ...args, '--as', 'colibris']
-  try {
-    const none = await world.run(...hook('show'))
-    expect([none.code, none.stderr]).toEqual([4, expect.stringContaining('colibris has no webhook.')])
-    expect((await world.run(...hook('set', 'shop'))).stderr).toContain('"shop"')
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
-    expect(await world.must(...hook('set', url))).toMatchObject({org: 'colibris', url, networkId: world.networkId, failing: null})
-    expect(await world.must(...hook('test'))).toMatchObject({status: 202})
-    expect(await world.must(...hook('deliveries'))).toEqual({org: 'colibris', deliveries: []})
-    expect((await world.run(...hook('show'))).stdout).toContain('0 waiting, 0 given up')
-    expect(await world.must(...hook('retry'))).toEqual({org: 'colibris', retried: 0})
-    expect(await world.must(...hook('remove'))).toEqual({org: 'colibris', status: 'removed'})
-  } finally {
-    server.close()
-  }
 })

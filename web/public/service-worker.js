@@ -3,6 +3,8 @@ const BUILD = '__BUILD__'
 const FILES = '__SHELL__'
 const SHELL = `shell-${BUILD}`
 const KEPT = 'kept-1'
+/** Named by their digests: the next build shows the same. */
+const PICTURES = 'creo.pictures'
 const BOARD = /\/quotes\/board$/
 /** Pages of the list after the first that are kept, those that were read last: their addresses change with the markets. */
 const FURTHER_KEPT_MAX = 4
@@ -14,7 +16,11 @@ self.addEventListener('install', (event) => {
 
 self.addEventListener('activate', (event) => {
   event.waitUntil(
-    caches.keys().then((names) => Promise.all(names.filter((name) => name !== SHELL && name !== KEPT).map((name) => caches.delete(name))))
+    caches
+      .keys()
+      .then((names) =>
+        Promise.all(names.filter((name) => name !== SHELL && name !== KEPT && name !== PICTURES).map((name) => caches.delete(name)))
+      )
   )
 })
 

@@ -2,6 +2,8 @@
 import {gzipSync} from 'node:zlib'
 
 const FRESH_MS = 1_000
+/** What is named by its digest never changes; what the coordinator signed with it is believed for a minute. */
+const FRESH_PICTURE_MS = 30_000
 const ENTRIES_MAX = 1_000
 const ANSWER_TIMEOUT_MS = 10_000
 const ANSWER_BYTES_MAX = 2 * 2 ** 20
@@ -17,7 +19,7 @@ const ORG = '[a-z][a-z0-9-]{1,19}'
 const INCENTIVE = `${ORG}/[A-Z][A-Z0-9]{1,9}`
 /** What the page reads; all of it is public. */
 const READABLE = new RegExp(
-  `^/v1/(?:network|time|accounts|incentives|offers|redemptions|nodes|leases|receipts|epochs|apps|gateways|swaps/quote|orders/ord_\\d{1,16}|redemptions/red_\\d{1,16}|nodes/node_[0-9a-f]{32}|incentives/${INCENTIVE}(?:/record)?|markets/${INCENTIVE}/(?:book|trades|candles|ticker)|accounts/[a-z0-9_-]{2,40}(?:/(?:balances|orders|redemptions|entries))?|apps/${ORG}/${ORG}(?:/spending)?)$`
+  `^/v1/(?:network|time|accounts|incentives|offers|redemptions|nodes|leases|receipts|epochs|apps|gateways|swaps/quote|orders/ord_\\d{1,16}|pictures/sha256:[0-9a-f]{64}|redemptions/red_\\d{1,16}|nodes/node_[0-9a-f]{32}|incentives/${INCENTIVE}(?:/record)?|markets/${INCENTIVE}/(?:book|trades|candles|ticker)|accounts/[a-z0-9_-]{2,40}(?:/(?:balances|orders|redemptions|entries))?|apps/${ORG}/${ORG}(?:/spending)?)$`
 )
 
 /** What a reader is told: a status, a code that programs branch on, a sentence. */
@@ -41,7 +43,9 @@ export function createReads({url, nowMs}) {
     refuseStrange(path)
     const key = `${after} ${isSigned} ${path}`
     const known = entries.get(key)
-    const isFresh = known !== undefined && (known.size === undefined || nowMs() - known.atMs < FRESH_MS)
+    const isFresh =
+      known !== undefined &&
+      (known.size === undefined || nowMs() - known.atMs < (path.startsWith('/v1/pictures/') ? FRESH_PICTURE_MS : FRESH_MS))
     if (isFresh && !path.startsWith('/v1/time')) return known.answer
     drop(key)
     while (entries.size >= ENTRIES_MAX || keptBytes > KEPT_BYTES_MAX) drop(entries.keys().next().value)

@@ -9,6 +9,7 @@ export default class OfferEdit extends CreoCommand {
     'Redemptions that wait keep what they hold. Who redeems with --price pays no more than that, whatever it costs by then.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> off_12 --price 3.50 --stock 40',
+    '<%= config.bin %> <%= command.id %> off_12 --picture coffee.webp',
     '<%= config.bin %> <%= command.id %> off_12 --stop',
     '<%= config.bin %> <%= command.id %> off_12 --resume'
   ]
@@ -20,16 +21,25 @@ export default class OfferEdit extends CreoCommand {
     price: Flags.string({helpValue: 'AMOUNT', description: 'What one costs.'}),
     stock: Flags.integer({helpValue: 'N', min: 0, max: 1e9, description: 'How many there are, besides those that are set aside.'}),
     where: Flags.option({options: ['in-app', 'in-store'] as const, description: 'Where it is redeemed.'})(),
+    picture: Flags.string({helpValue: 'FILE', description: 'Its picture: PNG, JPEG, WebP or AVIF, at most 64 KiB.'}),
+    'no-picture': Flags.boolean({exclusive: ['picture'], description: 'Take its picture away.'}),
     stop: Flags.boolean({exclusive: ['resume'], description: 'Offer it no longer.'}),
     resume: Flags.boolean({description: 'Offer it again.'})
   }
 
   async run(): Promise<ShownOffer & {readonly seq: number}> {
     const {args, flags} = await this.parse(OfferEdit)
-    const [{openAccount}, {editOffer}] = await Promise.all([import('../../developer/context.ts'), import('../../developer/incentives.ts')])
+    const [{openAccount}, {editOffer}, {storePicture}] = await Promise.all([
+      import('../../developer/context.ts'),
+      import('../../developer/incentives.ts'),
+      import('../../developer/pictures.ts')
+    ])
     const stopped = flags.stop ? true : flags.resume ? false : undefined
     const {item, price, stock, where} = flags
-    const edited = await editOffer(await openAccount(flags, this.abort), args.offer, {item, price, stock, where, stopped}, this.abort)
+    const context = await openAccount(flags, this.abort)
+    const stored = flags.picture === undefined ? undefined : await storePicture(context, flags.picture, this.abort)
+    const picture = flags['no-picture'] ? null : stored
+    const edited = await editOffer(context, args.offer, {item, price, stock, where, picture, stopped}, this.abort)
     const left = edited.stopped ? 'offered no longer' : `${edited.stock} left`
     this.log(`${edited.offer}: ${edited.item} for ${edited.price} ${edited.incentive}, ${edited.where}, ${left}.`)
     return edited

@@ -23,6 +23,7 @@ import {marketRoutes} from './routes-market.ts'
 import {type NetworkTools, networkRoutes} from './routes-network.ts'
 import {type NodeTools, nodeRoutes} from './routes-nodes.ts'
 import {operatorRoutes, readOperatorFiles} from './routes-operator.ts'
+import {type PictureTools, pictureRoutes} from './routes-pictures.ts'
 import {type ReputationTools, reputationRoutes} from './routes-reputation.ts'
 import {type SecretTools, secretRoutes} from './routes-secrets.ts'
 import {type WebhookTools, webhookRoutes} from './routes-webhooks.ts'
@@ -42,6 +43,7 @@ export interface HttpTools
     NodeTools,
     NetworkTools,
     ObservedTools,
+    PictureTools,
     Omit<ReputationTools, 'scheduler'>,
     SecretTools,
     WebhookTools {
@@ -81,7 +83,7 @@ export async function buildHttpServer(tools: HttpTools): Promise<FastifyInstance
   app.addHook('onRequest', async (request) => tools.limits.takeFromAddress(tools.addressOf(request)))
   observe(app, createMetrics(), errors, tools)
   const all = [networkRoutes, commandRoutes, accountRoutes, marketRoutes, appRoutes, appReportRoutes, callRoutes, nodeRoutes, secretRoutes]
-  for (const routes of [...all, eventRoutes, reputationRoutes, webhookRoutes]) routes(app, tools)
+  for (const routes of [...all, eventRoutes, reputationRoutes, webhookRoutes, pictureRoutes]) routes(app, tools)
   await app.register(operatorRoutes, {tools, errors, files: await readOperatorFiles()})
   const {ledger, signer, registry, log} = tools
   const access = createAccess({reads: ledger.reads, signer, networkId: ledger.networkId, nowMs: () => ledger.nowMs()})

@@ -134,7 +134,8 @@ function makeOffer(context: CommandContext, incentive: IncentiveState, offer: Of
     item: offer.item,
     priceMinor: offer.priceMinor,
     stock: offer.stock,
-    where: offer.where
+    where: offer.where,
+    ...(offer.picture !== undefined && {picture: offer.picture})
   })
   return id
 }

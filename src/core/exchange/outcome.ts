@@ -193,6 +193,8 @@ export type Effect =
       readonly priceMinor: number
       readonly stock: number
       readonly where: 'in-app' | 'in-store'
+      /** Digest. Absent for none. */
+      readonly picture?: string
     }
   | {
       readonly type: 'transfer'
@@ -212,6 +214,7 @@ export type Effect =
       readonly priceMinor?: number
       readonly stock?: number
       readonly where?: 'in-app' | 'in-store'
+      readonly picture?: string | null
       readonly stopped?: boolean
     }
   | {

@@ -113,6 +113,8 @@ export const offerViewSchema = z.object({
   priceMinor: amountSchema,
   stock: z.int(),
   where: z.enum(['in-app', 'in-store']),
+  /** Digest, for `/v1/pictures/<digest>`; absent for none. */
+  picture: imageDigestSchema.optional(),
   /** True when it can be redeemed no longer; absent while it can. */
   stopped: z.literal(true).optional()
 })

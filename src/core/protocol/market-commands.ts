@@ -2,6 +2,7 @@ import {z} from 'zod'
 import {
   accountIdSchema,
   assetIdSchema,
+  imageDigestSchema,
   incentiveCodeSchema,
   incentiveIdSchema,
   labelSchema,
@@ -23,7 +24,9 @@ const offerSpec = z.strictObject({
   /** What one item costs, in the incentive's minor unit. */
   priceMinor: positiveAmountSchema,
   stock: z.int().min(0).max(1e9),
-  where: z.enum(['in-app', 'in-store'])
+  where: z.enum(['in-app', 'in-store']),
+  /** Digest of its picture, which the coordinator was given before. */
+  picture: imageDigestSchema.optional()
 })
 
 /** Per mille: one owner may take all of a trade volume limit, as where no share is named at issue. */
@@ -74,6 +77,8 @@ const offerEdit = z.strictObject({
   /** From now on, besides what is set aside for redemptions that wait. */
   stock: offerSpec.shape.stock.optional(),
   where: offerSpec.shape.where.optional(),
+  /** Null takes it away. */
+  picture: imageDigestSchema.nullable().optional(),
   /** Whether it can be redeemed no longer. */
   stopped: z.boolean().optional()
 })

@@ -7,6 +7,7 @@ import type LedgerVerify from '../../../src/commands/ledger/verify.ts'
 import type OfferAdd from '../../../src/commands/offer/add.ts'
 import type OfferEdit from '../../../src/commands/offer/edit.ts'
 import type Offers from '../../../src/commands/offer/list.ts'
+import type OfferPicture from '../../../src/commands/offer/picture.ts'
 import type Redeem from '../../../src/commands/redeem.ts'
 import type Capture from '../../../src/commands/redemption/capture.ts'
 import type Redemptions from '../../../src/commands/redemption/list.ts'
@@ -95,7 +96,16 @@ const ended = {
   ended: z.array(z.strictObject({redemption: redemptionIdSchema, seq})),
   failed: z.array(z.strictObject({redemption: z.string().min(1), code: z.string(), message: z.string()}))
 }
-const offer = {offer: offerIdSchema, incentive, item: z.string(), price: amount, stock: count, where, stopped: z.boolean()}
+const offer = {
+  offer: offerIdSchema,
+  incentive,
+  item: z.string(),
+  price: amount,
+  stock: count,
+  where,
+  stopped: z.boolean(),
+  picture: z.string().nullable()
+}
 
 export const marketShapes = {
   'incentive fund': answerOf<Fund>()(z.strictObject({incentive, amount, seq})),
@@ -137,6 +147,17 @@ export const marketShapes = {
   'offer list': answerOf<Offers>()(
     z.strictObject({
       offers: z.array(z.strictObject(offer))
+    })
+  ),
+  'offer picture': answerOf<OfferPicture>()(
+    z.strictObject({
+      offer: offerIdSchema,
+      picture: z.string(),
+      type: z.string(),
+      width: count,
+      height: count,
+      bytes: count,
+      file: z.string()
     })
   ),
   redeem: answerOf<Redeem>()(redemption.extend({code: z.string().nullable()})),

@@ -20,6 +20,7 @@ import {formatMinor, formatTime} from '../format.ts'
 import {plainText} from '../issuer-text.ts'
 import {Issued} from '../parts/issued.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
+import {Picture} from '../parts/picture.tsx'
 import {Read} from '../parts/read-state.tsx'
 import {codeOf, troubleWords} from '../parts/trouble-words.ts'
 import {useWords} from '../words.ts'
@@ -142,6 +143,7 @@ function Redeem({
   const isGone = offer.stopped === true || offer.stock < ask.quantity
   return (
     <div class="sheet">
+      {offer.picture !== undefined && <Picture digest={offer.picture} />}
       <h2>
         {ask.quantity} × <Issued text={offer.item} />
       </h2>

@@ -11,6 +11,7 @@ import {plainText} from '../issuer-text.ts'
 import {Issued} from '../parts/issued.tsx'
 import {Opener} from '../parts/opener.tsx'
 import {OutcomeWords} from '../parts/outcome.tsx'
+import {Picture} from '../parts/picture.tsx'
 import {Read} from '../parts/read-state.tsx'
 import {marketHref} from '../route.ts'
 import {useWords} from '../words.ts'
@@ -103,6 +104,7 @@ function Offer({
   }
   return (
     <li class="sheet offer">
+      {offer.picture !== undefined && <Picture digest={offer.picture} />}
       <h2>
         <Issued text={offer.item} />
       </h2>
