@@ -103,6 +103,20 @@ describe.runIf(hasBrowser)(`the exchange’s page over a line that breaks${brows
     }
   )
 
+  test.runIf(isLong)('a host that tells of a sequence that never comes holds nobody up for longer than it serves', async () => {
+    const {page, context} = await world.open(360)
+    await makeAccount(page, 'fay')
+    const made = 'event: begin\ndata: {"sequence":1,"isUp":true}\n\nevent: pulse\ndata: {"sequence":900000000000}\n\n'
+    await page.route('**/quotes/events*', (route) => route.fulfill({contentType: 'text/event-stream', body: made}), {times: 1})
+    await page.reload()
+    await page.getByText('Your key is locked.', {exact: false}).waitFor()
+    await go(page, 'portfolio')
+    await page.getByText('No order waits.').waitFor()
+    await go(page, `market/${LEAF}`)
+    await page.getByText('Order book').waitFor()
+    await context.close()
+  })
+
   test.runIf(isLong)('an order for some hours goes by the network’s clock where the device’s is a year ahead', async () => {
     const {page, troubles} = await world.open(360)
     await page.clock.setFixedTime(Date.now() + YEAR_MS)

@@ -9,7 +9,7 @@ import {
   tradeViewSchema
 } from '../../../src/core/protocol/api.ts'
 import {createStore} from '../store.ts'
-import {sawSequence} from './quotes.ts'
+import {heardSequence} from './quotes.ts'
 
 /** What happens, as it happens: one line to the function `quotes`, taken up after the last event wherever it was cut. */
 
@@ -156,7 +156,7 @@ function sequenceOf(data: unknown): number {
 
 function tell(news: News): void {
   if (news.kind === 'pulse' || news.kind === 'reset') {
-    sawSequence(news.sequence)
+    heardSequence(news.sequence)
     pulse.set(news.sequence)
   }
   for (const told of [...followers]) told(news)

@@ -6,6 +6,8 @@ import {checksSignatures, network} from './network.ts'
 /** Reads of the network, through the function `quotes` of the same origin. */
 
 const ANSWER_TIMEOUT_MS = 20_000
+/** The coordinator itself waits 5 s for a sequence. */
+const TOLD_WAIT_MAX_MS = 7_000
 
 /** Why there is no answer. `code` is one of the network's, or `offline` where nobody was reached. */
 export class ReadTrouble extends Error {
@@ -38,22 +40,49 @@ export type BoardMarket = Board['markets'][number]
 
 const errorSchema = z.object({error: z.object({code: z.string(), message: z.string()})})
 
-/** The newest sequence that this page has caused or been told of: what is read shows at least that. */
-let seen = 0
+/** The newest sequence that a command of this page came to, by the coordinator's word: what is read shows at least that. */
+let caused = 0
+/** The newest that was told beside; nobody signed that. */
+let told = 0
+
 export function sawSequence(sequence: number): void {
-  seen = Math.max(seen, sequence)
+  caused = Math.max(caused, sequence)
 }
 
-/**
- * @param isSigned whether only what the coordinator signed will do: what people decide by, before they sign.
- * @throws {ReadTrouble}
- */
-export async function readQuotes<T>(
-  path: string,
-  schema: Schema<T>,
-  {signal, isSigned = false}: {readonly signal: AbortSignal; readonly isSigned?: boolean}
+export function heardSequence(sequence: number): void {
+  told = Math.max(told, sequence)
+}
+
+interface ReadOptions {
+  readonly signal: AbortSignal
+  /** Whether only what the coordinator signed will do: what people decide by, before they sign. */
+  readonly isSigned?: boolean
+}
+
+/** @throws {ReadTrouble} */
+export async function readQuotes<T>(path: string, schema: Schema<T>, {signal, isSigned = false}: ReadOptions): Promise<T> {
+  if (told <= caused) return readAfter(caused, {path, schema, signal, isSigned})
+  const limit = AbortSignal.timeout(TOLD_WAIT_MAX_MS)
+  try {
+    return await readAfter(told, {path, schema, signal: AbortSignal.any([signal, limit]), isSigned})
+  } catch (error) {
+    if (signal.aborted || !(limit.aborted || (error as {readonly code?: unknown}).code === 'timeout')) throw error
+    // It did not come in time, and whoever told it may have made it up.
+    told = 0
+    return readAfter(caused, {path, schema, signal, isSigned})
+  }
+}
+
+async function readAfter<T>(
+  after: number,
+  {
+    path,
+    schema,
+    signal,
+    isSigned
+  }: {readonly path: string; readonly schema: Schema<T>; readonly signal: AbortSignal; readonly isSigned: boolean}
 ): Promise<T> {
-  const headers: Record<string, string> = seen > 0 ? {'creo-after': String(seen)} : {}
+  const headers: Record<string, string> = after > 0 ? {'creo-after': String(after)} : {}
   const value =
     isSigned && (await checksSignatures()) ? await readSigned(path, headers, signal) : await fetchJson(`quotes${path}`, {signal, headers})
   try {
