@@ -24,6 +24,7 @@ it('has an org told of its redemptions at an address, tries it, and says how it 
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
     expect(await world.must(...hook('set', url))).toMatchObject({org: 'colibris', url, networkId: world.networkId, failing: null})
     expect(await world.must(...hook('test'))).toMatchObject({status: 202})
+    server.closeAllConnections()
     expect(await world.must(...hook('deliveries'))).toEqual({org: 'colibris', deliveries: []})
     expect((await world.run(...hook('show'))).stdout).toContain('0 waiting, 0 given up')
     expect(await world.must(...hook('retry'))).toEqual({org: 'colibris', retried: 0})

@@ -111,13 +111,13 @@ it('goes to https addresses in the public internet alone, and connects to the ad
 })
 
 it('refuses a name that has any address inside, in a network of this machine, or none', async () => {
-  for (const [host, code] of [
-    ['inside.example.org', 'forbidden'],
-    ['home.example.org', 'forbidden'],
-    ['nowhere.example.org', 'not_found']
+  for (const [host, said] of [
+    ['inside.example.org', 'private address 10.0.0.7'],
+    ['home.example.org', 'only public addresses are reached'],
+    ['nowhere.example.org', 'has no address']
   ] as const) {
     webhooks.set({org: 'colibris', url: `https://${host}/hook`, keyId})
-    await expect(webhooks.test('colibris', signal)).rejects.toMatchObject({code})
+    expect(await webhooks.test('colibris', signal)).toMatchObject({status: null, said: expect.stringContaining(said)})
   }
   expect(dialled).toEqual([])
 })
@@ -128,7 +128,7 @@ it('ends a test at once when who asked has gone', async () => {
   webhooks.set({org: 'colibris', url: `https://${HOST}/hook`, keyId})
   const tested = webhooks.test('colibris', gone.signal)
   gone.abort()
-  await expect(tested).rejects.toMatchObject({code: 'timeout'})
+  await expect(tested).rejects.toMatchObject({name: 'AbortError'})
 })
 
 it('reads from the journal what was committed and not noted down before it was killed, step by step and each once', () => {

@@ -114,5 +114,6 @@ export const deliveriesQuerySchema = z.strictObject({
 /** One that is named, or all that were given up. */
 export const webhookRetrySchema = z.strictObject({delivery: deliveryIdSchema.optional()})
 export const webhookRetriedSchema = z.object({retried: z.int().min(0)})
-/** What the org's server answered. */
-export const webhookTestedSchema = z.object({delivery: deliveryIdSchema, status: z.int(), tookMs: z.int()})
+/** How the org's server took it: null where it did not answer, and in words. Only 2xx says that it was taken. */
+export const webhookTestedSchema = z.object({delivery: deliveryIdSchema, status: z.int().nullable(), said: z.string(), tookMs: z.int()})
+export type WebhookTested = z.output<typeof webhookTestedSchema>
