@@ -47,25 +47,24 @@ export function checkWebAddress(url: URL, what: string): void {
 export async function postOutside(post: WebPost, options: WebOptions, signal: AbortSignal): Promise<WebAnswer> {
   const {host, port} = endOf(post.url)
   const address = await inTime(publicAddressOf(host, options), signal)
-  const {connect = (to: string, at: number) => connectTcp({host: to, port: at}), ca} = options
-  const socket = connect(address, port)
-  return await send(post, socket, signal, () =>
-    connectTls({socket, ...(isIP(host) === 0 && {servername: host}), host, ...(ca !== undefined && {ca})})
-  )
+  const {connect = (to: string, at: number) => connectTcp({host: to, port: at})} = options
+  return await send(post, connect(address, port), options, signal)
 }
 
 /** The same to any http address, also of this machine: for networks that are tried out. */
-export async function postAnywhere(post: WebPost, signal: AbortSignal): Promise<WebAnswer> {
+export async function postAnywhere(post: WebPost, options: Pick<WebOptions, 'ca'>, signal: AbortSignal): Promise<WebAnswer> {
   const {host, port} = endOf(post.url)
-  const socket = connectTcp({host, port})
-  return await send(post, socket, signal, () => socket)
+  return await send(post, connectTcp({host, port}), options, signal)
 }
 
-function send({url, headers, body}: WebPost, socket: Socket, signal: AbortSignal, createConnection: () => Socket): Promise<WebAnswer> {
+function send({url, headers, body}: WebPost, socket: Socket, {ca}: Pick<WebOptions, 'ca'>, signal: AbortSignal): Promise<WebAnswer> {
   const {promise, resolve, reject} = Promise.withResolvers<WebAnswer>()
   const {host, port} = endOf(url)
   const all = {...headers, host: url.host, 'content-length': String(body.length)}
-  const request = url.protocol === 'https:' ? requestTls : requestPlain
+  const isTls = url.protocol === 'https:'
+  const secured = () => connectTls({socket, ...(isIP(host) === 0 && {servername: host}), host, ...(ca !== undefined && {ca})})
+  const createConnection = (): Socket => (isTls ? secured() : socket)
+  const request = isTls ? requestTls : requestPlain
   const outgoing = request({createConnection, method: 'POST', host, port, path: url.pathname + url.search, headers: all, signal})
   outgoing.on('response', (answer) => {
     resolve({status: answer.statusCode ?? 0, retryAfterMs: retryAfter(answer.headers['retry-after'])})

@@ -46,7 +46,7 @@ afterEach(async () => {
   await folder.remove()
 })
 
-function open(ca: string): Webhooks {
+function open(ca: string, anywhere = false): Webhooks {
   const {port} = server.address() as AddressInfo
   const redemption = (id: string) => ({
     id,
@@ -75,7 +75,7 @@ function open(ca: string): Webhooks {
   } as unknown as Ledger
   return new Webhooks({
     path: join(folder.path, 'webhooks.sqlite'),
-    ...{ledger, key: generateKeyPair(), timeoutMs: 1000, anywhere: false, log: pino({level: 'silent'})},
+    ...{ledger, key: generateKeyPair(), timeoutMs: 1000, anywhere, log: pino({level: 'silent'})},
     web: {
       ca,
       resolve: async (host) => names[host] ?? [],
@@ -120,6 +120,21 @@ it('refuses a name that has any address inside, in a network of this machine, or
     expect(await webhooks.test('colibris', signal)).toMatchObject({status: null, said: expect.stringContaining(said)})
   }
   expect(dialled).toEqual([])
+})
+
+it('goes to this machine, over TLS or without, in a network that is tried out', async () => {
+  const certificate = selfSignedCertificate(generateKeyPair(), 'localhost')
+  server.close()
+  server = createServer(certificate, (request, response) => {
+    request.resume().on('end', () => response.writeHead(202).end())
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  await webhooks.close()
+  webhooks = open(certificate.cert, true)
+  webhooks.set({org: 'colibris', url: `https://localhost:${(server.address() as AddressInfo).port}/hook`, keyId})
+  expect(await webhooks.test('colibris', signal)).toMatchObject({status: 202})
+  webhooks.set({org: 'colibris', url: `http://localhost:${(server.address() as AddressInfo).port}/hook`, keyId})
+  expect(await webhooks.test('colibris', signal)).toMatchObject({status: null})
 })
 
 it('ends a test at once when who asked has gone', async () => {

@@ -192,7 +192,7 @@ export class Webhooks {
     const headers = signWebhook({id, url, text: body, key, nowMs: ledger.nowMs()})
     const post = {url: to, headers, body: Buffer.from(body)}
     const ending = AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MAX_MS)])
-    return await (anywhere ? postAnywhere(post, ending) : postOutside(post, web, ending))
+    return await (anywhere ? postAnywhere(post, web, ending) : postOutside(post, web, ending))
   }
 
   #check(url: URL): void {
