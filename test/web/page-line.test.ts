@@ -113,7 +113,52 @@ describe.runIf(hasBrowser)(`the exchange’s page over a line that breaks${brows
     await go(page, 'portfolio')
     await page.getByText('No order waits.').waitFor()
     await go(page, `market/${LEAF}`)
-    await page.getByText('Order book').waitFor()
+    await page.getByRole('heading', {name: 'Order book'}).waitFor()
+    await context.close()
+  })
+
+  test.runIf(isLong)('a browser that keeps nothing orders all the same, as long as the page is there', async () => {
+    const {context, openTab, troubles} = await world.open(360)
+    await context.addInitScript(`Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError') }})`)
+    const page = await openTab()
+    await makeAccount(page, 'hal')
+    await world.give('hal', 10)
+    await go(page, `market/${LEAF}`)
+    await order(page, {amount: '2', price: '0.25'})
+    await page.getByText('2 LEAF wait in the book.').waitFor()
+    expect(troubles).toEqual([])
+    await context.close()
+  })
+
+  test.runIf(isLong)('a tab out of sight reads nothing again, until it is looked at', async () => {
+    const {page, openTab, context} = await world.open(360)
+    await makeAccount(page, 'gus')
+    await world.give('gus', 10)
+    const [gone, seen] = [await openTab(), await openTab()]
+    const reads = {gone: 0, seen: 0}
+    for (const [name, tab] of [
+      ['gone', gone],
+      ['seen', seen]
+    ] as const) {
+      await go(tab, 'portfolio')
+      await tab.getByText('No order waits.').waitFor()
+      tab.on('request', (request) => {
+        if (request.url().includes('/orders?')) reads[name] += 1
+      })
+    }
+    await gone.evaluate(`Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})`)
+    await go(page, `market/${LEAF}`)
+    await order(page, {amount: '1', price: '0.25'})
+    await seen.getByText('ord_', {exact: false}).first().waitFor()
+    await page.getByRole('button', {name: 'Buy LEAF'}).waitFor()
+    const first = reads.seen
+    await order(page, {amount: '2', price: '0.25'})
+    await expect.poll(() => reads.seen).toBeGreaterThan(first)
+    expect(reads.gone).toBe(0)
+    await gone.evaluate(
+      `Object.defineProperty(document, 'visibilityState', {value: 'visible'}); document.dispatchEvent(new Event('visibilitychange'))`
+    )
+    await expect.poll(() => gone.getByText('Buy LEAF').count()).toBe(2)
     await context.close()
   })
 

@@ -17,3 +17,14 @@ export function remember(key: string, value: string | undefined): void {
     return
   }
 }
+
+const inMemory = new Map<string, string>()
+
+/** The browser's store; where it keeps nothing for us, one that is gone with the page. */
+export function keptStore(): Pick<Storage, 'getItem' | 'setItem'> {
+  try {
+    return localStorage
+  } catch {
+    return {getItem: (name) => inMemory.get(name) ?? null, setItem: (name, value) => inMemory.set(name, value)}
+  }
+}

@@ -2,6 +2,7 @@ import type {AppliedCommand, Network, Outbox, Settled, WaitingCommand, WireComma
 import {network} from '../data/network.ts'
 import {sawSequence} from '../data/quotes.ts'
 import {codeOf} from '../parts/trouble-words.ts'
+import {keptStore} from '../remember.ts'
 import {createStore} from '../store.ts'
 import {finishBegun, hasBegun} from './begun.ts'
 import {session} from './session.ts'
@@ -155,7 +156,7 @@ function keeps(out: Outbox, wish: string): boolean {
 
 async function outbox(): Promise<Outbox> {
   const {Outbox: Outboxes} = await import('../../../src/app-client/client.ts')
-  return new Outboxes(localStorage, `creo.outbox.${session.get()?.account ?? ''}`)
+  return new Outboxes(keptStore(), `creo.outbox.${session.get()?.account ?? ''}`)
 }
 
 function showWaiting(out: Outbox): void {

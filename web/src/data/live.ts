@@ -64,20 +64,24 @@ export function onNews(told: (news: News) => void): () => void {
   return () => followers.delete(told)
 }
 
-/** The last sequence, at most as often as `everyMs`: for what is read again when something happened. */
+/** The last sequence, at most as often as `everyMs`, and only while the page is in sight: for what is read again when something happened. */
 export function usePulse(everyMs: number): number {
   const [shown, setShown] = useState(pulse.get())
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
+    const show = (): void => {
+      clearTimeout(timer)
+      timer = undefined
+      if (document.visibilityState === 'visible') setShown(pulse.get())
+    }
     const forget = pulse.follow(() => {
-      timer ??= setTimeout(() => {
-        timer = undefined
-        setShown(pulse.get())
-      }, everyMs)
+      timer ??= setTimeout(show, everyMs)
     })
+    document.addEventListener('visibilitychange', show)
     return () => {
       forget()
       clearTimeout(timer)
+      document.removeEventListener('visibilitychange', show)
     }
   }, [everyMs])
   return shown
