@@ -1,7 +1,7 @@
 import type {Page} from 'playwright-core'
 import {afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test} from 'vitest'
 import {browserMissing, hasBrowser} from './browser.ts'
-import {askForAccount, fillRestore, go, makeAccount, order, screenshot, seriousFaults, unlock} from './page-steps.ts'
+import {askForAccount, fillLink, fillRestore, go, makeAccount, order, screenshot, seriousFaults, unlock} from './page-steps.ts'
 import {LEAF, type PlainWorld, startPlainWorld} from './plain-world.ts'
 
 const HOUR_MS = 3_600_000
@@ -102,6 +102,19 @@ describe.runIf(hasBrowser)(`the exchange’s page over a line that breaks${brows
       await Promise.all([context.close(), other.context.close()])
     }
   )
+
+  test.runIf(isLong)('a browser is linked once, though the answer is lost and the page is loaded again before it comes', async () => {
+    const ivy = await world.person('ivy')
+    const {page, context} = await world.open(360)
+    await lostIn(async () => fillLink(page, await world.invite(ivy, 'trader')))
+    await loadAgain(page)
+    await page.getByText('Done: Link this browser').waitFor()
+    await unlock(page)
+    await page.getByRole('heading', {name: 'ivy'}).waitFor()
+    const {keys} = (await world.read('/v1/accounts/ivy')) as unknown as {readonly keys: readonly object[]}
+    expect(keys).toHaveLength(2)
+    await context.close()
+  })
 
   test.runIf(isLong)('a host that tells of a sequence that never comes holds nobody up for longer than it serves', async () => {
     const {page, context} = await world.open(360)

@@ -43,6 +43,12 @@ export async function unlock(page: Page): Promise<void> {
 }
 
 export async function link(page: Page, token: string, name: string): Promise<void> {
+  await fillLink(page, token)
+  await page.getByRole('heading', {name}).waitFor()
+}
+
+/** The same, without waiting for what becomes of it. */
+export async function fillLink(page: Page, token: string): Promise<void> {
   await go(page, 'account')
   await page.getByRole('radio', {name: 'Link one'}).check({force: true})
   await page.getByLabel('Invitation').fill(token)
@@ -50,7 +56,6 @@ export async function link(page: Page, token: string, name: string): Promise<voi
   await page.getByRole('button', {name: 'Next'}).click()
   await page.getByLabel('I have written them down.').check()
   await page.getByRole('button', {name: 'Link this browser'}).click()
-  await page.getByRole('heading', {name}).waitFor()
 }
 
 export async function restore(page: Page, name: string, words: string): Promise<void> {

@@ -1,11 +1,13 @@
 import type {Page} from 'playwright-core'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {type AppAsk, askHref} from '../../src/app-client/asks.ts'
 import {browserMissing, hasBrowser} from './browser.ts'
 import {go, link, PASSPHRASE, screenshot, seriousFaults, smallTargets} from './page-steps.ts'
 import {LEAF, type PlainWorld, startPlainWorld} from './plain-world.ts'
 import {fillWorld, HOSTILE, type Holders} from './views-world.ts'
 
 const WIDTHS = [360, 768, 1440] as const
+const SHOP = 'https://a-shop-with-a-long-name--the-long-named-orgs1.example.org'
 const TIMEOUT_MS = 300_000
 const TABS_MAX = 60
 /** What has the keyboard, by the words that name it. */
@@ -21,6 +23,12 @@ const STYLES = [
   {style: 'fr', colorScheme: 'light', query: ''},
   {style: 'rtl', colorScheme: 'light', query: '?dir=rtl'}
 ] as const
+
+/** The page's own address of what another app asks. */
+function asked(ask: DistributiveOmit<AppAsk, 'state' | 'back'>): string {
+  return askHref('', {...ask, state: 'a'.repeat(22), back: `${SHOP}/`} as AppAsk).slice('#/'.length)
+}
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
 /** Each view as a person may meet it: full lists, long names, texts that would pass for others, nothing at all. */
 describe.runIf(hasBrowser && process.env.CREO_TEST_TIER === 'long')(`the views of the exchange’s page${browserMissing}`, () => {
@@ -126,7 +134,8 @@ describe.runIf(hasBrowser && process.env.CREO_TEST_TIER === 'long')(`the views o
         await page.locator('input[name="way"]').nth(place).check({force: true})
         await look(page, name)
       }
-      await views(page, {'portfolio-none': 'portfolio', 'page-missing': 'nowhere'})
+      const redeem = asked({ask: 'redeem', incentive: LEAF, offer: holders.offer, quantity: 2})
+      await views(page, {'portfolio-none': 'portfolio', 'page-missing': 'nowhere', 'for-app-none': redeem})
       await context.close()
 
       const zoe = await open()
@@ -142,7 +151,10 @@ describe.runIf(hasBrowser && process.env.CREO_TEST_TIER === 'long')(`the views o
         emission: 'emission',
         settings: 'settings',
         'earnings-none': 'earnings',
-        'issuer-none': 'issuer'
+        'issuer-none': 'issuer',
+        'for-app-sign-in': asked({ask: 'sign-in', challenge: {network: 'n'.repeat(64), origin: SHOP, nonce: 'once', expiresAtMs: 0}}),
+        'for-app-redeem': redeem,
+        'for-app-broken': 'for-app/nothing'
       })
       await go(zoe.page, `market/${LEAF}`)
       await zoe.page.locator('.ticket input[inputmode="decimal"]').first().fill('7')

@@ -16,6 +16,8 @@ export interface Holders {
   readonly zoe: Person
   /** One of hers that waits. */
   readonly redemption: string
+  /** A long one, of LEAF. */
+  readonly offer: string
   readonly openOrders: number
   readonly redemptions: number
 }
@@ -56,7 +58,7 @@ export async function fillWorld(world: PlainWorld): Promise<Holders> {
   for (let count = 0; count < REDEMPTIONS; count += 1) redemptions.push(await redeem(made[2]))
   for (const redemption of redemptions.slice(2)) await apply(colibris, {type: 'redemption.capture', redemption})
   await payMachine(world)
-  return {zoe, redemption: redemptions[0] ?? '', openOrders: Math.floor(ORDERS / 2), redemptions: REDEMPTIONS + 1}
+  return {zoe, redemption: redemptions[0] ?? '', offer: made[0] ?? '', openOrders: Math.floor(ORDERS / 2), redemptions: REDEMPTIONS + 1}
 }
 
 async function payMachine({actors, operator, colibris}: PlainWorld): Promise<void> {

@@ -45,7 +45,7 @@ export function ForApp({rest: [encoded = '']}: {readonly rest: readonly string[]
   return (
     <section class="narrow">
       <h1>{t(ask.ask === 'sign-in' ? 'ask.signIn' : `ask.${ask.ask}`)}</h1>
-      <p class="lead">
+      <p class="lead asker">
         <bdi>{t('ask.by', {host: new URL(origin).host})}</bdi>
       </p>
       <Answer ask={ask} origin={origin} session={session} />

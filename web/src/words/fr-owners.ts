@@ -4,7 +4,7 @@ import type {enOwners} from './en-owners.ts'
 /** Mots français pour qui héberge, qui émet, et qui remonte plus loin ou regarde de plus près. */
 export const frOwners: Readonly<Record<keyof typeof enOwners, Word>> = {
   'ask.signIn': 'Se connecter ?',
-  'ask.redeem': 'Échanger ?',
+  'ask.redeem': 'Prendre ?',
   'ask.capture': 'Remettre ?',
   'ask.by': '{host} le demande.',
   'ask.signIn.why':
