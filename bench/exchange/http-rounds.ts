@@ -1,7 +1,5 @@
-import {Pool} from 'undici'
 import type {SignedCommand} from '../../src/core/protocol/commands.ts'
-
-const REQUEST_TIMEOUT_MS = 60_000
+import {PlainConnection, postRequest} from './plain-client.ts'
 
 /** Orders of one request, and connections that carry such requests at a time. */
 export const BATCHES = [
@@ -16,30 +14,23 @@ export async function httpRound(
   requests: readonly (readonly SignedCommand[])[],
   {connections, signal}: {readonly connections: number; readonly signal: AbortSignal}
 ): Promise<number> {
-  const bodies = requests.map((commands) => JSON.stringify({commands}))
-  const pool = new Pool(coordinatorUrl, {connections, pipelining: 1, headersTimeout: REQUEST_TIMEOUT_MS, bodyTimeout: REQUEST_TIMEOUT_MS})
+  const url = new URL(coordinatorUrl)
+  const requestsBytes = requests.map((commands) => postRequest(url, '/v1/commands', JSON.stringify({commands})))
+  const opened: PlainConnection[] = []
   try {
+    for (let at = 0; at < connections; at += 1) opened.push(await PlainConnection.open(url, signal))
     const answers: string[] = []
-    let next = 0
-    const ask = async (): Promise<void> => {
-      for (let at = next++; at < bodies.length; at = next++) {
-        const {body} = await pool.request({
-          method: 'POST',
-          path: '/v1/commands',
-          headers: {'content-type': 'application/json'},
-          body: bodies[at] ?? '',
-          signal
-        })
-        answers[at] = await body.text()
-      }
+    const left = requestsBytes.entries()
+    const askAll = async (connection: PlainConnection): Promise<void> => {
+      for (const [at, request] of left) answers[at] = await connection.ask(request)
     }
     const startedAtMs = performance.now()
-    await Promise.all(Array.from({length: connections}, ask))
+    await Promise.all(opened.map(askAll))
     const seconds = (performance.now() - startedAtMs) / 1000
     for (const answer of answers) checkApplied(answer)
     return requests.flat().length / seconds
   } finally {
-    await pool.close()
+    for (const connection of opened) connection.close()
   }
 }
 
