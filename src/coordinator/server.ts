@@ -15,7 +15,7 @@ import {openLedger} from '../ledger/open-ledger.ts'
 import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {clearUnfinishedRestores} from './backup/restore-backup.ts'
-import {Calendar} from './calendar.ts'
+import {openCalendar} from './calendar.ts'
 import {openCron} from './cron/open-cron.ts'
 import {
   BASES_FOLDER,
@@ -142,8 +142,7 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const leases = new KnownLeases(ledger)
   const lasting = new LastingReads(ledger.reads)
   const tables = new SignedTables({ledger, leases, lasting, key})
-  const calendar = new Calendar({ledger, commands, genesis, log})
-  const calendarLoop = new Loop({work: (signal) => calendar.tick(signal), everyMs: settings.tickMs, signal: stopping.signal, log})
+  const calendarLoop = openCalendar({...opened, commands}, {everyMs: settings.tickMs, signal: stopping.signal})
   const images = await openImages(opened, stopping.signal, cleanups)
   const reputation = openReputation(opened, lasting)
   cleanups.push(async () => reputation.close())

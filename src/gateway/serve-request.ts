@@ -34,8 +34,8 @@ export interface ServeOptions extends AddressOptions {
   readonly metrics: TrafficMetrics
   readonly conduct: Pick<NodeConduct, 'request'>
   readonly limits: RequestLimits
-  /** Takes requests that are answered later. */
-  readonly calls: Pick<AsyncEndpoint, 'claim' | 'answer'>
+  /** Takes requests that are answered later, and those for a probe. */
+  readonly calls: Pick<AsyncEndpoint, 'claim' | 'answer'> & {readonly workProbes: Pick<AsyncEndpoint['workProbes'], 'answer'>}
   /** Answers for functions that serve listed files. */
   readonly assets: Pick<PageAssets, 'serve'>
   /** Answers what this gateway asks itself, before all else: it counts nowhere. */
@@ -47,7 +47,7 @@ export interface ServeOptions extends AddressOptions {
 
 /** Takes one request from its address to its answer. Never rejects. */
 export async function serveRequest(options: ServeOptions, call: ClientCall): Promise<void> {
-  if (options.reach.answer(call)) return
+  if (options.reach.answer(call) || options.calls.workProbes.answer(call)) return
   const startedMs = options.monotonicMs()
   const {head, client} = call
   const traceparent = head.traceparent ?? newTraceparent()
@@ -136,6 +136,7 @@ async function forward(
     const outcome = await exchange(instance, {call, head, bodyBytesMax, timeoutMs, asData})
     if (served !== undefined) instance.depths?.leave(served)
     count(options, instance, outcome)
+    client.onTried?.(instance.node)
     options.fleet.release(pool, instance, verdictOn(outcome))
     if (outcome.kind !== 'failed') return
     tried = instance

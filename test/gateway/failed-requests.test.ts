@@ -33,7 +33,7 @@ function publicServer(poolFor: Fleet['poolFor'], onAnswered: () => void): HttpSe
     conduct: {request: () => undefined},
     reach: {answer: () => false},
     assets: {serve: () => Promise.resolve(false)},
-    calls: {claim: () => undefined, answer: () => Promise.resolve('')},
+    calls: {claim: () => undefined, answer: () => Promise.resolve(''), workProbes: {answer: () => false}},
     limits: new RequestLimits(() => DEFAULT_SETTINGS.limits),
     settings: () => DEFAULT_SETTINGS,
     random: () => 0,

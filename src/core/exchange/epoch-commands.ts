@@ -7,11 +7,18 @@ import {type CommandContext, GUTTA_ASSET, type LedgerState, type OwnerWork, type
 
 const PER_MILLION = 1_000_000
 const PER_MILLE = 1000
+/** Good answers that everybody is credited with beside those of their probes: so few probes that one is bad luck take a third at most. */
+const GOOD_BEFORE = 2
 
 interface Share {
   readonly account: number
   readonly workPoints: number
   readonly amountMicroGutta: number
+}
+
+interface Probes {
+  readonly good: number
+  readonly failed: number
 }
 
 /**
@@ -24,7 +31,8 @@ export function closeEpoch(context: CommandContext, body: CommandOf<'epoch.close
   if (body.epoch !== state.nextEpoch) refuse('conflict', `The next epoch to close is ${state.nextEpoch}, not ${body.epoch}.`)
   const endsAtMs = createdAtMs + (body.epoch + 1) * emission.epochMs
   if (atMs < endsAtMs) refuse('rejected', `Epoch ${body.epoch} ends in ${endsAtMs - atMs} ms.`)
-  const points = workPoints(state)
+  const probes = probesByOwner(state, body.probes ?? [])
+  const points = workPoints(state, probes)
   const pointsTotal = points.reduce((sum, [, owned]) => sum + owned, 0)
   state.nextEpoch += 1
   state.work.clear()
@@ -36,7 +44,8 @@ export function closeEpoch(context: CommandContext, body: CommandOf<'epoch.close
     shares: shares.map((part) => ({
       account: state.accountName(part.account),
       workPoints: part.workPoints,
-      amountMicroGutta: part.amountMicroGutta
+      amountMicroGutta: part.amountMicroGutta,
+      ...(probes.has(part.account) && {probes: probes.get(part.account)})
     }))
   })
   return {epoch: body.epoch, mintedMicroGutta: String(minted), shares: shares.length}
@@ -80,11 +89,34 @@ function share(
   return {minted, shares}
 }
 
+/** Of all nodes of an owner together: whose node it was is what a share goes by. A node that is not known is passed over. */
+function probesByOwner(state: LedgerState, probes: NonNullable<CommandOf<'epoch.close'>['probes']>): Map<number, Probes> {
+  const byOwner = new Map<number, Probes>()
+  for (const {node, good, failed} of probes) {
+    const owner = state.nodes.get(node)?.owner
+    if (owner === undefined) continue
+    const sum = byOwner.get(owner) ?? {good: 0, failed: 0}
+    byOwner.set(owner, {good: sum.good + good, failed: sum.failed + failed})
+  }
+  return byOwner
+}
+
+/**
+ * Points by what the probes say of them: floor(points × (good + 2) / (good + failed + 2)), the share of good answers after additive smoothing (Laplace's rule of
+ * succession, with two good answers assumed and no bad one). Who was not probed keeps all.
+ */
+export function weighedPoints(points: number, {good, failed}: Probes): number {
+  return mulDivFloor(points, good + GOOD_BEFORE, good + failed + GOOD_BEFORE).quotient
+}
+
 /** Owners with points, by account number; bounded so that their sum is exact. */
-function workPoints(state: LedgerState): [number, number][] {
+function workPoints(state: LedgerState, probes: ReadonlyMap<number, Probes>): [number, number][] {
   const pointsMax = Math.floor(AMOUNT_MAX / Math.max(1, state.work.size))
   return [...state.work]
-    .map(([account, work]): [number, number] => [account, Math.min(pointsMax, pointsOf(state, work))])
+    .map(([account, work]): [number, number] => [
+      account,
+      weighedPoints(Math.min(pointsMax, pointsOf(state, work)), probes.get(account) ?? {good: 0, failed: 0})
+    ])
     .filter(([, points]) => points > 0)
     .sort(([a], [b]) => a - b)
 }

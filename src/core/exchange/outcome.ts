@@ -271,7 +271,13 @@ export type Effect =
       readonly type: 'epoch'
       readonly epoch: number
       readonly mintedMicroGutta: number
-      readonly shares: readonly {readonly account: string; readonly workPoints: number; readonly amountMicroGutta: number}[]
+      readonly shares: readonly {
+        readonly account: string
+        readonly workPoints: number
+        readonly amountMicroGutta: number
+        /** What came of probes at the account's nodes; absent for none. */
+        readonly probes?: {readonly good: number; readonly failed: number}
+      }[]
     }
 
 /** Ends a command as rejected; the machine takes back what it had posted. Never leaves the machine. */

@@ -256,7 +256,14 @@ export const epochViewSchema = z.object({
   epoch: z.int(),
   seq: z.int(),
   mintedMicroGutta: amountSchema,
-  shares: z.array(z.object({account: accountIdSchema, workPoints: z.int(), amountMicroGutta: amountSchema}))
+  shares: z.array(
+    z.object({
+      account: accountIdSchema,
+      workPoints: z.int(),
+      amountMicroGutta: amountSchema,
+      probes: z.object({good: z.int(), failed: z.int()}).optional()
+    })
+  )
 })
 export type EpochView = z.output<typeof epochViewSchema>
 

@@ -24,6 +24,7 @@ import {
   signatureSchema,
   timeMsSchema
 } from './scalars.ts'
+import {nodeProbesSchema, PROBED_NODES_MAX} from './work-probes.ts'
 
 /**
  * Everything that changes the ledger. A body is the JSON text that was signed; these schemas decode it.
@@ -146,7 +147,12 @@ const leaseEnd = z.strictObject({type: z.literal('lease.end'), lease: leaseIdSch
 const receiptPay = z.strictObject({type: z.literal('receipt.pay'), receipt: receiptSchema})
 
 /** Mints one epoch's emission by the work verified since the last close. `epoch` counts from 0 without gaps. */
-const epochClose = z.strictObject({type: z.literal('epoch.close'), epoch: z.int().min(0)})
+const epochClose = z.strictObject({
+  type: z.literal('epoch.close'),
+  epoch: z.int().min(0),
+  /** What came of the coordinator's probes since the last close, by node; absent for none. */
+  probes: z.array(nodeProbesSchema).max(PROBED_NODES_MAX).optional()
+})
 
 /**
  * Expires orders, redemptions, join tokens and invitations whose time has come, completes recoveries and settles leases after their grace, at most 1,000

@@ -32,6 +32,7 @@ export interface AsyncCallsOptions extends Omit<AsyncEndpointOptions, 'queue'> {
   /** Of the gateway; the queue has a folder of its own in it. */
   readonly dataDirectory: string
   readonly log: Log
+  readonly monotonicMs: () => number
   readonly choices: AsyncChoices | undefined
   /** Serves requests that come on this stream. */
   serve(socket: Duplex, client: Client): void

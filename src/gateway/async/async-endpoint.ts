@@ -1,4 +1,5 @@
 import {createHash, type Hash} from 'node:crypto'
+import type {Duplex} from 'node:stream'
 import {type AsyncWish, asyncWish, callWish, parseCallback} from '../../core/async-calls.ts'
 import {CreoError} from '../../core/errors.ts'
 import {
@@ -11,21 +12,26 @@ import {
 } from '../../core/protocol/async.ts'
 import {splitTarget} from '../../core/routing.ts'
 import {type AddressOptions, addressOf} from '../address.ts'
+import type {CoordinatorSignatureOptions} from '../coordinator-signature.ts'
 import {storableHeaders} from '../headers.ts'
-import type {ClientCall} from '../http/client-call.ts'
+import type {Client, ClientCall} from '../http/client-call.ts'
+import {WorkProbes} from '../work-probes.ts'
 import {answerJson} from './answer-json.ts'
 import type {CallQueue} from './call-queue.ts'
 import {callView, newCallId} from './call-view.ts'
 import {BODY_LIMITS, BodyRoom} from './read-body.ts'
-import {SignedCalls, type SignedCallsOptions} from './signed-calls.ts'
+import {SignedCalls} from './signed-calls.ts'
 import type {NewCall, PutAnswer} from './stored-call.ts'
 import {checkCallbackAddress} from './web-callback.ts'
 
 const KEY_MAX = 255
 
-export interface AsyncEndpointOptions extends AddressOptions, SignedCallsOptions {
+export interface AsyncEndpointOptions extends AddressOptions, CoordinatorSignatureOptions {
   /** Opened when it is first needed. */
   queue(): Promise<CallQueue>
+  /** Serves requests that come on this stream. */
+  serve(socket: Duplex, client: Client): void
+  readonly monotonicMs: () => number
   readonly now: () => number
 }
 
@@ -39,10 +45,13 @@ export class AsyncEndpoint {
   readonly #options: AsyncEndpointOptions
   readonly #bodies = new BodyRoom(BODY_LIMITS)
   readonly #signed: SignedCalls
+  /** Calls that the coordinator has made at once, to see how they are answered. */
+  readonly workProbes: WorkProbes
 
   constructor(options: AsyncEndpointOptions) {
     this.#options = options
     this.#signed = new SignedCalls(options)
+    this.workProbes = new WorkProbes(options)
   }
 
   /** Undefined for an ordinary request. */

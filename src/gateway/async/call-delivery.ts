@@ -22,7 +22,28 @@ export interface Delivered {
  * Asks the function once, as a client of this gateway would: over a connection of its own that never leaves the process, so that a call is routed,
  * limited, metered and logged like any request. Resolves also when the function could not be asked; an abort ends the attempt.
  */
-export function deliverCall(call: TakenCall, serve: (socket: Duplex, client: Client) => void, signal: AbortSignal): Promise<Delivered> {
+export function deliverCall(call: TakenCall, serve: Serve, signal: AbortSignal): Promise<Delivered> {
+  const {address, secure, scheduledAtMs} = call.request
+  const delivery = {id: call.id, attempt: call.attempts, ...(scheduledAtMs !== undefined && {scheduledAtMs})}
+  return askWithin({...call.request, body: call.body}, {serve, client: {address, secure, delivery}}, signal)
+}
+
+type Serve = (socket: Duplex, client: Client) => void
+
+interface AskedWithin {
+  readonly method: string
+  readonly target: string
+  readonly host: string
+  readonly headers: readonly string[]
+  readonly body?: Uint8Array
+}
+
+/** Asks over a connection of its own that never leaves the process, in the name of a client. */
+export function askWithin(
+  request: AskedWithin,
+  {serve, client}: {readonly serve: Serve; readonly client: Client},
+  signal: AbortSignal
+): Promise<Delivered> {
   const [near, far] = duplexPair()
   return new Promise((resolve) => {
     const settle = (delivered: Delivered): void => {
@@ -47,12 +68,10 @@ export function deliverCall(call: TakenCall, serve: (socket: Duplex, client: Cli
       }
     })
     near.on('end', broke).on('close', broke).on('error', broke)
-    reader.expect({toHead: call.request.method === 'HEAD', mayUpgrade: false})
-    const {address, secure, scheduledAtMs} = call.request
-    const delivery = {id: call.id, attempt: call.attempts, ...(scheduledAtMs !== undefined && {scheduledAtMs})}
-    serve(far, {address, secure, delivery})
-    near.write(headOf(call), 'latin1')
-    if (call.body.length > 0) near.write(call.body)
+    reader.expect({toHead: request.method === 'HEAD', mayUpgrade: false})
+    serve(far, client)
+    near.write(headOf(request), 'latin1')
+    if (request.body !== undefined && request.body.length > 0) near.write(request.body)
   })
 }
 
@@ -100,9 +119,9 @@ class Answer implements AnswerParts {
   }
 }
 
-function headOf({request, body}: TakenCall): string {
-  const length = body.length > 0 ? `content-length: ${body.length}\r\n` : ''
-  return `${request.method} ${request.target} HTTP/1.1\r\nhost: ${request.host}\r\n${linesOf(request.headers)}${length}connection: close\r\n\r\n`
+function headOf({method, target, host, headers, body}: AskedWithin): string {
+  const length = body !== undefined && body.length > 0 ? `content-length: ${body.length}\r\n` : ''
+  return `${method} ${target} HTTP/1.1\r\nhost: ${host}\r\n${linesOf(headers)}${length}connection: close\r\n\r\n`
 }
 
 export function refusedBy(code: ErrorCode, message: string): Delivered {

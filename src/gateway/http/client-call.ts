@@ -29,6 +29,8 @@ export interface Client {
   readonly caller?: Caller
   /** The gateway itself asks, for a call that was posted before by whom `address` says; empty when nobody did. */
   readonly delivery?: Delivery
+  /** Told of each node whose instance a request is sent to, once it has ended there. */
+  readonly onTried?: (node: string) => void
 }
 
 /** One attempt of a call that is answered later. */

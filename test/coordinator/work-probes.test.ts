@@ -1,0 +1,121 @@
+import {pino} from 'pino'
+import {afterEach, beforeEach, expect, it} from 'vitest'
+import {pauseOf, WorkProbes} from '../../src/coordinator/work-probes.ts'
+import type {Genesis} from '../../src/core/protocol/genesis.ts'
+import {gatewayIdOf, type KeyPair} from '../../src/identity/keys.ts'
+import {signTime} from '../../src/identity/time.ts'
+import type {Ledger} from '../../src/ledger/port.ts'
+import {type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
+
+/** The coordinator's side, a real gateway, and hosts that are honest or not. */
+
+const {signal} = new AbortController()
+let world: GatewayWorld
+let nowMs: number
+let hasApp: boolean
+beforeEach(async () => {
+  nowMs = Date.now()
+  hasApp = true
+  world = await openGatewayWorld()
+  for (const named of [...world.table.apps, ...world.table.revisions]) Object.assign(named, {app: 'exchange'})
+  world.publish()
+})
+afterEach(() => world.close())
+
+function probesOf(draw?: (below: number) => number): WorkProbes {
+  const {publicKey} = world.key
+  const gateway = {
+    id: gatewayIdOf(publicKey),
+    publicKey,
+    name: 'gw',
+    tunnelUrl: world.gateway.tunnelUrl,
+    publicUrl: world.gateway.publicUrl
+  }
+  const reads = {app: () => (hasApp ? {routes: [{path: '/quotes', function: 'quotes'}]} : undefined), gateways: () => [gateway]}
+  const ledger = {reads, nowMs: () => nowMs} as unknown as Ledger
+  const genesis = {exchangeOrg: 'acme', emission: {epochMs: 3_600_000}} as unknown as Genesis
+  return new WorkProbes({ledger, key: world.coordinator, genesis, log: pino({level: 'silent'}), ...(draw && {draw})})
+}
+
+/** A host that answers a read of the time as `answer` makes it out of the nonce. */
+async function host(answer: (nonce: string) => object | string): Promise<string> {
+  const miner = await world.addMiner({
+    serve: (request, response) => {
+      const said = answer(new URL(request.url ?? '', 'http://host').searchParams.get('nonce') ?? '')
+      response.writeHead(200, {'content-type': 'application/json'}).end(typeof said === 'string' ? said : JSON.stringify(said))
+    }
+  })
+  return miner.node
+}
+
+const time = (nonce: string, key: KeyPair = world.coordinator, atMs = nowMs) => signTime({nonce, atMs, key})
+
+it('a host that hands on what the coordinator signed is good, and is so for one epoch alone', async () => {
+  const probes = probesOf()
+  const node = await host((nonce) => time(nonce))
+  for (let count = 0; count < 3; count += 1) await probes.probe(signal)
+  expect(probes.forEpoch(7)).toEqual([{node, good: 3, failed: 0}])
+  await probes.probe(signal)
+  // An epoch whose closing is tried again is closed with the same.
+  expect(probes.forEpoch(7)).toEqual([{node, good: 3, failed: 0}])
+  expect(probes.forEpoch(8)).toEqual([{node, good: 1, failed: 0}])
+  expect(probes.forEpoch(9)).toEqual([])
+})
+
+it('a host that makes it up, keeps an old one or says nothing has failed', async () => {
+  const probes = probesOf()
+  const kept = time('an older nonce')
+  const answers = [
+    () => 'garbage',
+    () => kept,
+    (nonce: string) => ({...kept, nonce}),
+    (nonce: string) => time(nonce, world.key),
+    (nonce: string) => time(nonce, world.coordinator, nowMs - 120_000)
+  ]
+  let turn = 0
+  const node = await host((nonce) => answers[turn++ % answers.length]?.(nonce) ?? '')
+  for (const _ of answers) await probes.probe(signal)
+  expect(probes.forEpoch(0)).toEqual([{node, good: 0, failed: answers.length}])
+})
+
+it('nobody is counted where nobody was asked: no app, no host, no gateway that answers', async () => {
+  const probes = probesOf()
+  await host((nonce) => time(nonce))
+  hasApp = false
+  await probes.probe(signal)
+  hasApp = true
+  await world.gateway.close()
+  await expect(probes.probe(signal)).rejects.toThrow()
+  expect(probes.forEpoch(0)).toEqual([])
+})
+
+it('asks at times that are drawn, one at a time, and ends with the signal', async () => {
+  let asked = 0
+  await host((nonce) => {
+    asked += 1
+    return time(nonce)
+  })
+  const never = probesOf(() => 0)
+  for (let turn = 0; turn < 3; turn += 1) never.tick(signal)
+  await never.close()
+  expect(asked).toBe(0)
+  const always = probesOf((below) => below - 1)
+  for (let turn = 1; turn <= 2; turn += 1) {
+    always.tick(signal)
+    always.tick(signal)
+    await always.close()
+    expect(asked).toBe(turn)
+  }
+  const gone = new AbortController()
+  gone.abort()
+  always.tick(gone.signal)
+  await always.close()
+  expect(asked).toBe(2)
+})
+
+it('draws pauses of six minutes on average where an epoch has an hour', () => {
+  const pauses = Array.from({length: 1000}, (_, at) => pauseOf(3_600_000, (at + 0.5) / 1000))
+  expect(pauses.reduce((sum, ms) => sum + ms, 0) / 1000).toBeCloseTo(360_000, -4)
+  expect(pauseOf(10_000, Math.exp(-1))).toBe(60_000)
+  expect(pauseOf(24 * 3_600_000, Math.exp(-1))).toBe(600_000)
+})
