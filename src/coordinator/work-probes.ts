@@ -23,6 +23,9 @@ const ANSWER_BYTES_MAX = 16 * 1024
 /** What took longer, or says another time, is no good answer. */
 const GOOD_MS = 15_000
 const CLOCK_MAX_MS = 60_000
+/** What is remembered of a node: its last answers, for a day after the newest. Of few probes an epoch, hardly any is of a given node. */
+const REMEMBERED = 20
+const REMEMBERED_MS = 24 * 3_600_000
 const NONCE_BYTES = 16
 const OK = 200
 
@@ -37,12 +40,13 @@ export interface WorkProbesTools {
 
 /**
  * Asks the exchange's hosts for something that only the coordinator can sign, at times that nobody knows before and by way of gateways, so that to the host it is
- * one more visitor of the page. What comes of it weighs the work that receipts count. Held in memory: after a start nobody has been asked yet.
+ * one more visitor of the page. How each answered lately weighs the work that receipts count. Held in memory: after a start nobody has been asked yet.
  */
 export class WorkProbes {
   readonly #tools: WorkProbesTools
   readonly #draw: (below: number) => number
-  #counts = new Map<string, {good: number; failed: number}>()
+  /** By node, the one asked longest ago first. */
+  readonly #answers = new Map<string, {readonly wereGood: boolean[]; atMs: number}>()
   #closing: {readonly epoch: number; readonly probes: readonly NodeProbes[]} | undefined
   #nextAtMs: number | undefined
   #asking: Promise<void> | undefined
@@ -65,12 +69,16 @@ export class WorkProbes {
       })
   }
 
-  /** What an epoch is closed with: the same each time that it is tried. */
+  /** What an epoch is closed with: how each node has answered lately, the same each time that it is tried. */
   forEpoch(epoch: number): readonly NodeProbes[] {
     if (this.#closing?.epoch !== epoch) {
-      const probes = [...this.#counts].map(([node, counts]) => ({node, ...counts})).sort((a, b) => (a.node < b.node ? -1 : 1))
-      this.#closing = {epoch, probes}
-      this.#counts = new Map()
+      const since = this.#tools.ledger.nowMs() - REMEMBERED_MS
+      for (const [node, {atMs}] of this.#answers) if (atMs < since) this.#answers.delete(node)
+      const probes = [...this.#answers].map(([node, {wereGood}]) => {
+        const good = wereGood.filter((one) => one).length
+        return {node, good, failed: wereGood.length - good}
+      })
+      this.#closing = {epoch, probes: probes.sort((a, b) => (a.node < b.node ? -1 : 1))}
     }
     return this.#closing.probes
   }
@@ -101,10 +109,13 @@ export class WorkProbes {
   }
 
   #count(node: string, isGood: boolean): void {
-    const counts = this.#counts.get(node) ?? {good: 0, failed: 0}
-    if (!this.#counts.has(node) && this.#counts.size >= PROBED_NODES_MAX) return
-    counts[isGood ? 'good' : 'failed'] += 1
-    this.#counts.set(node, counts)
+    const wereGood = this.#answers.get(node)?.wereGood ?? []
+    wereGood.push(isGood)
+    if (wereGood.length > REMEMBERED) wereGood.shift()
+    this.#answers.delete(node)
+    this.#answers.set(node, {wereGood, atMs: this.#tools.ledger.nowMs()})
+    const [longestAgo = ''] = this.#answers.keys()
+    if (this.#answers.size > PROBED_NODES_MAX) this.#answers.delete(longestAgo)
     if (!isGood) this.#tools.log.info({node}, 'a host of the exchange did not answer a probe as it should')
   }
 

@@ -50,16 +50,21 @@ async function host(answer: (nonce: string) => object | string): Promise<string>
 
 const time = (nonce: string, key: KeyPair = world.coordinator, atMs = nowMs) => signTime({nonce, atMs, key})
 
-it('a host that hands on what the coordinator signed is good, and is so for one epoch alone', async () => {
+it('a host that hands on what the coordinator signed is good; of each the last twenty answers count, for a day', async () => {
   const probes = probesOf()
-  const node = await host((nonce) => time(nonce))
+  let isHonest = true
+  const node = await host((nonce) => (isHonest ? time(nonce) : 'no'))
   for (let count = 0; count < 3; count += 1) await probes.probe(signal)
   expect(probes.forEpoch(7)).toEqual([{node, good: 3, failed: 0}])
   await probes.probe(signal)
   // An epoch whose closing is tried again is closed with the same.
   expect(probes.forEpoch(7)).toEqual([{node, good: 3, failed: 0}])
-  expect(probes.forEpoch(8)).toEqual([{node, good: 1, failed: 0}])
-  expect(probes.forEpoch(9)).toEqual([])
+  expect(probes.forEpoch(8)).toEqual([{node, good: 4, failed: 0}])
+  isHonest = false
+  for (let count = 0; count < 18; count += 1) await probes.probe(signal)
+  expect(probes.forEpoch(9)).toEqual([{node, good: 2, failed: 18}])
+  nowMs += 24 * 3_600_000 + 1
+  expect(probes.forEpoch(10)).toEqual([])
 })
 
 it('a host that makes it up, keeps an old one or says nothing has failed', async () => {

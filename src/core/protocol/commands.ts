@@ -150,7 +150,7 @@ const receiptPay = z.strictObject({type: z.literal('receipt.pay'), receipt: rece
 const epochClose = z.strictObject({
   type: z.literal('epoch.close'),
   epoch: z.int().min(0),
-  /** What came of the coordinator's probes since the last close, by node; absent for none. */
+  /** What came of the coordinator's last probes of nodes, by node; absent for none. */
   probes: z.array(nodeProbesSchema).max(PROBED_NODES_MAX).optional()
 })
 

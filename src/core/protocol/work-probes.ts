@@ -34,6 +34,6 @@ export const probedSchema = z.object({
 export type Probed = z.output<typeof probedSchema>
 
 const countSchema = z.int().min(0).max(1_000_000)
-/** What came of an epoch's probes at one node. */
+/** What came of the last probes of one node. */
 export const nodeProbesSchema = z.strictObject({node: nodeIdSchema, good: countSchema, failed: countSchema})
 export type NodeProbes = z.output<typeof nodeProbesSchema>
