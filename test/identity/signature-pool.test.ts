@@ -1,5 +1,6 @@
 import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {setImmediate} from 'node:timers/promises'
 import {fileURLToPath, pathToFileURL} from 'node:url'
 import {afterEach, expect, it, vi} from 'vitest'
 import {generateKeyPair, signText} from '../../src/identity/keys.ts'
@@ -54,6 +55,18 @@ it('checks a few in place and many on threads, each for who asked', async () => 
   await checkMany(pool, 400)
   expect(pool.threads).toBe(2)
   await checkMany(pool, 3)
+})
+
+it('does a share of what comes at once itself while its threads are at work, and leaves a rush to them', async () => {
+  const pool = poolOf({threadsMax: 1, workerUrl: await threadOf('')})
+  const few = Array.from({length: 8}, (_none, at) => pool.verify(check(at)))
+  expect(await Promise.all(few.slice(4))).toEqual([true, true, false, true])
+  let done = 0
+  const rush = Array.from({length: 300}, (_none, at) => pool.verify(check(at)).then(() => ++done))
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate()
+  expect(done).toBe(0)
+  await pool.close()
+  await Promise.all([...few, ...rush])
 })
 
 it('refuses what is more than may wait, and takes it when it has come that far', async () => {
