@@ -13,6 +13,11 @@ const TIMEOUT_MS = 300_000
 const LEAF = 'colibris/LEAF'
 const EXAMPLE = fileURLToPath(new URL('../../examples/counter', import.meta.url))
 const WIDTHS = [360, 1440] as const
+/** Four pixels wide. */
+const PNG = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAQAAAADAQMAAACOOjyFAAAAA1BMVEULa0q7L8jZAAAAC0lEQVQI12NgAAEAAAYAAWb0yWwAAAAASUVORK5CYII=',
+  'base64'
+)
 
 /** examples/counter as its README says, on the tour's network: page, server, exchange and both keys as people have them. */
 describe.runIf(process.env.CREO_TEST_TIER === 'long' && hasBrowser)(`a shop's counter in a browser${browserMissing}`, () => {
@@ -43,7 +48,9 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && hasBrowser)(`a shop's co
     await command('deploy', folder, '--as', 'colibris')
     await command('redemption', 'webhook', 'set', `http://127.0.0.1:${port}/@counter--colibris/api/webhook`, '--as', 'colibris')
     expect(await command('redemption', 'webhook', 'test', '--as', 'colibris')).toMatchObject({status: 200})
-    await command('offer', 'add', LEAF, '--item', 'Tea', '--price', '1.5', '--stock', '3', '--as', 'colibris')
+    const picture = join(folder, 'tea.png')
+    await writeFile(picture, PNG)
+    await command('offer', 'add', LEAF, '--item', 'Tea', '--price', '1.5', '--stock', '3', '--picture', picture, '--as', 'colibris')
     await command('incentive', 'limit', LEAF, '100', '--owner-share', '100', '--as', 'colibris')
     await command('trade', 'sell', LEAF, '100', '--price', '0.5', '--as', 'colibris')
   }, TIMEOUT_MS)
@@ -98,6 +105,9 @@ describe.runIf(process.env.CREO_TEST_TIER === 'long' && hasBrowser)(`a shop's co
       await tea.getByRole('button', {name: 'Pay 1.5 LEAF'}).click()
       await openKey(page)
       await page.getByRole('button', {name: 'Redeem for 1.5 LEAF'}).waitFor()
+      const shown = page.locator('.picture img')
+      await shown.waitFor()
+      expect(await shown.evaluate((image) => (image as unknown as {naturalWidth: number}).naturalWidth)).toBe(4)
       await looked(page, `counter-ask-${width}`)
       await page.getByRole('button', {name: 'Redeem for 1.5 LEAF'}).dblclick()
       await page.getByText(/^Paid: red_\d+/).waitFor()

@@ -76,6 +76,9 @@ export function Emission() {
                       {epoch.shares.map((share) => (
                         <span class="buy" key={share.account}>
                           {nameOf(share.account)} <span class="cost">{formatGutta(share.amountMicroGutta, language)}</span>
+                          {share.probes !== undefined && (
+                            <small>{t('emission.probes', {good: share.probes.good, all: share.probes.good + share.probes.failed})}</small>
+                          )}
                         </span>
                       ))}
                     </td>

@@ -2,6 +2,7 @@ import type {Word} from './en.ts'
 
 /** English words for who hosts, who issues, and who looks further back or closer. */
 export const enOwners = {
+  'emission.probes': 'answered {good} of {all} tries',
   'ask.signIn': 'Sign in?',
   'ask.redeem': 'Redeem?',
   'ask.capture': 'Hand over?',

@@ -3,6 +3,7 @@ import type {enOwners} from './en-owners.ts'
 
 /** Mots français pour qui héberge, qui émet, et qui remonte plus loin ou regarde de plus près. */
 export const frOwners: Readonly<Record<keyof typeof enOwners, Word>> = {
+  'emission.probes': 'a répondu à {good} essais sur {all}',
   'ask.signIn': 'Se connecter ?',
   'ask.redeem': 'Prendre ?',
   'ask.capture': 'Remettre ?',
