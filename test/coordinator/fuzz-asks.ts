@@ -10,6 +10,9 @@ import {registryAsk} from './fuzz-registry.ts'
 import {type Ask, BLOBS, type FuzzedNetwork, INVALID_SHARE, type Operation, UNSIGNED_SHARE} from './fuzz-world.ts'
 import {Dice, type JsonSchema, SchemaValues} from './schema-values.ts'
 
+/** Of all that is asked for, one address takes commands, of which there are most kinds. */
+const COMMANDS_PATH = '/v1/commands'
+const COMMANDS_SHARE = 0.3
 const TOKEN_MS = 3_600_000
 /** What waits for a change would hold the test up. */
 const WAITS = ['0', '1', '20', '-1', 'x', '1e999', '']
@@ -86,7 +89,9 @@ export class Asks {
   }
 
   async next(): Promise<Ask> {
-    const operation = this.#dice.pick(this.#network.operations)
+    const {operations} = this.#network
+    const isCommands = this.#dice.chance(COMMANDS_SHARE)
+    const operation = this.#dice.pick(isCommands ? operations.filter(({path}) => path === COMMANDS_PATH) : operations)
     if (operation.path.startsWith('/v2/'))
       return registryAsk({
         dice: this.#dice,

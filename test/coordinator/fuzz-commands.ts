@@ -13,7 +13,7 @@ const BAD_ENVELOPE_SHARE = 0.05
 const TRADING_SHARE = 0.4
 const SWAPPED_SHARE = 0.2
 const LIMITED_SHARE = 0.05
-const BEYOND_SHARE = 0.01
+const BEYOND_SHARE = 0.001
 const MARKETS = ['colibris/LEAF', 'colibris/TREE'] as const
 /** Signed as one of a batch of two; the other one is never sent. */
 const BATCHED_SHARE = 0.2
