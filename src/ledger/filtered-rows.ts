@@ -73,7 +73,8 @@ export class FilteredRows<T, C extends string> {
   }
 }
 
-function expectKey(columns: PageColumns, after: PageKey): void {
+/** @throws {CreoError} `invalid_input` for an `after` that is no place in a list ordered by these. */
+export function expectKey(columns: PageColumns, after: PageKey): void {
   const types = Object.values(columns)
   if (types.length > 0 && after.length === types.length && after.every((value, index) => typeof value === types[index])) return
   throw new CreoError('invalid_input', 'The cursor is not of this list.', {hint: 'Send `next` of the page before, with the same filters.'})

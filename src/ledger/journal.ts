@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import {GROUP_START_BYTES, groupHash, type JournalGroup} from './group.ts'
+import {GROUP_START_BYTES, groupHash, type JournalGroup, timeOfStart} from './group.ts'
 
 export const JOURNAL_FILE = 'journal.sqlite'
 
@@ -25,6 +25,8 @@ const COLUMNS = 'number, first_seq AS firstSeq, last_seq AS lastSeq, ruleset, pr
 const HEADS = `
 SELECT number, first_seq AS firstSeq, last_seq AS lastSeq, hash, length(body) AS bytes, substr(body, 1, ${GROUP_START_BYTES}) AS start
   FROM groups ORDER BY number DESC LIMIT ?`
+
+const START = `SELECT substr(body, 1, ${GROUP_START_BYTES}) FROM groups WHERE number = ?`
 
 interface JournaledHead extends Omit<JournalGroup, 'body' | 'ruleset' | 'prevHash'> {
   /** Of its body, and where that begins. */
@@ -81,6 +83,7 @@ export class JournalReader {
   readonly #page: Database.Statement<[number, number], JournalGroup>
   readonly #heads: Database.Statement<[number], JournaledHead>
   readonly #lastSeq: Database.Statement<[number], number>
+  readonly #start: Database.Statement<[number], Uint8Array>
 
   constructor(path: string, networkId: string) {
     this.#database = new Database(path, {readonly: true, fileMustExist: true})
@@ -88,6 +91,7 @@ export class JournalReader {
     this.#page = this.#database.prepare(`SELECT ${COLUMNS} FROM groups WHERE number >= ? ORDER BY number LIMIT ?`)
     this.#heads = this.#database.prepare(HEADS)
     this.#lastSeq = this.#database.prepare<[number], number>('SELECT last_seq FROM groups WHERE number = ?').pluck()
+    this.#start = this.#database.prepare<[number], Uint8Array>(START).pluck()
   }
 
   head(): JournalHead {
@@ -103,12 +107,22 @@ export class JournalReader {
     return this.#heads.all(limit)
   }
 
-  /** Of the first group that goes on after this sequence: numbers and sequences grow together, so it is looked for by halves. */
+  /** Of the first group that goes on after this sequence. */
   numberAfter(seq: number): number {
+    return this.#firstWhere((number) => (this.#lastSeq.get(number) ?? Number.POSITIVE_INFINITY) > seq)
+  }
+
+  /** Of the last group that begins at this time or before; 0 for none. */
+  numberAt(atMs: number): number {
+    return this.#firstWhere((number) => timeOfStart(this.#start.get(number) ?? new Uint8Array()) > atMs) - 1
+  }
+
+  /** Numbers, sequences and times grow together, so it is looked for by halves. One more than the last where none is so. */
+  #firstWhere(isSo: (number: number) => boolean): number {
     let [from, to] = [1, this.head().number + 1]
     while (from < to) {
       const middle = Math.floor((from + to) / 2)
-      if ((this.#lastSeq.get(middle) ?? Number.POSITIVE_INFINITY) > seq) to = middle
+      if (isSo(middle)) to = middle
       else from = middle + 1
     }
     return from

@@ -61,7 +61,7 @@ export interface AppRoutes {
 
 /** One line of an account's statement: what a command changed in one balance, newest first. */
 export interface EntryView {
-  /** Its place among all entries. */
+  /** Its place in the statement: grows with time. */
   readonly number: number
   readonly seq: number
   readonly atMs: number
@@ -114,7 +114,7 @@ export interface LedgerReads {
   balances(filter: {readonly account?: string; readonly asset?: string}): BalanceView[]
   /** The same as they were after the command of that sequence. */
   balancesAt(at: {readonly account: string; readonly seq: number}): BalanceView[]
-  /** Sequence of the last command until then that changed a balance; 0 for none. */
+  /** Sequence of the last command until then; 0 for none. */
   seqAt(atMs: number): number
   /** By id, those after `after`. */
   incentives(page?: {readonly limit?: number; readonly after?: string | undefined}): IncentiveView[]

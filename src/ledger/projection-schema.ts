@@ -3,13 +3,16 @@ import type Database from 'better-sqlite3'
 export const PROJECTIONS_FILE = 'ledger.sqlite'
 
 /** Raised with every change of the tables or of what is written into them: files of another version are thrown away and rebuilt. */
-export const PROJECTION_VERSION = 19
+export const PROJECTION_VERSION = 20
 
 /** Hours of `paid_hours` that are kept of an incentive: the last one and those of a day before it. */
 export const PAID_HOURS_KEPT = 24
 export const PAID_HOUR_MS = 3_600_000
 
-/** Entries and orders are most of the file, so they name an account and a balance by their numbers; an order's number is its sequence. The last column of each index is the row's number. */
+/**
+ * Statements and orders are most of the file, so they name an account and a balance by their numbers; an order's number is its sequence. `lines` are as
+ * `statement-lines.ts` packs them, and `statement_slots` says which blocks of them have a balance. The last column of each index is the row's number.
+ */
 const TABLES = `
 CREATE TABLE watermark (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
 CREATE TABLE accounts (
@@ -20,12 +23,10 @@ CREATE INDEX account_keys_of ON account_keys (account);
 CREATE TABLE balances (
   slot INTEGER PRIMARY KEY, account TEXT NOT NULL, asset TEXT NOT NULL, kind TEXT NOT NULL, amount_minor INTEGER NOT NULL, UNIQUE (account, asset, kind)
 ) STRICT;
-CREATE TABLE entries (
-  number INTEGER PRIMARY KEY, holder INTEGER NOT NULL, slot INTEGER NOT NULL, delta_minor INTEGER NOT NULL, balance_minor INTEGER NOT NULL,
-  seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, command TEXT NOT NULL
-) STRICT;
-CREATE INDEX entries_of_holder ON entries (holder);
-CREATE INDEX entries_of_slot ON entries (slot, seq);
+CREATE TABLE statements (number INTEGER PRIMARY KEY, holder INTEGER NOT NULL, lines BLOB NOT NULL) STRICT;
+CREATE INDEX statements_of_holder ON statements (holder);
+CREATE TABLE statement_slots (slot INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (slot, number)) STRICT, WITHOUT ROWID;
+CREATE TABLE command_types (number INTEGER PRIMARY KEY, type TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE transfers (seq INTEGER PRIMARY KEY, sender TEXT NOT NULL, recipient TEXT NOT NULL, memo TEXT) STRICT;
 CREATE TABLE nodes (
   id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, architecture TEXT NOT NULL, key_id TEXT NOT NULL UNIQUE, public_key TEXT NOT NULL,
@@ -57,8 +58,7 @@ CREATE TABLE orders (
 CREATE INDEX orders_open ON orders (incentive, side, price) WHERE status = 'open';
 CREATE INDEX orders_of_account ON orders (account);
 CREATE TABLE trades (
-  incentive TEXT NOT NULL, seq INTEGER NOT NULL, position INTEGER NOT NULL, price INTEGER NOT NULL, lots INTEGER NOT NULL, taker_side TEXT NOT NULL,
-  maker TEXT NOT NULL, taker TEXT NOT NULL, maker_fee INTEGER NOT NULL, taker_fee INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+  incentive TEXT NOT NULL, seq INTEGER NOT NULL, position INTEGER NOT NULL, price INTEGER NOT NULL, lots INTEGER NOT NULL, taker_side TEXT NOT NULL, at_ms INTEGER NOT NULL,
   PRIMARY KEY (incentive, seq, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE candles (

@@ -5,6 +5,7 @@ import {AMOUNT_MAX} from '../core/units.ts'
 import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {CandleWriter} from './candles.ts'
 import {AccountNumbers, GatheredBalances, GatheredOrders, GatheredVolumes} from './gathered-rows.ts'
+import {GatheredStatements} from './gathered-statements.ts'
 import {decodeBody, type JournalGroup} from './group.ts'
 import {withOrigins} from './key-origins.ts'
 import {PAID_HOUR_MS, PAID_HOURS_KEPT} from './projection-schema.ts'
@@ -42,6 +43,7 @@ export class Projector {
   readonly #writes: Writes
   /** What is written once a transaction, however often its groups change it. */
   readonly #gathered: readonly {flush(): void}[]
+  readonly #statements: GatheredStatements
   readonly #watermark: Database.Statement
 
   constructor(database: Database.Database, {volumeBucketMs}: {readonly volumeBucketMs: number}) {
@@ -52,9 +54,11 @@ export class Projector {
     const orders = new GatheredOrders(database, numbers)
     const volumes = new GatheredVolumes(database, volumeBucketMs)
     const candles = new CandleWriter(database)
-    this.#gathered = [balances, orders, volumes, candles]
+    this.#statements = new GatheredStatements(database, balances)
+    this.#gathered = [balances, this.#statements, orders, volumes, candles]
     this.#writes = {
-      ...moneyWrites(database, balances),
+      entry: (effect) => this.#statements.add(effect),
+      transfer: transferWrite(database),
       ...accountWrites(database),
       ...marketWrites(database),
       ...tradingWrites(database, {orders, volumes, candles}),
@@ -84,20 +88,14 @@ export class Projector {
       const {type} = JSON.parse(command.body) as {type: string}
       const occasion = {seq: group.firstSeq + index, atMs, command: type, keyId: command.keyId}
       for (const effect of outcome.effects) (this.#writes[effect.type] as Write)(effect, occasion)
+      this.#statements.endCommand(occasion)
     }
   }
 }
 
-function moneyWrites(database: Database.Database, balances: GatheredBalances): Pick<Writes, 'entry' | 'transfer'> {
-  const entry = database.prepare('INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)')
+function transferWrite(database: Database.Database): Writes['transfer'] {
   const transfer = database.prepare('INSERT INTO transfers VALUES (?, ?, ?, ?)')
-  return {
-    entry: (effect, {seq, atMs, command}) => {
-      const {holder, slot} = balances.set(effect)
-      entry.run(holder, slot, effect.deltaMinor, effect.balanceMinor, seq, atMs, command)
-    },
-    transfer: ({from, to, memo}, {seq}) => transfer.run(seq, from, to, memo ?? null)
-  }
+  return ({from, to, memo}, {seq}) => transfer.run(seq, from, to, memo ?? null)
 }
 
 function accountWrites(database: Database.Database): Pick<Writes, 'account' | 'account.keys'> {
@@ -187,7 +185,7 @@ function tradingWrites(
 ): Pick<Writes, 'order' | 'order.changed' | 'order.replaced' | 'trade' | 'market.phase'> {
   const phase = database.prepare('INSERT OR REPLACE INTO market_phases VALUES (?, ?, ?)')
   const continuous = database.prepare('DELETE FROM market_phases WHERE incentive = ?')
-  const trade = database.prepare('INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const trade = database.prepare('INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?)')
   return {
     'market.phase': (effect) => {
       if (effect.endsAtMs === null) continuous.run(effect.incentive)
@@ -197,8 +195,7 @@ function tradingWrites(
     'order.changed': (effect) => orders.change(effect),
     'order.replaced': (effect) => orders.replace(effect),
     trade: (effect, {seq, atMs}) => {
-      const terms = [effect.priceMicroGutta, effect.lots, effect.takerSide, effect.maker, effect.taker]
-      trade.run(effect.incentive, seq, effect.index, ...terms, effect.makerFeeMicroGutta, effect.takerFeeMicroGutta, atMs)
+      trade.run(effect.incentive, seq, effect.index, effect.priceMicroGutta, effect.lots, effect.takerSide, atMs)
       volumes.add(effect, atMs)
       candles.add({...effect, atMs})
     }

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import type {KeyRole} from '../core/protocol/account-keys.ts'
 import type {BalanceView} from '../core/protocol/api.ts'
-import {ACCOUNTS, type AccountRow, accountNumbers, accountView} from './account-rows.ts'
+import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {BadGroup, refusalOf} from './bad-group.ts'
 import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
@@ -10,7 +10,8 @@ import type {JournalReader} from './journal.ts'
 import {MarketDataReads} from './market-data-reads.ts'
 import {MarketReads} from './market-reads.ts'
 import {NetworkReads} from './network-reads.ts'
-import type {AccountView, EntryView, GroupHead, JournalGroupView, LedgerReads, RecentGroup} from './port.ts'
+import type {AccountView, GroupHead, JournalGroupView, LedgerReads, RecentGroup} from './port.ts'
+import {StatementReads} from './statement-reads.ts'
 
 /** Bytes of journal bodies that one page returns at most, beyond its first group. */
 const JOURNAL_PAGE_BYTES_MAX = 16 * 2 ** 20
@@ -26,22 +27,6 @@ export interface ReadsOptions {
 const NAMES_MAX = 500
 const ACCOUNT_NAMES = `SELECT name FROM accounts WHERE name >= @from AND name < @from || char(0x10ffff) ORDER BY name LIMIT ${NAMES_MAX}`
 const BALANCES = 'SELECT account, asset, kind, amount_minor AS amountMinor FROM balances'
-/** One command changes a balance in one entry. */
-const BALANCES_AT = `
-SELECT account, asset, kind, amountMinor FROM (
-  SELECT account, asset, kind, (
-    SELECT balance_minor FROM entries AS e WHERE e.slot = b.slot AND e.seq <= @seq
-    ORDER BY e.seq DESC LIMIT 1
-  ) AS amountMinor FROM balances AS b WHERE account = @account
-) WHERE amountMinor <> 0 ORDER BY account, asset, kind`
-const ENTRY_AT = 'SELECT seq, at_ms AS atMs FROM entries WHERE number = ?'
-const ENTRIES = `
-SELECT number, seq, at_ms AS atMs, command, asset, kind, delta_minor AS deltaMinor, balance_minor AS balanceMinor, iif(command = 'account.transfer', (
-  SELECT json_object('account', id, 'name', name, 'memo', memo) FROM transfers
-  JOIN accounts ON id = iif(sender = account, recipient, sender) WHERE transfers.seq = entries.seq
-), NULL) AS other FROM entries CROSS JOIN balances USING (slot)`
-
-type EntryRow = Omit<EntryView, 'counterparty' | 'memo'> & {readonly other: string | null}
 
 /** All reads over one read-only connection. It sees what the worker has projected, which is committed. */
 export class SqliteReads implements LedgerReads {
@@ -52,11 +37,7 @@ export class SqliteReads implements LedgerReads {
   readonly #key: Database.Statement<[string], {account: string; roles: string}>
   readonly #accountNames: Database.Statement<[{from: string}], string>
   readonly #balances: FilteredRows<BalanceView, 'account' | 'asset'>
-  readonly #balancesAt: Database.Statement<[{account: string; seq: number}], BalanceView>
-  readonly #entryAt: Database.Statement<[number], {seq: number; atMs: number}>
-  readonly #lastEntry: Database.Statement<[], number | null>
-  readonly #numbers: Database.Statement<[string], number>
-  readonly #entries: FilteredRows<EntryRow, 'holder' | 'asset'>
+  readonly #statements: StatementReads
   readonly #market: MarketReads
   readonly #marketData: MarketDataReads
   readonly #network: NetworkReads
@@ -70,11 +51,7 @@ export class SqliteReads implements LedgerReads {
     this.#key = this.#database.prepare('SELECT account, roles FROM account_keys WHERE key_id = ?')
     this.#accountNames = this.#database.prepare<[{from: string}], string>(ACCOUNT_NAMES).pluck()
     this.#balances = new FilteredRows(this.#database, BALANCES, 'ORDER BY account, asset, kind')
-    this.#balancesAt = this.#database.prepare(BALANCES_AT)
-    this.#entryAt = this.#database.prepare(ENTRY_AT)
-    this.#lastEntry = this.#database.prepare<[], number | null>('SELECT max(number) FROM entries').pluck()
-    this.#numbers = accountNumbers(this.#database)
-    this.#entries = new FilteredRows(this.#database, ENTRIES, 'ORDER BY number DESC', {number: 'number'})
+    this.#statements = new StatementReads(this.#database)
     this.#market = new MarketReads(this.#database, options)
     this.#marketData = new MarketDataReads(this.#database, options)
     this.#network = new NetworkReads(this.#database)
@@ -103,27 +80,12 @@ export class SqliteReads implements LedgerReads {
     return this.#balances.all({account, asset}).filter((balance) => balance.amountMinor !== 0)
   }
 
-  balancesAt(at: Parameters<LedgerReads['balancesAt']>[0]): BalanceView[] {
-    return this.#balancesAt.all(at)
-  }
-
-  /** Entries are numbered without a gap, and their times never go back. */
+  /** Times never go back: the last group that begins until then has it. */
   seqAt(atMs: number): number {
-    let [seq, low, high] = [0, 1, this.#lastEntry.get() ?? 0]
-    while (low <= high) {
-      const middle = Math.floor((low + high) / 2)
-      const entry = this.#entryAt.get(middle)
-      if (entry !== undefined && entry.atMs <= atMs) {
-        seq = entry.seq
-        low = middle + 1
-      } else high = middle - 1
-    }
-    return seq
-  }
-
-  entries({account, asset, ...page}: Parameters<LedgerReads['entries']>[0]): EntryView[] {
-    const holder = this.#numbers.get(account)
-    return holder === undefined ? [] : this.#entries.all({holder, asset}, page).map(entryView)
+    const group = this.#journal.page(this.#journal.numberAt(atMs), 1)[0]
+    if (group === undefined) return 0
+    refuseDamaged(group)
+    return group.firstSeq - 1 + decodeBody(group.body).commands.filter((command) => command.atMs <= atMs).length
   }
 
   journal({from, limit}: {readonly from: number; readonly limit: number}): JournalGroupView[] {
@@ -165,6 +127,8 @@ export class SqliteReads implements LedgerReads {
     return groups
   }
 
+  balancesAt: LedgerReads['balancesAt'] = (at) => this.#statements.balancesAt(at)
+  entries: LedgerReads['entries'] = (filter) => this.#statements.entries(filter)
   incentives: LedgerReads['incentives'] = (page) => this.#market.incentives(page)
   incentive: LedgerReads['incentive'] = (id) => this.#market.incentive(id)
   offers: LedgerReads['offers'] = (filter) => this.#market.offers(filter)
@@ -209,13 +173,6 @@ export class SqliteReads implements LedgerReads {
     this.#database.close()
     this.#journal.close()
   }
-}
-
-/** Who was on the other side of a transfer, and what was said to it. */
-function entryView({other, ...entry}: EntryRow): EntryView {
-  if (other === null) return entry
-  const {memo, ...counterparty} = JSON.parse(other) as {account: string; name: string; memo: string | null}
-  return {...entry, counterparty, ...(memo !== null && {memo})}
 }
 
 /** A start looks only at what came after its snapshot: what lies before is checked when somebody asks for it. */

@@ -5,6 +5,7 @@ import type {BalanceView} from '../../src/core/protocol/api.ts'
 import type {CommandOf} from '../../src/core/protocol/commands.ts'
 import {JournalReader} from '../../src/ledger/journal.ts'
 import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
+import {verifyLedger} from '../../src/ledger/verify.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {NUT, orderOf} from './orders.ts'
 
@@ -134,5 +135,56 @@ describe('a statement', () => {
     ])
     expect(paid(ann).map((entry) => 'memo' in entry)).toEqual([false, true])
     expect(reads.entries({account: ann, limit: 1000}).filter((entry) => 'counterparty' in entry)).toHaveLength(2)
+  })
+})
+
+describe('a statement of many lines', () => {
+  const LINES = 150
+  let busy: LedgerWorld
+  beforeAll(async () => {
+    busy = await LedgerWorld.make()
+    await busy.settle()
+    for (let number = 0; number < LINES; number += 1) {
+      // The projections go on in the middle of a block of lines.
+      if (number === LINES / 3) {
+        await busy.close()
+        await busy.open()
+      }
+      busy.nowMs += STEP_MS
+      await busy.must('ann', {...payment('bob', 1 + number), to: idOf('bob')})
+      if (number % 5 === 0) await busy.must('ann', orderOf('buy', 1, 900))
+    }
+  })
+  afterAll(() => busy.remove())
+  const idOf = (name: string): string => busy.accounts.get(name) ?? ''
+
+  it('is the same page by page, by asset, and as projections that are made afresh have it', async () => {
+    const {reads} = busy.ledger
+    const whole = reads.entries({account: idOf('ann'), limit: 1000})
+    expect(whole.filter(({command}) => command === 'account.transfer')).toHaveLength(LINES)
+    for (const asset of [undefined, 'gutta', 'acme/LEAF']) {
+      const filter = {account: idOf('ann'), ...(asset !== undefined && {asset})}
+      const paged: typeof whole = []
+      for (let page = reads.entries({...filter, limit: 7}); page.length > 0; ) {
+        paged.push(...page)
+        page = reads.entries({...filter, limit: 7, after: [page.at(-1)?.number ?? 0]})
+      }
+      expect(paged).toEqual(whole.filter((entry) => asset === undefined || entry.asset === asset))
+    }
+    expect(await verifyLedger({directory: busy.directory, signatures: false, signal: busy.signal})).toMatchObject({holds: true})
+  })
+
+  it('gives the balances after each of its lines', () => {
+    const {reads} = busy.ledger
+    for (const {seq, asset, kind, balanceMinor} of reads.entries({account: idOf('ann'), limit: 1000})) {
+      const then = reads.balancesAt({account: idOf('ann'), seq}).find((balance) => balance.asset === asset && balance.kind === kind)
+      expect(then?.amountMinor ?? 0).toBe(balanceMinor)
+    }
+  })
+
+  it('refuses a cursor that is none of its own', () => {
+    for (const after of [['x'], [1, 2], []]) {
+      expect(() => busy.ledger.reads.entries({account: idOf('ann'), limit: 1, after})).toThrow('not of this list')
+    }
   })
 })

@@ -120,7 +120,11 @@ describe('verifying a ledger', () => {
     ['a balance', "UPDATE balances SET amount_minor = amount_minor + 1 WHERE kind = 'available'"],
     ['a row too many', "INSERT INTO balances VALUES (NULL, 'acc_x', 'gutta', 'available', 5)"],
     ['an order', "UPDATE orders SET remaining = remaining + 1 WHERE status = 'open'"],
-    ['a trade that is gone', 'DELETE FROM trades']
+    ['a trade that is gone', 'DELETE FROM trades'],
+    [
+      'a line of a statement',
+      'UPDATE statements SET lines = substr(lines, 1, length(lines) - 1) WHERE number = (SELECT max(number) FROM statements)'
+    ]
   ])('finds what the projections show falsely: %s', async (_title, sql) => {
     const copy = copyOf()
     tamper(copy, 'ledger.sqlite', sql)
