@@ -1,16 +1,33 @@
 import type {Outcome} from '../core/exchange/outcome.ts'
-import {decodeBody, type JournalBody, type JournaledCommand, type StateDigest} from './group.ts'
+import {isPacked, type JournalBody, type JournaledCommand, type JournalGroup, type StateDigest} from './group.ts'
+import {PackedReader} from './packed-body.ts'
 
 const FIRST = '{"commands":['
 /** Between a command, which ends as an object does, and what it came to. No string holds it, since each quote in one is escaped. */
 const OUTCOME = '},"outcome":'
 
+/** Reads a group's commands one after another, and says of what each has come to now whether it is what was journaled. */
+export interface BodyReader {
+  /** Commands that were read; after the last one, all of the body's. */
+  readonly count: number
+  /** After the last command: what the state was then, if the group says it. */
+  readonly state: StateDigest | undefined
+  /** Undefined after the last one. `didSo` must have been asked of the one before. `type` is what the journal calls it, if it does. */
+  next(): (Pick<JournaledCommand, 'atMs' | 'command'> & {readonly type?: string}) | undefined
+  /** Whether the last command's journaled outcome means the same as this one. */
+  didSo(outcome: Outcome): boolean
+}
+
+/** Only of groups whose hash has been checked. */
+export function bodyReader({body, firstSeq}: Pick<JournalGroup, 'body' | 'firstSeq'>): BodyReader {
+  return isPacked(body) ? new PackedReader(body, firstSeq) : new TextReader(body)
+}
+
 /**
- * Reads a group's commands one after another, and says of what each has come to now whether it is what was journaled. Outcomes are most of a body and
- * nearly always the same text as when they were written, so they are compared as texts and not parsed; the first that is another text has what is left
- * of the body parsed and compared by its meaning.
+ * Reads what earlier versions wrote. Outcomes are most of such a body and nearly always the same text as when they were written, so they are compared as
+ * texts and not parsed; the first that is another text has what is left of the body parsed and compared by its meaning.
  */
-export class BodyReader {
+class TextReader implements BodyReader {
   readonly #body: Uint8Array
   readonly #text: string
   /** Where the next command begins, and where the outcome of the last one does. */
@@ -21,7 +38,6 @@ export class BodyReader {
   #parsed: JournalBody | undefined
   #state: StateDigest | undefined
 
-  /** Only of bodies whose hash has been checked. */
   constructor(body: Uint8Array) {
     this.#body = body
     this.#text = new TextDecoder().decode(body)
@@ -51,7 +67,7 @@ export class BodyReader {
   didSo(outcome: Outcome): boolean {
     if (this.#parsed === undefined && this.#isText(JSON.stringify(outcome))) return true
     const journaled = this.#parse().commands[this.#count - 1]?.outcome
-    return journaled !== undefined && meaningOf(journaled) === meaningOf(outcome)
+    return journaled !== undefined && meaningOf(journaled as Outcome) === meaningOf(outcome)
   }
 
   #cut(): Pick<JournaledCommand, 'atMs' | 'command'> | undefined {
@@ -83,7 +99,7 @@ export class BodyReader {
   }
 
   #parse(): JournalBody {
-    this.#parsed ??= decodeBody(this.#body)
+    this.#parsed ??= JSON.parse(new TextDecoder().decode(this.#body)) as JournalBody
     return this.#parsed
   }
 }

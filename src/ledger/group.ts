@@ -1,21 +1,29 @@
 import {createHash} from 'node:crypto'
-import type {Outcome} from '../core/exchange/outcome.ts'
-import type {SignedCommand} from '../core/protocol/commands.ts'
+import type {Effect} from '../core/exchange/outcome.ts'
+import type {CommandType, SignedCommand} from '../core/protocol/commands.ts'
+import {PACKED_FORM, type PackedCommand, PackedReader, timeOfPacked} from './packed-body.ts'
+import type {JournaledOutcome} from './packed-outcome.ts'
 
 /** Commands that one group holds at most. */
 export const GROUP_COMMANDS_MAX = 1000
 
-/** Bytes of commands and outcomes at which a group closes; one command alone may be larger. */
+/** Bytes of a body at which its group closes: the command that comes to them is the last. */
 export const GROUP_BYTES_MAX = 8 * 2 ** 20
 
 /** One command as it is journaled: what was signed, when it was applied, and what it did. */
 export interface JournaledCommand {
   readonly atMs: number
   readonly command: SignedCommand
-  readonly outcome: Outcome
+  readonly outcome: JournaledOutcome
 }
 
-/** A group of commands with its place in the chain; `body` is the text that the hash covers. */
+/** What a command did, without what was signed. */
+export interface JournaledDeed extends PackedCommand {
+  readonly seq: number
+  readonly effects: readonly Effect[]
+}
+
+/** A group of commands with its place in the chain; `body` are the bytes that the hash covers. */
 export interface JournalGroup {
   readonly number: number
   readonly firstSeq: number
@@ -24,10 +32,6 @@ export interface JournalGroup {
   readonly prevHash: string
   readonly hash: string
   readonly body: Uint8Array
-}
-
-export function encodeCommand(journaled: JournaledCommand): string {
-  return JSON.stringify({atMs: journaled.atMs, command: journaled.command, outcome: journaled.outcome})
 }
 
 /** What the state was after a group's last command: SHA-256 of its lines, by the number of their form. */
@@ -42,21 +46,46 @@ export interface JournalBody {
   readonly state?: StateDigest
 }
 
-export function encodeBody(commands: readonly string[], state?: StateDigest): string {
-  return `{"commands":[${commands.join(',')}]${state === undefined ? '' : `,"state":${JSON.stringify(state)}`}}`
-}
-
 /** Bytes at the beginning of a body that say when its first command was applied. */
 export const GROUP_START_BYTES = 48
 
-/** When the first command of a body was applied, by its first bytes: `encodeBody` and `encodeCommand` begin with it. */
+/** When the first command of a body was applied, by its first bytes. */
 export function timeOfStart(start: Uint8Array): number {
+  if (isPacked(start)) return timeOfPacked(start)
   return Number(/^\{"commands":\[\{"atMs":(\d+)/.exec(new TextDecoder().decode(start))?.[1] ?? 0)
 }
 
-/** Only for bodies whose hash has been checked: their form is this program's own. */
-export function decodeBody(body: Uint8Array): JournalBody {
-  return JSON.parse(new TextDecoder().decode(body)) as JournalBody
+/** What this version writes; earlier ones wrote JSON. */
+export function isPacked(body: Uint8Array): boolean {
+  return body[0] === PACKED_FORM
+}
+
+/** Only for groups whose hash has been checked: their form is this program's own. */
+export function decodeBody({body, firstSeq}: Pick<JournalGroup, 'body' | 'firstSeq'>): JournalBody {
+  if (!isPacked(body)) return JSON.parse(new TextDecoder().decode(body)) as JournalBody
+  const reader = new PackedReader(body, firstSeq)
+  const commands: JournaledCommand[] = []
+  for (let next = reader.next(); next !== undefined; next = reader.next()) {
+    commands.push({atMs: next.atMs, command: next.command, outcome: reader.outcome()})
+  }
+  return {commands, ...(reader.state && {state: reader.state})}
+}
+
+/** The same, of what the commands did alone: where the form allows it, nothing else is read. */
+export function* deedsOf(group: Pick<JournalGroup, 'body' | 'firstSeq'>): Generator<JournaledDeed> {
+  if (!isPacked(group.body)) {
+    for (const [index, {atMs, command, outcome}] of decodeBody(group).commands.entries()) {
+      const {type} = JSON.parse(command.body) as {type: CommandType}
+      yield {seq: group.firstSeq + index, atMs, type, keyId: command.keyId, effects: outcome.effects}
+    }
+    return
+  }
+  const reader = new PackedReader(group.body, group.firstSeq)
+  let seq = group.firstSeq
+  for (let next = reader.nextBrief(); next !== undefined; next = reader.nextBrief()) {
+    yield {seq, ...next, effects: reader.outcome().effects}
+    seq += 1
+  }
 }
 
 /** Why a group can't be the next one after another, or after the start; undefined when its place and its hash are right. */

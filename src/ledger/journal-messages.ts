@@ -10,7 +10,13 @@ export interface WorkerSettings {
 }
 
 export type ToJournal =
-  | {readonly type: 'append'; readonly firstSeq: number; readonly lastSeq: number; readonly ruleset: string; readonly body: string}
+  | {
+      readonly type: 'append'
+      readonly firstSeq: number
+      readonly lastSeq: number
+      readonly ruleset: string
+      readonly body: Uint8Array<ArrayBuffer>
+    }
   | {readonly type: 'close'}
 
 export type ToProjections =

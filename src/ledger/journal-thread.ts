@@ -49,8 +49,9 @@ export class JournalThread {
     this.#listener = listener
   }
 
+  /** Takes the body's bytes away. */
   append(group: Omit<Extract<ToJournal, {type: 'append'}>, 'type'>): void {
-    this.#journal.send({type: 'append', ...group})
+    this.#journal.send({type: 'append', ...group}, [group.body.buffer])
   }
 
   /** Ends both threads after what was sent to them; the one that owns the journal last. */

@@ -26,8 +26,8 @@ function fail(error: unknown): void {
 
 function append(message: Extract<ToJournal, {type: 'append'}>): void {
   assert(writer !== undefined, 'a group before the journal is open')
-  const {firstSeq, lastSeq, ruleset} = message
-  writer.append({firstSeq, lastSeq, ruleset, body: Buffer.from(message.body)})
+  const {firstSeq, lastSeq, ruleset, body} = message
+  writer.append({firstSeq, lastSeq, ruleset, body})
   say({type: 'committed', ...writer.head})
 }
 

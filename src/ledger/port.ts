@@ -76,7 +76,7 @@ export interface EntryView {
   readonly memo?: string
 }
 
-/** One journaled group as it is on disk; `body` is the exact text that its hash covers. */
+/** One journaled group as it is on disk; `body` is exactly what its hash covers: of form 1 a text, of form 2 bytes as base64url. */
 export interface JournalGroupView {
   readonly number: number
   readonly firstSeq: number
@@ -84,13 +84,14 @@ export interface JournalGroupView {
   readonly ruleset: string
   readonly prevHash: string
   readonly hash: string
+  readonly form: number
   readonly body: string
 }
 
 export type RecentGroup = Pick<CommittedGroup, 'firstSeq' | 'lastSeq' | 'commands'>
 
 /** Where a journaled group stands in the chain. */
-export interface GroupHead extends Omit<JournalGroupView, 'body' | 'ruleset' | 'prevHash'> {
+export interface GroupHead extends Omit<JournalGroupView, 'form' | 'body' | 'ruleset' | 'prevHash'> {
   /** Of its first command. */
   readonly atMs: number
 }

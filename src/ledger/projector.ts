@@ -6,7 +6,7 @@ import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {CandleWriter} from './candles.ts'
 import {AccountNumbers, GatheredBalances, GatheredOrders, GatheredVolumes} from './gathered-rows.ts'
 import {GatheredStatements} from './gathered-statements.ts'
-import {decodeBody, type JournalGroup} from './group.ts'
+import {deedsOf, type JournalGroup} from './group.ts'
 import {withOrigins} from './key-origins.ts'
 import {PAID_HOUR_MS, PAID_HOURS_KEPT} from './projection-schema.ts'
 
@@ -83,11 +83,10 @@ export class Projector {
   }
 
   #write(group: JournalGroup): void {
-    for (const [index, {atMs, command, outcome}] of decodeBody(group.body).commands.entries()) {
-      if (outcome.effects.length === 0) continue
-      const {type} = JSON.parse(command.body) as {type: string}
-      const occasion = {seq: group.firstSeq + index, atMs, command: type, keyId: command.keyId}
-      for (const effect of outcome.effects) (this.#writes[effect.type] as Write)(effect, occasion)
+    for (const {seq, atMs, type, keyId, effects} of deedsOf(group)) {
+      if (effects.length === 0) continue
+      const occasion = {seq, atMs, command: type, keyId}
+      for (const effect of effects) (this.#writes[effect.type] as Write)(effect, occasion)
       this.#statements.endCommand(occasion)
     }
   }

@@ -5,13 +5,17 @@ import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {BadGroup, refusalOf} from './bad-group.ts'
 import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
-import {decodeBody, groupHash, type JournalGroup, timeOfStart} from './group.ts'
+import {deedsOf, groupHash, isPacked, type JournalGroup, timeOfStart} from './group.ts'
 import type {JournalReader} from './journal.ts'
 import {MarketDataReads} from './market-data-reads.ts'
 import {MarketReads} from './market-reads.ts'
 import {NetworkReads} from './network-reads.ts'
+import {PACKED_FORM} from './packed-body.ts'
 import type {AccountView, GroupHead, JournalGroupView, LedgerReads, RecentGroup} from './port.ts'
 import {StatementReads} from './statement-reads.ts'
+
+/** What is JSON is told as it is; what is packed, base64url. */
+const TEXT_FORM = 1
 
 /** Bytes of journal bodies that one page returns at most, beyond its first group. */
 const JOURNAL_PAGE_BYTES_MAX = 16 * 2 ** 20
@@ -85,7 +89,7 @@ export class SqliteReads implements LedgerReads {
     const group = this.#journal.page(this.#journal.numberAt(atMs), 1)[0]
     if (group === undefined) return 0
     refuseDamaged(group)
-    return group.firstSeq - 1 + decodeBody(group.body).commands.filter((command) => command.atMs <= atMs).length
+    return [...deedsOf(group)].findLast((deed) => deed.atMs <= atMs)?.seq ?? group.firstSeq - 1
   }
 
   journal({from, limit}: {readonly from: number; readonly limit: number}): JournalGroupView[] {
@@ -96,7 +100,8 @@ export class SqliteReads implements LedgerReads {
       bytes += body.length
       if (groups.length === rowsOf(limit) || (groups.length > 0 && bytes > JOURNAL_PAGE_BYTES_MAX)) break
       refuseDamaged(group)
-      groups.push({...place, body: new TextDecoder().decode(body)})
+      const form = isPacked(body) ? PACKED_FORM : TEXT_FORM
+      groups.push({...place, form, body: Buffer.from(body).toString(form === TEXT_FORM ? 'utf8' : 'base64url')})
     }
     return groups
   }
@@ -183,7 +188,6 @@ function refuseDamaged(group: JournalGroup): void {
 
 function recentGroup(group: JournalGroup): RecentGroup {
   refuseDamaged(group)
-  const {firstSeq, lastSeq, body} = group
-  const commands = decodeBody(body).commands.map(({atMs, outcome}, index) => ({seq: firstSeq + index, atMs, effects: outcome.effects}))
-  return {firstSeq, lastSeq, commands}
+  const {firstSeq, lastSeq} = group
+  return {firstSeq, lastSeq, commands: [...deedsOf(group)].map(({seq, atMs, effects}) => ({seq, atMs, effects}))}
 }

@@ -6,7 +6,7 @@ import {genesisSchema} from '../core/protocol/genesis.ts'
 import {sha256Hex} from '../identity/keys.ts'
 import {authenticate} from './authenticate.ts'
 import {BadGroup} from './bad-group.ts'
-import {BodyReader} from './body-reader.ts'
+import {type BodyReader, bodyReader} from './body-reader.ts'
 import {faultInChain, type JournalGroup} from './group.ts'
 import type {JournalHead} from './journal.ts'
 import {digestOf} from './state-digest.ts'
@@ -36,7 +36,7 @@ export function replayGroup(
   if (fault !== undefined) throw new BadGroup(before.number + 1, fault)
   if (group.ruleset !== RULESET) throw new BadGroup(number, `is of the unknown ruleset "${group.ruleset}"`)
   if (firstSeq !== before.lastSeq + 1) throw new BadGroup(number, 'has a gap in its sequence')
-  const reader = new BodyReader(group.body)
+  const reader = bodyReader(group)
   for (let seq = firstSeq; replayNext(machine, reader, {group: number, seq, signatures}); ) seq += 1
   if (lastSeq !== firstSeq + reader.count - 1) throw new BadGroup(number, 'has a gap in its sequence')
   const {state} = reader
@@ -58,6 +58,7 @@ function replayNext(machine: LedgerMachine, reader: BodyReader, {group, seq, sig
     const journaled = reader.next()
     if (journaled === undefined) return false
     const authentic = authenticate(machine, journaled.command, {signatures})
+    if ((journaled.type ?? authentic.body.type) !== authentic.body.type) throw new Error(`it is journaled as ${journaled.type}`)
     outcome = machine.apply({...authentic, seq, atMs: journaled.atMs})
   } catch (cause) {
     throw new BadGroup(group, `command ${seq} can't be repeated: ${cause instanceof Error ? cause.message : String(cause)}`, cause)

@@ -120,7 +120,7 @@ function faultOf(header: SnapshotHeader, size: number, journal: JournalReader): 
   if (group?.number !== header.number) return `the journal has no group ${header.number}`
   if (groupHash(group) !== group.hash || group.hash !== header.hash || group.lastSeq !== header.lastSeq)
     return `group ${header.number} of the journal is another one`
-  const {state} = decodeBody(group.body)
+  const {state} = decodeBody(group)
   return state?.form === header.form && state.sha256 === header.sha256
     ? undefined
     : `group ${header.number} of the journal has another digest`

@@ -2,13 +2,12 @@ import {CreoError} from '../core/errors.ts'
 import {assertInvariants} from '../core/exchange/invariants.ts'
 import {type LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
 import {type TradingRoom, tradingRoom} from '../core/exchange/meet-market.ts'
-import type {Answer, BookLevel, Effect, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
-import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type CommandType, type SignedCommand} from '../core/protocol/commands.ts'
+import type {Answer, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
+import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type SignedCommand} from '../core/protocol/commands.ts'
 import {type AuthenticCommand, authenticate, knownKey} from './authenticate.ts'
-import {encodeBody, encodeCommand, GROUP_BYTES_MAX, GROUP_COMMANDS_MAX} from './group.ts'
+import {GatheredGroup} from './gathered-group.ts'
 import type {JournalHead} from './journal.ts'
 import type {JournalThread} from './journal-thread.ts'
-import {leaseEvents} from './lease-events.ts'
 import type {CommittedGroup, Ledger, SubmitOptions} from './port.ts'
 import type {SqliteReads} from './reads.ts'
 import {SequenceWaiters} from './sequence-waiters.ts'
@@ -26,18 +25,12 @@ export const LAG_BYTES_MAX = 16 * 2 ** 20
 /** Groups between two walks over the whole state. */
 export const INVARIANTS_EVERY_GROUPS = 1000
 
-interface WaitingCommand {
-  readonly seq: number
-  readonly type: CommandType
-  readonly atMs: number
-  readonly effects: readonly Effect[]
-  readonly levels: readonly BookLevel[]
-  readonly text: string
-  readonly bytes: number
-}
-
 /** When it was handed to the disk, by the monotonic clock. */
-type SentGroup = Omit<CommittedGroup, 'commitMs'> & {readonly sentAtMs: number; readonly bytes: number; commitMs: number}
+interface SentGroup {
+  readonly group: GatheredGroup
+  readonly sentAtMs: number
+  commitMs: number
+}
 
 /** An answer and the sequence that must be committed before it is given. */
 interface Answered {
@@ -68,7 +61,9 @@ export class SqliteLedger implements Ledger {
   readonly #listeners = new Set<(group: CommittedGroup) => void>()
   readonly #failureListeners = new Set<(error: Error) => void>()
   /** Applied, not yet sent to the journal. */
-  #waiting: WaitingCommand[] = []
+  readonly #gathered: GatheredGroup[] = []
+  /** Of the group before, which the next one will be like. */
+  #groupBytes = 0
   /** Bytes of what is not committed, and of the part of it that is being written. */
   #queuedBytes = 0
   #writingBytes = 0
@@ -226,11 +221,21 @@ export class SqliteLedger implements Ledger {
     const {seq, atMs, body} = sequenced
     const outcome = this.#machine.apply(sequenced)
     const levels = this.#machine.takeLevels()
-    const text = encodeCommand({atMs, command, outcome})
-    const bytes = Buffer.byteLength(text)
-    this.#waiting.push({seq, type: body.type, atMs, effects: outcome.effects, levels, text, bytes})
-    this.#queuedBytes += bytes
+    const group = this.#groupFor(sequenced)
+    const before = group.bytes
+    group.add({seq, atMs, type: body.type, command, outcome}, levels)
+    this.#queuedBytes += group.bytes - before
     return outcome
+  }
+
+  /** The one that takes this command. */
+  #groupFor(first: SequencedCommand): GatheredGroup {
+    const last = this.#gathered.at(-1)
+    if (last?.hasRoom) return last
+    const group = new GatheredGroup(first, this.networkId, this.#groupBytes)
+    this.#queuedBytes += group.bytes
+    this.#gathered.push(group)
+    return group
   }
 
   /** Runs a rule; what breaks it stops the ledger before anything of it is written. */
@@ -255,7 +260,7 @@ export class SqliteLedger implements Ledger {
   }
 
   #writeGroup(): void {
-    if (this.#isWriting || this.#failure !== undefined || this.#waiting.length === 0) return
+    if (this.#isWriting || this.#failure !== undefined || this.#gathered.length === 0) return
     if (this.#sent.length >= LAG_GROUPS_MAX || this.#sentBytes >= LAG_BYTES_MAX) return
     try {
       this.#appendGroup()
@@ -266,37 +271,25 @@ export class SqliteLedger implements Ledger {
 
   #appendGroup(): void {
     this.#snapshots.beforeGroup(this.#machine)
-    const {count, bytes} = nextGroup(this.#waiting, this.#snapshots.takenAt)
-    const commands = this.#waiting.slice(0, count)
-    const firstSeq = commands[0]?.seq ?? 0
-    const lastSeq = firstSeq + commands.length - 1
+    // What the state is now is said by the group that ends now.
+    if (this.#snapshots.takenAt === this.#machine.seq) this.#gathered.at(-1)?.close()
+    const group = this.#gathered.shift()
+    if (group === undefined) return
     if (this.#groups % INVARIANTS_EVERY_GROUPS === 0) assertInvariants(this.#machine)
     this.#groups += 1
-    const body = encodeBody(
-      commands.map((command) => command.text),
-      this.#snapshots.digestAt(lastSeq)
-    )
-    this.#thread.append({firstSeq, lastSeq, ruleset: RULESET, body})
-    this.#waiting = this.#waiting.slice(count)
+    const {firstSeq, lastSeq, bytes} = group
+    this.#thread.append({firstSeq, lastSeq, ruleset: RULESET, body: group.body(this.#snapshots.digestAt(lastSeq))})
+    this.#groupBytes = bytes
     this.#isWriting = true
     this.#writingBytes = bytes
     this.#sentBytes += bytes
-    this.#sent.push({
-      bytes,
-      firstSeq,
-      lastSeq,
-      types: new Set(commands.map((command) => command.type)),
-      leases: commands.flatMap(({effects, atMs}) => leaseEvents(effects, atMs)),
-      commands: commands.map(({seq, atMs, effects, levels}) => ({seq, atMs, effects, levels})),
-      sentAtMs: performance.now(),
-      commitMs: 0
-    })
+    this.#sent.push({group, sentAtMs: performance.now(), commitMs: 0})
   }
 
   #whenCommitted(head: JournalHead): void {
     const {lastSeq} = head
-    const group = this.#sent.at(-1)
-    if (group !== undefined) group.commitMs = performance.now() - group.sentAtMs
+    const sent = this.#sent.at(-1)
+    if (sent !== undefined) sent.commitMs = performance.now() - sent.sentAtMs
     this.#isWriting = false
     this.#queuedBytes -= this.#writingBytes
     this.#snapshots.committed(head)
@@ -306,10 +299,13 @@ export class SqliteLedger implements Ledger {
 
   #whenProjected(lastSeq: number): void {
     this.#projected.reach(lastSeq)
-    for (let group = this.#sent[0]; group !== undefined && group.lastSeq <= lastSeq; group = this.#sent[0]) {
+    for (let sent = this.#sent[0]; sent !== undefined && sent.group.lastSeq <= lastSeq; sent = this.#sent[0]) {
+      const {group, commitMs} = sent
       this.#sent.shift()
       this.#sentBytes -= group.bytes
-      for (const listener of this.#listeners) listener(group)
+      const {firstSeq, types, leases, commands} = group
+      const committed = {firstSeq, lastSeq: group.lastSeq, types, leases, commands, commitMs}
+      for (const listener of this.#listeners) listener(committed)
     }
     this.#writeGroup()
   }
@@ -317,7 +313,7 @@ export class SqliteLedger implements Ledger {
   #fail(error: Error): void {
     if (this.#failure !== undefined) return
     this.#failure = error
-    this.#waiting = []
+    this.#gathered.length = 0
     const unavailable = new CreoError('unavailable', 'The ledger stopped before it could say whether the command was committed.', {
       hint: 'Send the same command again after the restart: it is carried out once.',
       cause: error
@@ -326,21 +322,6 @@ export class SqliteLedger implements Ledger {
     this.#projected.fail(unavailable)
     for (const listener of this.#failureListeners) listener(error)
   }
-}
-
-/** Commands of the next group: as many as fit both bounds, and at least one; none after the one whose state was taken. */
-function nextGroup(
-  waiting: readonly WaitingCommand[],
-  takenAt = Number.POSITIVE_INFINITY
-): {readonly count: number; readonly bytes: number} {
-  let count = 0
-  let bytes = 0
-  for (const command of waiting) {
-    if (count === GROUP_COMMANDS_MAX || command.seq > takenAt || (count > 0 && bytes + command.bytes > GROUP_BYTES_MAX)) break
-    count += 1
-    bytes += command.bytes
-  }
-  return {count, bytes}
 }
 
 function errorOf(error: unknown): Error {

@@ -1,4 +1,4 @@
-import {ByteReader, ByteWriter} from './varints.ts'
+import {ByteReader, ByteWriter} from './bytes.ts'
 
 /** What one command changed in one balance of a holder. */
 export interface StatementEntry {

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {CreoError} from '../core/errors.ts'
 import type {LedgerMachine} from '../core/exchange/ledger-machine.ts'
 import {BadGroup} from './bad-group.ts'
-import {decodeBody, type JournalGroup} from './group.ts'
+import {deedsOf, type JournalGroup} from './group.ts'
 import {JOURNAL_FILE, type JournalHead, JournalReader} from './journal.ts'
 import {ProjectionCheck} from './projection-check.ts'
 import {PROJECTIONS_FILE} from './projection-schema.ts'
@@ -105,8 +105,7 @@ function openProjections(directory: string, machine: LedgerMachine): ProjectionC
 
 /** Signatures that a replay of this group has checked: one a command, two more where it carries a receipt. */
 function signaturesIn(group: JournalGroup): number {
-  const types = decodeBody(group.body).commands.map(({command}) => (JSON.parse(command.body) as {type: string}).type)
-  return types.reduce((sum, type) => sum + (type === 'receipt.pay' ? 3 : 1), 0)
+  return [...deedsOf(group)].reduce((sum, {type}) => sum + (type === 'receipt.pay' ? 3 : 1), 0)
 }
 
 async function nextTurn(signal: AbortSignal): Promise<void> {

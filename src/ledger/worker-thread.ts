@@ -33,8 +33,9 @@ export class WorkerThread<To extends {readonly type: string}> {
     this.#worker.on('exit', () => this.#fail(new CreoError('unavailable', `The thread of the ${file} has ended.`)))
   }
 
-  send(message: To): void {
-    this.#worker.postMessage(message)
+  /** `given` are handed over: they are of no use here afterwards. */
+  send(message: To, given: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, given)
   }
 
   /** Resolves when the worker says this. @throws what the worker failed with. */

@@ -6,6 +6,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {visible} from '../../src/coordinator/operator/visible.ts'
 import type {Heartbeat} from '../../src/core/protocol/api.ts'
 import {operatorViewSchema} from '../../src/core/protocol/operator.ts'
+import {timeOfStart} from '../../src/ledger/group.ts'
 import {type Node, type Person, startWorld} from './coordinator-world.ts'
 
 const HOSTILE = '<script>alert(1)</script>\u202egnp.exe\u2066 \u0007"\'&'
@@ -116,7 +117,7 @@ describe("the operator's page", () => {
     const groups = (json as unknown as {groups: {number: number; hash: string; lastSeq: number; body: string}[]}).groups
     expect(seen.groups.map(({number, hash, lastSeq, atMs}) => [number, hash, lastSeq, atMs])).toEqual(
       groups
-        .map(({number, hash, lastSeq, body}) => [number, hash, lastSeq, JSON.parse(body).commands[0].atMs])
+        .map(({number, hash, lastSeq, body}) => [number, hash, lastSeq, timeOfStart(Buffer.from(body, 'base64url'))])
         .reverse()
         .slice(0, seen.groups.length)
     )

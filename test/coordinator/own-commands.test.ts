@@ -28,7 +28,7 @@ it('commands that are submitted together share signatures, eight at most, and ea
   await ledger.close()
 
   const journal = new JournalReader(join(directory, JOURNAL_FILE), ledger.networkId)
-  const journaled = [...journal.groups(1)].flatMap(({body}) => decodeBody(body).commands).map(({command}) => command)
+  const journaled = [...journal.groups(1)].flatMap((group) => decodeBody(group).commands).map(({command}) => command)
   journal.close()
   expect(journaled.map(({batch}) => [batch?.index, batch?.size, batch?.path.length])).toEqual([
     ...Array.from({length: 8}, (_none, index) => [index, 8, 3]),

@@ -14,15 +14,19 @@ import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
  */
 const FOLDER = join(import.meta.dirname, 'golden')
 
-const groupSchema = z.object({
-  number: z.int(),
-  firstSeq: z.int(),
-  lastSeq: z.int(),
-  ruleset: z.string(),
-  prevHash: z.string(),
-  hash: z.string(),
-  body: z.string().transform((text) => new TextEncoder().encode(text))
-})
+const groupSchema = z
+  .object({
+    number: z.int(),
+    firstSeq: z.int(),
+    lastSeq: z.int(),
+    ruleset: z.string(),
+    prevHash: z.string(),
+    hash: z.string(),
+    /** Absent of the first, which is text. */
+    form: z.literal(2).optional(),
+    body: z.string()
+  })
+  .transform(({form, body, ...place}) => ({...place, body: Buffer.from(body, form === undefined ? 'utf8' : 'base64url')}))
 
 interface Golden {
   readonly genesis: string

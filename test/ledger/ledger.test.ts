@@ -277,21 +277,23 @@ describe('the ledger', () => {
     expect(world.ledger.reads.accounts({limit: 1})).toHaveLength(1)
   })
 
-  it('replays a rejection that was worded otherwise, and none that was another', async () => {
+  it('replays a rejection whatever its words are now, and none that was another', async () => {
     await world.settle()
     const rejected = await world.submit(world.sign('ann', {type: 'order.cancel', order: 'ord_9'}))
     await world.ledger.projected(rejected.seq, world.signal)
-    const groups = world.ledger.reads.journal({from: 1, limit: 1000}).map((group) => ({...group, body: Buffer.from(group.body)}))
-    const replayAs = (from: string, to: string) => () => {
+    const groups = world.ledger.reads.journal({from: 1, limit: 1000})
+    const replayAs = (code: string) => () => {
       const machine = machineOf(world.genesisText)
       let head: JournalHead = {number: 0, lastSeq: 0, hash: world.network}
       for (const group of groups) {
-        const changed = {...group, prevHash: head.hash, body: Buffer.from(group.body.toString().replace(from, to))}
+        const body = Buffer.from(Buffer.from(group.body, 'base64url').toString('latin1').replace('not_found', code), 'latin1')
+        const changed = {...group, prevHash: head.hash, body}
         head = replayGroup(machine, head, {...changed, hash: groupHash(changed)}, {signatures: true})
       }
       return head.lastSeq
     }
-    expect(replayAs('There is no open order', 'Nobody knows of an order')()).toBe(rejected.seq)
-    expect(replayAs('"code":"not_found"', '"code":"forbidden"')).toThrow('does something else')
+    expect(groups.some(({body}) => Buffer.from(body, 'base64url').includes('There is no open order'))).toBe(false)
+    expect(replayAs('not_found')()).toBe(rejected.seq)
+    expect(replayAs('forbidden')).toThrow('does something else')
   })
 })

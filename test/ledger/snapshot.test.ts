@@ -3,7 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import Database from 'better-sqlite3'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
-import {decodeBody, encodeBody, encodeCommand, groupHash} from '../../src/ledger/group.ts'
+import {decodeBody, groupHash, type JournalBody} from '../../src/ledger/group.ts'
 import {JournalReader} from '../../src/ledger/journal.ts'
 import {type OpenLedgerOptions, openLedger} from '../../src/ledger/open-ledger.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
@@ -13,6 +13,7 @@ import {SnapshotWriter} from '../../src/ledger/snapshot-writer.ts'
 import {verifyLedger} from '../../src/ledger/verify.ts'
 import {LedgerWorld} from './ledger-world.ts'
 import {orderOf} from './orders.ts'
+import {packedBody} from './packed-bodies.ts'
 
 const PACE = {everyGroups: 4, everyCommands: 1000, restPerPass: 0}
 const copies: string[] = []
@@ -71,7 +72,7 @@ function verify(directory: string): ReturnType<typeof verifyLedger> {
 }
 
 /** Writes groups anew around the triggers, each chained to the one before: as somebody with access to the disk could. */
-function rewrite(directory: string, from: number, change: (body: ReturnType<typeof decodeBody>) => ReturnType<typeof decodeBody>): void {
+function rewrite(directory: string, from: number, change: (body: JournalBody) => JournalBody): void {
   const path = join(directory, 'journal.sqlite')
   const journal = new JournalReader(path, world.network)
   const groups = [...journal.groups(1)]
@@ -81,9 +82,8 @@ function rewrite(directory: string, from: number, change: (body: ReturnType<type
   const update = database.prepare('UPDATE groups SET prev_hash = ?, hash = ?, body = ? WHERE number = ?')
   let prevHash = groups[from - 2]?.hash ?? world.network
   for (const group of groups.slice(from - 1)) {
-    const decoded = decodeBody(group.body)
-    const {commands, state} = group.number === from ? change(decoded) : decoded
-    const chained = {...group, prevHash, body: Buffer.from(encodeBody(commands.map(encodeCommand), state))}
+    const decoded = decodeBody(group)
+    const chained = {...group, prevHash, body: packedBody(group.number === from ? change(decoded) : decoded, group.firstSeq)}
     prevHash = groupHash(chained)
     update.run(chained.prevHash, prevHash, chained.body, group.number)
   }
@@ -92,7 +92,7 @@ function rewrite(directory: string, from: number, change: (body: ReturnType<type
 
 function firstWithDigest(directory: string): number {
   const journal = new JournalReader(join(directory, 'journal.sqlite'), world.network)
-  const number = [...journal.groups(1)].find(({body}) => decodeBody(body).state !== undefined)?.number
+  const number = [...journal.groups(1)].find((group) => decodeBody(group).state !== undefined)?.number
   journal.close()
   return number ?? 0
 }
@@ -244,7 +244,7 @@ describe('a damaged group from before the snapshot', () => {
     const copy = await copyOf()
     const database = new Database(join(copy, 'journal.sqlite'))
     database.exec('DROP TRIGGER groups_are_not_changed')
-    database.exec("UPDATE groups SET body = CAST(replace(CAST(body AS TEXT), 'creometry', 'creometrz') AS BLOB) WHERE number = 1")
+    database.exec("UPDATE groups SET body = unhex(replace(hex(body), hex('creometry'), hex('creometrz'))) WHERE number = 1")
     database.close()
     const ledger = await open(copy)
     expect(said.from).toBeGreaterThan(1)

@@ -84,7 +84,7 @@ describe('verifying a ledger', () => {
   it.each([
     [
       'a flipped byte of a body',
-      'UPDATE groups SET body = CAST(replace(CAST(body AS TEXT), \'"lots":2\', \'"lots":3\') AS BLOB) WHERE number = 17',
+      `UPDATE groups SET body = unhex(replace(hex(body), hex('"lots":"2"'), hex('"lots":"3"'))) WHERE number = 17`,
       17
     ],
     ['a changed hash', "UPDATE groups SET hash = 'x' || substr(hash, 2) WHERE number = 5", 5],
@@ -107,7 +107,7 @@ describe('verifying a ledger', () => {
     tamper(copy, 'journal.sqlite', 'PRAGMA wal_checkpoint(TRUNCATE)')
     const path = join(copy, 'journal.sqlite')
     const bytes = readFileSync(path)
-    const word = '"name":"creometry"'.replaceAll('"', '\\"')
+    const word = '"name":"creometry"'
     for (let at = bytes.indexOf(word); at !== -1; at = bytes.indexOf(word, at + 1)) bytes[at + 12] = (bytes[at + 12] ?? 0) ^ 1
     writeFileSync(path, bytes)
     const result = await verify(copy)

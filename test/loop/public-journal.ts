@@ -40,10 +40,11 @@ export async function readPublicJournal(world: LoopWorld): Promise<PublicJournal
     const {groups} = await world.read(`/v1/journal?from=${head.number + 1}&limit=${PAGE}`, z.object({groups: z.array(groupSchema)}))
     if (groups.length === 0) return {text, head, commands}
     for (const group of groups) {
-      const body = new TextEncoder().encode(group.body)
-      head = replayGroup(machine, head, {...group, body}, {signatures: true})
-      text += group.body
-      for (const {command} of decodeBody(body).commands) {
+      const packed = {...group, body: Buffer.from(group.body, 'base64url')}
+      head = replayGroup(machine, head, packed, {signatures: true})
+      const body = decodeBody(packed)
+      text += `${packed.body.toString()}${JSON.stringify(body)}`
+      for (const {command} of body.commands) {
         const {type} = JSON.parse(command.body) as {type: string}
         commands.set(type, [...(commands.get(type) ?? []), command.body])
       }

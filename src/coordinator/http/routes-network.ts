@@ -36,6 +36,7 @@ const journalGroupSchema = z.object({
   ruleset: z.string(),
   prevHash: z.string(),
   hash: z.string(),
+  form: z.int(),
   body: z.string()
 })
 

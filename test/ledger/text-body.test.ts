@@ -2,8 +2,13 @@ import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import type {Outcome} from '../../src/core/exchange/outcome.ts'
 import type {SignedCommand} from '../../src/core/protocol/commands.ts'
-import {BodyReader} from '../../src/ledger/body-reader.ts'
-import {encodeBody, encodeCommand, type JournaledCommand} from '../../src/ledger/group.ts'
+import {type BodyReader, bodyReader} from '../../src/ledger/body-reader.ts'
+
+interface TextCommand {
+  readonly atMs: number
+  readonly command: SignedCommand
+  readonly outcome: Outcome
+}
 
 /** Texts that look like what stands between two commands, and between a command and its outcome. */
 const words = fc
@@ -23,19 +28,20 @@ const outcomes: fc.Arbitrary<Outcome> = fc.oneof(
     effects: fc.constant([])
   })
 )
-const commands: fc.Arbitrary<JournaledCommand[]> = fc.array(
+const commands: fc.Arbitrary<TextCommand[]> = fc.array(
   fc.record({atMs: fc.nat(), command: fc.record({account: words, body: words}).map((some) => some as SignedCommand), outcome: outcomes}),
   {minLength: 1, maxLength: 4}
 )
 const states = fc.option(fc.record({form: fc.nat(), sha256: words}), {nil: undefined})
 
-function bodyOf(all: readonly JournaledCommand[], state?: {form: number; sha256: string}): Uint8Array {
-  return new TextEncoder().encode(encodeBody(all.map(encodeCommand), state))
+/** As versions before the packed form wrote it. */
+function bodyOf(commands: readonly TextCommand[], state?: {form: number; sha256: string}): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({commands, state}))
 }
 
 /** What was read, and whether each did what `now` says. */
-function read(body: Uint8Array, now: readonly JournaledCommand[]): {said: unknown[]; did: boolean[]; reader: BodyReader} {
-  const reader = new BodyReader(body)
+function read(body: Uint8Array, now: readonly TextCommand[]): {said: unknown[]; did: boolean[]; reader: BodyReader} {
+  const reader = bodyReader({body, firstSeq: 1})
   const [said, did] = [[] as unknown[], [] as boolean[]]
   for (let next = reader.next(); next !== undefined; next = reader.next()) {
     said.push({atMs: next.atMs, command: next.command})
@@ -44,7 +50,7 @@ function read(body: Uint8Array, now: readonly JournaledCommand[]): {said: unknow
   return {said, did, reader}
 }
 
-describe('reading a group command by command', () => {
+describe('reading a group of an earlier version, command by command', () => {
   it('finds every command, its outcome and the state, whatever their texts look like', () => {
     fc.assert(
       fc.property(commands, states, (all, state) => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
+import {ByteReader, ByteWriter} from '../../src/ledger/bytes.ts'
 import {decodeLines, LineWriter} from '../../src/ledger/statement-lines.ts'
-import {ByteReader, ByteWriter} from '../../src/ledger/varints.ts'
 
 const natural = fc.oneof(fc.maxSafeNat(), fc.nat({max: 300}), fc.constantFrom(2 ** 31 - 1, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER))
 const integer = fc.oneof(
