@@ -23,7 +23,7 @@ export type ToProjections =
   /** The journal has been replayed: bring the projections up to it. */
   | {readonly type: 'catch_up'}
   /** This group is committed: it and those before it may be shown. */
-  | {readonly type: 'project'; readonly number: number}
+  | {readonly type: 'project'; readonly number: number; readonly seq: number}
   | {readonly type: 'close'}
 
 export type FromWorker =

@@ -69,7 +69,7 @@ export class JournalThread {
   #hear(message: FromWorker): void {
     if (message.type === 'projected') this.#listener?.projected(message.lastSeq)
     if (message.type !== 'committed') return
-    this.#projections.send({type: 'project', number: message.number})
+    this.#projections.send({type: 'project', number: message.number, seq: message.lastSeq})
     this.#listener?.committed(message)
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert'
 import {parentPort, workerData} from 'node:worker_threads'
 import {JournalReader} from './journal.ts'
 import type {FromWorker, ToProjections, WorkerSettings} from './journal-messages.ts'
-import {Projections} from './projections.ts'
+import {GROUPS_AT_ONCE, Projections, type Watermark} from './projections.ts'
 import {sayFailure} from './worker-failure.ts'
 
 /**
@@ -11,13 +11,23 @@ import {sayFailure} from './worker-failure.ts'
  */
 assert(parentPort !== null, 'projection-worker runs as a worker thread')
 const port = parentPort
+
+/** How long groups of several commands wait for others: a transaction costs as much for four of them as for one. */
+const PAUSE_MS = 8
+/** Fewer commands are of people that wait for what they did to be shown, one by one. */
+const RUSH_COMMANDS = 4
+
 const {journalPath, projectionsPath, networkId, volumeBucketMs} = workerData as WorkerSettings
 
 let journal: JournalReader | undefined
 let projections: Projections | undefined
-/** The last group that is known to be committed. */
-let committed = 0
+type Place = Pick<Watermark, 'number' | 'seq'>
+/** The last group that is known to be committed, and the last that is projected. */
+let committed: Place = {number: 0, seq: 0}
+let projected: Place = {number: 0, seq: 0}
 let isScheduled = false
+/** Runs while more is let come together. */
+let pause: NodeJS.Timeout | undefined
 let hasFailed = false
 
 function say(message: FromWorker): void {
@@ -36,25 +46,36 @@ function orFail(work: () => void): void {
 function catchUp(): void {
   journal = new JournalReader(journalPath, networkId)
   projections = Projections.open(projectionsPath, journal, {networkId, volumeBucketMs})
+  projected = projections.watermark
   say({type: 'caught_up'})
 }
 
 function projectSome(): void {
   isScheduled = false
   if (hasFailed || journal === undefined || projections === undefined) return
-  const {number, seq} = projections.projectSome(journal, committed)
-  say({type: 'projected', lastSeq: seq})
-  if (number < committed) schedule()
+  projected = projections.projectSome(journal, committed.number)
+  say({type: 'projected', lastSeq: projected.seq})
+  if (projected.number < committed.number) schedule()
 }
 
 /** Between two transactions the port gets a turn: more may be committed by then. */
 function schedule(): void {
+  clearTimeout(pause)
+  pause = undefined
   if (isScheduled) return
   isScheduled = true
   setImmediate(() => orFail(projectSome))
 }
 
+function whenCommitted(place: Place): void {
+  committed = place
+  const isRush = committed.seq - projected.seq >= RUSH_COMMANDS && committed.number - projected.number < GROUPS_AT_ONCE
+  if (isRush) pause ??= setTimeout(schedule, PAUSE_MS)
+  else schedule()
+}
+
 function close(): void {
+  clearTimeout(pause)
   if (!hasFailed) {
     projections?.close()
     journal?.close()
@@ -68,10 +89,7 @@ function hear(message: ToProjections): void {
   if (message.type === 'close') close()
   else if (hasFailed) return
   else if (message.type === 'catch_up') catchUp()
-  else {
-    committed = message.number
-    schedule()
-  }
+  else whenCommitted(message)
 }
 
 port.on('message', (message: ToProjections) => orFail(() => hear(message)))

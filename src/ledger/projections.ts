@@ -8,7 +8,7 @@ import {createProjectionTables, PROJECTION_VERSION} from './projection-schema.ts
 import {Projector} from './projector.ts'
 
 /** Groups that are written in one transaction: what several change of the same rows is written to disk once. */
-const GROUPS_AT_ONCE = 8
+export const GROUPS_AT_ONCE = 8
 
 /** Of pages, at most: what SQLite keeps unless told otherwise, 2 MiB, is less than the indexes of a market, and each row read some of them again. */
 const CACHE_KIB = 32 * 1024
@@ -29,10 +29,12 @@ export interface Watermark {
 export class Projections {
   readonly #database: Database.Database
   readonly #projector: Projector
+  readonly #watermark: Database.Statement<[], Watermark>
 
   private constructor(database: Database.Database, volumeBucketMs: number) {
     this.#database = database
     this.#projector = new Projector(database, {volumeBucketMs})
+    this.#watermark = database.prepare('SELECT number, seq, hash FROM watermark')
   }
 
   /**
@@ -61,7 +63,7 @@ export class Projections {
   }
 
   get watermark(): Watermark {
-    return this.#database.prepare('SELECT number, seq, hash FROM watermark').get() as Watermark
+    return this.#watermark.get() as Watermark
   }
 
   /**
