@@ -1,4 +1,5 @@
 import {join} from 'node:path'
+import {inTurns} from '../../src/coordinator/http/routes-commands.ts'
 import type {CommandAnswer, SignedCommand} from '../../src/core/protocol/commands.ts'
 import {JOURNAL_FILE, type JournalHead, JournalReader} from '../../src/ledger/journal.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
@@ -19,8 +20,8 @@ export interface DurableRound {
 }
 
 /**
- * Hands commands to the ledger, a thousand at a time and eight thousand under way, until the last of them is committed, and shown. Who signed them was found
- * out before the clock began, as the front door does on threads of its own.
+ * Hands commands to the ledger, a thousand at a time and eight thousand under way, until the last of them is committed, and shown. As the front door does, it
+ * lets others have their turn between a few of them, and who signed them was found out before the clock began.
  */
 export async function durableRound(
   ledger: Ledger,
@@ -34,7 +35,7 @@ export async function durableRound(
   for (let from = 0; from < commands.length; from += CHUNK) {
     if (pending.length * CHUNK >= UNDER_WAY) checkApplied(await (pending.shift() ?? []))
     const chunk = commands.slice(from, from + CHUNK)
-    pending.push(Promise.all(chunk.map((command) => ledger.submit(command, signal, {provenBy: keys.get(command.keyId)}))))
+    pending.push(inTurns(chunk, (command) => ledger.submit(command, signal, {provenBy: keys.get(command.keyId)})))
   }
   for (const answers of await Promise.all(pending)) checkApplied(answers)
   const perS = (): number => commands.length / ((performance.now() - startedAtMs) / 1000)
