@@ -44,8 +44,9 @@ export class ByteWriter {
     this.#buffer[this.#length++] = value
   }
 
-  /** A safe integer of 0 or more. */
+  /** @throws {RangeError} for anything but a safe integer of 0 or more: what can't be read back is not written. */
   varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no number that can be written.`)
     this.#makeRoom(VARINT_BYTES_MAX)
     let left = value
     for (; left >= SMALL; left = Math.floor(left / MORE)) this.#buffer[this.#length++] = (left % MORE) | MORE
@@ -55,6 +56,7 @@ export class ByteWriter {
 
   /** A safe integer: the lowest bit of the first byte is its sign, so that this has six bits of the number itself. */
   signed(value: number): void {
+    if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no number that can be written.`)
     const size = Math.abs(value)
     const first = (size % SIGNED_FIRST) * 2 + (value < 0 ? 1 : 0)
     if (size < SIGNED_FIRST) this.varint(first)

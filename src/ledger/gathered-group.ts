@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import type {BookLevel} from '../core/exchange/outcome.ts'
 import type {CommandType} from '../core/protocol/commands.ts'
 import {GROUP_BYTES_MAX, GROUP_COMMANDS_MAX, type StateDigest} from './group.ts'
@@ -11,13 +12,16 @@ export class GatheredGroup {
   readonly types = new Set<CommandType>()
   readonly leases: LeaseEvent[] = []
   readonly commands: CommittedCommand[] = []
-  readonly #body: BodyWriter
+  /** Until its bytes are handed over: what it knows of its strings is not kept for the projections. */
+  #body: BodyWriter | undefined
+  #bytes = 0
   #isClosed = false
 
   /** `capacity`: of bytes that it will probably have. */
   constructor({seq, atMs}: {readonly seq: number; readonly atMs: number}, network: string, capacity: number) {
     this.firstSeq = seq
     this.#body = new BodyWriter(atMs, network, capacity)
+    this.#bytes = this.#body.length
   }
 
   get lastSeq(): number {
@@ -25,7 +29,7 @@ export class GatheredGroup {
   }
 
   get bytes(): number {
-    return this.#body.length
+    return this.#bytes
   }
 
   get hasRoom(): boolean {
@@ -34,7 +38,9 @@ export class GatheredGroup {
 
   add(applied: AppliedCommand, levels: readonly BookLevel[]): void {
     const {seq, atMs, type, outcome} = applied
+    assert(this.#body !== undefined && !this.#isClosed, 'a command for a group that is closed')
     this.#body.write(applied)
+    this.#bytes = this.#body.length
     this.types.add(type)
     this.leases.push(...leaseEvents(outcome.effects, atMs))
     this.commands.push({seq, atMs, effects: outcome.effects, levels})
@@ -47,7 +53,10 @@ export class GatheredGroup {
 
   /** Its bytes, once. */
   body(state: StateDigest | undefined): Uint8Array<ArrayBuffer> {
+    assert(this.#body !== undefined, 'a group is handed over once')
     this.close()
-    return this.#body.end(state)
+    const bytes = this.#body.end(state)
+    this.#body = undefined
+    return bytes
   }
 }

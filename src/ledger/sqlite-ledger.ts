@@ -19,9 +19,12 @@ export const QUEUE_BYTES_MAX = 64 * 2 ** 20
 /** What the network's own commands may wait with beyond that, so that a rush of others never keeps leases, epochs and expiries out. */
 const QUEUE_RESERVED = 1000
 const QUEUE_BYTES_RESERVED = 16 * 2 ** 20
-/** Groups that are committed and not projected yet, and their bytes, at which no other is handed to the disk: projections that fall behind hold the writer up. */
+/**
+ * Groups that are committed and not projected yet, and their bytes on disk, at which no other is handed to it: projections that fall behind hold the writer up. What
+ * their commands did is in memory until then, some times as large.
+ */
 export const LAG_GROUPS_MAX = 64
-export const LAG_BYTES_MAX = 16 * 2 ** 20
+export const LAG_BYTES_MAX = 4 * 2 ** 20
 /** Groups between two walks over the whole state. */
 export const INVARIANTS_EVERY_GROUPS = 1000
 

@@ -27,6 +27,14 @@ describe('numbers in bytes', () => {
     )
   })
 
+  it('are not written when they could not be read back', () => {
+    for (const value of [0.5, Number.NaN, 2 ** 53, Number.POSITIVE_INFINITY]) {
+      expect(() => new ByteWriter().varint(value)).toThrow(RangeError)
+      expect(() => new ByteWriter().signed(-value)).toThrow(RangeError)
+    }
+    expect(() => new ByteWriter().varint(-1)).toThrow(RangeError)
+  })
+
   it('are refused where the bytes end too early or go on too long', () => {
     expect(() => new ByteReader(Uint8Array.of(0x80)).varint()).toThrow(RangeError)
     expect(() => new ByteReader(Uint8Array.of(0x81)).signed()).toThrow(RangeError)

@@ -12,9 +12,14 @@ for (const file of process.argv.slice(2)) {
   const machine = machineOf((JSON.parse(first) as {genesis: string}).genesis)
   let head = {number: 0, lastSeq: 0, hash: machine.state.networkId}
   replayed[file] = lines.flatMap((line) => {
-    const group = JSON.parse(line) as Parameters<typeof replayGroup>[2] & {readonly body?: string}
+    const group = JSON.parse(line) as Parameters<typeof replayGroup>[2] & {readonly body?: string; readonly form?: number}
     if (group.body === undefined) return []
-    head = replayGroup(machine, head, {...group, body: new TextEncoder().encode(group.body)}, {signatures: true})
+    head = replayGroup(
+      machine,
+      head,
+      {...group, body: Buffer.from(group.body, group.form === 2 ? 'base64url' : 'utf8')},
+      {signatures: true}
+    )
     return [digestOf(machine).sha256]
   })
 }
