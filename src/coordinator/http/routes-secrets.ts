@@ -95,7 +95,7 @@ async function sealedFor({secrets, secretHolders}: SecretTools, revision: Revisi
 }
 
 function developerRoutes(app: FastifyInstance, tools: SecretTools): void {
-  const {secrets, signer} = tools
+  const {ledger, secrets, signer} = tools
   const [path, params] = ['/v1/apps/:org/:app/secrets', appParamsSchema]
   route(
     app,
@@ -127,8 +127,10 @@ function developerRoutes(app: FastifyInstance, tools: SecretTools): void {
       answer: secretUnsetViewSchema,
       signed: true
     },
-    async ({params: place, body: {name}, keyId}) => {
+    async ({params: place, body: {name}, keyId, signal}) => {
       signer.assertOrgKey(keyId, place.org, ['deployer'])
+      // A deploy that was answered a moment ago says what is needed now.
+      await ledger.projected(ledger.sequence, signal)
       refuseNeeded(tools, place, name)
       return {status: await secrets.unset(place, {name, keyId})}
     }
