@@ -3,7 +3,14 @@ import {request} from 'undici'
 import {CreoError} from '../core/errors.ts'
 import {isLoopback} from '../core/loopback.ts'
 import type {Genesis} from '../core/protocol/genesis.ts'
-import {type NodeProbes, PROBED_NODES_MAX, type Probed, probedSchema, WORK_PROBES_PATH} from '../core/protocol/work-probes.ts'
+import {
+  type NodeProbes,
+  PROBED_NODES_MAX,
+  PROBED_TEXT_BYTES_MAX,
+  type Probed,
+  probedSchema,
+  WORK_PROBES_PATH
+} from '../core/protocol/work-probes.ts'
 import {signRequest} from '../identity/http-signatures.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {type SignedTime, verifyTime} from '../identity/time.ts'
@@ -19,7 +26,8 @@ const BETWEEN_MIN_MS = 60_000
 const BETWEEN_MAX_MS = 600_000
 /** Instances are started for it, as for anybody. */
 const ANSWER_MAX_MS = 35_000
-const ANSWER_BYTES_MAX = 16 * 1024
+/** A text of control characters is six times as long in JSON: a host must not make its own answer one that is not taken. */
+const ANSWER_BYTES_MAX = 6 * PROBED_TEXT_BYTES_MAX + 4096
 /** What took longer, or says another time, is no good answer. */
 const GOOD_MS = 15_000
 const CLOCK_MAX_MS = 60_000
@@ -93,8 +101,9 @@ export class WorkProbes {
     if (!isThere || gateway === undefined) return
     const nonce = randomBytes(NONCE_BYTES).toString('base64url')
     const probed = await this.#ask(gateway, {org, path: `${READS}/v1/time?nonce=${nonce}`}, signal)
-    for (const node of probed.nodes.slice(0, -1)) this.#count(node, false)
     const last = probed.nodes.at(-1)
+    // Once each, however often a gateway names it.
+    for (const node of new Set(probed.nodes.slice(0, -1))) if (node !== last) this.#count(node, false)
     if (last !== undefined) this.#count(last, this.#isGood(probed, nonce))
   }
 

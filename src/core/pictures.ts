@@ -122,7 +122,8 @@ function readJpeg(bytes: Uint8Array): Read | undefined {
   let size: {width: number; height: number} | undefined
   for (let at = 2; at + 4 <= bytes.length && parts.length < PARTS_MAX; ) {
     const marker = bytes[at + 1] ?? 0
-    if (bytes[at] !== 0xff || marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd9)) return undefined
+    // `ff ff` is a fill byte before a marker: what is skipped here as a segment, a decoder would read.
+    if (bytes[at] !== 0xff || marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd9) || marker === 0xff) return undefined
     const end = at + 2 + view.getUint16(at + 2)
     if (end > bytes.length) return undefined
     const isFrame = marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
@@ -188,10 +189,11 @@ function readAvif(bytes: Uint8Array): Read | undefined {
   const isWhole = named('ftyp').length === 1 && named('meta').length === 1 && named('mdat').length > 0
   const isPlain = parts.every(({name}) => ['ftyp', 'meta', 'mdat', 'free'].includes(name))
   if (at !== bytes.length || meta === undefined || !isWhole || !isPlain) return undefined
-  const place = text(bytes, meta.start, meta.end - meta.start).indexOf('ispe')
-  const from = meta.start + place
-  if (place < 0 || from + 16 > meta.end) return undefined
-  return {type: 'image/avif', width: view.getUint32(from + 8), height: view.getUint32(from + 12), parts}
+  const places = [...text(bytes, meta.start, meta.end - meta.start).matchAll(/ispe/g)].map(({index}) => meta.start + index)
+  if (places.length === 0 || places.some((from) => from + 16 > meta.end)) return undefined
+  // Which of them a decoder goes by is not read here: none may be too large.
+  const side = (offset: number): number => Math.max(...places.map((from) => view.getUint32(from + offset)))
+  return {type: 'image/avif', width: side(8), height: side(12), parts}
 }
 
 function viewOf({buffer, byteOffset, byteLength}: Uint8Array): DataView {

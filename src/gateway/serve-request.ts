@@ -132,11 +132,11 @@ async function forward(
         ? await acquire(options.fleet, {first, routeAgain, call, tried})
         : {pool: first, instance: warm}
     const {timeoutMs} = pool.entry.spec
+    client.onTried?.(instance.node)
     const served = instance.depths?.enter(depth)
     const outcome = await exchange(instance, {call, head, bodyBytesMax, timeoutMs, asData})
     if (served !== undefined) instance.depths?.leave(served)
     count(options, instance, outcome)
-    client.onTried?.(instance.node)
     options.fleet.release(pool, instance, verdictOn(outcome))
     if (outcome.kind !== 'failed') return
     tried = instance

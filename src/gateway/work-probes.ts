@@ -24,6 +24,7 @@ export interface WorkProbesOptions extends CoordinatorSignatureOptions {
   /** Serves a connection of this process as one from outside. */
   serve(socket: Duplex, client: Client): void
   readonly monotonicMs: () => number
+  readonly answerMaxMs?: number | undefined
 }
 
 /**
@@ -65,12 +66,12 @@ export class WorkProbes {
   }
 
   async #ask({host, path, address}: WorkProbe, secure: boolean): Promise<Probed> {
-    const {serve, monotonicMs} = this.#options
+    const {serve, monotonicMs, answerMaxMs = ANSWER_MAX_MS} = this.#options
     const nodes: string[] = []
     const client = {address, secure, onTried: (node: string) => void nodes.push(node)}
     const asked = {method: 'GET', target: path, host, headers: [...HEADERS, USER_AGENT]}
     const beganMs = monotonicMs()
-    const {answer} = await askWithin(asked, {serve, client}, AbortSignal.timeout(ANSWER_MAX_MS))
+    const {answer} = await askWithin(asked, {serve, client}, AbortSignal.timeout(answerMaxMs))
     const text = answer?.body.subarray(0, PROBED_TEXT_BYTES_MAX).toString('latin1') ?? ''
     return {nodes, status: answer?.result.status ?? null, text, ms: monotonicMs() - beganMs}
   }

@@ -70,7 +70,11 @@ function send({url, headers, body}: WebPost, socket: Socket, {ca}: Pick<WebOptio
     resolve({status: answer.statusCode ?? 0, retryAfterMs: retryAfter(answer.headers['retry-after'])})
     outgoing.destroy()
   })
-  outgoing.on('error', reject).on('close', () => socket.destroy())
+  outgoing.on('error', reject).on('close', () => {
+    socket.destroy()
+    // Also where no answer and no error came, as after a 101 that nobody asked for: who waits would wait for ever.
+    reject(new CreoError('bad_gateway', 'It ended the connection without an answer.'))
+  })
   socket.on('error', (error) => outgoing.destroy(error))
   outgoing.end(body)
   return promise

@@ -216,6 +216,7 @@ describe('what instances do', () => {
     ])
     const revoked = viewer.keyId
     await world.actors.apply(org.id, org.key, {type: 'key.revoke', keyId: revoked})
+    await allTold(world.actors.url)
     await world.actors.heartbeat(node, {instances: 0, running: []})
     expect(named(await other.all, 'instance')).toHaveLength(2)
   })

@@ -86,6 +86,16 @@ describe('a picture', () => {
     }
   })
 
+  it('hides no larger one: behind a fill byte of a JPEG, nor in a second place of an AVIF', () => {
+    const jpeg = bytesOf(JPEG)
+    refused(concat(jpeg.subarray(0, 2), Uint8Array.of(0xff), jpeg.subarray(2)))
+    const avif = bytesOf(AVIF)
+    const at = Buffer.from(avif).indexOf('pixi')
+    // A property as long as it is, that says another size: the first is not all that a decoder reads.
+    const larger = concat(avif.subarray(0, at - 4), uint32(16), 'ispe', uint32(0), uint32(30_000), avif.subarray(at + 12))
+    refused(larger)
+  })
+
   it('of any bytes is a picture or refused, and what is left of it is a picture', () => {
     const mutated = fc.tuple(fc.constantFrom(...ALL), fc.array(fc.tuple(fc.nat(), fc.nat(255)), {maxLength: 4}), fc.boolean())
     fc.assert(

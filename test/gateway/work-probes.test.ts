@@ -6,11 +6,13 @@ import {type Answer, type GatewayWorld, openGatewayWorld} from '../support/gatew
 
 /** What the coordinator has a gateway ask, over a real connection. */
 
+/** As long as an honest host needs, many times. */
+const PROBE_MS = 1000
 let world: GatewayWorld
 let asked: Record<string, string | string[] | undefined>[]
 beforeEach(async () => {
   asked = []
-  world = await openGatewayWorld()
+  world = await openGatewayWorld({async: {probeAnswerMaxMs: PROBE_MS}})
 })
 afterEach(() => world.close())
 
@@ -73,4 +75,9 @@ it('is done for the coordinator alone, in the form that is known, and an app has
   expect(unsigned.status).toBe(401)
   expect(asked).toEqual([])
   expect((await world.ask(WORK_PROBES_PATH, {method: 'POST', body: '{}'})).body).toBe('no')
+})
+
+it('names a host that begins to answer and does not end', async () => {
+  const miner = await world.addMiner({serve: (_request, response) => void response.writeHead(200, {'content-length': '100'}).write('{')})
+  expect(JSON.parse((await probe()).body)).toMatchObject({nodes: [miner.node], status: null, text: ''})
 })

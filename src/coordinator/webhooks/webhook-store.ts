@@ -175,7 +175,7 @@ export class WebhookStore {
   /** Orgs of which something is due, by name. */
   orgsDue(nowMs: number): string[] {
     return this.#db
-      .prepare("SELECT DISTINCT org FROM deliveries WHERE state = 'waiting' AND next_at_ms <= ? ORDER BY org")
+      .prepare("SELECT DISTINCT org FROM deliveries INDEXED BY deliveries_due WHERE state = 'waiting' AND next_at_ms <= ? ORDER BY org")
       .pluck()
       .all(nowMs) as string[]
   }

@@ -24,6 +24,7 @@ export interface AsyncChoices {
   readonly limits?: QueueLimits
   readonly disk?: DiskChoices
   readonly backoffFirstMs?: number
+  readonly probeAnswerMaxMs?: number
   /** How callbacks leave. */
   readonly web?: WebOptions
 }
@@ -52,7 +53,7 @@ export class AsyncCalls {
   constructor(options: AsyncCallsOptions) {
     this.#options = options
     this.#directory = join(options.dataDirectory, 'async')
-    this.endpoint = new AsyncEndpoint({...options, queue: () => this.#opened()})
+    this.endpoint = new AsyncEndpoint({...options, probeAnswerMaxMs: options.choices?.probeAnswerMaxMs, queue: () => this.#opened()})
   }
 
   get counts(): CallQueue['counts'] {

@@ -33,6 +33,8 @@ export interface AsyncEndpointOptions extends AddressOptions, CoordinatorSignatu
   serve(socket: Duplex, client: Client): void
   readonly monotonicMs: () => number
   readonly now: () => number
+  /** How long a probe waits; a test has its own. */
+  readonly probeAnswerMaxMs?: number | undefined
 }
 
 /** A request that this gateway answers by its queue instead of a function. */
@@ -51,7 +53,7 @@ export class AsyncEndpoint {
   constructor(options: AsyncEndpointOptions) {
     this.#options = options
     this.#signed = new SignedCalls(options)
-    this.workProbes = new WorkProbes(options)
+    this.workProbes = new WorkProbes({...options, answerMaxMs: options.probeAnswerMaxMs})
   }
 
   /** Undefined for an ordinary request. */

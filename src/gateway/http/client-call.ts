@@ -29,7 +29,7 @@ export interface Client {
   readonly caller?: Caller
   /** The gateway itself asks, for a call that was posted before by whom `address` says; empty when nobody did. */
   readonly delivery?: Delivery
-  /** Told of each node whose instance a request is sent to, once it has ended there. */
+  /** Told of each node whose instance a request is sent to, before it is: also of one that never answers. */
   readonly onTried?: (node: string) => void
 }
 
