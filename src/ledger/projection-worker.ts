@@ -14,7 +14,7 @@ const port = parentPort
 
 /** How long groups of several commands wait for others: a transaction costs as much for four of them as for one. */
 const PAUSE_MS = 8
-/** Fewer commands are of people that wait for what they did to be shown, one by one. */
+/** A group of fewer commands is of people that wait for what they did to be shown, one by one. */
 const RUSH_COMMANDS = 4
 
 const {journalPath, projectionsPath, networkId, volumeBucketMs} = workerData as WorkerSettings
@@ -47,6 +47,7 @@ function catchUp(): void {
   journal = new JournalReader(journalPath, networkId)
   projections = Projections.open(projectionsPath, journal, {networkId, volumeBucketMs})
   projected = projections.watermark
+  committed = projected
   say({type: 'caught_up'})
 }
 
@@ -68,8 +69,8 @@ function schedule(): void {
 }
 
 function whenCommitted(place: Place): void {
+  const isRush = place.seq - committed.seq >= RUSH_COMMANDS && place.number - projected.number < GROUPS_AT_ONCE
   committed = place
-  const isRush = committed.seq - projected.seq >= RUSH_COMMANDS && committed.number - projected.number < GROUPS_AT_ONCE
   if (isRush) pause ??= setTimeout(schedule, PAUSE_MS)
   else schedule()
 }

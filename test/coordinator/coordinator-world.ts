@@ -6,7 +6,7 @@ import {initializeNetwork} from '../../src/coordinator/init-network.ts'
 import {type Coordinator, startCoordinator} from '../../src/coordinator/server.ts'
 import type {OperatorSettings} from '../../src/coordinator/settings.ts'
 import {joinToken, ownerOfJoinToken} from '../../src/core/join-token.ts'
-import type {Heartbeat} from '../../src/core/protocol/api.ts'
+import {AFTER_SEQUENCE_HEADER, type Heartbeat} from '../../src/core/protocol/api.ts'
 import type {CommandAnswer, CommandBody, SignedCommand} from '../../src/core/protocol/commands.ts'
 import type {Receipt} from '../../src/core/protocol/receipts.ts'
 import type {CronLine} from '../../src/core/protocol/revisions.ts'
@@ -72,6 +72,9 @@ export class Actors {
   readonly coordinatorKey: string
   #count = 0
 
+  /** Of the last command that was answered. */
+  #sequence = 0
+
   constructor(at: {readonly url: string; readonly networkId: string; readonly coordinatorKey: string}) {
     this.url = at.url
     this.networkId = at.networkId
@@ -80,7 +83,9 @@ export class Actors {
 
   async ask(method: 'GET' | 'POST', path: string, options: {body?: unknown; headers?: Record<string, string>} = {}): Promise<Answer> {
     const body = typeof options.body === 'string' || options.body === undefined ? options.body : JSON.stringify(options.body)
-    const headers = {...(body === undefined ? {} : {'content-type': 'application/json'}), ...options.headers}
+    // As creo's own client: what is read shows what was done before.
+    const after = method === 'GET' && this.#sequence > 0 ? {[AFTER_SEQUENCE_HEADER]: String(this.#sequence)} : {}
+    const headers = {...(body === undefined ? {} : {'content-type': 'application/json'}), ...after, ...options.headers}
     const response = await fetch(new URL(path, this.url), {method, headers, ...(body === undefined ? {} : {body})})
     const text = await response.text()
     return {status: response.status, json: text === '' ? {} : JSON.parse(text), headers: response.headers}
@@ -99,7 +104,9 @@ export class Actors {
 
   async send(command: SignedCommand): Promise<CommandAnswer | {status: 'error'; error: {code: string; message: string}}> {
     const {json} = await this.ask('POST', '/v1/commands', {body: {commands: [command]}})
-    return (json as unknown as {answers: [CommandAnswer]}).answers[0]
+    const [answer] = (json as unknown as {answers: [CommandAnswer]}).answers
+    this.#sequence = Math.max(this.#sequence, answer.seq ?? 0)
+    return answer
   }
 
   async apply(account: string, key: KeyPair, body: CommandBody): Promise<{seq: number; result: Record<string, unknown>}> {

@@ -26,6 +26,8 @@ async function add(by: KeyPair, role: 'owner' | 'deployer'): Promise<KeyPair> {
   const key = generateKeyPair()
   const proof = proveKey(key, {network: world.actors.networkId, account: ann.id})
   await world.actors.apply(ann.id, by, {type: 'key.add', publicKey: key.publicKey, roles: [role], proof})
+  // The client below knows of no command of others.
+  await world.actors.ask('GET', '/v1/network')
   return key
 }
 const keyIds = async () => (await listKeys(context.client, ann.id)).keys.map(({keyId}) => keyId)
