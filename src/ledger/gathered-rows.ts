@@ -1,5 +1,6 @@
 import assert from 'node:assert'
 import type Database from 'better-sqlite3'
+import {orderSeq} from '../core/exchange/order-ids.ts'
 import type {EntryEffect, OrderChanged, OrderOpened, OrderReplaced, Traded} from '../core/exchange/outcome.ts'
 import {accountNumbers} from './account-rows.ts'
 
@@ -138,11 +139,6 @@ export class GatheredOrders {
     this.#replaced.clear()
     this.#changed.clear()
   }
-}
-
-/** Of which sequence an order is, by its id. */
-export function orderSeq(id: string): number {
-  return Number(id.slice('ord_'.length))
 }
 
 const VOLUME = `

@@ -111,8 +111,10 @@ export class GatheredStatements {
     if (known !== undefined) return known
     const row = this.#newestOf.get(holder)
     if (row === undefined) return undefined
-    const slots = new Set(decodeLines(row.lines).flatMap(({entries}) => entries.map(({slot}) => slot)))
-    const block = {number: row.number, holder, lines: LineWriter.after(row.lines), slots, isStored: true, isChanged: false}
+    const written = decodeLines(row.lines)
+    const slots = new Set(written.flatMap(({entries}) => entries.map(({slot}) => slot)))
+    const lines = LineWriter.after(row.lines, written.at(-1))
+    const block = {number: row.number, holder, lines, slots, isStored: true, isChanged: false}
     this.#newest.set(holder, block)
     return block
   }

@@ -55,7 +55,30 @@ export function timeOfStart(start: Uint8Array): number {
   return Number(/^\{"commands":\[\{"atMs":(\d+)/.exec(new TextDecoder().decode(start))?.[1] ?? 0)
 }
 
-/** What this version writes; earlier ones wrote JSON. */
+/** The form of what earlier versions wrote, JSON. */
+const TEXT_FORM = 1
+
+/** A body as it is told to others: JSON as it is, what is packed as base64url. */
+export interface ToldBody {
+  readonly form: number
+  readonly body: string
+}
+
+export function toldBody(body: Uint8Array): ToldBody {
+  const form = isPacked(body) ? PACKED_FORM : TEXT_FORM
+  return {form, body: Buffer.from(body).toString(encodingOf(form))}
+}
+
+/** The bytes of a body that was told so; without a form it is text, as earlier versions told it. */
+export function bodyOfTold({form = TEXT_FORM, body}: Partial<ToldBody> & Pick<ToldBody, 'body'>): Buffer {
+  return Buffer.from(body, encodingOf(form))
+}
+
+function encodingOf(form: number): 'utf8' | 'base64url' {
+  return form === TEXT_FORM ? 'utf8' : 'base64url'
+}
+
+/** What this version writes. */
 export function isPacked(body: Uint8Array): boolean {
   return body[0] === PACKED_FORM
 }

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import {CROSSINGS_MAX} from '../core/exchange/limits.ts'
+import {orderSeq} from '../core/exchange/order-ids.ts'
 import {
   type AuctionView,
   BOOK_LEVELS_MAX,
@@ -13,7 +14,6 @@ import {
 import {OWNER_SHARE_ALL} from '../core/protocol/market-commands.ts'
 import {accountNumbers} from './account-rows.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
-import {orderSeq} from './gathered-rows.ts'
 import type {LedgerReads} from './port.ts'
 
 const INCENTIVES = `

@@ -4,16 +4,13 @@ import {ByteReader, ByteWriter} from './bytes.ts'
 import type {StateDigest} from './group.ts'
 import {type JournaledOutcome, readOutcome, StringTable, writeOutcome} from './packed-outcome.ts'
 
-/** The first byte of a packed body. Bodies of earlier versions are JSON, which begins with another. */
+/** The form of a packed body, which is its first byte. */
 export const PACKED_FORM = 2
 /** What stands before each command, and after the last one. */
 const END = 0
 const COMMAND = 1
 const BATCHED_COMMAND = 2
 const SHA256_BYTES = 32
-
-/** Of a group of thousands of commands: a buffer that begins smaller would grow time and again. */
-const BODY_BYTES = 64 * 1024
 
 /** What was applied, and what it came to. */
 export interface AppliedCommand {
@@ -31,7 +28,8 @@ export class BodyWriter {
   #lastAtMs = 0
   #lastNotAfterMs = 0
 
-  constructor(atMs: number, network: string, capacity = BODY_BYTES) {
+  /** `capacity`: of bytes that it will probably have; it grows. */
+  constructor(atMs: number, network: string, capacity: number) {
     this.#bytes = new ByteWriter(capacity)
     this.#bytes.byte(PACKED_FORM)
     this.#bytes.varint(atMs)
@@ -57,7 +55,7 @@ export class BodyWriter {
     bytes.string(command.body)
     if (batch === undefined) bytes.string(command.signature)
     else this.#writeBatch(batch, command.signature)
-    writeOutcome(bytes, strings, outcome, {seq})
+    writeOutcome(bytes, strings, outcome, seq)
     this.#lastAtMs = atMs
     this.#lastNotAfterMs = command.notAfterMs
   }
@@ -127,8 +125,8 @@ export class PackedReader {
   }
 
   /** Of the command that was read last. */
-  get #place(): {readonly seq: number} {
-    return {seq: this.#firstSeq + this.#count - 1}
+  get #seq(): number {
+    return this.#firstSeq + this.#count - 1
   }
 
   /** Undefined after the last one. */
@@ -164,7 +162,7 @@ export class PackedReader {
   }
 
   outcome(): JournaledOutcome {
-    return readOutcome(this.#bytes, this.#strings, this.#place)
+    return readOutcome(this.#bytes, this.#strings, this.#seq)
   }
 
   /** Whether the journaled outcome means the same as this one. Nearly always its bytes are the same, and nothing is read. */
@@ -172,7 +170,7 @@ export class PackedReader {
     this.#now ??= new ByteWriter()
     this.#now.clear()
     const {size} = this.#strings
-    writeOutcome(this.#now, this.#strings, outcome, this.#place)
+    writeOutcome(this.#now, this.#strings, outcome, this.#seq)
     if (this.#bytes.skipIf(this.#now.written)) return true
     this.#strings.shorten(size)
     return meaningOf(this.outcome()) === meaningOf(outcome)

@@ -1,7 +1,7 @@
 import type {ErrorCode} from '../core/errors.ts'
+import {orderId, orderSeq} from '../core/exchange/order-ids.ts'
 import type {Effect, EntryEffect, OrderChanged, OrderOpened, Outcome, Traded} from '../core/exchange/outcome.ts'
 import type {ByteReader, ByteWriter} from './bytes.ts'
-import {orderSeq} from './gathered-rows.ts'
 
 /** What a command came to, without the words and results of its answer: these follow from the rest, or say it again. */
 export interface JournaledOutcome {
@@ -48,9 +48,6 @@ export class StringTable {
   }
 }
 
-/** Of the command that did it. Orders are named by how many sequences before it they were placed. */
-type Place = {readonly seq: number}
-
 const APPLIED = 0
 const REJECTED = 1
 const REPEATS = 2
@@ -58,43 +55,44 @@ const REPEATS = 2
 const KIND = {json: 0, entry: 1, order: 2, changed: 3, trade: 4} as const
 const ORDER_ID = /^ord_[1-9]\d*$/
 
+/** @param seq of the command: orders are named by how many sequences before it they were placed. */
 export function writeOutcome(
   bytes: ByteWriter,
   strings: StringTable,
   {answer, effects, repeats}: Outcome | JournaledOutcome,
-  place: Place
+  seq: number
 ): void {
   bytes.byte((answer.status === 'applied' ? APPLIED : REJECTED) + (repeats === undefined ? 0 : REPEATS))
   if (repeats !== undefined) bytes.varint(repeats)
   if (answer.status === 'rejected') strings.write(bytes, answer.code)
   bytes.varint(effects.length)
-  for (const effect of effects) writeEffect(bytes, strings, effect, place)
+  for (const effect of effects) writeEffect(bytes, strings, effect, seq)
 }
 
-export function readOutcome(bytes: ByteReader, strings: StringTable, place: Place): JournaledOutcome {
+export function readOutcome(bytes: ByteReader, strings: StringTable, seq: number): JournaledOutcome {
   const status = bytes.byte()
   if (status > REJECTED + REPEATS) throw new RangeError('An outcome is neither applied nor rejected.')
   const repeats = status >= REPEATS ? bytes.varint() : undefined
   const answer: JournaledOutcome['answer'] =
     status % REPEATS === APPLIED ? {status: 'applied'} : {status: 'rejected', code: strings.read(bytes) as ErrorCode}
   const effects: Effect[] = []
-  for (let left = bytes.varint(); left > 0; left -= 1) effects.push(readEffect(bytes, strings, place))
+  for (let left = bytes.varint(); left > 0; left -= 1) effects.push(readEffect(bytes, strings, seq))
   return repeats === undefined ? {answer, effects} : {answer, effects, repeats}
 }
 
 /** Those that a market makes of each order have a form of their own; all others are JSON. */
-function writeEffect(bytes: ByteWriter, strings: StringTable, effect: Effect, place: Place): void {
+function writeEffect(bytes: ByteWriter, strings: StringTable, effect: Effect, seq: number): void {
   if (effect.type === 'entry') writeEntry(bytes, strings, effect)
-  else if (effect.type === 'order.changed' && effect.reason !== '' && ORDER_ID.test(effect.id)) writeChanged(bytes, strings, effect, place)
-  else if (effect.type === 'order' && ORDER_ID.test(effect.id)) writeOrder(bytes, strings, effect, place)
-  else if (effect.type === 'trade' && ORDER_ID.test(effect.maker) && ORDER_ID.test(effect.taker)) writeTrade(bytes, strings, effect, place)
+  else if (effect.type === 'order.changed' && effect.reason !== '' && ORDER_ID.test(effect.id)) writeChanged(bytes, strings, effect, seq)
+  else if (effect.type === 'order' && ORDER_ID.test(effect.id)) writeOrder(bytes, strings, effect, seq)
+  else if (effect.type === 'trade' && ORDER_ID.test(effect.maker) && ORDER_ID.test(effect.taker)) writeTrade(bytes, strings, effect, seq)
   else {
     bytes.byte(KIND.json)
     bytes.string(JSON.stringify(effect))
   }
 }
 
-function readEffect(bytes: ByteReader, strings: StringTable, place: Place): Effect {
+function readEffect(bytes: ByteReader, strings: StringTable, seq: number): Effect {
   const kind = bytes.byte()
   switch (kind) {
     case KIND.json:
@@ -102,11 +100,11 @@ function readEffect(bytes: ByteReader, strings: StringTable, place: Place): Effe
     case KIND.entry:
       return readEntry(bytes, strings)
     case KIND.order:
-      return readOrder(bytes, strings, place)
+      return readOrder(bytes, strings, seq)
     case KIND.changed:
-      return readChanged(bytes, strings, place)
+      return readChanged(bytes, strings, seq)
     case KIND.trade:
-      return readTrade(bytes, strings, place)
+      return readTrade(bytes, strings, seq)
     default:
       throw new RangeError(`An effect is of the unknown kind ${kind}.`)
   }
@@ -132,9 +130,9 @@ function readEntry(bytes: ByteReader, strings: StringTable): EntryEffect {
   }
 }
 
-function writeOrder(bytes: ByteWriter, strings: StringTable, order: OrderOpened, place: Place): void {
+function writeOrder(bytes: ByteWriter, strings: StringTable, order: OrderOpened, seq: number): void {
   bytes.byte(KIND.order)
-  writeOrderId(bytes, order.id, place)
+  writeOrderId(bytes, order.id, seq)
   strings.write(bytes, order.account)
   strings.write(bytes, order.incentive)
   strings.write(bytes, order.side)
@@ -142,10 +140,10 @@ function writeOrder(bytes: ByteWriter, strings: StringTable, order: OrderOpened,
   bytes.signed(order.lots)
 }
 
-function readOrder(bytes: ByteReader, strings: StringTable, place: Place): OrderOpened {
+function readOrder(bytes: ByteReader, strings: StringTable, seq: number): OrderOpened {
   return {
     type: 'order',
-    id: readOrderId(bytes, place),
+    id: readOrderId(bytes, seq),
     account: strings.read(bytes),
     incentive: strings.read(bytes),
     side: strings.read(bytes) as OrderOpened['side'],
@@ -154,38 +152,38 @@ function readOrder(bytes: ByteReader, strings: StringTable, place: Place): Order
   }
 }
 
-function writeChanged(bytes: ByteWriter, strings: StringTable, {id, remainingLots, status, reason}: OrderChanged, place: Place): void {
+function writeChanged(bytes: ByteWriter, strings: StringTable, {id, remainingLots, status, reason}: OrderChanged, seq: number): void {
   bytes.byte(KIND.changed)
-  writeOrderId(bytes, id, place)
+  writeOrderId(bytes, id, seq)
   bytes.signed(remainingLots)
   strings.write(bytes, status)
   strings.write(bytes, reason ?? '')
 }
 
-function readChanged(bytes: ByteReader, strings: StringTable, place: Place): OrderChanged {
+function readChanged(bytes: ByteReader, strings: StringTable, seq: number): OrderChanged {
   return {
     type: 'order.changed',
-    id: readOrderId(bytes, place),
+    id: readOrderId(bytes, seq),
     remainingLots: bytes.signed(),
     status: strings.read(bytes) as OrderChanged['status'],
     reason: strings.read(bytes) || null
   }
 }
 
-function writeTrade(bytes: ByteWriter, strings: StringTable, trade: Traded, place: Place): void {
+function writeTrade(bytes: ByteWriter, strings: StringTable, trade: Traded, seq: number): void {
   bytes.byte(KIND.trade)
   bytes.varint(trade.index)
   strings.write(bytes, trade.incentive)
   bytes.signed(trade.priceMicroGutta)
   bytes.signed(trade.lots)
   strings.write(bytes, trade.takerSide)
-  writeOrderId(bytes, trade.maker, place)
-  writeOrderId(bytes, trade.taker, place)
+  writeOrderId(bytes, trade.maker, seq)
+  writeOrderId(bytes, trade.taker, seq)
   bytes.signed(trade.makerFeeMicroGutta)
   bytes.signed(trade.takerFeeMicroGutta)
 }
 
-function readTrade(bytes: ByteReader, strings: StringTable, place: Place): Traded {
+function readTrade(bytes: ByteReader, strings: StringTable, seq: number): Traded {
   return {
     type: 'trade',
     index: bytes.varint(),
@@ -193,17 +191,17 @@ function readTrade(bytes: ByteReader, strings: StringTable, place: Place): Trade
     priceMicroGutta: bytes.signed(),
     lots: bytes.signed(),
     takerSide: strings.read(bytes) as Traded['takerSide'],
-    maker: readOrderId(bytes, place),
-    taker: readOrderId(bytes, place),
+    maker: readOrderId(bytes, seq),
+    taker: readOrderId(bytes, seq),
     makerFeeMicroGutta: bytes.signed(),
     takerFeeMicroGutta: bytes.signed()
   }
 }
 
-function writeOrderId(bytes: ByteWriter, id: string, {seq}: Place): void {
+function writeOrderId(bytes: ByteWriter, id: string, seq: number): void {
   bytes.signed(seq - orderSeq(id))
 }
 
-function readOrderId(bytes: ByteReader, {seq}: Place): string {
-  return `ord_${seq - bytes.signed()}`
+function readOrderId(bytes: ByteReader, seq: number): string {
+  return orderId(seq - bytes.signed())
 }

@@ -17,11 +17,12 @@ const PAUSE_MS = 8
 /** A group of fewer commands is of people that wait for what they did to be shown, one by one. */
 const RUSH_COMMANDS = 4
 
+type Place = Pick<Watermark, 'number' | 'seq'>
+
 const {journalPath, projectionsPath, networkId, volumeBucketMs} = workerData as WorkerSettings
 
 let journal: JournalReader | undefined
 let projections: Projections | undefined
-type Place = Pick<Watermark, 'number' | 'seq'>
 /** The last group that is known to be committed, and the last that is projected. */
 let committed: Place = {number: 0, seq: 0}
 let projected: Place = {number: 0, seq: 0}

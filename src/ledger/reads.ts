@@ -5,17 +5,13 @@ import {ACCOUNTS, type AccountRow, accountView} from './account-rows.ts'
 import {BadGroup, refusalOf} from './bad-group.ts'
 import {BlockReads} from './block-reads.ts'
 import {FilteredRows, rowsOf} from './filtered-rows.ts'
-import {deedsOf, groupHash, isPacked, type JournalGroup, timeOfStart} from './group.ts'
+import {deedsOf, groupHash, type JournalGroup, timeOfStart, toldBody} from './group.ts'
 import type {JournalReader} from './journal.ts'
 import {MarketDataReads} from './market-data-reads.ts'
 import {MarketReads} from './market-reads.ts'
 import {NetworkReads} from './network-reads.ts'
-import {PACKED_FORM} from './packed-body.ts'
 import type {AccountView, GroupHead, JournalGroupView, LedgerReads, RecentGroup} from './port.ts'
 import {StatementReads} from './statement-reads.ts'
-
-/** What is JSON is told as it is; what is packed, base64url. */
-const TEXT_FORM = 1
 
 /** Bytes of journal bodies that one page returns at most, beyond its first group. */
 const JOURNAL_PAGE_BYTES_MAX = 16 * 2 ** 20
@@ -100,8 +96,7 @@ export class SqliteReads implements LedgerReads {
       bytes += body.length
       if (groups.length === rowsOf(limit) || (groups.length > 0 && bytes > JOURNAL_PAGE_BYTES_MAX)) break
       refuseDamaged(group)
-      const form = isPacked(body) ? PACKED_FORM : TEXT_FORM
-      groups.push({...place, form, body: Buffer.from(body).toString(form === TEXT_FORM ? 'utf8' : 'base64url')})
+      groups.push({...place, ...toldBody(body)})
     }
     return groups
   }

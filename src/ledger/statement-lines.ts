@@ -26,11 +26,10 @@ export class LineWriter {
   #lastSeq = 0
   #lastAtMs = 0
 
-  /** Goes on after lines that were written before. */
-  static after(bytes: Uint8Array): LineWriter {
+  /** Goes on after lines that were written before, of which this is the last. */
+  static after(bytes: Uint8Array, last: StatementLine | undefined): LineWriter {
     const writer = new LineWriter()
     writer.#bytes.bytes(bytes)
-    const last = decodeLines(bytes).at(-1)
     writer.#lastSeq = last?.seq ?? 0
     writer.#lastAtMs = last?.atMs ?? 0
     return writer

@@ -6,7 +6,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {visible} from '../../src/coordinator/operator/visible.ts'
 import type {Heartbeat} from '../../src/core/protocol/api.ts'
 import {operatorViewSchema} from '../../src/core/protocol/operator.ts'
-import {timeOfStart} from '../../src/ledger/group.ts'
+import {bodyOfTold, timeOfStart} from '../../src/ledger/group.ts'
 import {type Node, type Person, startWorld} from './coordinator-world.ts'
 
 const HOSTILE = '<script>alert(1)</script>\u202egnp.exe\u2066 \u0007"\'&'
@@ -114,10 +114,10 @@ describe("the operator's page", () => {
     expect(seen.errors.api).toContainEqual({code: 'not_found', count: 1})
     expect(seen.errors.registry).toEqual([{code: 'unauthorized', count: 1}])
     const {json} = await world.actors.ask('GET', '/v1/journal?from=1&limit=100')
-    const groups = (json as unknown as {groups: {number: number; hash: string; lastSeq: number; body: string}[]}).groups
+    const groups = (json as unknown as {groups: {number: number; hash: string; lastSeq: number; form: number; body: string}[]}).groups
     expect(seen.groups.map(({number, hash, lastSeq, atMs}) => [number, hash, lastSeq, atMs])).toEqual(
       groups
-        .map(({number, hash, lastSeq, body}) => [number, hash, lastSeq, timeOfStart(Buffer.from(body, 'base64url'))])
+        .map(({number, hash, lastSeq, ...told}) => [number, hash, lastSeq, timeOfStart(bodyOfTold(told))])
         .reverse()
         .slice(0, seen.groups.length)
     )

@@ -57,7 +57,7 @@ describe('the lines of a statement', () => {
         const lines = all.map(({steps, command, entries}, index) => {
           seq += steps[0]
           atMs += steps[1]
-          if (index === cut) writer = LineWriter.after(writer.written)
+          if (index === cut) writer = LineWriter.after(writer.written, decodeLines(writer.written).at(-1))
           writer.write({seq, atMs, command, entries})
           return {seq, atMs, command, entries}
         })

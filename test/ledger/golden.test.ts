@@ -7,26 +7,13 @@ import type {JournalGroup} from '../../src/ledger/group.ts'
 import {createProjectionTables} from '../../src/ledger/projection-schema.ts'
 import {Projector} from '../../src/ledger/projector.ts'
 import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
+import {toldGroupSchema} from './told-groups.ts'
 
 /**
  * Journals that earlier versions of creo wrote, one file each: the genesis, then a group a line, then every balance that came of it. They are never
  * written again: a version that reads one of them otherwise has changed what people own.
  */
 const FOLDER = join(import.meta.dirname, 'golden')
-
-const groupSchema = z
-  .object({
-    number: z.int(),
-    firstSeq: z.int(),
-    lastSeq: z.int(),
-    ruleset: z.string(),
-    prevHash: z.string(),
-    hash: z.string(),
-    /** Absent of the first, which is text. */
-    form: z.literal(2).optional(),
-    body: z.string()
-  })
-  .transform(({form, body, ...place}) => ({...place, body: Buffer.from(body, form === undefined ? 'utf8' : 'base64url')}))
 
 interface Golden {
   readonly genesis: string
@@ -38,7 +25,7 @@ function read(name: string): Golden {
   const [first = '', ...lines] = readFileSync(join(FOLDER, name), 'utf8').trim().split('\n')
   const {genesis} = z.object({genesis: z.string()}).parse(JSON.parse(first))
   const {balances} = z.object({balances: z.array(z.string())}).parse(JSON.parse(lines.pop() ?? ''))
-  return {genesis, groups: lines.map((line) => groupSchema.parse(JSON.parse(line))), balances}
+  return {genesis, groups: lines.map((line) => toldGroupSchema.parse(JSON.parse(line))), balances}
 }
 
 /** Every row of every table, after these transactions of groups. */

@@ -1,6 +1,7 @@
 import {readFileSync} from 'node:fs'
 import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
 import {digestOf} from '../../src/ledger/state-digest.ts'
+import {toldGroupSchema} from './told-groups.ts'
 
 /**
  * `node replay-process.ts FILE…`: replays journals written as lines (the genesis, then a group each; other lines are passed over) and says which Node it
@@ -12,14 +13,9 @@ for (const file of process.argv.slice(2)) {
   const machine = machineOf((JSON.parse(first) as {genesis: string}).genesis)
   let head = {number: 0, lastSeq: 0, hash: machine.state.networkId}
   replayed[file] = lines.flatMap((line) => {
-    const group = JSON.parse(line) as Parameters<typeof replayGroup>[2] & {readonly body?: string; readonly form?: number}
-    if (group.body === undefined) return []
-    head = replayGroup(
-      machine,
-      head,
-      {...group, body: Buffer.from(group.body, group.form === 2 ? 'base64url' : 'utf8')},
-      {signatures: true}
-    )
+    const told = JSON.parse(line) as object
+    if (!('body' in told)) return []
+    head = replayGroup(machine, head, toldGroupSchema.parse(told), {signatures: true})
     return [digestOf(machine).sha256]
   })
 }

@@ -4,21 +4,13 @@ import {join} from 'node:path'
 import {z} from 'zod'
 import {decodeBody} from '../../src/ledger/group.ts'
 import {machineOf, replayGroup} from '../../src/ledger/replay.ts'
+import {toldGroupSchema} from '../ledger/told-groups.ts'
 import type {LoopWorld} from './loop-world.ts'
 
 /** Few, so that a reader has to go on where it was. */
 const PAGE = 7
 const KEY_FILE_BYTES_MAX = 4096
 const keyFileSchema = z.object({privateKey: z.string().min(20)})
-const groupSchema = z.object({
-  number: z.int(),
-  firstSeq: z.int(),
-  lastSeq: z.int(),
-  ruleset: z.string(),
-  prevHash: z.string(),
-  hash: z.string(),
-  body: z.string()
-})
 
 export interface PublicJournal {
   /** Bodies of all groups, as anybody gets them. */
@@ -37,13 +29,12 @@ export async function readPublicJournal(world: LoopWorld): Promise<PublicJournal
   let head = {number: 0, lastSeq: 0, hash: machine.state.networkId}
   let text = ''
   for (;;) {
-    const {groups} = await world.read(`/v1/journal?from=${head.number + 1}&limit=${PAGE}`, z.object({groups: z.array(groupSchema)}))
+    const {groups} = await world.read(`/v1/journal?from=${head.number + 1}&limit=${PAGE}`, z.object({groups: z.array(toldGroupSchema)}))
     if (groups.length === 0) return {text, head, commands}
     for (const group of groups) {
-      const packed = {...group, body: Buffer.from(group.body, 'base64url')}
-      head = replayGroup(machine, head, packed, {signatures: true})
-      const body = decodeBody(packed)
-      text += `${packed.body.toString()}${JSON.stringify(body)}`
+      head = replayGroup(machine, head, group, {signatures: true})
+      const body = decodeBody(group)
+      text += `${group.body.toString()}${JSON.stringify(body)}`
       for (const {command} of body.commands) {
         const {type} = JSON.parse(command.body) as {type: string}
         commands.set(type, [...(commands.get(type) ?? []), command.body])

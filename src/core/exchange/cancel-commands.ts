@@ -1,8 +1,9 @@
 import type {CommandOf} from '../protocol/commands.ts'
 import {CANCELLED_MAX} from './limits.ts'
+import {orderId, orderSeq} from './order-ids.ts'
 import {BUY} from './order-pool.ts'
 import {refuse} from './outcome.ts'
-import {forgetOrder, freeResting, orderId} from './settlement.ts'
+import {forgetOrder, freeResting} from './settlement.ts'
 import type {AccountState, CommandContext, LedgerState, Result} from './state.ts'
 
 export function cancelOrder(context: CommandContext, owner: AccountState, {order}: CommandOf<'order.cancel'>): Result {
@@ -36,7 +37,7 @@ export function cancelOrders(context: CommandContext, owner: AccountState, body:
 
 /** The slot of an open order that this account has. */
 export function restingOf({market}: LedgerState, owner: AccountState, order: string): number {
-  const slot = market.find(Number(order.slice('ord_'.length)))
+  const slot = market.find(orderSeq(order))
   if (slot === undefined) refuse('not_found', `There is no open order ${order}.`)
   if (market.pool.owner[slot] !== owner.index) refuse('forbidden', `${order} belongs to another account.`)
   return slot

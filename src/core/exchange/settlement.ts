@@ -1,6 +1,7 @@
 import {AVAILABLE, FEE, HELD} from './balances.ts'
 import {feeOf} from './escrow.ts'
 import type {MatchListener} from './order-book.ts'
+import {orderId} from './order-ids.ts'
 import {BUY, SELL} from './order-pool.ts'
 import type {Effect, OrderChanged} from './outcome.ts'
 import {type CommandContext, GUTTA_ASSET, type IncentiveState, type LedgerState} from './state.ts'
@@ -179,10 +180,6 @@ export function holdOf(state: LedgerState, order: Omit<HoldingOrder, 'owner'>): 
 
 export function orderChanged(id: string, remainingLots: number, status: OrderChanged['status'], reason: string | null): OrderChanged {
   return {type: 'order.changed', id, remainingLots, status, reason}
-}
-
-export function orderId(seq: number): string {
-  return `ord_${seq}`
 }
 
 /** Drops a resting order's number, and its owner's and its incentive's count. */

@@ -3,6 +3,7 @@ import type {Expiry} from './expiry-queue.ts'
 import {completeRecovery, expireInvite, inviteExpiresAtMs} from './key-commands.ts'
 import {settleLease, settlesAtMs} from './lease-commands.ts'
 import {EXPIRIES_ENDED_MAX, EXPIRIES_MAX} from './limits.ts'
+import {orderSeq} from './order-ids.ts'
 import type {Effect} from './outcome.ts'
 import {giveBack} from './redemption-commands.ts'
 import {forgetOrder, freeResting} from './settlement.ts'
@@ -92,10 +93,6 @@ function expireOrder(state: LedgerState, seq: number): Effect[] {
   forgetOrder(state, slot)
   state.market.remove(slot)
   return [effect]
-}
-
-function orderSeq(id: string): number {
-  return Number(id.slice('ord_'.length))
 }
 
 /** Takes a join token away, used or not. */
