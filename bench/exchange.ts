@@ -13,7 +13,7 @@ import type {Bench} from './run.ts'
 
 const CREO = [process.execPath, fileURLToPath(new URL('../bin/run.js', import.meta.url))]
 const ROUNDS = 5
-/** Of each size of request, before those that count: the coordinator was started a moment ago, and its code is compiled as it is used. */
+/** Of the first size of request, before those that count: the coordinator was started a moment ago, and its code is compiled as it is used. */
 const WARM_ROUNDS = 2
 /** `CREO_BENCH_SCALE=0.01` makes everything so much smaller, to try things out: its figures are not comparable. */
 const SCALE = Number(process.env.CREO_BENCH_SCALE ?? 1)
@@ -41,9 +41,9 @@ export const measure: Bench['measure'] = async (options) => {
       say('A market of a thousand accounts is made.')
       const durable = await durableFigures(network, options)
       const transfers = await transferFigures(network, directory, options)
-      const orders = BATCHES.map((batch) => ({
+      const orders = BATCHES.map((batch, at) => ({
         ...batch,
-        rounds: Array.from({length: WARM_ROUNDS + ROUNDS}, () => network.requests(scaled(batch.orders), batch.batch))
+        rounds: Array.from({length: ROUNDS + (at === 0 ? WARM_ROUNDS : 0)}, () => network.requests(scaled(batch.orders), batch.batch))
       }))
       await network.ledger.close()
       const replay = await replayFigures(data, options)
@@ -134,9 +134,10 @@ async function httpFigures(
     for (const {batch, connections, goal, rounds} of all) {
       const samples: number[] = []
       for (const requests of rounds) samples.push(await httpRound(coordinatorUrl, requests, {connections, signal}))
-      const [cold = 0] = samples.splice(0, WARM_ROUNDS)
-      figures.push(figure({name: `http.orders_per_s.batch${batch}`, unit: '1/s', samples, goal: {atLeast: goal}}))
-      if (batch === 1) figures.push(figure({name: 'http.orders_per_s.batch1_cold', unit: '1/s', samples: [cold]}))
+      const [cold] = samples.splice(0, samples.length - ROUNDS)
+      const name = `http.orders_per_s.batch${batch}`
+      figures.push(figure({name, unit: '1/s', samples, goal: {atLeast: goal}}))
+      if (cold !== undefined) figures.push(figure({name: `${name}_cold`, unit: '1/s', samples: [cold]}))
       say(`http, batches of ${batch}.`)
     }
     return figures
