@@ -25,6 +25,13 @@ const QUEUE_BYTES_RESERVED = 16 * 2 ** 20
  */
 export const LAG_GROUPS_MAX = 64
 export const LAG_BYTES_MAX = 4 * 2 ** 20
+/**
+ * After a group of so many commands the next one is gathered for a moment, unless it has its fill already: they come in a rush then, and a group costs a message,
+ * a sync and a turn of the projections however few it has. Who comes alone waits for nobody.
+ */
+const RUSH_COMMANDS = 4
+const RUSH_FILL = 64
+const RUSH_PAUSE_MS = 2
 /** Groups between two walks over the whole state. */
 export const INVARIANTS_EVERY_GROUPS = 1000
 
@@ -75,6 +82,8 @@ export class SqliteLedger implements Ledger {
   #sentBytes = 0
   #isWriting = false
   #isScheduled = false
+  /** While a rush is gathered. */
+  #pause: NodeJS.Timeout | undefined
   #groups = 0
   #failure: Error | undefined
   #isClosed = false
@@ -254,7 +263,7 @@ export class SqliteLedger implements Ledger {
 
   /** The first group after a rest closes when this turn of the event loop ends, so that a batch is one group. */
   #schedule(): void {
-    if (this.#isWriting || this.#isScheduled) return
+    if (this.#isWriting || this.#isScheduled || this.#pause !== undefined) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
@@ -263,7 +272,7 @@ export class SqliteLedger implements Ledger {
   }
 
   #writeGroup(): void {
-    if (this.#isWriting || this.#failure !== undefined || this.#gathered.length === 0) return
+    if (this.#isWriting || this.#pause !== undefined || this.#failure !== undefined || this.#gathered.length === 0) return
     if (this.#sent.length >= LAG_GROUPS_MAX || this.#sentBytes >= LAG_BYTES_MAX) return
     try {
       this.#appendGroup()
@@ -297,7 +306,19 @@ export class SqliteLedger implements Ledger {
     this.#queuedBytes -= this.#writingBytes
     this.#snapshots.committed(head)
     this.#committed.reach(lastSeq)
-    this.#writeGroup()
+    if (sent !== undefined && sent.group.commands.length >= RUSH_COMMANDS && !this.#hasFill()) this.#gatherRush()
+    else this.#writeGroup()
+  }
+
+  #hasFill(): boolean {
+    return this.#gathered.length > 1 || (this.#gathered[0]?.commands.length ?? 0) >= RUSH_FILL
+  }
+
+  #gatherRush(): void {
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined
+      this.#writeGroup()
+    }, RUSH_PAUSE_MS)
   }
 
   #whenProjected(lastSeq: number): void {
