@@ -1,7 +1,6 @@
 import {rmSync} from 'node:fs'
 import {join} from 'node:path'
-import {setImmediate as turn} from 'node:timers/promises'
-import {afterEach, beforeEach, describe, expect, it, vi} from 'vitest'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {bodyOfTold, groupHash} from '../../src/ledger/group.ts'
 import type {JournalHead} from '../../src/ledger/journal.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
@@ -234,51 +233,6 @@ describe('the ledger', () => {
     ]
     for (const [code, command] of cases) await expect(world.submit(command), code).rejects.toMatchObject({code})
     expect(world.ledger.sequence).toBe(before)
-  })
-
-  it('puts a burst into few groups and tells listeners of each once the reads have it', async () => {
-    await world.settle()
-    const groups: number[] = []
-    const seen: number[] = []
-    world.ledger.onCommitted((group) => {
-      expect([...group.types]).toEqual(['order.place'])
-      groups.push(group.lastSeq - group.firstSeq + 1)
-      seen.push(world.ledger.reads.orders({limit: 1000}).length)
-    })
-    const answers = await Promise.all(
-      Array.from({length: 300}, (_, index) => world.submit(world.sign('ann', orderOf('buy', 1, 1 + index))))
-    )
-    await world.ledger.projected(world.ledger.sequence, world.signal)
-    expect(answers.map((answer) => answer.status)).not.toContain('rejected')
-    expect(groups.reduce((sum, count) => sum + count, 0)).toBe(300)
-    expect(groups.length).toBeLessThan(10)
-    expect(seen.at(-1)).toBe(300)
-  })
-
-  it('gathers what follows a rush for a moment, and lets nobody wait who comes alone', async () => {
-    await world.settle()
-    const groups: number[] = []
-    world.ledger.onCommitted(({firstSeq, lastSeq}) => groups.push(lastSeq - firstSeq + 1))
-    const place = (): Promise<unknown> => world.submit(world.sign('ann', orderOf('buy', 1, 1)))
-    vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']})
-    try {
-      await place()
-      await Promise.all([place(), place(), place(), place()])
-      const following: Promise<unknown>[] = []
-      for (let count = 0; count < 3; count += 1) {
-        following.push(place())
-        await turn()
-        await turn()
-      }
-      expect(world.ledger.queued).toBe(3)
-      vi.advanceTimersByTime(2)
-      await Promise.all(following)
-      await place()
-    } finally {
-      vi.useRealTimers()
-    }
-    await world.ledger.projected(world.ledger.sequence, world.signal)
-    expect(groups).toEqual([1, 4, 3, 1])
   })
 
   it('answers nothing more after it is closed', async () => {

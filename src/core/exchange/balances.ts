@@ -84,15 +84,16 @@ export class Balances {
     this.begin()
   }
 
-  /** What changed since `begin`, in the order of first touch. */
-  changes(): BalanceChange[] {
-    const changes: BalanceChange[] = []
+  /** Tells what changed since `begin`, in the order of first touch. */
+  eachChange(tell: (change: BalanceChange) => void): void {
     for (let index = 0; index < this.#touched.length; index += 1) {
       const slot = this.#touched[index] ?? 0
-      const delta = this.at(slot) - (this.#before[index] ?? 0)
-      if (delta !== 0) changes.push({...this.#describe(slot), delta, balance: this.at(slot)})
+      const balance = this.at(slot)
+      const delta = balance - (this.#before[index] ?? 0)
+      if (delta === 0) continue
+      const {account, asset, kind} = this.#describe(slot)
+      tell({account, asset, kind, delta, balance})
     }
-    return changes
   }
 
   /** Every balance that is not zero, in the order the rows came to be. */

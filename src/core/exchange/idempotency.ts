@@ -59,7 +59,7 @@ export class IdempotencyMemory {
   add(command: SequencedCommand, answer: Answer, publicKey?: string): void {
     this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
     if (command.account === 'new' && answer.status === 'rejected') return
-    this.#remember(this.#keyOf(command), {
+    this.#remember(this.#keyOf(command), command.account, {
       seq: command.seq,
       bodySha256: command.bodySha256,
       answer,
@@ -71,7 +71,7 @@ export class IdempotencyMemory {
   /** The same command came again under a later not-after: it is remembered until that. */
   extend(command: SequencedCommand, first: FirstAnswer): void {
     this.#forgetBefore(Math.floor(command.atMs / PERIOD_MS) - PERIODS_AFTER)
-    this.#remember(this.#keyOf(command), {...first, notAfterMs: command.notAfterMs})
+    this.#remember(this.#keyOf(command), command.account, {...first, notAfterMs: command.notAfterMs})
   }
 
   /** Everything remembered, as JSON values, in the order of its making. */
@@ -83,7 +83,7 @@ export class IdempotencyMemory {
 
   /** Brings one of them back. */
   restore([key, seq, bodySha256, answer, notAfterMs, publicKey]: RememberedAnswer): void {
-    this.#remember(key, {seq, bodySha256, answer, notAfterMs, publicKey: publicKey ?? undefined})
+    this.#remember(key, accountOf(key), {seq, bodySha256, answer, notAfterMs, publicKey: publicKey ?? undefined})
   }
 
   /** Keys are a signing key's own: what one key of an account was refused says nothing about another's. */
@@ -95,13 +95,14 @@ export class IdempotencyMemory {
     return key
   }
 
-  #remember(key: string, answer: FirstAnswer): void {
+  #remember(key: string, account: string, answer: FirstAnswer): void {
     const ending = Math.floor(answer.notAfterMs / PERIOD_MS)
     const keys = this.#endings.get(ending)
     if (keys === undefined) this.#endings.set(ending, [key])
     else keys.push(key)
-    if (!this.#answers.has(key)) this.#count(accountOf(key), 1)
+    const {size} = this.#answers
     this.#answers.set(key, answer)
+    if (this.#answers.size > size) this.#count(account, 1)
   }
 
   #forgetBefore(period: number): void {

@@ -13,7 +13,7 @@ import {acceptInvite, addKey, cancelRecovery, inviteKey, revokeKey, rotateKey, s
 import {endLease, grantLease} from './lease-commands.ts'
 import {placeOrder} from './order-commands.ts'
 import {BUY} from './order-pool.ts'
-import {type BookLevel, type Outcome, Refusal, type SequencedCommand} from './outcome.ts'
+import {type BookLevel, type Effect, type Outcome, Refusal, type SequencedCommand} from './outcome.ts'
 import {payReceipt} from './receipt-commands.ts'
 import {captureRedemption, releaseRedemption, requestRedemption} from './redemption-commands.ts'
 import {replaceOrder} from './replace-order.ts'
@@ -134,10 +134,11 @@ export class LedgerMachine {
     state.balances.begin()
     try {
       const signer = authorise(state, command)
-      const context: CommandContext = {state, seq, atMs, keyId, hash, bodyKeyIds, signer, effects: []}
-      const result = carryOut(context, command)
+      const effects: Effect[] = []
+      const result = carryOut({state, seq, atMs, keyId, hash, bodyKeyIds, signer, effects}, command)
       clearEnded(state)
-      return {answer: {status: 'applied', result}, effects: [...context.effects, ...state.entries()]}
+      state.addEntries(effects)
+      return {answer: {status: 'applied', result}, effects}
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal
       state.balances.rollback()

@@ -6,7 +6,7 @@ import {formatDecimal, GUTTA_DECIMALS} from '../units.ts'
 import {Balances} from './balances.ts'
 import {ExpiryQueue} from './expiry-queue.ts'
 import {Market} from './market.ts'
-import {type Effect, type EntryEffect, refuse} from './outcome.ts'
+import {type Effect, refuse} from './outcome.ts'
 import type {PaidWindows} from './paid-windows.ts'
 import type {TakerVolumes} from './taker-volumes.ts'
 import type {VolumeWindow} from './volume-window.ts'
@@ -247,15 +247,18 @@ export class LedgerState {
     return this.balances.slot(account, asset, kind)
   }
 
-  entries(): EntryEffect[] {
-    return this.balances.changes().map((change) => ({
-      type: 'entry',
-      account: this.accountName(change.account),
-      asset: this.assetName(change.asset),
-      kind: change.kind,
-      deltaMinor: change.delta,
-      balanceMinor: change.balance
-    }))
+  /** Adds what the command changed in balances to its other effects. */
+  addEntries(effects: Effect[]): void {
+    this.balances.eachChange(({account, asset, kind, delta, balance}) => {
+      effects.push({
+        type: 'entry',
+        account: this.accountName(account),
+        asset: this.assetName(asset),
+        kind,
+        deltaMinor: delta,
+        balanceMinor: balance
+      })
+    })
   }
 
   /** The org that owns the exchange app: Gutta is its incentive, fees are its until an epoch shares them. */
