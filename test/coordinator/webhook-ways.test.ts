@@ -179,19 +179,61 @@ it('forgets what was told beyond the end of a ledger that was restored', async (
   expect(webhooks.store.toldSeq).toBe(2)
 })
 
+const eventOf = (org: string, seq: number, redemption = `red_${seq}`) => ({
+  ...{id: `evt_${seq}_0`, seq, org, type: 'redemption.captured' as const, redemption, body: '{}', atMs: 1}
+})
+
+it('gives a server that keeps it waiting one place, and all of them half, so that who answers is told at once', async () => {
+  const ending = new AbortController()
+  let kept = 0
+  const silent = Array.from({length: 20}, (_, at) => `silent${at}`)
+  for (const org of silent) {
+    Object.defineProperty(names, `${org}.example.org`, {
+      get: () => {
+        kept += 1
+        return new Promise(() => undefined)
+      }
+    })
+    webhooks.set({org, url: `https://${org}.example.org/`, keyId})
+  }
+  webhooks.set({org: 'colibris', url: `https://${HOST}/hook`, keyId})
+  const orgs = [...silent, ...silent, ...Array<string>(9).fill('colibris')]
+  webhooks.store.take(
+    orgs.map((org, at) => eventOf(org, at + 1)),
+    {seq: orgs.length, nowMs: 1}
+  )
+  const told = () => webhooks.store.deliveries('colibris', {state: 'delivered', limit: 100}).length
+  const toldAfter: number[] = []
+  while (told() < 9) {
+    webhooks.tick(ending.signal)
+    if (told() !== toldAfter.at(-1)) toldAfter.push(told())
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  // One until it has shown that it answers.
+  expect(toldAfter[1]).toBe(1)
+  expect(kept).toBe(16)
+  ending.abort()
+})
+
+it('looks at nothing that waits behind an event before that one is tried again, and at it once that one is over', () => {
+  webhooks.set({org: 'colibris', url: `https://${HOST}/hook`, keyId})
+  const {store} = webhooks
+  const due = (nowMs: number) => store.due('colibris', {nowMs, limit: 10}).map(({id}) => id)
+  const settled = (id: string, next: number | null) => store.settle([{org: 'colibris', id, next, said: 'so', nowMs: 1}])
+  store.take([eventOf('colibris', 1, 'red_1'), eventOf('colibris', 2, 'red_1')], {seq: 2, nowMs: 1})
+  expect(due(1)).toEqual(['evt_1_0'])
+  settled('evt_1_0', 5000)
+  store.take([eventOf('colibris', 3, 'red_1')], {seq: 3, nowMs: 2})
+  expect(store.orgsDue(4999)).toEqual([])
+  expect(store.orgsDue(5000)).toEqual(['colibris'])
+  expect(due(5000)).toEqual(['evt_1_0'])
+  settled('evt_1_0', null)
+  expect(due(1)).toEqual(['evt_2_0'])
+})
+
 it('keeps ten thousand events of an org, and counts what comes then', () => {
   webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
-  const events = Array.from({length: 10_005}, (_, at) => ({
-    ...{
-      id: `evt_${at + 1}_0`,
-      seq: at + 1,
-      org: 'colibris',
-      type: 'redemption.captured' as const,
-      redemption: `red_${at + 1}`,
-      body: '{}',
-      atMs: 1
-    }
-  }))
+  const events = Array.from({length: 10_005}, (_, at) => eventOf('colibris', at + 1))
   webhooks.store.take(events, {seq: 10_005, nowMs: 1})
   expect(webhooks.store.view('colibris')).toMatchObject({waiting: 10_000, dropped: 5})
 })

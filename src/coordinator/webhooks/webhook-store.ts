@@ -21,16 +21,22 @@ CREATE TABLE IF NOT EXISTS deliveries (
   begun_ms INTEGER NOT NULL, next_at_ms INTEGER, said TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS deliveries_of_org ON deliveries (org, state, number);
-CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (next_at_ms, org) WHERE state = 'waiting';
+DROP INDEX IF EXISTS deliveries_due;
+CREATE INDEX IF NOT EXISTS deliveries_due_of_org ON deliveries (org, next_at_ms) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS deliveries_of_redemption ON deliveries (redemption, number);
 CREATE TABLE IF NOT EXISTS told (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEGER NOT NULL) STRICT;
 `
 /** Those of one redemption are told in their order: none before the one before it has arrived or was given up. */
 const DUE = `
-SELECT id, org, body, attempts, begun_ms AS begunMs, type, redemption FROM deliveries AS d
+SELECT id, org, body, attempts, begun_ms AS begunMs, type, redemption FROM deliveries AS d INDEXED BY deliveries_due_of_org
 WHERE org = @org AND state = 'waiting' AND next_at_ms <= @nowMs AND NOT EXISTS (
   SELECT 1 FROM deliveries AS before WHERE before.redemption = d.redemption AND before.number < d.number AND before.state = 'waiting'
-) ORDER BY number LIMIT @limit`
+) ORDER BY next_at_ms, number LIMIT @limit`
+/** When what comes before it of the same redemption is tried again; null where nothing does. */
+const BEFORE = "SELECT max(next_at_ms) FROM deliveries WHERE redemption = ? AND state = 'waiting'"
+/** What waits behind one of the same redemption comes due with it, so that it is not looked at until then. */
+const BEHIND =
+  "UPDATE deliveries SET next_at_ms = @at WHERE redemption = (SELECT redemption FROM deliveries WHERE id = @id) AND state = 'waiting' AND id <> @id"
 
 /** An event as it is told, again and again until it arrived. */
 export interface NewDelivery {
@@ -153,8 +159,9 @@ export class WebhookStore {
   take(events: readonly NewDelivery[], {seq, nowMs}: {readonly seq: number; readonly nowMs: number}): void {
     const insert = this.#db.prepare(
       `INSERT OR IGNORE INTO deliveries (id, seq, org, type, redemption, body, at_ms, state, begun_ms, next_at_ms)
-       VALUES (@id, @seq, @org, @type, @redemption, @body, @atMs, 'waiting', @nowMs, @nowMs)`
+       VALUES (@id, @seq, @org, @type, @redemption, @body, @atMs, 'waiting', @nowMs, @dueMs)`
     )
+    const before = this.#db.prepare(BEFORE).pluck()
     const waiting = this.#db.prepare("SELECT count(*) FROM deliveries WHERE org = ? AND state = 'waiting'").pluck()
     const drop = this.#db.prepare('UPDATE hooks SET dropped = dropped + 1 WHERE org = ?')
     const counts = new Map<string, number>()
@@ -164,7 +171,8 @@ export class WebhookStore {
           const {org} = event
           if (!this.#urls.has(org)) continue
           const count = counts.get(org) ?? (waiting.get(org) as number)
-          if (count < WAITING_PER_ORG_MAX) counts.set(org, count + insert.run({...event, nowMs}).changes)
+          const dueMs = Math.max(nowMs, (before.get(event.redemption) as number | null) ?? 0)
+          if (count < WAITING_PER_ORG_MAX) counts.set(org, count + insert.run({...event, nowMs, dueMs}).changes)
           else drop.run(org)
         }
         this.#tell(seq)
@@ -175,7 +183,11 @@ export class WebhookStore {
   /** Orgs of which something is due, by name. */
   orgsDue(nowMs: number): string[] {
     return this.#db
-      .prepare("SELECT DISTINCT org FROM deliveries INDEXED BY deliveries_due WHERE state = 'waiting' AND next_at_ms <= ? ORDER BY org")
+      .prepare(
+        `SELECT org FROM hooks WHERE EXISTS (
+           SELECT 1 FROM deliveries AS d INDEXED BY deliveries_due_of_org WHERE d.org = hooks.org AND state = 'waiting' AND next_at_ms <= ?
+         ) ORDER BY org`
+      )
       .pluck()
       .all(nowMs) as string[]
   }
@@ -195,22 +207,11 @@ export class WebhookStore {
     return this.#db.prepare(DUE).all({org, nowMs, limit}) as DueDelivery[]
   }
 
-  /** How an attempt ended. One that was removed meanwhile stays so. */
-  settle({org, id, next, said, nowMs}: Attempt): void {
-    const state = next === null ? 'delivered' : next === 'given_up' ? 'given_up' : 'waiting'
-    const isDelivered = next === null
+  /** How attempts ended, all at once. One that was removed meanwhile stays so. */
+  settle(attempts: readonly Attempt[]): void {
     this.#db
       .transaction(() => {
-        this.#db
-          .prepare(
-            'UPDATE deliveries SET state = @state, attempts = attempts + 1, next_at_ms = @at, said = @said WHERE id = @id AND org = @org'
-          )
-          .run({org, id, state, at: typeof next === 'number' ? next : null, said})
-        const changed = isDelivered
-          ? 'delivered_at_ms = @nowMs, failing_since_ms = NULL, failed_attempts = 0, said = NULL'
-          : 'failing_since_ms = coalesce(failing_since_ms, @nowMs), failed_attempts = failed_attempts + 1, said = @said'
-        this.#db.prepare(`UPDATE hooks SET ${changed} WHERE org = @org`).run({org, nowMs, ...(!isDelivered && {said})})
-        if (state !== 'waiting') this.#forgetOldest(org)
+        for (const attempt of attempts) this.#settle(attempt)
       })
       .immediate()
   }
@@ -255,6 +256,23 @@ export class WebhookStore {
 
   close(): void {
     this.#db.close()
+  }
+
+  #settle({org, id, next, said, nowMs}: Attempt): void {
+    const state = next === null ? 'delivered' : next === 'given_up' ? 'given_up' : 'waiting'
+    const isDelivered = next === null
+    const at = typeof next === 'number' ? next : null
+    this.#db
+      .prepare(
+        'UPDATE deliveries SET state = @state, attempts = attempts + 1, next_at_ms = @at, said = @said WHERE id = @id AND org = @org'
+      )
+      .run({org, id, state, at, said})
+    this.#db.prepare(BEHIND).run({id, at: at ?? nowMs})
+    const changed = isDelivered
+      ? 'delivered_at_ms = @nowMs, failing_since_ms = NULL, failed_attempts = 0, said = NULL'
+      : 'failing_since_ms = coalesce(failing_since_ms, @nowMs), failed_attempts = failed_attempts + 1, said = @said'
+    this.#db.prepare(`UPDATE hooks SET ${changed} WHERE org = @org`).run({org, nowMs, ...(!isDelivered && {said})})
+    if (state !== 'waiting') this.#forgetOldest(org)
   }
 
   #tell(seq: number): void {

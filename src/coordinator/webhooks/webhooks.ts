@@ -7,13 +7,18 @@ import type {CommittedGroup, Ledger} from '../../ledger/port.ts'
 import type {Log} from '../../telemetry/log.ts'
 import {checkWebAddress, postAnywhere, postOutside, type WebAnswer, type WebOptions} from '../../tunnel/web-post.ts'
 import {eventsOf, type ToldCommand, toldOf} from './webhook-events.ts'
-import {type DueDelivery, WebhookStore} from './webhook-store.ts'
+import {type Attempt, type DueDelivery, WebhookStore} from './webhook-store.ts'
 
 /** How often what happened is noted down and what is due is told: an org that hands things over hears of it at once. */
 export const WEBHOOK_TICK_MS = 200
 /** Deliveries under way at a time: of all orgs, and of one. */
 const UNDER_WAY_MAX = 32
 const PER_ORG_MAX = 4
+/** Of all orgs, and of one, whose server has not been prompt: those that fail or keep others waiting never take what the others need. */
+const SLOW_UNDER_WAY_MAX = 16
+const PER_SLOW_ORG_MAX = 1
+/** Who took its last event within this is prompt. */
+const PROMPT_MS = 2000
 /** From the name to the answer's status. */
 const ATTEMPT_MAX_MS = 10_000
 /** An event that did not arrive is told again after so long, twice as long each time, give or take a fifth. */
@@ -49,7 +54,12 @@ export class Webhooks {
   readonly store: WebhookStore
   readonly #tools: WebhookTools
   readonly #unsubscribe: () => void
+  /** Until it is in the store how they ended. */
   readonly #underWay = new Map<string, {readonly org: string; readonly done: Promise<void>}>()
+  /** Orgs whose server took its last event at once. After a start nobody is known to. */
+  readonly #prompt = new Set<string>()
+  /** How attempts ended since the last turn. */
+  #ended: Attempt[] = []
   #gathered: ToldCommand[] = []
   /** The last sequence that projections show. */
   #shownSeq: number
@@ -65,15 +75,14 @@ export class Webhooks {
     this.#unsubscribe = tools.ledger.onCommitted((group) => this.#gather(group))
   }
 
-  /** Notes down what happened, and tells what is due. It waits for nobody. */
+  /** Notes down what happened and how attempts ended, and tells what is due. It waits for nobody. */
   tick(signal: AbortSignal): void {
+    this.#settle()
     if (this.store.isEmpty) return
     this.#note()
     const nowMs = this.#tools.ledger.nowMs()
     for (const org of inTurn(this.store.orgsDue(nowMs), this.#lastOrg)) {
-      if (this.#underWay.size >= UNDER_WAY_MAX) return
-      const own = [...this.#underWay.values()].filter((one) => one.org === org).length
-      const room = Math.min(PER_ORG_MAX - own, UNDER_WAY_MAX - this.#underWay.size)
+      const {room, own} = this.#roomOf(org)
       if (room <= 0) continue
       // Those under way are still due.
       const due = this.store.due(org, {nowMs, limit: room + own}).filter(({id}) => !this.#underWay.has(id))
@@ -109,7 +118,31 @@ export class Webhooks {
   async close(): Promise<void> {
     this.#unsubscribe()
     await Promise.all([...this.#underWay.values()].map(({done}) => done))
+    this.#settle()
     this.store.close()
+  }
+
+  /** How many more of an org may be under way now, and how many are. */
+  #roomOf(org: string): {readonly room: number; readonly own: number} {
+    const all = [...this.#underWay.values()]
+    const own = all.filter((one) => one.org === org).length
+    const left = UNDER_WAY_MAX - all.length
+    if (this.#prompt.has(org)) return {room: Math.min(PER_ORG_MAX - own, left), own}
+    const slow = all.filter((one) => !this.#prompt.has(one.org)).length
+    return {room: Math.min(PER_SLOW_ORG_MAX - own, SLOW_UNDER_WAY_MAX - slow, left), own}
+  }
+
+  /** All that ended since the last turn costs one sync. What a crash keeps out of the store is told again, under the same id. */
+  #settle(): void {
+    const ended = this.#ended
+    if (ended.length === 0) return
+    this.#ended = []
+    try {
+      this.store.settle(ended)
+    } catch (error) {
+      this.#tools.log.error({err: error, deliveries: ended.length}, 'webhooks were not settled; they are told again')
+    }
+    for (const {id} of ended) this.#underWay.delete(id)
   }
 
   #gather({lastSeq, commands}: CommittedGroup): void {
@@ -162,27 +195,35 @@ export class Webhooks {
   #begin(delivery: DueDelivery, signal: AbortSignal): void {
     const {id, org} = delivery
     const done = this.#deliver(delivery, signal)
-      .catch((error: unknown) => this.#tools.log.error({err: error, org, delivery: id}, 'a webhook was not settled; it is told again'))
-      .finally(() => this.#underWay.delete(id))
+      .catch((error: unknown) => this.#tools.log.error({err: error, org, delivery: id}, 'a webhook was not told; it is told again'))
+      .then((attempt) => {
+        if (attempt === undefined) this.#underWay.delete(id)
+        else this.#ended.push(attempt)
+      })
     this.#underWay.set(id, {org, done})
   }
 
-  async #deliver(delivery: DueDelivery, signal: AbortSignal): Promise<void> {
+  /** Undefined for one that did not come to an end. */
+  async #deliver(delivery: DueDelivery, signal: AbortSignal): Promise<Attempt | undefined> {
     const {id, org} = delivery
     const url = this.store.urlOf(org)
-    if (url === undefined) return
+    if (url === undefined) return undefined
+    const beganMs = performance.now()
     const answer = await this.#post(url, delivery, signal).catch(saidBy)
-    if (signal.aborted) return
+    if (signal.aborted) return undefined
     const nowMs = this.#tools.ledger.nowMs()
+    const isPrompt = performance.now() - beganMs <= PROMPT_MS
     if (typeof answer !== 'string' && isSuccess(answer)) {
-      this.store.settle({org, id, next: null, said: saidOf(answer), nowMs})
-      return
+      if (isPrompt) this.#prompt.add(org)
+      else this.#prompt.delete(org)
+      return {org, id, next: null, said: saidOf(answer), nowMs}
     }
-    const said = typeof answer === 'string' ? answer : saidOf(answer)
+    this.#prompt.delete(org)
+    const said = (typeof answer === 'string' ? answer : saidOf(answer)).slice(0, SAID_CHARS_MAX)
     const waitMs = Math.max(typeof answer === 'string' ? 0 : Math.min(answer.retryAfterMs ?? 0, RETRY_MAX_MS), waitAfter(delivery.attempts))
     const next = nowMs + waitMs - delivery.begunMs > GIVEN_UP_MS ? 'given_up' : nowMs + waitMs
-    this.store.settle({org, id, next, said: said.slice(0, SAID_CHARS_MAX), nowMs})
     if (next === 'given_up') this.#tools.log.warn({org, delivery: id, said}, 'a webhook did not arrive within three days')
+    return {org, id, next, said, nowMs}
   }
 
   async #post(url: string, {id, body}: Pick<DueDelivery, 'id' | 'body'>, signal: AbortSignal): Promise<WebAnswer> {
