@@ -4,6 +4,7 @@ import type {Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
 import {Loop} from './loop.ts'
 import type {OwnCommands} from './own-commands.ts'
+import type {ProbeRecord} from './probe-record.ts'
 import {WorkProbes} from './work-probes.ts'
 
 /** Epochs closed in one go after a long stop; the rest follow at the next tick. */
@@ -70,7 +71,7 @@ export class Calendar {
 
 /** Does it until the signal fires; beside it the exchange's hosts are asked, and what came of that weighs an epoch's work. */
 export function openCalendar(
-  tools: Omit<CalendarTools, 'probes'> & {readonly key: KeyPair},
+  tools: Omit<CalendarTools, 'probes'> & {readonly key: KeyPair; readonly record: ProbeRecord},
   when: {readonly everyMs: number; readonly signal: AbortSignal}
 ): Pick<Loop, 'close'> {
   const probes = new WorkProbes(tools)

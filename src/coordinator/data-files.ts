@@ -16,6 +16,8 @@ export const PICTURES_FILE = 'pictures.sqlite'
 export const LOGS_FILE = 'logs.sqlite'
 /** What gateways saw of nodes. */
 export const REPUTATION_FILE = 'reputation.sqlite'
+/** How the exchange's hosts answered blind probes. */
+export const PROBES_FILE = 'probes.json'
 /** Which signed requests came, for as long as they could be replayed: two files of this name. */
 export const NONCES_FILE = 'nonces'
 export const REGISTRY_FOLDER = 'registry'

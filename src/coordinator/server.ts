@@ -25,6 +25,7 @@ import {
   LOGS_FILE,
   NONCES_FILE,
   PICTURES_FILE,
+  PROBES_FILE,
   REGISTRY_FOLDER,
   REPUTATION_FILE,
   SECRETS_FILE,
@@ -48,6 +49,7 @@ import {Overview} from './operator/overview.ts'
 import {createOwnCommands} from './own-commands.ts'
 import {PictureStore} from './picture-store.ts'
 import {PresenceBoard} from './presence.ts'
+import {ProbeRecord} from './probe-record.ts'
 import {BlockedImages} from './registry/blocked-images.ts'
 import {followLiveImages} from './registry/live-images.ts'
 import {openRegistry, type Registry} from './registry/registry.ts'
@@ -142,7 +144,8 @@ async function startRoles(opened: Opened, cleanups: (() => Promise<void>)[]): Pr
   const leases = new KnownLeases(ledger)
   const lasting = new LastingReads(ledger.reads)
   const tables = new SignedTables({ledger, leases, lasting, key})
-  const calendarLoop = openCalendar({...opened, commands}, {everyMs: settings.tickMs, signal: stopping.signal})
+  const record = await ProbeRecord.open(opened.data.file(PROBES_FILE), log)
+  const calendarLoop = openCalendar({...opened, commands, record}, {everyMs: settings.tickMs, signal: stopping.signal})
   const images = await openImages(opened, stopping.signal, cleanups)
   const reputation = openReputation(opened, lasting)
   cleanups.push(async () => reputation.close())

@@ -3,19 +3,13 @@ import {request} from 'undici'
 import {CreoError} from '../core/errors.ts'
 import {isLoopback} from '../core/loopback.ts'
 import type {Genesis} from '../core/protocol/genesis.ts'
-import {
-  type NodeProbes,
-  PROBED_NODES_MAX,
-  PROBED_TEXT_BYTES_MAX,
-  type Probed,
-  probedSchema,
-  WORK_PROBES_PATH
-} from '../core/protocol/work-probes.ts'
+import {type NodeProbes, PROBED_TEXT_BYTES_MAX, type Probed, probedSchema, WORK_PROBES_PATH} from '../core/protocol/work-probes.ts'
 import {signRequest} from '../identity/http-signatures.ts'
 import type {KeyPair} from '../identity/keys.ts'
 import {type SignedTime, verifyTime} from '../identity/time.ts'
 import type {GatewayView, Ledger} from '../ledger/port.ts'
 import type {Log} from '../telemetry/log.ts'
+import type {ProbeRecord} from './probe-record.ts'
 
 /** The exchange's app, and the function of it through which the network's time is read, as its page does when it is opened. */
 const APP = 'exchange'
@@ -31,9 +25,9 @@ const ANSWER_BYTES_MAX = 6 * PROBED_TEXT_BYTES_MAX + 4096
 /** What took longer, or says another time, is no good answer. */
 const GOOD_MS = 15_000
 const CLOCK_MAX_MS = 60_000
-/** What is remembered of a node: its last answers, for a day after the newest. Of few probes an epoch, hardly any is of a given node. */
-const REMEMBERED = 20
-const REMEMBERED_MS = 24 * 3_600_000
+/** Revisions of the app, and leases of a node, that are looked at for whether a gateway may name it: the newest. */
+const REVISIONS_LOOKED_AT = 200
+const LEASES_LOOKED_AT = 300
 const NONCE_BYTES = 16
 const OK = 200
 
@@ -41,6 +35,7 @@ export interface WorkProbesTools {
   readonly ledger: Pick<Ledger, 'reads' | 'nowMs'>
   readonly key: KeyPair
   readonly genesis: Genesis
+  readonly record: ProbeRecord
   readonly log: Log
   /** Whole numbers below this one, by chance: a test has its own. */
   readonly draw?: (below: number) => number
@@ -48,13 +43,11 @@ export interface WorkProbesTools {
 
 /**
  * Asks the exchange's hosts for something that only the coordinator can sign, at times that nobody knows before and by way of gateways, so that to the host it is
- * one more visitor of the page. How each answered lately weighs the work that receipts count. Held in memory: after a start nobody has been asked yet.
+ * one more visitor of the page. How each answered lately weighs the work that receipts count.
  */
 export class WorkProbes {
   readonly #tools: WorkProbesTools
   readonly #draw: (below: number) => number
-  /** By node, the one asked longest ago first. */
-  readonly #answers = new Map<string, {readonly wereGood: boolean[]; atMs: number}>()
   #closing: {readonly epoch: number; readonly probes: readonly NodeProbes[]} | undefined
   #nextAtMs: number | undefined
   #asking: Promise<void> | undefined
@@ -79,15 +72,8 @@ export class WorkProbes {
 
   /** What an epoch is closed with: how each node has answered lately, the same each time that it is tried. */
   forEpoch(epoch: number): readonly NodeProbes[] {
-    if (this.#closing?.epoch !== epoch) {
-      const since = this.#tools.ledger.nowMs() - REMEMBERED_MS
-      for (const [node, {atMs}] of this.#answers) if (atMs < since) this.#answers.delete(node)
-      const probes = [...this.#answers].map(([node, {wereGood}]) => {
-        const good = wereGood.filter((one) => one).length
-        return {node, good, failed: wereGood.length - good}
-      })
-      this.#closing = {epoch, probes: probes.sort((a, b) => (a.node < b.node ? -1 : 1))}
-    }
+    const {record, ledger} = this.#tools
+    if (this.#closing?.epoch !== epoch) this.#closing = {epoch, probes: record.lately(ledger.nowMs())}
     return this.#closing.probes
   }
 
@@ -102,9 +88,13 @@ export class WorkProbes {
     const nonce = randomBytes(NONCE_BYTES).toString('base64url')
     const probed = await this.#ask(gateway, {org, path: `${READS}/v1/time?nonce=${nonce}`}, signal)
     const last = probed.nodes.at(-1)
+    const revisions = new Set(ledger.reads.revisions({org, app: APP, limit: REVISIONS_LOOKED_AT}).map(({id}) => id))
     // Once each, however often a gateway names it.
-    for (const node of new Set(probed.nodes.slice(0, -1))) if (node !== last) this.#count(node, false)
-    if (last !== undefined) this.#count(last, this.#isGood(probed, nonce))
+    for (const node of new Set(probed.nodes)) {
+      if (this.#isHost(node, revisions)) this.#count(node, node === last && this.#isGood(probed, nonce))
+      else this.#tools.log.info({node, gateway: gateway.name}, 'a gateway named a node for a probe that has no lease of the exchange')
+    }
+    await this.#save()
   }
 
   /** Call it once the signal of the ticks has fired. */
@@ -117,15 +107,20 @@ export class WorkProbes {
     return pauseOf(this.#tools.genesis.emission.epochMs, (1 + this.#draw(parts)) / parts)
   }
 
+  /** A gateway's word counts for those alone that hold, or held lately, a lease of the app: who it makes up pushes nobody out. */
+  #isHost(node: string, revisions: ReadonlySet<string>): boolean {
+    return this.#tools.ledger.reads.leases({node, limit: LEASES_LOOKED_AT}).some(({revision}) => revisions.has(revision))
+  }
+
   #count(node: string, isGood: boolean): void {
-    const wereGood = this.#answers.get(node)?.wereGood ?? []
-    wereGood.push(isGood)
-    if (wereGood.length > REMEMBERED) wereGood.shift()
-    this.#answers.delete(node)
-    this.#answers.set(node, {wereGood, atMs: this.#tools.ledger.nowMs()})
-    const [longestAgo = ''] = this.#answers.keys()
-    if (this.#answers.size > PROBED_NODES_MAX) this.#answers.delete(longestAgo)
-    if (!isGood) this.#tools.log.info({node}, 'a host of the exchange did not answer a probe as it should')
+    const {record, ledger, log} = this.#tools
+    record.count(node, isGood, ledger.nowMs())
+    if (!isGood) log.info({node}, 'a host of the exchange did not answer a probe as it should')
+  }
+
+  async #save(): Promise<void> {
+    const {record, log} = this.#tools
+    await record.save().catch((error: unknown) => log.warn({err: error}, 'what a probe found is not on disk: a start now would forget it'))
   }
 
   #isGood({status, text, ms}: Probed, nonce: string): boolean {

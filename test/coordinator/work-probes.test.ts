@@ -1,11 +1,15 @@
+import {writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {pino} from 'pino'
 import {afterEach, beforeEach, expect, it} from 'vitest'
+import {ProbeRecord} from '../../src/coordinator/probe-record.ts'
 import {pauseOf, WorkProbes} from '../../src/coordinator/work-probes.ts'
 import type {Genesis} from '../../src/core/protocol/genesis.ts'
 import {gatewayIdOf, type KeyPair} from '../../src/identity/keys.ts'
 import {signTime} from '../../src/identity/time.ts'
 import type {Ledger} from '../../src/ledger/port.ts'
 import {type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
+import {temporaryFolder} from './coordinator-world.ts'
 
 /** The coordinator's side, a real gateway, and hosts that are honest or not. */
 
@@ -13,16 +17,24 @@ const {signal} = new AbortController()
 let world: GatewayWorld
 let nowMs: number
 let hasApp: boolean
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+/** Nodes that host something else. */
+let strangers: Set<string>
 beforeEach(async () => {
   nowMs = Date.now()
   hasApp = true
+  strangers = new Set()
+  folder = await temporaryFolder()
   world = await openGatewayWorld()
   for (const named of [...world.table.apps, ...world.table.revisions]) Object.assign(named, {app: 'exchange'})
   world.publish()
 })
-afterEach(() => world.close())
+afterEach(async () => {
+  await world.close()
+  await folder.remove()
+})
 
-function probesOf(draw?: (below: number) => number): WorkProbes {
+async function probesOf(draw?: (below: number) => number): Promise<WorkProbes> {
   const {publicKey} = world.key
   const gateway = {
     id: gatewayIdOf(publicKey),
@@ -31,10 +43,17 @@ function probesOf(draw?: (below: number) => number): WorkProbes {
     tunnelUrl: world.gateway.tunnelUrl,
     publicUrl: world.gateway.publicUrl
   }
-  const reads = {app: () => (hasApp ? {routes: [{path: '/quotes', function: 'quotes'}]} : undefined), gateways: () => [gateway]}
+  const reads = {
+    app: () => (hasApp ? {routes: [{path: '/quotes', function: 'quotes'}]} : undefined),
+    gateways: () => [gateway],
+    revisions: () => [{id: 'rev_exchange'}],
+    leases: ({node}: {node: string}) => (strangers.has(node) ? [{revision: 'rev_other'}] : [{revision: 'rev_exchange'}])
+  }
   const ledger = {reads, nowMs: () => nowMs} as unknown as Ledger
   const genesis = {exchangeOrg: 'acme', emission: {epochMs: 3_600_000}} as unknown as Genesis
-  return new WorkProbes({ledger, key: world.coordinator, genesis, log: pino({level: 'silent'}), ...(draw && {draw})})
+  const log = pino({level: 'silent'})
+  const record = await ProbeRecord.open(join(folder.path, 'probes.json'), log)
+  return new WorkProbes({ledger, key: world.coordinator, genesis, record, log, ...(draw && {draw})})
 }
 
 /** A host that answers a read of the time as `answer` makes it out of the nonce. */
@@ -50,8 +69,8 @@ async function host(answer: (nonce: string) => object | string): Promise<string>
 
 const time = (nonce: string, key: KeyPair = world.coordinator, atMs = nowMs) => signTime({nonce, atMs, key})
 
-it('a host that hands on what the coordinator signed is good; of each the last twenty answers count, for a day', async () => {
-  const probes = probesOf()
+it('a host that hands on what the coordinator signed is good; of each the last twenty answers count, for a week', async () => {
+  const probes = await probesOf()
   let isHonest = true
   const node = await host((nonce) => (isHonest ? time(nonce) : 'no'))
   for (let count = 0; count < 3; count += 1) await probes.probe(signal)
@@ -63,12 +82,31 @@ it('a host that hands on what the coordinator signed is good; of each the last t
   isHonest = false
   for (let count = 0; count < 18; count += 1) await probes.probe(signal)
   expect(probes.forEpoch(9)).toEqual([{node, good: 2, failed: 18}])
-  nowMs += 24 * 3_600_000 + 1
+  nowMs += 7 * 24 * 3_600_000 + 1
   expect(probes.forEpoch(10)).toEqual([])
 })
 
+it('what hosts answered is still known after a stop or a kill, and a file that is broken is begun anew', async () => {
+  const node = await host(() => 'no')
+  await (await probesOf()).probe(signal)
+  expect((await probesOf()).forEpoch(0)).toEqual([{node, good: 0, failed: 1}])
+  for (const broken of ['{"v":1,"nodes":[["nod', '{"v":1,"nodes":[["node","01",1]]}', '{"v":2,"nodes":[]}']) {
+    await writeFile(join(folder.path, 'probes.json'), broken)
+    expect((await probesOf()).forEpoch(0)).toEqual([])
+  }
+  await (await probesOf()).probe(signal)
+  expect((await probesOf()).forEpoch(0)).toEqual([{node, good: 0, failed: 1}])
+})
+
+it('a node that has no lease of the exchange is not counted, whoever names it', async () => {
+  strangers.add(await host(() => 'no'))
+  const probes = await probesOf()
+  await probes.probe(signal)
+  expect(probes.forEpoch(0)).toEqual([])
+})
+
 it('a host that makes it up, keeps an old one or says nothing has failed', async () => {
-  const probes = probesOf()
+  const probes = await probesOf()
   const kept = time('an older nonce')
   const answers = [
     () => 'garbage',
@@ -86,7 +124,7 @@ it('a host that makes it up, keeps an old one or says nothing has failed', async
 })
 
 it('nobody is counted where nobody was asked: no app, no host, no gateway that answers', async () => {
-  const probes = probesOf()
+  const probes = await probesOf()
   await host((nonce) => time(nonce))
   hasApp = false
   await probes.probe(signal)
@@ -102,11 +140,11 @@ it('asks at times that are drawn, one at a time, and ends with the signal', asyn
     asked += 1
     return time(nonce)
   })
-  const never = probesOf(() => 0)
+  const never = await probesOf(() => 0)
   for (let turn = 0; turn < 3; turn += 1) never.tick(signal)
   await never.close()
   expect(asked).toBe(0)
-  const always = probesOf((below) => below - 1)
+  const always = await probesOf((below) => below - 1)
   for (let turn = 1; turn <= 2; turn += 1) {
     always.tick(signal)
     always.tick(signal)
