@@ -9,14 +9,12 @@ import {askWithin} from './async/call-delivery.ts'
 import {BodyRoom} from './async/read-body.ts'
 import {CoordinatorSignature, type CoordinatorSignatureOptions} from './coordinator-signature.ts'
 import type {Client, ClientCall} from './http/client-call.ts'
+import {visitorHeaders} from './visitor-headers.ts'
 
 /** Whoever only says that it is the coordinator may take no more than this. */
 const LIMITS = {bodyBytesMax: 4096, heldBytesMax: 2 ** 18, clientHeldBytesMax: 2 ** 16}
 /** Instances are started for it too, as for anybody. */
 const ANSWER_MAX_MS = 30_000
-/** As a page's script asks. */
-const HEADERS = ['accept', '*/*', 'accept-language', 'en', 'accept-encoding', 'gzip, deflate, br', 'user-agent']
-const USER_AGENT = 'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36'
 const OK = 200
 
 export interface WorkProbesOptions extends CoordinatorSignatureOptions {
@@ -69,7 +67,7 @@ export class WorkProbes {
     const {serve, monotonicMs, answerMaxMs = ANSWER_MAX_MS} = this.#options
     const nodes: string[] = []
     const client = {address, secure, onTried: (node: string) => void nodes.push(node)}
-    const asked = {method: 'GET', target: path, host, headers: [...HEADERS, USER_AGENT]}
+    const asked = {method: 'GET', target: path, host, headers: visitorHeaders(`${secure ? 'https' : 'http'}://${host}`)}
     const beganMs = monotonicMs()
     const {answer} = await askWithin(asked, {serve, client}, AbortSignal.timeout(answerMaxMs))
     const text = answer?.body.subarray(0, PROBED_TEXT_BYTES_MAX).toString('latin1') ?? ''

@@ -1,5 +1,6 @@
 import {afterEach, beforeEach, expect, it} from 'vitest'
 import {WORK_PROBES_PATH} from '../../src/core/protocol/work-probes.ts'
+import {visitorHeaders} from '../../src/gateway/visitor-headers.ts'
 import {signRequest} from '../../src/identity/http-signatures.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 import {type Answer, type GatewayWorld, openGatewayWorld} from '../support/gateway-world.ts'
@@ -42,7 +43,7 @@ it('a function is asked as by a visitor: from the address that was thought of, w
   expect(status).toBe(200)
   expect(JSON.parse(body)).toEqual({nodes: [node], status: 200, text: 'the time', ms: expect.any(Number)})
   await world.ask('/now?nonce=7', {
-    headers: {accept: '*/*', 'accept-language': 'en', 'accept-encoding': 'gzip, deflate, br', 'user-agent': 'x'}
+    headers: {accept: '*/*', 'accept-language': 'en', 'accept-encoding': 'gzip, deflate', 'user-agent': 'x', referer: 'http://x/'}
   })
   const [probed = {}, visited = {}] = asked
   expect(probed).toMatchObject({':path': '/now?nonce=7', 'x-forwarded-for': '41.7.7.7', 'x-forwarded-proto': 'http'})
@@ -58,6 +59,25 @@ it('a function is asked as by a visitor: from the address that was thought of, w
       .sort()
   )
   expect(JSON.stringify(probed)).not.toMatch(/creo-|coordinator|probe/i)
+})
+
+it('comes from one browser or another, in the words of its kind, and says no more without TLS than they do', () => {
+  const agents = new Set<string>()
+  for (const origin of ['https://exchange--creometry.example.org', 'http://exchange--creometry.example.org']) {
+    for (let browser = 0; browser < 7; browser += 1) {
+      const list = visitorHeaders(origin, (below) => browser % below)
+      const headers = Object.fromEntries(list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1]]] : [])))
+      const agent = String(headers['user-agent'])
+      agents.add(agent)
+      expect(headers.referer).toBe(`${origin}/`)
+      const isChromium = agent.includes('Chrome/')
+      const isSecure = origin.startsWith('https:')
+      expect(Object.keys(headers).filter((name) => name.startsWith('sec-ch-'))).toHaveLength(isChromium && isSecure ? 3 : 0)
+      expect(Object.keys(headers).filter((name) => name.startsWith('sec-fetch-'))).toHaveLength(isSecure ? 3 : 0)
+      if (isChromium && isSecure) expect(headers['sec-ch-ua-mobile']).toBe(agent.includes('Mobile') ? '?1' : '?0')
+    }
+  }
+  expect(agents.size).toBe(7)
 })
 
 it('says what was answered, right or wrong, and that nobody was there to ask', async () => {
