@@ -23,3 +23,6 @@ export const NONCES_FILE = 'nonces'
 export const REGISTRY_FOLDER = 'registry'
 /** Bases that `creo bases` wrote there are offered to all who deploy. */
 export const BASES_FOLDER = 'bases'
+/** Beside the ledger and the images, what nothing makes again: a backup has it, and a restore puts it back. Logs, what was seen of requests and keys are in none. */
+export const BACKED_UP_DATABASES = [SECRETS_FILE, CRON_FILE, REPUTATION_FILE, WEBHOOKS_FILE, PICTURES_FILE] as const
+export const BACKED_UP_FILES = [GENESIS_FILE, PROBES_FILE] as const

@@ -6,11 +6,9 @@ import {CreoError} from '../../core/errors.ts'
 import {sha256Hex} from '../../identity/keys.ts'
 import {JOURNAL_FILE, type JournalHead, JournalReader} from '../../ledger/journal.ts'
 import {copyJournal} from '../../ledger/journal-copy.ts'
-import {CRON_FILE, GENESIS_FILE, PICTURES_FILE, REGISTRY_FOLDER, REPUTATION_FILE, SECRETS_FILE, WEBHOOKS_FILE} from '../data-files.ts'
+import {BACKED_UP_DATABASES, BACKED_UP_FILES, GENESIS_FILE, REGISTRY_FOLDER} from '../data-files.ts'
 import {BackupWriter} from './backup-file.ts'
 
-/** Databases beside the ledger that nothing makes again. Projections, logs and what was seen of requests are left out, and so is every key. */
-const DATABASES = [SECRETS_FILE, CRON_FILE, REPUTATION_FILE, WEBHOOKS_FILE, PICTURES_FILE]
 /** What each manifest and tag leads to, before the blobs that they name. */
 const IMAGE_FOLDERS = [join(REGISTRY_FOLDER, 'catalog'), join(REGISTRY_FOLDER, 'blobs')]
 
@@ -101,8 +99,8 @@ async function addFiles(writer: BackupWriter, part: string, {directory, images, 
       await handle.close()
     }
   }
-  await add(GENESIS_FILE, join(directory, GENESIS_FILE))
-  for (const name of DATABASES) {
+  for (const name of BACKED_UP_FILES) await add(name, join(directory, name))
+  for (const name of BACKED_UP_DATABASES) {
     if (!existsSync(join(directory, name))) continue
     await makeEmpty(part)
     copyDatabase(join(directory, name), part)

@@ -7,7 +7,7 @@ import {sha256Hex} from '../../identity/keys.ts'
 import {JOURNAL_FILE, JournalReader} from '../../ledger/journal.ts'
 import {copyJournal} from '../../ledger/journal-copy.ts'
 import {verifyLedger} from '../../ledger/verify.ts'
-import {CRON_FILE, GENESIS_FILE, REGISTRY_FOLDER, REPUTATION_FILE, SECRETS_FILE} from '../data-files.ts'
+import {BACKED_UP_DATABASES, BACKED_UP_FILES, GENESIS_FILE, REGISTRY_FOLDER} from '../data-files.ts'
 import {type BackedUpFile, BackupReader} from './backup-file.ts'
 
 export interface RestoreOptions {
@@ -79,7 +79,7 @@ export async function clearUnfinishedRestores(directory: string): Promise<void> 
 const UNFINISHED = /^\.([1-9]\d{0,6})\.new$/
 /** Linux numbers no process higher: what ends in a date is not of one. */
 const PID_MAX = 2 ** 22
-const RESTORED_FILES: readonly string[] = [GENESIS_FILE, SECRETS_FILE, CRON_FILE, REPUTATION_FILE]
+const RESTORED_FILES: readonly string[] = [...BACKED_UP_FILES, ...BACKED_UP_DATABASES]
 
 /** True for a folder that has nothing but what a restore writes, SQLite's files beside the journal among it. */
 async function isOfRestore(path: string): Promise<boolean> {
