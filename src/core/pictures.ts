@@ -34,13 +34,15 @@ const TELLING: ReadonlySet<string> = new Set([
   // JPEG: a comment, and the segments of applications but for JFIF, colour profiles and Adobe's colours.
   ...['fe', 'e1', 'e3', 'e4', 'e5', 'e6', 'e7', 'e8', 'e9', 'ea', 'eb', 'ec', 'ed', 'ef']
 ])
+/** Of an animated PNG or WebP. */
+const MOVING: ReadonlySet<string> = new Set(['acTL', 'fcTL', 'fdAT', 'ANIM', 'ANMF'])
 const PARTS_MAX = 4096
 const EXIF_FLAG = 0x08
 const XMP_FLAG = 0x04
 
 /**
- * What a picture is, by its bytes alone. Nothing comes before it or after it in the file, so it cannot be something else as well.
- * @throws {CreoError} `invalid_input` for anything else than a PNG, JPEG, WebP or AVIF of at most 64 KiB and 2048 pixels a side, and for one that says more than it shows (`withoutTelling`).
+ * What a picture is, by its bytes alone. Nothing comes before it or after it in the file.
+ * @throws {CreoError} `invalid_input` for anything else than a still PNG, JPEG, WebP or AVIF of at most 64 KiB and 2048 pixels a side, and for one that says more than it shows (`withoutTelling`).
  */
 export function pictureOf(bytes: Uint8Array): Picture {
   const {parts, ...picture} = read(bytes)
@@ -80,7 +82,9 @@ function read(bytes: Uint8Array, most = PICTURE_BYTES_MAX): Read {
   const found = readPng(bytes) ?? readJpeg(bytes) ?? readWebp(bytes) ?? readAvif(bytes)
   if (found === undefined)
     throw new CreoError('invalid_input', 'That is no whole PNG, JPEG, WebP or AVIF.', {hint: 'Save it anew as one of them.'})
-  const {width, height} = found
+  const {width, height, parts} = found
+  if (parts.some(({name}) => MOVING.has(name)))
+    throw new CreoError('invalid_input', 'The picture moves: offers have still ones.', {hint: 'Save one of its frames.'})
   if (Math.min(width, height) < 1 || Math.max(width, height) > PICTURE_SIDE_MAX)
     throw new CreoError('invalid_input', `The picture has ${width} × ${height} pixels; the most is ${PICTURE_SIDE_MAX} a side.`, {
       hint: 'Make it smaller: 640 pixels wide are enough.'

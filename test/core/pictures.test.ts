@@ -86,6 +86,14 @@ describe('a picture', () => {
     }
   })
 
+  it('stands still: none of several frames', () => {
+    const [png, webp] = [bytesOf(PNG), bytesOf(WEBP)]
+    const control = concat(uint32(8), 'acTL', uint32(2), uint32(0), uint32(0))
+    expect(() => pictureOf(concat(png.subarray(0, 33), control, png.subarray(33)))).toThrow('moves')
+    const frames = concat(webp.subarray(12), 'ANIM', Uint8Array.of(6, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    expect(() => pictureOf(concat('RIFF', Uint8Array.of(frames.length + 4, 0, 0, 0), 'WEBP', frames))).toThrow('moves')
+  })
+
   it('hides no larger one: behind a fill byte of a JPEG, nor in a second place of an AVIF', () => {
     const jpeg = bytesOf(JPEG)
     refused(concat(jpeg.subarray(0, 2), Uint8Array.of(0xff), jpeg.subarray(2)))
