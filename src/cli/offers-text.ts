@@ -62,7 +62,7 @@ export function webhookLines(webhook: ShownWebhook): readonly string[] {
   const counts = [`${waiting} waiting`, `${givenUp} given up`, ...(dropped === 0 ? [] : [`${dropped} dropped: too many waited`])]
   return [
     `${org} is told of its redemptions at ${url}`,
-    `Events     ${counts.join(', ')}; the last one arrived ${lastDeliveredAt ?? 'never yet'}`,
+    `Events     ${counts.join(', ')}; ${lastDeliveredAt === null ? 'none has arrived yet' : `the last one arrived ${lastDeliveredAt}`}`,
     ...(failing === null ? [] : [`Failing    since ${failing.since}, ${failing.attempts} attempts; the last: ${failing.said}`]),
     `Network    ${networkId}`,
     `Signed by  ${coordinatorKey}`
