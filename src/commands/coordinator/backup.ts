@@ -5,8 +5,8 @@ import type {MadeBackup} from '../../coordinator/backup/make-backup.ts'
 
 export default class CoordinatorBackup extends CreoCommand {
   static override summary = 'Write a backup of a coordinator to one file, while it works or not.'
-  static override description = `Holds the journal, the genesis, secrets as they are sealed, schedules, webhooks, pictures of offers,
-the standing of nodes and what probes found.
+  static override description =
+    `Holds the journal, the genesis, secrets as they are sealed, schedules, webhooks, pictures of offers, the standing of nodes and what probes found.
 Keys are never in it: keep coordinator.key, secrets.key and operator.key apart, where only you can read them.
 Nothing is overwritten.`
   static override examples = [
