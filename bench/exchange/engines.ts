@@ -31,7 +31,7 @@ const AT_MS = 1
 
 /**
  * Creo's market with all of its checks on: the owner of each order it meets, its time, the volume that is left, and the way from an order's number
- * to its place. What it hears of fills is what settlement hears.
+ * to its place. What it hears of fills is what settlement hears. Money, and the changed levels that a coordinator keeps for its watchers, are in `durable.*`.
  */
 export const creoMarket: Engine = (events) => {
   const market = new Market(2000)

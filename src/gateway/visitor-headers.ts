@@ -17,6 +17,7 @@ interface Browser {
   readonly hints?: {readonly brands: string; readonly isMobile: boolean; readonly platform: string}
 }
 
+/** Versions age, and old ones can be told from visitors: renew them with a release. */
 const CHROMIUM = '"Chromium";v="140", "Not=A?Brand";v="24"'
 const BROWSERS: readonly Browser[] = [
   {

@@ -3,7 +3,8 @@ import {assertInvariants} from '../core/exchange/invariants.ts'
 import {type LedgerMachine, RULESET} from '../core/exchange/ledger-machine.ts'
 import {type TradingRoom, tradingRoom} from '../core/exchange/meet-market.ts'
 import type {Answer, Outcome, SequencedCommand} from '../core/exchange/outcome.ts'
-import {COMMAND_LIFETIME_MAX_MS, type CommandAnswer, type SignedCommand} from '../core/protocol/commands.ts'
+import type {CommandAnswer, SignedCommand} from '../core/protocol/commands.ts'
+import {refuseByTime, refuseWhenFull} from './admission.ts'
 import {type AuthenticCommand, authenticate, knownKey} from './authenticate.ts'
 import {GatheredGroup} from './gathered-group.ts'
 import type {JournalHead} from './journal.ts'
@@ -13,12 +14,6 @@ import type {SqliteReads} from './reads.ts'
 import {SequenceWaiters} from './sequence-waiters.ts'
 import type {SnapshotWriter} from './snapshot-writer.ts'
 
-/** Commands that wait for their commit at a time, and their bytes with what they did. */
-export const QUEUE_MAX = 10_000
-export const QUEUE_BYTES_MAX = 64 * 2 ** 20
-/** What the network's own commands may wait with beyond that, so that a rush of others never keeps leases, epochs and expiries out. */
-const QUEUE_RESERVED = 1000
-const QUEUE_BYTES_RESERVED = 16 * 2 ** 20
 /**
  * Groups that are committed and not projected yet, and their bytes on disk, at which no other is handed to it: projections that fall behind hold the writer up. What
  * their commands did is in memory until then, some times as large.
@@ -123,9 +118,9 @@ export class SqliteLedger implements Ledger {
   async submit(command: SignedCommand, signal: AbortSignal, {admit, provenBy}: SubmitOptions = {}): Promise<CommandAnswer> {
     if (signal.aborted) throw new CreoError('interrupted', 'The command was given up before it was applied.', {cause: signal.reason})
     this.#refuseWhenDown()
-    this.#refuseWhenFull(command.account)
+    refuseWhenFull(command, {commands: this.queued, bytes: this.#queuedBytes})
     const nowMs = this.nowMs()
-    this.#refuseByTime(command, nowMs)
+    refuseByTime(command, nowMs)
     const authentic = authenticate(this.#machine, command, {signatures: true, isNew: true, provenBy})
     admit?.()
     const {answer, seq} = this.#answerAgain(authentic) ?? this.#apply(command, authentic, nowMs)
@@ -178,26 +173,6 @@ export class SqliteLedger implements Ledger {
       })
     }
     if (this.#isClosed) throw new CreoError('unavailable', 'The ledger is closed.')
-  }
-
-  #refuseWhenFull(account: string): void {
-    const isNetworks = account === 'coordinator' || account === 'operator'
-    const commands = this.queued
-    const [commandsMax, bytesMax] = isNetworks
-      ? [QUEUE_MAX + QUEUE_RESERVED, QUEUE_BYTES_MAX + QUEUE_BYTES_RESERVED]
-      : [QUEUE_MAX, QUEUE_BYTES_MAX]
-    if (commands < commandsMax && this.#queuedBytes < bytesMax) return
-    throw new CreoError('overloaded', `${commands} commands wait for the disk.`, {hint: 'Try again in a second.'})
-  }
-
-  #refuseByTime(command: SignedCommand, nowMs: number): void {
-    if (command.notAfterMs <= nowMs)
-      throw new CreoError('expired', 'The not-after of the command has passed.', {hint: 'Sign it again; check the clock.'})
-    if (command.notAfterMs > nowMs + COMMAND_LIFETIME_MAX_MS) {
-      throw new CreoError('invalid_input', 'The not-after of the command is more than a day ahead.', {
-        hint: 'Choose a nearer one; check the clock.'
-      })
-    }
   }
 
   /**

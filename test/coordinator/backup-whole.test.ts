@@ -4,17 +4,23 @@ import {afterAll, beforeAll, expect, it} from 'vitest'
 import {makeBackup} from '../../src/coordinator/backup/make-backup.ts'
 import {restoreBackup} from '../../src/coordinator/backup/restore-backup.ts'
 import {WebhookStore} from '../../src/coordinator/webhooks/webhook-store.ts'
-import {startWorld} from './coordinator-world.ts'
+import {startWorld, temporaryFolder} from './coordinator-world.ts'
 
 /** Keys, what is made of the journal, logs, what was seen of requests, and what SQLite or a running process has beside its files. */
-const LEFT_OUT = /^((coordinator|operator|secrets)\.key|ledger\.(sqlite|snapshot)|logs\.sqlite|nonces\.[01]|.*-(wal|shm)|.*lock.*)$/
+const LEFT_OUT = /^((coordinator|operator|secrets)\.key|ledger\.(sqlite|snapshot)|logs\.sqlite|nonces\.[01]|.*-(wal|shm)|creo\.lock)$/
 const PROBES = '{"v":1,"nodes":[]}'
 
 let world: Awaited<ReturnType<typeof startWorld>>
+/** For the backup and what is made of it. */
+let beside: Awaited<ReturnType<typeof temporaryFolder>>
 beforeAll(async () => {
+  beside = await temporaryFolder()
   world = await startWorld()
 })
-afterAll(() => world.close())
+afterAll(async () => {
+  await world.close()
+  await beside.remove()
+})
 
 it('of a coordinator that runs is restored with all that nothing makes again', async () => {
   const {actors, folder} = world
@@ -23,7 +29,7 @@ it('of a coordinator that runs is restored with all that nothing makes again', a
   expect((await actors.signed('POST', '/v1/orgs/colibris/webhook', org.key, {body: {url}})).json).toMatchObject({webhook: {url}})
   writeFileSync(join(folder.path, 'probes.json'), PROBES)
   const about = {signal: new AbortController().signal, onProgress: () => undefined}
-  const [file, directory] = [join(folder.path, 'lock.backup'), join(folder.path, 'lock.restored')]
+  const [file, directory] = [join(beside.path, 'backup'), join(beside.path, 'restored')]
   await makeBackup({directory: folder.path, file, images: true, nowMs: Date.now(), ...about})
   await restoreBackup({file, directory, signatures: true, ...about})
   const ours = (path: string): string[] =>

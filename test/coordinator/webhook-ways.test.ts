@@ -2,6 +2,7 @@ import {once} from 'node:events'
 import {createServer, type Server} from 'node:https'
 import {type AddressInfo, connect} from 'node:net'
 import {join} from 'node:path'
+import {setImmediate as turn} from 'node:timers/promises'
 import {pino} from 'pino'
 import {afterEach, beforeEach, expect, it} from 'vitest'
 import {Webhooks, waitAfter} from '../../src/coordinator/webhooks/webhooks.ts'
@@ -207,7 +208,7 @@ it('gives a server that keeps it waiting one place, and all of them half, so tha
   while (told() < 9) {
     webhooks.tick(ending.signal)
     if (told() !== toldAfter.at(-1)) toldAfter.push(told())
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await turn()
   }
   // One until it has shown that it answers.
   expect(toldAfter[1]).toBe(1)

@@ -86,7 +86,7 @@ it('a host that hands on what the coordinator signed is good; of each the last t
   expect(probes.forEpoch(10)).toEqual([])
 })
 
-it('what hosts answered is still known after a stop or a kill, and a file that is broken is begun anew', async () => {
+it('what hosts answered is on disk after each probe, and a file that is broken is begun anew', async () => {
   const node = await host(() => 'no')
   await (await probesOf()).probe(signal)
   expect((await probesOf()).forEpoch(0)).toEqual([{node, good: 0, failed: 1}])

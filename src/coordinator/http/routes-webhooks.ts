@@ -52,7 +52,7 @@ export function webhookRoutes(app: FastifyInstance, tools: WebhookTools): void {
     {method: 'POST', path: `${path}/remove`, about: 'Tells the org no more.', body: emptySchema, answer: webhookRemovedSchema, ...signed},
     ({params: {org}, keyId}) => {
       signer.assertOrgKey(keyId, org, ['deployer'])
-      return {status: webhooks.store.remove(org) ? ('removed' as const) : ('already_removed' as const)}
+      return {status: webhooks.remove(org) ? ('removed' as const) : ('already_removed' as const)}
     }
   )
   route(

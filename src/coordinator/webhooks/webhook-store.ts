@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
   begun_ms INTEGER NOT NULL, next_at_ms INTEGER, said TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS deliveries_of_org ON deliveries (org, state, number);
+-- As an earlier version had it.
 DROP INDEX IF EXISTS deliveries_due;
 CREATE INDEX IF NOT EXISTS deliveries_due_of_org ON deliveries (org, next_at_ms) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS deliveries_of_redemption ON deliveries (redemption, number);

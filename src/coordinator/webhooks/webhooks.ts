@@ -82,6 +82,7 @@ export class Webhooks {
     this.#note()
     const nowMs = this.#tools.ledger.nowMs()
     for (const org of inTurn(this.store.orgsDue(nowMs), this.#lastOrg)) {
+      if (this.#underWay.size >= UNDER_WAY_MAX) return
       const {room, own} = this.#roomOf(org)
       if (room <= 0) continue
       // Those under way are still due.
@@ -96,6 +97,13 @@ export class Webhooks {
     this.#check(new URL(url))
     const {ledger} = this.#tools
     this.store.set({org, url, keyId, nowMs: ledger.nowMs(), seq: ledger.sequence})
+    this.#prompt.delete(org)
+  }
+
+  /** False where there was none. With all that waits and was told. */
+  remove(org: string): boolean {
+    this.#prompt.delete(org)
+    return this.store.remove(org)
   }
 
   /** Sends one event that says nothing, and answers how the server took it. @throws {CreoError} `not_found` without a webhook */
@@ -214,7 +222,7 @@ export class Webhooks {
     const nowMs = this.#tools.ledger.nowMs()
     const isPrompt = performance.now() - beganMs <= PROMPT_MS
     if (typeof answer !== 'string' && isSuccess(answer)) {
-      if (isPrompt) this.#prompt.add(org)
+      if (isPrompt && this.store.urlOf(org) === url) this.#prompt.add(org)
       else this.#prompt.delete(org)
       return {org, id, next: null, said: saidOf(answer), nowMs}
     }
