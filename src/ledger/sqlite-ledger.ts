@@ -21,7 +21,7 @@ import type {SnapshotWriter} from './snapshot-writer.ts'
 export const LAG_GROUPS_MAX = 64
 export const LAG_BYTES_MAX = 4 * 2 ** 20
 /**
- * After a group of so many commands the next one is gathered for a moment, unless it has its fill already: they come in a rush then, and a group costs a message,
+ * After a group of so many commands the next one is gathered for a moment, or until it has its fill: they come in a rush then, and a group costs a message,
  * a sync and a turn of the projections however few it has. Who comes alone waits for nobody.
  */
 const RUSH_COMMANDS = 4
@@ -238,7 +238,9 @@ export class SqliteLedger implements Ledger {
 
   /** The first group after a rest closes when this turn of the event loop ends, so that a batch is one group. */
   #schedule(): void {
-    if (this.#isWriting || this.#isScheduled || this.#pause !== undefined) return
+    if (this.#isWriting || this.#isScheduled) return
+    if (this.#pause !== undefined && !this.#hasFill()) return
+    this.#endPause()
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
@@ -291,9 +293,14 @@ export class SqliteLedger implements Ledger {
 
   #gatherRush(): void {
     this.#pause = setTimeout(() => {
-      this.#pause = undefined
+      this.#endPause()
       this.#writeGroup()
     }, RUSH_PAUSE_MS)
+  }
+
+  #endPause(): void {
+    clearTimeout(this.#pause)
+    this.#pause = undefined
   }
 
   #whenProjected(lastSeq: number): void {

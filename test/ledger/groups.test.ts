@@ -30,7 +30,7 @@ it('puts a burst into few groups and tells listeners of each once the reads have
   expect(seen.at(-1)).toBe(300)
 })
 
-it('gathers what follows a rush for a moment, and lets nobody wait who comes alone', async () => {
+it('gathers what follows a rush for a moment or until there is enough, and lets nobody wait who comes alone', async () => {
   await world.settle()
   const groups: number[] = []
   world.ledger.onCommitted(({firstSeq, lastSeq}) => groups.push(lastSeq - firstSeq + 1))
@@ -49,9 +49,12 @@ it('gathers what follows a rush for a moment, and lets nobody wait who comes alo
     vi.advanceTimersByTime(2)
     await Promise.all(following)
     await place()
+    await Promise.all([place(), place(), place(), place()])
+    // So many wait for no clock.
+    await Promise.all(Array.from({length: 64}, place))
   } finally {
     vi.useRealTimers()
   }
   await world.ledger.projected(world.ledger.sequence, world.signal)
-  expect(groups).toEqual([1, 4, 3, 1])
+  expect(groups).toEqual([1, 4, 3, 1, 4, 64])
 })
