@@ -196,7 +196,8 @@ describe('receipts', () => {
   })
 
   it('fail when a count is changed, and when an attestation speaks of another proposal', () => {
-    const more = {...receipt, attestation: receipt.attestation.replace('600', '700')}
+    const more = {...receipt, attestation: receipt.attestation.replace('"mibMs":600', '"mibMs":700')}
+    expect(more.attestation).not.toBe(receipt.attestation)
     expect(verifyReceipt(more, keys)).toBe(false)
     const swapped = {...receipt, ...signProposal({...proposal, requests: 99}, key)}
     expect(() => openReceipt(swapped)).toThrow(expect.objectContaining({code: 'invalid_input'}))
