@@ -59,7 +59,7 @@ function keptText({redeemed}: ShownChoice): string {
 /** Where an org is told of its redemptions, how that goes, and what its server verifies by. */
 export function webhookLines(webhook: ShownWebhook): readonly string[] {
   const {org, url, waiting, givenUp, dropped, lastDeliveredAt, failing, networkId, coordinatorKey} = webhook
-  const counts = [`${waiting} waiting`, `${givenUp} given up`, ...(dropped === 0 ? [] : [`${dropped} dropped: too many waited`])]
+  const counts = [`${waiting} waiting`, `${givenUp} given up`, ...(dropped === 0 ? [] : [`${dropped} dropped for want of room`])]
   return [
     `${org} is told of its redemptions at ${url}`,
     `Events     ${counts.join(', ')}; ${lastDeliveredAt === null ? 'none has arrived yet' : `the last one arrived ${lastDeliveredAt}`}`,

@@ -28,6 +28,8 @@ const CLOCK_MAX_MS = 60_000
 /** Revisions of the app, and leases of a node, that are looked at for whether a gateway may name it: the newest. */
 const REVISIONS_LOOKED_AT = 200
 const LEASES_LOOKED_AT = 300
+/** Beyond a lease's end, within which a gateway may still send its node a request. */
+const LEASE_OVER_MS = 3600_000
 const NONCE_BYTES = 16
 const OK = 200
 
@@ -109,7 +111,11 @@ export class WorkProbes {
 
   /** A gateway's word counts for those alone that hold, or held lately, a lease of the app: who it makes up pushes nobody out. */
   #isHost(node: string, revisions: ReadonlySet<string>): boolean {
-    return this.#tools.ledger.reads.leases({node, limit: LEASES_LOOKED_AT}).some(({revision}) => revisions.has(revision))
+    const {ledger} = this.#tools
+    const sinceMs = ledger.nowMs() - LEASE_OVER_MS
+    return ledger.reads
+      .leases({node, limit: LEASES_LOOKED_AT})
+      .some(({revision, status, endsAtMs}) => revisions.has(revision) && (status === 'active' || endsAtMs > sinceMs))
   }
 
   #count(node: string, isGood: boolean): void {

@@ -3,8 +3,10 @@ import {createServer, type Server} from 'node:https'
 import {type AddressInfo, connect} from 'node:net'
 import {join} from 'node:path'
 import {setImmediate as turn} from 'node:timers/promises'
+import Database from 'better-sqlite3'
 import {pino} from 'pino'
 import {afterEach, beforeEach, expect, it} from 'vitest'
+import {ENDED_PER_ORG_MAX} from '../../src/coordinator/webhooks/webhook-store.ts'
 import {Webhooks, waitAfter} from '../../src/coordinator/webhooks/webhooks.ts'
 import {generateKeyPair} from '../../src/identity/keys.ts'
 import type {CommittedGroup, Ledger, RecentGroup} from '../../src/ledger/port.ts'
@@ -230,6 +232,53 @@ it('looks at nothing that waits behind an event before that one is tried again, 
   expect(due(5000)).toEqual(['evt_1_0'])
   settled('evt_1_0', null)
   expect(due(1)).toEqual(['evt_2_0'])
+})
+
+it('counts as dropped what was given up and is forgotten behind a thousand that ended later, and nothing that had arrived', () => {
+  webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
+  const {store} = webhooks
+  const events = Array.from({length: ENDED_PER_ORG_MAX + 3}, (_, at) => eventOf('colibris', at + 1))
+  store.take(events, {seq: events.length, nowMs: 1})
+  const attempts = events.map(({id}, at) => ({org: 'colibris', id, next: at === 1 ? null : ('given_up' as const), said: 'so', nowMs: 1}))
+  store.settle(attempts)
+  expect(store.view('colibris')).toMatchObject({waiting: 0, givenUp: ENDED_PER_ORG_MAX, dropped: 2})
+})
+
+it('tells an org nothing of before its webhook was set, though others had theirs, and no less once its address changes', async () => {
+  webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
+  commit(1)
+  commit(2)
+  webhooks.set({org: 'amapolis', url: 'https://nowhere.example.org/', keyId})
+  commit(3)
+  webhooks.set({org: 'amapolis', url: 'https://nowhere.example.org/new', keyId})
+  await webhooks.close()
+  webhooks = open('')
+  const both = [1, 2, 3].flatMap((seq) => [eventOf('colibris', seq), {...eventOf('amapolis', seq), id: `evt_${seq}_1`}])
+  webhooks.store.take(both, {seq: 3, nowMs: 1})
+  const told = (org: string) => webhooks.store.deliveries(org, {state: undefined, limit: 10}).map(({id}) => id)
+  expect(told('colibris')).toHaveLength(3)
+  expect(told('amapolis')).toEqual(['evt_3_1'])
+})
+
+it('tells all that comes after a ledger was restored to before a webhook was set, and opens a file that an earlier version made', async () => {
+  for (const seq of [1, 2, 3]) commit(seq)
+  webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
+  await webhooks.close()
+  const db = new Database(join(folder.path, 'webhooks.sqlite'))
+  db.prepare('UPDATE told SET seq = 2').run()
+  db.close()
+  journal.length = 2
+  webhooks = open('')
+  webhooks.store.take([eventOf('colibris', 3)], {seq: 3, nowMs: 1})
+  expect(webhooks.store.view('colibris')?.waiting).toBe(1)
+  commit(3)
+  await webhooks.close()
+  const older = new Database(join(folder.path, 'webhooks.sqlite'))
+  older.exec('ALTER TABLE hooks DROP COLUMN since_seq')
+  older.close()
+  webhooks = open('')
+  webhooks.store.take([eventOf('colibris', 4)], {seq: 4, nowMs: 1})
+  expect(webhooks.store.view('colibris')?.waiting).toBe(2)
 })
 
 it('keeps ten thousand events of an org, and counts what comes then', () => {

@@ -7,13 +7,14 @@ const BUSY_TIMEOUT_MS = 5000
 export const WEBHOOKS_MAX = 10_000
 /** Events of one org that wait; what comes then is dropped, and counted. */
 export const WAITING_PER_ORG_MAX = 10_000
-/** Of one org, of those that ended; the oldest are forgotten. */
-const ENDED_PER_ORG_MAX = 1000
+/** Of one org, of those that ended; the oldest are forgotten, and counted as dropped where they had not arrived. */
+export const ENDED_PER_ORG_MAX = 1000
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS hooks (
   org TEXT PRIMARY KEY, url TEXT NOT NULL, set_at_ms INTEGER NOT NULL, key_id TEXT NOT NULL, dropped INTEGER NOT NULL DEFAULT 0,
-  delivered_at_ms INTEGER, failing_since_ms INTEGER, failed_attempts INTEGER NOT NULL DEFAULT 0, said TEXT
+  delivered_at_ms INTEGER, failing_since_ms INTEGER, failed_attempts INTEGER NOT NULL DEFAULT 0, said TEXT,
+  since_seq INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deliveries (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL, org TEXT NOT NULL, type TEXT NOT NULL, redemption TEXT NOT NULL, body TEXT NOT NULL,
@@ -27,6 +28,8 @@ CREATE INDEX IF NOT EXISTS deliveries_due_of_org ON deliveries (org, next_at_ms)
 CREATE INDEX IF NOT EXISTS deliveries_of_redemption ON deliveries (redemption, number);
 CREATE TABLE IF NOT EXISTS told (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEGER NOT NULL) STRICT;
 `
+/** For a file of an earlier version, which told an org what had happened since any other's webhook. */
+const ADD_SINCE = 'ALTER TABLE hooks ADD COLUMN since_seq INTEGER NOT NULL DEFAULT 0'
 /** Those of one redemption are told in their order: none before the one before it has arrived or was given up. */
 const DUE = `
 SELECT id, org, body, attempts, begun_ms AS begunMs, type, redemption FROM deliveries AS d INDEXED BY deliveries_due_of_org
@@ -69,7 +72,8 @@ export interface Attempt {
 /** Orgs' webhooks and what waits to be told, on disk before anybody is: a coordinator that is killed in the middle tells the rest. */
 export class WebhookStore {
   readonly #db: Database.Database
-  readonly #urls = new Map<string, string>()
+  /** Address and sequence of each: only what happened after it is told. */
+  readonly #hooks = new Map<string, {readonly url: string; readonly since: number}>()
 
   /** @throws {CreoError} `data_dir_unwritable` */
   constructor(path: string) {
@@ -80,14 +84,14 @@ export class WebhookStore {
       // An address may hold what only its org knows.
       this.#db.pragma('secure_delete = ON')
       this.#db.exec(SCHEMA)
+      if (!this.#columns('hooks').includes('since_seq')) this.#db.exec(ADD_SINCE)
     } catch (cause) {
       throw new CreoError('data_dir_unwritable', `The webhooks in ${path} can't be opened.`, {
         hint: 'Check the disk and the rights of this user.',
         cause
       })
     }
-    const rows = this.#db.prepare('SELECT org, url FROM hooks').all() as {org: string; url: string}[]
-    for (const {org, url} of rows) this.#urls.set(org, url)
+    this.#readHooks()
   }
 
   /** What came after it is not in the store yet; undefined before the first webhook. */
@@ -96,12 +100,12 @@ export class WebhookStore {
   }
 
   urlOf(org: string): string | undefined {
-    return this.#urls.get(org)
+    return this.#hooks.get(org)?.url
   }
 
   /** True when no org has one. */
   get isEmpty(): boolean {
-    return this.#urls.size === 0
+    return this.#hooks.size === 0
   }
 
   /** What happened before `seq` is not told to an org that had none. @throws {CreoError} `rejected` when there are too many. */
@@ -118,39 +122,40 @@ export class WebhookStore {
     readonly nowMs: number
     readonly seq: number
   }): void {
-    if (!this.#urls.has(org) && this.#urls.size >= WEBHOOKS_MAX) {
+    if (!this.#hooks.has(org) && this.#hooks.size >= WEBHOOKS_MAX) {
       throw new CreoError('rejected', `${WEBHOOKS_MAX} orgs have webhooks, the most that this coordinator keeps.`, {
         hint: "Ask the network's operator."
       })
     }
+    const since = this.#hooks.get(org)?.since ?? seq
     this.#db
       .transaction(() => {
-        if (this.#urls.size === 0) this.#tell(seq)
+        if (this.isEmpty) this.#tell(seq)
         this.#db
           .prepare(
-            `INSERT INTO hooks (org, url, set_at_ms, key_id) VALUES (@org, @url, @nowMs, @keyId) ON CONFLICT DO UPDATE SET
+            `INSERT INTO hooks (org, url, set_at_ms, key_id, since_seq) VALUES (@org, @url, @nowMs, @keyId, @since) ON CONFLICT DO UPDATE SET
              url = excluded.url, set_at_ms = excluded.set_at_ms, key_id = excluded.key_id, failing_since_ms = NULL, failed_attempts = 0, said = NULL`
           )
-          .run({org, url, keyId, nowMs})
+          .run({org, url, keyId, nowMs, since})
         // What waited for the address before is for the new one, and at once.
         this.#db
           .prepare("UPDATE deliveries SET next_at_ms = @nowMs, begun_ms = @nowMs WHERE org = @org AND state = 'waiting'")
           .run({org, nowMs})
       })
       .immediate()
-    this.#urls.set(org, url)
+    this.#hooks.set(org, {url, since})
   }
 
   /** With all that waits and was told. */
   remove(org: string): boolean {
-    if (!this.#urls.has(org)) return false
+    if (!this.#hooks.has(org)) return false
     this.#db
       .transaction(() => {
         this.#db.prepare('DELETE FROM deliveries WHERE org = ?').run(org)
         this.#db.prepare('DELETE FROM hooks WHERE org = ?').run(org)
       })
       .immediate()
-    this.#urls.delete(org)
+    this.#hooks.delete(org)
     // The pages that held the address are in the write-ahead log too.
     this.#db.pragma('wal_checkpoint(TRUNCATE)')
     return true
@@ -170,7 +175,8 @@ export class WebhookStore {
       .transaction(() => {
         for (const event of events) {
           const {org} = event
-          if (!this.#urls.has(org)) continue
+          const since = this.#hooks.get(org)?.since
+          if (since === undefined || event.seq <= since) continue
           const count = counts.get(org) ?? (waiting.get(org) as number)
           const dueMs = Math.max(nowMs, (before.get(event.redemption) as number | null) ?? 0)
           if (count < WAITING_PER_ORG_MAX) counts.set(org, count + insert.run({...event, nowMs, dueMs}).changes)
@@ -195,13 +201,15 @@ export class WebhookStore {
 
   /** The ledger ends here: it was restored from a backup that was begun before this store was copied. */
   forgetAfter(seq: number): void {
-    if ((this.toldSeq ?? 0) <= seq) return
     this.#db
       .transaction(() => {
+        this.#db.prepare('UPDATE hooks SET since_seq = @seq WHERE since_seq > @seq').run({seq})
+        if ((this.toldSeq ?? 0) <= seq) return
         this.#db.prepare('DELETE FROM deliveries WHERE seq > ?').run(seq)
         this.#tell(seq)
       })
       .immediate()
+    this.#readHooks()
   }
 
   due(org: string, {nowMs, limit}: {readonly nowMs: number; readonly limit: number}): DueDelivery[] {
@@ -276,16 +284,29 @@ export class WebhookStore {
     if (state !== 'waiting') this.#forgetOldest(org)
   }
 
+  #readHooks(): void {
+    const rows = this.#db.prepare('SELECT org, url, since_seq AS since FROM hooks').all() as {org: string; url: string; since: number}[]
+    for (const {org, url, since} of rows) this.#hooks.set(org, {url, since})
+  }
+
+  #columns(table: 'hooks'): string[] {
+    return (this.#db.pragma(`table_info(${table})`) as {name: string}[]).map(({name}) => name)
+  }
+
   #tell(seq: number): void {
     this.#db.prepare('INSERT INTO told VALUES (1, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq').run(seq)
   }
 
   #forgetOldest(org: string): void {
-    this.#db
+    const forgotten = this.#db
       .prepare(
         `DELETE FROM deliveries WHERE org = @org AND state <> 'waiting' AND number <= (
-           SELECT number FROM deliveries WHERE org = @org AND state <> 'waiting' ORDER BY number DESC LIMIT 1 OFFSET ${ENDED_PER_ORG_MAX})`
+           SELECT number FROM deliveries WHERE org = @org AND state <> 'waiting' ORDER BY number DESC LIMIT 1 OFFSET ${ENDED_PER_ORG_MAX})
+         RETURNING state`
       )
-      .run({org})
+      .pluck()
+      .all({org})
+    const dropped = forgotten.filter((state) => state === 'given_up').length
+    if (dropped > 0) this.#db.prepare('UPDATE hooks SET dropped = dropped + @dropped WHERE org = @org').run({org, dropped})
   }
 }
