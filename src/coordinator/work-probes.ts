@@ -28,7 +28,7 @@ const CLOCK_MAX_MS = 60_000
 /** Revisions of the app, and leases of a node, that are looked at for whether a gateway may name it: the newest. */
 const REVISIONS_LOOKED_AT = 200
 const LEASES_LOOKED_AT = 300
-/** Beyond a lease's end, within which a gateway may still send its node a request. */
+/** After a lease's end, in which a gateway may still name its node: it was asked before, or its table is behind. */
 const LEASE_OVER_MS = 3600_000
 const NONCE_BYTES = 16
 const OK = 200
@@ -115,7 +115,7 @@ export class WorkProbes {
     const sinceMs = ledger.nowMs() - LEASE_OVER_MS
     return ledger.reads
       .leases({node, limit: LEASES_LOOKED_AT})
-      .some(({revision, status, endsAtMs}) => revisions.has(revision) && (status === 'active' || endsAtMs > sinceMs))
+      .some(({revision, endsAtMs}) => revisions.has(revision) && endsAtMs > sinceMs)
   }
 
   #count(node: string, isGood: boolean): void {

@@ -234,14 +234,19 @@ it('looks at nothing that waits behind an event before that one is tried again, 
   expect(due(1)).toEqual(['evt_2_0'])
 })
 
-it('counts as dropped what was given up and is forgotten behind a thousand that ended later, and nothing that had arrived', () => {
+it('keeps a thousand events that arrived and a thousand that were given up, and counts as dropped what was given up before', () => {
   webhooks.set({org: 'colibris', url: 'https://nowhere.example.org/', keyId})
   const {store} = webhooks
-  const events = Array.from({length: ENDED_PER_ORG_MAX + 3}, (_, at) => eventOf('colibris', at + 1))
+  const [arrived, given] = [ENDED_PER_ORG_MAX + 2, ENDED_PER_ORG_MAX + 3]
+  const events = Array.from({length: given + arrived}, (_, at) => eventOf('colibris', at + 1))
   store.take(events, {seq: events.length, nowMs: 1})
-  const attempts = events.map(({id}, at) => ({org: 'colibris', id, next: at === 1 ? null : ('given_up' as const), said: 'so', nowMs: 1}))
-  store.settle(attempts)
-  expect(store.view('colibris')).toMatchObject({waiting: 0, givenUp: ENDED_PER_ORG_MAX, dropped: 2})
+  // The oldest are given up after the others arrived: those don't push them out.
+  const settle = (ended: typeof events, next: 'given_up' | null) =>
+    store.settle(ended.map(({id}) => ({org: 'colibris', id, next, said: 'so', nowMs: 1})))
+  settle(events.slice(given), null)
+  settle(events.slice(0, given), 'given_up')
+  expect(store.view('colibris')).toMatchObject({waiting: 0, givenUp: ENDED_PER_ORG_MAX, dropped: 3})
+  expect(store.deliveries('colibris', {state: 'delivered', limit: 5000})).toHaveLength(ENDED_PER_ORG_MAX)
 })
 
 it('tells an org nothing of before its webhook was set, though others had theirs, and no less once its address changes', async () => {
@@ -251,13 +256,18 @@ it('tells an org nothing of before its webhook was set, though others had theirs
   webhooks.set({org: 'amapolis', url: 'https://nowhere.example.org/', keyId})
   commit(3)
   webhooks.set({org: 'amapolis', url: 'https://nowhere.example.org/new', keyId})
-  await webhooks.close()
-  webhooks = open('')
   const both = [1, 2, 3].flatMap((seq) => [eventOf('colibris', seq), {...eventOf('amapolis', seq), id: `evt_${seq}_1`}])
   webhooks.store.take(both, {seq: 3, nowMs: 1})
   const told = (org: string) => webhooks.store.deliveries(org, {state: undefined, limit: 10}).map(({id}) => id)
   expect(told('colibris')).toHaveLength(3)
   expect(told('amapolis')).toEqual(['evt_3_1'])
+  await webhooks.close()
+  webhooks = open('')
+  webhooks.store.take(
+    [2, 3].map((seq) => ({...eventOf('amapolis', seq), id: `evt_${seq}_2`})),
+    {seq: 3, nowMs: 1}
+  )
+  expect(told('amapolis')).toEqual(['evt_3_2', 'evt_3_1'])
 })
 
 it('tells all that comes after a ledger was restored to before a webhook was set, and opens a file that an earlier version made', async () => {

@@ -20,12 +20,12 @@ let hasApp: boolean
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 /** Nodes that host something else. */
 let strangers: Set<string>
-let lease: {status: 'active' | 'ended'; endsAtMs: number}
+let leaseEndsAtMs: number
 beforeEach(async () => {
   nowMs = Date.now()
   hasApp = true
   strangers = new Set()
-  lease = {status: 'active', endsAtMs: nowMs}
+  leaseEndsAtMs = nowMs + 8 * 24 * 3_600_000
   folder = await temporaryFolder()
   world = await openGatewayWorld()
   for (const named of [...world.table.apps, ...world.table.revisions]) Object.assign(named, {app: 'exchange'})
@@ -49,7 +49,7 @@ async function probesOf(draw?: (below: number) => number): Promise<WorkProbes> {
     app: () => (hasApp ? {routes: [{path: '/quotes', function: 'quotes'}]} : undefined),
     gateways: () => [gateway],
     revisions: () => [{id: 'rev_exchange'}],
-    leases: ({node}: {node: string}) => [{revision: strangers.has(node) ? 'rev_other' : 'rev_exchange', ...lease}]
+    leases: ({node}: {node: string}) => [{revision: strangers.has(node) ? 'rev_other' : 'rev_exchange', endsAtMs: leaseEndsAtMs}]
   }
   const ledger = {reads, nowMs: () => nowMs} as unknown as Ledger
   const genesis = {exchangeOrg: 'acme', emission: {epochMs: 3_600_000}} as unknown as Genesis
@@ -110,10 +110,10 @@ it('a node that has no lease of the exchange is not counted, whoever names it', 
 it('a node whose last lease of the exchange is over since an hour is not counted, one whose lease ended just now is', async () => {
   const node = await host(() => 'no')
   const probes = await probesOf()
-  lease = {status: 'ended', endsAtMs: nowMs - 3_600_000}
+  leaseEndsAtMs = nowMs - 3_600_000
   await probes.probe(signal)
   expect(probes.forEpoch(0)).toEqual([])
-  lease = {status: 'ended', endsAtMs: nowMs - 3_599_000}
+  leaseEndsAtMs = nowMs - 3_599_000
   await probes.probe(signal)
   expect(probes.forEpoch(1)).toEqual([{node, good: 0, failed: 1}])
 })

@@ -7,7 +7,7 @@ const BUSY_TIMEOUT_MS = 5000
 export const WEBHOOKS_MAX = 10_000
 /** Events of one org that wait; what comes then is dropped, and counted. */
 export const WAITING_PER_ORG_MAX = 10_000
-/** Of one org, of those that ended; the oldest are forgotten, and counted as dropped where they had not arrived. */
+/** Of one org, of those that arrived, and as many of those that were given up; the oldest are forgotten, and what had not arrived is counted as dropped. */
 export const ENDED_PER_ORG_MAX = 1000
 
 const SCHEMA = `
@@ -28,8 +28,6 @@ CREATE INDEX IF NOT EXISTS deliveries_due_of_org ON deliveries (org, next_at_ms)
 CREATE INDEX IF NOT EXISTS deliveries_of_redemption ON deliveries (redemption, number);
 CREATE TABLE IF NOT EXISTS told (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEGER NOT NULL) STRICT;
 `
-/** For a file of an earlier version, which told an org what had happened since any other's webhook. */
-const ADD_SINCE = 'ALTER TABLE hooks ADD COLUMN since_seq INTEGER NOT NULL DEFAULT 0'
 /** Those of one redemption are told in their order: none before the one before it has arrived or was given up. */
 const DUE = `
 SELECT id, org, body, attempts, begun_ms AS begunMs, type, redemption FROM deliveries AS d INDEXED BY deliveries_due_of_org
@@ -84,7 +82,7 @@ export class WebhookStore {
       // An address may hold what only its org knows.
       this.#db.pragma('secure_delete = ON')
       this.#db.exec(SCHEMA)
-      if (!this.#columns('hooks').includes('since_seq')) this.#db.exec(ADD_SINCE)
+      this.#addSince()
     } catch (cause) {
       throw new CreoError('data_dir_unwritable', `The webhooks in ${path} can't be opened.`, {
         hint: 'Check the disk and the rights of this user.',
@@ -281,7 +279,7 @@ export class WebhookStore {
       ? 'delivered_at_ms = @nowMs, failing_since_ms = NULL, failed_attempts = 0, said = NULL'
       : 'failing_since_ms = coalesce(failing_since_ms, @nowMs), failed_attempts = failed_attempts + 1, said = @said'
     this.#db.prepare(`UPDATE hooks SET ${changed} WHERE org = @org`).run({org, nowMs, ...(!isDelivered && {said})})
-    if (state !== 'waiting') this.#forgetOldest(org)
+    if (state !== 'waiting') this.#forgetOldest(org, state)
   }
 
   #readHooks(): void {
@@ -289,24 +287,23 @@ export class WebhookStore {
     for (const {org, url, since} of rows) this.#hooks.set(org, {url, since})
   }
 
-  #columns(table: 'hooks'): string[] {
-    return (this.#db.pragma(`table_info(${table})`) as {name: string}[]).map(({name}) => name)
+  /** An earlier version had no such column: its orgs are told all that was to be told then. */
+  #addSince(): void {
+    const isThere = this.#db.prepare("SELECT 1 FROM pragma_table_info('hooks') WHERE name = 'since_seq'").get() !== undefined
+    if (!isThere) this.#db.exec('ALTER TABLE hooks ADD COLUMN since_seq INTEGER NOT NULL DEFAULT 0')
   }
 
   #tell(seq: number): void {
     this.#db.prepare('INSERT INTO told VALUES (1, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq').run(seq)
   }
 
-  #forgetOldest(org: string): void {
-    const forgotten = this.#db
+  #forgetOldest(org: string, state: 'delivered' | 'given_up'): void {
+    const {changes} = this.#db
       .prepare(
-        `DELETE FROM deliveries WHERE org = @org AND state <> 'waiting' AND number <= (
-           SELECT number FROM deliveries WHERE org = @org AND state <> 'waiting' ORDER BY number DESC LIMIT 1 OFFSET ${ENDED_PER_ORG_MAX})
-         RETURNING state`
+        `DELETE FROM deliveries WHERE org = @org AND state = @state AND number <= (
+           SELECT number FROM deliveries WHERE org = @org AND state = @state ORDER BY number DESC LIMIT 1 OFFSET ${ENDED_PER_ORG_MAX})`
       )
-      .pluck()
-      .all({org})
-    const dropped = forgotten.filter((state) => state === 'given_up').length
-    if (dropped > 0) this.#db.prepare('UPDATE hooks SET dropped = dropped + @dropped WHERE org = @org').run({org, dropped})
+      .run({org, state})
+    if (state === 'given_up') this.#db.prepare('UPDATE hooks SET dropped = dropped + @changes WHERE org = @org').run({org, changes})
   }
 }

@@ -80,7 +80,7 @@ export const webhookViewSchema = z.object({
   /** Events that were not yet told, and those of before that were given up. */
   waiting: z.int().min(0),
   givenUp: z.int().min(0),
-  /** Events that found no room: behind those that waited, or given up and forgotten since behind many that ended later. */
+  /** Events that found no room: behind those that waited, or given up and forgotten since behind many more. */
   dropped: z.int().min(0),
   lastDeliveredAtMs: timeMsSchema.nullable(),
   /** Since when every attempt failed, and how the last one did; null while they arrive. */
